@@ -1,0 +1,104 @@
+//! Golden bytes: a change of format must be seen.
+
+use super::{Error, decode, decode_checked, encode, encode_checked};
+use crate::{
+    AccountId, Asked, Batch, Command, CommandBody, CommandId, Currency, Held, HeldSeat, HoldId,
+    HoldSeats, Outcome, OutcomeBody, OwnerKind, SeatIdx, UnixMillis, Want,
+};
+
+fn command() -> Command {
+    Command {
+        id: CommandId(1),
+        fingerprint: 2,
+        event: "EVT001".parse().unwrap(),
+        account: AccountId(3),
+        deadline: UnixMillis(4),
+        reply_to: "rep.x".into(),
+        trace: None,
+        body: CommandBody::HoldSeats(HoldSeats {
+            want: Want::Seats(vec![SeatIdx(5), SeatIdx(600)]),
+            owner: OwnerKind::Fan,
+            pass: None,
+        }),
+    }
+}
+
+fn batch() -> Batch {
+    let held = Held {
+        hold: HoldId(9),
+        account: AccountId(3),
+        owner: OwnerKind::Fan,
+        seats: vec![HeldSeat { seat: SeatIdx(5), generation: 1, price_level: 0, price: 4_000 }],
+        areas: vec![],
+        currency: Currency::EUR,
+        deadline: Some(UnixMillis(70)),
+        pass: None,
+    };
+    let asked = Asked { command: CommandId(1), fingerprint: 2, account: AccountId(3) };
+    let outcome = Outcome {
+        asked: Some(asked),
+        event: "EVT001".parse().unwrap(),
+        free_after: 299,
+        body: OutcomeBody::SeatsHeld(held),
+    };
+    Batch { epoch: 7, number: 1, time: UnixMillis(60), outcomes: vec![outcome] }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}
+
+#[test]
+fn the_bytes_of_a_command_are_frozen() {
+    assert_eq!(hex(&encode(&command())), COMMAND_HEX);
+    assert_eq!(decode::<Command>(&encode(&command())).unwrap(), command());
+}
+
+#[test]
+fn the_bytes_of_a_journal_batch_are_frozen() {
+    assert_eq!(hex(&encode_checked(&batch())), BATCH_HEX);
+    assert_eq!(decode_checked::<Batch>(&encode_checked(&batch())).unwrap(), batch());
+}
+
+const COMMAND_HEX: &str = concat!(
+    "0198c4100000000000000000000000000000000102a6455654303031c41000000000000000000000",
+    "00000000000304a57265702e78c081a9486f6c6453656174739381a553656174739205cd0258a346",
+    "616ec0",
+);
+const BATCH_HEX: &str = concat!(
+    "019407013c919493c4100000000000000000000000000000000102c4100000000000000000000000",
+    "0000000003a6455654303031cd012b81a9536561747348656c6498c4100000000000000000000000",
+    "0000000009c41000000000000000000000000000000003a346616e9194050100cd0fa090a3455552",
+    "46c04302e4ba",
+);
+
+#[test]
+fn any_flipped_bit_of_a_batch_is_refused() {
+    let bytes = encode_checked(&batch());
+    for bit in 0..bytes.len() * 8 {
+        let mut flipped = bytes.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        assert!(matches!(decode_checked::<Batch>(&flipped), Err(Error::Checksum)), "bit {bit}");
+    }
+}
+
+#[test]
+fn other_versions_empty_and_oversized_messages_are_refused() {
+    let mut bytes = encode(&command());
+    bytes[0] = 2;
+    assert!(matches!(decode::<Command>(&bytes), Err(Error::Version { version: 2 })));
+    assert!(matches!(decode::<Command>(&[]), Err(Error::Empty)));
+    let large = vec![1; super::MESSAGE_BYTES_MAX + 1];
+    assert!(matches!(decode::<Command>(&large), Err(Error::TooLarge { .. })));
+}
+
+proptest::proptest! {
+    #[test]
+    fn arbitrary_bytes_are_refused_without_a_panic(bytes: Vec<u8>) {
+        let versioned = [&[super::VERSION], bytes.as_slice()].concat();
+        // What happens to decode must also survive being encoded: no value is half read.
+        if let Ok(batch) = decode::<Batch>(&versioned) {
+            proptest::prop_assert_eq!(decode::<Batch>(&encode(&batch)).unwrap(), batch);
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Commands: what is asked of the owner of a shard.
+
+use crate::id::{AccountId, AreaIdx, CommandId, EventId, HoldId, SeatIdx};
+use crate::time::UnixMillis;
+use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
+
+/// A command in its envelope. The same bytes are sent again until an answer comes or the deadline passes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Command {
+    pub id: CommandId,
+    /// A hash of everything that makes this command what it is: the same id with another one is refused.
+    pub fingerprint: u64,
+    pub event: EventId,
+    pub account: AccountId,
+    /// After this the asker has gone: a command not seen before is dropped with [`Reply::TooLate`].
+    ///
+    /// [`Reply::TooLate`]: crate::Reply::TooLate
+    pub deadline: UnixMillis,
+    /// The subject on which the asker hears the answer; empty when nobody waits.
+    pub reply_to: CompactString,
+    /// W3C `traceparent` of the asker.
+    pub trace: Option<CompactString>,
+    pub body: CommandBody,
+}
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CommandBody {
+    HoldSeats(HoldSeats),
+    /// Gives up a hold that is not being paid.
+    ReleaseHold {
+        hold: HoldId,
+    },
+    /// Turns Held into Paying; settlement takes over from the journal.
+    StartPayment(StartPayment),
+    /// Settlement's verdict on a hold.
+    RecordVerdict(Verdict),
+    /// Gives allotted places back, whole allotments or parts.
+    ReturnAllotted {
+        seats: Vec<SeatIdx>,
+        areas: Vec<(AreaIdx, u32)>,
+    },
+}
+
+/// Asks for places, all or nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HoldSeats {
+    pub want: Want,
+    pub owner: OwnerKind,
+    /// The right to buy, its signature already checked; `None` where no room is on.
+    pub pass: Option<Pass>,
+}
+
+/// Which places.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Want {
+    Seats(Vec<SeatIdx>),
+    BestAvailable(BestAvailable),
+    Areas(Vec<(AreaIdx, u32)>),
+}
+
+/// Adjacent seats, chosen and claimed in one step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BestAvailable {
+    pub quantity: u8,
+    /// Index of the section in the plan.
+    pub section: Option<u16>,
+    pub price_level: Option<u8>,
+    /// Whether one of the seats must be an accessible place. Without it none is.
+    pub accessible: bool,
+}
+
+/// For whom places are set aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum OwnerKind {
+    /// A fan: with a deadline and the account's limit.
+    Fan,
+    /// A partner's allotment: without a deadline.
+    Allotment,
+    /// Not for sale (an operator's block).
+    Kill,
+}
+
+/// What a verified pass says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pass {
+    pub place: PassPlace,
+    pub expires_at: UnixMillis,
+    /// The account it was claimed for; `None` binds it to its first user.
+    pub account: Option<AccountId>,
+}
+
+/// A place in the event's line, for its life: the room's epoch and the number given out in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct PassPlace {
+    pub epoch: u32,
+    pub number: u64,
+}
+
+/// Asks to pay for a hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartPayment {
+    pub hold: HoldId,
+    /// The method's name in the API, for example `CREDIT_CARD`.
+    pub method: CompactString,
+    /// What the payment provider charges, for example `tok_ok`.
+    pub token: CompactString,
+}
+
+/// What became of a hold's payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    pub hold: HoldId,
+    /// The attempt it speaks of. A verdict on an earlier attempt changes nothing.
+    pub attempt: u32,
+    pub kind: VerdictKind,
+}
+
+/// In order of rank: a verdict of a lower rank than the one known changes nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum VerdictKind {
+    /// The attempt failed; the hold lives on for another.
+    Declined,
+    /// There will be no payment: the seats are free.
+    Cancelled,
+    /// Paid and committed: the seats are sold.
+    Sold,
+    /// Paid back: the seats are free.
+    Refunded,
+}

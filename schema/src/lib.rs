@@ -1,0 +1,47 @@
+//! What two processes must agree on: ids, money, time, commands, outcomes, names on the bus, limits, promises.
+//!
+//! This crate depends on no other of the workspace and does no input or output.
+
+pub mod admission;
+pub mod codec;
+pub mod invariant;
+pub mod limits;
+pub mod search;
+pub mod subject;
+
+mod catalog;
+mod command;
+mod id;
+mod journal;
+mod money;
+mod outcome;
+mod plan;
+mod plan_index;
+mod refusal;
+mod reply;
+mod text128;
+mod time;
+
+pub use catalog::{EventListing, EventStatus, PriceLevel, RoomMode, RoomSettings, TITLE_BYTES_MAX};
+pub use command::{
+    BestAvailable, Command, CommandBody, HoldSeats, OwnerKind, Pass, PassPlace, StartPayment,
+    Verdict, VerdictKind, Want,
+};
+pub use id::{
+    AccountId, AreaIdx, CommandId, EventId, HoldId, NAME_BYTES_MAX, OrderId, ParseError, PlanId,
+    SeatIdx, ShardId, TicketId,
+};
+pub use invariant::{InvariantId, PlaceCounts};
+pub use journal::{Applied, Batch, Step};
+pub use money::{Currency, CurrencyError, Money};
+pub use outcome::{
+    Asked, Held, HeldArea, HeldSeat, Outcome, OutcomeBody, Payment, Released, ReturnedPart,
+};
+pub use plan::{
+    AREAS_MAX, Area, Fault, LABEL_BYTES_MAX, PLAN_PLACES_MAX, PRICE_LEVELS_MAX, ROW_SEATS_MAX,
+    ROWS_MAX, Row, SECTIONS_MAX, SeatingPlan, Section,
+};
+pub use plan_index::{PlanIndex, RowSpan, SeatPlace};
+pub use refusal::{Code, Refusal};
+pub use reply::{Reply, ReplyBatch};
+pub use time::{DurationMs, TIME_MAX, UnixMillis};

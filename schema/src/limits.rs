@@ -1,0 +1,69 @@
+//! Limits that more than one stage relies on. Each stage adds its own.
+
+use crate::codec::MESSAGE_BYTES_MAX;
+use crate::time::DurationMs;
+
+/// Shards on one machine. Frozen for the life of a data folder: an event's shard follows from it.
+///
+/// More would share the fsyncs of one disk; fewer would let one hot event slow more of the others.
+pub const SHARD_COUNT: u8 = 4;
+
+/// Most places in one fan's request.
+pub const REQUEST_PLACES_MAX: u16 = 10;
+
+/// Most places in one operation of a partner: one outcome of 4,096 seats is about 60 KB.
+pub const OPERATION_PLACES_MAX: u16 = 4_096;
+
+/// How long an ingress waits for the owner's answer, and the command's deadline.
+///
+/// Below a fan's patience and far above an owner's p99; a take-over (about 1.2 s) fits in.
+pub const ASK_WAIT: DurationMs = DurationMs(2_000);
+
+/// How long until an unanswered command is sent again.
+pub const ASK_AGAIN: DurationMs = DurationMs(300);
+
+/// How long COMMANDS keeps a command: well beyond [`ASK_WAIT`], so that a new owner rereads all that are alive.
+pub const COMMAND_AGE_MAX: DurationMs = DurationMs(15_000);
+
+/// Most commands that wait for one shard. At 30,000 a second this is a third of a second of work.
+pub const COMMANDS_WAITING_MAX: i64 = 10_000;
+
+/// Largest command. The largest is a partner's operation of 4,096 seats at 5 bytes each.
+pub const COMMAND_BYTES_MAX: usize = 64 * 1024;
+
+/// Where an owner closes a batch. Below the message limit by the largest single outcome.
+pub const BATCH_BYTES_SOFT_MAX: usize = 512 * 1024;
+
+/// Most outcomes in a batch.
+pub const BATCH_OUTCOMES_MAX: usize = 512;
+
+/// How long a repeated append is recognised by the journal. Longer than any retry.
+pub const JOURNAL_DUPLICATE_WINDOW: DurationMs = DurationMs(600_000);
+
+/// How long the owner remembers answers in memory; Postgres keeps them for [`ANSWER_MEMORY_MAX`].
+pub const ANSWER_MEMORY_OWNER: DurationMs = DurationMs(900_000);
+pub const ANSWER_MEMORY_MAX: DurationMs = DurationMs(86_400_000);
+
+/// How long a payment may take before settlement cancels it at the provider.
+pub const PAYMENT_WAIT_MAX: DurationMs = DurationMs(180_000);
+
+/// What is left of a hold at least after a declined payment, for another card.
+pub const DECLINED_HOLD_LEFT_MIN: DurationMs = DurationMs(30_000);
+
+/// How often the owner reminds settlement of a payment without a verdict.
+pub const PAYMENT_REMINDER: DurationMs = DurationMs(30_000);
+
+/// Default life of a hold.
+pub const HOLD_TTL: DurationMs = DurationMs(600_000);
+
+/// Default of places an account may own of one event.
+pub const ACCOUNT_PLACES_MAX: u16 = 10;
+
+const _: () = {
+    assert!(ASK_AGAIN.0 < ASK_WAIT.0);
+    assert!(ASK_WAIT.0 < COMMAND_AGE_MAX.0);
+    assert!(COMMAND_AGE_MAX.0 < ANSWER_MEMORY_OWNER.0);
+    assert!(ANSWER_MEMORY_OWNER.0 < ANSWER_MEMORY_MAX.0);
+    assert!(BATCH_BYTES_SOFT_MAX + 4 * COMMAND_BYTES_MAX < MESSAGE_BYTES_MAX);
+    assert!(DECLINED_HOLD_LEFT_MIN.0 < HOLD_TTL.0);
+};

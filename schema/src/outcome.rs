@@ -1,0 +1,144 @@
+//! Outcomes: what the owner of a shard has decided. The journal is made of them, and so is every answer.
+
+use crate::command::{OwnerKind, PassPlace};
+use crate::id::{AccountId, AreaIdx, CommandId, EventId, HoldId, SeatIdx};
+use crate::money::{Currency, Money};
+use crate::refusal::Refusal;
+use crate::time::UnixMillis;
+use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
+
+/// One decision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The command it answers; `None` for what the owner did by itself (expiry).
+    pub asked: Option<Asked>,
+    pub event: EventId,
+    /// Free places of the event after it, so that a reader needs no sum of changes.
+    pub free_after: u32,
+    pub body: OutcomeBody,
+}
+
+/// Who asked, for the memory of commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    pub command: CommandId,
+    pub fingerprint: u64,
+    pub account: AccountId,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OutcomeBody {
+    SeatsHeld(Held),
+    HoldReleased {
+        hold: HoldId,
+        why: Released,
+    },
+    PaymentStarted(Payment),
+    /// A reminder that a payment has no verdict yet; changes nothing.
+    PaymentAwaited(Payment),
+    /// Paying => Held, with at least 30 s left.
+    PaymentDeclined {
+        hold: HoldId,
+        attempt: u32,
+        deadline: UnixMillis,
+    },
+    SeatsSold {
+        hold: HoldId,
+        pass: Option<PassPlace>,
+    },
+    AllotmentReduced {
+        parts: Vec<ReturnedPart>,
+    },
+    /// Nothing changed and the asker hears why.
+    Refused(Refusal),
+    /// Nothing changed because it was so already: a repeated release or verdict.
+    Unchanged {
+        hold: HoldId,
+    },
+}
+
+/// Places set aside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    pub hold: HoldId,
+    pub account: AccountId,
+    pub owner: OwnerKind,
+    /// In ascending order of seat.
+    pub seats: Vec<HeldSeat>,
+    pub areas: Vec<HeldArea>,
+    pub currency: Currency,
+    /// `None` for holds without an end (allotments, kills).
+    pub deadline: Option<UnixMillis>,
+    pub pass: Option<PassPlace>,
+}
+
+/// A seat of a hold. Each later change of the seat raises the generation by one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldSeat {
+    pub seat: SeatIdx,
+    /// The seat word's generation after the claim.
+    pub generation: u32,
+    pub price_level: u8,
+    /// In minor units of the hold's currency.
+    pub price: i64,
+}
+
+/// Standing places of a hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldArea {
+    pub area: AreaIdx,
+    pub quantity: u32,
+    pub price_level: u8,
+    /// Of one place, in minor units.
+    pub price: i64,
+}
+
+impl Held {
+    /// The sum of all prices.
+    pub fn total(&self) -> Money {
+        let seats: i64 = self.seats.iter().map(|seat| seat.price).sum();
+        let areas: i64 = self.areas.iter().map(|area| area.price * i64::from(area.quantity)).sum();
+        Money::new(seats + areas, self.currency)
+    }
+
+    /// Seats and standing places together.
+    pub fn place_count(&self) -> u32 {
+        let seats = u32::try_from(self.seats.len()).expect("a hold has at most 4,096 places");
+        seats + self.areas.iter().map(|area| area.quantity).sum::<u32>()
+    }
+}
+
+/// Why a hold ended without a sale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Released {
+    /// Its owner gave it up.
+    ByOwner,
+    /// Its deadline passed.
+    Expired,
+    /// Its payment was cancelled.
+    PaymentCancelled,
+    /// It was sold and the money went back.
+    Refunded,
+}
+
+/// A payment that settlement shall carry out: everything it needs, so that it keeps no seat map.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payment {
+    pub held: Held,
+    /// Counted from 1; another card after a decline is another attempt.
+    pub attempt: u32,
+    pub method: CompactString,
+    pub token: CompactString,
+    /// After this settlement cancels at the provider and then lets the seats go.
+    pub payment_deadline: UnixMillis,
+}
+
+/// What a partner gave back of one allotment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReturnedPart {
+    pub hold: HoldId,
+    pub seats: Vec<SeatIdx>,
+    pub areas: Vec<(AreaIdx, u32)>,
+}

@@ -1,0 +1,29 @@
+//! Replies: how the asker of a command hears its outcome.
+
+use crate::id::CommandId;
+use crate::outcome::Outcome;
+use serde::{Deserialize, Serialize};
+
+/// The replies of one journal batch to one asker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplyBatch {
+    pub replies: Vec<(CommandId, Reply)>,
+}
+
+/// What the owner says about a command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reply {
+    /// The answer, journaled at `sequence` of the shard's journal.
+    Done {
+        sequence: u64,
+        /// Whether the command had been answered before this time.
+        replayed: bool,
+        outcome: Box<Outcome>,
+    },
+    /// The id is known with another fingerprint. Not remembered.
+    Mismatch,
+    /// The command came after its deadline and was not carried out. Not an answer: it may be asked again.
+    TooLate,
+    /// A queue of the owner is full. Not an answer: it may be asked again.
+    Busy,
+}

@@ -1,0 +1,113 @@
+//! Every NATS name: subjects, streams, buckets, services. Nowhere else are they spelled.
+
+use crate::id::{EventId, PlanId, ShardId};
+
+/// The memory stream of commands, and the subjects it takes.
+pub const COMMANDS: &str = "COMMANDS";
+pub const COMMANDS_ALL: &str = "cmd.alloc.*";
+/// The catalogue: the last listing of each event, and every plan.
+pub const CATALOG: &str = "CATALOG";
+pub const CATALOG_ALL: &str = "cat.>";
+pub const CATALOG_EVENTS: &str = "cat.event.*";
+pub const CATALOG_PLANS: &str = "cat.plan.*";
+
+/// Search, answered by any indexer.
+pub const SEARCH: &str = "search.query";
+pub const SUGGEST: &str = "search.suggest";
+/// The queue group of those who answer searches.
+pub const SEARCH_GROUP: &str = "indexer";
+
+/// Key-value bucket of the beats of owners.
+pub const LEASES: &str = "leases";
+/// Key-value bucket of live settings.
+pub const SETTINGS: &str = "settings";
+
+/// Service names in the NATS Services API.
+pub const SERVICE_WAITING_ROOM: &str = "waiting-room";
+pub const SERVICE_ALLOCATOR: &str = "allocator";
+pub const SERVICE_SETTLEMENT: &str = "settlement";
+pub const SERVICE_INDEXER: &str = "indexer";
+pub const SERVICE_INGRESS: &str = "ingress";
+
+pub fn commands(shard: ShardId) -> String {
+    format!("cmd.alloc.{shard}")
+}
+
+pub fn journal_stream(shard: ShardId) -> String {
+    format!("JOURNAL_{shard}")
+}
+
+/// All subjects of a shard's journal stream.
+pub fn journal_all(shard: ShardId) -> String {
+    format!("jrn.{shard}.*")
+}
+
+pub fn journal(shard: ShardId) -> String {
+    format!("jrn.{shard}.j")
+}
+
+pub fn journal_epoch(shard: ShardId) -> String {
+    format!("jrn.{shard}.epoch")
+}
+
+/// Settlement's durable consumer of a shard's journal.
+pub fn settlement_consumer(shard: ShardId) -> String {
+    format!("settlement_{shard}")
+}
+
+/// Where an ingress hears the answers to its commands.
+pub fn replies(instance: &str) -> String {
+    format!("rep.{instance}")
+}
+
+pub fn catalog_event(event: &EventId) -> String {
+    format!("cat.event.{event}")
+}
+
+pub fn catalog_plan(plan: &PlanId) -> String {
+    format!("cat.plan.{plan}")
+}
+
+/// The release records of a room.
+pub fn admission_stream(event: &EventId) -> String {
+    format!("ADMISSION_{event}")
+}
+
+pub fn admission_all(event: &EventId) -> String {
+    format!("adm.{event}.*")
+}
+
+pub fn admission(event: &EventId) -> String {
+    format!("adm.{event}.r")
+}
+
+pub fn admission_epoch(event: &EventId) -> String {
+    format!("adm.{event}.epoch")
+}
+
+/// The leader's tick: cursor and status of a room, for every instance that answers polls.
+pub fn room_status(event: &EventId) -> String {
+    format!("room.{event}.status")
+}
+
+/// The status of every room.
+pub const ROOM_STATUS_ALL: &str = "room.*.status";
+
+/// Check-ins and departures, on their way to the room's leader.
+pub fn room_presence(event: &EventId) -> String {
+    format!("room.{event}.presence")
+}
+
+/// Lease keys.
+pub fn shard_lease(shard: ShardId) -> String {
+    format!("alloc.{shard}")
+}
+
+pub fn room_lease(event: &EventId) -> String {
+    format!("room.{event}")
+}
+
+/// Settings key of a room.
+pub fn room_settings(event: &EventId) -> String {
+    format!("room.{event}")
+}
