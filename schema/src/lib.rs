@@ -7,6 +7,7 @@ pub mod codec;
 pub mod invariant;
 pub mod limits;
 pub mod search;
+pub mod stream;
 pub mod subject;
 
 mod catalog;

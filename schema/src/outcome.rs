@@ -19,6 +19,31 @@ pub struct Outcome {
     pub body: OutcomeBody,
 }
 
+impl Outcome {
+    /// An upper bound of the encoded size, for closing batches and messages before they grow too large.
+    ///
+    /// The factors are the encoder's worst case: 5 bytes an integer of 32 bits, 9 one of 64, plus headers.
+    pub fn bytes_max(&self) -> usize {
+        const FIXED: usize = 400;
+        const SEAT: usize = 24;
+        const AREA: usize = 32;
+        let held = |held: &Held| SEAT * held.seats.len() + AREA * held.areas.len();
+        let parts = match &self.body {
+            OutcomeBody::SeatsHeld(seats) => held(seats),
+            OutcomeBody::PaymentStarted(payment) | OutcomeBody::PaymentAwaited(payment) => {
+                held(&payment.held) + payment.method.len() + payment.token.len()
+            }
+            OutcomeBody::AllotmentReduced { parts } => parts
+                .iter()
+                .map(|part| FIXED + SEAT * part.seats.len() + AREA * part.areas.len())
+                .sum(),
+            OutcomeBody::Refused(Refusal::SeatTaken { seats }) => SEAT * seats.len(),
+            _ => 0,
+        };
+        FIXED + parts
+    }
+}
+
 /// Who asked, for the memory of commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asked {

@@ -2,11 +2,15 @@
 
 use crate::id::CommandId;
 use crate::outcome::Outcome;
+use crate::time::UnixMillis;
 use serde::{Deserialize, Serialize};
 
 /// The replies of one journal batch to one asker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplyBatch {
+    /// The owner's journal time when it answered. Deadlines are in journal time: what is left of a hold is
+    /// its deadline less this, whatever the asker's clock says.
+    pub time: UnixMillis,
     pub replies: Vec<(CommandId, Reply)>,
 }
 

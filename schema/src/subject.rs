@@ -10,6 +10,8 @@ pub const CATALOG: &str = "CATALOG";
 pub const CATALOG_ALL: &str = "cat.>";
 pub const CATALOG_EVENTS: &str = "cat.event.*";
 pub const CATALOG_PLANS: &str = "cat.plan.*";
+/// How the subject of a plan begins; all others of the catalogue are listings.
+pub const CATALOG_PLAN_PREFIX: &str = "cat.plan.";
 
 /// Search, answered by any indexer.
 pub const SEARCH: &str = "search.query";
