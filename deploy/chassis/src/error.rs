@@ -1,5 +1,6 @@
 //! What can go wrong outside of us; one variant per decision of the caller.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 /// The text of a client library's error, its whole chain in one line.
@@ -65,6 +66,9 @@ pub enum Error {
     /// A server that we started did not become ready, or ended.
     #[error("start {server}: {detail}; see {}", log.display())]
     ServerFailed { server: &'static str, detail: String, log: PathBuf },
+    /// Another process listens on the port.
+    #[error("port {port} on {ip} is taken by another process")]
+    AddressTaken { port: u16, ip: IpAddr },
     /// A file or process operation failed.
     #[error("{what}")]
     Io { what: String, source: std::io::Error },

@@ -1,25 +1,43 @@
 //! Shared plumbing of every stage; knows no domain word.
 
+pub mod base64url;
+pub mod clock;
+pub mod config;
+pub mod http;
+pub mod keys;
+pub mod metrics;
+pub mod tasks;
+pub mod telemetry;
+
+mod backoff;
 mod error;
 mod fenced;
 mod follow;
+mod health;
 mod nats;
 mod postgres;
+mod problem;
+mod random;
 mod redis;
 mod servers;
 mod services;
 mod shutdown;
+mod stream_config;
 #[cfg(feature = "testing")]
 mod testing;
 
+pub use backoff::{Backoff, Pause};
 pub use error::{Cause, Error};
 pub use fenced::{AppendError, Appended, Contender, EpochRecord, FenceSpec, Owner};
 pub use follow::{Followed, Follower, StartAt, last_sequence};
+pub use health::{Health, HealthHandle};
 pub use nats::{Nats, NatsConfig};
 pub use postgres::{PostgresConfig, connect_postgres, migrate};
+pub use problem::Problem;
 pub use redis::{Redis, RedisConfig};
 pub use servers::{Child, Durability, FolderLock, Pids, Servers, ServersSpec, Which};
 pub use services::{Announcement, ServiceInfo, announce, discover};
 pub use shutdown::Shutdown;
+pub use stream_config::stream_config;
 #[cfg(feature = "testing")]
 pub use testing::TestServers;

@@ -1,0 +1,77 @@
+//! One connection from accept to close.
+
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep};
+
+use super::accept::Server;
+use super::respond::respond;
+use super::slots::Slot;
+use super::stream::WatchedStream;
+use super::watch::Watch;
+
+/// What every request of one connection shares.
+pub(super) struct Context {
+    pub(super) server: Arc<Server>,
+    pub(super) watch: Arc<Watch>,
+    pub(super) peer: SocketAddr,
+}
+
+/// Serves the connection until it ends, is idle, or the shutdown's drain is over.
+pub(super) async fn run(server: Arc<Server>, stream: TcpStream, peer: SocketAddr, slot: Slot) {
+    let _slot = slot;
+    if let Err(err) = stream.set_nodelay(true) {
+        // The peer is gone already.
+        tracing::debug!(error = %err, "set nodelay");
+        return;
+    }
+    let watch = Arc::new(Watch::default());
+    let io = TokioIo::new(WatchedStream::new(stream, watch.clone(), &server.limits));
+    let context = Arc::new(Context { server: server.clone(), watch: watch.clone(), peer });
+    let service = service_fn(move |request| respond(context.clone(), request));
+    let mut connection = pin!(server.builder.serve_connection(io, service));
+
+    let idle = Duration::from(server.limits.idle_ms);
+    let drain = Duration::from(server.limits.drain_ms);
+    // A token of its own: all connections polling the shared one would meet at its lock.
+    let begun = server.shutdown.child_token();
+    let mut begun = pin!(begun.cancelled());
+    let mut timer = pin!(sleep(idle));
+    let mut requests_before = u64::MAX;
+    let mut draining = false;
+    loop {
+        // All three are pinned outside.
+        tokio::select! {
+            biased;
+            ended = connection.as_mut() => {
+                if let Err(error) = ended {
+                    tracing::debug!(%peer, error, "connection ended");
+                }
+                return;
+            }
+            () = &mut begun, if !draining => {
+                draining = true;
+                timer.as_mut().reset(Instant::now() + drain);
+                connection.as_mut().graceful_shutdown();
+            }
+            () = &mut timer => {
+                if draining {
+                    tracing::debug!(%peer, "connection cut at the end of the drain");
+                    return;
+                }
+                let progress = *watch.progress();
+                if progress.in_flight == 0 && progress.requests == requests_before {
+                    connection.as_mut().graceful_shutdown();
+                }
+                requests_before = progress.requests;
+                timer.as_mut().reset(Instant::now() + idle);
+            }
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! One request: checks its shape, hands it to the router, bounds the time to the answer.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::DefaultBodyLimit;
+use axum::response::IntoResponse;
+use http::header::{CONNECTION, CONTENT_TYPE, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
+use hyper::body::Incoming;
+use tower::Service;
+
+use super::Peer;
+use super::body::TrackedBody;
+use super::connection::Context;
+use crate::{Problem, metrics};
+
+pub(super) async fn respond(
+    context: Arc<Context>,
+    mut request: Request<Incoming>,
+) -> Result<Response<TrackedBody>, Infallible> {
+    let in_flight = context.watch.begin_request();
+    let limits = &context.server.limits;
+    let response = match misshapen(&context, &request) {
+        Some(problem) => closing(problem, request.version()),
+        None => {
+            request.extensions_mut().insert(Peer(context.peer));
+            let body_bytes_max = usize::try_from(limits.body_bytes_max).expect("64-bit");
+            DefaultBodyLimit::max(body_bytes_max).apply(&mut request);
+            answer(&context, request).await
+        }
+    };
+    Ok(response.map(|body| TrackedBody { body, _in_flight: in_flight }))
+}
+
+async fn answer(context: &Context, request: Request<Incoming>) -> Response<Body> {
+    let safe = request.method().is_safe();
+    // Needs no `poll_ready`: a router is always ready.
+    let answer = context.server.router.clone().call(request);
+    let limit = Duration::from(context.server.limits.request_ms);
+    let Ok(Ok(response)) = tokio::time::timeout(limit, answer).await else {
+        metrics::request_refused("timeout");
+        return overdue(limit, safe).into_response();
+    };
+    let plain = || {
+        let content_type = response.headers().get(CONTENT_TYPE);
+        content_type.is_none_or(|value| value != "application/problem+json")
+    };
+    if response.status() == StatusCode::PAYLOAD_TOO_LARGE && plain() {
+        metrics::request_refused("body");
+        return too_large().into_response();
+    }
+    response
+}
+
+/// Returns the answer to a request that is not worth routing.
+fn misshapen(context: &Context, request: &Request<Incoming>) -> Option<Problem> {
+    let headers = request.headers();
+    if headers.contains_key(TRANSFER_ENCODING) {
+        let ambiguous = context.watch.progress().doubtful_framing;
+        if ambiguous || !is_just_chunked(headers) {
+            metrics::request_refused("framing");
+            let detail = "a body has a Content-Length or is chunked, and nothing else";
+            return Some(Problem::new(400, "REQUEST_INVALID", "The request is invalid", detail));
+        }
+    }
+    // hyper counts them in HTTP/1 only.
+    if context.server.limits.header_count_max as usize <= headers.len().saturating_sub(1) {
+        metrics::request_refused("headers");
+        let detail = "too many header lines";
+        return Some(Problem::new(431, "HEADERS_TOO_LARGE", "The headers are too large", detail));
+    }
+    None
+}
+
+fn is_just_chunked(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let first = codings.next();
+    let chunked =
+        first.is_some_and(|value| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"));
+    chunked && codings.next().is_none()
+}
+
+/// The answer after which the connection closes: what follows on it may not be what it seems.
+fn closing(problem: Problem, version: Version) -> Response<Body> {
+    let mut response = problem.into_response();
+    if version <= Version::HTTP_11 {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+fn overdue(limit: Duration, safe: bool) -> Problem {
+    let detail = format!("no answer within {} ms", limit.as_millis());
+    let problem = Problem::retryable(503, "TIMEOUT", "The answer took too long", detail, 1);
+    // What a changing request has done by now is not known here.
+    Problem { retryable: safe, ..problem }
+}
+
+fn too_large() -> Problem {
+    let detail = "the body is larger than this path takes";
+    Problem::new(413, "BODY_TOO_LARGE", "The request is too large", detail)
+}

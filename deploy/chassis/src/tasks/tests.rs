@@ -1,0 +1,45 @@
+use std::time::Duration;
+
+use super::{current, drain, on_panic, spawn, spawn_thread};
+use crate::Shutdown;
+
+const SHORT: Duration = Duration::from_millis(20);
+const LONG: Duration = Duration::from_secs(10);
+
+#[tokio::test]
+async fn drain_waits_for_tasks_and_threads_and_names_the_stragglers() {
+    let (release, wait) = std::sync::mpsc::channel::<()>();
+    let forever = spawn("forever", std::future::pending::<()>());
+    let again = spawn("forever", std::future::pending::<()>());
+    let thread = spawn_thread("waits", move || wait.recv().is_ok()).expect("thread");
+    let quick = spawn("quick", async { current() });
+    assert_eq!(quick.await.expect("no panic"), "quick");
+    assert_eq!(drain(SHORT).await, ["forever x 2", "waits"]);
+
+    forever.abort();
+    again.abort();
+    release.send(()).expect("the thread waits");
+    assert_eq!(drain(LONG).await, [""; 0]);
+    assert!(thread.join().expect("no panic"));
+}
+
+#[tokio::test]
+async fn a_panic_in_a_task_begins_the_shutdown_and_reaches_the_join_handle() {
+    let shutdown = Shutdown::new();
+    on_panic(&shutdown);
+    let task = spawn("careless", async { panic!("boom {}", 1) });
+    assert!(task.await.expect_err("it panics").is_panic());
+    assert_eq!(shutdown.reason(), Some("task careless panicked: boom 1"));
+    assert_eq!(drain(LONG).await, [""; 0]);
+    assert_eq!(current(), "");
+}
+
+#[tokio::test]
+async fn a_panic_in_a_thread_begins_the_shutdown() {
+    let shutdown = Shutdown::new();
+    on_panic(&shutdown);
+    let thread = spawn_thread("decider", || panic!("bad state")).expect("thread");
+    shutdown.begun().await;
+    assert_eq!(shutdown.reason(), Some("task decider panicked: bad state"));
+    thread.join().expect_err("it panics");
+}
