@@ -56,10 +56,15 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     }
 }
 
+/// The CRC-32C (Castagnoli) of bytes, as in iSCSI (RFC 3720).
+pub fn checksum(bytes: &[u8]) -> u32 {
+    crc32c::crc32c(bytes)
+}
+
 /// Encodes a message with a CRC-32C of everything before it at the end.
 pub fn encode_checked<T: Serialize>(message: &T) -> Vec<u8> {
     let mut bytes = encode(message);
-    let checksum = crc32c::crc32c(&bytes);
+    let checksum = checksum(&bytes);
     bytes.extend_from_slice(&checksum.to_be_bytes());
     bytes
 }
@@ -70,7 +75,7 @@ pub fn encode_checked<T: Serialize>(message: &T) -> Vec<u8> {
 /// [`Error::Checksum`] before anything is decoded, else as [`decode`].
 pub fn decode_checked<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     let (body, checksum) = bytes.split_last_chunk::<CHECKSUM_BYTES>().ok_or(Error::Empty)?;
-    if crc32c::crc32c(body) != u32::from_be_bytes(*checksum) {
+    if self::checksum(body) != u32::from_be_bytes(*checksum) {
         return Err(Error::Checksum);
     }
     decode(body)

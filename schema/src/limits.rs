@@ -25,8 +25,10 @@ pub const ASK_AGAIN: DurationMs = DurationMs(300);
 /// How long COMMANDS keeps a command: well beyond [`ASK_WAIT`], so that a new owner rereads all that are alive.
 pub const COMMAND_AGE_MAX: DurationMs = DurationMs(15_000);
 
-/// Most commands that wait for one shard. At 30,000 a second this is a third of a second of work.
-pub const COMMANDS_WAITING_MAX: i64 = 10_000;
+/// Most commands of one shard in the stream: those that wait, and those answered since the owner's last purge.
+///
+/// A second of work at 30,000 a second. More would only let commands wait beyond their deadline.
+pub const COMMANDS_WAITING_MAX: i64 = 32_768;
 
 /// Largest command. The largest is a partner's operation of 4,096 seats at 5 bytes each.
 pub const COMMAND_BYTES_MAX: usize = 64 * 1024;

@@ -57,6 +57,11 @@ pub fn settlement_consumer(shard: ShardId) -> String {
     format!("settlement_{shard}")
 }
 
+/// Where the audit asks a shard's owner what it thinks of an event.
+pub fn inspect(shard: ShardId) -> String {
+    format!("inspect.alloc.{shard}")
+}
+
 /// Where an ingress hears the answers to its commands.
 pub fn replies(instance: &str) -> String {
     format!("rep.{instance}")
@@ -103,6 +108,11 @@ pub fn room_presence(event: &EventId) -> String {
 /// Lease keys.
 pub fn shard_lease(shard: ShardId) -> String {
     format!("alloc.{shard}")
+}
+
+/// The key by which one contender sees that the bus carries its own writes.
+pub fn shard_probe(shard: ShardId, instance: &str) -> String {
+    format!("probe.alloc.{shard}.{instance}")
 }
 
 pub fn room_lease(event: &EventId) -> String {

@@ -1,0 +1,112 @@
+//! The catalogue in memory: listings with their plans, kept current by a follower.
+
+use chassis::{Follower, Health, Nats, StartAt, tasks};
+use dashmap::DashMap;
+use schema::{EventId, EventListing, PlanId, PlanIndex, SeatingPlan, codec, subject};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// A listing and the plan it names.
+#[derive(Debug, Clone)]
+pub(crate) struct Listed {
+    pub listing: Arc<EventListing>,
+    pub plan: Arc<PlanIndex>,
+}
+
+/// Every event this process knows. Clones share it.
+#[derive(Debug, Clone)]
+pub(crate) struct Catalog {
+    events: Arc<DashMap<EventId, Listed>>,
+    read_to: watch::Receiver<u64>,
+}
+
+impl Catalog {
+    /// Starts to follow the catalogue and returns when everything stored by now has been read.
+    pub(crate) async fn follow(nats: &Nats, health: &Health) -> Result<Self, chassis::Error> {
+        let stored = chassis::last_sequence(nats, subject::CATALOG).await?;
+        let ready = health.register("allocator catalogue");
+        let events: Arc<DashMap<_, _>> = Arc::default();
+        let (read, read_to) = watch::channel(0);
+        let follower =
+            Follower::start(nats.clone(), subject::CATALOG, subject::CATALOG_ALL, StartAt::First);
+        let reader = Reader { follower, plans: DashMap::new(), events: Arc::clone(&events), read };
+        tasks::spawn("allocator-catalog", reader.run());
+        let catalog = Self { events, read_to };
+        catalog.read_to.clone().wait_for(|&sequence| stored <= sequence).await.ok();
+        ready.set_ready();
+        Ok(catalog)
+    }
+
+    pub(crate) fn find(&self, event: &EventId) -> Option<Listed> {
+        self.events.get(event).map(|listed| listed.clone())
+    }
+
+    /// Waits until the event is known, `wait` at most.
+    pub(crate) async fn find_within(&self, event: &EventId, wait: Duration) -> Option<Listed> {
+        let mut read_to = self.read_to.clone();
+        let found = async {
+            loop {
+                read_to.mark_unchanged();
+                if let Some(listed) = self.find(event) {
+                    return Some(listed);
+                }
+                read_to.changed().await.ok()?;
+            }
+        };
+        tokio::time::timeout(wait, found).await.ok().flatten()
+    }
+}
+
+struct Reader {
+    follower: Follower,
+    plans: DashMap<PlanId, Arc<PlanIndex>>,
+    events: Arc<DashMap<EventId, Listed>>,
+    read: watch::Sender<u64>,
+}
+
+impl Reader {
+    async fn run(mut self) {
+        loop {
+            let message = match self.follower.next().await {
+                Ok(message) => message,
+                Err(error) => {
+                    tracing::error!(error = %chassis::telemetry::chain(&error), "catalogue reader ended");
+                    return;
+                }
+            };
+            let taken = if message.subject.starts_with(subject::CATALOG_PLAN_PREFIX) {
+                codec::decode(&message.payload).map(|plan| self.take_plan(plan))
+            } else {
+                codec::decode(&message.payload).map(|listing| self.take_listing(listing))
+            };
+            if let Err(error) = taken {
+                // One bad entry must not hide the others; it stays unknown, and so not on sale.
+                let subject = message.subject;
+                tracing::error!(subject, error = %chassis::telemetry::chain(&error), "catalogue entry skipped");
+            }
+            self.read.send_replace(message.sequence);
+        }
+    }
+
+    fn take_plan(&self, plan: SeatingPlan) {
+        match plan.validate() {
+            Ok(()) => drop(self.plans.insert(plan.id.clone(), Arc::new(PlanIndex::new(plan)))),
+            Err(fault) => tracing::error!(plan = %plan.id, %fault, "plan skipped"),
+        }
+    }
+
+    fn take_listing(&self, listing: EventListing) {
+        let Some(plan) = self.plans.get(&listing.plan).map(|plan| Arc::clone(&plan)) else {
+            tracing::error!(event = %listing.event, plan = %listing.plan, "listing without plan");
+            return;
+        };
+        // An event keeps its plan: held seats are positions in it.
+        if self.events.get(&listing.event).is_some_and(|old| old.listing.plan != listing.plan) {
+            tracing::error!(event = %listing.event, "change of plan ignored");
+            return;
+        }
+        let listed = Listed { listing: Arc::new(listing), plan };
+        self.events.insert(listed.listing.event.clone(), listed);
+    }
+}

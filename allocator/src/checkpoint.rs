@@ -1,0 +1,122 @@
+//! Checkpoints in Postgres: a snapshot of a shard and the journal position it includes.
+
+use crate::config::{CHECKPOINT_BYTES_MAX, CHECKPOINTS_KEPT, STORE_WAIT};
+use crate::error::Error;
+use allocator_core::Snapshot;
+use schema::{Applied, ShardId, codec};
+use serde::{Deserialize, Serialize};
+use sqlx::{PgPool, Row};
+
+/// A snapshot with the last batch that it includes.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Checkpoint {
+    pub applied: Applied,
+    pub snapshot: Snapshot,
+}
+
+/// The position of the newest checkpoint in the store.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stored(u64);
+
+impl Stored {
+    pub(crate) fn at(sequence: u64) -> Self {
+        Self(sequence)
+    }
+
+    pub(crate) fn sequence(self) -> u64 {
+        self.0
+    }
+}
+
+/// The checkpoints of one shard over one incarnation of its journal.
+#[derive(Debug, Clone)]
+pub(crate) struct Store {
+    pub pool: PgPool,
+    pub shard: ShardId,
+    /// When the journal stream was created, in milliseconds.
+    pub incarnation_ms: i64,
+}
+
+impl Store {
+    /// Loads the newest checkpoint that is whole; `None` when there is none or Postgres does not answer.
+    ///
+    /// Without a checkpoint the journal is read from its start, which is slower and equally right.
+    pub(crate) async fn load(&self) -> Option<Checkpoint> {
+        let rows = sqlx::query(
+            "SELECT sequence, snapshot FROM checkpoint WHERE shard = $1 AND incarnation_ms = $2 \
+             ORDER BY sequence DESC",
+        )
+        .bind(i16::from(self.shard.0))
+        .bind(self.incarnation_ms)
+        .fetch_all(&self.pool);
+        let rows = match tokio::time::timeout(STORE_WAIT, rows).await {
+            Ok(Ok(rows)) => rows,
+            Ok(Err(error)) => {
+                tracing::warn!(error = %chassis::telemetry::chain(&error), "checkpoints not loaded");
+                return None;
+            }
+            Err(_) => return None,
+        };
+        rows.iter().find_map(|row| {
+            let sequence: i64 = row.get("sequence");
+            let whole = decode(row.get("snapshot"));
+            if whole.is_none() {
+                tracing::error!(shard = %self.shard, sequence, "checkpoint is damaged");
+            }
+            whole
+        })
+    }
+
+    /// Stores a checkpoint and drops the older ones; returns its size in bytes.
+    pub(crate) async fn save(&self, applied: Applied, snapshot: Snapshot) -> Result<usize, Error> {
+        let bytes = encode(&Checkpoint { applied, snapshot });
+        let size = bytes.len();
+        let shard = i16::from(self.shard.0);
+        let sequence = i64::try_from(applied.sequence).expect("a stream sequence fits");
+        let now = i64::try_from(chassis::clock::now().0).expect("a time fits");
+        let statement = sqlx::query(
+            "WITH stored AS (
+                 INSERT INTO checkpoint (shard, sequence, incarnation_ms, stored_at_ms, snapshot)
+                 VALUES ($1, $2, $3, $4, $5)
+                 ON CONFLICT (shard, sequence) DO UPDATE
+                 SET incarnation_ms = $3, stored_at_ms = $4, snapshot = $5)
+             DELETE FROM checkpoint WHERE shard = $1 AND sequence < ANY (
+                 SELECT sequence FROM checkpoint WHERE shard = $1
+                 ORDER BY sequence DESC OFFSET $6 LIMIT 1)",
+        )
+        .bind(shard)
+        .bind(sequence)
+        .bind(self.incarnation_ms)
+        .bind(now)
+        .bind(bytes)
+        // The statement sees the table as it was before its own insert.
+        .bind(CHECKPOINTS_KEPT - 2)
+        .execute(&self.pool);
+        let shard = self.shard;
+        match tokio::time::timeout(STORE_WAIT, statement).await {
+            Ok(Ok(_)) => Ok(size),
+            Ok(Err(source)) => Err(Error::Checkpoint { shard, source }),
+            Err(_) => Err(Error::CheckpointSlow { shard }),
+        }
+    }
+}
+
+/// As [`codec::encode_checked`], without its bound on messages: a checkpoint is stored, not sent.
+fn encode(checkpoint: &Checkpoint) -> Vec<u8> {
+    let mut bytes = rmp_serde::to_vec(checkpoint).expect("a snapshot holds only encodable types");
+    assert!(bytes.len() <= CHECKPOINT_BYTES_MAX, "a checkpoint of {} bytes", bytes.len());
+    bytes.push(codec::VERSION);
+    let checksum = codec::checksum(&bytes);
+    bytes.extend_from_slice(&checksum.to_be_bytes());
+    bytes
+}
+
+fn decode(bytes: &[u8]) -> Option<Checkpoint> {
+    let (body, checksum) = bytes.split_last_chunk::<4>()?;
+    let (version, snapshot) = body.split_last()?;
+    let whole = codec::checksum(body) == u32::from_be_bytes(*checksum);
+    if !whole || *version != codec::VERSION {
+        return None;
+    }
+    rmp_serde::from_slice(snapshot).ok()
+}

@@ -1,0 +1,150 @@
+//! The single writer of a shard: a thread that decides commands and fills batches.
+//!
+//! While one batch is being journaled the next one fills, so the batch size follows the load by itself.
+
+use crate::catalog::Catalog;
+use crate::clock::JournalClock;
+use crate::config::{IDLE_WAIT, TICK_OUTCOMES_MAX};
+use crate::metrics;
+use crate::writer::{Answer, Decided};
+use allocator_core::{Decision, SeatWord, Shard};
+use crossbeam_channel::{Receiver, never, select};
+use schema::{Command, EventId, HoldId, Outcome, PlaceCounts, Reply, SeatIdx};
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, oneshot};
+
+/// What a decider is given to do.
+pub(crate) enum Work {
+    /// A command with its sequence in COMMANDS.
+    Command { command: Box<Command>, sequence: u64 },
+    /// Shows what the owner thinks of an event, for the audit.
+    Inspect { event: EventId, answer: oneshot::Sender<Inspection> },
+}
+
+/// The sign that the batch under way is durable and the next one may go.
+pub(crate) struct Journaled;
+
+/// An event as its owner sees it, with everything decided so far.
+#[derive(Debug, Clone)]
+pub(crate) struct Inspection {
+    pub counts: Option<PlaceCounts>,
+    /// Seats that are not free, with their words and holds.
+    pub seats: Vec<(SeatIdx, SeatWord, Option<HoldId>)>,
+}
+
+pub(crate) struct Decider {
+    pub shard: Shard,
+    pub clock: JournalClock,
+    pub catalog: Catalog,
+    pub work: Receiver<Work>,
+    /// Holds one batch: the decider sends only when the one before is journaled.
+    pub decided: mpsc::Sender<Decided>,
+    pub journaled: Receiver<Journaled>,
+}
+
+impl Decider {
+    /// Runs until the writer or everyone who asks has gone.
+    pub(crate) fn run(mut self) {
+        let mut batch = Decided::default();
+        let mut journaling = false;
+        let nothing = never();
+        loop {
+            let wait = self.wait(&batch, journaling);
+            // A full batch takes no more: what comes waits in its queue, and then in the stream.
+            let work = if batch.is_full() { &nothing } else { &self.work };
+            select! {
+                recv(work) -> work => match work {
+                    Ok(work) => self.take(work, &mut batch),
+                    Err(_) => return,
+                },
+                recv(self.journaled) -> journaled => match journaled {
+                    Ok(Journaled) => journaling = false,
+                    Err(_) => return,
+                },
+                default(wait) => {}
+            }
+            // Draining what is ready, and not a timer, is what makes batches.
+            while !batch.is_full() && let Ok(work) = self.work.try_recv() {
+                self.take(work, &mut batch);
+            }
+            self.tick(&mut batch);
+            if !journaling && !batch.is_empty() {
+                batch.time = self.clock.now(Instant::now());
+                if self.decided.try_send(std::mem::take(&mut batch)).is_err() {
+                    return;
+                }
+                journaling = true;
+            }
+        }
+    }
+
+    fn wait(&self, batch: &Decided, journaling: bool) -> Duration {
+        if !batch.is_empty() && !journaling {
+            return Duration::ZERO;
+        }
+        let now = self.clock.now(Instant::now());
+        let due = self.shard.next_due().map(|due| Duration::from(due.since(now)));
+        due.map_or(IDLE_WAIT, |due| due.clamp(Duration::from_millis(1), IDLE_WAIT))
+    }
+
+    fn take(&mut self, work: Work, batch: &mut Decided) {
+        match work {
+            Work::Command { command, sequence } => {
+                batch.commands_to = batch.commands_to.max(sequence);
+                self.decide(*command, batch);
+            }
+            Work::Inspect { event, answer } => {
+                // The auditor may have gone: then nobody wants to know.
+                drop(answer.send(self.inspect(&event)));
+            }
+        }
+    }
+
+    fn decide(&mut self, mut command: Command, batch: &mut Decided) {
+        self.learn(&command.event);
+        let (now, wall) = (Instant::now(), chassis::clock::now());
+        command.deadline = self.clock.from_wall(command.deadline, wall, now);
+        let decision = self.shard.decide(self.clock.now(now), &command);
+        metrics::command_decided(self.shard.id(), &decision);
+        let answer = match decision {
+            Decision::Fresh(outcome) => {
+                batch.push(outcome.clone());
+                Answer::Outcome { replayed: false, outcome: Box::new(outcome) }
+            }
+            Decision::Known(outcome) => {
+                Answer::Outcome { replayed: true, outcome: Box::new(outcome) }
+            }
+            Decision::Mismatch => Answer::Other(Reply::Mismatch),
+            Decision::TooLate => Answer::Other(Reply::TooLate),
+            Decision::NotYet => Answer::Other(Reply::Busy),
+        };
+        if !command.reply_to.is_empty() {
+            batch.answers.push((command.reply_to, command.id, answer));
+        }
+    }
+
+    /// Brings a new or changed listing of the catalogue into the shard.
+    fn learn(&mut self, event: &EventId) {
+        if let Some(listed) = self.catalog.find(event) {
+            self.shard.put_event(listed.listing, listed.plan);
+        }
+    }
+
+    fn tick(&mut self, batch: &mut Decided) {
+        let now = Instant::now();
+        if self.shard.next_due().is_none() {
+            self.clock.catch_up(chassis::clock::now(), now);
+        }
+        let time = self.clock.now(now);
+        let due = self.shard.next_due().is_some_and(|due| due <= time);
+        if due && !batch.is_full() {
+            let outcomes: Vec<Outcome> = self.shard.tick(time, TICK_OUTCOMES_MAX);
+            outcomes.into_iter().for_each(|outcome| batch.push(outcome));
+        }
+    }
+
+    fn inspect(&self, event: &EventId) -> Inspection {
+        let counts = self.shard.counts(event);
+        Inspection { counts, seats: self.shard.seats_taken(event) }
+    }
+}

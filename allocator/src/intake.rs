@@ -1,0 +1,133 @@
+//! Reads the commands of a shard from the bus and hands them to its decider.
+//!
+//! COMMANDS lives in memory: when NATS restarts, it is empty and its sequences start again. So this reader
+//! keeps no position. After each reconnect it reads all that is retained; command ids make the
+//! repetition harmless, and answered commands are purged, so there is little of it.
+
+use crate::config::{PULL_COMMANDS_MAX, PULL_HEARTBEAT, PULL_WAIT};
+use crate::decider::Work;
+use crate::metrics;
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull};
+use async_nats::jetstream::stream::Stream;
+use chassis::{Backoff, Nats, Shutdown};
+use crossbeam_channel::{Sender, TrySendError};
+use futures_util::StreamExt;
+use schema::{Command, ShardId, codec, subject};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How often answered commands are purged: a bound on how much of the stream's cap they take.
+const PURGE_EVERY: Duration = Duration::from_millis(250);
+
+/// How long a full decider is given before the reader looks again.
+const FULL_PAUSE: Duration = Duration::from_millis(1);
+
+/// How long a call of the server may take before the reader starts over.
+const CALL_WAIT: Duration = Duration::from_secs(2);
+
+pub(crate) struct Intake {
+    pub nats: Nats,
+    pub shard: ShardId,
+    pub work: Sender<Work>,
+    /// The stream sequence up to which commands have been answered, as this reader's consumer counts.
+    pub answered: watch::Receiver<u64>,
+    /// Ends the reader when its decider has gone.
+    pub stop: Shutdown,
+}
+
+impl Intake {
+    pub(crate) async fn run(mut self) {
+        let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(1), None);
+        while !self.stop.is_begun() {
+            match self.read_until_reconnect().await {
+                Ok(()) => backoff.reset(),
+                Err(error) => {
+                    metrics::intake_restarted(self.shard);
+                    tracing::warn!(shard = %self.shard, %error, "commands are read again");
+                    backoff.pause(&self.stop).await;
+                }
+            }
+        }
+    }
+
+    /// Reads from the oldest retained command on, until the connection changes or the owner stops.
+    async fn read_until_reconnect(&mut self) -> Result<(), async_nats::Error> {
+        let mut connects = self.nats.connects.clone();
+        connects.mark_unchanged();
+        let stream = tokio::time::timeout(
+            CALL_WAIT,
+            self.nats.jetstream.get_stream_no_info(subject::COMMANDS),
+        )
+        .await??;
+        let consumer = tokio::time::timeout(CALL_WAIT, self.consumer(&stream)).await??;
+        let mut messages = consumer
+            .stream()
+            .max_messages_per_batch(PULL_COMMANDS_MAX)
+            .expires(PULL_WAIT)
+            .heartbeat(PULL_HEARTBEAT)
+            .messages()
+            .await?;
+        let mut purge = tokio::time::interval(PURGE_EVERY);
+        let mut purged = 0;
+        let stop = self.stop.clone();
+        loop {
+            // Cancel-safe: `next` of a message stream, a watch, a switch and an interval lose nothing.
+            tokio::select! {
+                message = messages.next() => match message {
+                    Some(message) => self.take(message?).await?,
+                    None => return Ok(()),
+                },
+                _ = connects.changed() => return Ok(()),
+                () = stop.begun() => return Ok(()),
+                _ = purge.tick() => purged = self.purge(&stream, purged).await?,
+            }
+        }
+    }
+
+    async fn consumer(&self, stream: &Stream) -> Result<PullConsumer, async_nats::Error> {
+        let config = pull::Config {
+            filter_subject: subject::commands(self.shard),
+            deliver_policy: DeliverPolicy::All,
+            ack_policy: AckPolicy::None,
+            memory_storage: true,
+            inactive_threshold: Duration::from_secs(10),
+            ..pull::Config::default()
+        };
+        Ok(stream.create_consumer(config).await?)
+    }
+
+    /// Hands one command on; waits while the decider has as many as it may.
+    async fn take(
+        &self,
+        message: async_nats::jetstream::Message,
+    ) -> Result<(), async_nats::Error> {
+        let sequence = message.info()?.stream_sequence;
+        let command = match codec::decode::<Command>(&message.payload) {
+            Ok(command) => command,
+            Err(error) => {
+                // Nobody can be told: the envelope that names the asker is what failed.
+                metrics::command_undecodable(self.shard);
+                tracing::warn!(shard = %self.shard, error = %chassis::telemetry::chain(&error), "not a command");
+                return Ok(());
+            }
+        };
+        let mut work = Work::Command { command: Box::new(command), sequence };
+        while let Err(TrySendError::Full(full)) = self.work.try_send(work) {
+            work = full;
+            tokio::time::sleep(FULL_PAUSE).await;
+        }
+        Ok(())
+    }
+
+    /// Purges what has been answered since the last time; returns up to where.
+    async fn purge(&self, stream: &Stream, purged: u64) -> Result<u64, async_nats::Error> {
+        let answered = *self.answered.borrow();
+        if answered == purged {
+            return Ok(purged);
+        }
+        // The server purges below the sequence it is given.
+        let request = stream.purge().filter(subject::commands(self.shard)).sequence(answered + 1);
+        tokio::time::timeout(CALL_WAIT, request).await??;
+        Ok(answered)
+    }
+}

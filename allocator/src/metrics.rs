@@ -1,0 +1,69 @@
+//! What the allocator counts.
+
+use allocator_core::Decision;
+use metrics::{Label, counter, gauge, histogram};
+use schema::{Batch, OutcomeBody, ShardId};
+use std::time::Duration;
+
+fn labels(shard: ShardId) -> Vec<Label> {
+    vec![Label::new("shard", shard.to_string())]
+}
+
+pub(crate) fn command_decided(shard: ShardId, decision: &Decision) {
+    let answer = match decision {
+        Decision::Fresh(outcome) => match &outcome.body {
+            OutcomeBody::Refused(refusal) => refusal.code().code,
+            OutcomeBody::Unchanged { .. } => "unchanged",
+            _ => "done",
+        },
+        Decision::Known(_) => "known",
+        Decision::Mismatch => "mismatch",
+        Decision::TooLate => "too_late",
+        Decision::NotYet => "not_yet",
+    };
+    let labels = [("shard", shard.to_string()), ("answer", answer.to_owned())];
+    counter!("usher_allocator_commands_total", &labels).increment(1);
+}
+
+pub(crate) fn batch_journaled(shard: ShardId, batch: &Batch, bytes: usize, took: Duration) {
+    let outcomes = u32::try_from(batch.outcomes.len()).expect("a batch is bounded");
+    let bytes = u32::try_from(bytes).expect("a message is bounded");
+    histogram!("usher_allocator_batch_outcomes", labels(shard)).record(outcomes);
+    histogram!("usher_allocator_batch_bytes", labels(shard)).record(bytes);
+    histogram!("usher_allocator_append_seconds", labels(shard)).record(took);
+}
+
+pub(crate) fn intake_restarted(shard: ShardId) {
+    counter!("usher_allocator_intake_restarts_total", labels(shard)).increment(1);
+}
+
+pub(crate) fn command_undecodable(shard: ShardId) {
+    counter!("usher_allocator_undecodable_total", labels(shard)).increment(1);
+}
+
+pub(crate) fn shard_owned(shard: ShardId, owned: bool) {
+    gauge!("usher_allocator_owned", labels(shard)).set(f64::from(u8::from(owned)));
+}
+
+pub(crate) fn shard_deposed(shard: ShardId) {
+    counter!("usher_allocator_deposed_total", labels(shard)).increment(1);
+}
+
+pub(crate) fn shard_recovered(shard: ShardId, took: Duration) {
+    histogram!("usher_allocator_recovery_seconds", labels(shard)).record(took);
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a gauge is read by eye; 2^53 messages are far")]
+pub(crate) fn replica_applied(shard: ShardId, sequence: u64) {
+    gauge!("usher_allocator_replica_sequence", labels(shard)).set(sequence as f64);
+}
+
+pub(crate) fn checkpoint_stored(shard: ShardId, bytes: usize, took: Duration) {
+    let bytes = u32::try_from(bytes).expect("a checkpoint is bounded");
+    histogram!("usher_allocator_checkpoint_bytes", labels(shard)).record(bytes);
+    histogram!("usher_allocator_checkpoint_seconds", labels(shard)).record(took);
+}
+
+pub(crate) fn checkpoint_failed(shard: ShardId) {
+    counter!("usher_allocator_checkpoint_failures_total", labels(shard)).increment(1);
+}

@@ -1,0 +1,146 @@
+//! The life of a shard's owner in this process: contend, take over, decide, and stop when deposed.
+
+use crate::catalog::Catalog;
+use crate::clock::JournalClock;
+use crate::config::INTAKE_COMMANDS_MAX;
+use crate::decider::{Decider, Work};
+use crate::intake::Intake;
+use crate::metrics;
+use crate::replica::{State, StateAt};
+use crate::writer::{Ended, Writer};
+use allocator_core::Shard;
+use chassis::{AppendError, Contender, FenceSpec, HealthHandle, Nats, Owner, Shutdown, tasks};
+use schema::{ShardId, subject};
+use std::time::Instant;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// How long an owner may be silent before another tries to take its shard, and how often it beats.
+///
+/// Three beats and a margin: shorter and a busy machine deposes itself, longer and buyers wait.
+const LEASE_BEAT_MS: u64 = 300;
+const LEASE_SILENCE_MS: u64 = 1_000;
+
+/// Where the audit finds the decider of a shard; `None` while this process does not own it.
+pub(crate) type Desk = watch::Sender<Option<crossbeam_channel::Sender<Work>>>;
+
+pub(crate) struct Ownership {
+    pub nats: Nats,
+    pub shard: ShardId,
+    pub instance: String,
+    pub catalog: Catalog,
+    pub states: mpsc::Sender<StateAt>,
+    pub desk: Desk,
+    pub health: HealthHandle,
+    pub stop: Shutdown,
+}
+
+impl Ownership {
+    /// Contends for the shard again and again until the process stops.
+    pub(crate) async fn run(self) -> Result<(), chassis::Error> {
+        let shard = self.shard;
+        let spec = FenceSpec {
+            stream: subject::journal_stream(shard),
+            epoch_subject: subject::journal_epoch(shard),
+            data_subject: subject::journal(shard),
+            lease_bucket: subject::LEASES.into(),
+            lease_key: subject::shard_lease(shard),
+            probe_key: subject::shard_probe(shard, &self.instance),
+            lease_beat_ms: LEASE_BEAT_MS,
+            lease_silence_ms: LEASE_SILENCE_MS,
+        };
+        let contender = Contender::new(self.nats.clone(), spec, &self.instance).await?;
+        while !self.stop.is_begun() {
+            let Some(owner) = contender.acquire(&self.stop).await? else { return Ok(()) };
+            metrics::shard_owned(shard, true);
+            tracing::info!(%shard, epoch = owner.epoch, "shard taken");
+            let ended = self.serve(&owner).await;
+            self.health.set_failing("another process owns the shard");
+            metrics::shard_owned(shard, false);
+            match ended {
+                Ended::Stopped => owner.release().await,
+                Ended::Lost(AppendError::Deposed { .. }) => {
+                    metrics::shard_deposed(shard);
+                    tracing::warn!(%shard, epoch = owner.epoch, "deposed, nobody was answered");
+                }
+                Ended::Lost(error @ AppendError::Unknown { .. }) => {
+                    tracing::info!(%shard, %error, "stopped with a batch in doubt");
+                }
+                Ended::Lost(error) => {
+                    tracing::error!(%shard, error = %chassis::telemetry::chain(&error), "shard stopped");
+                    self.stop.begin(format!("the journal of shard {shard} failed: {error}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Serves the shard as `owner` until it is lost or the process stops.
+    async fn serve(&self, owner: &Owner) -> Ended {
+        let started = Instant::now();
+        let (answer, state) = oneshot::channel();
+        let ask = StateAt { sequence: owner.epoch, answer };
+        // The replica lives as long as the process; without it there is nothing to serve from.
+        if self.states.send(ask).await.is_err() {
+            return Ended::Stopped;
+        }
+        // Cancel-safe: both are one-shot.
+        let state = tokio::select! {
+            state = state => state,
+            () = self.stop.begun() => return Ended::Stopped,
+        };
+        let Ok(state) = state else { return Ended::Stopped };
+        let stop = Shutdown::default();
+        let writer = self.staff(state, owner.epoch, &stop);
+        self.health.set_ready();
+        metrics::shard_recovered(self.shard, started.elapsed());
+        tracing::info!(shard = %self.shard, took = ?started.elapsed(), "shard serves");
+        let watch_stop = async {
+            self.stop.begun().await;
+            self.desk.send_replace(None);
+            stop.begin("the process stops");
+            std::future::pending::<Ended>().await
+        };
+        // The writer may be dropped in mid-append here only when the shard is lost, and then its batch is
+        // in nobody's hands: no answer has left.
+        let ended = tokio::select! {
+            ended = writer.run(owner) => ended,
+            () = owner.deposed() => Ended::Lost(AppendError::Deposed {
+                stream: subject::journal_stream(self.shard),
+                epoch: owner.epoch,
+            }),
+            ended = watch_stop => ended,
+        };
+        self.desk.send_replace(None);
+        stop.begin("the shard is not owned any more");
+        ended
+    }
+
+    /// Starts the decider and the intake of a recovered shard; the writer is left to run.
+    fn staff(&self, state: State, epoch: u64, stop: &Shutdown) -> Writer {
+        let (work, queue) = crossbeam_channel::bounded(INTAKE_COMMANDS_MAX);
+        let (decided, batches) = mpsc::channel(1);
+        let (journaled, done) = crossbeam_channel::bounded(1);
+        let (answered, answered_to) = watch::channel(0);
+        let (wall, now) = (chassis::clock::now(), Instant::now());
+        let clock = match state.time {
+            Some((time, received)) => {
+                let since = u64::try_from(received.elapsed().as_millis()).unwrap_or(u64::MAX);
+                let last = time + schema::DurationMs(since);
+                JournalClock::resume(Some(last), wall, now)
+            }
+            None => JournalClock::resume(state.snapshot.time(), wall, now),
+        };
+        let shard = Shard::restore(allocator_core::Limits::default(), state.snapshot);
+        let catalog = self.catalog.clone();
+        let decider = Decider { shard, clock, catalog, work: queue, decided, journaled: done };
+        tasks::spawn_thread("allocator-decider", move || decider.run())
+            .expect("a thread for each of a few shards");
+        self.desk.send_replace(Some(work.clone()));
+        let (nats, shard) = (self.nats.clone(), self.shard);
+        let intake =
+            Intake { nats: nats.clone(), shard, work, answered: answered_to, stop: stop.clone() };
+        tasks::spawn("allocator-intake", intake.run());
+        let (sequence, stop) = (epoch, stop.clone());
+        Writer { nats, shard, decided: batches, journaled, answered, sequence, stop }
+    }
+}

@@ -1,0 +1,100 @@
+//! The stage: one replica and one contender for each shard.
+
+use crate::catalog::Catalog;
+use crate::checkpoint::Store;
+use crate::config::Config;
+use crate::error::Error;
+use crate::inspect;
+use crate::owner::Ownership;
+use crate::replica::Replica;
+use chassis::{Health, Nats, Shutdown, stream_config, tasks};
+use schema::{ShardId, limits, stream, subject};
+use sqlx::PgPool;
+use std::collections::HashMap;
+use tokio::sync::{mpsc, watch};
+
+/// Requests for a replica's state: one contender asks, once for each take-over.
+const STATES_MAX: usize = 4;
+
+/// What the stage needs from its process.
+#[derive(Debug, Clone)]
+pub struct Deps {
+    pub nats: Nats,
+    pub postgres: PgPool,
+    pub health: Health,
+    pub shutdown: Shutdown,
+    /// This process, in leases and logs.
+    pub instance: String,
+}
+
+/// Runs the stage until `deps.shutdown`.
+///
+/// # Errors
+/// [`Error`] when a stream cannot be prepared or a journal cannot be followed; the other shards stop too.
+pub async fn run(config: Config, deps: Deps) -> Result<(), Error> {
+    let nats = &deps.nats;
+    nats.ensure_stream(&stream_config(&stream::commands(), 1)).await?;
+    nats.ensure_stream(&stream_config(&stream::catalog(), nats.replicas)).await?;
+    for shard in (0..limits::SHARD_COUNT).map(ShardId) {
+        nats.ensure_stream(&stream_config(&stream::journal(shard), nats.replicas)).await?;
+    }
+    let catalog = Catalog::follow(nats, &deps.health).await?;
+    let mut shards = Vec::new();
+    for shard in (0..limits::SHARD_COUNT).map(ShardId) {
+        let serving = serve(shard, config.clone(), deps.clone(), catalog.clone());
+        shards.push(tasks::spawn("allocator-shard", serving));
+    }
+    let version = env!("CARGO_PKG_VERSION");
+    let here = HashMap::from([("instance".to_owned(), deps.instance.clone())]);
+    let announced =
+        chassis::announce(nats, subject::SERVICE_ALLOCATOR, version, here).await?;
+    let mut result = Ok(());
+    for shard in shards {
+        let ended = shard.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+        if let Err(error) = ended {
+            deps.shutdown.begin(format!("the allocator failed: {}", chassis::telemetry::chain(&error)));
+            result = Err(error);
+        }
+    }
+    drop(announced);
+    result
+}
+
+/// Follows one shard and contends for it.
+async fn serve(
+    shard: ShardId,
+    config: Config,
+    deps: Deps,
+    catalog: Catalog,
+) -> Result<(), Error> {
+    let health = deps.health.register(format!("allocator shard {shard}"));
+    let journal_health = deps.health.register(format!("allocator journal {shard}"));
+    let incarnation_ms = chassis::stream_created_ms(&deps.nats, &subject::journal_stream(shard));
+    let incarnation_ms = incarnation_ms.await?;
+    let store = Store { pool: deps.postgres.clone(), shard, incarnation_ms };
+    let nats = deps.nats.clone();
+    let replica = Replica::restore(nats.clone(), catalog.clone(), store, shard).await?;
+    let (states, requests) = mpsc::channel(STATES_MAX);
+    let following = replica.run(config, requests, journal_health, deps.shutdown.clone());
+    let following = tasks::spawn("allocator-replica", following);
+    let (desk, desks) = watch::channel(None);
+    let audits = inspect::answer(nats.clone(), shard, desks, deps.shutdown.clone());
+    tasks::spawn("allocator-inspect", audits);
+    let ownership = Ownership {
+        nats,
+        shard,
+        instance: deps.instance,
+        catalog,
+        states,
+        desk,
+        health,
+        stop: deps.shutdown.clone(),
+    };
+    let owning = tasks::spawn("allocator-owner", ownership.run());
+    // Cancel-safe: both are handles of tasks that go on; the first to fail ends the stage.
+    let ended = tokio::select! {
+        ended = following => ended,
+        ended = owning => ended.map(|ended| ended.map_err(Error::from)),
+    };
+    ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+}

@@ -1,0 +1,161 @@
+//! Journals batches and then, and only then, tells those who asked.
+
+use crate::config::REPLY_BYTES_MAX;
+use crate::decider::Journaled;
+use crate::metrics;
+use bytes::Bytes;
+use chassis::{AppendError, Backoff, Nats, Owner, Shutdown};
+use compact_str::CompactString;
+use crossbeam_channel::Sender;
+use schema::{Batch, CommandId, Outcome, Reply, ReplyBatch, ShardId, UnixMillis, codec, limits};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, watch};
+
+/// A batch on its way to the journal, with the answers that wait for it.
+#[derive(Debug, Default)]
+pub(crate) struct Decided {
+    pub time: UnixMillis,
+    pub outcomes: Vec<Outcome>,
+    pub answers: Vec<(CompactString, CommandId, Answer)>,
+    /// The last command of COMMANDS that this batch answers.
+    pub commands_to: u64,
+    bytes_max: usize,
+}
+
+/// What an asker will hear once the batch is durable.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    Outcome { replayed: bool, outcome: Box<Outcome> },
+    /// Not remembered, so it could leave at once; it waits with the others because that is simpler.
+    Other(Reply),
+}
+
+impl Decided {
+    pub(crate) fn push(&mut self, outcome: Outcome) {
+        self.bytes_max += outcome.bytes_max();
+        self.outcomes.push(outcome);
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        let answered = limits::BATCH_OUTCOMES_MAX <= self.answers.len();
+        let decided = limits::BATCH_OUTCOMES_MAX <= self.outcomes.len();
+        answered || decided || limits::BATCH_BYTES_SOFT_MAX <= self.bytes_max
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.outcomes.is_empty() && self.answers.is_empty() && self.commands_to == 0
+    }
+}
+
+/// Why the writer ended.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    /// Another owner has the shard, or the process stops: this one must answer nobody.
+    Lost(AppendError),
+    /// The decider has gone.
+    Stopped,
+}
+
+pub(crate) struct Writer {
+    pub nats: Nats,
+    pub shard: ShardId,
+    pub decided: mpsc::Receiver<Decided>,
+    pub journaled: Sender<Journaled>,
+    /// Tells the intake up to where commands are answered.
+    pub answered: watch::Sender<u64>,
+    /// The sequence of the last durable batch; at first of the owner's epoch record.
+    pub sequence: u64,
+    pub stop: Shutdown,
+}
+
+impl Writer {
+    /// Runs until the shard is lost or the decider has gone.
+    pub(crate) async fn run(mut self, owner: &Owner) -> Ended {
+        let mut number = 0;
+        while let Some(decided) = self.decided.recv().await {
+            if !decided.outcomes.is_empty() {
+                number += 1;
+                let batch = Batch {
+                    epoch: owner.epoch,
+                    number,
+                    time: decided.time,
+                    outcomes: decided.outcomes,
+                };
+                match self.append(owner, &batch).await {
+                    Ok(sequence) => self.sequence = sequence,
+                    Err(error) => return Ended::Lost(error),
+                }
+            }
+            // One batch is under way, so the one place is free; a decider that has gone needs no sign.
+            drop(self.journaled.try_send(Journaled));
+            self.answered.send_if_modified(|answered| {
+                let rises = *answered < decided.commands_to;
+                *answered = decided.commands_to.max(*answered);
+                rises
+            });
+            self.answer(decided.time, decided.answers).await;
+        }
+        Ended::Stopped
+    }
+
+    async fn append(&self, owner: &Owner, batch: &Batch) -> Result<u64, AppendError> {
+        let bytes = Bytes::from(codec::encode_checked(batch));
+        let message_id = format!("{}/{}/{}", self.shard, batch.epoch, batch.number);
+        let started = Instant::now();
+        let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2), None);
+        loop {
+            match owner.append(&message_id, bytes.clone()).await {
+                Ok(appended) => {
+                    metrics::batch_journaled(self.shard, batch, bytes.len(), started.elapsed());
+                    return Ok(appended.sequence);
+                }
+                // Nothing is stored and nobody is answered: commands wait until there is room.
+                Err(AppendError::Full { stream }) if !self.stop.is_begun() => {
+                    tracing::error!(stream, "the journal is full; the shard waits");
+                    backoff.pause(&self.stop).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Sends the answers, those of one asker together.
+    async fn answer(&self, time: UnixMillis, answers: Vec<(CompactString, CommandId, Answer)>) {
+        let mut by_asker: BTreeMap<CompactString, (usize, ReplyBatch)> = BTreeMap::new();
+        for (asker, command, answer) in answers {
+            let (bytes, reply) = self.reply(answer);
+            let total = by_asker.get(&asker).map_or(0, |(total, _)| *total);
+            if REPLY_BYTES_MAX < total + bytes
+                && let Some((_, full)) = by_asker.remove(&asker)
+            {
+                self.send(&asker, &full).await;
+            }
+            let empty = || (0, ReplyBatch { time, replies: Vec::new() });
+            let (total, batch) = by_asker.entry(asker).or_insert_with(empty);
+            *total += bytes;
+            batch.replies.push((command, reply));
+        }
+        for (asker, (_, batch)) in by_asker {
+            self.send(&asker, &batch).await;
+        }
+    }
+
+    fn reply(&self, answer: Answer) -> (usize, Reply) {
+        match answer {
+            Answer::Outcome { replayed, outcome } => {
+                let bytes = outcome.bytes_max();
+                (bytes, Reply::Done { sequence: self.sequence, replayed, outcome })
+            }
+            Answer::Other(reply) => (64, reply),
+        }
+    }
+
+    async fn send(&self, asker: &CompactString, batch: &ReplyBatch) {
+        let bytes = Bytes::from(codec::encode(batch));
+        // A lost answer is asked for again: the command is remembered.
+        if let Err(error) = self.nats.client.publish(asker.to_string(), bytes).await {
+            tracing::debug!(%error, "answers not sent");
+        }
+    }
+}
