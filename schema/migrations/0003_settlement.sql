@@ -1,5 +1,5 @@
--- Orders, payments, tickets, the ledger and the outbox of verdicts.
--- Times are Unix milliseconds and come from the caller; amounts are minor units of the order's currency.
+-- Orders, payments, tickets, the ledger and the outbox of verdicts. Times are Unix milliseconds and
+-- come from the caller; amounts are minor units of the order's currency.
 
 -- An order has the bits of its hold as its id: one order a hold, by construction.
 CREATE TABLE orders (
@@ -17,7 +17,8 @@ CREATE TABLE orders (
     token            TEXT       NOT NULL,
     amount           BIGINT     NOT NULL CHECK (0 <= amount),
     currency         CHAR(3)    NOT NULL,
-    -- One entry a place, in the order of the tickets' lines. A seat has area -1, a standing place seat -1.
+    -- One entry a place, in the order of the tickets' lines. A seat has area -1, a standing place
+    -- seat -1.
     line_seat        INT[]      NOT NULL,
     line_area        INT[]      NOT NULL,
     line_level       INT[]      NOT NULL,
@@ -107,7 +108,8 @@ CREATE TABLE area_sold (
     CHECK (0 <= sold AND sold <= capacity)
 ) WITH (fillfactor = 50);
 
--- Double entry. What an order has booked of each kind is booked once: the key makes a repetition fail.
+-- Double entry. What an order has booked of each kind is booked once: the key makes a repetition
+-- fail.
 CREATE TABLE ledger_transaction (
     order_id UUID    NOT NULL,
     kind     TEXT    NOT NULL CHECK (kind IN ('sale', 'capture', 'reversal', 'payout')),
@@ -129,7 +131,8 @@ CREATE TABLE ledger_entry (
     PRIMARY KEY (order_id, kind, part, account)
 );
 
--- MON-1: entries are inserted a whole transaction at a time, so each insertion must balance by itself.
+-- MON-1: entries are inserted a whole transaction at a time, so each insertion must balance by
+-- itself.
 CREATE FUNCTION ledger_balances() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE culprit RECORD;
 BEGIN
@@ -149,7 +152,8 @@ CREATE TRIGGER ledger_entry_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON l
 CREATE TRIGGER ledger_transaction_append_only BEFORE UPDATE OR DELETE OR TRUNCATE
     ON ledger_transaction FOR EACH STATEMENT EXECUTE FUNCTION refuse('the ledger is append-only');
 
--- Verdicts on their way to the owner of the shard. Done when the answer was read back from the journal.
+-- Verdicts on their way to the owner of the shard. Done when the answer was read back from the
+-- journal.
 CREATE TABLE outbox (
     order_id      UUID   NOT NULL,
     attempt       INT    NOT NULL,
@@ -179,8 +183,275 @@ SELECT order_id AS booking_id, account_id, event_id, state,
     attempt, amount, currency, method, created_at, updated_at, sold_at
 FROM orders;
 
--- The tickets of a booking: one row a place, none before it is paid. In order of `line` for an answer.
+-- The tickets of a booking: one row a place, none before it is paid. In order of `line` for an
+-- answer.
 CREATE VIEW booking_line_view AS
 SELECT order_id AS booking_id, line, seat_idx, area_idx, price_level, price, code,
     state AS ticket_state
 FROM ticket;
+
+-- The functions below take parallel arrays and do the work of many orders in one statement and one
+-- commit. All lock orders in the order of their ids first, then seats, then areas, so that callers
+-- do not deadlock.
+
+-- Books ledger entries: for each entry the order, kind, account and amount. All of `p_order` are
+-- locked.
+CREATE FUNCTION ledger_post(
+    p_order UUID[], p_entry_order UUID[], p_kind TEXT[], p_account TEXT[], p_amount BIGINT[],
+    p_now BIGINT
+) RETURNS VOID LANGUAGE sql AS $$
+    INSERT INTO ledger_transaction (order_id, kind, part, event_id, at)
+    SELECT DISTINCT e.order_id, e.kind, 0, o.event_id, p_now
+    FROM unnest(p_entry_order, p_kind) AS e(order_id, kind) JOIN orders o USING (order_id)
+    WHERE e.order_id = ANY(p_order);
+    INSERT INTO ledger_entry (order_id, kind, part, account, amount, currency)
+    SELECT e.order_id, e.kind, 0, e.account, e.amount, o.currency
+    FROM unnest(p_entry_order, p_kind, p_account, p_amount)
+        AS e(order_id, kind, account, amount) JOIN orders o USING (order_id)
+    WHERE e.order_id = ANY(p_order);
+$$;
+
+-- Puts verdicts of `p_order` into the outbox. Their first sending is the caller's; `send_at` is the
+-- second.
+CREATE FUNCTION outbox_post(
+    p_order UUID[], p_verdict_order UUID[], p_kind TEXT[], p_command UUID[],
+    p_now BIGINT, p_send_at BIGINT
+) RETURNS VOID LANGUAGE sql AS $$
+    INSERT INTO outbox (order_id, attempt, kind, round, command_id, event_id, created_at, send_at)
+    SELECT v.order_id, o.attempt, v.kind, 0, v.command_id, o.event_id, p_now, p_send_at
+    FROM unnest(p_verdict_order, p_kind, p_command) AS v(order_id, kind, command_id)
+    JOIN orders o USING (order_id)
+    WHERE v.order_id = ANY(p_order)
+    ON CONFLICT (order_id, attempt, kind) DO NOTHING;
+$$;
+
+-- Open => Paying, Declined => Paying. Returns the orders that are new to us, for their driver; an
+-- announcement that repeats changes nothing. Lines come as array literals. No order occurs twice.
+CREATE FUNCTION order_start(
+    p_order UUID[], p_event TEXT[], p_account UUID[], p_attempt INT[], p_method TEXT[],
+    p_token TEXT[], p_amount BIGINT[], p_currency TEXT[], p_seat TEXT[], p_area TEXT[],
+    p_level TEXT[], p_price TEXT[], p_deadline BIGINT[],
+    p_now BIGINT, p_lease_owner UUID, p_lease_until BIGINT
+) RETURNS SETOF UUID LANGUAGE sql AS $$
+    INSERT INTO orders AS o (order_id, event_id, account_id, state, attempt, method, token,
+        amount, currency, line_seat, line_area, line_level, line_price, payment_deadline,
+        created_at, updated_at, todo, lease_owner, lease_until)
+    SELECT a.order_id, a.event_id, a.account_id, 'paying', a.attempt, a.method, a.token,
+        a.amount, a.currency, a.seat::INT[], a.area::INT[], a.level::INT[], a.price::BIGINT[],
+        a.deadline, p_now, p_now, true, p_lease_owner, p_lease_until
+    FROM unnest(p_order, p_event, p_account, p_attempt, p_method, p_token, p_amount, p_currency,
+        p_seat, p_area, p_level, p_price, p_deadline) AS a(order_id, event_id, account_id,
+        attempt, method, token, amount, currency, seat, area, level, price, deadline)
+    ORDER BY a.order_id
+    ON CONFLICT (order_id) DO UPDATE SET state = 'paying', reason = NULL,
+        attempt = EXCLUDED.attempt, method = EXCLUDED.method, token = EXCLUDED.token,
+        payment_deadline = EXCLUDED.payment_deadline, updated_at = p_now, todo = true,
+        lease_owner = p_lease_owner, lease_until = p_lease_until
+    WHERE o.state = 'declined' AND o.attempt < EXCLUDED.attempt
+    RETURNING o.order_id;
+$$;
+
+-- Stores the provider's ids of payments. Returns for each order the id that counts, or NULL if the
+-- order is not Paying that attempt any more: such a payment must not be authorised.
+CREATE FUNCTION order_bind(
+    p_order UUID[], p_attempt INT[], p_provider TEXT, p_provider_id TEXT[], p_now BIGINT
+) RETURNS TABLE (order_id UUID, provider_id TEXT) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE paying UUID[];
+BEGIN
+    paying := ARRAY(SELECT o.order_id
+        FROM orders o JOIN unnest(p_order, p_attempt) AS a(order_id, attempt)
+            ON o.order_id = a.order_id AND o.attempt = a.attempt
+        WHERE o.state = 'paying' ORDER BY o.order_id FOR UPDATE OF o);
+    INSERT INTO payment_attempt (order_id, attempt, provider, provider_id, state,
+        created_at, updated_at)
+    SELECT a.order_id, a.attempt, p_provider, a.provider_id, 'created', p_now, p_now
+    FROM unnest(p_order, p_attempt, p_provider_id) AS a(order_id, attempt, provider_id)
+    WHERE a.order_id = ANY(paying)
+    ON CONFLICT (order_id, attempt) DO NOTHING;
+    RETURN QUERY SELECT a.order_id,
+        CASE WHEN a.order_id = ANY(paying) THEN t.provider_id END
+        FROM unnest(p_order, p_attempt) AS a(order_id, attempt)
+        LEFT JOIN payment_attempt t ON t.order_id = a.order_id AND t.attempt = a.attempt;
+END $$;
+
+-- Makes seats and standing places live. Fails as a whole if one is somebody's already.
+CREATE FUNCTION places_claim(p_order UUID[]) RETURNS VOID LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO live_seat (event_id, seat_idx, order_id, line)
+    SELECT o.event_id, l.seat, o.order_id, l.line - 1
+    FROM orders o, unnest(o.line_seat) WITH ORDINALITY AS l(seat, line)
+    WHERE o.order_id = ANY(p_order) AND 0 <= l.seat
+    ORDER BY o.event_id, l.seat;
+    PERFORM areas_change(p_order, 1);
+END $$;
+
+-- Adds the standing places of orders to what is sold, or takes them off: one update an area.
+CREATE FUNCTION areas_change(p_order UUID[], p_sign INT) RETURNS VOID LANGUAGE plpgsql AS $$
+DECLARE wanted INT; found_count INT;
+BEGIN
+    wanted := (SELECT count(DISTINCT (o.event_id, l.area))
+        FROM orders o, unnest(o.line_area) AS l(area)
+        WHERE o.order_id = ANY(p_order) AND 0 <= l.area);
+    IF wanted = 0 THEN RETURN; END IF;
+    WITH change AS (
+        SELECT o.event_id, l.area AS area_idx, count(*)::INT * p_sign AS places
+        FROM orders o, unnest(o.line_area) AS l(area)
+        WHERE o.order_id = ANY(p_order) AND 0 <= l.area GROUP BY 1, 2
+    ), locked AS (
+        SELECT s.event_id, s.area_idx, c.places FROM area_sold s JOIN change c
+            ON s.event_id = c.event_id AND s.area_idx = c.area_idx
+        ORDER BY s.event_id, s.area_idx FOR UPDATE OF s
+    )
+    UPDATE area_sold s SET sold = s.sold + l.places
+    FROM locked l WHERE s.event_id = l.event_id AND s.area_idx = l.area_idx;
+    GET DIAGNOSTICS found_count = ROW_COUNT;
+    IF found_count <> wanted THEN
+        RAISE EXCEPTION 'the capacity of an area is not known' USING ERRCODE = 'no_data_found';
+    END IF;
+END $$;
+
+-- Paying => Paid, Cancelling => Paid (the money was found taken), Paying => ReviewNeeded.
+-- For each order: ticket codes as an array literal, ledger entries, the command of the verdict.
+-- Returns the state of every order of `p_order` after it; one that is Paid already stays as it is.
+CREATE FUNCTION sell(
+    p_order UUID[], p_charged BOOLEAN[], p_codes TEXT[], p_command UUID[],
+    p_entry_order UUID[], p_entry_kind TEXT[], p_entry_account TEXT[], p_entry_amount BIGINT[],
+    p_now BIGINT, p_send_at BIGINT
+) RETURNS TABLE (order_id UUID, state TEXT) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    selling UUID[]; sold UUID[] := '{}'; one UUID; culprit TEXT; lines BIGINT; issued BIGINT;
+BEGIN
+    selling := ARRAY(SELECT o.order_id
+        FROM orders o JOIN unnest(p_order, p_charged) AS a(order_id, charged)
+            ON o.order_id = a.order_id
+        WHERE o.state = 'paying' OR (o.state = 'cancelling' AND a.charged)
+        ORDER BY o.order_id FOR UPDATE OF o);
+    BEGIN
+        PERFORM places_claim(selling);
+        sold := selling;
+    EXCEPTION WHEN unique_violation OR check_violation THEN
+        -- SEAT-1 is about to break: the orders go one by one, so that only the culprit fails.
+        FOREACH one IN ARRAY selling LOOP
+            BEGIN
+                PERFORM places_claim(ARRAY[one]);
+                sold := sold || one;
+            EXCEPTION WHEN unique_violation OR check_violation THEN
+                GET STACKED DIAGNOSTICS culprit = CONSTRAINT_NAME;
+                UPDATE orders o SET state = 'review_needed', todo = true, updated_at = p_now,
+                    reason = CASE culprit WHEN 'live_seat_pkey'
+                        THEN 'a seat belongs to another order' ELSE 'an area is full' END
+                WHERE o.order_id = one;
+            END;
+        END LOOP;
+    END;
+    INSERT INTO ticket (order_id, line, event_id, account_id, seat_idx, area_idx, price_level,
+        price, code, state, issued_at)
+    SELECT o.order_id, l.line - 1, o.event_id, o.account_id, nullif(l.seat, -1),
+        nullif(l.area, -1), l.level, l.price, l.code, 'valid', p_now
+    FROM unnest(p_order, p_codes) AS a(order_id, codes) JOIN orders o USING (order_id),
+        unnest(o.line_seat, o.line_area, o.line_level, o.line_price, a.codes::TEXT[])
+            WITH ORDINALITY AS l(seat, area, level, price, code, line)
+    WHERE o.order_id = ANY(sold);
+    GET DIAGNOSTICS issued = ROW_COUNT;
+    lines := (SELECT coalesce(sum(cardinality(o.line_seat)), 0) FROM orders o
+        WHERE o.order_id = ANY(sold));
+    ASSERT issued = lines, 'ORD-3: one ticket a place';
+    UPDATE orders o SET state = 'paid', sold_at = p_now, updated_at = p_now, reason = NULL,
+        todo = true
+    WHERE o.order_id = ANY(sold);
+    UPDATE payment_attempt t SET state = 'authorised', updated_at = p_now FROM orders o
+    WHERE o.order_id = ANY(sold) AND t.order_id = o.order_id AND t.attempt = o.attempt;
+    PERFORM ledger_post(sold, p_entry_order, p_entry_kind, p_entry_account, p_entry_amount, p_now);
+    PERFORM outbox_post(sold, p_order, array_fill('sold'::TEXT, ARRAY[cardinality(p_order)]),
+        p_command, p_now, p_send_at);
+    RETURN QUERY SELECT o.order_id, o.state FROM orders o WHERE o.order_id = ANY(p_order);
+END $$;
+
+-- The provider has taken the money. Returns the state of every order after it.
+CREATE FUNCTION order_capture(
+    p_order UUID[], p_entry_order UUID[], p_entry_kind TEXT[], p_entry_account TEXT[],
+    p_entry_amount BIGINT[], p_now BIGINT
+) RETURNS TABLE (order_id UUID, state TEXT) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE fresh UUID[];
+BEGIN
+    fresh := ARRAY(SELECT o.order_id FROM orders o
+        WHERE o.order_id = ANY(p_order) AND o.captured_at IS NULL
+            AND o.state IN ('paid', 'refunding', 'review_needed')
+        ORDER BY o.order_id FOR UPDATE);
+    UPDATE orders o SET captured_at = p_now, updated_at = p_now,
+        todo = (o.state = 'refunding' OR o.sold_at IS NULL)
+    WHERE o.order_id = ANY(fresh);
+    UPDATE payment_attempt t SET state = 'captured', updated_at = p_now FROM orders o
+    WHERE o.order_id = ANY(fresh) AND t.order_id = o.order_id AND t.attempt = o.attempt;
+    PERFORM ledger_post(fresh, p_entry_order, p_entry_kind, p_entry_account, p_entry_amount,
+        p_now);
+    RETURN QUERY SELECT o.order_id, o.state FROM orders o WHERE o.order_id = ANY(p_order);
+END $$;
+
+-- A move without seats and money, for each order whose state and attempt are still those named.
+-- `p_attempt_state` and `p_kind` with `p_command` are NULL where nothing is to be noted or told.
+-- Returns the state of every order after it.
+CREATE FUNCTION order_move(
+    p_order UUID[], p_attempt INT[], p_from TEXT[], p_to TEXT[], p_reason TEXT[], p_todo BOOLEAN[],
+    p_attempt_state TEXT[], p_kind TEXT[], p_command UUID[], p_now BIGINT, p_send_at BIGINT
+) RETURNS TABLE (order_id UUID, state TEXT) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE moving UUID[];
+BEGIN
+    moving := ARRAY(SELECT o.order_id
+        FROM orders o JOIN unnest(p_order, p_attempt, p_from) AS a(order_id, attempt, source)
+            ON o.order_id = a.order_id AND o.attempt = a.attempt AND o.state = a.source
+        ORDER BY o.order_id FOR UPDATE OF o);
+    UPDATE orders o SET state = a.target, reason = coalesce(a.reason, o.reason), todo = a.todo,
+        updated_at = p_now
+    FROM unnest(p_order, p_to, p_reason, p_todo) AS a(order_id, target, reason, todo)
+    WHERE o.order_id = a.order_id AND o.order_id = ANY(moving);
+    UPDATE payment_attempt t SET state = a.state, updated_at = p_now
+    FROM unnest(p_order, p_attempt, p_attempt_state) AS a(order_id, attempt, state)
+    WHERE t.order_id = a.order_id AND t.attempt = a.attempt AND a.state IS NOT NULL
+        AND t.order_id = ANY(moving);
+    PERFORM outbox_post(moving,
+        ARRAY(SELECT v.order_id FROM unnest(p_order, p_kind) AS v(order_id, kind)
+            WHERE v.kind IS NOT NULL),
+        array_remove(p_kind, NULL), array_remove(p_command, NULL), p_now, p_send_at);
+    RETURN QUERY SELECT o.order_id, o.state FROM orders o WHERE o.order_id = ANY(p_order);
+END $$;
+
+-- Refunding => Refunded: tickets void, seats and places free, ledger, verdict.
+-- Returns the state of every order after it; one that is Refunded already stays as it is.
+CREATE FUNCTION refund(
+    p_order UUID[], p_command UUID[], p_entry_order UUID[], p_entry_kind TEXT[],
+    p_entry_account TEXT[], p_entry_amount BIGINT[], p_now BIGINT, p_send_at BIGINT
+) RETURNS TABLE (order_id UUID, state TEXT) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE refunding UUID[]; seats BIGINT; freed BIGINT;
+BEGIN
+    refunding := ARRAY(SELECT o.order_id FROM orders o
+        WHERE o.order_id = ANY(p_order) AND o.state = 'refunding'
+        ORDER BY o.order_id FOR UPDATE);
+    DELETE FROM live_seat s USING ticket t
+    WHERE t.order_id = ANY(refunding) AND t.state = 'valid' AND s.event_id = t.event_id
+        AND s.seat_idx = t.seat_idx AND s.order_id = t.order_id;
+    GET DIAGNOSTICS freed = ROW_COUNT;
+    seats := (SELECT count(t.seat_idx) FROM ticket t
+        WHERE t.order_id = ANY(refunding) AND t.state = 'valid');
+    ASSERT freed = seats, 'ORD-3: a valid ticket has a live seat';
+    PERFORM areas_change(refunding, -1);
+    UPDATE ticket t SET state = 'void', voided_at = p_now
+    WHERE t.order_id = ANY(refunding) AND t.state = 'valid';
+    UPDATE orders o SET state = 'refunded', todo = false, updated_at = p_now
+    WHERE o.order_id = ANY(refunding);
+    UPDATE payment_attempt t
+    SET state = CASE WHEN o.captured_at IS NULL THEN 'cancelled' ELSE 'refunded' END,
+        updated_at = p_now
+    FROM orders o
+    WHERE o.order_id = ANY(refunding) AND t.order_id = o.order_id AND t.attempt = o.attempt;
+    PERFORM ledger_post(refunding, p_entry_order, p_entry_kind, p_entry_account, p_entry_amount,
+        p_now);
+    PERFORM outbox_post(refunding, p_order,
+        array_fill('refunded'::TEXT, ARRAY[cardinality(p_order)]), p_command, p_now, p_send_at);
+    RETURN QUERY SELECT o.order_id, o.state FROM orders o WHERE o.order_id = ANY(p_order);
+END $$;
