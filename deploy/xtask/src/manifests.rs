@@ -30,7 +30,8 @@ pub fn read(root: &Path) -> anyhow::Result<Vec<Manifest>> {
 
 /// Names every package that the workspace is built from on this platform.
 pub fn packages(root: &Path) -> anyhow::Result<Vec<String>> {
-    let arguments = ["tree", "--workspace", "--offline", "--prefix", "none", "--format", "{p}"];
+    let arguments =
+        ["tree", "--workspace", "--offline", "--locked", "--prefix", "none", "--format", "{p}"];
     let tree = cargo(root, &arguments)?;
     let names = tree.lines().filter_map(|line| line.split(' ').next());
     let mut names: Vec<String> = names.map(str::to_owned).collect();
