@@ -51,9 +51,6 @@ pub enum Error {
     /// The stream was deleted, recreated or rolled back: positions in it mean nothing any more.
     #[error("follow stream {stream}: it is another incarnation, {detail}")]
     Incarnation { stream: String, detail: String },
-    /// Messages that were asked for are no longer stored.
-    #[error("follow stream {stream} from {wanted}: it begins at {first}")]
-    Trimmed { stream: String, wanted: u64, first: u64 },
     /// The process is ending, so the call gave up.
     #[error("stop at shutdown")]
     ShuttingDown,

@@ -1,8 +1,25 @@
 //! Exclusive ownership of a stream: epochs fence every append, a lease only decides when to try.
+//!
+//! The epoch is the stream sequence of the owner's epoch record, and each append expects that record to be
+//! the last one. So of two owners only the later one can append, whatever clocks, pauses and networks do. The
+//! lease is a key that the owner bumps; a contender that sees it silent appends the next epoch record.
 
+mod lease;
+mod owner;
+mod publish;
+
+use std::time::Duration;
+
+use async_nats::{
+    HeaderMap,
+    header::{NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, NATS_MESSAGE_ID},
+    jetstream::stream::LastRawMessageErrorKind,
+};
 use bytes::Bytes;
 
-use crate::{Error, Nats, Shutdown};
+pub use self::owner::{AppendError, Appended, Owner};
+use self::publish::{Answer, WRONG_LAST_SEQUENCE, publish};
+use crate::{Backoff, Cause, Error, Nats, Shutdown, metrics, random, tasks};
 
 /// What is owned, and how contenders watch each other.
 #[derive(Debug, Clone)]
@@ -11,7 +28,7 @@ pub struct FenceSpec {
     /// The stream's subject that holds nothing but epoch records.
     pub epoch_subject: String,
     pub data_subject: String,
-    /// A KV bucket, created when missing (in memory: a lease is worth nothing after a restart).
+    /// A KV bucket, made when missing: in memory, because a lease is worth nothing after a restart.
     pub lease_bucket: String,
     pub lease_key: String,
     /// A key of this contender alone, in the same bucket.
@@ -20,7 +37,7 @@ pub struct FenceSpec {
     pub lease_silence_ms: u64,
 }
 
-/// What an epoch record says; readers of the epoch subject decode it with [`EpochRecord::decode`].
+/// What an epoch record says.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct EpochRecord {
     pub nonce: String,
@@ -29,73 +46,136 @@ pub struct EpochRecord {
 
 impl EpochRecord {
     pub fn decode(payload: &[u8]) -> Result<EpochRecord, Error> {
-        todo!("{payload:?}")
+        serde_json::from_slice(payload)
+            .map_err(|error| Error::rejected("decode an epoch record", &error))
+    }
+
+    fn encode(&self) -> Bytes {
+        serde_json::to_vec(self).expect("two texts become JSON").into()
     }
 }
 
 /// One who wants to own the stream.
 #[derive(Debug)]
-pub struct Contender {}
+pub struct Contender {
+    nats: Nats,
+    spec: FenceSpec,
+    owner: String,
+}
+
+/// The first and the longest pause between attempts while NATS does not answer.
+const PAUSE_FIRST: Duration = Duration::from_millis(5);
+const PAUSE_MAX: Duration = Duration::from_millis(200);
 
 impl Contender {
+    /// `owner_name` is for people who read the epoch records.
     pub async fn new(nats: Nats, spec: FenceSpec, owner_name: &str) -> Result<Contender, Error> {
-        todo!("{nats:?} {spec:?} {owner_name}")
+        assert!(0 < spec.lease_beat_ms);
+        assert!(spec.lease_beat_ms * 3 <= spec.lease_silence_ms, "one lost beat is no silence");
+        lease::ensure_bucket(&nats, &spec.lease_bucket).await?;
+        Ok(Contender { nats, spec, owner: owner_name.to_owned() })
     }
 
     /// Waits until the stream is free, and takes it. Repeatable after the [`Owner`] is gone.
     pub async fn acquire(&self, shutdown: &Shutdown) -> Result<Owner, Error> {
-        todo!("{shutdown:p}")
+        let mut backoff = Backoff::new(PAUSE_FIRST, PAUSE_MAX, None);
+        loop {
+            let attempt = tokio::select! {
+                biased;
+                // Giving up in the middle of a take-over leaves at most an epoch record without an owner.
+                () = shutdown.begun() => return Err(Error::ShuttingDown),
+                attempt = self.attempt() => attempt,
+            };
+            match attempt {
+                Ok(Some(epoch)) => {
+                    tracing::info!(stream = self.spec.stream, epoch, "took over");
+                    metrics::stream_taken_over();
+                    return Ok(Owner::start(
+                        self.nats.clone(),
+                        self.spec.clone(),
+                        epoch,
+                        shutdown.clone(),
+                    ));
+                }
+                // Somebody else was faster: watch that one.
+                Ok(None) => backoff.reset(),
+                Err(error @ Error::Rejected { .. }) => return Err(error),
+                Err(error) => {
+                    tracing::debug!(stream = self.spec.stream, %error, "cannot contend now");
+                    let delay = backoff.next_delay().expect("attempts are not limited");
+                    tokio::time::sleep(delay).await;
+                }
+            }
+        }
+    }
+
+    /// Waits for the stream to be free, and tries to take it once.
+    async fn attempt(&self) -> Result<Option<u64>, Error> {
+        let Some((previous, _)) = self.last_record().await? else {
+            return self.take(0).await;
+        };
+        lease::wait_until_free(&self.nats, &self.spec, previous).await?;
+        self.take(previous).await
+    }
+
+    /// Appends an epoch record after `previous`; returns its sequence, or `None` when another one is there.
+    async fn take(&self, previous: u64) -> Result<Option<u64>, Error> {
+        let nonce: [u8; 16] = random::random_bytes();
+        let nonce = format!("{:032x}", u128::from_be_bytes(nonce));
+        let record = EpochRecord { nonce: nonce.clone(), owner: self.owner.clone() };
+        let mut headers = HeaderMap::new();
+        headers.insert(NATS_MESSAGE_ID, format!("epoch/{nonce}"));
+        headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, previous.to_string());
+        let mut backoff = Backoff::new(PAUSE_FIRST, PAUSE_MAX, None);
+        loop {
+            let subject = &self.spec.epoch_subject;
+            match publish(&self.nats, subject, headers.clone(), record.encode()).await {
+                Answer::Stored { sequence, .. } => return Ok(Some(sequence)),
+                // An earlier try of ours may be what is in the way: only the record itself tells.
+                Answer::Refused { code: WRONG_LAST_SEQUENCE, .. } => {
+                    let last = self.last_record().await?;
+                    return Ok(last.filter(|(_, found)| *found == record).map(|(epoch, _)| epoch));
+                }
+                Answer::Refused { code, text } if !publish::passes(code) => {
+                    let what = format!("take over stream {}", self.spec.stream);
+                    return Err(Error::Rejected { what, source: Cause::text(text) });
+                }
+                // The outcome is unknown, and the same record again is harmless.
+                Answer::Refused { .. } | Answer::Unknown => {
+                    let delay = backoff.next_delay().expect("attempts are not limited");
+                    tokio::time::sleep(delay).await;
+                }
+            }
+        }
+    }
+
+    /// The newest epoch record and its sequence, from the stream's leader.
+    async fn last_record(&self) -> Result<Option<(u64, EpochRecord)>, Error> {
+        let what = || format!("read the epoch of stream {}", self.spec.stream);
+        let stream = self.nats.jetstream.get_stream_no_info(&self.spec.stream).await;
+        let stream = stream.map_err(|error| Error::unavailable(what(), &error))?;
+        match stream.get_last_raw_message_by_subject(&self.spec.epoch_subject).await {
+            Ok(message) => Ok(Some((message.sequence, EpochRecord::decode(&message.payload)?))),
+            Err(error) if matches!(error.kind(), LastRawMessageErrorKind::NoMessageFound) => {
+                Ok(None)
+            }
+            Err(error) => Err(Error::unavailable(what(), &error)),
+        }
     }
 }
 
-/// The one who may append, until a later epoch deposes it. Dropping it stops the beat without a release.
+/// Ends a background task with its owner.
 #[derive(Debug)]
-pub struct Owner {
-    /// The stream sequence of this owner's epoch record.
-    pub epoch: u64,
-}
+struct Task(tokio::task::AbortHandle);
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Appended {
-    pub sequence: u64,
-    /// The message was already stored: an earlier try whose answer was lost.
-    pub duplicate: bool,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum AppendError {
-    /// Another epoch began. Answer nobody, drop what is in memory, stop.
-    #[error("append to {stream} at epoch {epoch}: deposed")]
-    Deposed { stream: String, epoch: u64 },
-    /// The stream acknowledged a sequence that it had given before: it lost its tail. Stop, alarm, restore.
-    #[error("append to {stream}: acknowledged {found} after {last}")]
-    TailLost { stream: String, last: u64, found: u64 },
-    /// Nothing is stored; the stream is at its limit. The same append may succeed after a trim.
-    #[error("append to {stream}: full")]
-    Full { stream: String },
-    /// The process is ending and the outcome is unknown. Answer nobody.
-    #[error("append to {stream}: outcome unknown at shutdown")]
-    Unknown { stream: String },
-    /// The server refuses this message for ever, for example because of its size.
-    #[error("append to {stream}: rejected")]
-    Rejected { stream: String, source: crate::Cause },
-}
-
-impl Owner {
-    /// Appends one message, durable when it returns. Timeouts and lost connections are tried again with the same bytes.
-    ///
-    /// One append is in flight; a second call waits. Not cancel-safe: a dropped call leaves its message in doubt.
-    pub async fn append(&self, message_id: &str, payload: Bytes) -> Result<Appended, AppendError> {
-        todo!("{message_id} {payload:?}")
+impl Task {
+    fn spawn(name: &'static str, future: impl Future<Output = ()> + Send + 'static) -> Task {
+        Task(tasks::spawn(name, future).abort_handle())
     }
+}
 
-    /// Resolves when a later epoch's owner is seen on the lease; an idle owner learns of its deposition here.
-    pub async fn deposed(&self) {
-        todo!()
-    }
-
-    /// Ends ownership at a planned stop, so that a successor need not wait for the silence.
-    pub async fn release(self) {
-        todo!()
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }

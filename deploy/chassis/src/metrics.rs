@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::get;
-use metrics::{counter, gauge};
+use metrics::{counter, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use crate::{Cause, Error, Shutdown, tasks};
@@ -115,8 +115,33 @@ pub(crate) fn request_refused(cause: &'static str) {
     counter!("usher_http_requests_refused_total", "cause" => cause).increment(1);
 }
 
+pub(crate) fn nats_connected() {
+    counter!("usher_nats_connects_total").increment(1);
+}
+
+pub(crate) fn nats_slow_reader() {
+    counter!("usher_nats_slow_readers_total").increment(1);
+}
+
 pub(crate) fn redis_connected() {
     counter!("usher_redis_connects_total").increment(1);
+}
+
+pub(crate) fn follower_restarted() {
+    counter!("usher_follower_restarts_total").increment(1);
+}
+
+pub(crate) fn stream_taken_over() {
+    counter!("usher_takeovers_total").increment(1);
+}
+
+/// `elapsed` is from the first try to the acknowledgement.
+pub(crate) fn append_acknowledged(elapsed: Duration) {
+    histogram!("usher_append_seconds").record(elapsed);
+}
+
+pub(crate) fn append_repeated() {
+    counter!("usher_append_repeats_total").increment(1);
 }
 
 /// Reads the process' own numbers. What the system does not tell stays as it was.

@@ -1,15 +1,25 @@
 //! The connection to NATS: settings, version check, and a counter that rises with every (re)connect.
 
-use tokio::sync::watch;
+use std::time::Duration;
 
-use crate::Error;
+use async_nats::{
+    ConnectOptions, Event,
+    jetstream::{
+        ErrorCode,
+        context::{ContextBuilder, CreateStreamErrorKind},
+        stream::{Config, Stream},
+    },
+};
+use tokio::{sync::watch, time::Instant};
+
+use crate::{Backoff, Error, config::Url, metrics};
 
 /// Section `[nats]` of the configuration.
 #[derive(Debug, Clone, serde::Deserialize, serde::Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NatsConfig {
     /// One url, or several separated by commas.
-    pub url: String,
+    pub url: Url,
     /// Copies of each stream: 1, or 3 in a cluster.
     pub replicas: usize,
     /// How long a start waits for the server.
@@ -21,7 +31,7 @@ pub struct NatsConfig {
 impl Default for NatsConfig {
     fn default() -> NatsConfig {
         NatsConfig {
-            url: "nats://127.0.0.1:4222".to_owned(),
+            url: Url::new("nats://127.0.0.1:4222"),
             replicas: 1,
             connect_wait_ms: 30_000,
             ack_inflight_max: 4_096,
@@ -43,17 +53,158 @@ pub struct Nats {
     pub replicas: usize,
 }
 
+/// How long one JetStream question may take before it counts as unanswered.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How often the connection is proved alive. A half-open one is noticed after three; the client's own
+/// default of a minute would hang a buyer for two.
+const PING_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The longest pause between two attempts to reconnect.
+///
+/// Shorter than a lease's silence less one beat: after a restart of NATS the owner must be back before
+/// a contender may conclude that it is gone.
+const RECONNECT_PAUSE_MAX: Duration = Duration::from_millis(200);
+
+/// The first and the longest pause between attempts at the start of the process.
+const CONNECT_PAUSE_FIRST: Duration = Duration::from_millis(20);
+const CONNECT_PAUSE_MAX: Duration = Duration::from_millis(200);
+
 impl Nats {
     /// Connects as `name`, waiting for the server up to the configured time, and checks its version.
     pub async fn connect(config: &NatsConfig, name: &str) -> Result<Nats, Error> {
-        todo!("{config:?} {name}")
+        let (counter, connects) = watch::channel(0);
+        let deadline = Instant::now() + Duration::from_millis(config.connect_wait_ms);
+        let addresses: Vec<&str> = config.url.expose().split(',').map(str::trim).collect();
+        let options = options(name, counter);
+        let mut backoff = Backoff::new(CONNECT_PAUSE_FIRST, CONNECT_PAUSE_MAX, None);
+        let client = loop {
+            match options.clone().connect(&addresses).await {
+                Ok(client) => break client,
+                Err(error) if Instant::now() >= deadline => {
+                    return Err(Error::unavailable(format!("connect to {}", config.url), &error));
+                }
+                Err(_) => {
+                    let delay = backoff.next_delay().expect("attempts are not limited");
+                    tokio::time::sleep(delay).await;
+                }
+            }
+        };
+        if !client.is_server_compatible(2, 12, 0) {
+            return Err(Error::Version {
+                server: "nats-server",
+                found: client.server_info().version,
+                wanted: "2.12",
+                reason: "older ones ignore the epoch fence or break compare-and-set",
+            });
+        }
+        let jetstream = ContextBuilder::new()
+            .timeout(REQUEST_TIMEOUT)
+            .ack_timeout(REQUEST_TIMEOUT)
+            .max_ack_inflight(config.ack_inflight_max)
+            .backpressure_on_inflight(true)
+            .build(client.clone());
+        let mut first = connects.clone();
+        first.wait_for(|&count| 0 < count).await.expect("the client keeps the event callback");
+        Ok(Nats { client, jetstream, connects, replicas: config.replicas })
     }
 
-    /// Creates the stream, or checks that the one there is configured the same. Safe in several processes at once.
-    pub async fn ensure_stream(
-        &self,
-        config: &async_nats::jetstream::stream::Config,
-    ) -> Result<async_nats::jetstream::stream::Stream, Error> {
-        todo!("{config:?}")
+    /// Creates the stream, or checks that the one there is configured the same.
+    ///
+    /// Safe in several processes at once.
+    pub async fn ensure_stream(&self, config: &Config) -> Result<Stream, Error> {
+        let name = &config.name;
+        // The server itself accepts the creation of what is there, if it is the same.
+        let error = match self.jetstream.create_stream(config).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => error,
+        };
+        let what = format!("ensure stream {name}");
+        match error.kind() {
+            CreateStreamErrorKind::JetStream(refusal)
+                if refusal.error_code() == ErrorCode::STREAM_NAME_EXIST =>
+            {
+                let found = self.jetstream.get_stream(name).await;
+                let found = found.map_err(|error| Error::unavailable(what.clone(), &error))?;
+                match stream_difference(config, &found.cached_info().config) {
+                    Some(difference) => Err(difference),
+                    None => Err(Error::rejected(what, &error)),
+                }
+            }
+            CreateStreamErrorKind::JetStream(refusal) if refusal.code() != 503 => {
+                Err(Error::rejected(what, &error))
+            }
+            _ => Err(Error::unavailable(what, &error)),
+        }
     }
+
+    /// Resolves when the connection has been made anew since `connects_seen`; cancel-safe.
+    pub async fn reconnected(&self, connects_seen: u64) {
+        let mut connects = self.connects.clone();
+        let waited = connects.wait_for(|&count| connects_seen < count).await;
+        waited.expect("the client keeps the event callback");
+    }
+}
+
+fn options(name: &str, counter: watch::Sender<u64>) -> ConnectOptions {
+    ConnectOptions::new()
+        .name(name)
+        .ping_interval(PING_INTERVAL)
+        .connection_timeout(REQUEST_TIMEOUT)
+        .request_timeout(Some(REQUEST_TIMEOUT))
+        .reconnect_delay_callback(|attempt| {
+            let step = Duration::from_millis(10);
+            step.saturating_mul(u32::try_from(attempt).unwrap_or(u32::MAX)).min(RECONNECT_PAUSE_MAX)
+        })
+        .event_callback(move |event| {
+            on_event(&event, &counter);
+            std::future::ready(())
+        })
+}
+
+fn on_event(event: &Event, counter: &watch::Sender<u64>) {
+    match event {
+        Event::Connected => {
+            metrics::nats_connected();
+            counter.send_modify(|count| *count += 1);
+        }
+        Event::SlowConsumer(_) => {
+            metrics::nats_slow_reader();
+            tracing::warn!(%event, "NATS drops messages to a slow reader");
+        }
+        _ => tracing::info!(%event, "NATS connection"),
+    }
+}
+
+/// The first field that differs, with what the server makes of unset ones taken into account.
+fn stream_difference(wanted: &Config, found: &Config) -> Option<Error> {
+    let limit = |value: i64| if value == 0 { -1 } else { value };
+    let window = |config: &Config| {
+        let unset = wanted.duplicate_window.is_zero();
+        if unset { Duration::ZERO } else { config.duplicate_window }
+    };
+    let fields: [(&'static str, &dyn Fn(&Config) -> String); 15] = [
+        ("subjects", &|config| format!("{:?}", config.subjects)),
+        ("storage", &|config| format!("{:?}", config.storage)),
+        ("retention", &|config| format!("{:?}", config.retention)),
+        ("discard", &|config| format!("{:?}", config.discard)),
+        ("discard_new_per_subject", &|config| config.discard_new_per_subject.to_string()),
+        ("max_bytes", &|config| limit(config.max_bytes).to_string()),
+        ("max_messages", &|config| limit(config.max_messages).to_string()),
+        ("max_messages_per_subject", &|config| limit(config.max_messages_per_subject).to_string()),
+        ("max_message_size", &|config| limit(i64::from(config.max_message_size)).to_string()),
+        ("max_age", &|config| format!("{:?}", config.max_age)),
+        ("duplicate_window", &|config| format!("{:?}", window(config))),
+        ("num_replicas", &|config| config.num_replicas.max(1).to_string()),
+        ("deny_delete", &|config| config.deny_delete.to_string()),
+        ("deny_purge", &|config| config.deny_purge.to_string()),
+        ("allow_direct", &|config| config.allow_direct.to_string()),
+    ];
+    let difference = fields.iter().find(|(_, show)| show(wanted) != show(found));
+    difference.map(|(field, show)| Error::StreamDiffers {
+        stream: wanted.name.clone(),
+        field,
+        found: show(found),
+        wanted: show(wanted),
+    })
 }

@@ -1,14 +1,21 @@
 //! The pool of Postgres connections, and the migrations.
 
-use sqlx::PgPool;
+use std::time::Duration;
 
-use crate::Error;
+use sqlx::{
+    ConnectOptions, Connection, PgConnection, PgPool,
+    migrate::{MigrateError, Migrator},
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::{Backoff, Error, config::Url};
 
 /// Section `[postgres]` of the configuration.
 #[derive(Debug, Clone, serde::Deserialize, serde::Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PostgresConfig {
-    pub url: String,
+    pub url: Url,
     /// Connections of one pool, all open from the start.
     pub connections: u32,
     /// How long a start waits for the server.
@@ -22,7 +29,7 @@ pub struct PostgresConfig {
 impl Default for PostgresConfig {
     fn default() -> PostgresConfig {
         PostgresConfig {
-            url: "postgres://postgres@127.0.0.1:5432/postgres".to_owned(),
+            url: Url::new("postgres://postgres@127.0.0.1:5432/postgres"),
             connections: 4,
             connect_wait_ms: 30_000,
             acquire_timeout_ms: 2_000,
@@ -32,12 +39,121 @@ impl Default for PostgresConfig {
     }
 }
 
+/// How long a transaction may sit idle before the server ends it.
+///
+/// A paused process would keep its row locks for ever; longer than this, and a successor waits for them
+/// longer than it takes to notice that it must succeed.
+const IDLE_IN_TRANSACTION_MS: &str = "1000";
+
+/// A connection that was idle for longer is tried before it is used.
+///
+/// Busy connections are not, because it costs a round trip each time; an idle one may have lost its server,
+/// and would fail the first query after each restart.
+const UNTRIED_IDLE_MAX: Duration = Duration::from_millis(500);
+
+/// The first and the longest pause between attempts to connect.
+const PAUSE_FIRST: Duration = Duration::from_millis(20);
+const PAUSE_MAX: Duration = Duration::from_millis(500);
+
 /// Opens a pool that is warm (`min = max`), waiting for the server up to the configured time.
+///
+/// `name` is how the server's lists call the connections.
 pub async fn connect_postgres(config: &PostgresConfig, name: &str) -> Result<PgPool, Error> {
-    todo!("{config:?} {name}")
+    let what = || "connect to Postgres".to_owned();
+    let options: PgConnectOptions = config
+        .url
+        .expose()
+        .parse()
+        .map_err(|error: sqlx::Error| Error::rejected(what(), &error))?;
+    let options = options.application_name(name).options([
+        ("statement_timeout", config.statement_timeout_ms.to_string().as_str()),
+        ("lock_timeout", config.lock_timeout_ms.to_string().as_str()),
+        ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_MS),
+    ]);
+    let acquire_timeout = Duration::from_millis(config.acquire_timeout_ms);
+    let pool = PgPoolOptions::new()
+        .min_connections(config.connections)
+        .max_connections(config.connections)
+        .acquire_timeout(acquire_timeout)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        .before_acquire(move |connection, idle| {
+            Box::pin(async move {
+                if idle.idle_for <= UNTRIED_IDLE_MAX {
+                    return Ok(true);
+                }
+                let tried = timeout(acquire_timeout, connection.ping()).await;
+                Ok(tried.is_ok_and(|answer| answer.is_ok()))
+            })
+        });
+    let deadline = Instant::now() + Duration::from_millis(config.connect_wait_ms);
+    let mut backoff = Backoff::new(PAUSE_FIRST, PAUSE_MAX, None);
+    loop {
+        match pool.clone().connect_with(options.clone()).await {
+            Ok(pool) => return Ok(pool),
+            Err(error) if is_starting(&error) && Instant::now() < deadline => {
+                sleep(backoff.next_delay().expect("attempts are not limited")).await;
+            }
+            Err(error) if is_starting(&error) => return Err(Error::unavailable(what(), &error)),
+            Err(error) => return Err(Error::rejected(what(), &error)),
+        }
+    }
 }
 
+static MIGRATIONS: Migrator = sqlx::migrate!("../../schema/migrations");
+
+/// How long a migration may take, the wait for another process's migration included.
+const MIGRATION_WAIT: Duration = Duration::from_secs(120);
+
 /// Brings the schema up to date. Safe in several processes at once, and while Postgres starts.
+///
+/// The migrator holds an advisory lock of the session for as long as it works, so a second process waits,
+/// and then finds nothing to do. It works on a connection of its own, without the pool's short timeouts.
 pub async fn migrate(pool: &PgPool) -> Result<(), Error> {
-    todo!("{pool:?}")
+    let what = || "migrate the database".to_owned();
+    let options = (*pool.connect_options()).clone();
+    let patient = options.options([
+        ("statement_timeout", "0"),
+        ("lock_timeout", "0"),
+        ("idle_in_transaction_session_timeout", "0"),
+    ]);
+    let deadline = Instant::now() + MIGRATION_WAIT;
+    let mut backoff = Backoff::new(PAUSE_FIRST, PAUSE_MAX, None);
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let error = match timeout(left, migrate_once(&patient)).await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => error,
+            Err(elapsed) => return Err(Error::unavailable(what(), &elapsed)),
+        };
+        match &error {
+            MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _)
+                if is_starting(cause) =>
+            {
+                sleep(backoff.next_delay().expect("attempts are not limited")).await;
+            }
+            _ => return Err(Error::rejected(what(), &error)),
+        }
+    }
+}
+
+async fn migrate_once(options: &PgConnectOptions) -> Result<(), MigrateError> {
+    let mut connection: PgConnection = options.connect().await?;
+    // The lock belongs to the session: an error on the way ends it by closing the connection.
+    MIGRATIONS.run_direct(None, &mut connection, false).await?;
+    Ok(connection.close().await?)
+}
+
+/// The server is not there or not ready, which passes; anything else would be the same the next time.
+fn is_starting(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut => true,
+        // 57P01 to 57P03: the server stops, crashed, or starts. 53300: it has no free connection now.
+        sqlx::Error::Database(refusal) => {
+            let code = refusal.code().unwrap_or_default();
+            ["57P01", "57P02", "57P03", "53300"].contains(&code.as_ref())
+        }
+        _ => false,
+    }
 }

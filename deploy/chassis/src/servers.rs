@@ -1,14 +1,42 @@
 //! Private Redis, NATS and Postgres servers as child processes in one folder, on loopback ports.
 
-use std::path::{Path, PathBuf};
+mod account;
+mod child;
+mod folder;
+mod process;
+mod ready;
+mod recipe;
+mod template;
 
-use crate::{Error, Shutdown};
+use std::{collections::VecDeque, path::PathBuf, time::Duration};
+
+use futures_util::future::{join_all, select_all, try_join_all};
+use tokio::time::Instant;
+
+pub use self::{
+    child::Child,
+    folder::{FolderLock, Ports},
+};
+use crate::{Cause, Error, Shutdown};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Which {
     Nats,
     Redis,
     Postgres,
+}
+
+impl Which {
+    pub const ALL: [Which; 3] = [Which::Nats, Which::Redis, Which::Postgres];
+
+    /// The name in logs, and of the folder.
+    pub fn name(self) -> &'static str {
+        match self {
+            Which::Nats => "nats",
+            Which::Redis => "redis",
+            Which::Postgres => "postgres",
+        }
+    }
 }
 
 /// What an acknowledged write survives.
@@ -24,7 +52,7 @@ pub enum Durability {
 
 #[derive(Debug, Clone)]
 pub struct ServersSpec {
-    /// Everything lives here: data, logs (`log/`), remembered ports.
+    /// Everything lives here: data, logs (`log/`), remembered ports. The caller holds its [`FolderLock`].
     pub dir: PathBuf,
     pub durability: Durability,
     pub which: Vec<Which>,
@@ -40,72 +68,91 @@ pub struct Pids {
 
 /// The running servers. Dropping it kills them hard; [`Servers::stop`] stops them in order.
 #[derive(Debug)]
-pub struct Servers {}
-
-/// One server that is kept running.
-#[derive(Debug)]
-pub struct Child {
-    pub which: Which,
-    pub port: u16,
-    pub url: String,
-    pub log: PathBuf,
+pub struct Servers {
+    children: Vec<Child>,
 }
+
+/// How many deaths in [`DEATHS_WINDOW`] end the supervision.
+///
+/// Fewer would give up on a machine that is only out of memory for a moment; more would hide for minutes
+/// that a server cannot run.
+const DEATHS_MAX: usize = 5;
+const DEATHS_WINDOW: Duration = Duration::from_secs(60);
 
 impl Servers {
     /// Starts the servers and waits until each answers.
     pub async fn start(spec: ServersSpec) -> Result<Servers, Error> {
-        todo!("{spec:?}")
+        let dir = std::path::absolute(&spec.dir)
+            .map_err(|source| Error::io(format!("find {}", spec.dir.display()), source))?;
+        let programs = recipe::Programs::find(&spec.which)?;
+        std::fs::create_dir_all(&dir)
+            .map_err(|source| Error::io(format!("make {}", dir.display()), source))?;
+        let ports = Ports::choose(&dir)?;
+        let children = spec.which.iter().map(|&which| {
+            let (dir, programs) = (&dir, &programs);
+            async move {
+                let port = ports.of(which);
+                let line = recipe::prepare(which, programs, dir, port, spec.durability).await?;
+                let child = Child::new(which, port, line);
+                child.restart().await?;
+                Ok::<Child, Error>(child)
+            }
+        });
+        Ok(Servers { children: try_join_all(children).await? })
     }
 
     /// # Panics
     /// When `which` was not in the spec.
     pub fn child(&self, which: Which) -> &Child {
-        todo!("{which:?}")
+        let child = self.children.iter().find(|child| child.which == which);
+        child.expect("only servers of the spec are asked for")
     }
 
     pub fn pids(&self) -> Pids {
-        todo!()
+        let pid =
+            |which| self.children.iter().find(|child| child.which == which).and_then(Child::pid);
+        Pids { nats: pid(Which::Nats), redis: pid(Which::Redis), postgres: pid(Which::Postgres) }
     }
 
-    /// Restarts what dies, until shutdown; begins the shutdown itself when a server dies too often.
-    pub async fn supervise(&self, shutdown: &Shutdown) {
-        todo!("{shutdown:p}")
+    /// Restarts what dies, until shutdown; begins the shutdown itself when servers die too often.
+    ///
+    /// `restarted` is called after each restart, for example to write the new pids down.
+    pub async fn supervise(&self, shutdown: &Shutdown, mut restarted: impl FnMut(&Servers)) {
+        let mut deaths = VecDeque::new();
+        loop {
+            let ends = self.children.iter().map(|child| Box::pin(child.wait()));
+            // Both branches only read watches, so both are cancel-safe.
+            let (ended, index) = tokio::select! {
+                biased;
+                () = shutdown.begun() => return,
+                (ended, index, _) = select_all(ends) => (ended, index),
+            };
+            let child = &self.children[index];
+            let name = child.which.name();
+            let now = Instant::now();
+            deaths.push_back(now);
+            while deaths.front().is_some_and(|&first| now - first > DEATHS_WINDOW) {
+                deaths.pop_front();
+            }
+            tracing::warn!(server = name, %ended, deaths = deaths.len(), "server died");
+            if deaths.len() > DEATHS_MAX {
+                let log = child.log.display();
+                shutdown.begin(format!(
+                    "{name} ended ({ended}): more than {DEATHS_MAX} server deaths in {} s; see {log}",
+                    DEATHS_WINDOW.as_secs()
+                ));
+                return;
+            }
+            if let Err(error) = child.restart().await {
+                shutdown.begin(format!("{name} does not start again: {}", Cause::of(&error)));
+                return;
+            }
+            restarted(self);
+        }
     }
 
     /// Stops the servers in order, each within a bound, else hard.
     pub async fn stop(&self) {
-        todo!()
-    }
-}
-
-impl Child {
-    pub fn pid(&self) -> Option<u32> {
-        todo!()
-    }
-
-    /// Starts it again on the same port and folder, and waits until it answers.
-    pub async fn restart(&self) -> Result<(), Error> {
-        todo!()
-    }
-
-    /// kill -9, and waits until it is gone.
-    pub async fn kill_hard(&self) {
-        todo!()
-    }
-
-    /// Resolves when the process has ended.
-    pub async fn wait(&self) {
-        todo!()
-    }
-}
-
-/// The right to use a data folder; held until dropped, also across a kill.
-#[derive(Debug)]
-pub struct FolderLock {}
-
-impl FolderLock {
-    /// Takes the folder (made when missing), or says who has it.
-    pub fn take(dir: &Path) -> Result<FolderLock, Error> {
-        todo!("{dir:?}")
+        join_all(self.children.iter().map(Child::stop)).await;
     }
 }

@@ -1,68 +1,114 @@
 //! Real servers for tests, on free loopback ports in a temporary folder, killed on drop.
 
-use crate::{Nats, NatsConfig, PostgresConfig, Redis, RedisConfig, servers::Which};
+use std::os::unix::fs::PermissionsExt;
 
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use crate::{
+    Durability, Nats, NatsConfig, PostgresConfig, Redis, RedisConfig, Servers, ServersSpec, Which,
+    config::Url, connect_postgres,
+};
+
+/// The servers of one test. They survive `kill` and `restart` with their data, at the same addresses.
 #[derive(Debug)]
 pub struct TestServers {
-    pub nats_url: String,
-    pub redis_url: String,
-    pub postgres_url: String,
+    // Before the folder, so that the servers are dead when it is removed.
+    servers: Servers,
+    which: Vec<Which>,
+    _folder: TempDir,
 }
 
 impl TestServers {
     /// Starts all three.
     pub async fn start() -> TestServers {
-        todo!()
+        TestServers::with(&Which::ALL).await
     }
 
-    /// Starts only these; the other urls are empty.
+    /// Starts only these; asking for another one panics.
     pub async fn with(which: &[Which]) -> TestServers {
-        todo!("{which:?}")
+        let folder = tempfile::Builder::new().prefix("usher-test-").tempdir();
+        let folder = folder.expect("the temporary folder is writable");
+        // The account that Postgres runs under must be able to reach its own folder in this one.
+        let reachable = std::fs::Permissions::from_mode(0o711);
+        std::fs::set_permissions(folder.path(), reachable).expect("it is ours");
+        let mut attempts = 0;
+        let servers = loop {
+            let spec = ServersSpec {
+                dir: folder.path().to_owned(),
+                durability: Durability::Scratch,
+                which: which.to_vec(),
+            };
+            attempts += 1;
+            match Servers::start(spec).await {
+                Ok(servers) => break servers,
+                // Another test may have taken a port between its choice and its use.
+                Err(error) if attempts < 3 => tracing::warn!(%error, "starting again"),
+                Err(error) => panic!("the servers of a test start: {error:?}"),
+            }
+        };
+        TestServers { servers, which: which.to_vec(), _folder: folder }
+    }
+
+    /// The address of a server; the same before and after a restart.
+    pub fn url(&self, which: Which) -> &str {
+        &self.servers.child(which).url
     }
 
     /// A connected client.
     pub async fn nats(&self) -> Nats {
-        todo!()
+        Nats::connect(&self.nats_config(), "test").await.expect("the server answers")
     }
 
     pub async fn redis(&self) -> Redis {
-        todo!()
+        Redis::connect(&self.redis_config()).await.expect("the server answers")
     }
 
     /// A pool on a database without tables; `chassis::migrate` makes them.
     pub async fn postgres(&self) -> sqlx::PgPool {
-        todo!()
+        let connected = connect_postgres(&self.postgres_config(), "test").await;
+        connected.expect("the server answers")
     }
 
     pub fn nats_config(&self) -> NatsConfig {
-        todo!()
+        NatsConfig { url: Url::new(self.url(Which::Nats)), ..NatsConfig::default() }
     }
 
     pub fn redis_config(&self) -> RedisConfig {
-        todo!()
+        RedisConfig { url: Url::new(self.url(Which::Redis)), ..RedisConfig::default() }
     }
 
     pub fn postgres_config(&self) -> PostgresConfig {
-        todo!()
+        PostgresConfig { url: Url::new(self.url(Which::Postgres)), ..PostgresConfig::default() }
     }
 
     /// kill -9, and waits until it is gone.
     pub async fn kill(&self, which: Which) {
-        todo!("{which:?}")
+        self.servers.child(which).kill_hard().await;
     }
 
     /// SIGSTOP.
     pub fn stop(&self, which: Which) {
-        todo!("{which:?}")
+        self.servers.child(which).signal(Signal::STOP);
     }
 
     /// SIGCONT.
     pub fn cont(&self, which: Which) {
-        todo!("{which:?}")
+        self.servers.child(which).signal(Signal::CONT);
     }
 
     /// Starts a killed one again (kills it first when it runs), and waits until it answers.
     pub async fn restart(&self, which: Which) {
-        todo!("{which:?}")
+        self.servers.child(which).restart().await.expect("a killed server starts again");
+    }
+
+    /// kill -9 of every server at once.
+    pub async fn kill_all(&self) {
+        for &which in &self.which {
+            self.servers.child(which).signal(Signal::KILL);
+        }
+        for &which in &self.which {
+            self.kill(which).await;
+        }
     }
 }
