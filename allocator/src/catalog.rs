@@ -2,7 +2,9 @@
 
 use chassis::{Follower, Health, Nats, StartAt, tasks};
 use dashmap::DashMap;
-use schema::{EventId, EventListing, PlanId, PlanIndex, SeatingPlan, codec, subject};
+use schema::{
+    EventId, EventListing, PlanId, PlanIndex, SeatingPlan, ShardId, codec, limits, subject,
+};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -40,6 +42,13 @@ impl Catalog {
 
     pub(crate) fn find(&self, event: &EventId) -> Option<Listed> {
         self.events.get(event).map(|listed| listed.clone())
+    }
+
+    /// Every event of a shard.
+    pub(crate) fn of_shard(&self, shard: ShardId) -> Vec<Listed> {
+        let events = self.events.iter();
+        let own = events.filter(|event| event.key().shard(limits::SHARD_COUNT) == shard);
+        own.map(|event| event.value().clone()).collect()
     }
 
     /// Waits until the event is known, `wait` at most.

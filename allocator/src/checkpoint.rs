@@ -3,7 +3,7 @@
 use crate::config::{CHECKPOINT_BYTES_MAX, CHECKPOINTS_KEPT, STORE_WAIT};
 use crate::error::Error;
 use allocator_core::Snapshot;
-use schema::{Applied, ShardId, codec};
+use schema::{Applied, ShardId, UnixMillis, codec};
 use serde::{Deserialize, Serialize};
 use sqlx::{PgPool, Row};
 
@@ -11,6 +11,8 @@ use sqlx::{PgPool, Row};
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Checkpoint {
     pub applied: Applied,
+    /// Journal time of the last batch.
+    pub time: Option<UnixMillis>,
     pub snapshot: Snapshot,
 }
 
@@ -68,8 +70,9 @@ impl Store {
     }
 
     /// Stores a checkpoint and drops the older ones; returns its size in bytes.
-    pub(crate) async fn save(&self, applied: Applied, snapshot: Snapshot) -> Result<usize, Error> {
-        let bytes = encode(&Checkpoint { applied, snapshot });
+    pub(crate) async fn save(&self, checkpoint: Checkpoint) -> Result<usize, Error> {
+        let applied = checkpoint.applied;
+        let bytes = encode(&checkpoint);
         let size = bytes.len();
         let shard = i16::from(self.shard.0);
         let sequence = i64::try_from(applied.sequence).expect("a stream sequence fits");

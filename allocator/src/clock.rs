@@ -11,11 +11,19 @@ pub(crate) struct JournalClock {
 }
 
 impl JournalClock {
-    /// Goes on from the journal's `last` time; a journal without one starts at the wall clock.
+    /// Goes on from the journal's `last` time, `received` here; a journal without one starts at the wall clock.
     ///
     /// After an outage the journal is behind the wall clock by its length, so holds live on by as much.
-    pub(crate) fn resume(last: Option<UnixMillis>, wall: UnixMillis, now: Instant) -> Self {
-        Self { base: last.unwrap_or(wall), since: now }
+    pub(crate) fn resume(
+        last: Option<UnixMillis>,
+        wall: UnixMillis,
+        received: Instant,
+        now: Instant,
+    ) -> Self {
+        match last {
+            Some(base) => Self { base, since: received },
+            None => Self { base: wall, since: now },
+        }
     }
 
     pub(crate) fn now(&self, now: Instant) -> UnixMillis {
@@ -46,7 +54,8 @@ mod tests {
     #[test]
     fn journal_time_goes_on_from_the_journal_and_not_from_the_wall() {
         let start = Instant::now();
-        let mut clock = JournalClock::resume(Some(UnixMillis(1_000)), UnixMillis(61_000), start);
+        let (last, wall) = (Some(UnixMillis(1_000)), UnixMillis(61_000));
+        let mut clock = JournalClock::resume(last, wall, start, start);
         let later = start + Duration::from_millis(5);
         assert_eq!(clock.now(later), UnixMillis(1_005));
         let deadline = clock.from_wall(UnixMillis(61_205), UnixMillis(61_005), later);

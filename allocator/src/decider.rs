@@ -7,9 +7,9 @@ use crate::clock::JournalClock;
 use crate::config::{IDLE_WAIT, TICK_OUTCOMES_MAX};
 use crate::metrics;
 use crate::writer::{Answer, Decided};
-use allocator_core::{Decision, SeatWord, Shard};
+use allocator_core::{Decision, HoldPhase, Shard};
 use crossbeam_channel::{Receiver, never, select};
-use schema::{Command, EventId, HoldId, Outcome, PlaceCounts, Reply, SeatIdx};
+use schema::{Command, EventId, HoldId, Outcome, PlaceCounts, Reply, SeatIdx, ShardId};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
@@ -28,11 +28,12 @@ pub(crate) struct Journaled;
 #[derive(Debug, Clone)]
 pub(crate) struct Inspection {
     pub counts: Option<PlaceCounts>,
-    /// Seats that are not free, with their words and holds.
-    pub seats: Vec<(SeatIdx, SeatWord, Option<HoldId>)>,
+    /// Seats that are not free, with their holds.
+    pub seats: Vec<(SeatIdx, HoldPhase, HoldId)>,
 }
 
 pub(crate) struct Decider {
+    pub id: ShardId,
     pub shard: Shard,
     pub clock: JournalClock,
     pub catalog: Catalog,
@@ -64,12 +65,13 @@ impl Decider {
                 default(wait) => {}
             }
             // Draining what is ready, and not a timer, is what makes batches.
-            while !batch.is_full() && let Ok(work) = self.work.try_recv() {
+            while !batch.is_full()
+                && let Ok(work) = self.work.try_recv()
+            {
                 self.take(work, &mut batch);
             }
             self.tick(&mut batch);
             if !journaling && !batch.is_empty() {
-                batch.time = self.clock.now(Instant::now());
                 if self.decided.try_send(std::mem::take(&mut batch)).is_err() {
                     return;
                 }
@@ -104,8 +106,9 @@ impl Decider {
         self.learn(&command.event);
         let (now, wall) = (Instant::now(), chassis::clock::now());
         command.deadline = self.clock.from_wall(command.deadline, wall, now);
-        let decision = self.shard.decide(self.clock.now(now), &command);
-        metrics::command_decided(self.shard.id(), &decision);
+        let time = batch.time_from(|| self.clock.now(now));
+        let decision = self.shard.decide(time, &command);
+        metrics::command_decided(self.id, &decision);
         let answer = match decision {
             Decision::Fresh(outcome) => {
                 batch.push(outcome.clone());
@@ -125,8 +128,9 @@ impl Decider {
 
     /// Brings a new or changed listing of the catalogue into the shard.
     fn learn(&mut self, event: &EventId) {
-        if let Some(listed) = self.catalog.find(event) {
-            self.shard.put_event(listed.listing, listed.plan);
+        let Some(listed) = self.catalog.find(event) else { return };
+        if let Err(error) = self.shard.put_event(listed.listing, listed.plan) {
+            tracing::error!(shard = %self.id, error = %chassis::telemetry::chain(&error), "listing ignored");
         }
     }
 
@@ -138,13 +142,19 @@ impl Decider {
         let time = self.clock.now(now);
         let due = self.shard.next_due().is_some_and(|due| due <= time);
         if due && !batch.is_full() {
+            let time = batch.time_from(|| time);
             let outcomes: Vec<Outcome> = self.shard.tick(time, TICK_OUTCOMES_MAX);
             outcomes.into_iter().for_each(|outcome| batch.push(outcome));
         }
     }
 
     fn inspect(&self, event: &EventId) -> Inspection {
-        let counts = self.shard.counts(event);
-        Inspection { counts, seats: self.shard.seats_taken(event) }
+        let holds = self.shard.holds().filter(|hold| hold.event == event);
+        let seats = holds.flat_map(|hold| {
+            hold.held.seats.iter().map(move |seat| (seat.seat, hold.phase, hold.held.hold))
+        });
+        let mut seats: Vec<_> = seats.collect();
+        seats.sort_unstable_by_key(|(seat, ..)| *seat);
+        Inspection { counts: self.shard.counts(event), seats }
     }
 }

@@ -1,7 +1,7 @@
 //! Answers the audit's question of what the live owner thinks of an event.
 
 use crate::decider::{Inspection, Work};
-use allocator_core::SeatState;
+use allocator_core::HoldPhase;
 use chassis::{Nats, Shutdown};
 use futures_util::StreamExt;
 use schema::{EventId, HoldId, PlaceCounts, SeatIdx, ShardId, codec, subject};
@@ -25,8 +25,8 @@ pub struct OwnerView {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OwnedSeat {
     pub seat: SeatIdx,
-    pub state: SeatState,
-    pub hold: Option<HoldId>,
+    pub phase: HoldPhase,
+    pub hold: HoldId,
 }
 
 /// Answers on the shard's inspection subject while this process owns it.
@@ -70,6 +70,6 @@ pub(crate) async fn answer(
 
 fn view(shown: Inspection) -> OwnerView {
     let seats = shown.seats.into_iter();
-    let seats = seats.map(|(seat, word, hold)| OwnedSeat { seat, state: word.state, hold });
+    let seats = seats.map(|(seat, phase, hold)| OwnedSeat { seat, phase, hold });
     OwnerView { counts: shown.counts, seats: seats.collect() }
 }

@@ -9,7 +9,7 @@ use crate::decider::Work;
 use crate::metrics;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull};
 use async_nats::jetstream::stream::Stream;
-use chassis::{Backoff, Nats, Shutdown};
+use chassis::{Backoff, Nats, Pause, Shutdown};
 use crossbeam_channel::{Sender, TrySendError};
 use futures_util::StreamExt;
 use schema::{Command, ShardId, codec, subject};
@@ -44,7 +44,9 @@ impl Intake {
                 Err(error) => {
                     metrics::intake_restarted(self.shard);
                     tracing::warn!(shard = %self.shard, %error, "commands are read again");
-                    backoff.pause(&self.stop).await;
+                    if backoff.pause(&self.stop).await != Pause::Elapsed {
+                        return;
+                    }
                 }
             }
         }
@@ -84,7 +86,7 @@ impl Intake {
         }
     }
 
-    async fn consumer(&self, stream: &Stream) -> Result<PullConsumer, async_nats::Error> {
+    async fn consumer(&self, stream: &Stream<()>) -> Result<PullConsumer, async_nats::Error> {
         let config = pull::Config {
             filter_subject: subject::commands(self.shard),
             deliver_policy: DeliverPolicy::All,
@@ -97,10 +99,7 @@ impl Intake {
     }
 
     /// Hands one command on; waits while the decider has as many as it may.
-    async fn take(
-        &self,
-        message: async_nats::jetstream::Message,
-    ) -> Result<(), async_nats::Error> {
+    async fn take(&self, message: async_nats::jetstream::Message) -> Result<(), async_nats::Error> {
         let sequence = message.info()?.stream_sequence;
         let command = match codec::decode::<Command>(&message.payload) {
             Ok(command) => command,
@@ -120,7 +119,7 @@ impl Intake {
     }
 
     /// Purges what has been answered since the last time; returns up to where.
-    async fn purge(&self, stream: &Stream, purged: u64) -> Result<u64, async_nats::Error> {
+    async fn purge(&self, stream: &Stream<()>, purged: u64) -> Result<u64, async_nats::Error> {
         let answered = *self.answered.borrow();
         if answered == purged {
             return Ok(purged);

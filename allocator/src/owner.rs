@@ -6,7 +6,7 @@ use crate::config::INTAKE_COMMANDS_MAX;
 use crate::decider::{Decider, Work};
 use crate::intake::Intake;
 use crate::metrics;
-use crate::replica::{State, StateAt};
+use crate::replica::{State, StateAt, list_all};
 use crate::writer::{Ended, Writer};
 use allocator_core::Shard;
 use chassis::{AppendError, Contender, FenceSpec, HealthHandle, Nats, Owner, Shutdown, tasks};
@@ -50,7 +50,11 @@ impl Ownership {
         };
         let contender = Contender::new(self.nats.clone(), spec, &self.instance).await?;
         while !self.stop.is_begun() {
-            let Some(owner) = contender.acquire(&self.stop).await? else { return Ok(()) };
+            let owner = match contender.acquire(&self.stop).await {
+                Ok(owner) => owner,
+                Err(chassis::Error::ShuttingDown) => return Ok(()),
+                Err(error) => return Err(error),
+            };
             metrics::shard_owned(shard, true);
             tracing::info!(%shard, epoch = owner.epoch, "shard taken");
             let ended = self.serve(&owner).await;
@@ -122,17 +126,12 @@ impl Ownership {
         let (journaled, done) = crossbeam_channel::bounded(1);
         let (answered, answered_to) = watch::channel(0);
         let (wall, now) = (chassis::clock::now(), Instant::now());
-        let clock = match state.time {
-            Some((time, received)) => {
-                let since = u64::try_from(received.elapsed().as_millis()).unwrap_or(u64::MAX);
-                let last = time + schema::DurationMs(since);
-                JournalClock::resume(Some(last), wall, now)
-            }
-            None => JournalClock::resume(state.snapshot.time(), wall, now),
-        };
-        let shard = Shard::restore(allocator_core::Limits::default(), state.snapshot);
+        let clock = JournalClock::resume(state.time, wall, state.received, now);
+        let mut shard = Shard::restore(allocator_core::Limits::default(), state.snapshot);
+        list_all(&mut shard, &self.catalog, self.shard);
         let catalog = self.catalog.clone();
-        let decider = Decider { shard, clock, catalog, work: queue, decided, journaled: done };
+        let id = self.shard;
+        let decider = Decider { id, shard, clock, catalog, work: queue, decided, journaled: done };
         tasks::spawn_thread("allocator-decider", move || decider.run())
             .expect("a thread for each of a few shards");
         self.desk.send_replace(Some(work.clone()));

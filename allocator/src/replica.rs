@@ -3,22 +3,23 @@
 //! Checkpoints never come from the owner's live seats, which include claims that are not durable yet.
 
 use crate::catalog::Catalog;
-use crate::checkpoint::{Store, Stored};
+use crate::checkpoint::{Checkpoint, Store, Stored};
 use crate::config::{CATALOG_WAIT, Config};
 use crate::error::Error;
 use crate::metrics;
 use allocator_core::{Shard, Snapshot};
 use chassis::{Follower, HealthHandle, Nats, Shutdown, StartAt};
-use schema::{Applied, Batch, ShardId, Step, UnixMillis, codec, subject};
+use schema::{Applied, Batch, EventId, ShardId, Step, UnixMillis, codec, subject};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 /// What the replica knows at one position of the journal.
 pub(crate) struct State {
     pub snapshot: Snapshot,
-    pub applied: Applied,
-    /// Journal time of the last batch, and when it was received here.
-    pub time: Option<(UnixMillis, Instant)>,
+    /// Journal time of the last batch.
+    pub time: Option<UnixMillis>,
+    /// When that batch came; at the latest when this process began to follow.
+    pub received: Instant,
 }
 
 /// Asks for the state that includes everything up to a stream sequence.
@@ -30,9 +31,11 @@ pub(crate) struct StateAt {
 pub(crate) struct Replica {
     nats: Nats,
     catalog: Catalog,
+    id: ShardId,
     shard: Shard,
     applied: Applied,
-    time: Option<(UnixMillis, Instant)>,
+    time: Option<UnixMillis>,
+    received: Instant,
     /// The last message read, of any kind.
     sequence: u64,
     store: Store,
@@ -41,28 +44,18 @@ pub(crate) struct Replica {
 
 impl Replica {
     /// Loads the newest good checkpoint; without one the journal is read from its start.
-    pub(crate) async fn restore(
-        nats: Nats,
-        catalog: Catalog,
-        store: Store,
-        id: ShardId,
-    ) -> Result<Self, Error> {
+    pub(crate) async fn restore(nats: Nats, catalog: Catalog, store: Store, id: ShardId) -> Self {
         let limits = allocator_core::Limits::default();
-        let loaded = store.load().await;
-        let (shard, applied) = match loaded {
-            Some(checkpoint) => {
-                for event in checkpoint.snapshot.events() {
-                    find(&catalog, id, event).await?;
-                }
-                let find = |event: &_| catalog.find(event).map(|at| (at.listing, at.plan));
-                let shard = Shard::restore(limits, checkpoint.snapshot, find);
-                (shard, checkpoint.applied)
+        let (mut shard, applied, time) = match store.load().await {
+            Some(Checkpoint { applied, time, snapshot }) => {
+                (Shard::restore(limits, snapshot), applied, time)
             }
-            None => (Shard::new(id, limits), Applied::default()),
+            None => (Shard::new(id, limits), Applied::default(), None),
         };
+        list_all(&mut shard, &catalog, id);
         let stored = Stored::at(applied.sequence);
-        let sequence = applied.sequence;
-        Ok(Self { nats, catalog, shard, applied, time: None, sequence, store, stored })
+        let (sequence, received) = (applied.sequence, Instant::now());
+        Self { nats, catalog, id, shard, applied, time, received, sequence, store, stored }
     }
 
     /// Follows until the process stops, answering requests for the state.
@@ -73,7 +66,7 @@ impl Replica {
         health: HealthHandle,
         stop: Shutdown,
     ) -> Result<(), Error> {
-        let id = self.shard.id();
+        let id = self.id;
         let stream = subject::journal_stream(id);
         let from = StartAt::Sequence(self.sequence + 1);
         let all = subject::journal_all(id);
@@ -105,11 +98,12 @@ impl Replica {
     }
 
     fn state(&self) -> State {
-        State { snapshot: self.shard.snapshot(), applied: self.applied, time: self.time }
+        let snapshot = self.shard.snapshot();
+        State { snapshot, time: self.time, received: self.received }
     }
 
     async fn apply(&mut self, payload: &[u8], sequence: u64) -> Result<(), Error> {
-        let shard = self.shard.id();
+        let shard = self.id;
         let broken = |why: String| Error::Journal { shard, why };
         let batch: Batch = codec::decode_checked(payload)
             .map_err(|error| broken(format!("{}", chassis::telemetry::chain(&error))))?;
@@ -119,14 +113,24 @@ impl Replica {
             Step::Apply => {}
         }
         for outcome in &batch.outcomes {
-            let listed = find(&self.catalog, shard, &outcome.event).await?;
-            self.shard.put_event(listed.listing, listed.plan);
+            self.learn(&outcome.event).await?;
             self.shard.apply(batch.time, outcome);
         }
         self.applied.advance(batch.epoch, batch.number, sequence);
-        self.time = Some((batch.time, Instant::now()));
+        (self.time, self.received) = (Some(batch.time), Instant::now());
         metrics::replica_applied(shard, sequence);
         Ok(())
+    }
+
+    /// Waits for the catalogue to show an event that the shard has not met.
+    async fn learn(&mut self, event: &EventId) -> Result<(), Error> {
+        if self.shard.is_listed(event) {
+            return Ok(());
+        }
+        let behind = || Error::CatalogBehind { shard: self.id, event: event.clone() };
+        let listed = self.catalog.find_within(event, CATALOG_WAIT).await.ok_or_else(behind)?;
+        let listing = self.shard.put_event(listed.listing, listed.plan);
+        listing.map_err(|error| Error::Journal { shard: self.id, why: error.to_string() })
     }
 
     /// Stores a checkpoint when something changed. A failure is told and tried again at the next turn.
@@ -135,24 +139,26 @@ impl Replica {
             return;
         }
         let started = Instant::now();
-        match self.store.save(self.applied, self.shard.snapshot()).await {
+        let (applied, time) = (self.applied, self.time);
+        let checkpoint = Checkpoint { applied, time, snapshot: self.shard.snapshot() };
+        match self.store.save(checkpoint).await {
             Ok(bytes) => {
                 self.stored = Stored::at(self.applied.sequence);
-                metrics::checkpoint_stored(self.shard.id(), bytes, started.elapsed());
+                metrics::checkpoint_stored(self.id, bytes, started.elapsed());
             }
             Err(error) => {
-                metrics::checkpoint_failed(self.shard.id());
+                metrics::checkpoint_failed(self.id);
                 tracing::warn!(error = %chassis::telemetry::chain(&error), "checkpoint not stored");
             }
         }
     }
 }
 
-async fn find(
-    catalog: &Catalog,
-    shard: ShardId,
-    event: &schema::EventId,
-) -> Result<crate::catalog::Listed, Error> {
-    let listed = catalog.find_within(event, CATALOG_WAIT).await;
-    listed.ok_or_else(|| Error::CatalogBehind { shard, event: event.clone() })
+/// Brings every listing of the shard in; one that the shard refuses is not on sale.
+pub(crate) fn list_all(shard: &mut Shard, catalog: &Catalog, id: ShardId) {
+    for listed in catalog.of_shard(id) {
+        if let Err(error) = shard.put_event(listed.listing, listed.plan) {
+            tracing::error!(shard = %id, error = %chassis::telemetry::chain(&error), "listing ignored");
+        }
+    }
 }

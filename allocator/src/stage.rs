@@ -35,9 +35,6 @@ pub async fn run(config: Config, deps: Deps) -> Result<(), Error> {
     let nats = &deps.nats;
     nats.ensure_stream(&stream_config(&stream::commands(), 1)).await?;
     nats.ensure_stream(&stream_config(&stream::catalog(), nats.replicas)).await?;
-    for shard in (0..limits::SHARD_COUNT).map(ShardId) {
-        nats.ensure_stream(&stream_config(&stream::journal(shard), nats.replicas)).await?;
-    }
     let catalog = Catalog::follow(nats, &deps.health).await?;
     let mut shards = Vec::new();
     for shard in (0..limits::SHARD_COUNT).map(ShardId) {
@@ -46,13 +43,14 @@ pub async fn run(config: Config, deps: Deps) -> Result<(), Error> {
     }
     let version = env!("CARGO_PKG_VERSION");
     let here = HashMap::from([("instance".to_owned(), deps.instance.clone())]);
-    let announced =
-        chassis::announce(nats, subject::SERVICE_ALLOCATOR, version, here).await?;
+    let announced = chassis::announce(nats, subject::SERVICE_ALLOCATOR, version, here).await?;
     let mut result = Ok(());
     for shard in shards {
-        let ended = shard.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+        let ended =
+            shard.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
         if let Err(error) = ended {
-            deps.shutdown.begin(format!("the allocator failed: {}", chassis::telemetry::chain(&error)));
+            deps.shutdown
+                .begin(format!("the allocator failed: {}", chassis::telemetry::chain(&error)));
             result = Err(error);
         }
     }
@@ -61,19 +59,16 @@ pub async fn run(config: Config, deps: Deps) -> Result<(), Error> {
 }
 
 /// Follows one shard and contends for it.
-async fn serve(
-    shard: ShardId,
-    config: Config,
-    deps: Deps,
-    catalog: Catalog,
-) -> Result<(), Error> {
+async fn serve(shard: ShardId, config: Config, deps: Deps, catalog: Catalog) -> Result<(), Error> {
     let health = deps.health.register(format!("allocator shard {shard}"));
     let journal_health = deps.health.register(format!("allocator journal {shard}"));
-    let incarnation_ms = chassis::stream_created_ms(&deps.nats, &subject::journal_stream(shard));
-    let incarnation_ms = incarnation_ms.await?;
+    let config_of_stream = stream_config(&stream::journal(shard), deps.nats.replicas);
+    let journal = deps.nats.ensure_stream(&config_of_stream).await?;
+    let created = journal.cached_info().created.unix_timestamp_nanos() / 1_000_000;
+    let incarnation_ms = i64::try_from(created).expect("a time in milliseconds fits");
     let store = Store { pool: deps.postgres.clone(), shard, incarnation_ms };
     let nats = deps.nats.clone();
-    let replica = Replica::restore(nats.clone(), catalog.clone(), store, shard).await?;
+    let replica = Replica::restore(nats.clone(), catalog.clone(), store, shard).await;
     let (states, requests) = mpsc::channel(STATES_MAX);
     let following = replica.run(config, requests, journal_health, deps.shutdown.clone());
     let following = tasks::spawn("allocator-replica", following);

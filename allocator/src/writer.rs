@@ -4,7 +4,7 @@ use crate::config::REPLY_BYTES_MAX;
 use crate::decider::Journaled;
 use crate::metrics;
 use bytes::Bytes;
-use chassis::{AppendError, Backoff, Nats, Owner, Shutdown};
+use chassis::{AppendError, Backoff, Nats, Owner, Pause, Shutdown};
 use compact_str::CompactString;
 use crossbeam_channel::Sender;
 use schema::{Batch, CommandId, Outcome, Reply, ReplyBatch, ShardId, UnixMillis, codec, limits};
@@ -15,7 +15,8 @@ use tokio::sync::{mpsc, watch};
 /// A batch on its way to the journal, with the answers that wait for it.
 #[derive(Debug, Default)]
 pub(crate) struct Decided {
-    pub time: UnixMillis,
+    /// One time for all decisions of the batch: replay knows no other.
+    time: Option<UnixMillis>,
     pub outcomes: Vec<Outcome>,
     pub answers: Vec<(CompactString, CommandId, Answer)>,
     /// The last command of COMMANDS that this batch answers.
@@ -26,7 +27,10 @@ pub(crate) struct Decided {
 /// What an asker will hear once the batch is durable.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    Outcome { replayed: bool, outcome: Box<Outcome> },
+    Outcome {
+        replayed: bool,
+        outcome: Box<Outcome>,
+    },
     /// Not remembered, so it could leave at once; it waits with the others because that is simpler.
     Other(Reply),
 }
@@ -35,6 +39,11 @@ impl Decided {
     pub(crate) fn push(&mut self, outcome: Outcome) {
         self.bytes_max += outcome.bytes_max();
         self.outcomes.push(outcome);
+    }
+
+    /// The batch's time; `now` decides it for the first decision.
+    pub(crate) fn time_from(&mut self, now: impl FnOnce() -> UnixMillis) -> UnixMillis {
+        *self.time.get_or_insert_with(now)
     }
 
     pub(crate) fn is_full(&self) -> bool {
@@ -74,14 +83,10 @@ impl Writer {
     pub(crate) async fn run(mut self, owner: &Owner) -> Ended {
         let mut number = 0;
         while let Some(decided) = self.decided.recv().await {
+            let time = decided.time.expect("a batch is sent when something was decided");
             if !decided.outcomes.is_empty() {
                 number += 1;
-                let batch = Batch {
-                    epoch: owner.epoch,
-                    number,
-                    time: decided.time,
-                    outcomes: decided.outcomes,
-                };
+                let batch = Batch { epoch: owner.epoch, number, time, outcomes: decided.outcomes };
                 match self.append(owner, &batch).await {
                     Ok(sequence) => self.sequence = sequence,
                     Err(error) => return Ended::Lost(error),
@@ -94,7 +99,7 @@ impl Writer {
                 *answered = decided.commands_to.max(*answered);
                 rises
             });
-            self.answer(decided.time, decided.answers).await;
+            self.answer(time, decided.answers).await;
         }
         Ended::Stopped
     }
@@ -111,9 +116,11 @@ impl Writer {
                     return Ok(appended.sequence);
                 }
                 // Nothing is stored and nobody is answered: commands wait until there is room.
-                Err(AppendError::Full { stream }) if !self.stop.is_begun() => {
-                    tracing::error!(stream, "the journal is full; the shard waits");
-                    backoff.pause(&self.stop).await;
+                Err(error @ AppendError::Full { .. }) => {
+                    tracing::error!(shard = %self.shard, "the journal is full; the shard waits");
+                    if backoff.pause(&self.stop).await != Pause::Elapsed {
+                        return Err(error);
+                    }
                 }
                 Err(error) => return Err(error),
             }

@@ -1,0 +1,113 @@
+//! The events of a shard: their listings, their plans and, once asked for, their sales.
+
+use crate::plan_tables::PlanTables;
+use crate::sale::Sale;
+use schema::{EventId, EventListing, PlaceCounts, PlanId, PlanIndex};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Why the shard does not take an event. It keeps what it had.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CatalogueError {
+    #[error("list event {event} beside {events_max} others")]
+    TooMany { event: EventId, events_max: u32 },
+    #[error("change the plan of event {event}, whose places have been asked for")]
+    PlanFixed { event: EventId },
+    #[error("list event {event} without a price for level {level} of its plan")]
+    PriceMissing { event: EventId, level: u8 },
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Catalogue {
+    pub events: Vec<EventState>,
+    by_id: HashMap<EventId, usize>,
+    plans: HashMap<PlanId, Arc<PlanTables>>,
+}
+
+/// An event as the shard knows it.
+#[derive(Debug)]
+pub(crate) struct EventState {
+    pub id: EventId,
+    pub listed: Option<Listed>,
+    /// Made when the first command or outcome needs it.
+    pub sale: Option<Box<Sale>>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Listed {
+    pub listing: Arc<EventListing>,
+    pub tables: Arc<PlanTables>,
+}
+
+impl Catalogue {
+    pub fn find(&self, event: &EventId) -> Option<usize> {
+        self.by_id.get(event).copied()
+    }
+
+    /// The position of an event that is listed.
+    pub fn find_listed(&self, event: &EventId) -> Option<usize> {
+        self.find(event).filter(|&at| self.events[at].listed.is_some())
+    }
+
+    /// The position of an event, which is made if it is new.
+    pub fn place(&mut self, event: &EventId) -> usize {
+        if let Some(at) = self.find(event) {
+            return at;
+        }
+        let at = self.events.len();
+        self.events.push(EventState { id: event.clone(), listed: None, sale: None });
+        self.by_id.insert(event.clone(), at);
+        at
+    }
+
+    /// Lists an event or changes its listing; returns its position.
+    pub fn put(
+        &mut self,
+        listing: Arc<EventListing>,
+        plan: Arc<PlanIndex>,
+        events_max: u32,
+    ) -> Result<usize, CatalogueError> {
+        assert!(listing.plan == plan.plan.id, "event {} names another plan", listing.event);
+        let event = &listing.event;
+        let known = self.find(event);
+        if known.is_none() && usize::try_from(events_max).is_ok_and(|max| max <= self.events.len()) {
+            return Err(CatalogueError::TooMany { event: event.clone(), events_max });
+        }
+        let state = known.map(|at| &self.events[at]);
+        let fixed = state.filter(|state| state.sale.is_some()).and_then(|state| state.listed.as_ref());
+        if fixed.is_some_and(|fixed| fixed.listing.plan != listing.plan) {
+            return Err(CatalogueError::PlanFixed { event: event.clone() });
+        }
+        let tables = self.plans.get(&listing.plan).cloned();
+        let tables = tables.unwrap_or_else(|| Arc::new(PlanTables::new(plan)));
+        let level = tables.price_level_max();
+        if let Some(level) = level.filter(|&level| listing.price(level).is_none()) {
+            return Err(CatalogueError::PriceMissing { event: event.clone(), level });
+        }
+        self.plans.insert(listing.plan.clone(), tables.clone());
+        let at = self.place(event);
+        self.events[at].listed = Some(Listed { listing, tables });
+        Ok(at)
+    }
+}
+
+impl EventState {
+    pub fn listed(&self) -> &Listed {
+        self.listed.as_ref().expect("only listed events are asked for")
+    }
+
+    pub fn sale(&mut self) -> &mut Sale {
+        let Self { listed, sale, .. } = self;
+        let listed = listed.as_ref().expect("only listed events are asked for");
+        sale.get_or_insert_with(|| Box::new(Sale::new(listed.tables.clone())))
+    }
+
+    /// The counts, also of an event that nobody has asked for.
+    pub fn counts(&self) -> PlaceCounts {
+        let untouched = || {
+            let free = self.listed().tables.index.plan.place_count();
+            PlaceCounts { free, ..PlaceCounts::default() }
+        };
+        self.sale.as_ref().map_or_else(untouched, |sale| sale.counts)
+    }
+}

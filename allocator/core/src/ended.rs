@@ -1,0 +1,60 @@
+//! Holds that have ended lately, so that a late question about one hears how it ended.
+
+use schema::{AccountId, DurationMs, EventId, HoldId, Released, UnixMillis};
+use serde::{Deserialize, Serialize};
+use std::collections::{HashMap, VecDeque};
+
+/// What is remembered of a hold that has ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    pub hold: HoldId,
+    pub event: EventId,
+    pub account: AccountId,
+    pub why: Released,
+    pub at: UnixMillis,
+}
+
+/// Ended holds in the order of their end.
+#[derive(Debug, Default)]
+pub(crate) struct EndedHolds {
+    in_order: VecDeque<Ended>,
+    /// The number of each hold, counted from the first that ever ended.
+    numbers: HashMap<HoldId, u64>,
+    forgotten: u64,
+}
+
+impl EndedHolds {
+    pub fn restore(ended: Vec<Ended>) -> Self {
+        let numbers = ended.iter().zip(0..).map(|(ended, number)| (ended.hold, number)).collect();
+        Self { in_order: ended.into(), numbers, forgotten: 0 }
+    }
+
+    pub fn get(&self, hold: HoldId) -> Option<&Ended> {
+        let number = self.numbers.get(&hold)? - self.forgotten;
+        self.in_order.get(usize::try_from(number).expect("a position in memory"))
+    }
+
+    pub fn push(&mut self, ended: Ended) {
+        let number = self.forgotten + u64::try_from(self.in_order.len()).expect("a count in memory");
+        let before = self.numbers.insert(ended.hold, number);
+        assert!(before.is_none(), "hold {} ended twice", ended.hold);
+        self.in_order.push_back(ended);
+    }
+
+    /// Forgets what ended more than `memory` before `time`, and the oldest beyond `count_max`.
+    pub fn forget(&mut self, time: UnixMillis, memory: DurationMs, count_max: usize) {
+        while let Some(oldest) = self.in_order.front() {
+            if time <= oldest.at + memory && self.in_order.len() <= count_max {
+                break;
+            }
+            let number = self.numbers.remove(&oldest.hold);
+            assert!(number == Some(self.forgotten));
+            self.in_order.pop_front();
+            self.forgotten += 1;
+        }
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Ended> {
+        self.in_order.iter()
+    }
+}

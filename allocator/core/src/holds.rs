@@ -1,0 +1,164 @@
+//! The holds of a shard that have not ended, by slot and by id.
+
+use crate::seat_word::SeatState;
+use compact_str::CompactString;
+use schema::{Held, HoldId, OwnerKind, UnixMillis};
+use serde::{Deserialize, Serialize};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+
+/// Where a hold stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum HoldPhase {
+    Held,
+    Paying,
+    Sold,
+    /// An allotment or a kill.
+    Blocked,
+}
+
+impl HoldPhase {
+    /// The phase in which a hold of this owner begins.
+    pub(crate) fn first_of(owner: OwnerKind) -> Self {
+        match owner {
+            OwnerKind::Fan => Self::Held,
+            OwnerKind::Allotment | OwnerKind::Kill => Self::Blocked,
+        }
+    }
+
+    /// The state of the hold's seats.
+    pub fn seat_state(self) -> SeatState {
+        match self {
+            Self::Held => SeatState::Held,
+            Self::Paying => SeatState::Paying,
+            Self::Sold => SeatState::Sold,
+            Self::Blocked => SeatState::Blocked,
+        }
+    }
+}
+
+/// A hold that has not ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    pub held: Held,
+    pub phase: HoldPhase,
+    /// How often its seats have changed since they were claimed: each word's generation is the claimed
+    /// one plus this.
+    pub changes: u32,
+    /// The last payment attempt, 0 before the first.
+    pub attempt: u32,
+    /// When the owner has to act: at the deadline while Held, at the next reminder while Paying.
+    pub due: Option<UnixMillis>,
+    /// What is being paid with while Paying.
+    pub terms: Option<Box<PaymentTerms>>,
+}
+
+/// What a payment was started with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentTerms {
+    pub method: CompactString,
+    pub token: CompactString,
+    pub deadline: UnixMillis,
+}
+
+/// Holds by slot. The lowest free slot is used first, so that which slot a hold gets follows from the
+/// holds alone and a replay finds the same.
+#[derive(Debug, Default)]
+pub(crate) struct HoldTable {
+    // Boxed: a table of bare pointers grows without moving hundreds of megabytes at once.
+    slots: Vec<Option<Box<Entry>>>,
+    by_id: HashMap<HoldId, u32>,
+    free: BinaryHeap<Reverse<u32>>,
+}
+
+/// A hold with the position of its event in the catalogue.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub event: usize,
+    pub hold: Hold,
+}
+
+impl HoldTable {
+    pub fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// The slot that the next hold gets.
+    pub fn next_slot(&self) -> u32 {
+        match self.free.peek() {
+            Some(&Reverse(slot)) => slot,
+            None => u32::try_from(self.slots.len()).expect("holds_max fits into 32 bits"),
+        }
+    }
+
+    pub fn insert(&mut self, event: usize, hold: Hold) -> u32 {
+        let slot = self.next_slot();
+        self.free.pop();
+        let entry = Some(Box::new(Entry { event, hold }));
+        if at(slot) == self.slots.len() {
+            self.slots.push(entry);
+        } else {
+            assert!(self.slots[at(slot)].is_none());
+            self.slots[at(slot)] = entry;
+        }
+        self.name(slot);
+        slot
+    }
+
+    /// Puts back the holds of a snapshot, each into its slot.
+    pub fn restore(entries: impl Iterator<Item = (u32, Entry)>) -> Self {
+        let mut table = Self::default();
+        for (slot, entry) in entries {
+            if table.slots.len() <= at(slot) {
+                table.slots.resize_with(at(slot) + 1, || None);
+            }
+            assert!(table.slots[at(slot)].is_none(), "slot {slot} is taken twice");
+            table.slots[at(slot)] = Some(Box::new(entry));
+            table.name(slot);
+        }
+        let empty = (0..).zip(&table.slots).filter(|(_, entry)| entry.is_none());
+        table.free = empty.map(|(slot, _)| Reverse(slot)).collect();
+        table
+    }
+
+    pub fn remove(&mut self, slot: u32) -> Hold {
+        let entry = self.slots[at(slot)].take().expect("only a slot in use is emptied");
+        let named = self.by_id.remove(&entry.hold.held.hold);
+        assert!(named == Some(slot));
+        self.free.push(Reverse(slot));
+        entry.hold
+    }
+
+    pub fn slot(&self, id: HoldId) -> Option<u32> {
+        self.by_id.get(&id).copied()
+    }
+
+    pub fn find(&self, id: HoldId) -> Option<(u32, &Entry)> {
+        let slot = self.slot(id)?;
+        Some((slot, self.get(slot)))
+    }
+
+    pub fn get(&self, slot: u32) -> &Entry {
+        self.slots[at(slot)].as_deref().expect("only slots in use are named")
+    }
+
+    pub fn get_mut(&mut self, slot: u32) -> &mut Entry {
+        self.slots[at(slot)].as_deref_mut().expect("only slots in use are named")
+    }
+
+    /// In order of slot.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &Entry)> {
+        let entries = (0..).zip(&self.slots);
+        entries.filter_map(|(slot, entry)| Some((slot, entry.as_deref()?)))
+    }
+
+    fn name(&mut self, slot: u32) {
+        let id = self.get(slot).hold.held.hold;
+        let before = self.by_id.insert(id, slot);
+        assert!(before.is_none(), "hold {id} exists twice");
+    }
+}
+
+fn at(slot: u32) -> usize {
+    usize::try_from(slot).expect("a slot was a position in memory")
+}

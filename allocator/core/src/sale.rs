@@ -1,0 +1,202 @@
+//! The places of one event that somebody has asked for, and what follows from its holds.
+//!
+//! Everything here but the generations of free seats and the spent passes follows from the set of holds.
+
+use crate::holds::{Hold, HoldPhase};
+use crate::plan_tables::PlanTables;
+use crate::seat_map::SeatMap;
+use crate::seat_word::{SeatState, SeatWord, generation_after};
+use schema::{
+    AccountId, AreaIdx, Held, HeldArea, HoldId, InvariantId, OwnerKind, PassPlace, PlaceCounts,
+    SeatIdx, check,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+#[derive(Debug)]
+pub(crate) struct Sale {
+    pub map: SeatMap,
+    /// Seats and standing places together.
+    // SEAT-2: free + held + paying + sold + blocked = all.
+    pub counts: PlaceCounts,
+    /// Standing places by area, counted from holds; SEAT-2 holds in each.
+    pub areas: Vec<PlaceCounts>,
+    /// Places that an account holds or owns as a fan.
+    pub accounts: HashMap<AccountId, u32>,
+    pub passes: HashMap<PassPlace, PassUse>,
+    /// Slots of allotments and kills.
+    pub blocked: BTreeSet<u32>,
+}
+
+/// What is known of a waiting room's place. LINE-4: a pass buys once, for its bearer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PassUse {
+    /// The first account that held places with it.
+    pub account: AccountId,
+    /// Its live hold.
+    pub hold: Option<HoldId>,
+    /// Whether a hold of it has been sold, once and for all.
+    pub spent: bool,
+}
+
+impl Sale {
+    pub fn new(tables: Arc<PlanTables>) -> Self {
+        let plan = &tables.index.plan;
+        let all_free = |free| PlaceCounts { free, ..PlaceCounts::default() };
+        let areas = plan.areas.iter().map(|area| all_free(area.capacity)).collect();
+        let counts = all_free(plan.place_count());
+        let (accounts, passes, blocked) = (HashMap::new(), HashMap::new(), BTreeSet::new());
+        Self { map: SeatMap::new(tables), counts, areas, accounts, passes, blocked }
+    }
+
+    pub fn places_of(&self, account: AccountId) -> u32 {
+        self.accounts.get(&account).copied().unwrap_or(0)
+    }
+
+    /// Counts the places of a hold whose seats are claimed, and binds its pass.
+    pub fn begin(&mut self, slot: u32, held: &Held) {
+        let phase = HoldPhase::first_of(held.owner);
+        for seat in &held.seats {
+            let expected = SeatWord { generation: seat.generation, state: phase.seat_state(), slot };
+            let found = self.map.read(seat.seat);
+            check!(InvariantId::Seat1, found == expected, "{:?}: {found:?}", seat.seat);
+        }
+        self.count(held, SeatState::Free, phase.seat_state());
+        self.own(slot, held, phase);
+        if let Some(place) = held.pass {
+            let fresh = PassUse { account: held.account, hold: None, spent: false };
+            let pass = self.passes.entry(place).or_insert(fresh);
+            assert!(pass.account == held.account);
+            assert!(pass.hold.is_none());
+            pass.hold = Some(held.hold);
+        }
+    }
+
+    /// Moves a live hold to another phase.
+    pub fn advance(&mut self, slot: u32, hold: &Hold, to: HoldPhase) {
+        self.change_seats(slot, hold, to.seat_state());
+        self.count(&hold.held, hold.phase.seat_state(), to.seat_state());
+        if to == HoldPhase::Sold {
+            self.spend_pass(&hold.held);
+        }
+    }
+
+    /// Frees all places of a hold.
+    pub fn end(&mut self, slot: u32, hold: &Hold) {
+        self.change_seats(slot, hold, SeatState::Free);
+        self.count(&hold.held, hold.phase.seat_state(), SeatState::Free);
+        if hold.phase == HoldPhase::Blocked {
+            let was_there = self.blocked.remove(&slot);
+            assert!(was_there);
+        }
+        if hold.held.owner == OwnerKind::Fan {
+            let places = self.accounts.get_mut(&hold.held.account).expect("counted at its begin");
+            *places = places.checked_sub(hold.held.place_count()).expect("counted at its begin");
+            if *places == 0 {
+                self.accounts.remove(&hold.held.account);
+            }
+        }
+        if let Some(place) = hold.held.pass {
+            let pass = self.passes.get_mut(&place).expect("bound at its begin");
+            assert!(pass.hold == Some(hold.held.hold));
+            pass.hold = None;
+        }
+    }
+
+    /// Frees a part of a blocked hold: seats of it, and standing places of its areas.
+    pub fn give_back(
+        &mut self,
+        slot: u32,
+        hold: &Hold,
+        seats: &[SeatIdx],
+        areas: &[(AreaIdx, u32)],
+    ) {
+        assert!(hold.phase == HoldPhase::Blocked);
+        for &seat in seats {
+            let claimed = hold.held.seats.iter().find(|held| held.seat == seat);
+            let claimed = claimed.expect("a seat that is given back is in its allotment");
+            self.change_seat(slot, hold, seat, claimed.generation, SeatState::Free);
+        }
+        let seat_count = u32::try_from(seats.len()).expect("at most 4,096 places");
+        shift(&mut self.counts, SeatState::Blocked, SeatState::Free, seat_count);
+        for &(area, quantity) in areas {
+            self.count_area(area, quantity, SeatState::Blocked, SeatState::Free);
+        }
+    }
+
+    pub fn spend_pass(&mut self, held: &Held) {
+        if let Some(place) = held.pass {
+            self.passes.get_mut(&place).expect("bound when the hold began").spent = true;
+        }
+    }
+
+    /// Takes a hold of a snapshot into account, whose seats are in the map already.
+    pub fn recount(&mut self, slot: u32, hold: &Hold) {
+        for seat in &hold.held.seats {
+            let expected = word_of(slot, hold, seat.generation);
+            let found = self.map.read(seat.seat);
+            check!(InvariantId::Seat1, found == expected, "{:?}: {found:?}", seat.seat);
+        }
+        self.count(&hold.held, SeatState::Free, hold.phase.seat_state());
+        self.own(slot, &hold.held, hold.phase);
+    }
+
+    fn own(&mut self, slot: u32, held: &Held, phase: HoldPhase) {
+        if held.owner == OwnerKind::Fan {
+            *self.accounts.entry(held.account).or_insert(0) += held.place_count();
+        }
+        if phase == HoldPhase::Blocked {
+            let is_new = self.blocked.insert(slot);
+            assert!(is_new);
+        }
+    }
+
+    fn change_seats(&self, slot: u32, hold: &Hold, to: SeatState) {
+        for seat in &hold.held.seats {
+            self.change_seat(slot, hold, seat.seat, seat.generation, to);
+        }
+    }
+
+    fn change_seat(&self, slot: u32, hold: &Hold, seat: SeatIdx, claimed: u32, to: SeatState) {
+        let changed = self.map.transition(seat, word_of(slot, hold, claimed), to);
+        check!(InvariantId::Seat1, changed.is_ok(), "{seat:?} of {}: {changed:?}", hold.held.hold);
+    }
+
+    fn count(&mut self, held: &Held, from: SeatState, to: SeatState) {
+        let seats = u32::try_from(held.seats.len()).expect("a hold has at most 4,096 places");
+        shift(&mut self.counts, from, to, seats);
+        for &HeldArea { area, quantity, .. } in &held.areas {
+            self.count_area(area, quantity, from, to);
+        }
+    }
+
+    fn count_area(&mut self, area: AreaIdx, quantity: u32, from: SeatState, to: SeatState) {
+        shift(&mut self.areas[usize::from(area.0)], from, to, quantity);
+        shift(&mut self.counts, from, to, quantity);
+    }
+}
+
+/// The word that a hold's seat must have.
+pub(crate) fn word_of(slot: u32, hold: &Hold, claimed: u32) -> SeatWord {
+    let generation = generation_after(claimed, hold.changes);
+    SeatWord { generation, state: hold.phase.seat_state(), slot }
+}
+
+/// The count of one state.
+pub(crate) fn count_of(counts: &mut PlaceCounts, state: SeatState) -> &mut u32 {
+    match state {
+        SeatState::Free => &mut counts.free,
+        SeatState::Held => &mut counts.held,
+        SeatState::Paying => &mut counts.paying,
+        SeatState::Sold => &mut counts.sold,
+        SeatState::Blocked => &mut counts.blocked,
+    }
+}
+
+fn shift(counts: &mut PlaceCounts, from: SeatState, to: SeatState, places: u32) {
+    let left = count_of(counts, from).checked_sub(places);
+    check!(InvariantId::Seat2, left.is_some(), "{places} of {from:?} in {counts:?}");
+    *count_of(counts, from) = left.expect("checked just above");
+    *count_of(counts, to) += places;
+}
