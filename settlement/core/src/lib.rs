@@ -1,0 +1,19 @@
+//! The rules of orders and money, pure: no input or output, no clock, no randomness.
+//!
+//! [`transition`] says which moves an order may make, [`next`] what to do about one now, the
+//! functions on [`Posting`] what the ledger books for it, and [`verdict`] what the owner of its
+//! seats is told.
+
+mod line;
+mod order;
+mod posting;
+mod step;
+mod verdict;
+
+pub use line::{Line, Place, lines_of};
+pub use order::{Move, MoveRefused, State, TRANSITIONS, Trigger, transition};
+pub use posting::{
+    Account, Entry, Posting, PostingKind, on_capture, on_refund, on_return, on_sale,
+};
+pub use step::{Facts, Seen, Step, next};
+pub use verdict::{VerdictRecord, command_id, kind_from_text, kind_text, verdict, verdict_of};
