@@ -165,10 +165,10 @@ fn blame<T: DeserializeOwned>(
         if let Err(err) = alone.try_into::<T>() {
             let why = err.message().trim().to_owned();
             let (key, origin) = (path.join("."), origin.clone());
-            return match why.starts_with("unknown field") {
-                true => Error::UnknownKey { key, origin },
-                false => Error::BadValue { key, origin, why },
-            };
+            if why.starts_with("unknown field") {
+                return Error::UnknownKey { key, origin };
+            }
+            return Error::BadValue { key, origin, why };
         }
     }
     Error::Contradiction { why: err.message().trim().to_owned() }

@@ -101,7 +101,9 @@ impl HmacKey {
     /// Returns the MAC of the parts one after the other. The parts' borders are not in it.
     pub fn mac(&self, parts: &[&[u8]]) -> [u8; 32] {
         let mut context = hmac::Context::with_key(&self.key);
-        parts.iter().for_each(|part| context.update(part));
+        for part in parts {
+            context.update(part);
+        }
         context.sign().as_ref().try_into().expect("SHA-256 has 32 bytes")
     }
 
@@ -119,7 +121,9 @@ pub fn verify_ed25519(public: &[u8; 32], message: &[u8], signature: &[u8]) -> bo
 /// Returns SHA-256 of the parts one after the other. The parts' borders are not in it.
 pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     let mut context = digest::Context::new(&digest::SHA256);
-    parts.iter().for_each(|part| context.update(part));
+    for part in parts {
+        context.update(part);
+    }
     context.finish().as_ref().try_into().expect("SHA-256 has 32 bytes")
 }
 

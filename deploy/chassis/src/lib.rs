@@ -23,7 +23,7 @@ mod servers;
 mod services;
 mod shutdown;
 mod stream_config;
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 mod testing;
 
 pub use backoff::{Backoff, Pause};
@@ -39,5 +39,5 @@ pub use servers::{Child, Durability, FolderLock, Pids, Ports, Servers, ServersSp
 pub use services::{Announcement, ServiceInfo, announce, discover};
 pub use shutdown::Shutdown;
 pub use stream_config::stream_config;
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 pub use testing::TestServers;

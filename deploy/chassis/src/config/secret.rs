@@ -80,8 +80,7 @@ pub(super) fn mask_urls(text: &str) -> String {
     while let Some(scheme_end) = rest.find("://") {
         let (before, after) = rest.split_at(scheme_end + "://".len());
         masked.push_str(before);
-        let end = after.find(['/', '?', '#', ' ']).unwrap_or(after.len());
-        let (authority, behind) = after.split_at(end);
+        let (authority, behind) = after.split_at(authority_end(after));
         match authority.rsplit_once('@') {
             Some((user_info, host)) => {
                 masked.push_str(&mask_user_info(before, user_info));
@@ -94,6 +93,18 @@ pub(super) fn mask_urls(text: &str) -> String {
     }
     masked.push_str(rest);
     mask_query(&masked)
+}
+
+/// Returns where the authority ends that `after` begins with; it may be one of a list with commas between.
+fn authority_end(after: &str) -> usize {
+    let end = after.find(['/', '?', '#', ' ']).unwrap_or(after.len());
+    let (authority, behind) = after.split_at(end);
+    let runs_into_next = authority.ends_with(':') && behind.starts_with("//");
+    match authority.rfind(',') {
+        // A comma elsewhere may belong to the password.
+        Some(comma) if runs_into_next => comma,
+        _ => end,
+    }
 }
 
 fn mask_user_info(before: &str, user_info: &str) -> String {
@@ -122,10 +133,13 @@ mod tests {
     fn passwords_in_addresses_are_masked_and_the_rest_stays() {
         for (text, masked) in [
             ("postgres://usher:p@ss:w@db:5432/usher", "postgres://usher:***@db:5432/usher"),
-            ("postgres://db/usher?user=u&password=p&x=1", "postgres://db/usher?user=u&password=***&x=1"),
+            (
+                "postgres://db/usher?user=u&password=p&x=1",
+                "postgres://db/usher?user=u&password=***&x=1",
+            ),
             ("redis://:secret@127.0.0.1:6379/0", "redis://:***@127.0.0.1:6379/0"),
             ("nats://token@a:4222", "nats://***@a:4222"),
-            ("nats://u:p,1@a:4222,nats://u:q@b:4222", "nats://u:***@b:4222"),
+            ("nats://u:p,1@a:4222,nats://u:q@b:4222", "nats://u:***@a:4222,nats://u:***@b:4222"),
             ("postgres://usher@db/usher", "postgres://usher@db/usher"),
             ("http://127.0.0.1:8080/a@b:c", "http://127.0.0.1:8080/a@b:c"),
             ("no address: just@text", "no address: just@text"),

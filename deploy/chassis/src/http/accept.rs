@@ -176,7 +176,8 @@ fn is_of_the_connection(err: &std::io::Error) -> bool {
 
 fn refusal() -> Vec<u8> {
     let detail = "too many connections are open";
-    let problem = Problem::retryable(503, "TOO_MANY_CONNECTIONS", "Too many connections", detail, 2);
+    let problem =
+        Problem::retryable(503, "TOO_MANY_CONNECTIONS", "Too many connections", detail, 2);
     let body = problem.to_json().to_string();
     let head = [
         "HTTP/1.1 503 Service Unavailable",

@@ -23,14 +23,13 @@ pub(super) async fn respond(
 ) -> Result<Response<TrackedBody>, Infallible> {
     let in_flight = context.watch.begin_request();
     let limits = &context.server.limits;
-    let response = match misshapen(&context, &request) {
-        Some(problem) => closing(problem, request.version()),
-        None => {
-            request.extensions_mut().insert(Peer(context.peer));
-            let body_bytes_max = usize::try_from(limits.body_bytes_max).expect("64-bit");
-            DefaultBodyLimit::max(body_bytes_max).apply(&mut request);
-            answer(&context, request).await
-        }
+    let response = if let Some(problem) = misshapen(&context, &request) {
+        closing(problem, request.version())
+    } else {
+        request.extensions_mut().insert(Peer(context.peer));
+        let body_bytes_max = usize::try_from(limits.body_bytes_max).expect("64-bit");
+        DefaultBodyLimit::max(body_bytes_max).apply(&mut request);
+        answer(&context, request).await
     };
     Ok(response.map(|body| TrackedBody { body, _in_flight: in_flight }))
 }
@@ -67,7 +66,8 @@ fn misshapen(context: &Context, request: &Request<Incoming>) -> Option<Problem> 
         }
     }
     // hyper counts them in HTTP/1 only.
-    if context.server.limits.header_count_max as usize <= headers.len().saturating_sub(1) {
+    let header_count_max = usize::try_from(context.server.limits.header_count_max).expect("64-bit");
+    if header_count_max < headers.len() {
         metrics::request_refused("headers");
         let detail = "too many header lines";
         return Some(Problem::new(431, "HEADERS_TOO_LARGE", "The headers are too large", detail));

@@ -98,15 +98,15 @@ mod tests {
     fn caps_hold_for_all_and_for_one_network() {
         let slots = Slots::new(3, 2);
         let take = |address: &str| slots.take(address.parse().expect("address"));
-        let first = take("2001:db8::1").ok().expect("free");
-        let second = take("2001:db8::ffff:2").ok().expect("free");
+        let first = take("2001:db8::1").expect("free");
+        let second = take("2001:db8::ffff:2").expect("free");
         assert_eq!(take("2001:db8:0:0:1::").err(), Some(Full::Peer));
-        let other = take("10.0.0.1").ok().expect("another network");
+        let other = take("10.0.0.1").expect("another network");
         assert_eq!(take("10.0.0.2").err(), Some(Full::Server));
         drop(other);
-        let mapped = take("::ffff:10.0.0.2").ok().expect("free again");
+        let mapped = take("::ffff:10.0.0.2").expect("free again");
         drop((first, second));
-        let direct = take("10.0.0.2").ok().expect("second of this address");
+        let direct = take("10.0.0.2").expect("second of this address");
         assert_eq!(take("10.0.0.2").err(), Some(Full::Peer));
         drop((mapped, direct));
         assert_eq!(slots.lock().total, 0);

@@ -83,11 +83,32 @@ fn a_broken_key_file_is_named_and_never_replaced() {
     let folder = KeyFolder::open(dir.path()).expect("folder");
     for (file, ed25519) in [("a.ed25519", true), ("b.hmac", false)] {
         std::fs::write(dir.path().join(file), b"short").expect("write");
-        let error = match ed25519 {
-            true => folder.ed25519("a").map(|_| ()).expect_err("broken"),
-            false => folder.hmac("b").map(|_| ()).expect_err("broken"),
-        };
+        let loaded =
+            if ed25519 { folder.ed25519("a").map(drop) } else { folder.hmac("b").map(drop) };
+        let error = loaded.expect_err("broken");
         assert!(chain(&error).to_string().contains(file), "{error}");
         assert_eq!(std::fs::read(dir.path().join(file)).expect("still there"), b"short");
     }
+}
+
+#[test]
+fn a_key_signs_and_verifies_tokens_in_the_json_web_token_library() {
+    use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
+    let dir = tempfile::tempdir().expect("temp");
+    let key = KeyFolder::open(dir.path()).expect("folder").ed25519("account").expect("made");
+    let claims = serde_json::json!({ "sub": "fan", "exp": 4_000_000_000u64 });
+    let header = Header { kid: Some(key.kid.clone()), ..Header::new(Algorithm::EdDSA) };
+    let token = encode(&header, &claims, &EncodingKey::from_ed_der(&key.pkcs8)).expect("signed");
+    let x = crate::base64url::encode(&key.public);
+    for decoding_key in [
+        DecodingKey::from_ed_der(&key.public),
+        DecodingKey::from_ed_components(&x).expect("base64url"),
+    ] {
+        let validation = Validation::new(Algorithm::EdDSA);
+        let decoded = decode::<serde_json::Value>(&token, &decoding_key, &validation);
+        assert_eq!(decoded.expect("valid").claims, claims);
+    }
+    let (signed, signature) = token.rsplit_once('.').expect("three parts");
+    let signature = crate::base64url::decode(signature).expect("base64url");
+    assert!(verify_ed25519(&key.public, signed.as_bytes(), &signature));
 }

@@ -64,7 +64,7 @@ pub(super) async fn prepare(
     }
     let line = match which {
         Which::Nats => nats(programs, &data, port, durability)?,
-        Which::Redis => redis(programs, &data, port, durability),
+        Which::Redis => redis(programs, &data, port),
         Which::Postgres => postgres(programs, &data, port, durability).await?,
     };
     Ok(CommandLine { log, ..line })
@@ -99,18 +99,14 @@ fn nats(
     })
 }
 
-fn redis(programs: &Programs, data: &Path, port: u16, durability: Durability) -> CommandLine {
-    let sync = match durability {
-        Durability::Machine | Durability::Process => "everysec",
-        Durability::Scratch => "no",
-    };
+fn redis(programs: &Programs, data: &Path, port: u16) -> CommandLine {
     let port = port.to_string();
     let settings = [
         ("--port", port.as_str()),
         ("--bind", "127.0.0.1"),
         ("--protected-mode", "yes"),
         ("--appendonly", "yes"),
-        ("--appendfsync", sync),
+        ("--appendfsync", "everysec"),
         ("--save", ""),
         ("--maxmemory-policy", "noeviction"),
         ("--dir", "."),
