@@ -20,6 +20,7 @@ mod plan;
 mod plan_index;
 mod refusal;
 mod reply;
+mod settle;
 mod text128;
 mod time;
 
@@ -45,4 +46,5 @@ pub use plan::{
 pub use plan_index::{PlanIndex, RowSpan, SeatPlace};
 pub use refusal::{Code, Refusal};
 pub use reply::{Reply, ReplyBatch};
+pub use settle::{CancelAnswer, CancelBooking};
 pub use time::{DurationMs, TIME_MAX, UnixMillis};

@@ -19,6 +19,11 @@ pub const SUGGEST: &str = "search.suggest";
 /// The queue group of those who answer searches.
 pub const SEARCH_GROUP: &str = "indexer";
 
+/// Cancellations of bookings, answered by any settlement.
+pub const SETTLE_CANCEL: &str = "settle.cancel";
+/// The queue group of those who answer them.
+pub const SETTLE_GROUP: &str = "settlement";
+
 /// Key-value bucket of the beats of owners.
 pub const LEASES: &str = "leases";
 /// Key-value bucket of live settings.
