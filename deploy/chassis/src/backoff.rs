@@ -6,8 +6,9 @@ use crate::{Shutdown, random};
 
 /// The waits between attempts of one thing.
 ///
-/// The n-th wait is uniform in `[0, min(first * 2^n, max)]`. Full jitter spreads a crowd whose attempts failed at the
-/// same instant; a part of it that did not depend on chance would bring them back together.
+/// The n-th wait is uniform in `[0, min(first * 2^n, max)]`. Full jitter spreads a crowd whose
+/// attempts failed at the same instant; a part of it that did not depend on chance would bring them
+/// back together.
 #[derive(Debug, Clone)]
 pub struct Backoff {
     first: Duration,
@@ -29,7 +30,8 @@ pub enum Pause {
 }
 
 impl Backoff {
-    /// `attempts_max` is the number of waits before giving up; `None` goes on until the process ends.
+    /// `attempts_max` is the number of waits before giving up; `None` goes on until the process
+    /// ends.
     pub fn new(first: Duration, max: Duration, attempts_max: Option<u32>) -> Backoff {
         assert!(!first.is_zero(), "without a first wait every attempt follows at once");
         assert!(first <= max);
@@ -104,7 +106,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_pause_ends_with_the_process_however_long_it_is() {
-        let hour = Duration::from_secs(3_600);
+        let hour = Duration::from_hours(1);
         let shutdown = Shutdown::new();
         let mut backoff = Backoff::new(hour, hour, None);
         let pause = backoff.pause(&shutdown);

@@ -1,6 +1,7 @@
 //! Base64 with the URL alphabet and without padding (RFC 4648 section 5).
 //!
-//! Decoding accepts exactly what encoding makes: a token that could be spelled in two ways could be remembered as two.
+//! Decoding accepts exactly what encoding makes: a token that could be spelled in two ways could be
+//! remembered as two.
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 const VALUES: [u8; 256] = values();
@@ -35,7 +36,8 @@ pub fn decode(text: &str) -> Option<Vec<u8>> {
         }
         let group = bits.to_be_bytes();
         let (data, rest) = group[1..].split_at(chunk.len() - 1);
-        // A lone letter carries less than a byte, and bits beyond the last byte have another spelling: zero.
+        // A lone letter carries less than a byte, and bits beyond the last byte have another
+        // spelling: zero.
         if data.is_empty() || rest.iter().any(|byte| *byte != 0) {
             return None;
         }

@@ -1,7 +1,8 @@
-//! Layered configuration: commented defaults in the binary, then a file, then `USHER__SECTION__KEY` variables.
+//! Layered configuration: commented defaults in the binary, then a file, then `USHER__SECTION__KEY`
+//! variables.
 //!
-//! A key that nobody reads and a value of the wrong type are errors that name the key and where it came from:
-//! a misspelt limit that is silently ignored is found in the night it was meant for.
+//! A key that nobody reads and a value of the wrong type are errors that name the key and where it
+//! came from: a misspelt limit that is silently ignored is found in the night it was meant for.
 
 use std::path::{Path, PathBuf};
 
@@ -40,8 +41,8 @@ struct Setting {
 
 /// Reads the configuration from all layers; a later one wins key by key, arrays as a whole.
 ///
-/// `T` must serialize every field that it deserializes under the same name, because that is how unknown keys are
-/// told from known ones: no one-sided renames, no `skip_serializing`.
+/// `T` must serialize every field that it deserializes under the same name, because that is how
+/// unknown keys are told from known ones: no one-sided renames, no `skip_serializing`.
 pub fn load<T: DeserializeOwned + Serialize>(
     defaults_toml: &str,
     file: Option<&Path>,
@@ -97,7 +98,8 @@ fn read_file(path: &Path, settings: &mut Vec<Setting>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Splits a table into its leaves. An empty table is a leaf too, so that an unknown empty section is seen.
+/// Splits a table into its leaves. An empty table is a leaf too, so that an unknown empty section
+/// is seen.
 fn flatten(value: Value, at: &mut Vec<String>, origin: &str, settings: &mut Vec<Setting>) {
     match value {
         Value::Table(table) if !table.is_empty() => {

@@ -19,7 +19,8 @@ pub struct Health {
     missing: Arc<Mutex<BTreeMap<String, Option<String>>>>,
 }
 
-/// One component's own line. Dropping it changes nothing: a component that is gone is as ready as it last said.
+/// One component's own line. Dropping it changes nothing: a component that is gone is as ready as
+/// it last said.
 #[derive(Debug, Clone)]
 pub struct HealthHandle {
     health: Health,
@@ -45,7 +46,8 @@ impl Health {
         missing.iter().filter_map(|(name, why)| Some((name.clone(), why.clone()?))).collect()
     }
 
-    /// Returns the routes `/healthz` (200 while the process lives) and `/readyz` (503 names what is missing).
+    /// Returns the routes `/healthz` (200 while the process lives) and `/readyz` (503 names what is
+    /// missing).
     pub fn router(&self) -> Router {
         Router::new()
             .route("/healthz", get(|| async { "ok\n" }))

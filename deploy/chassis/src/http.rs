@@ -1,10 +1,12 @@
 //! The HTTP server: an accept loop that bounds what a stranger can take.
 //!
-//! - Over a connection cap: the connection is accepted, answered 503 in canned bytes, and closed. Not accepting would
-//!   hide the overload from load balancers, whose probes would hang in the backlog.
-//! - A request head must arrive within `head_ms`, an answer begin within `request_ms`; then its body may run on, as
-//!   long as the reader takes something every `write_stall_ms`.
-//! - A connection on which nothing happens for `idle_ms` is closed, at the latest after twice that time.
+//! - Over a connection cap: the connection is accepted, answered 503 in canned bytes, and closed.
+//!   Not accepting would hide the overload from load balancers, whose probes would hang in the
+//!   backlog.
+//! - A request head must arrive within `head_ms`, an answer begin within `request_ms`; then its
+//!   body may run on, as long as the reader takes something every `write_stall_ms`.
+//! - A connection on which nothing happens for `idle_ms` is closed, at the latest after twice that
+//!   time.
 //! - At shutdown the listener closes, idle connections close, others have `drain_ms` to end.
 
 use std::net::SocketAddr;
@@ -28,8 +30,9 @@ mod watch;
 
 /// How many connections the kernel may hold for us before we accept them.
 ///
-/// A crowd that arrives within one scheduling delay of 50 ms at 20,000 connections a second is 1,000; beyond the
-/// backlog a client waits for its own retry, a second. The kernel lowers this to its `somaxconn`.
+/// A crowd that arrives within one scheduling delay of 50 ms at 20,000 connections a second is
+/// 1,000; beyond the backlog a client waits for its own retry, a second. The kernel lowers this to
+/// its `somaxconn`.
 const BACKLOG: u32 = 4_096;
 
 /// The address at the other end of the connection, in the extensions of every request.
@@ -42,8 +45,8 @@ pub struct Peer(pub SocketAddr);
 pub struct HttpLimits {
     /// Open connections; more are answered 503.
     ///
-    /// Each costs a file handle and about 20 KB. The rest of the process needs some 1,000 handles of its own, so
-    /// this stays well below the limit of the process.
+    /// Each costs a file handle and about 20 KB. The rest of the process needs some 1,000 handles
+    /// of its own, so this stays well below the limit of the process.
     pub connections_max: u32,
     /// Open connections from one address (IPv6: from one /64); more are answered 503.
     ///
@@ -53,18 +56,20 @@ pub struct HttpLimits {
     pub head_ms: DurationMs,
     /// Header lines in a request; more are answered 431. Browsers send about 20, proxies add 10.
     pub header_count_max: u32,
-    /// Bytes of a request's head (more are answered 431), and bytes kept per connection for either direction.
+    /// Bytes of a request's head (more are answered 431), and bytes kept per connection for either
+    /// direction.
     pub buffer_bytes_max: u32,
     /// Requests at the same time on one HTTP/2 connection.
     pub stream_count_max: u32,
-    /// Between two requests on a connection. Longer than a proxy's own keep-alive time (nginx: 60 s), or the proxy
-    /// sends requests into connections that close under them.
+    /// Between two requests on a connection. Longer than a proxy's own keep-alive time (nginx: 60
+    /// s), or the proxy sends requests into connections that close under them.
     pub idle_ms: DurationMs,
     /// From a request's head to the head of the answer; longer is answered 503.
     pub request_ms: DurationMs,
     /// Bytes of a request's body that an extractor collects; more are answered 413.
     ///
-    /// A route raises it with `axum::extract::DefaultBodyLimit`. A route that takes the raw `Body` has no limit.
+    /// A route raises it with `axum::extract::DefaultBodyLimit`. A route that takes the raw `Body`
+    /// has no limit.
     pub body_bytes_max: u32,
     /// How long a client may take none of the bytes that wait for it.
     pub write_stall_ms: DurationMs,
@@ -132,8 +137,8 @@ pub fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
 
 /// Serves `router` on `listener` until `shutdown`, then drains.
 ///
-/// Every request carries [`Peer`] in its extensions. The listener closes at once when the shutdown begins; this
-/// returns when the last connection has ended, after `drain_ms` at the latest.
+/// Every request carries [`Peer`] in its extensions. The listener closes at once when the shutdown
+/// begins; this returns when the last connection has ended, after `drain_ms` at the latest.
 pub async fn serve(
     listener: TcpListener,
     router: Router,

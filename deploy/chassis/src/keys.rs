@@ -77,7 +77,8 @@ impl KeyFolder {
             read => return read.map(|bytes| (path.clone(), bytes)).map_err(failed),
         }
         publish(&self.dir, &path, &make()).map_err(failed)?;
-        // Read back: of several processes that start at once the first link wins, and all use its key.
+        // Read back: of several processes that start at once the first link wins, and all use its
+        // key.
         let bytes = fs::read(&path).map_err(failed)?;
         tracing::info!(path = %path.display(), "key made");
         Ok((path, bytes))

@@ -15,8 +15,9 @@ use crate::{Cause, Error, Shutdown, tasks};
 
 /// Upper bounds of histograms called `..._seconds`.
 ///
-/// From 100 us, below which no answer over a socket comes, to 30 s, above which nobody waits; about two and a half
-/// steps a factor of ten keep a quantile within 60 % of the truth at 20 series a histogram.
+/// From 100 us, below which no answer over a socket comes, to 30 s, above which nobody waits; about
+/// two and a half steps a factor of ten keep a quantile within 60 % of the truth at 20 series a
+/// histogram.
 const SECONDS: [f64; 18] = [
     0.000_1, 0.000_25, 0.000_5, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.025, 0.05, 0.1, 0.25,
     0.5, 1.0, 2.5, 10.0, 30.0,
@@ -28,7 +29,8 @@ const COUNTS: [f64; 11] =
 
 /// How often the samples of histograms are folded into their buckets when nobody scrapes.
 ///
-/// Samples wait in memory until then: at 100,000 a second, 5 s are about 8 MB. Shorter gains nothing.
+/// Samples wait in memory until then: at 100,000 a second, 5 s are about 8 MB. Shorter gains
+/// nothing.
 const UPKEEP: Duration = Duration::from_secs(5);
 
 /// Renders what has been recorded; clones share the recorder.

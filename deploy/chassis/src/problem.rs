@@ -6,7 +6,8 @@ use axum::http::{HeaderValue, Response, StatusCode};
 use axum::response::IntoResponse;
 use serde_json::{Map, Value};
 
-/// An error answer: a stable code for programs, a sentence for people, and whether a repeat is safe.
+/// An error answer: a stable code for programs, a sentence for people, and whether a repeat is
+/// safe.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Problem {
     /// 400 to 599.

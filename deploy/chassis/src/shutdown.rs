@@ -47,7 +47,8 @@ impl Shutdown {
         self.token.child_token()
     }
 
-    /// Makes the first SIGINT or SIGTERM begin the shutdown and the second one end the process at once.
+    /// Makes the first SIGINT or SIGTERM begin the shutdown and the second one end the process at
+    /// once.
     pub fn listen_for_signals(&self) -> Result<(), Error> {
         let listen = |kind| {
             signal(kind).map_err(|source| Error::io("listen for signals".to_owned(), source))
@@ -55,7 +56,8 @@ impl Shutdown {
         let mut interrupt = listen(SignalKind::interrupt())?;
         let mut terminate = listen(SignalKind::terminate())?;
         let shutdown = self.clone();
-        // Not tracked: it listens until the process is gone, so `tasks::drain` must not wait for it.
+        // Not tracked: it listens until the process is gone, so `tasks::drain` must not wait for
+        // it.
         tasks::spawn_untracked("signals", async move {
             loop {
                 // Both branches are cancel-safe: a signal that is not received now stays pending.

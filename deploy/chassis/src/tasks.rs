@@ -1,7 +1,7 @@
 //! Every task and thread of the process: named, counted, waited for at the end.
 //!
-//! This is the one place that starts tasks. A task that panics is a bug in a process whose other parts go on
-//! as if nothing had happened, so the panic begins the shutdown of the process.
+//! This is the one place that starts tasks. A task that panics is a bug in a process whose other
+//! parts go on as if nothing had happened, so the panic begins the shutdown of the process.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -60,13 +60,15 @@ pub fn on_panic(shutdown: &Shutdown) {
     ON_PANIC.get_or_init(|| shutdown.clone());
 }
 
-/// Waits until no task runs, `timeout` at most, and returns those that still do as `name` or `name x count`.
+/// Waits until no task runs, `timeout` at most, and returns those that still do as `name` or `name
+/// x count`.
 ///
 /// A task that waits here would wait for itself: call it from `main`.
 pub async fn drain(timeout: Duration) -> Vec<String> {
     let all_ended = async {
         loop {
-            // Registered before the look, so that an end between the look and the wait is not missed.
+            // Registered before the look, so that an end between the look and the wait is not
+            // missed.
             let mut ended = pin!(ENDED.notified());
             ended.as_mut().enable();
             if running().is_empty() {

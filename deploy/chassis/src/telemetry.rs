@@ -63,7 +63,8 @@ pub fn chain(error: &(dyn StdError + 'static)) -> impl fmt::Display + use<> {
     Cause::of(error)
 }
 
-/// Opens a span `name` that carries the trace's id, so that every log line within can be found by it.
+/// Opens a span `name` that carries the trace's id, so that every log line within can be found by
+/// it.
 pub fn span(name: &'static str, context: &TraceContext) -> tracing::Span {
     // The name is a field because the span macros need theirs at compile time.
     tracing::info_span!("work", name, trace_id = %format_args!("{:032x}", context.trace_id))

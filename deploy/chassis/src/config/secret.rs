@@ -95,7 +95,8 @@ pub(super) fn mask_urls(text: &str) -> String {
     mask_query(&masked)
 }
 
-/// Returns where the authority ends that `after` begins with; it may be one of a list with commas between.
+/// Returns where the authority ends that `after` begins with; it may be one of a list with commas
+/// between.
 fn authority_end(after: &str) -> usize {
     let end = after.find(['/', '?', '#', ' ']).unwrap_or(after.len());
     let (authority, behind) = after.split_at(end);

@@ -22,12 +22,13 @@ use crate::{Backoff, Pause, Problem, Shutdown, metrics, tasks};
 
 /// How many connections may be refused at the same time; further ones are closed without an answer.
 ///
-/// A refusal lives for 1 s at most, so this refuses hundreds a second politely and costs 256 file handles.
+/// A refusal lives for 1 s at most, so this refuses hundreds a second politely and costs 256 file
+/// handles.
 const REFUSALS_MAX: usize = 256;
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long to wait for a file handle to become free before the next accept. Connections end all the time, so short
-/// waits find one; at 1 s the backlog overflows.
+/// How long to wait for a file handle to become free before the next accept. Connections end all
+/// the time, so short waits find one; at 1 s the backlog overflows.
 const ACCEPT_PAUSE_FIRST: Duration = Duration::from_millis(5);
 const ACCEPT_PAUSE_MAX: Duration = Duration::from_millis(500);
 
@@ -133,7 +134,8 @@ impl Server {
             let answer = async {
                 stream.write_all(&server.refusal).await?;
                 stream.shutdown().await?;
-                // Closing with unread bytes would reset the connection, and the answer would be lost with it.
+                // Closing with unread bytes would reset the connection, and the answer would be
+                // lost with it.
                 let mut rest = [0; 4_096];
                 while 0 < stream.read(&mut rest).await? {}
                 Ok::<(), std::io::Error>(())
@@ -151,7 +153,8 @@ fn builder(limits: &HttpLimits) -> auto::Builder<StreamTasks> {
     let buffer_bytes_max = usize::try_from(limits.buffer_bytes_max).expect("64-bit");
     builder
         .http1()
-        // `stream` bounds the head, and `connection` the time between requests: hyper knows only one bound for both.
+        // `stream` bounds the head, and `connection` the time between requests: hyper knows only
+        // one bound for both.
         .header_read_timeout(None)
         .max_headers(usize::try_from(limits.header_count_max).expect("64-bit"))
         .max_buf_size(buffer_bytes_max);
@@ -160,13 +163,15 @@ fn builder(limits: &HttpLimits) -> auto::Builder<StreamTasks> {
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.stream_count_max)
         .max_header_list_size(limits.buffer_bytes_max)
-        // Finds peers that are gone without a word; a connection over a proxy is dead after three lost pings.
+        // Finds peers that are gone without a word; a connection over a proxy is dead after three
+        // lost pings.
         .keep_alive_interval(Duration::from_secs(20))
         .keep_alive_timeout(Duration::from_secs(10));
     builder
 }
 
-/// Says whether the failure was that of one connection, which is gone already, and not of accepting.
+/// Says whether the failure was that of one connection, which is gone already, and not of
+/// accepting.
 fn is_of_the_connection(err: &std::io::Error) -> bool {
     matches!(
         err.kind(),

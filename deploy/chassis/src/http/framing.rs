@@ -1,12 +1,13 @@
 //! Finds requests whose end two parsers may see at different places.
 //!
-//! A request with both `Content-Length` and `Transfer-Encoding` is how one request is smuggled inside of another past
-//! a proxy. hyper removes the length before anybody sees the headers, so the raw lines are looked at here.
+//! A request with both `Content-Length` and `Transfer-Encoding` is how one request is smuggled
+//! inside of another past a proxy. hyper removes the length before anybody sees the headers, so the
+//! raw lines are looked at here.
 //!
-//! The watch knows no framing of its own, which could differ from hyper's. It looks at blocks: runs of lines between
-//! empty lines. The header lines of a head always lie in one block, so a head with both is never missed. A body that
-//! has both lines in a block taints the connection too; that matters only if a request with `Transfer-Encoding`
-//! follows on it, and then costs a 400.
+//! The watch knows no framing of its own, which could differ from hyper's. It looks at blocks: runs
+//! of lines between empty lines. The header lines of a head always lie in one block, so a head with
+//! both is never missed. A body that has both lines in a block taints the connection too; that
+//! matters only if a request with `Transfer-Encoding` follows on it, and then costs a 400.
 
 const LENGTH: &[u8] = b"content-length:";
 const CODING: &[u8] = b"transfer-encoding:";

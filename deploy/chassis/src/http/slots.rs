@@ -80,7 +80,8 @@ impl Drop for Slot {
     }
 }
 
-/// One household or machine: an IPv4 address, or a /64, of which every host has 2^64 addresses to choose from.
+/// One household or machine: an IPv4 address, or a /64, of which every host has 2^64 addresses to
+/// choose from.
 fn group(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),

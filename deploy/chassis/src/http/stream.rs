@@ -1,4 +1,5 @@
-//! The socket under hyper: bounds the time of a head and of a stalled write, and watches the framing.
+//! The socket under hyper: bounds the time of a head and of a stalled write, and watches the
+//! framing.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -42,7 +43,8 @@ impl WatchedStream {
             watch,
             head,
             write_stall: limits.write_stall_ms.into(),
-            // Counts from the connection's begin: one that says nothing is as slow as one that dribbles.
+            // Counts from the connection's begin: one that says nothing is as slow as one that
+            // dribbles.
             head_deadline: Some(Instant::now() + head),
             head_timer: Timer::default(),
             write_timer: Timer::default(),

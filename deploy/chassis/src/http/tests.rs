@@ -91,7 +91,7 @@ async fn read_to_close(stream: &mut TcpStream) -> String {
     let mut answer = Vec::new();
     let read = tokio::time::timeout(LONG, stream.read_to_end(&mut answer));
     // A reset after the answer is an end too.
-    read.await.expect("the server closes").map_or_else(|err| drop(err), |_| ());
+    read.await.expect("the server closes").map_or_else(drop, drop);
     String::from_utf8_lossy(&answer).into_owned()
 }
 
@@ -117,7 +117,9 @@ fn ms(limits: &mut HttpLimits) -> [&mut DurationMs; 5] {
 /// Limits whose times are all far away, so that a test sees only the one it brings near.
 fn patient() -> HttpLimits {
     let mut limits = HttpLimits { peer_connections_max: 1_000, ..HttpLimits::default() };
-    ms(&mut limits).into_iter().for_each(|span| *span = DurationMs::from_secs(60));
+    for span in ms(&mut limits) {
+        *span = DurationMs::from_secs(60);
+    }
     limits
 }
 
@@ -189,7 +191,7 @@ async fn a_request_whose_end_is_ambiguous_is_refused_and_the_connection_closed()
 async fn too_many_or_too_large_headers_are_431() {
     let server = start(patient());
     let many = |count: usize| {
-        let lines: String = (0..count).map(|at| format!("X-{at}: 1\r\n")).collect();
+        let lines = "X-Line: 1\r\n".repeat(count);
         format!("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{lines}\r\n")
     };
     assert!(server.raw(&many(62)).await.starts_with("HTTP/1.1 200 "));

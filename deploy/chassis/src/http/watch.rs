@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// A mutex and not atomics: the fields belong together, and nobody else wants the lock (about 15 ns).
+/// A mutex and not atomics: the fields belong together, and nobody else wants the lock (about 15
+/// ns).
 #[derive(Default)]
 pub(super) struct Watch(Mutex<Progress>);
 
