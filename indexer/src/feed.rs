@@ -1,0 +1,117 @@
+//! Reads catalogue and journals from the index' positions on, and hands them to the writer.
+
+use chassis::{Followed, Follower, Nats, StartAt, stream_config};
+use futures_util::future::try_join_all;
+use schema::limits::SHARD_COUNT;
+use schema::stream::{self, StreamSpec};
+use schema::{ShardId, codec, subject};
+use tokio::sync::mpsc;
+
+use crate::Error;
+use crate::position::{Origins, Positions, Targets};
+use crate::writer::Fed;
+
+pub(crate) fn shards() -> impl Iterator<Item = ShardId> {
+    (0..SHARD_COUNT).map(ShardId)
+}
+
+/// Makes the streams that are missing, and says which they are.
+pub(crate) async fn origins(nats: &Nats) -> Result<Origins, Error> {
+    let catalog = origin(nats, &stream::catalog()).await?;
+    let mut journals = Vec::new();
+    for shard in shards() {
+        journals.push(origin(nats, &stream::journal(shard)).await?);
+    }
+    Ok(Origins { catalog, journals })
+}
+
+async fn origin(nats: &Nats, spec: &StreamSpec) -> Result<String, Error> {
+    let stream = nats.ensure_stream(&stream_config(spec, nats.replicas)).await?;
+    Ok(stream.cached_info().created.unix_timestamp_nanos().to_string())
+}
+
+/// Returns how far the streams go now.
+pub(crate) async fn targets(nats: &Nats) -> Result<Targets, Error> {
+    let catalog = chassis::last_sequence(nats, subject::CATALOG).await?;
+    let mut journals = Vec::new();
+    for shard in shards() {
+        journals.push(chassis::last_sequence(nats, &subject::journal_stream(shard)).await?);
+    }
+    Ok(Targets { catalog, journals })
+}
+
+/// Feeds the writer until it is dropped.
+///
+/// # Errors
+/// The first that any stream has; all reading ends with it.
+pub(crate) async fn read(
+    nats: &Nats,
+    positions: &Positions,
+    writer: mpsc::Sender<Fed>,
+) -> Result<(), Error> {
+    let journals = shards().map(|shard| {
+        let read = positions.journals[usize::from(shard.0)].read;
+        read_journal(nats, shard, read, writer.clone())
+    });
+    let catalog = read_catalog(nats, positions.catalog, writer.clone());
+    tokio::try_join!(catalog, try_join_all(journals)).map(|_| ())
+}
+
+async fn read_catalog(nats: &Nats, read: u64, writer: mpsc::Sender<Fed>) -> Result<(), Error> {
+    // Only the newest message of each subject is kept: what is gone has been replaced by what is there.
+    let start = StartAt::Sequence(read + 1);
+    let mut follower = Follower::start(nats.clone(), subject::CATALOG, subject::CATALOG_ALL, start);
+    loop {
+        let message = follower.next().await;
+        let message = message.map_err(|error| position_lost(subject::CATALOG, error))?;
+        let fed = Fed::Catalog { sequence: message.sequence, listing: listing(&message) };
+        writer.send(fed).await.map_err(|_| Error::WriterGone)?;
+    }
+}
+
+fn listing(message: &Followed) -> Option<Box<schema::EventListing>> {
+    if message.subject.starts_with(subject::CATALOG_PLAN_PREFIX) {
+        return None;
+    }
+    let listing = codec::decode(&message.payload).map(Box::new);
+    if let Err(error) = &listing {
+        // One bad entry must not hide the others.
+        let (subject, error) = (&message.subject, chassis::telemetry::chain(error));
+        tracing::error!(subject, %error, "catalogue entry skipped");
+    }
+    listing.ok()
+}
+
+async fn read_journal(
+    nats: &Nats,
+    shard: ShardId,
+    read: u64,
+    writer: mpsc::Sender<Fed>,
+) -> Result<(), Error> {
+    let (stream, batches) = (subject::journal_stream(shard), subject::journal(shard));
+    let start = StartAt::Sequence(read + 1);
+    let mut follower = Follower::start(nats.clone(), &stream, &subject::journal_all(shard), start);
+    loop {
+        let message = follower.next().await;
+        let message = message.map_err(|error| position_lost(&stream, error))?;
+        let sequence = message.sequence;
+        let batch = if message.subject == batches {
+            let decoded = codec::decode_checked(&message.payload);
+            let damaged = |source| Error::Message { stream: stream.clone(), sequence, source };
+            Some(decoded.map_err(damaged)?)
+        } else {
+            None
+        };
+        let fed = Fed::Journal { shard, sequence, batch };
+        writer.send(fed).await.map_err(|_| Error::WriterGone)?;
+    }
+}
+
+fn position_lost(stream: &str, source: chassis::Error) -> Error {
+    match source {
+        chassis::Error::Incarnation { .. } => {
+            Error::PositionLost { stream: stream.to_owned(), source }
+        }
+        source => Error::Outside(source),
+    }
+}
