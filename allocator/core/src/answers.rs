@@ -41,7 +41,8 @@ impl Answers {
     /// Remembers the answer to a command; an outcome that nobody asked for is not remembered.
     pub fn push(&mut self, answer: Answer) {
         let Some(asked) = answer.outcome.asked else { return };
-        let number = self.forgotten + u64::try_from(self.in_order.len()).expect("a count in memory");
+        let number =
+            self.forgotten + u64::try_from(self.in_order.len()).expect("a count in memory");
         // CMD-1: a command has one answer.
         let before = self.numbers.insert(asked.command, number);
         assert!(before.is_none(), "command {} is answered twice", asked.command);

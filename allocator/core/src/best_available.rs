@@ -133,6 +133,3 @@ fn keep_nearer(best: &mut Option<Run>, run: Run) {
         *best = Some(run);
     }
 }
-
-#[cfg(test)]
-mod tests;

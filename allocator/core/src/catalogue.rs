@@ -70,12 +70,13 @@ impl Catalogue {
         assert!(listing.plan == plan.plan.id, "event {} names another plan", listing.event);
         let event = &listing.event;
         let known = self.find(event);
-        if known.is_none() && usize::try_from(events_max).is_ok_and(|max| max <= self.events.len()) {
+        if known.is_none() && usize::try_from(events_max).is_ok_and(|max| max <= self.events.len())
+        {
             return Err(CatalogueError::TooMany { event: event.clone(), events_max });
         }
-        let state = known.map(|at| &self.events[at]);
-        let fixed = state.filter(|state| state.sale.is_some()).and_then(|state| state.listed.as_ref());
-        if fixed.is_some_and(|fixed| fixed.listing.plan != listing.plan) {
+        let changes_plan = known.is_some_and(|at| self.events[at].changes_plan(&listing.plan));
+        let sale = known.and_then(|at| self.events[at].sale.as_ref());
+        if changes_plan && sale.is_some_and(|sale| !sale.is_pristine()) {
             return Err(CatalogueError::PlanFixed { event: event.clone() });
         }
         let tables = self.plans.get(&listing.plan).cloned();
@@ -84,14 +85,23 @@ impl Catalogue {
         if let Some(level) = level.filter(|&level| listing.price(level).is_none()) {
             return Err(CatalogueError::PriceMissing { event: event.clone(), level });
         }
+        self.plans.retain(|_, tables| 1 < Arc::strong_count(tables));
         self.plans.insert(listing.plan.clone(), tables.clone());
         let at = self.place(event);
-        self.events[at].listed = Some(Listed { listing, tables });
+        let state = &mut self.events[at];
+        if changes_plan {
+            state.sale = None;
+        }
+        state.listed = Some(Listed { listing, tables });
         Ok(at)
     }
 }
 
 impl EventState {
+    fn changes_plan(&self, plan: &PlanId) -> bool {
+        self.listed.as_ref().is_some_and(|listed| listed.listing.plan != *plan)
+    }
+
     pub fn listed(&self) -> &Listed {
         self.listed.as_ref().expect("only listed events are asked for")
     }

@@ -35,7 +35,8 @@ impl EndedHolds {
     }
 
     pub fn push(&mut self, ended: Ended) {
-        let number = self.forgotten + u64::try_from(self.in_order.len()).expect("a count in memory");
+        let number =
+            self.forgotten + u64::try_from(self.in_order.len()).expect("a count in memory");
         let before = self.numbers.insert(ended.hold, number);
         assert!(before.is_none(), "hold {} ended twice", ended.hold);
         self.in_order.push_back(ended);

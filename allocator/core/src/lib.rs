@@ -2,12 +2,43 @@
 //!
 //! Pure: no input or output, no clock, no chance, no lock. One [`Shard`] is the state of one shard; its
 //! single writer calls [`Shard::decide`] and [`Shard::tick`], and every follower of the journal calls
-//! [`Shard::apply`]. Both ways lead to the same state, which [`Shard::digest`] shows.
+//! [`Shard::apply`]. Both ways lead to the same state, which [`Shard::digest`] shows. Hash maps are never
+//! gone through to decide anything, so that their order does not matter.
 
+mod allotment_rules;
+mod answers;
+mod audit;
+mod best_available;
+mod bits;
+mod catalogue;
+mod deadlines;
+mod digest;
+mod effects;
+mod ended;
+mod holds;
 mod limits;
+mod payment_rules;
+mod plan_tables;
+mod rules;
+mod sale;
+mod seat_map;
 mod seat_word;
+mod shape;
 mod shard;
+mod snapshot;
+mod split;
 
+pub use answers::Answer;
+pub use audit::Difference;
+pub use best_available::claim_best;
+pub use catalogue::CatalogueError;
+pub use ended::Ended;
+pub use holds::{Hold, HoldPhase, PaymentTerms};
 pub use limits::Limits;
-pub use seat_word::{SeatState, SeatWord};
-pub use shard::{CatalogueError, Decision, HoldPhase, HoldView, Shard, Snapshot};
+pub use payment_rules::SYSTEM_ACCOUNT;
+pub use plan_tables::{PlanTables, RowTable};
+pub use sale::PassUse;
+pub use seat_map::SeatMap;
+pub use seat_word::{GENERATION_MAX, SeatState, SeatWord, generation_after};
+pub use shard::{Decision, HoldView, Shard};
+pub use snapshot::{EventSnapshot, Snapshot};

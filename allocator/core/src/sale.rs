@@ -50,6 +50,20 @@ impl Sale {
         Self { map: SeatMap::new(tables), counts, areas, accounts, passes, blocked }
     }
 
+    /// Whether nothing is left of any outcome, so that another plan may take this one's place. Says the
+    /// same on the owner and on a follower that was restored, however often the owner has refused.
+    pub fn is_pristine(&self) -> bool {
+        let all = self.map.tables.index.plan.place_count();
+        self.counts.free == all && self.passes.is_empty() && self.words().next().is_none()
+    }
+
+    /// The words of all seats that ever changed, in order of seat.
+    pub fn words(&self) -> impl Iterator<Item = (SeatIdx, SeatWord)> {
+        let seats = (0..self.map.seat_count()).map(SeatIdx);
+        let words = seats.map(|seat| (seat, self.map.read(seat)));
+        words.filter(|(_, word)| *word != SeatWord::NEVER)
+    }
+
     pub fn places_of(&self, account: AccountId) -> u32 {
         self.accounts.get(&account).copied().unwrap_or(0)
     }
@@ -58,7 +72,8 @@ impl Sale {
     pub fn begin(&mut self, slot: u32, held: &Held) {
         let phase = HoldPhase::first_of(held.owner);
         for seat in &held.seats {
-            let expected = SeatWord { generation: seat.generation, state: phase.seat_state(), slot };
+            let expected =
+                SeatWord { generation: seat.generation, state: phase.seat_state(), slot };
             let found = self.map.read(seat.seat);
             check!(InvariantId::Seat1, found == expected, "{:?}: {found:?}", seat.seat);
         }

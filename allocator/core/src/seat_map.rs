@@ -177,6 +177,3 @@ fn at(seat: SeatIdx) -> usize {
 fn word(bits: u64) -> SeatWord {
     SeatWord::decode(bits).expect("only encoded words are stored")
 }
-
-#[cfg(test)]
-mod tests;

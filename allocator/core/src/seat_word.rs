@@ -32,6 +32,9 @@ const STATE_BITS: u32 = 3;
 const SLOT_BITS: u32 = 32;
 
 impl SeatWord {
+    /// The word of a seat that nobody ever had.
+    pub const NEVER: Self = Self { generation: 0, state: SeatState::Free, slot: 0 };
+
     pub fn encode(self) -> u64 {
         assert!(self.generation <= GENERATION_MAX);
         let high = u64::from(self.generation) << STATE_BITS | u64::from(self.state as u8);

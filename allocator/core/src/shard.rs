@@ -1,12 +1,34 @@
-//! The state of one shard and the four ways to change it.
+//! The state of one shard, and the ways to change and to read it.
 
-use crate::{Limits, SeatWord};
+use crate::answers::{Answer, Answers};
+use crate::catalogue::{Catalogue, CatalogueError};
+use crate::deadlines::Deadlines;
+use crate::ended::EndedHolds;
+use crate::holds::{Entry, HoldPhase, HoldTable};
+use crate::{Hold, Limits, SeatWord};
 use schema::{
-    AreaIdx, Command, EventId, EventListing, Held, HoldId, Outcome, PlaceCounts, PlanIndex,
-    SeatIdx, ShardId, UnixMillis,
+    AreaIdx, Asked, Command, EventId, EventListing, Held, HoldId, InvariantId, Outcome,
+    OutcomeBody, Payment, PlaceCounts, PlanIndex, Released, SeatIdx, ShardId, UnixMillis, check,
 };
-use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+
+/// The decision state of one shard. It has one owner; who only reads may read the seat words beside it.
+#[derive(Debug)]
+pub struct Shard {
+    pub(crate) id: ShardId,
+    pub(crate) limits: Limits,
+    /// The time of the last outcome.
+    pub(crate) time: UnixMillis,
+    pub(crate) catalogue: Catalogue,
+    pub(crate) holds: HoldTable,
+    pub(crate) ended: EndedHolds,
+    pub(crate) deadlines: Deadlines,
+    pub(crate) answers: Answers,
+    /// Over all events.
+    pub(crate) pass_count: u32,
+    /// Of a snapshot, for events that the catalogue has not listed yet.
+    pub(crate) restored: crate::snapshot::Restored,
+}
 
 /// What the owner says to a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,20 +45,11 @@ pub enum Decision {
     NotYet,
 }
 
-/// Where a hold stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum HoldPhase {
-    Held,
-    Paying,
-    Sold,
-    /// An allotment or a kill.
-    Blocked,
-}
-
-/// A hold as auditors see it.
+/// A hold that has not ended, as auditors see it.
 #[derive(Debug, Clone, Copy)]
 pub struct HoldView<'a> {
     pub event: &'a EventId,
+    /// What the words of its seats name.
     pub slot: u32,
     pub held: &'a Held,
     pub phase: HoldPhase,
@@ -44,79 +57,189 @@ pub struct HoldView<'a> {
     pub attempt: u32,
 }
 
-/// Why the shard does not take an event. The caller keeps what it had.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CatalogueError {
-    #[error("list event {event} beside {events_max} others")]
-    TooMany { event: EventId, events_max: u32 },
-    #[error("change the plan of event {event}, of which places have been asked for")]
-    PlanFixed { event: EventId },
-    #[error("list event {event} without a price for level {level} of its plan")]
-    PriceMissing { event: EventId, level: u8 },
-}
-
-/// What [`Shard::restore`] needs. Equal states give equal snapshots.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Snapshot {
-    pub shard: ShardId,
-}
-
-/// The decision state of one shard.
-#[derive(Debug)]
-pub struct Shard {}
-
-#[expect(unused_variables, reason = "signatures first")]
 impl Shard {
     pub fn new(shard: ShardId, limits: Limits) -> Self {
-        todo!()
+        limits.assert_valid();
+        Self {
+            id: shard,
+            limits,
+            time: UnixMillis::default(),
+            catalogue: Catalogue::default(),
+            holds: HoldTable::default(),
+            ended: EndedHolds::default(),
+            deadlines: Deadlines::default(),
+            answers: Answers::default(),
+            pass_count: 0,
+            restored: crate::snapshot::Restored::default(),
+        }
     }
-    pub fn restore(limits: Limits, snapshot: Snapshot) -> Self {
-        todo!()
-    }
+
+    /// Lists an event, or changes its listing. Not journaled: the catalogue is a stream of its own.
+    ///
+    /// # Errors
+    /// [`CatalogueError`]; the shard keeps the listing that it had.
     pub fn put_event(
         &mut self,
         listing: Arc<EventListing>,
         plan: Arc<PlanIndex>,
     ) -> Result<(), CatalogueError> {
-        todo!()
+        let event = self.catalogue.put(listing, plan, self.limits.events_max)?;
+        self.resume(event);
+        Ok(())
     }
+
     /// Whether the event is in the catalogue: [`Shard::apply`] needs it.
     pub fn is_listed(&self, event: &EventId) -> bool {
-        todo!()
+        self.catalogue.find_listed(event).is_some()
     }
-    /// `now` is the time of the batch that the outcome will be journaled in: one `now` a batch.
+
+    /// Decides a command, or finds what was decided before.
+    ///
+    /// `now` is the time of the batch that the outcome will be journaled in and never goes back. All
+    /// outcomes of a batch have one time, so a follower that applies them reaches the same state.
     pub fn decide(&mut self, now: UnixMillis, command: &Command) -> Decision {
-        todo!()
+        assert!(self.time <= now, "journal time went back from {} to {now}", self.time);
+        // CMD-1: before the deadline, so that a late repetition of an answered command hears its answer.
+        if let Some(known) = self.answers.get(command.id) {
+            let asked = known.asked.expect("only asked outcomes are remembered");
+            let same = asked.fingerprint == command.fingerprint && asked.account == command.account;
+            return if same { Decision::Known(known.clone()) } else { Decision::Mismatch };
+        }
+        if command.deadline < now {
+            return Decision::TooLate;
+        }
+        let Some(event) = self.catalogue.find_listed(&command.event) else {
+            return Decision::NotYet;
+        };
+        let body = self.rule(now, event, command).unwrap_or_else(OutcomeBody::Refused);
+        let asked = Asked {
+            command: command.id,
+            fingerprint: command.fingerprint,
+            account: command.account,
+        };
+        Decision::Fresh(self.record(now, event, Some(asked), body))
     }
+
+    /// Does what is due at `now`: ends holds past their deadline and reminds of payments. At most
+    /// `outcomes_max` at a time; `now` as for [`Shard::decide`].
     pub fn tick(&mut self, now: UnixMillis, outcomes_max: usize) -> Vec<Outcome> {
-        todo!()
+        assert!(self.time <= now, "journal time went back from {} to {now}", self.time);
+        let mut outcomes = Vec::new();
+        while outcomes.len() < outcomes_max {
+            let due = self.deadlines.first().filter(|&(due, _)| due <= now);
+            let Some((_, slot)) = due else { break };
+            let entry = self.holds.get(slot);
+            let (event, hold) = (entry.event, entry.hold.held.hold);
+            let body = match entry.hold.phase {
+                // Held => ended. SEAT-3.
+                HoldPhase::Held => OutcomeBody::HoldReleased { hold, why: Released::Expired },
+                // Paying => Paying: no timer ends a payment.
+                HoldPhase::Paying => OutcomeBody::PaymentAwaited(payment_of(entry)),
+                HoldPhase::Sold | HoldPhase::Blocked => unreachable!("never due"),
+            };
+            outcomes.push(self.record(now, event, None, body));
+        }
+        outcomes
     }
+
+    /// When [`Shard::tick`] has something to do next.
     pub fn next_due(&self) -> Option<UnixMillis> {
-        todo!()
+        self.deadlines.first().map(|(due, _)| due)
     }
-    /// `time` is the batch's time.
+
+    /// Follows an outcome of the journal; `time` is that of its batch.
+    ///
+    /// The event is listed, see [`Shard::is_listed`]. An outcome that does not follow from this state is a
+    /// divergence and stops the process.
     pub fn apply(&mut self, time: UnixMillis, outcome: &Outcome) {
-        todo!()
+        assert!(self.time <= time, "journal time went back from {} to {time}", self.time);
+        let event = self.catalogue.find_listed(&outcome.event).expect("apply needs a listed event");
+        if let OutcomeBody::SeatsHeld(held) = &outcome.body {
+            self.claim_again(event, held);
+        }
+        self.take_effect(time, event, &outcome.body);
+        let free = self.catalogue.events[event].counts().free;
+        assert!(free == outcome.free_after, "{free} places free after {outcome:?}");
+        self.remember(time, outcome);
     }
-    pub fn snapshot(&self) -> Snapshot {
-        todo!()
-    }
-    pub fn digest(&self) -> u64 {
-        todo!()
-    }
+
+    /// Places of an event by state; `None` for an event that is not listed.
     pub fn counts(&self, event: &EventId) -> Option<PlaceCounts> {
-        todo!()
+        let event = self.catalogue.find_listed(event)?;
+        Some(self.catalogue.events[event].counts())
     }
-    pub fn holds(&self) -> impl Iterator<Item = HoldView<'_>> {
-        std::iter::empty()
-    }
-    pub fn hold(&self, hold: HoldId) -> Option<HoldView<'_>> {
-        todo!()
-    }
-    pub fn seat(&self, event: &EventId, seat: SeatIdx) -> Option<SeatWord> {
-        todo!()
-    }
+
+    /// Free standing places of an area; `None` if there is no such event or area.
     pub fn area_free(&self, event: &EventId, area: AreaIdx) -> Option<u32> {
-        todo!()
+        let state = &self.catalogue.events[self.catalogue.find_listed(event)?];
+        let capacity = state.listed().tables.index.plan.area(area)?.capacity;
+        Some(state.sale.as_ref().map_or(capacity, |sale| sale.areas[usize::from(area.0)].free))
+    }
+
+    /// The word of a seat; `None` if there is no such event or seat.
+    pub fn seat(&self, event: &EventId, seat: SeatIdx) -> Option<SeatWord> {
+        let state = &self.catalogue.events[self.catalogue.find_listed(event)?];
+        let exists = seat.0 < state.listed().tables.seat_count();
+        let read = || state.sale.as_ref().map_or(SeatWord::NEVER, |sale| sale.map.read(seat));
+        exists.then(read)
+    }
+
+    /// The holds that have not ended, in order of slot.
+    pub fn holds(&self) -> impl Iterator<Item = HoldView<'_>> {
+        self.holds.iter().map(|(slot, entry)| self.view(slot, entry))
+    }
+
+    /// A hold that has not ended.
+    pub fn hold(&self, hold: HoldId) -> Option<HoldView<'_>> {
+        let (slot, entry) = self.holds.find(hold)?;
+        Some(self.view(slot, entry))
+    }
+
+    fn view<'a>(&'a self, slot: u32, entry: &'a Entry) -> HoldView<'a> {
+        let event = &self.catalogue.events[entry.event].id;
+        let Hold { held, phase, attempt, .. } = &entry.hold;
+        HoldView { event, slot, held, phase: *phase, attempt: *attempt }
+    }
+
+    /// Carries out a decision and makes its outcome.
+    fn record(
+        &mut self,
+        now: UnixMillis,
+        event: usize,
+        asked: Option<Asked>,
+        body: OutcomeBody,
+    ) -> Outcome {
+        self.take_effect(now, event, &body);
+        let state = &self.catalogue.events[event];
+        let counts = state.counts();
+        let total = state.listed().tables.index.plan.place_count();
+        check!(InvariantId::Seat2, counts.make_all_of(total), "{}: {counts:?}", state.id);
+        let outcome = Outcome { asked, event: state.id.clone(), free_after: counts.free, body };
+        self.remember(now, &outcome);
+        outcome
+    }
+
+    /// What is remembered and what is forgotten follows from outcomes alone: a decision that makes none
+    /// leaves no trace that a follower could not see.
+    fn remember(&mut self, time: UnixMillis, outcome: &Outcome) {
+        let count = |limit: u32| usize::try_from(limit).expect("a limit of memory fits into it");
+        let memory = self.limits.answer_memory;
+        self.time = time;
+        self.answers.push(Answer { at: time, outcome: outcome.clone() });
+        self.answers.forget(time, memory, count(self.limits.answers_max));
+        self.ended.forget(time, memory, count(self.limits.ended_max));
+    }
+}
+
+/// The payment of a hold that is Paying.
+pub(crate) fn payment_of(entry: &Entry) -> Payment {
+    let hold = &entry.hold;
+    let terms = hold.terms.as_ref().expect("a hold that is Paying has terms");
+    Payment {
+        held: hold.held.clone(),
+        attempt: hold.attempt,
+        method: terms.method.clone(),
+        token: terms.token.clone(),
+        payment_deadline: terms.deadline,
     }
 }

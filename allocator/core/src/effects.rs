@@ -1,0 +1,148 @@
+//! What outcomes do to the state: the same on the owner, who has just decided them, and on every follower.
+
+use crate::Shard;
+use crate::ended::Ended;
+use crate::holds::{Hold, HoldPhase, PaymentTerms};
+use schema::limits::PAYMENT_REMINDER;
+use schema::{Held, HoldId, OutcomeBody, Payment, Released, ReturnedPart, SeatIdx, UnixMillis};
+
+impl Shard {
+    /// Carries out an outcome. The seats of a new hold are claimed already.
+    pub(crate) fn take_effect(&mut self, time: UnixMillis, event: usize, body: &OutcomeBody) {
+        match body {
+            OutcomeBody::SeatsHeld(held) => self.begin_hold(event, held),
+            OutcomeBody::HoldReleased { hold, why } => self.end_hold(time, event, *hold, *why),
+            OutcomeBody::PaymentStarted(payment) => self.start_payment(time, event, payment),
+            OutcomeBody::PaymentAwaited(payment) => self.postpone_reminder(time, payment),
+            OutcomeBody::PaymentDeclined { hold, attempt, deadline } => {
+                self.decline_payment(event, *hold, *attempt, *deadline);
+            }
+            OutcomeBody::SeatsSold { hold, pass } => {
+                let slot = self.advance(event, *hold, HoldPhase::Sold, None);
+                let hold = &mut self.holds.get_mut(slot).hold;
+                assert!(hold.held.pass == *pass);
+                hold.terms = None;
+            }
+            OutcomeBody::AllotmentReduced { parts } => {
+                for part in parts {
+                    self.reduce_allotment(time, event, part);
+                }
+            }
+            OutcomeBody::Refused(_) | OutcomeBody::Unchanged { .. } => {}
+        }
+    }
+
+    /// Claims the seats of a journaled hold, which the owner had claimed when it decided.
+    pub(crate) fn claim_again(&mut self, event: usize, held: &Held) {
+        assert!(held.hold.shard() == self.id);
+        if held.seats.is_empty() {
+            return;
+        }
+        let slot = self.holds.next_slot();
+        let state = HoldPhase::first_of(held.owner).seat_state();
+        let seats: Vec<SeatIdx> = held.seats.iter().map(|seat| seat.seat).collect();
+        let claimed = self.catalogue.events[event].sale().map.claim(&seats, state, slot);
+        assert!(claimed.is_ok(), "the journal gives away seats of others: {claimed:?}");
+    }
+
+    // Free => Held | Blocked.
+    fn begin_hold(&mut self, event: usize, held: &Held) {
+        let fresh = Hold {
+            held: held.clone(),
+            phase: HoldPhase::first_of(held.owner),
+            changes: 0,
+            attempt: 0,
+            due: held.deadline,
+            terms: None,
+        };
+        let slot = self.holds.insert(event, fresh);
+        self.deadlines.change(slot, None, held.deadline);
+        let sale = self.catalogue.events[event].sale();
+        let passes = sale.passes.len();
+        sale.begin(slot, held);
+        self.pass_count += u32::from(passes < sale.passes.len());
+    }
+
+    // Held | Paying | Sold | Blocked => ended.
+    fn end_hold(&mut self, time: UnixMillis, event: usize, id: HoldId, why: Released) {
+        let slot = self.slot_of(event, id);
+        let entry = self.holds.get(slot);
+        self.deadlines.change(slot, entry.hold.due, None);
+        let sale = self.catalogue.events[event].sale();
+        if why == Released::Refunded {
+            sale.spend_pass(&entry.hold.held);
+        }
+        sale.end(slot, &entry.hold);
+        let held = self.holds.remove(slot).held;
+        let event = self.catalogue.events[event].id.clone();
+        self.ended.push(Ended { hold: id, event, account: held.account, why, at: time });
+    }
+
+    // Held => Paying.
+    fn start_payment(&mut self, time: UnixMillis, event: usize, payment: &Payment) {
+        let due = Some(time + PAYMENT_REMINDER);
+        let slot = self.advance(event, payment.held.hold, HoldPhase::Paying, due);
+        let hold = &mut self.holds.get_mut(slot).hold;
+        assert!(hold.held == payment.held, "a payment of another hold than {:?}", hold.held);
+        hold.attempt += 1;
+        assert!(hold.attempt == payment.attempt);
+        let (method, token) = (payment.method.clone(), payment.token.clone());
+        let deadline = payment.payment_deadline;
+        hold.terms = Some(Box::new(PaymentTerms { method, token, deadline }));
+    }
+
+    // Paying => Paying.
+    fn postpone_reminder(&mut self, time: UnixMillis, payment: &Payment) {
+        let slot = self.holds.slot(payment.held.hold).expect("a payment is awaited of a live hold");
+        let hold = &mut self.holds.get_mut(slot).hold;
+        assert!(hold.phase == HoldPhase::Paying);
+        let due = Some(time + PAYMENT_REMINDER);
+        self.deadlines.change(slot, hold.due, due);
+        hold.due = due;
+    }
+
+    // Paying => Held.
+    fn decline_payment(&mut self, event: usize, id: HoldId, attempt: u32, deadline: UnixMillis) {
+        let slot = self.advance(event, id, HoldPhase::Held, Some(deadline));
+        let hold = &mut self.holds.get_mut(slot).hold;
+        assert!(hold.attempt == attempt);
+        hold.held.deadline = Some(deadline);
+        hold.terms = None;
+    }
+
+    /// Moves a live hold with all its places to another phase; returns its slot.
+    fn advance(&mut self, event: usize, id: HoldId, to: HoldPhase, due: Option<UnixMillis>) -> u32 {
+        let slot = self.slot_of(event, id);
+        let hold = &mut self.holds.get_mut(slot).hold;
+        assert!(hold.phase != to, "{id} is {to:?} already");
+        self.catalogue.events[event].sale().advance(slot, hold, to);
+        self.deadlines.change(slot, hold.due, due);
+        hold.phase = to;
+        hold.changes += 1;
+        hold.due = due;
+        slot
+    }
+
+    // Blocked => Blocked with fewer places | ended.
+    fn reduce_allotment(&mut self, time: UnixMillis, event: usize, part: &ReturnedPart) {
+        let slot = self.slot_of(event, part.hold);
+        let hold = &mut self.holds.get_mut(slot).hold;
+        self.catalogue.events[event].sale().give_back(slot, hold, &part.seats, &part.areas);
+        hold.held.seats.retain(|seat| part.seats.binary_search(&seat.seat).is_err());
+        for &(area, quantity) in &part.areas {
+            let rest = hold.held.areas.iter_mut().find(|rest| rest.area == area);
+            let rest = rest.expect("an area that is given back is in its allotment");
+            rest.quantity = rest.quantity.checked_sub(quantity).expect("counted by the sale");
+        }
+        hold.held.areas.retain(|area| 0 < area.quantity);
+        if hold.held.place_count() == 0 {
+            self.end_hold(time, event, part.hold, Released::ByOwner);
+        }
+    }
+
+    fn slot_of(&self, event: usize, id: HoldId) -> u32 {
+        let (slot, entry) = self.holds.find(id).expect("an outcome changes a live hold");
+        assert!(entry.event == event, "{id} is a hold of another event");
+        slot
+    }
+}

@@ -1,0 +1,153 @@
+//! What a command leads to. Rules read; only the seats of a new hold are claimed here, because the choice
+//! is made by the claim. Everything else happens when the outcome takes effect.
+
+use crate::Shard;
+use crate::best_available::claim_best;
+use crate::catalogue::Listed;
+use crate::holds::HoldPhase;
+use crate::sale::Sale;
+use crate::shape::Wanted;
+use schema::{
+    AreaIdx, Command, CommandBody, EventListing, EventStatus, Held, HeldArea, HeldSeat, HoldId,
+    HoldSeats, OutcomeBody, OwnerKind, Pass, Refusal, SeatIdx, UnixMillis,
+};
+
+impl Shard {
+    pub(crate) fn rule(
+        &mut self,
+        now: UnixMillis,
+        event: usize,
+        command: &Command,
+    ) -> Result<OutcomeBody, Refusal> {
+        match &command.body {
+            CommandBody::HoldSeats(ask) => self.rule_hold(now, event, command, ask),
+            CommandBody::ReleaseHold { hold } => self.rule_release(event, command, *hold),
+            CommandBody::StartPayment(ask) => self.rule_payment(now, event, command, ask),
+            CommandBody::RecordVerdict(verdict) => self.rule_verdict(now, event, command, *verdict),
+            CommandBody::ReturnAllotted { seats, areas } => {
+                self.rule_return(event, command.account, seats, areas)
+            }
+        }
+    }
+
+    fn rule_hold(
+        &mut self,
+        now: UnixMillis,
+        event: usize,
+        command: &Command,
+        ask: &HoldSeats,
+    ) -> Result<OutcomeBody, Refusal> {
+        let listed = self.catalogue.events[event].listed().clone();
+        let wanted = Wanted::new(&listed, ask)?;
+        check_on_sale(now, &listed.listing, ask.owner)?;
+        let id = HoldId::compose(self.id, now, command.id);
+        // A pass and the limit per account are a fan's; the other owners are no line's and have contracts.
+        let pass = ask.pass.filter(|_| ask.owner == OwnerKind::Fan);
+        let sale = self.catalogue.events[event].sale();
+        let mut binds = false;
+        if let Some(pass) = pass {
+            binds = check_pass(now, sale, command, pass)?;
+        }
+        if ask.owner == OwnerKind::Fan {
+            let places = sale.places_of(command.account) + wanted.place_count();
+            if u32::from(listed.listing.account_places_max) < places {
+                return Err(Refusal::LimitExceeded);
+            }
+        }
+        let holds = u32::try_from(self.holds.len()).expect("holds_max fits into 32 bits");
+        let full =
+            self.limits.holds_max <= holds || (binds && self.limits.passes_max <= self.pass_count);
+        // A hold of this id is one of a command that was forgotten in the same millisecond.
+        let id_used = self.holds.slot(id).is_some() || self.ended.get(id).is_some();
+        if full || id_used {
+            return Err(Refusal::Full);
+        }
+        let phase = HoldPhase::first_of(ask.owner);
+        let (seats, areas) = claim(sale, &wanted, phase, self.holds.next_slot())?;
+        let ends = ask.owner == OwnerKind::Fan;
+        Ok(OutcomeBody::SeatsHeld(Held {
+            hold: id,
+            account: command.account,
+            owner: ask.owner,
+            seats: seats.into_iter().map(|seat| priced_seat(&listed, sale, seat)).collect(),
+            areas: areas.iter().map(|&part| priced_area(&listed, part)).collect(),
+            currency: listed.listing.currency(),
+            deadline: ends.then(|| now + listed.listing.hold_ttl_ms),
+            pass: pass.map(|pass| pass.place),
+        }))
+    }
+}
+
+fn check_on_sale(now: UnixMillis, listing: &EventListing, owner: OwnerKind) -> Result<(), Refusal> {
+    // Allotments and kills are made before the sale starts.
+    let started = owner != OwnerKind::Fan || listing.sale_starts_at <= now;
+    let on_sale = started && listing.status == EventStatus::OnSale;
+    if on_sale { Ok(()) } else { Err(Refusal::NotOnSale) }
+}
+
+/// Checks a pass; says whether the hold would be the first of its place.
+fn check_pass(
+    now: UnixMillis,
+    sale: &Sale,
+    command: &Command,
+    pass: Pass,
+) -> Result<bool, Refusal> {
+    let used = sale.passes.get(&pass.place);
+    let mut owners = pass.account.into_iter().chain(used.map(|used| used.account));
+    if owners.any(|owner| owner != command.account) {
+        return Err(Refusal::PassForeign);
+    }
+    if used.is_some_and(|used| used.spent) {
+        return Err(Refusal::PassSpent);
+    }
+    if pass.expires_at <= now {
+        return Err(Refusal::PassExpired);
+    }
+    if used.is_some_and(|used| used.hold.is_some()) {
+        return Err(Refusal::PassInUse);
+    }
+    Ok(used.is_none())
+}
+
+type Places = (Vec<SeatIdx>, Vec<(AreaIdx, u32)>);
+
+/// Claims seats; standing places need no claim, only room.
+fn claim(sale: &Sale, wanted: &Wanted, phase: HoldPhase, slot: u32) -> Result<Places, Refusal> {
+    let state = phase.seat_state();
+    let none_left = || {
+        if sale.counts.free == 0 { Refusal::SoldOut } else { Refusal::NotEnoughSeats }
+    };
+    match wanted {
+        Wanted::Seats(seats) => {
+            let claimed = sale.map.claim(seats, state, slot);
+            claimed.map_err(|seats| Refusal::SeatTaken { seats })?;
+            Ok((seats.clone(), Vec::new()))
+        }
+        &Wanted::Best(best) => {
+            let seats = claim_best(&sale.map, best, state, slot).ok_or_else(none_left)?;
+            Ok((seats, Vec::new()))
+        }
+        Wanted::Areas(areas) => {
+            let room = |&(area, quantity): &(AreaIdx, u32)| {
+                quantity <= sale.areas[usize::from(area.0)].free
+            };
+            if !areas.iter().all(room) {
+                return Err(none_left());
+            }
+            Ok((Vec::new(), areas.clone()))
+        }
+    }
+}
+
+fn priced_seat(listed: &Listed, sale: &Sale, seat: SeatIdx) -> HeldSeat {
+    let price_level = listed.tables.rows[listed.tables.row_of(seat)].price_level;
+    let price = listed.listing.price(price_level).expect("the catalogue has checked all levels");
+    HeldSeat { seat, generation: sale.map.read(seat).generation, price_level, price }
+}
+
+fn priced_area(listed: &Listed, (area, quantity): (AreaIdx, u32)) -> HeldArea {
+    let place = listed.tables.index.plan.area(area).expect("the shape was checked");
+    let price_level = place.price_level;
+    let price = listed.listing.price(price_level).expect("the catalogue has checked all levels");
+    HeldArea { area, quantity, price_level, price }
+}
