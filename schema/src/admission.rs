@@ -1,7 +1,8 @@
 //! What the rooms tell the other stages, and what their stream remembers.
 
 use crate::catalog::RoomMode;
-use crate::id::EventId;
+use crate::command::{Pass, PassPlace};
+use crate::id::{AccountId, EventId};
 use crate::time::{DurationMs, UnixMillis};
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,20 @@ pub enum AdmissionRecord {
     MarkRaised { epoch: u32, number_max: u64 },
     /// A batch was called: every live number in `(cursor_before, cursor]`.
     Released(Release),
+    /// Numbers above `base` are places of a pre-queue: their order is drawn when it closes.
+    GatherStarted { base: u64 },
+    /// The pre-queue closed and its order is known.
+    Drawn(Draw),
+}
+
+/// The order of a pre-queue: the place that got number `base + 1 + i` has number `base + 1 + p(i)`
+/// in line, where `p` is the permutation of `0..last - base` that the seed is the key of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Draw {
+    pub base: u64,
+    pub last: u64,
+    pub seed: [u8; 32],
+    pub at: UnixMillis,
 }
 
 /// One batch of admissions.
@@ -29,8 +44,21 @@ pub struct Release {
     /// Until when a called person may claim, and until when the pass then made is good.
     pub claim_until: UnixMillis,
     pub pass_until: UnixMillis,
-    /// The numbers in `(cursor_before, cursor]` that were gone.
+    /// The numbers in `(cursor_before, cursor]` that were gone, as ascending ranges `[first, last]`.
     pub skipped: Vec<(u64, u64)>,
+    /// Numbers at or below `cursor_before` that had been skipped, came back, and are called now.
+    /// They are counted in `called`.
+    pub late: Vec<u64>,
+    /// When it was decided, by a clock that never steps. `None` if the machine has none.
+    pub clock: Option<MachineClock>,
+}
+
+/// A machine's uptime: comparable between processes of one boot, and only between those.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MachineClock {
+    /// Names the boot.
+    pub boot: u64,
+    pub uptime: DurationMs,
 }
 
 /// The leader's tick.
@@ -51,6 +79,50 @@ pub struct RoomStatus {
     pub at: UnixMillis,
     /// How long until the next tick at most; a status older than a few of these is stale.
     pub tick: DurationMs,
+    /// Places up to this number must check in, or will be skipped as gone.
+    pub check_in_horizon: u64,
+    /// Which set the check-ins go to. It changes while they are counted.
+    pub check_in_generation: u64,
+}
+
+/// The audience of admission passes.
+pub const PASS_AUDIENCE: &str = "usher-pass";
+
+/// What an admission pass says: the claims of a JWT signed with EdDSA.
+///
+/// All of it follows from the place and its release record, so signing again gives the same bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PassClaims {
+    pub aud: CompactString,
+    pub event: EventId,
+    pub epoch: u32,
+    pub number: u64,
+    /// Seconds since 1970, rounded up from `pass_until`: what a stranger's JWT library checks.
+    pub exp: u64,
+    /// The exact deadline.
+    pub pass_until: UnixMillis,
+    /// The account that claimed it; without one the pass belongs to its first user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sub: Option<AccountId>,
+}
+
+impl PassClaims {
+    pub fn new(
+        event: EventId,
+        place: PassPlace,
+        pass_until: UnixMillis,
+        sub: Option<AccountId>,
+    ) -> Self {
+        let exp = pass_until.0.div_ceil(1_000);
+        let PassPlace { epoch, number } = place;
+        Self { aud: PASS_AUDIENCE.into(), event, epoch, number, exp, pass_until, sub }
+    }
+
+    /// The pass as commands carry it.
+    pub fn pass(&self) -> Pass {
+        let place = PassPlace { epoch: self.epoch, number: self.number };
+        Pass { place, expires_at: self.pass_until, account: self.sub }
+    }
 }
 
 /// Which limit bound the last release.

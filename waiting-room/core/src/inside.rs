@@ -1,0 +1,105 @@
+//! Who is inside: called and not yet claimed, or holding a live pass.
+
+use crate::limits::PASS_LEEWAY;
+use crate::mono::MonoMs;
+use std::collections::VecDeque;
+
+/// One release, while any of its people may be inside.
+#[derive(Debug, Clone)]
+struct Batch {
+    cursor_before: u64,
+    cursor: u64,
+    late: Vec<u64>,
+    called: u32,
+    claim_until: MonoMs,
+    pass_until: MonoMs,
+    /// How many claimed; `None` while they still may, and when it cannot be known.
+    claimed: Option<u32>,
+    completed: u32,
+}
+
+/// The releases whose passes may be live.
+///
+/// LINE-2: who was called counts until it is certain that the place was not claimed, was used up, or
+/// that its pass has ended. What is not known counts.
+#[derive(Debug, Clone, Default)]
+pub struct Inside {
+    batches: VecDeque<Batch>,
+}
+
+/// A release as [`Inside`] counts it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub cursor_before: u64,
+    pub cursor: u64,
+    pub late: Vec<u64>,
+    pub called: u32,
+    pub claim_until: MonoMs,
+    pub pass_until: MonoMs,
+    /// Whether Redis was lost since: nobody knows then who claimed.
+    pub marks_lost: bool,
+}
+
+impl Inside {
+    pub fn called(&mut self, entry: Entry) {
+        if entry.called == 0 {
+            return;
+        }
+        assert!(entry.claim_until <= entry.pass_until);
+        self.batches.push_back(Batch {
+            cursor_before: entry.cursor_before,
+            cursor: entry.cursor,
+            late: entry.late,
+            called: entry.called,
+            claim_until: entry.claim_until,
+            pass_until: entry.pass_until + PASS_LEEWAY,
+            claimed: entry.marks_lost.then_some(entry.called),
+            completed: 0,
+        });
+    }
+
+    /// How many are inside at `now`. O(releases within a pass' life).
+    pub fn count(&mut self, now: MonoMs) -> u32 {
+        self.batches.retain(|batch| now < batch.pass_until);
+        let inside = self.batches.iter().map(|batch| {
+            let claimed = if now < batch.claim_until { None } else { batch.claimed };
+            claimed.unwrap_or(batch.called).saturating_sub(batch.completed)
+        });
+        inside.sum()
+    }
+
+    /// Nobody knows any more who claimed: all who were called count as if they had.
+    pub fn marks_lost(&mut self) {
+        for batch in &mut self.batches {
+            batch.claimed.get_or_insert(batch.called);
+        }
+    }
+
+    /// The place bought: its pass is spent. Repeats are the caller's to leave out.
+    pub fn completed(&mut self, number: u64) {
+        let owner = self.batches.iter_mut().find(|batch| {
+            batch.cursor_before < number && number <= batch.cursor || batch.late.contains(&number)
+        });
+        if let Some(batch) = owner {
+            batch.completed = (batch.completed + 1).min(batch.called);
+        }
+    }
+
+    /// Releases whose claim window has closed and whose claims have not been counted: each as
+    /// `(cursor_before, cursor, late)`.
+    pub fn uncounted(&self, now: MonoMs) -> Vec<(u64, u64, Vec<u64>)> {
+        let closed = |batch: &&Batch| batch.claimed.is_none() && batch.claim_until <= now;
+        let uncounted = self.batches.iter().filter(closed);
+        uncounted.map(|batch| (batch.cursor_before, batch.cursor, batch.late.clone())).collect()
+    }
+
+    /// Says how many of a release's people had claimed when its window closed.
+    pub fn claimed(&mut self, cursor_before: u64, cursor: u64, late: &[u64], claimed: u32) {
+        let found = self.batches.iter_mut().find(|batch| {
+            batch.cursor_before == cursor_before && batch.cursor == cursor && batch.late == late
+        });
+        if let Some(batch) = found {
+            batch.claimed = Some(claimed.min(batch.called).max(batch.completed));
+        }
+    }
+}

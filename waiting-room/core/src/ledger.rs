@@ -1,0 +1,195 @@
+//! What the room's records say: every reader of the stream keeps one of these.
+
+use crate::draw::Permutation;
+use crate::mono::MonoMs;
+use schema::admission::{AdmissionRecord, Draw, Release};
+use schema::{DurationMs, InvariantId, UnixMillis};
+use std::collections::{BTreeMap, VecDeque};
+
+/// How long a release is kept after its passes have ended, for those who ask late what became of them.
+const KEPT_AFTER_PASS: DurationMs = DurationMs(600_000);
+
+/// The state of a room as its stream has it.
+#[derive(Debug, Clone, Default)]
+pub struct Ledger {
+    /// 0 before the first epoch: no number has been given out.
+    pub epoch: u32,
+    /// The numbers of this epoch are above it.
+    pub number_floor: u64,
+    /// The Redis process that may give out numbers of this epoch.
+    pub redis_run_id: String,
+    /// No number above it has been given out.
+    pub mark: u64,
+    pub cursor: u64,
+    /// The numbers above it wait for a draw.
+    pub gathering: Option<u64>,
+    /// In ascending order of `base`; they do not overlap.
+    pub draws: Vec<Draw>,
+    /// In ascending order of `cursor`, without gaps from `forgotten` to `cursor`.
+    releases: VecDeque<Received>,
+    /// All releases up to this number were dropped.
+    forgotten: u64,
+    /// Numbers passed as gone, first to last, and not called since.
+    skipped: BTreeMap<u64, u64>,
+    /// Numbers that were called from the late lane.
+    late: BTreeMap<u64, Terms>,
+}
+
+/// A release and when this process heard of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Received {
+    pub release: Release,
+    pub at: MonoMs,
+}
+
+/// On what terms a place was called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
+    /// The epoch in which it was called.
+    pub epoch: u32,
+    pub claim_until: UnixMillis,
+    pub pass_until: UnixMillis,
+}
+
+/// How a number stands to the cursor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Ahead of the cursor.
+    Waiting,
+    Called(Terms),
+    /// Passed as gone; whoever asks is not gone.
+    Skipped,
+    /// Called so long ago that the terms are forgotten.
+    Over,
+}
+
+impl Ledger {
+    /// Takes in the next record of the stream, heard of at `at`.
+    ///
+    /// # Panics
+    /// When the record does not follow from those before: the stream is not what its fence promises.
+    pub fn apply(&mut self, record: AdmissionRecord, at: MonoMs) {
+        match record {
+            AdmissionRecord::EpochStarted { epoch, number_floor, redis_run_id, .. } => {
+                schema::check!(InvariantId::Line1, self.epoch < epoch, "epoch {epoch}");
+                schema::check!(InvariantId::Line1, self.mark <= number_floor, "{number_floor}");
+                self.epoch = epoch;
+                self.number_floor = number_floor;
+                self.redis_run_id = redis_run_id.into();
+                self.mark = number_floor;
+            }
+            AdmissionRecord::MarkRaised { epoch, number_max } => {
+                assert!(epoch == self.epoch);
+                schema::check!(InvariantId::Line1, self.mark <= number_max, "mark {number_max}");
+                self.mark = number_max;
+            }
+            AdmissionRecord::Released(release) => self.release(release, at),
+            AdmissionRecord::GatherStarted { base } => {
+                assert!(self.gathering.is_none());
+                assert!(self.cursor <= base);
+                self.gathering = Some(base);
+            }
+            AdmissionRecord::Drawn(draw) => {
+                assert!(self.gathering.take() == Some(draw.base));
+                assert!(draw.base <= draw.last);
+                assert!(draw.last <= self.mark);
+                self.draws.push(draw);
+            }
+        }
+    }
+
+    fn release(&mut self, release: Release, at: MonoMs) {
+        let (before, cursor) = (release.cursor_before, release.cursor);
+        schema::check!(InvariantId::Line1, before == self.cursor, "{before} after {}", self.cursor);
+        schema::check!(InvariantId::Line1, before <= cursor, "the cursor went back to {cursor}");
+        schema::check!(InvariantId::Line1, cursor <= self.mark, "cursor {cursor} above the mark");
+        let terms = Terms {
+            epoch: release.epoch,
+            claim_until: release.claim_until,
+            pass_until: release.pass_until,
+        };
+        self.skipped.extend(release.skipped.iter().copied());
+        for &number in &release.late {
+            self.take_skipped(number);
+            self.late.insert(number, terms);
+        }
+        self.cursor = cursor;
+        self.releases.push_back(Received { release, at });
+    }
+
+    /// Takes a number out of the skipped ones; does nothing if it is none of them.
+    fn take_skipped(&mut self, number: u64) {
+        let Some((&first, &last)) = self.skipped.range(..=number).next_back() else { return };
+        if last < number {
+            return;
+        }
+        self.skipped.remove(&first);
+        if first < number {
+            self.skipped.insert(first, number - 1);
+        }
+        if number < last {
+            self.skipped.insert(number + 1, last);
+        }
+    }
+
+    /// How the place with `number` in line stands.
+    pub fn standing(&self, number: u64) -> Standing {
+        if self.cursor < number {
+            return Standing::Waiting;
+        }
+        if let Some(terms) = self.late.get(&number) {
+            return Standing::Called(*terms);
+        }
+        let range = self.skipped.range(..=number).next_back();
+        if range.is_some_and(|(_, &last)| number <= last) {
+            return Standing::Skipped;
+        }
+        if number <= self.forgotten {
+            return Standing::Over;
+        }
+        let idx = self.releases.partition_point(|kept| kept.release.cursor < number);
+        let release = &self.releases[idx].release;
+        assert!(release.cursor_before < number, "releases leave no gap");
+        Standing::Called(Terms {
+            epoch: release.epoch,
+            claim_until: release.claim_until,
+            pass_until: release.pass_until,
+        })
+    }
+
+    /// The draw that orders the pre-queue place with `number`; `None` until it is drawn.
+    pub fn draw_of(&self, number: u64) -> Option<&Draw> {
+        let idx = self.draws.partition_point(|draw| draw.last < number);
+        self.draws.get(idx).filter(|draw| draw.base < number)
+    }
+
+    /// The number in line of the pre-queue place with `number`. `prf` is keyed by the draw's seed.
+    pub fn drawn_number(draw: &Draw, number: u64, prf: &dyn Fn(u8, u64) -> u64) -> u64 {
+        assert!(draw.base < number);
+        assert!(number <= draw.last);
+        let permutation = Permutation::new(draw.last - draw.base, prf);
+        draw.base + 1 + permutation.apply(number - draw.base - 1)
+    }
+
+    /// The last number that may be called, given the last one given out.
+    pub fn line_last(&self, number_last: u64) -> u64 {
+        self.gathering.map_or(number_last, |base| base.min(number_last)).max(self.cursor)
+    }
+
+    /// Drops what nobody can need at `now` any more.
+    pub fn forget(&mut self, now: UnixMillis) {
+        let over = |until: UnixMillis| until + KEPT_AFTER_PASS < now;
+        while self.releases.front().is_some_and(|kept| over(kept.release.pass_until)) {
+            let kept = self.releases.pop_front().expect("there is a front");
+            self.forgotten = kept.release.cursor;
+        }
+        self.late.retain(|_, terms| !over(terms.pass_until));
+    }
+
+    pub(crate) fn releases(&self) -> impl Iterator<Item = &Received> {
+        self.releases.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,87 @@
+//! Tests of the ledger.
+
+use super::{Ledger, Standing};
+use crate::mono::MonoMs;
+use schema::UnixMillis;
+use schema::admission::{AdmissionRecord, Draw, Release};
+
+fn release(before: u64, cursor: u64, skipped: &[(u64, u64)], late: &[u64]) -> AdmissionRecord {
+    AdmissionRecord::Released(Release {
+        epoch: 1,
+        cursor_before: before,
+        cursor,
+        called: 1,
+        at: UnixMillis(cursor),
+        claim_until: UnixMillis(1_000 + cursor),
+        pass_until: UnixMillis(2_000 + cursor),
+        skipped: skipped.to_vec(),
+        late: late.to_vec(),
+        clock: None,
+    })
+}
+
+fn ledger() -> Ledger {
+    let mut ledger = Ledger::default();
+    let started = AdmissionRecord::EpochStarted {
+        epoch: 1,
+        number_floor: 0,
+        redis_run_id: "r".into(),
+        at: UnixMillis(0),
+    };
+    ledger.apply(started, MonoMs(0));
+    ledger.apply(AdmissionRecord::MarkRaised { epoch: 1, number_max: 1_000 }, MonoMs(0));
+    ledger
+}
+
+fn claim_until(ledger: &Ledger, number: u64) -> Option<u64> {
+    match ledger.standing(number) {
+        Standing::Called(terms) => Some(terms.claim_until.0),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_number_finds_its_release_and_a_skipped_one_its_late_call() {
+    let mut ledger = ledger();
+    ledger.apply(release(0, 10, &[(3, 5)], &[]), MonoMs(0));
+    ledger.apply(release(10, 10, &[], &[4]), MonoMs(0));
+    ledger.apply(release(10, 20, &[], &[]), MonoMs(0));
+    assert_eq!(claim_until(&ledger, 2), Some(1_010));
+    assert_eq!(claim_until(&ledger, 11), Some(1_020));
+    assert_eq!(ledger.standing(3), Standing::Skipped);
+    assert_eq!(claim_until(&ledger, 4), Some(1_010));
+    assert_eq!(ledger.standing(5), Standing::Skipped);
+    assert_eq!(ledger.standing(21), Standing::Waiting);
+    ledger.forget(UnixMillis(602_015));
+    assert_eq!(ledger.standing(2), Standing::Over);
+    assert_eq!(ledger.standing(4), Standing::Over, "a late call ends for good");
+    assert_eq!(ledger.standing(3), Standing::Skipped);
+    assert_eq!(claim_until(&ledger, 11), Some(1_020));
+}
+
+#[test]
+fn a_pre_queue_has_no_numbers_until_it_is_drawn() {
+    let mut ledger = ledger();
+    ledger.apply(AdmissionRecord::GatherStarted { base: 100 }, MonoMs(0));
+    assert_eq!(ledger.line_last(150), 100);
+    assert_eq!(ledger.draw_of(120), None);
+    let draw = Draw { base: 100, last: 150, seed: [7; 32], at: UnixMillis(0) };
+    ledger.apply(AdmissionRecord::Drawn(draw.clone()), MonoMs(0));
+    assert_eq!(ledger.line_last(150), 150);
+    assert_eq!(ledger.draw_of(101), Some(&draw));
+    assert_eq!(ledger.draw_of(150), Some(&draw));
+    assert_eq!(ledger.draw_of(100), None);
+    assert_eq!(ledger.draw_of(151), None);
+}
+
+#[test]
+#[should_panic(expected = "LINE-1 is broken")]
+fn an_epoch_below_the_mark_is_refused() {
+    let started = AdmissionRecord::EpochStarted {
+        epoch: 2,
+        number_floor: 999,
+        redis_run_id: "s".into(),
+        at: UnixMillis(0),
+    };
+    ledger().apply(started, MonoMs(0));
+}

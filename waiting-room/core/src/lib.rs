@@ -1,0 +1,38 @@
+//! The rules of a waiting room: who is called when, what a place is worth, what a token says.
+//!
+//! Pure: no input or output, no clock, no chance. Everybody who answers fans keeps a [`Ledger`] of the
+//! room's records; the room's leader also keeps a [`Room`] and asks it at each tick whom to call.
+
+mod bits;
+mod draw;
+mod horizon;
+mod inside;
+mod late;
+mod ledger;
+mod limits;
+mod mono;
+mod number_set;
+mod pace;
+mod place;
+mod poll;
+mod restore;
+mod room;
+mod token;
+mod window;
+
+pub use bits::{Bits, LiveIndex};
+pub use draw::{Permutation, draw_live};
+pub use ledger::{Ledger, Standing, Terms};
+pub use limits::{
+    CALLED_MAX, GENERATION, HORIZON_LAPSE, MARK_BLOCK, NUMBER_MAX, PASS_LEEWAY, SIGHT_NUMBERS,
+    TICK_MAX, WINDOW,
+};
+pub use mono::MonoMs;
+pub use number_set::NumberSet;
+pub use place::{Claim, PlaceState, Wait, claim, place_state, wait_seconds};
+pub use poll::{POLLS, PollGuard, PollPolicy, jitter};
+pub use restore::{Origin, restore};
+pub use room::{
+    Decision, Headroom, JoinRefusal, PhaseStep, Plan, Room, Sight, may_join, phase_step,
+};
+pub use token::{MAC_BYTES, PlaceKind, Token, TokenFault};

@@ -1,0 +1,52 @@
+//! Bounds of the room's rules, and their relations.
+
+use crate::poll::POLLS;
+use schema::DurationMs;
+
+/// The window in which the operator's rate is exact.
+pub const WINDOW: DurationMs = DurationMs(60_000);
+
+/// What a tick may call beyond the rate's share of the time since the last one.
+///
+/// Longer would bank unused rate and let it in as a burst; shorter would lose rate to ticks that
+/// come late.
+pub const TICK_MAX: DurationMs = DurationMs(250);
+
+/// Most people called by one release.
+///
+/// A release of this many with as many gaps is a record of 90 KB; four a second are a million a minute.
+pub const CALLED_MAX: u32 = 4_096;
+
+/// How many numbers ahead of the cursor a tick looks at: 8 KiB of each bitmap.
+///
+/// With nine of ten gone, still more than [`CALLED_MAX`] people are in sight.
+pub const SIGHT_NUMBERS: u64 = 65_536;
+
+/// How far the durable mark is raised beyond the last number given out.
+///
+/// A tick (250 ms) of 60,000 joins a second uses half of it. What is left of it is skipped when Redis
+/// is lost: 4 KiB of bitmap.
+pub const MARK_BLOCK: u64 = 32_768;
+
+/// The largest number. Redis' bitmaps end here; at 40,000 joins a second that is a day.
+pub const NUMBER_MAX: u64 = u32::MAX as u64;
+
+/// How long a place must have been inside a published horizon before its silence means anything.
+///
+/// Longer than the longest `pollAfterMs`, by the time a slow phone and a slow status may need. Longer
+/// still would let the gone use up rate when the line is short.
+pub const HORIZON_LAPSE: DurationMs = DurationMs(40_000);
+
+/// How long check-ins go to one set. Two sets are read, so a check-in counts for one to two of these.
+pub const GENERATION: DurationMs = DurationMs(40_000);
+
+/// How long after its deadline a pass still counts as inside: whoever checks it may be behind us.
+pub const PASS_LEEWAY: DurationMs = DurationMs(2_000);
+
+const _: () = {
+    assert!(POLLS.ceiling.0 < HORIZON_LAPSE.0);
+    assert!(HORIZON_LAPSE.0 <= GENERATION.0);
+    assert!((CALLED_MAX as u64) < SIGHT_NUMBERS);
+    assert!(SIGHT_NUMBERS.is_multiple_of(64));
+    assert!(TICK_MAX.0 < WINDOW.0);
+};

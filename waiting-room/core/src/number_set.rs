@@ -1,0 +1,63 @@
+//! A set of numbers that lie close together.
+
+use std::collections::BTreeMap;
+
+/// A sparse bitmap: 16 bytes and some for each stretch of 64 numbers that has one.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NumberSet {
+    words: BTreeMap<u64, u64>,
+    len: usize,
+}
+
+impl NumberSet {
+    /// Adds a number; says whether it is new.
+    pub fn insert(&mut self, number: u64) -> bool {
+        let word = self.words.entry(number / 64).or_default();
+        let is_new = *word & bit(number) == 0;
+        *word |= bit(number);
+        self.len += usize::from(is_new);
+        is_new
+    }
+
+    pub fn contains(&self, number: u64) -> bool {
+        self.words.get(&(number / 64)).is_some_and(|word| word & bit(number) != 0)
+    }
+
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// All numbers, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = u64> + '_ {
+        self.words.iter().flat_map(|(stretch, word)| {
+            (0..64).filter(move |idx| word >> idx & 1 == 1).map(move |idx| stretch * 64 + idx)
+        })
+    }
+}
+
+fn bit(number: u64) -> u64 {
+    1 << (number % 64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::NumberSet;
+
+    #[test]
+    fn a_set_holds_each_number_once_in_order() {
+        let mut set = NumberSet::default();
+        assert!(set.is_empty());
+        for number in [64, 3, u64::MAX, 3, 63] {
+            set.insert(number);
+        }
+        assert_eq!(set.iter().collect::<Vec<_>>(), [3, 63, 64, u64::MAX]);
+        assert_eq!(set.len(), 4);
+        assert!(set.contains(63));
+        assert!(!set.contains(65));
+        assert!(!set.insert(64));
+    }
+}

@@ -1,0 +1,76 @@
+//! A room rebuilt from its records by a new leader.
+
+use crate::inside::Entry;
+use crate::ledger::{Ledger, Received};
+use crate::limits::WINDOW;
+use crate::mono::MonoMs;
+use crate::number_set::NumberSet;
+use crate::room::Room;
+use schema::{DurationMs, UnixMillis};
+
+/// The new leader's clocks at the moment of taking over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    /// The machine's uptime, if `boot` is known.
+    pub now: MonoMs,
+    pub boot: Option<u64>,
+    pub wall: UnixMillis,
+}
+
+/// Rebuilds the room. What is uncertain counts longer, never shorter.
+pub fn restore(ledger: &Ledger, completed: &NumberSet, origin: Origin) -> Room {
+    let mut room = Room::at(ledger.cursor);
+    let kept: Vec<&Received> = ledger.releases().collect();
+    let mut visible: Vec<(MonoMs, u32)> = Vec::new();
+    for (idx, received) in kept.iter().enumerate() {
+        let at = visible_at(received, kept.get(idx + 1).copied(), origin);
+        if origin.now <= at + WINDOW {
+            visible.push((at, received.release.called));
+        }
+        if let Some(entry) = inside_entry(received, ledger.epoch, origin) {
+            room.inside.called(entry);
+        }
+    }
+    visible.sort_by_key(|&(at, _)| at);
+    for (at, called) in visible {
+        room.window.restore(at, called);
+    }
+    for number in completed.iter() {
+        room.inside.completed(number);
+    }
+    room
+}
+
+/// When the release was visible at the latest.
+///
+/// It was when we heard of it. Its ack also came before its leader decided the next release, because
+/// one is in flight at a time; that time is comparable if it is of this boot.
+fn visible_at(received: &Received, next: Option<&Received>, origin: Origin) -> MonoMs {
+    let decided = next.and_then(|next| decided_at(next, origin));
+    decided.map_or(received.at, |decided| decided.min(received.at))
+}
+
+fn decided_at(received: &Received, origin: Origin) -> Option<MonoMs> {
+    let clock = received.release.clock?;
+    (Some(clock.boot) == origin.boot).then_some(MonoMs(clock.uptime.0))
+}
+
+/// The release as those inside are counted; `None` once its passes have ended.
+fn inside_entry(received: &Received, epoch: u32, origin: Origin) -> Option<Entry> {
+    let release = &received.release;
+    let until = |at: UnixMillis| match decided_at(received, origin) {
+        Some(decided) => decided + at.since(release.at),
+        None => origin.now + at.since(origin.wall),
+    };
+    let pass_until = until(release.pass_until);
+    let is_over = pass_until + DurationMs(60_000) < origin.now;
+    (!is_over).then(|| Entry {
+        cursor_before: release.cursor_before,
+        cursor: release.cursor,
+        late: release.late.clone(),
+        called: release.called,
+        claim_until: until(release.claim_until),
+        pass_until,
+        marks_lost: release.epoch < epoch,
+    })
+}

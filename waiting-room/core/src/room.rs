@@ -1,0 +1,289 @@
+//! The leader's decision: whom to call now.
+
+use crate::bits::{Bits, between};
+use crate::horizon::Horizons;
+use crate::inside::{Entry, Inside};
+use crate::late::LateShare;
+use crate::limits::CALLED_MAX;
+use crate::mono::MonoMs;
+use crate::pace::Pace;
+use crate::window::Window;
+use schema::admission::LimitedBy;
+use schema::{DurationMs, InvariantId, RoomMode, RoomSettings, UnixMillis};
+
+/// What the leader of a room knows beyond the records: who was called lately, who is inside.
+#[derive(Debug, Clone, Default)]
+pub struct Room {
+    pub cursor: u64,
+    pub(crate) window: Window,
+    pub(crate) inside: Inside,
+    pace: Pace,
+    horizons: Horizons,
+    late: LateShare,
+    in_flight: Option<Plan>,
+}
+
+/// What there is to see at a tick.
+#[derive(Debug, Clone, Copy)]
+pub struct Sight<'a> {
+    pub settings: &'a RoomSettings,
+    /// Whether a pre-queue gathers, which is not called before its draw.
+    pub gathering: bool,
+    /// The last number that may be called: given out, and not of a pre-queue that still gathers.
+    pub line_last: u64,
+    /// The numbers up to this are in the bitmaps.
+    pub sight_last: u64,
+    /// Who joined and did not leave.
+    pub live: &'a Bits,
+    /// Who checked in lately.
+    pub seen: &'a Bits,
+    /// Skipped numbers that came back, longest waiting first.
+    pub late: &'a [u64],
+    /// Free seats; `None` for a room without seats, or while they are not known.
+    pub seats_free: Option<u32>,
+    pub headroom: Headroom,
+}
+
+/// How many more people the rest of the system bears; `None` is no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Headroom {
+    pub allocator: Option<u32>,
+    pub settlement: Option<u32>,
+}
+
+/// Whom to call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    pub cursor_before: u64,
+    pub cursor: u64,
+    /// With the late ones.
+    pub called: u32,
+    pub skipped: Vec<(u64, u64)>,
+    pub late: Vec<u64>,
+}
+
+/// What comes of a tick.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// To be appended before anybody hears of it, then [`Room::acked`].
+    pub release: Option<Plan>,
+    pub limited_by: LimitedBy,
+}
+
+impl Room {
+    /// A room whose cursor is here and of which nothing else is known.
+    pub fn at(cursor: u64) -> Self {
+        Self { cursor, ..Self::default() }
+    }
+
+    /// Decides whom to call at `now`. A release counts from here on.
+    pub fn decide(&mut self, now: MonoMs, sight: Sight<'_>) -> Decision {
+        assert!(self.in_flight.is_none(), "the last release was not acknowledged");
+        assert!(self.cursor <= sight.line_last);
+        let checked = self.horizons.checked(now);
+        let (limit, binding) = self.limit(now, sight);
+        if !calls(sight.settings.mode, sight.gathering) {
+            return Decision { release: None, limited_by: LimitedBy::Mode };
+        }
+        let line_waits = sight.live.count(self.cursor, sight.line_last) != 0;
+        let late_waiting = u32::try_from(sight.late.len()).unwrap_or(u32::MAX);
+        let late_called = self.late.of(limit, late_waiting, line_waits);
+        let mut plan = self.walk(sight, checked, limit - late_called);
+        let line_called = plan.called;
+        plan.called += late_called;
+        plan.late = sight.late.iter().copied().take(late_called as usize).collect();
+        let still_waiting = sight.live.count(plan.cursor, sight.line_last) != 0
+            || late_called < late_waiting
+            || sight.sight_last < sight.line_last;
+        let limited_by = if still_waiting { binding } else { LimitedBy::Nothing };
+        if plan.called == 0 && plan.cursor == self.cursor {
+            return Decision { release: None, limited_by };
+        }
+        self.late.called(line_called, late_called);
+        self.pace.spend(plan.called);
+        self.window.begin(plan.called);
+        let cap = u64::from(sight.settings.admission_rate_per_minute);
+        schema::check!(InvariantId::Line2, plan.called == 0 || self.window.sum() <= cap);
+        self.in_flight = Some(plan.clone());
+        Decision { release: Some(plan), limited_by }
+    }
+
+    /// The release of the last decision is durable since `now`; its terms end at the given spans.
+    pub fn acked(&mut self, now: MonoMs, claim_window: DurationMs, pass_life: DurationMs) {
+        let plan = self.in_flight.take().expect("a release is in flight");
+        self.window.acked(now);
+        self.cursor = plan.cursor;
+        self.inside.called(Entry {
+            cursor_before: plan.cursor_before,
+            cursor: plan.cursor,
+            late: plan.late,
+            called: plan.called,
+            claim_until: now + claim_window,
+            pass_until: now + pass_life,
+            marks_lost: false,
+        });
+    }
+
+    /// A new epoch began: Redis lost its bits.
+    pub fn epoch_started(&mut self) {
+        self.horizons.interrupt();
+        self.inside.marks_lost();
+    }
+
+    /// How many may be called, and which limit says so. Of equal limits the one that lasts is named.
+    fn limit(&mut self, now: MonoMs, sight: Sight<'_>) -> (u32, LimitedBy) {
+        let settings = sight.settings;
+        let rate = settings.admission_rate_per_minute;
+        let active = settings.active_max.saturating_sub(self.inside.count(now));
+        let rated = self.window.free(now, rate).min(self.pace.available(now, rate));
+        let limits = [
+            (sight.seats_free.unwrap_or(u32::MAX), LimitedBy::Seats),
+            (active, LimitedBy::Active),
+            (sight.headroom.allocator.unwrap_or(u32::MAX), LimitedBy::Allocator),
+            (sight.headroom.settlement.unwrap_or(u32::MAX), LimitedBy::Settlement),
+            (rated.min(CALLED_MAX), LimitedBy::Rate),
+        ];
+        limits.into_iter().min_by_key(|&(limit, _)| limit).expect("there are five")
+    }
+
+    /// Goes ahead from the cursor until `limit` live people are passed, or nobody is left in sight.
+    ///
+    /// A number is gone if its bit is 0, or if it was asked to check in for long enough and did not.
+    /// LINE-1: nobody is called before a smaller live number, because the walk is in order and stops.
+    fn walk(&self, sight: Sight<'_>, checked: u64, limit: u32) -> Plan {
+        let mut plan = Plan {
+            cursor_before: self.cursor,
+            cursor: self.cursor,
+            called: 0,
+            skipped: Vec::new(),
+            late: Vec::new(),
+        };
+        let last = sight.line_last.min(sight.sight_last);
+        if limit == 0 || last <= self.cursor {
+            return plan;
+        }
+        for word in Bits::word_of(self.cursor + 1)..=Bits::word_of(last) {
+            let silent = between(word, 0, checked) & !sight.seen.word(word);
+            let mut alive = sight.live.word(word) & !silent & between(word, self.cursor, last);
+            while alive != 0 {
+                let idx = alive.leading_zeros();
+                alive &= !(1 << (63 - idx));
+                plan.call(word * 64 + u64::from(idx));
+                if plan.called == limit {
+                    return plan;
+                }
+            }
+        }
+        plan.skip_to(last);
+        plan
+    }
+
+    /// The horizon to publish now.
+    pub fn publish_horizon(&mut self, now: MonoMs, settings: &RoomSettings) -> u64 {
+        self.horizons.publish(now, self.cursor, settings.admission_rate_per_minute)
+    }
+
+    /// Check-ins did not work for a while.
+    pub fn check_ins_failed(&mut self) {
+        self.horizons.interrupt();
+    }
+
+    /// The place bought.
+    pub fn completed(&mut self, number: u64) {
+        self.inside.completed(number);
+    }
+
+    /// Releases whose claims can be counted now, as `(cursor_before, cursor, late)`.
+    pub fn uncounted(&self, now: MonoMs) -> Vec<(u64, u64, Vec<u64>)> {
+        self.inside.uncounted(now)
+    }
+
+    pub fn claimed(&mut self, cursor_before: u64, cursor: u64, late: &[u64], claimed: u32) {
+        self.inside.claimed(cursor_before, cursor, late, claimed);
+    }
+
+    pub fn active(&mut self, now: MonoMs) -> u32 {
+        self.inside.count(now)
+    }
+
+    /// How many count against the rate now.
+    pub fn called_last_minute(&mut self, now: MonoMs) -> u32 {
+        self.window.free(now, 0);
+        u32::try_from(self.window.sum()).unwrap_or(u32::MAX)
+    }
+}
+
+impl Plan {
+    fn call(&mut self, number: u64) {
+        self.skip_to(number - 1);
+        self.cursor = number;
+        self.called += 1;
+    }
+
+    fn skip_to(&mut self, last: u64) {
+        if self.cursor < last {
+            self.skipped.push((self.cursor + 1, last));
+            self.cursor = last;
+        }
+    }
+}
+
+/// Whether a room in this mode calls people.
+fn calls(mode: RoomMode, gathering: bool) -> bool {
+    match mode {
+        RoomMode::Open | RoomMode::Drain => true,
+        // A pre-queue that has opened is a line.
+        RoomMode::PreQueue => !gathering,
+        RoomMode::Off | RoomMode::Hold | RoomMode::Closed => false,
+    }
+}
+
+/// A change of a room's phase that its leader has to carry out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PhaseStep {
+    StartGather,
+    Draw,
+}
+
+/// What the settings ask of a room that gathers or does not, at `now`.
+pub fn phase_step(settings: &RoomSettings, gathering: bool, now: UnixMillis) -> Option<PhaseStep> {
+    let has_opened = settings.opens_at.is_some_and(|opens_at| opens_at <= now);
+    match settings.mode {
+        RoomMode::PreQueue if !gathering && !has_opened => Some(PhaseStep::StartGather),
+        RoomMode::PreQueue if gathering && has_opened => Some(PhaseStep::Draw),
+        RoomMode::Open | RoomMode::Drain if gathering => Some(PhaseStep::Draw),
+        _ => None,
+    }
+}
+
+/// Why nobody may join now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JoinRefusal {
+    /// There is no room: reserve needs no pass.
+    Off,
+    /// It opens at this time.
+    NotYet(UnixMillis),
+    Closed,
+    SoldOut,
+}
+
+/// Whether people may join at `now`.
+///
+/// # Errors
+/// Why they may not.
+pub fn may_join(
+    settings: &RoomSettings,
+    sold_out: bool,
+    now: UnixMillis,
+) -> Result<(), JoinRefusal> {
+    match (settings.mode, settings.opens_at) {
+        (RoomMode::Off, _) => Err(JoinRefusal::Off),
+        (RoomMode::Closed, Some(opens_at)) if now < opens_at => Err(JoinRefusal::NotYet(opens_at)),
+        _ if sold_out => Err(JoinRefusal::SoldOut),
+        (RoomMode::Closed | RoomMode::Drain, _) => Err(JoinRefusal::Closed),
+        (RoomMode::PreQueue | RoomMode::Open | RoomMode::Hold, _) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

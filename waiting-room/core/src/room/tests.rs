@@ -1,0 +1,295 @@
+//! Tests of the leader's decision, with a whole small room around it.
+
+use super::{Headroom, Plan, Room, Sight};
+use crate::bits::Bits;
+use crate::ledger::Ledger;
+use crate::mono::MonoMs;
+use crate::number_set::NumberSet;
+use crate::restore::{Origin, restore};
+use proptest::prelude::*;
+use schema::admission::{AdmissionRecord, LimitedBy, MachineClock, Release};
+use schema::{DurationMs, RoomMode, RoomSettings, UnixMillis};
+
+/// A room with its fans, in virtual time.
+struct World {
+    room: Room,
+    settings: RoomSettings,
+    now: u64,
+    last: u64,
+    live: Bits,
+    seen: Bits,
+    late: Vec<u64>,
+    seats_free: Option<u32>,
+    called: Vec<(u64, u64)>,
+    /// What a new leader finds.
+    stored: Vec<Release>,
+}
+
+impl World {
+    fn new(rate: u32) -> Self {
+        Self {
+            room: Room::default(),
+            settings: RoomSettings {
+                admission_rate_per_minute: rate,
+                active_max: 1_000_000,
+                ..RoomSettings::default()
+            },
+            now: 1_000_000,
+            last: 0,
+            live: Bits::zeroed(0, 1_024),
+            seen: Bits::zeroed(0, 1_024),
+            late: Vec::new(),
+            seats_free: None,
+            called: Vec::new(),
+            stored: Vec::new(),
+        }
+    }
+
+    fn join(&mut self, count: u64) {
+        for _ in 0..count {
+            self.last += 1;
+            self.live.set(self.last);
+        }
+    }
+
+    /// One tick whose append takes `append_ms`; the release shows somewhere within.
+    fn tick(&mut self, append_ms: u64, shows_after_ms: u64) -> (Option<Plan>, LimitedBy) {
+        let sight = Sight {
+            settings: &self.settings,
+            gathering: false,
+            line_last: self.last,
+            sight_last: 65_535,
+            live: &self.live,
+            seen: &self.seen,
+            late: &self.late,
+            seats_free: self.seats_free,
+            headroom: Headroom::default(),
+        };
+        let decision = self.room.decide(MonoMs(self.now), sight);
+        if let Some(plan) = &decision.release {
+            assert_eq!(plan.cursor_before, self.room.cursor);
+            let shown = self.now + shows_after_ms.min(append_ms);
+            let is_skipped =
+                |n: u64| plan.skipped.iter().any(|&(first, last)| first <= n && n <= last);
+            let line = (plan.cursor_before + 1..=plan.cursor).filter(|&n| !is_skipped(n));
+            let numbers: Vec<u64> = line.chain(plan.late.iter().copied()).collect();
+            assert_eq!(numbers.len(), plan.called as usize);
+            self.called.extend(numbers.into_iter().map(|number| (shown, number)));
+            self.late.drain(..plan.late.len());
+            self.store(plan.clone());
+            self.now += append_ms;
+            let (claim, pass) = (DurationMs(120_000), DurationMs(420_000));
+            self.room.acked(MonoMs(self.now), claim, pass);
+        }
+        (decision.release, decision.limited_by)
+    }
+
+    fn store(&mut self, plan: Plan) {
+        self.stored.push(Release {
+            epoch: 1,
+            cursor_before: plan.cursor_before,
+            cursor: plan.cursor,
+            called: plan.called,
+            at: UnixMillis(self.now),
+            claim_until: UnixMillis(self.now + 120_000),
+            pass_until: UnixMillis(self.now + 420_000),
+            skipped: plan.skipped,
+            late: plan.late,
+            clock: Some(MachineClock { boot: 1, uptime: DurationMs(self.now) }),
+        });
+    }
+
+    /// Another process leads from here on, on this machine or on another one.
+    fn take_over(&mut self, boot: u64) {
+        let mut ledger = Ledger::default();
+        let at = MonoMs(self.now);
+        let started = AdmissionRecord::EpochStarted {
+            epoch: 1,
+            number_floor: 0,
+            redis_run_id: "r".into(),
+            at: UnixMillis(0),
+        };
+        ledger.apply(started, at);
+        ledger.apply(AdmissionRecord::MarkRaised { epoch: 1, number_max: 65_535 }, at);
+        for release in &self.stored {
+            ledger.apply(AdmissionRecord::Released(release.clone()), at);
+        }
+        let origin = Origin { now: at, boot: Some(boot), wall: UnixMillis(self.now) };
+        self.room = restore(&ledger, &NumberSet::default(), origin);
+    }
+
+    fn called_within_any(&self, window: u64) -> usize {
+        let times: Vec<u64> = self.called.iter().map(|&(at, _)| at).collect();
+        let in_window =
+            |from: u64| times.iter().filter(|&&at| from <= at && at <= from + window).count();
+        times.iter().map(|&from| in_window(from)).max().unwrap_or(0)
+    }
+}
+
+#[test]
+fn the_gone_are_passed_and_the_living_called_in_order() {
+    let mut world = World::new(60_000);
+    world.join(10);
+    world.live = Bits::zeroed(0, 1_024);
+    for number in [2, 5, 6, 9] {
+        world.live.set(number);
+    }
+    let (plan, limited_by) = world.tick(1, 0);
+    let plan = plan.unwrap();
+    assert_eq!((plan.called, plan.cursor), (4, 10));
+    assert_eq!(plan.skipped, [(1, 1), (3, 4), (7, 8), (10, 10)]);
+    assert_eq!(limited_by, LimitedBy::Nothing);
+    assert_eq!(world.tick(1, 0), (None, LimitedBy::Nothing), "the cursor stays within the given");
+}
+
+#[test]
+fn each_limit_binds_and_is_named() {
+    let mut world = World::new(60_000);
+    world.join(1_000);
+    world.seats_free = Some(3);
+    assert_eq!(world.tick(1, 0).1, LimitedBy::Seats);
+    assert_eq!(world.room.cursor, 3);
+    world.seats_free = None;
+    world.settings.active_max = 10;
+    world.now += 200;
+    assert_eq!(world.tick(1, 0).1, LimitedBy::Active);
+    assert_eq!(world.room.cursor, 10);
+    world.settings.active_max = 1_000_000;
+    world.now += 200;
+    assert_eq!(world.tick(1, 0).1, LimitedBy::Rate);
+    for mode in [RoomMode::Hold, RoomMode::Closed, RoomMode::Off] {
+        world.settings.mode = mode;
+        world.now += 200;
+        assert_eq!(world.tick(1, 0), (None, LimitedBy::Mode));
+    }
+}
+
+#[test]
+fn the_active_cap_counts_claims_and_frees_what_was_not_claimed_or_has_bought() {
+    let mut world = World::new(60_000);
+    world.settings.active_max = 10;
+    world.join(100);
+    world.tick(1, 0);
+    assert_eq!(world.room.cursor, 10);
+    world.room.completed(4);
+    world.now += 1_000;
+    world.tick(1, 0);
+    assert_eq!(world.room.cursor, 11, "one bought");
+    world.now += 119_500;
+    assert_eq!(world.room.uncounted(MonoMs(world.now)), [(0, 10, vec![])]);
+    world.tick(1, 0);
+    assert_eq!(world.room.cursor, 11, "who claimed is not known yet");
+    world.room.claimed(0, 10, &[], 6);
+    world.now += 200;
+    world.tick(1, 0);
+    assert_eq!(world.room.cursor, 15, "four never came");
+    world.room.epoch_started();
+    world.now += 200_000;
+    world.tick(1, 0);
+    assert_eq!(world.room.cursor, 15, "after a loss all who were called count until the end");
+    world.now += 400_000;
+    world.tick(1, 0);
+    assert_eq!(world.room.cursor, 25);
+}
+
+#[test]
+fn a_silent_number_is_passed_only_after_the_horizon_has_lapsed() {
+    let mut world = World::new(60);
+    world.join(100);
+    world.room.publish_horizon(MonoMs(world.now), &world.settings);
+    for number in [50, 51] {
+        world.seen.set(number);
+    }
+    world.now += 40_000;
+    assert_eq!(world.tick(1, 0).0.unwrap().cursor, 1);
+    world.now += 1_000;
+    let plan = world.tick(1, 0).0.unwrap();
+    assert_eq!((plan.skipped, plan.cursor), (vec![(2, 49)], 50));
+    world.room.check_ins_failed();
+    world.live.set(52);
+    world.now += 1_000;
+    assert_eq!(world.tick(1, 0).0.unwrap().cursor, 51);
+    world.now += 1_000;
+    assert_eq!(world.tick(1, 0).0.unwrap().cursor, 52, "silence means nothing any more");
+}
+
+#[test]
+fn returners_get_a_share_and_all_of_an_empty_line() {
+    let mut world = World::new(24_000);
+    world.join(1_000);
+    world.tick(1, 0);
+    world.now += 250;
+    world.late = (1..=40).collect();
+    let plan = world.tick(1, 0).0.unwrap();
+    assert_eq!((plan.called, plan.late.len()), (100, 25));
+    world.live = Bits::zeroed(0, 1_024);
+    world.now += 250;
+    assert_eq!(world.tick(1, 0).0.unwrap().late.len(), 15);
+}
+
+#[test]
+fn ninety_eight_of_a_hundred_come_in_when_most_of_the_line_has_gone() {
+    let mut world = World::new(6_000);
+    world.join(60_000);
+    let all = world.live.clone();
+    world.live = Bits::zeroed(0, 1_024);
+    for number in all.iter(0, 60_000).filter(|n| n % 5 < 2) {
+        world.live.set(number);
+    }
+    for _ in 0..300 {
+        world.tick(3, 1);
+        world.now += 200 - world.now % 200;
+    }
+    let called = world.called.len();
+    assert!((5_880..=6_000).contains(&called), "{called} of 6,000");
+}
+
+#[test]
+fn a_new_leader_of_the_same_boot_goes_on_at_once_and_another_one_waits_out_the_window() {
+    let mut world = World::new(600);
+    world.join(5_000);
+    for _ in 0..500 {
+        world.tick(3, 1);
+        world.now += 200 - world.now % 200;
+    }
+    let before = world.called.len();
+    world.take_over(1);
+    for _ in 0..50 {
+        world.tick(3, 1);
+        world.now += 200 - world.now % 200;
+    }
+    assert!((before + 95..=before + 101).contains(&world.called.len()));
+    let before = world.called.len();
+    world.take_over(2);
+    world.tick(3, 1);
+    assert_eq!(world.called.len(), before, "nobody knows how old the releases are");
+    world.now += 60_001;
+    world.tick(3, 1);
+    assert!(before < world.called.len());
+    assert!(world.called_within_any(60_000) <= 600);
+}
+
+proptest! {
+    #[test]
+    fn no_window_holds_more_than_the_cap_and_nobody_is_overtaken(
+        rate in 1_u32..3_000,
+        steps in prop::collection::vec((0_u64..40, 1_u64..20_000, 0_u64..9_000, 0_u64..9_000, 0_u8..30), 1..150,
+        ),
+    ) {
+        let mut world = World::new(rate);
+        for (joins, pause, append, shows, event) in steps {
+            world.join(joins);
+            match event {
+                0 => world.take_over(1),
+                1 => world.take_over(2),
+                _ => {}
+            }
+            world.now += if pause < 15_000 { pause % 500 } else { pause };
+            world.tick(append % (pause + 1), shows);
+        }
+        let most = world.called_within_any(60_000);
+        prop_assert!(most <= rate as usize, "{} of {}", most, rate);
+        let numbers: Vec<u64> = world.called.iter().map(|&(_, number)| number).collect();
+        prop_assert!(numbers.is_sorted_by(|a, b| a < b), "LINE-1");
+    }
+}
