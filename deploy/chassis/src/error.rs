@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 /// The text of a client library's error, its whole chain in one line.
 ///
-/// The NATS client alone has twenty error types that differ in nothing a caller decides by, so they are
-/// flattened here instead of becoming twenty variants.
+/// The NATS client alone has twenty error types that differ in nothing a caller decides by, so they
+/// are flattened here instead of becoming twenty variants.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{0}")]
 pub struct Cause(String);

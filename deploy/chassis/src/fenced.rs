@@ -1,8 +1,9 @@
 //! Exclusive ownership of a stream: epochs fence every append, a lease only decides when to try.
 //!
-//! The epoch is the stream sequence of the owner's epoch record, and each append expects that record to be
-//! the last one. So of two owners only the later one can append, whatever clocks, pauses and networks do. The
-//! lease is a key that the owner bumps; a contender that sees it silent appends the next epoch record.
+//! The epoch is the stream sequence of the owner's epoch record, and each append expects that
+//! record to be the last one. So of two owners only the later one can append, whatever clocks,
+//! pauses and networks do. The lease is a key that the owner bumps; a contender that sees it silent
+//! appends the next epoch record.
 
 mod lease;
 mod owner;
@@ -82,7 +83,8 @@ impl Contender {
         loop {
             let attempt = tokio::select! {
                 biased;
-                // Giving up in the middle of a take-over leaves at most an epoch record without an owner.
+                // Giving up in the middle of a take-over leaves at most an epoch record without an
+                // owner.
                 () = shutdown.begun() => return Err(Error::ShuttingDown),
                 attempt = self.attempt() => attempt,
             };
@@ -118,7 +120,8 @@ impl Contender {
         self.take(previous).await
     }
 
-    /// Appends an epoch record after `previous`; returns its sequence, or `None` when another one is there.
+    /// Appends an epoch record after `previous`; returns its sequence, or `None` when another one
+    /// is there.
     async fn take(&self, previous: u64) -> Result<Option<u64>, Error> {
         let nonce: [u8; 16] = random::random_bytes();
         let nonce = format!("{:032x}", u128::from_be_bytes(nonce));

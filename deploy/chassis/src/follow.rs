@@ -1,7 +1,8 @@
 //! An ordered, gap-free reader of a stream that survives restarts of NATS.
 //!
-//! It makes its own consumer on the server, without acknowledgements, and makes another one from where it
-//! stands after each reconnect, gap or silence. The server's consumer is thus never the memory of a position.
+//! It makes its own consumer on the server, without acknowledgements, and makes another one from
+//! where it stands after each reconnect, gap or silence. The server's consumer is thus never the
+//! memory of a position.
 
 use std::time::Duration;
 
@@ -38,18 +39,19 @@ pub struct Followed {
 
 /// Reads a stream in order, each message once. Dropping it ends it.
 ///
-/// What was trimmed from the stream before it was read is skipped, as if it had never been there: a reader
-/// that must notice numbers its messages.
+/// What was trimmed from the stream before it was read is skipped, as if it had never been there: a
+/// reader that must notice numbers its messages.
 #[derive(Debug)]
 pub struct Follower {
     messages: mpsc::Receiver<Result<Followed, Error>>,
     task: AbortHandle,
 }
 
-/// How many messages wait between the server and the reader, twice: in the client and in the queue here.
+/// How many messages wait between the server and the reader, twice: in the client and in the queue
+/// here.
 ///
-/// Enough to keep the reader busy for a round trip at 100,000 small messages a second; with messages of
-/// the largest size it is 128 MB twice, so more would be dear.
+/// Enough to keep the reader busy for a round trip at 100,000 small messages a second; with
+/// messages of the largest size it is 128 MB twice, so more would be dear.
 const BUFFER_MESSAGES: usize = 128;
 
 /// How long the server keeps one pull open. Longer means fewer repeats while the stream is quiet.
@@ -116,7 +118,8 @@ fn ended() -> Error {
     }
 }
 
-/// The last sequence of the stream, from its leader: all that was acknowledged before the call is at or below.
+/// The last sequence of the stream, from its leader: all that was acknowledged before the call is
+/// at or below.
 pub async fn last_sequence(nats: &Nats, stream: &str) -> Result<u64, Error> {
     let info = nats.jetstream.get_stream(stream).await;
     let info =

@@ -1,4 +1,5 @@
-//! The connection to NATS: settings, version check, and a counter that rises with every (re)connect.
+//! The connection to NATS: settings, version check, and a counter that rises with every
+//! (re)connect.
 
 use std::time::Duration;
 
@@ -46,8 +47,8 @@ pub struct Nats {
     pub jetstream: async_nats::jetstream::Context,
     /// 1 at the first connect, one more at each reconnect; 0 never shows.
     ///
-    /// A reader that keeps server-side state (a consumer, a memory stream's position) watches it and
-    /// starts again when it rises.
+    /// A reader that keeps server-side state (a consumer, a memory stream's position) watches it
+    /// and starts again when it rises.
     pub connects: watch::Receiver<u64>,
     /// How many copies the streams that callers create should have (`StreamConfig::num_replicas`).
     pub replicas: usize,
@@ -56,14 +57,14 @@ pub struct Nats {
 /// How long one JetStream question may take before it counts as unanswered.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How often the connection is proved alive. A half-open one is noticed after three; the client's own
-/// default of a minute would hang a buyer for two.
+/// How often the connection is proved alive. A half-open one is noticed after three; the client's
+/// own default of a minute would hang a buyer for two.
 const PING_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The longest pause between two attempts to reconnect.
 ///
-/// Shorter than a lease's silence less one beat: after a restart of NATS the owner must be back before
-/// a contender may conclude that it is gone.
+/// Shorter than a lease's silence less one beat: after a restart of NATS the owner must be back
+/// before a contender may conclude that it is gone.
 const RECONNECT_PAUSE_MAX: Duration = Duration::from_millis(200);
 
 /// The first and the longest pause between attempts at the start of the process.
@@ -71,7 +72,8 @@ const CONNECT_PAUSE_FIRST: Duration = Duration::from_millis(20);
 const CONNECT_PAUSE_MAX: Duration = Duration::from_millis(200);
 
 impl Nats {
-    /// Connects as `name`, waiting for the server up to the configured time, and checks its version.
+    /// Connects as `name`, waiting for the server up to the configured time, and checks its
+    /// version.
     pub async fn connect(config: &NatsConfig, name: &str) -> Result<Nats, Error> {
         let (counter, connects) = watch::channel(0);
         let deadline = Instant::now() + Duration::from_millis(config.connect_wait_ms);

@@ -41,14 +41,14 @@ impl Default for PostgresConfig {
 
 /// How long a transaction may sit idle before the server ends it.
 ///
-/// A paused process would keep its row locks for ever; longer than this, and a successor waits for them
-/// longer than it takes to notice that it must succeed.
+/// A paused process would keep its row locks for ever; longer than this, and a successor waits for
+/// them longer than it takes to notice that it must succeed.
 const IDLE_IN_TRANSACTION_MS: &str = "1000";
 
 /// A connection that was idle for longer is tried before it is used.
 ///
-/// Busy connections are not, because it costs a round trip each time; an idle one may have lost its server,
-/// and would fail the first query after each restart.
+/// Busy connections are not, because it costs a round trip each time; an idle one may have lost its
+/// server, and would fail the first query after each restart.
 const UNTRIED_IDLE_MAX: Duration = Duration::from_millis(500);
 
 /// The first and the longest pause between attempts to connect.
@@ -108,8 +108,9 @@ const MIGRATION_WAIT: Duration = Duration::from_secs(120);
 
 /// Brings the schema up to date. Safe in several processes at once, and while Postgres starts.
 ///
-/// The migrator holds an advisory lock of the session for as long as it works, so a second process waits,
-/// and then finds nothing to do. It works on a connection of its own, without the pool's short timeouts.
+/// The migrator holds an advisory lock of the session for as long as it works, so a second process
+/// waits, and then finds nothing to do. It works on a connection of its own, without the pool's
+/// short timeouts.
 pub async fn migrate(pool: &PgPool) -> Result<(), Error> {
     let what = || "migrate the database".to_owned();
     let options = (*pool.connect_options()).clone();
@@ -145,11 +146,13 @@ async fn migrate_once(options: &PgConnectOptions) -> Result<(), MigrateError> {
     Ok(connection.close().await?)
 }
 
-/// The server is not there or not ready, which passes; anything else would be the same the next time.
+/// The server is not there or not ready, which passes; anything else would be the same the next
+/// time.
 fn is_starting(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut => true,
-        // 57P01 to 57P03: the server stops, crashed, or starts. 53300: it has no free connection now.
+        // 57P01 to 57P03: the server stops, crashed, or starts. 53300: it has no free connection
+        // now.
         sqlx::Error::Database(refusal) => {
             let code = refusal.code().unwrap_or_default();
             ["57P01", "57P02", "57P03", "53300"].contains(&code.as_ref())

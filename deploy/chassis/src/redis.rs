@@ -1,8 +1,9 @@
 //! The connection to Redis, which knows at each moment to which server it talks.
 //!
-//! A command runs on a [`Session`]: one TCP connection whose server has already told its `run_id`. A client
-//! that reconnects unseen would let a write meant for one server land in another one, which may have lost
-//! everything: here the caller decides what a new session means before it uses it.
+//! A command runs on a [`Session`]: one TCP connection whose server has already told its `run_id`.
+//! A client that reconnects unseen would let a write meant for one server land in another one,
+//! which may have lost everything: here the caller decides what a new session means before it uses
+//! it.
 
 mod session;
 
@@ -75,7 +76,8 @@ impl Redis {
         Ok(redis)
     }
 
-    /// The newest session that is not known to be broken; waits at most the response timeout for one.
+    /// The newest session that is not known to be broken; waits at most the response timeout for
+    /// one.
     pub async fn session(&self) -> Result<Session, Error> {
         let mut sessions = self.sessions.clone();
         let usable = |session: &Option<Session>| session.as_ref().is_some_and(Session::is_usable);
@@ -157,7 +159,8 @@ async fn keep_connected(
         sessions.send_replace(Some(session.clone()));
         generations.send_replace(generation);
         while session.is_usable() {
-            // A quiet moment passes, or a command finds the session broken: both end in a look at it.
+            // A quiet moment passes, or a command finds the session broken: both end in a look at
+            // it.
             if timeout(PING_INTERVAL, session.broken()).await.is_err() {
                 session.ping().await;
             }

@@ -52,7 +52,8 @@ pub enum Durability {
 
 #[derive(Debug, Clone)]
 pub struct ServersSpec {
-    /// Everything lives here: data, logs (`log/`), remembered ports. The caller holds its [`FolderLock`].
+    /// Everything lives here: data, logs (`log/`), remembered ports. The caller holds its
+    /// [`FolderLock`].
     pub dir: PathBuf,
     pub durability: Durability,
     pub which: Vec<Which>,
@@ -74,8 +75,8 @@ pub struct Servers {
 
 /// How many deaths in [`DEATHS_WINDOW`] end the supervision.
 ///
-/// Fewer would give up on a machine that is only out of memory for a moment; more would hide for minutes
-/// that a server cannot run.
+/// Fewer would give up on a machine that is only out of memory for a moment; more would hide for
+/// minutes that a server cannot run.
 const DEATHS_MAX: usize = 5;
 const DEATHS_WINDOW: Duration = Duration::from_secs(60);
 

@@ -5,7 +5,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use async_nats::service::{Service, ServiceExt};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{Error, Nats};
@@ -13,7 +13,21 @@ use crate::{Error, Nats};
 /// A registration; the service is listed until this is dropped.
 #[derive(Debug)]
 pub struct Announcement {
-    _service: Service,
+    // Taken by `drop` alone.
+    service: Option<Service>,
+}
+
+impl Drop for Announcement {
+    fn drop(&mut self) {
+        let service = self.service.take().expect("dropped once");
+        // A dropped service would go on to answer. Its stop is asynchronous in form only: it ends a
+        // task.
+        let stopped = service.stop().now_or_never();
+        assert!(
+            stopped.is_some_and(|stopped| stopped.is_ok()),
+            "stopping a service waits for nothing"
+        );
+    }
 }
 
 /// One instance that answered.
@@ -41,7 +55,7 @@ pub async fn announce(
         what: format!("announce service {name}"),
         source: crate::Cause::of(&*error),
     })?;
-    Ok(Announcement { _service: service })
+    Ok(Announcement { service: Some(service) })
 }
 
 /// The instances of service `name` that answer within `wait`, ordered by id.

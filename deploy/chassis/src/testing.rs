@@ -10,7 +10,8 @@ use crate::{
     config::Url, connect_postgres,
 };
 
-/// The servers of one test. They survive `kill` and `restart` with their data, at the same addresses.
+/// The servers of one test. They survive `kill` and `restart` with their data, at the same
+/// addresses.
 #[derive(Debug)]
 pub struct TestServers {
     // Before the folder, so that the servers are dead when it is removed.

@@ -123,7 +123,8 @@ pub(super) async fn release(nats: &Nats, spec: &FenceSpec, epoch: u64) {
 
 /// Returns when the owner with `epoch` has released its lease, or has been silent long enough.
 ///
-/// Returns too when another epoch is seen: whoever tries to take over then learns it from the stream.
+/// Returns too when another epoch is seen: whoever tries to take over then learns it from the
+/// stream.
 pub(super) async fn wait_until_free(
     nats: &Nats,
     spec: &FenceSpec,
@@ -243,8 +244,9 @@ async fn subscribe(nats: &Nats, subject: &str) -> Subscriber {
 
 /// Decides when silence is long enough. Pure.
 ///
-/// Silence counts only while NATS demonstrably works: from proof to proof, no two further apart than
-/// `gap_max`. A server that restarts, a network that is cut or a pause of our own process starts it anew.
+/// Silence counts only while NATS demonstrably works: from proof to proof, no two further apart
+/// than `gap_max`. A server that restarts, a network that is cut or a pause of our own process
+/// starts it anew.
 #[derive(Debug)]
 struct Silence {
     since: Instant,

@@ -53,7 +53,8 @@ pub enum AppendError {
     /// Another epoch began. Answer nobody, drop what is in memory, stop.
     #[error("append to {stream} at epoch {epoch}: deposed")]
     Deposed { stream: String, epoch: u64 },
-    /// The stream acknowledged a sequence that it had given before: it lost its tail. Stop, alarm, restore.
+    /// The stream acknowledged a sequence that it had given before: it lost its tail. Stop, alarm,
+    /// restore.
     #[error("append to {stream}: acknowledged {found} after {last}")]
     TailLost { stream: String, last: u64, found: u64 },
     /// Nothing is stored; the stream is at its limit. The same append may succeed after a trim.
@@ -72,8 +73,8 @@ pub enum AppendError {
 /// Enough for NATS to restart in; longer would hold up a stop that cannot succeed.
 const LAST_TRIES: Duration = Duration::from_secs(3);
 
-/// Makes the expected sequence that of another subject's last message: the epoch's. The client has no name
-/// for it.
+/// Makes the expected sequence that of another subject's last message: the epoch's. The client has
+/// no name for it.
 const EXPECTED_SEQUENCE_SUBJECT: &str = "Nats-Expected-Last-Subject-Sequence-Subject";
 
 /// The pause after [`WRITE_IN_FLIGHT`]: about as long as such a write takes.
@@ -88,10 +89,11 @@ impl Owner {
         Owner { epoch, nats, spec, shutdown, tail, deposed, beat }
     }
 
-    /// Appends one message, durable when it returns; tries the same bytes again while the outcome is unknown.
+    /// Appends one message, durable when it returns; tries the same bytes again while the outcome
+    /// is unknown.
     ///
-    /// One append is in flight; a second call waits. Not cancel-safe: a dropped call leaves its message in
-    /// doubt, and an owner that goes on then does not know its own stream.
+    /// One append is in flight; a second call waits. Not cancel-safe: a dropped call leaves its
+    /// message in doubt, and an owner that goes on then does not know its own stream.
     pub async fn append(&self, message_id: &str, payload: Bytes) -> Result<Appended, AppendError> {
         let mut tail = self.tail.lock().await;
         let stream = || self.spec.stream.clone();
@@ -136,7 +138,8 @@ impl Owner {
         }
     }
 
-    /// Resolves when a later epoch is seen; an idle owner learns of its deposition here. Cancel-safe.
+    /// Resolves when a later epoch is seen; an idle owner learns of its deposition here.
+    /// Cancel-safe.
     pub async fn deposed(&self) {
         let mut deposed = self.deposed.subscribe();
         deposed.wait_for(|&deposed| deposed).await.expect("the sender lives in `self`");
@@ -145,7 +148,8 @@ impl Owner {
     /// Ends ownership at a planned stop, so that a successor need not wait for the silence.
     pub async fn release(self) {
         let Owner { epoch, nats, spec, beat, tail, .. } = self;
-        // An append that is still in flight ends first; a beat after the release would take it back.
+        // An append that is still in flight ends first; a beat after the release would take it
+        // back.
         drop(tail.lock().await);
         drop(beat);
         lease::release(&nats, &spec, epoch).await;

@@ -33,8 +33,8 @@ pub(super) enum Answer {
     Unknown,
 }
 
-/// How long one try waits. An answer takes a millisecond; a server that needs longer is away, and the
-/// client notices lost connections itself, so this only bounds the unforeseen.
+/// How long one try waits. An answer takes a millisecond; a server that needs longer is away, and
+/// the client notices lost connections itself, so this only bounds the unforeseen.
 const TRY_TIMEOUT: Duration = Duration::from_secs(2);
 
 #[derive(serde::Deserialize)]
@@ -103,6 +103,7 @@ pub(super) async fn publish(
 
 /// Whether a refusal with this code says "not now" rather than "never".
 pub(super) fn passes(code: u64) -> bool {
-    // The cluster has no leader (10004, 10008, 10009), JetStream is not up (10039, 10076), a write is in flight.
+    // The cluster has no leader (10004, 10008, 10009), JetStream is not up (10039, 10076), a write
+    // is in flight.
     [10_004, 10_008, 10_009, 10_039, 10_076, WRITE_IN_FLIGHT].contains(&code)
 }

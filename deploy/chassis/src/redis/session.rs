@@ -26,8 +26,8 @@ pub struct Session {
 
 /// How many commands in a row may time out before the connection counts as dead.
 ///
-/// One alone is a slow moment of the server; replacing the connection for it would add to its work. A
-/// connection whose other end vanished without a word fails every command.
+/// One alone is a slow moment of the server; replacing the connection for it would add to its work.
+/// A connection whose other end vanished without a word fails every command.
 const TIMEOUTS_MAX: u32 = 4;
 
 impl Session {

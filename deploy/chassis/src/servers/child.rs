@@ -32,8 +32,8 @@ pub struct Child {
     process: Mutex<Option<Arc<Process>>>,
 }
 
-/// How long a server may take until it answers. Redis and Postgres read their logs first, which takes
-/// seconds after a crash under load; longer than this means that something is wrong.
+/// How long a server may take until it answers. Redis and Postgres read their logs first, which
+/// takes seconds after a crash under load; longer than this means that something is wrong.
 const READY_WAIT: Duration = Duration::from_secs(60);
 
 /// How often a starting server is asked.
@@ -60,7 +60,8 @@ impl Child {
         self.running().map(|process| process.pid)
     }
 
-    /// Starts it again on the same port and folder, and waits until it answers. Kills a running one first.
+    /// Starts it again on the same port and folder, and waits until it answers. Kills a running one
+    /// first.
     pub async fn restart(&self) -> Result<(), Error> {
         self.kill_hard().await;
         self.clear_folder().await?;
@@ -136,8 +137,9 @@ impl Child {
             }
             tokio::time::sleep(READY_STEP).await;
         }
-        // No Postgres works in this folder (just checked) and nobody else starts one (the folder is locked),
-        // so the file names a dead process; its number may by now belong to something else that lives.
+        // No Postgres works in this folder (just checked) and nobody else starts one (the folder is
+        // locked), so the file names a dead process; its number may by now belong to something else
+        // that lives.
         let stale = self.line.folder.join("postmaster.pid");
         match fs::remove_file(&stale) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

@@ -51,7 +51,8 @@ impl FolderLock {
     }
 }
 
-/// Loopback ports of the three servers; remembered in the folder, so that a restart keeps the addresses.
+/// Loopback ports of the three servers; remembered in the folder, so that a restart keeps the
+/// addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Ports {
     pub nats: u16,
@@ -88,8 +89,9 @@ impl Ports {
 
 /// The first port that we choose, and how many follow it.
 ///
-/// Below the kernel's range for outgoing connections (32768 up). Inside it, a client that reconnects to a
-/// dead server's port can be given that very port as its own, connect to itself, and keep the server out.
+/// Below the kernel's range for outgoing connections (32768 up). Inside it, a client that
+/// reconnects to a dead server's port can be given that very port as its own, connect to itself,
+/// and keep the server out.
 const PORT_FIRST: u16 = 20_000;
 const PORT_COUNT: u16 = 12_000;
 
@@ -110,8 +112,8 @@ fn is_free(port: u16) -> bool {
 
 /// Kills what an earlier owner's crash left running on `data`, and says whether anything was there.
 ///
-/// Only processes of that very program that work in that very folder; the folder lock says that their
-/// owner is gone. Two servers on one data folder would destroy it.
+/// Only processes of that very program that work in that very folder; the folder lock says that
+/// their owner is gone. Two servers on one data folder would destroy it.
 pub(super) fn kill_orphans(data: &Path, program: &Path) -> bool {
     let (Ok(data), Ok(program)) = (data.canonicalize(), program.canonicalize()) else {
         return false;

@@ -1,8 +1,8 @@
 //! One child process that cannot outlive us, however we end.
 //!
-//! `setpriv --pdeathsig` asks the kernel to kill the child when its parent *thread* ends, so children are
-//! spawned from one thread that lasts as long as the process. It stands last in the command line, because
-//! the kernel forgets the wish when a process changes its account.
+//! `setpriv --pdeathsig` asks the kernel to kill the child when its parent *thread* ends, so
+//! children are spawned from one thread that lasts as long as the process. It stands last in the
+//! command line, because the kernel forgets the wish when a process changes its account.
 
 use std::{
     ffi::OsString,
@@ -89,7 +89,8 @@ fn spawner() -> &'static std::sync::mpsc::SyncSender<Request> {
         thread::Builder::new()
             .name("server-parent".to_owned())
             .spawn(move || {
-                // The sender is static, so this loop, and with it the thread, lasts as long as the process.
+                // The sender is static, so this loop, and with it the thread, lasts as long as the
+                // process.
                 for (command, reply) in requests {
                     if reply.send(spawn(command)).is_err() {
                         tracing::debug!("nobody waits for this child any more: killed");
@@ -127,7 +128,8 @@ fn command(line: &CommandLine) -> std::io::Result<Command> {
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)
-        // Ctrl-C reaches the terminal's whole process group: the servers must outlive the stages' drain.
+        // Ctrl-C reaches the terminal's whole process group: the servers must outlive the stages'
+        // drain.
         .process_group(0);
     Ok(command)
 }

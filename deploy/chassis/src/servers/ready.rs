@@ -7,8 +7,8 @@ use sqlx::Connection;
 use super::Which;
 use crate::{Cause, Error, Nats, NatsConfig, config::Url};
 
-/// How long one question may take. Shorter than the wait for the start, so that a connection which the
-/// server accepted too early is not waited for.
+/// How long one question may take. Shorter than the wait for the start, so that a connection which
+/// the server accepted too early is not waited for.
 const QUESTION_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Asks the server something that only a working one can answer.

@@ -120,7 +120,8 @@ fn redis(programs: &Programs, data: &Path, port: u16) -> CommandLine {
     }
 }
 
-/// Connections that Postgres accepts: every stage's pool of every process of one machine, with room.
+/// Connections that Postgres accepts: every stage's pool of every process of one machine, with
+/// room.
 const POSTGRES_CONNECTIONS_MAX: &str = "200";
 
 async fn postgres(
@@ -172,7 +173,8 @@ async fn postgres(
 /// Makes an empty database in `data`, owned by `account`. Blocking: about a second.
 pub(super) fn init(initdb: &Path, data: &Path, account: &Account) -> Result<(), Error> {
     let what = || format!("make a Postgres database in {}", data.display());
-    // Made beside its place and renamed when complete: a crash leaves nothing that looks like a database.
+    // Made beside its place and renamed when complete: a crash leaves nothing that looks like a
+    // database.
     let unfinished = data.with_extension("unfinished");
     if unfinished.exists() {
         fs::remove_dir_all(&unfinished).map_err(|source| Error::io(what(), source))?;

@@ -11,7 +11,8 @@ use rustix::fs::{FlockOperation, flock};
 use super::{account::Account, recipe};
 use crate::Error;
 
-/// Fills `data` with a copy of the template, making the template first when it is missing. Blocking.
+/// Fills `data` with a copy of the template, making the template first when it is missing.
+/// Blocking.
 pub(super) fn copy(initdb: &Path, data: &Path) -> Result<(), Error> {
     let template = ensure(initdb)?;
     let what = || format!("copy {} to {}", template.display(), data.display());

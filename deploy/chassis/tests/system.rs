@@ -1,0 +1,31 @@
+//! The chassis against real servers: ownership, following, connections, and the servers themselves.
+
+#[path = "system/connections.rs"]
+mod connections;
+#[path = "system/fenced.rs"]
+mod fenced;
+#[path = "system/follow.rs"]
+mod follow;
+#[path = "system/servers.rs"]
+mod servers;
+
+use std::time::Duration;
+
+use async_nats::jetstream::stream::{Config, DiscardPolicy};
+
+/// How long a test waits for something that must happen.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+async fn soon<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future).await.expect("it happens within the patience")
+}
+
+fn journal() -> Config {
+    Config {
+        name: "JOURNAL_0".to_owned(),
+        subjects: vec!["jrn.0.>".to_owned()],
+        discard: DiscardPolicy::New,
+        duplicate_window: Duration::from_secs(600),
+        ..Config::default()
+    }
+}
