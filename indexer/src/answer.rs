@@ -1,6 +1,6 @@
 //! Answers searches over NATS: any indexer of the queue group takes the question.
 
-use async_nats::{Client, Message};
+use async_nats::{Client, Message, Subscriber};
 use bytes::Bytes;
 use chassis::{Cause, Nats, tasks};
 use futures_util::StreamExt;
@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::config::{
-    REPLY_WAIT, SEARCH_BUDGET, SEARCH_WAIT, SEARCHES_RUNNING_MAX, SEARCHES_WAITING_MAX,
+    FLUSH_WAIT, REPLY_WAIT, SEARCH_BUDGET, SEARCH_WAIT, SEARCHES_RUNNING_MAX, SEARCHES_WAITING_MAX,
 };
 use crate::search::Searches;
 use crate::{Error, metrics};
@@ -33,57 +33,70 @@ impl Question {
     }
 }
 
-/// Answers until it is dropped. The subscriptions outlive reconnects.
-///
-/// A question beyond the bounds of queue, wait and budget is dropped and counted: its asker hears nothing, waits
-/// out its own timeout and says "try again", which is the truth.
-pub(crate) async fn serve(nats: &Nats, searches: Searches) -> Result<(), Error> {
-    let mut queries = subscribe(&nats.client, subject::SEARCH).await?;
-    let mut completions = subscribe(&nats.client, subject::SUGGEST).await?;
-    let desk = Desk {
-        client: nats.client.clone(),
-        searches,
-        waiting: Arc::new(Semaphore::new(SEARCHES_WAITING_MAX)),
-        running: Arc::new(Semaphore::new(SEARCHES_RUNNING_MAX)),
-    };
-    loop {
-        // Both branches are cancel-safe: a message that is not taken now stays in its subscription.
-        let (question, message) = tokio::select! {
-            message = queries.next() => (Question::Search, message),
-            message = completions.next() => (Question::Suggest, message),
+/// The place where questions arrive; from its opening on they are kept until [`Desk::serve`] takes
+/// them.
+pub(crate) struct Desk {
+    queries: Subscriber,
+    completions: Subscriber,
+    clerk: Clerk,
+}
+
+impl Desk {
+    /// Subscribes, and returns when the server knows it. The subscriptions outlive reconnects.
+    pub(crate) async fn open(nats: &Nats, searches: Searches) -> Result<Self, Error> {
+        let queries = subscribe(&nats.client, subject::SEARCH).await?;
+        let completions = subscribe(&nats.client, subject::SUGGEST).await?;
+        let flushed = timeout(FLUSH_WAIT, nats.client.flush()).await;
+        if !matches!(flushed, Ok(Ok(()))) {
+            return Err(unavailable("subscribe to searches", Cause::text("no answer")));
+        }
+        let clerk = Clerk {
+            client: nats.client.clone(),
+            searches,
+            waiting: Arc::new(Semaphore::new(SEARCHES_WAITING_MAX)),
+            running: Arc::new(Semaphore::new(SEARCHES_RUNNING_MAX)),
         };
-        let Some(message) = message else { return Err(closed()) };
-        desk.take(question, message);
+        Ok(Self { queries, completions, clerk })
+    }
+
+    /// Answers until it is dropped.
+    ///
+    /// A question beyond the bounds of queue, wait and budget is dropped and counted: its asker
+    /// hears nothing, waits out its own timeout and says "try again", which is the truth.
+    pub(crate) async fn serve(mut self) -> Result<(), Error> {
+        loop {
+            // Both branches are cancel-safe: a message that is not taken now stays in its
+            // subscription.
+            let (question, message) = tokio::select! {
+                message = self.queries.next() => (Question::Search, message),
+                message = self.completions.next() => (Question::Suggest, message),
+            };
+            let Some(message) = message else {
+                return Err(unavailable("receive searches", Cause::text("the client has ended")));
+            };
+            self.clerk.take(question, message);
+        }
     }
 }
 
-async fn subscribe(
-    client: &Client,
-    subject: &'static str,
-) -> Result<async_nats::Subscriber, Error> {
-    let subscriber = client.queue_subscribe(subject, subject::SEARCH_GROUP.to_owned()).await;
-    subscriber.map_err(|err| {
-        let what = format!("subscribe to {subject}");
-        Error::Outside(chassis::Error::Unavailable { what, source: Cause::of(&err) })
-    })
+async fn subscribe(client: &Client, subject: &'static str) -> Result<Subscriber, Error> {
+    let subscribed = client.queue_subscribe(subject, subject::SEARCH_GROUP.to_owned()).await;
+    subscribed.map_err(|err| unavailable("subscribe to searches", Cause::of(&err)))
 }
 
-fn closed() -> Error {
-    Error::Outside(chassis::Error::Unavailable {
-        what: "receive searches".to_owned(),
-        source: Cause::text("the connection is closed"),
-    })
+fn unavailable(what: &str, source: Cause) -> Error {
+    Error::Outside(chassis::Error::Unavailable { what: what.to_owned(), source })
 }
 
 #[derive(Clone)]
-struct Desk {
+struct Clerk {
     client: Client,
     searches: Searches,
     waiting: Arc<Semaphore>,
     running: Arc<Semaphore>,
 }
 
-impl Desk {
+impl Clerk {
     /// Answers in the background, or drops the question if too many wait.
     fn take(&self, question: Question, message: Message) {
         // Without a reply subject nobody wants to know.
@@ -92,10 +105,10 @@ impl Desk {
             metrics::dropped(question.name(), "full");
             return;
         };
-        let desk = self.clone();
+        let clerk = self.clone();
         tasks::spawn("search", async move {
-            if let Some(answer) = desk.answer(question, message.payload).await {
-                let published = timeout(REPLY_WAIT, desk.client.publish(reply, answer)).await;
+            if let Some(answer) = clerk.answer(question, message.payload).await {
+                let published = timeout(REPLY_WAIT, clerk.client.publish(reply, answer)).await;
                 if !matches!(published, Ok(Ok(()))) {
                     metrics::dropped(question.name(), "reply");
                 }

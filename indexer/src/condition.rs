@@ -1,7 +1,8 @@
 //! What a question demands of a document.
 //!
-//! Scores are small whole numbers and do not depend on how often words occur: the same question has the same order
-//! in every index of the same events, however it came about, and equal matches fall back to the date.
+//! Scores are small whole numbers and do not depend on how often words occur: the same question has
+//! the same order in every index of the same events, however it came about, and equal matches fall
+//! back to the date.
 
 use schema::search::Query;
 use std::ops::Bound;

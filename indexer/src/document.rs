@@ -17,7 +17,8 @@ pub(crate) const CATEGORY: &str = "category";
 pub(crate) const STARTS_AT: &str = "starts_at";
 pub(crate) const PRICE_MIN: &str = "price_min";
 
-/// The fields of the index. Words are indexed as [`text`] makes them, so no tokenizer is asked twice.
+/// The fields of the index. Words are indexed as [`text`] makes them, so no tokenizer is asked
+/// twice.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Fields {
     pub event: Field,

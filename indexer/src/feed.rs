@@ -58,7 +58,8 @@ pub(crate) async fn read(
 }
 
 async fn read_catalog(nats: &Nats, read: u64, writer: mpsc::Sender<Fed>) -> Result<(), Error> {
-    // Only the newest message of each subject is kept: what is gone has been replaced by what is there.
+    // Only the newest message of each subject is kept: what is gone has been replaced by what is
+    // there.
     let start = StartAt::Sequence(read + 1);
     let mut follower = Follower::start(nats.clone(), subject::CATALOG, subject::CATALOG_ALL, start);
     loop {

@@ -1,8 +1,9 @@
 //! Keeps search true: catalogue and journals in, a tantivy index out, answers over NATS.
 //!
-//! The index holds nothing that the streams do not say. Its last commit carries the positions up to which they
-//! were read, so index and position are one atom; a folder that is damaged, of another format or of other streams
-//! is made anew from the streams. Search needs neither Postgres nor Redis.
+//! The index holds nothing that the streams do not say. Its last commit carries the positions up to
+//! which they were read, so index and position are one atom; a folder that is damaged, of another
+//! format or of other streams is made anew from the streams. Search needs neither Postgres nor
+//! Redis.
 
 mod config;
 mod error;

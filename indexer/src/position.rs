@@ -9,7 +9,8 @@ use crate::Error;
 /// The shape of documents and payload. Another number than the stored one makes the index anew.
 pub(crate) const FORMAT: u32 = 1;
 
-/// Which streams there are: each one's time of creation, so that a position is never used on another stream.
+/// Which streams there are: each one's time of creation, so that a position is never used on
+/// another stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Origins {
     pub catalog: String,
@@ -85,11 +86,10 @@ pub(crate) struct Targets {
 impl JournalPosition {
     /// Moves on to a batch, and says whether it is to be applied.
     ///
-    /// The first batch ever read is taken as it comes: a journal may have been trimmed, and free places are told
-    /// as numbers, not as changes.
+    /// The first batch ever read is taken as it comes: a journal may have been trimmed, and free
+    /// places are told as numbers, not as changes.
     ///
-    /// # Errors
-    /// [`Error::Gap`] if a batch is missing between this one and the one before.
+    /// # Errors [`Error::Gap`] if a batch is missing between this one and the one before.
     pub(crate) fn advance(
         &mut self,
         shard: ShardId,

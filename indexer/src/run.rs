@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::answer::Desk;
 use crate::config::{Config, FED_WAITING_MAX};
 use crate::search::Searches;
 use crate::writer::Writer;
-use crate::{Error, answer, feed};
+use crate::{Error, feed};
 
 /// What the indexer is given.
 #[derive(Debug, Clone)]
@@ -21,18 +22,19 @@ pub struct Deps {
     pub shutdown: Shutdown,
 }
 
-/// The first and the longest pause between two sessions. NATS is back within a second; a full disk is not.
+/// The first and the longest pause between two sessions. NATS is back within a second; a full disk
+/// is not.
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
 /// A session that lasted this long did not fail for the reason of the one before.
 const SESSION_IS_SOUND: Duration = Duration::from_secs(30);
 
-/// Indexes and answers until shutdown. Serving is announced and reported once the streams have been read.
+/// Indexes and answers until shutdown. Serving is announced and reported once the streams have been
+/// read.
 ///
-/// # Errors
-/// If another process has the folder. Everything else is tried again until it works, with the reason in the
-/// readiness page.
+/// # Errors If another process has the folder. Everything else is tried again until it works, with
+/// the reason in the readiness page.
 pub async fn run(config: Config, deps: Deps) -> Result<(), Error> {
     let _lock = FolderLock::take(&config.dir)?;
     let ready = deps.health.register("indexer");
@@ -57,9 +59,13 @@ pub async fn run(config: Config, deps: Deps) -> Result<(), Error> {
 
 /// Runs until shutdown (`Ok`) or the first failure; the writer's thread has ended when it returns.
 async fn session(config: &Config, deps: &Deps, ready: &HealthHandle) -> Result<(), Error> {
+    let ask = async {
+        let origins = feed::origins(&deps.nats).await?;
+        Ok::<_, Error>((origins, feed::targets(&deps.nats).await?))
+    };
     // Cancel-safe: both only ask.
     let (origins, targets) = tokio::select! {
-        asked = async { tokio::try_join!(feed::origins(&deps.nats), feed::targets(&deps.nats)) } => asked?,
+        asked = ask => asked?,
         () = deps.shutdown.begun() => return Ok(()),
     };
     let dir = config.dir.clone();
@@ -86,8 +92,9 @@ async fn session(config: &Config, deps: &Deps, ready: &HealthHandle) -> Result<(
         let _announced =
             chassis::announce(&deps.nats, subject::SERVICE_INDEXER, version, HashMap::new())
                 .await?;
+        let desk = Desk::open(&deps.nats, searches).await?;
         ready.set_ready();
-        answer::serve(&deps.nats, searches).await
+        desk.serve().await
     };
     let (done, writer_has_ended) = tokio::select! {
         error = feed::read(&deps.nats, &positions, fed) => (error, false),

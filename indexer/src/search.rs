@@ -1,4 +1,5 @@
-//! Answers questions from the last commit. Any number of threads may search at once; none waits for the writer.
+//! Answers questions from the last commit. Any number of threads may search at once; none waits for
+//! the writer.
 
 use schema::search::{
     Answer, FacetCount, Facets, HIT_DEPTH_MAX, Hit, PAGE_SIZE_MAX, Page, Query, Sort, SuggestQuery,
@@ -35,11 +36,10 @@ struct Found {
 impl Searches {
     /// Finds a page of events.
     ///
-    /// Sorted by match, near misses stand behind what is right. In another order they would stand among it, so
-    /// there they are taken only if nothing is right.
+    /// Sorted by match, near misses stand behind what is right. In another order they would stand
+    /// among it, so there they are taken only if nothing is right.
     ///
-    /// # Errors
-    /// [`Error::TooSlow`] once `deadline` has passed.
+    /// # Errors [`Error::TooSlow`] once `deadline` has passed.
     pub(crate) fn search(&self, query: &Query, deadline: Instant) -> Result<Answer<Page>, Error> {
         let started = Instant::now();
         if let Some(why) = refusal(query) {
@@ -121,7 +121,8 @@ impl Searches {
     }
 }
 
-/// Returns the page's documents. Every order ends with the event's id, so that pages neither repeat nor miss one.
+/// Returns the page's documents. Every order ends with the event's id, so that pages neither repeat
+/// nor miss one.
 fn top(
     searcher: &Searcher,
     condition: &dyn Condition,

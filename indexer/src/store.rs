@@ -31,8 +31,8 @@ fn index_dir(dir: &Path) -> PathBuf {
 
 /// Opens the index in `dir`, reads all of it back and checks each file's checksum.
 ///
-/// # Errors
-/// [`Error::Unusable`] with the reason if it is not a whole index of these streams; then [`create`] is due.
+/// # Errors [`Error::Unusable`] with the reason if it is not a whole index of these streams; then
+/// [`create`] is due.
 pub(crate) fn open(dir: &Path, origins: &Origins) -> Result<Opened, Error> {
     let unusable = |why: String| Error::Unusable { why };
     let index = Index::open_in_dir(index_dir(dir)).map_err(|err| unusable(err.to_string()))?;
@@ -76,7 +76,8 @@ impl Store {
         Ok(Self { writer, reader, fields })
     }
 
-    /// Writes records in place of their older versions, and the positions, in one commit; shows them to searches.
+    /// Writes records in place of their older versions, and the positions, in one commit; shows
+    /// them to searches.
     pub(crate) fn commit<'a>(
         &mut self,
         records: impl Iterator<Item = &'a Record>,

@@ -4,7 +4,8 @@ use tantivy::tokenizer::{AsciiFoldingFilter, LowerCaser, SimpleTokenizer, TextAn
 
 /// Longest beginning of a word that is indexed, in characters.
 ///
-/// Each word costs as many terms as it has letters, up to this; longer beginnings are looked up by their first 24.
+/// Each word costs as many terms as it has letters, up to this; longer beginnings are looked up by
+/// their first 24.
 pub(crate) const START_CHARS_MAX: usize = 24;
 
 /// Splits at everything that is neither letter nor digit; lower case, without accents.
@@ -28,7 +29,8 @@ pub(crate) fn key(value: &str) -> String {
     words(value).join(" ")
 }
 
-/// Returns all beginnings of a word, the word itself included, up to [`START_CHARS_MAX`] characters.
+/// Returns all beginnings of a word, the word itself included, up to [`START_CHARS_MAX`]
+/// characters.
 pub(crate) fn starts(word: &str) -> impl Iterator<Item = &str> {
     let ends = word.char_indices().map(|(at, letter)| at + letter.len_utf8());
     ends.take(START_CHARS_MAX).map(|end| &word[..end])
@@ -50,8 +52,8 @@ pub(crate) fn is_small(word: &str) -> bool {
 
 /// How many letters of a word may be wrong.
 ///
-/// One from 4 letters, two from 8: shorter words are all near each other. None with digits, where another digit is
-/// another year; none beyond 32 letters, whose automaton would take megabytes.
+/// One from 4 letters, two from 8: shorter words are all near each other. None with digits, where
+/// another digit is another year; none beyond 32 letters, whose automaton would take megabytes.
 pub(crate) fn typos_max(word: &str) -> u8 {
     let letters = word.chars().count();
     if word.bytes().any(|byte| byte.is_ascii_digit()) {

@@ -24,7 +24,8 @@ pub(crate) enum Fed {
 pub(crate) struct Writer {
     pub store: Store,
     records: Records,
-    // IDX-1: what `positions` covers is in `records`, and both go into the index in the same commit.
+    // IDX-1: what `positions` covers is in `records`, and both go into the index in the same
+    // commit.
     pub positions: Positions,
     /// When the oldest thing that is not committed came; `None` if all is.
     pending_since: Option<Instant>,

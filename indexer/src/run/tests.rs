@@ -36,7 +36,10 @@ impl Stage {
 
     async fn ready(servers: &TestServers, dir: &Path) -> Self {
         let stage = Self::start(servers, dir).await;
-        until("ready", async || stage.health.missing().is_empty()).await;
+        let query = Query::default();
+        let answer = async || ask::<_, Page>(&stage.nats, subject::SEARCH, &query).await;
+        until("an answer", async || answer().await.is_some()).await;
+        assert!(stage.health.missing().is_empty(), "who answers is ready");
         stage
     }
 
