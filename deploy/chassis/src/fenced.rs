@@ -51,7 +51,7 @@ impl EpochRecord {
             .map_err(|error| Error::rejected("decode an epoch record", &error))
     }
 
-    fn encode(&self) -> Bytes {
+    pub fn encode(&self) -> Bytes {
         serde_json::to_vec(self).expect("two texts become JSON").into()
     }
 }

@@ -155,7 +155,7 @@ impl Reader {
             match self.read().await {
                 Ok(End::Unwanted) => return,
                 Ok(End::Again(cause)) => {
-                    tracing::debug!(stream = self.stream, after = self.last, %cause, "reading again");
+                    tracing::debug!(stream = self.stream, after = before, %cause, "reads again");
                     metrics::follower_restarted();
                 }
                 Err(error) => {

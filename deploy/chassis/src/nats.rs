@@ -25,7 +25,7 @@ pub struct NatsConfig {
     pub replicas: usize,
     /// How long a start waits for the server.
     pub connect_wait_ms: u64,
-    /// How many publishes may wait for their PubAck at once; one more waits for a place.
+    /// How many publishes may wait for their acknowledgement at once; one more waits for a place.
     pub ack_inflight_max: usize,
 }
 
@@ -178,35 +178,36 @@ fn on_event(event: &Event, counter: &watch::Sender<u64>) {
     }
 }
 
-/// The first field that differs, with what the server makes of unset ones taken into account.
+/// The first field that differs.
 fn stream_difference(wanted: &Config, found: &Config) -> Option<Error> {
-    let limit = |value: i64| if value == 0 { -1 } else { value };
-    let window = |config: &Config| {
-        let unset = wanted.duplicate_window.is_zero();
-        if unset { Duration::ZERO } else { config.duplicate_window }
-    };
-    let fields: [(&'static str, &dyn Fn(&Config) -> String); 15] = [
-        ("subjects", &|config| format!("{:?}", config.subjects)),
-        ("storage", &|config| format!("{:?}", config.storage)),
-        ("retention", &|config| format!("{:?}", config.retention)),
-        ("discard", &|config| format!("{:?}", config.discard)),
-        ("discard_new_per_subject", &|config| config.discard_new_per_subject.to_string()),
-        ("max_bytes", &|config| limit(config.max_bytes).to_string()),
-        ("max_messages", &|config| limit(config.max_messages).to_string()),
-        ("max_messages_per_subject", &|config| limit(config.max_messages_per_subject).to_string()),
-        ("max_message_size", &|config| limit(i64::from(config.max_message_size)).to_string()),
-        ("max_age", &|config| format!("{:?}", config.max_age)),
-        ("duplicate_window", &|config| format!("{:?}", window(config))),
-        ("num_replicas", &|config| config.num_replicas.max(1).to_string()),
-        ("deny_delete", &|config| config.deny_delete.to_string()),
-        ("deny_purge", &|config| config.deny_purge.to_string()),
-        ("allow_direct", &|config| config.allow_direct.to_string()),
-    ];
-    let difference = fields.iter().find(|(_, show)| show(wanted) != show(found));
-    difference.map(|(field, show)| Error::StreamDiffers {
-        stream: wanted.name.clone(),
-        field,
-        found: show(found),
-        wanted: show(wanted),
-    })
+    let mut pairs = comparable(wanted, wanted).into_iter().zip(comparable(found, wanted));
+    let ((field, wanted_value), (_, found_value)) =
+        pairs.find(|((_, wanted), (_, found))| wanted != found)?;
+    let stream = wanted.name.clone();
+    Some(Error::StreamDiffers { stream, field, found: found_value, wanted: wanted_value })
+}
+
+/// What we rely on in a stream, as text, with what the server makes of fields that `wanted` leaves
+/// unset.
+fn comparable(config: &Config, wanted: &Config) -> [(&'static str, String); 15] {
+    let limit = |value: i64| if value == 0 { -1 } else { value }.to_string();
+    let window_is_set = !wanted.duplicate_window.is_zero();
+    let window = window_is_set.then_some(config.duplicate_window);
+    [
+        ("subjects", format!("{:?}", config.subjects)),
+        ("storage", format!("{:?}", config.storage)),
+        ("retention", format!("{:?}", config.retention)),
+        ("discard", format!("{:?}", config.discard)),
+        ("discard_new_per_subject", config.discard_new_per_subject.to_string()),
+        ("max_bytes", limit(config.max_bytes)),
+        ("max_messages", limit(config.max_messages)),
+        ("max_messages_per_subject", limit(config.max_messages_per_subject)),
+        ("max_message_size", limit(i64::from(config.max_message_size))),
+        ("max_age", format!("{:?}", config.max_age)),
+        ("duplicate_window", format!("{window:?}")),
+        ("num_replicas", config.num_replicas.max(1).to_string()),
+        ("deny_delete", config.deny_delete.to_string()),
+        ("deny_purge", config.deny_purge.to_string()),
+        ("allow_direct", config.allow_direct.to_string()),
+    ]
 }

@@ -104,7 +104,7 @@ pub async fn connect_postgres(config: &PostgresConfig, name: &str) -> Result<PgP
 static MIGRATIONS: Migrator = sqlx::migrate!("../../schema/migrations");
 
 /// How long a migration may take, the wait for another process's migration included.
-const MIGRATION_WAIT: Duration = Duration::from_secs(120);
+const MIGRATION_WAIT: Duration = Duration::from_mins(2);
 
 /// Brings the schema up to date. Safe in several processes at once, and while Postgres starts.
 ///

@@ -78,7 +78,7 @@ pub struct Servers {
 /// Fewer would give up on a machine that is only out of memory for a moment; more would hide for
 /// minutes that a server cannot run.
 const DEATHS_MAX: usize = 5;
-const DEATHS_WINDOW: Duration = Duration::from_secs(60);
+const DEATHS_WINDOW: Duration = Duration::from_mins(1);
 
 impl Servers {
     /// Starts the servers and waits until each answers.
@@ -139,7 +139,7 @@ impl Servers {
             if deaths.len() > DEATHS_MAX {
                 let log = child.log.display();
                 shutdown.begin(format!(
-                    "{name} ended ({ended}): more than {DEATHS_MAX} server deaths in {} s; see {log}",
+                    "{name} ended ({ended}), the death beyond {DEATHS_MAX} in {} s; see {log}",
                     DEATHS_WINDOW.as_secs()
                 ));
                 return;

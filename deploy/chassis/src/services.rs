@@ -48,8 +48,9 @@ pub async fn announce(
     nats: &Nats,
     name: &str,
     version: &str,
-    metadata: HashMap<String, String>,
+    metadata: impl IntoIterator<Item = (String, String)>,
 ) -> Result<Announcement, Error> {
+    let metadata = metadata.into_iter().collect();
     let started = nats.client.service_builder().metadata(metadata).start(name, version).await;
     let service = started.map_err(|error| Error::Rejected {
         what: format!("announce service {name}"),

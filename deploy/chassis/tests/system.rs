@@ -1,4 +1,5 @@
 //! The chassis against real servers: ownership, following, connections, and the servers themselves.
+#![expect(clippy::unwrap_used, reason = "a panic is the message of a failed test")]
 
 #[path = "system/connections.rs"]
 mod connections;
@@ -25,7 +26,7 @@ fn journal() -> Config {
         name: "JOURNAL_0".to_owned(),
         subjects: vec!["jrn.0.>".to_owned()],
         discard: DiscardPolicy::New,
-        duplicate_window: Duration::from_secs(600),
+        duplicate_window: Duration::from_mins(10),
         ..Config::default()
     }
 }

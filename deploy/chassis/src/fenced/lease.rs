@@ -21,7 +21,7 @@ use super::{
 use crate::{Backoff, Cause, Error, Nats};
 
 /// How long the bucket remembers a key that nobody bumps.
-const KEY_AGE_MAX: Duration = Duration::from_secs(600);
+const KEY_AGE_MAX: Duration = Duration::from_mins(10);
 
 /// How long a release may take.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -116,7 +116,7 @@ pub(super) async fn release(nats: &Nats, spec: &FenceSpec, epoch: u64) {
     match timeout(RELEASE_TIMEOUT, released).await {
         Ok(Answer::Stored { .. }) => {}
         other => {
-            tracing::info!(?other, stream = spec.stream, "lease not released: silence will do")
+            tracing::info!(?other, stream = spec.stream, "lease not released: silence will do");
         }
     }
 }
@@ -251,14 +251,14 @@ async fn subscribe(nats: &Nats, subject: &str) -> Subscriber {
 struct Silence {
     since: Instant,
     proved: Option<Instant>,
-    silence: Duration,
+    needed: Duration,
     gap_max: Duration,
 }
 
 impl Silence {
-    fn new(now: Instant, silence: Duration, gap_max: Duration) -> Silence {
-        assert!(gap_max < silence, "one proof alone must not be enough");
-        Silence { since: now, proved: None, silence, gap_max }
+    fn new(now: Instant, needed: Duration, gap_max: Duration) -> Silence {
+        assert!(gap_max < needed, "one proof alone must not be enough");
+        Silence { since: now, proved: None, needed, gap_max }
     }
 
     fn heard(&mut self, now: Instant) {
@@ -272,6 +272,68 @@ impl Silence {
             self.since = self.since.max(sent_at);
         }
         self.proved = Some(sent_at);
-        self.since + self.silence <= sent_at
+        self.since + self.needed <= sent_at
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::Instant;
+
+    use super::Silence;
+
+    /// Plays what a contender sees: `beat` or `proof`, each with its time in ms.
+    fn check(script: &str) {
+        let start = Instant::now();
+        let at = |time: &str| start + Duration::from_millis(time.parse().unwrap());
+        let (needed, gap_max) = (Duration::from_secs(1), Duration::from_millis(600));
+        let mut silence = Silence::new(start, needed, gap_max);
+        for line in script.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            match line.split(' ').collect::<Vec<_>>()[..] {
+                ["beat", time] => silence.heard(at(time)),
+                ["proof", time] => assert!(!silence.proved(at(time)), "{line}"),
+                ["proof", time, "=>", "silent"] => assert!(silence.proved(at(time)), "{line}"),
+                _ => panic!("{line}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_second_without_a_beat_while_probes_pass_is_silence() {
+        check(
+            "proof 0
+             proof 300
+             beat 310
+             proof 600
+             proof 900
+             proof 1200
+             proof 1309
+             proof 1310 => silent",
+        );
+    }
+
+    #[test]
+    fn a_gap_between_probes_starts_the_silence_anew() {
+        check(
+            "proof 0
+             proof 500
+             proof 1200
+             proof 1800
+             proof 2199
+             proof 2200 => silent",
+        );
+    }
+
+    #[test]
+    fn one_probe_after_a_long_pause_proves_nothing() {
+        check(
+            "beat 10
+             proof 5000
+             proof 5600
+             proof 5999
+             proof 6000 => silent",
+        );
     }
 }

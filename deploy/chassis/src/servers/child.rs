@@ -34,7 +34,7 @@ pub struct Child {
 
 /// How long a server may take until it answers. Redis and Postgres read their logs first, which
 /// takes seconds after a crash under load; longer than this means that something is wrong.
-const READY_WAIT: Duration = Duration::from_secs(60);
+const READY_WAIT: Duration = Duration::from_mins(1);
 
 /// How often a starting server is asked.
 const READY_STEP: Duration = Duration::from_millis(25);
@@ -75,7 +75,8 @@ impl Child {
                     return Err(self.failed(format!("ended at once ({status})")));
                 }
                 // Dropping a half-asked question closes its connection, nothing else.
-                asked = ready::ask(self.which, &self.url) => asked,
+                // Boxed: three clients' whole connection set-up would sit in every caller's future.
+                asked = Box::pin(ready::ask(self.which, &self.url)) => asked,
             };
             match asked {
                 Ok(()) => return Ok(()),

@@ -20,8 +20,8 @@ async fn put(nats: &Nats, subject: &'static str, text: String) -> u64 {
 async fn texts(follower: &mut Follower, count: usize) -> Vec<String> {
     let mut texts = Vec::new();
     for _ in 0..count {
-        let followed = soon(follower.next()).await.unwrap();
-        texts.push(String::from_utf8(followed.payload.to_vec()).unwrap());
+        let message = soon(follower.next()).await.unwrap();
+        texts.push(String::from_utf8(message.payload.to_vec()).unwrap());
     }
     texts
 }
@@ -39,9 +39,9 @@ async fn a_follower_reads_what_is_there_and_then_what_comes() {
     assert_eq!(texts(&mut data, 2).await, ["2", "3"]);
     assert!(all.try_next_ready().is_none());
     let sequence = put(&nats, "jrn.0.j", "4".to_owned()).await;
-    let followed = soon(all.next()).await.unwrap();
-    assert_eq!((followed.sequence, followed.subject.as_str()), (sequence, "jrn.0.j"));
-    assert!(1_600_000_000_000 < followed.timestamp_ms);
+    let message = soon(all.next()).await.unwrap();
+    assert_eq!((message.sequence, message.subject.as_str()), (sequence, "jrn.0.j"));
+    assert!(1_600_000_000_000 < message.timestamp_ms);
     assert_eq!(texts(&mut data, 1).await, ["4"]);
     assert_eq!(last_sequence(&nats, "JOURNAL_0").await.unwrap(), sequence);
 }
@@ -75,10 +75,10 @@ async fn kills_of_nats_under_a_follower_lose_and_repeat_nothing() {
     let read = async {
         let mut last = 0;
         for number in 0..COUNT {
-            let followed = soon(follower.next()).await.unwrap();
-            assert_eq!(followed.payload, number.to_string());
-            assert!(last < followed.sequence);
-            last = followed.sequence;
+            let message = soon(follower.next()).await.unwrap();
+            assert_eq!(message.payload, number.to_string());
+            assert!(last < message.sequence);
+            last = message.sequence;
         }
     };
     tokio::join!(write, kill, read);
