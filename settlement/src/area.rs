@@ -1,0 +1,73 @@
+//! Capacities of standing areas: brought from the catalogue into the database before the first
+//! sale.
+
+use crate::config::BUS_WAIT;
+use crate::error::{Error, in_time};
+use chassis::Nats;
+use schema::{AreaIdx, EventId, EventListing, SeatingPlan, codec, subject};
+use serde::de::DeserializeOwned;
+use sqlx::PgPool;
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+
+/// Which areas the database knows the capacity of.
+#[derive(Debug)]
+pub(crate) struct Areas {
+    nats: Nats,
+    pool: PgPool,
+    /// Bounded by the areas on sale, of which an event has at most 64.
+    known: Mutex<HashSet<(EventId, AreaIdx)>>,
+}
+
+impl Areas {
+    pub(crate) fn new(nats: Nats, pool: PgPool) -> Self {
+        Self { nats, pool, known: Mutex::default() }
+    }
+
+    /// Makes sure that the database knows the capacities of `areas`.
+    pub(crate) async fn ensure(&self, event: &EventId, areas: &[AreaIdx]) -> Result<(), Error> {
+        let known = |area: &AreaIdx| self.known().contains(&(event.clone(), *area));
+        if areas.iter().all(known) {
+            return Ok(());
+        }
+        let listing: EventListing = self.read(&subject::catalog_event(event)).await?;
+        let plan: SeatingPlan = self.read(&subject::catalog_plan(&listing.plan)).await?;
+        let mut capacities = Vec::new();
+        for &area in areas {
+            let unknown = || Error::AreaUnknown { event: event.clone(), area: area.0 };
+            let capacity = plan.area(area).ok_or_else(unknown)?.capacity;
+            capacities.push(i32::try_from(capacity).map_err(|_| unknown())?);
+        }
+        let query = sqlx::query(
+            "INSERT INTO area_sold (event_id, area_idx, capacity)
+             SELECT $1, a.area_idx, a.capacity FROM unnest($2::INT[], $3::INT[])
+                 AS a(area_idx, capacity) ORDER BY 2
+             ON CONFLICT (event_id, area_idx) DO NOTHING",
+        );
+        let query = query
+            .bind(event.as_str())
+            .bind(areas.iter().map(|area| i32::from(area.0)).collect::<Vec<_>>())
+            .bind(capacities);
+        in_time("store capacities of areas", query.execute(&self.pool)).await?;
+        self.known().extend(areas.iter().map(|&area| (event.clone(), area)));
+        Ok(())
+    }
+
+    async fn read<T: DeserializeOwned>(&self, subject: &str) -> Result<T, Error> {
+        let what = "read the catalogue";
+        let read = async {
+            let stream = self.nats.jetstream.get_stream_no_info(subject::CATALOG).await;
+            let stream = stream.map_err(|error| Error::bus(what, &error))?;
+            let message = stream.get_last_raw_message_by_subject(subject).await;
+            let message = message.map_err(|error| Error::bus(what, &error))?;
+            codec::decode(&message.payload).map_err(|error| Error::bus(what, &error))
+        };
+        let read = tokio::time::timeout(BUS_WAIT, read).await;
+        read.unwrap_or(Err(Error::Slow { what }))
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, HashSet<(EventId, AreaIdx)>> {
+        // Nothing panics while the set is locked; if it did, the set would still be whole.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

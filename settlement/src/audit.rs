@@ -1,0 +1,153 @@
+//! The audit of money and tickets: every difference between what should agree, as a line of text.
+
+use crate::config::DIFFERENCES_MAX;
+use crate::error::{Error, in_time};
+use crate::store::millis;
+use chassis::clock;
+use schema::InvariantId;
+use sqlx::{PgPool, Row};
+
+/// How long after its deadline an order may be unfinished: the provider may take its time to
+/// cancel.
+const OVERDUE_MS: i64 = 60_000;
+
+/// One question whose every row is a difference.
+struct Question {
+    promise: InvariantId,
+    /// Selects `what`; `$1` is the most rows, `$2` the time before which an order had to be
+    /// finished.
+    query: &'static str,
+}
+
+const QUESTIONS: &[Question] = &[
+    Question {
+        promise: InvariantId::Mon1,
+        query: "SELECT 'the ledger is off by ' || sum(amount) || ' ' || currency AS what
+            FROM ledger_entry WHERE $2 IS NOT NULL
+            GROUP BY currency HAVING sum(amount) <> 0 LIMIT $1",
+    },
+    Question {
+        promise: InvariantId::Mon1,
+        query: "SELECT 'order ' || order_id || ': ' || kind || ' is off by ' || sum(amount) AS what
+            FROM ledger_entry WHERE $2 IS NOT NULL
+            GROUP BY order_id, kind, part, currency HAVING sum(amount) <> 0 LIMIT $1",
+    },
+    Question {
+        promise: InvariantId::Mon1,
+        query: "SELECT 'order ' || o.order_id || ' is at rest and ' || sum(e.amount)
+                || ' is owed' AS what
+            FROM orders o JOIN ledger_entry e USING (order_id)
+            WHERE e.account = 'fan_receivable' AND NOT o.todo AND o.state <> 'review_needed'
+                AND $2 IS NOT NULL
+            GROUP BY o.order_id HAVING sum(e.amount) <> 0 LIMIT $1",
+    },
+    Question {
+        promise: InvariantId::Mon1,
+        query: "SELECT 'order ' || o.order_id || ': taken less given back is '
+                || coalesce(money.amount, 0) || ', its live tickets cost '
+                || coalesce(live.price, 0) AS what
+            FROM orders o
+            LEFT JOIN (SELECT order_id, sum(amount) AS amount FROM ledger_entry
+                WHERE account = 'provider_clearing' GROUP BY order_id) money USING (order_id)
+            LEFT JOIN (SELECT order_id, sum(price) AS price FROM ticket
+                WHERE state = 'valid' GROUP BY order_id) live USING (order_id)
+            WHERE coalesce(money.amount, 0) <> coalesce(live.price, 0) AND NOT o.todo
+                AND $2 IS NOT NULL LIMIT $1",
+    },
+    Question {
+        promise: InvariantId::Ord3,
+        query: "SELECT 'order ' || o.order_id || ' is ' || o.state || ' with '
+                || count(t.line) || ' valid tickets of ' || cardinality(o.line_seat) AS what
+            FROM orders o LEFT JOIN ticket t ON t.order_id = o.order_id AND t.state = 'valid'
+            WHERE $2 IS NOT NULL AND o.state <> 'review_needed' GROUP BY o.order_id
+            HAVING count(t.line) <> CASE WHEN o.state IN ('paid', 'refunding')
+                THEN cardinality(o.line_seat) ELSE 0 END LIMIT $1",
+    },
+    Question {
+        promise: InvariantId::Ord3,
+        query: "SELECT 'ticket ' || t.order_id || '/' || t.line || ' is valid, but seat '
+                || t.seat_idx || ' of ' || t.event_id || ' is not its own' AS what
+            FROM ticket t LEFT JOIN live_seat s ON s.event_id = t.event_id
+                AND s.seat_idx = t.seat_idx AND s.order_id = t.order_id
+            WHERE t.state = 'valid' AND t.seat_idx IS NOT NULL AND s.order_id IS NULL
+                AND $2 IS NOT NULL LIMIT $1",
+    },
+    Question {
+        promise: InvariantId::Seat1,
+        query: "SELECT 'seat ' || s.seat_idx || ' of ' || s.event_id || ' is live for order '
+                || s.order_id || ', which has no valid ticket for it' AS what
+            FROM live_seat s LEFT JOIN ticket t ON t.order_id = s.order_id
+                AND t.event_id = s.event_id AND t.seat_idx = s.seat_idx AND t.state = 'valid'
+            WHERE t.order_id IS NULL AND $2 IS NOT NULL LIMIT $1",
+    },
+    Question {
+        promise: InvariantId::Ord3,
+        query: "SELECT 'area ' || a.area_idx || ' of ' || a.event_id || ' counts ' || a.sold
+                || ' sold, valid tickets are ' || count(t.line) AS what
+            FROM area_sold a LEFT JOIN ticket t ON t.event_id = a.event_id
+                AND t.area_idx = a.area_idx AND t.state = 'valid'
+            WHERE $2 IS NOT NULL GROUP BY a.event_id, a.area_idx
+            HAVING count(t.line) <> a.sold LIMIT $1",
+    },
+    Question {
+        promise: InvariantId::Ord2,
+        query: "SELECT p.order_ref || ' was charged ' || count(*) || ' times' AS what
+            FROM sandbox.payment p WHERE p.captured_at IS NOT NULL AND $2 IS NOT NULL
+            GROUP BY p.order_ref HAVING 1 < count(*) LIMIT $1",
+    },
+    Question {
+        promise: InvariantId::Ord2,
+        query: "SELECT 'payment ' || p.payment_id || ' is ' || p.state || ', its order is '
+                || coalesce(o.state, 'missing') AS what
+            FROM sandbox.payment p
+            LEFT JOIN payment_attempt t ON t.provider = 'sandbox' AND t.provider_id = p.payment_id
+            LEFT JOIN orders o USING (order_id)
+            WHERE (p.state = 'captured' OR p.state = 'authorised') AND $2 IS NOT NULL
+                AND NOT coalesce(o.todo OR (o.state = 'paid' AND p.state = 'captured'), false)
+            LIMIT $1",
+    },
+    Question {
+        promise: InvariantId::Ord2,
+        query: "SELECT 'order ' || o.order_id || ' is paid, its payment is '
+                || coalesce(p.state, 'missing') AS what
+            FROM orders o JOIN payment_attempt t USING (order_id, attempt)
+            LEFT JOIN sandbox.payment p ON p.payment_id = t.provider_id
+            WHERE t.provider = 'sandbox' AND o.state = 'paid' AND o.captured_at IS NOT NULL
+                AND p.state IS DISTINCT FROM 'captured' AND $2 IS NOT NULL LIMIT $1",
+    },
+    Question {
+        promise: InvariantId::Ord3,
+        query: "SELECT 'order ' || order_id || ': the owner of its seats refused \"' || kind
+                || '\" with ' || answer AS what
+            FROM outbox WHERE answer IS NOT NULL AND $2 IS NOT NULL LIMIT $1",
+    },
+    Question {
+        promise: InvariantId::Seat3,
+        query: "SELECT 'order ' || order_id || ' is ' || state || ' beyond its deadline' AS what
+            FROM orders WHERE todo AND greatest(payment_deadline, updated_at) < $2 LIMIT $1",
+    },
+    Question {
+        promise: InvariantId::Seat1,
+        query: "SELECT 'order ' || order_id || ' needs a review: ' || reason AS what
+            FROM orders WHERE state = 'review_needed' AND $2 IS NOT NULL LIMIT $1",
+    },
+];
+
+/// Compares orders, tickets, seats, ledger and the sandbox's payments, and lists every difference.
+///
+/// Orders within their own deadlines are no difference. Each question sees one moment, not all of
+/// them the same: while orders are moving, ask again before believing a difference.
+///
+/// # Errors
+/// [`Error::Postgres`] and [`Error::Slow`].
+pub async fn audit(pool: &PgPool) -> Result<Vec<String>, Error> {
+    let overdue = millis(clock::now()) - OVERDUE_MS;
+    let mut differences = Vec::new();
+    for question in QUESTIONS {
+        let query = sqlx::query(question.query).bind(DIFFERENCES_MAX).bind(overdue);
+        let rows = in_time("audit", query.fetch_all(pool)).await?;
+        let line = |what: String| format!("{}: {what}", question.promise);
+        differences.extend(rows.iter().map(|row| line(row.get("what"))));
+    }
+    Ok(differences)
+}

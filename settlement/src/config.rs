@@ -1,0 +1,111 @@
+//! What an operator may set for settlement, and the limits that hold whatever is set.
+
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Section `[settlement]` of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Who takes the money. Only `sandbox` is built in.
+    pub provider: String,
+    /// How long an order belongs to the process that works on it, unless that renews it.
+    ///
+    /// An order whose process died waits this long for another; shorter than a few renewals, and a
+    /// busy process loses orders that it is working on (harmless, but done twice).
+    pub lease_ms: u64,
+    /// How often orders that nobody works on are looked for.
+    pub sweep_every_ms: u64,
+    /// Most orders that one process works on at once; the others wait in the database.
+    pub orders_max: u32,
+    /// Most orders in one commit.
+    ///
+    /// Larger saves commits under load, but all its orders wait for the slowest row of them.
+    pub commit_orders_max: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            provider: "sandbox".to_owned(),
+            lease_ms: 4_000,
+            sweep_every_ms: 500,
+            orders_max: 2_048,
+            commit_orders_max: 256,
+        }
+    }
+}
+
+/// Waiters of one kind of commit. Above the orders in work, so that only a bug fills it.
+pub(crate) const COMMIT_QUEUE_MAX: usize = 4_096;
+
+/// How long a statement may take. Above the server's own limit, so that its word comes first.
+pub(crate) const STATEMENT_WAIT: Duration = Duration::from_secs(5);
+
+/// How long a provider's answer may take before its outcome counts as unknown.
+pub(crate) const PROVIDER_WAIT: Duration = Duration::from_secs(10);
+
+/// How long a call of NATS may take.
+pub(crate) const BUS_WAIT: Duration = Duration::from_secs(2);
+
+/// The first and the longest pause before an order is looked at again.
+///
+/// A fan waits meanwhile, so it starts short; a provider that is down is asked once a second an
+/// order.
+pub(crate) const ORDER_PAUSE_FIRST: Duration = Duration::from_millis(50);
+pub(crate) const ORDER_PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// Journal messages that may be unacknowledged at once by all settlements of a shard.
+///
+/// A message is a batch of up to 512 outcomes. Fewer would leave the reader waiting for its own
+/// acks; more only lengthens what is delivered again after a crash.
+pub(crate) const JOURNAL_UNACKED_MAX: i64 = 256;
+
+/// Journal messages taken in one step.
+pub(crate) const JOURNAL_STEP_MAX: usize = 32;
+
+/// When an unacknowledged journal message is delivered again, perhaps to another settlement.
+pub(crate) const JOURNAL_ACK_WAIT: Duration = Duration::from_secs(10);
+
+/// How long one pull lives, and how often the server shows that it is there meanwhile.
+pub(crate) const PULL_WAIT: Duration = Duration::from_secs(5);
+pub(crate) const PULL_HEARTBEAT: Duration = Duration::from_millis(500);
+
+/// Verdicts that wait to be sent. One that finds the queue full is sent by the relay a second
+/// later.
+pub(crate) const VERDICT_QUEUE_MAX: usize = 4_096;
+
+/// Verdicts sent in one go.
+pub(crate) const VERDICTS_AT_ONCE_MAX: usize = 256;
+
+/// When a verdict whose outcome has not been read back is sent again.
+pub(crate) const VERDICT_AGAIN_MS: i64 = 1_000;
+
+/// How often the outbox is looked through.
+pub(crate) const RELAY_EVERY: Duration = Duration::from_millis(250);
+
+/// Cancellations in work in one process; more are told to come back.
+pub(crate) const CANCELS_MAX: usize = 256;
+
+/// How long the asker of a cancellation waits for its end, and how often it is looked for.
+pub(crate) const CANCEL_WAIT: Duration = Duration::from_secs(5);
+pub(crate) const CANCEL_LOOK_EVERY: Duration = Duration::from_millis(25);
+
+/// Most differences that an audit lists of each kind: the first ones say what is wrong.
+pub(crate) const DIFFERENCES_MAX: i64 = 1_000;
+
+const _: () = {
+    assert!(VERDICTS_AT_ONCE_MAX <= VERDICT_QUEUE_MAX);
+    assert!(ORDER_PAUSE_FIRST.as_millis() < ORDER_PAUSE_MAX.as_millis());
+    assert!(BUS_WAIT.as_millis() < JOURNAL_ACK_WAIT.as_millis());
+    assert!(STATEMENT_WAIT.as_millis() < JOURNAL_ACK_WAIT.as_millis());
+};
+
+impl Config {
+    pub(crate) fn check(&self) {
+        assert!(0 < self.lease_ms && 0 < self.sweep_every_ms);
+        assert!(0 < self.orders_max && 0 < self.commit_orders_max);
+        let orders = usize::try_from(self.orders_max).expect("a u32 fits");
+        assert!(orders <= COMMIT_QUEUE_MAX, "every order in work can wait for a commit");
+    }
+}

@@ -1,0 +1,280 @@
+//! Drives one order: asks the core for the next step, carries it out, looks again.
+//!
+//! Any number of drivers may work on one order, in any processes, and each may stop anywhere: every
+//! step is repeatable, and the database and the provider refuse what does not fit any more.
+
+use crate::area::Areas;
+use crate::config::{Config, ORDER_PAUSE_FIRST, ORDER_PAUSE_MAX, PROVIDER_WAIT};
+use crate::error::Error;
+use crate::metrics;
+use crate::order::Order;
+use crate::provider::{Failure, NewPayment, Provider, Verb};
+use crate::store::{Binding, Capture, Lease, Moving, Refund, Sale, Store};
+use crate::ticket::ticket_code;
+use crate::verdict::Verdicts;
+use chassis::clock::{self, Monotonic};
+use chassis::keys::Ed25519Key;
+use chassis::{Backoff, Pause, Shutdown};
+use schema::{InvariantId, VerdictKind};
+use settlement_core::{Seen, State, Step, Trigger, VerdictRecord, next};
+use std::sync::Arc;
+
+/// What every driver shares.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub config: Config,
+    pub store: Store,
+    pub provider: Arc<dyn Provider>,
+    pub ticket_key: Ed25519Key,
+    pub areas: Areas,
+    pub verdicts: Verdicts,
+    pub lease: Lease,
+    pub shutdown: Shutdown,
+}
+
+/// What a step came to.
+enum Turn {
+    /// The provider said how the payment is.
+    Seen(Seen),
+    /// The order is where the step should bring it.
+    Moved,
+    /// Somebody else moved the order, or nothing is known: read it again after a pause.
+    Reload,
+    /// As `Reload`, but the order itself is known: only ask the provider again.
+    Later,
+    Done,
+}
+
+/// Works on an order until nothing is left to do or the process ends.
+pub(crate) async fn drive(context: &Context, mut order: Order) {
+    let mut seen = None;
+    let mut backoff = Backoff::new(ORDER_PAUSE_FIRST, ORDER_PAUSE_MAX, None);
+    loop {
+        let step = next(&order.facts(), seen.as_ref(), clock::now());
+        if step == Step::Rest {
+            return;
+        }
+        let turn = perform(context, &mut order, seen.as_ref(), step).await;
+        match turn {
+            Ok(Turn::Done) => return,
+            Ok(Turn::Moved) => backoff.reset(),
+            // A verb that changed nothing would be repeated at once without the pause.
+            Ok(Turn::Seen(now)) if seen.as_ref() != Some(&now) => seen = Some(now),
+            Ok(Turn::Seen(_) | Turn::Later) => {
+                seen = None;
+                if backoff.pause(&context.shutdown).await != Pause::Elapsed {
+                    return;
+                }
+            }
+            Ok(Turn::Reload) | Err(_) => {
+                if let Err(error) = turn {
+                    tracing::warn!(order = %order.id, error = %chassis::telemetry::chain(&error),
+                        "order waits");
+                }
+                seen = None;
+                match reload(context, &order, &mut backoff).await {
+                    Some(now) => order = now,
+                    None => return,
+                }
+            }
+        }
+    }
+}
+
+/// Reads the order again, after a pause, until the database answers. `None` when the process ends.
+async fn reload(context: &Context, order: &Order, backoff: &mut Backoff) -> Option<Order> {
+    while backoff.pause(&context.shutdown).await == Pause::Elapsed {
+        match context.store.load(&[order.id]).await {
+            Ok(mut found) => return found.pop(),
+            Err(error) => {
+                tracing::warn!(order = %order.id, error = %chassis::telemetry::chain(&error),
+                    "order not read");
+            }
+        }
+    }
+    None
+}
+
+async fn perform(
+    context: &Context,
+    order: &mut Order,
+    seen: Option<&Seen>,
+    step: Step,
+) -> Result<Turn, Error> {
+    let moving = |trigger| Moving::by(order, trigger);
+    match step {
+        Step::Rest => Ok(Turn::Done),
+        Step::Wait => Ok(Turn::Later),
+        Step::Create => create(context, order).await,
+        Step::Fetch => act(context, order, Verb::Fetch).await,
+        Step::Authorise => act(context, order, Verb::Authorise).await,
+        Step::CancelPayment => act(context, order, Verb::Cancel).await,
+        Step::Capture => act(context, order, Verb::Capture).await,
+        Step::RefundPayment => act(context, order, Verb::Refund).await,
+        Step::Sell { charged } => sell(context, order, charged).await,
+        Step::RecordCapture => record(context, order, false).await,
+        Step::RecordReturn => record(context, order, true).await,
+        Step::FinishRefund => finish_refund(context, order).await,
+        Step::GiveUp => make_move(context, order, moving(Trigger::GiveUp)).await,
+        Step::Decline { reason } => {
+            let moving = moving(Trigger::Decline).because(reason).payment_is("declined");
+            make_move(context, order, moving).await
+        }
+        Step::FinishCancel => {
+            let moving = moving(Trigger::MoneyBack).payment_is(attempt_state(seen));
+            make_move(context, order, moving).await
+        }
+        Step::Review { reason } => {
+            alarm(order, reason);
+            make_move(context, order, moving(Trigger::Review).because(reason)).await
+        }
+        Step::CloseReview => {
+            let mut moving = Moving::close_review(order);
+            if !order.sold {
+                moving = moving.payment_is(attempt_state(seen));
+            }
+            make_move(context, order, moving).await?;
+            Ok(Turn::Done)
+        }
+    }
+}
+
+/// How a payment that came to nothing is noted.
+fn attempt_state(seen: Option<&Seen>) -> &'static str {
+    match seen {
+        Some(Seen::Declined { .. }) => "declined",
+        Some(Seen::Refunded) => "refunded",
+        _ => "cancelled",
+    }
+}
+
+async fn create(context: &Context, order: &mut Order) -> Result<Turn, Error> {
+    let new = NewPayment {
+        order: order.id,
+        attempt: order.attempt,
+        total: order.total,
+        token: order.token.clone(),
+    };
+    let created = ask("create", context.provider.create(&new)).await;
+    let payment = match created {
+        Ok(payment) => payment,
+        Err(Failure::Unknown { .. }) => return Ok(Turn::Later),
+        Err(Failure::Rejected { why, .. }) => {
+            return make_move(context, order, Moving::by(order, Trigger::Decline).because(why))
+                .await;
+        }
+    };
+    let binding = Binding { order: order.id, attempt: order.attempt, payment: payment.id.clone() };
+    // ORD-2: only an id that is stored is ever authorised, so a payment that nobody knows charges
+    // nothing.
+    let Some(stored) = context.store.bind(binding).await? else { return Ok(Turn::Reload) };
+    let is_ours = stored == payment.id;
+    order.payment = Some(stored);
+    Ok(if is_ours { Turn::Seen(payment.seen) } else { Turn::Moved })
+}
+
+async fn act(context: &Context, order: &Order, verb: Verb) -> Result<Turn, Error> {
+    let id = order.payment.as_deref().expect("the core asks for a verb only when the id is stored");
+    match ask(verb.as_str(), context.provider.act(id, verb)).await {
+        Ok(seen) => Ok(Turn::Seen(seen)),
+        Err(Failure::Unknown { .. }) => Ok(Turn::Later),
+        Err(Failure::Rejected { why, .. }) => {
+            let order = order.id;
+            tracing::error!(%order, payment = id, why, "the provider refuses its payment");
+            Ok(Turn::Later)
+        }
+    }
+}
+
+/// Waits for the provider; no answer in time is an unknown outcome.
+async fn ask<T>(
+    what: &'static str,
+    answer: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let began = Monotonic::now();
+    let answer = tokio::time::timeout(PROVIDER_WAIT, answer).await;
+    let answer =
+        answer.unwrap_or_else(|_| Err(Failure::Unknown { what, why: "no answer".to_owned() }));
+    let known = !matches!(answer, Err(Failure::Unknown { .. }));
+    metrics::provider_answered(what, known, began.elapsed());
+    answer
+}
+
+async fn sell(context: &Context, order: &mut Order, charged: bool) -> Result<Turn, Error> {
+    context.areas.ensure(&order.event, &order.areas).await?;
+    let mut codes = Vec::with_capacity(usize::from(order.line_count));
+    for ticket in order.tickets() {
+        codes.push(ticket_code(&context.ticket_key, &order.event, ticket, 0));
+        // A signature takes 20 us: a partner's thousand would hold up everybody else on this
+        // thread.
+        if codes.len() % 16 == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+    let (id, attempt, total) = (order.id, order.attempt, order.total);
+    let state = context.store.sell(Sale { order: id, attempt, total, charged, codes }).await?;
+    match state {
+        State::Paid => {
+            metrics::order_moved(State::Paid);
+            order.sold = true;
+            order.state = State::Paid;
+            context.verdicts.send(record_of(order, VerdictKind::Sold));
+            Ok(Turn::Moved)
+        }
+        State::ReviewNeeded => {
+            alarm(order, InvariantId::Seat1.says());
+            Ok(Turn::Reload)
+        }
+        _ => Ok(Turn::Reload),
+    }
+}
+
+async fn record(context: &Context, order: &mut Order, returned: bool) -> Result<Turn, Error> {
+    let capture = Capture { order: order.id, total: order.total, returned };
+    let state = context.store.capture(capture).await?;
+    order.captured = true;
+    Ok(if state == order.state { Turn::Moved } else { Turn::Reload })
+}
+
+async fn finish_refund(context: &Context, order: &mut Order) -> Result<Turn, Error> {
+    let refund = Refund {
+        order: order.id,
+        attempt: order.attempt,
+        total: order.total,
+        captured: order.captured,
+    };
+    let state = context.store.refund(refund).await?;
+    if state != State::Refunded {
+        return Ok(Turn::Reload);
+    }
+    metrics::order_moved(state);
+    order.state = state;
+    context.verdicts.send(record_of(order, VerdictKind::Refunded));
+    Ok(Turn::Moved)
+}
+
+async fn make_move(context: &Context, order: &mut Order, moving: Moving) -> Result<Turn, Error> {
+    let to = moving.to();
+    let state = context.store.make_move(moving).await?;
+    if state != to {
+        return Ok(Turn::Reload);
+    }
+    metrics::order_moved(to);
+    order.state = to;
+    match to {
+        State::Declined => context.verdicts.send(record_of(order, VerdictKind::Declined)),
+        State::Cancelled => context.verdicts.send(record_of(order, VerdictKind::Cancelled)),
+        _ => {}
+    }
+    Ok(Turn::Moved)
+}
+
+fn record_of(order: &Order, kind: VerdictKind) -> VerdictRecord {
+    let event = order.event.clone();
+    VerdictRecord { order: order.id, event, attempt: order.attempt, kind, round: 0 }
+}
+
+fn alarm(order: &Order, reason: &str) {
+    metrics::review_needed();
+    tracing::error!(order = %order.id, event = %order.event, reason, "order needs a review");
+}

@@ -1,0 +1,62 @@
+//! What can go wrong outside of settlement.
+
+use schema::{EventId, ShardId};
+use std::sync::Arc;
+
+/// One variant per decision of the caller. Sources are shared, because one statement serves many.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// A server or a stream is not as needed: the stage ends.
+    #[error("prepare settlement: {what}")]
+    Prepare { what: &'static str, source: Arc<chassis::Error> },
+    /// The configuration names a provider that is not built in: the stage ends.
+    #[error("use payment provider {name}: there is no such provider")]
+    ProviderUnknown { name: String },
+    /// Nothing is known of the statement's effect: look, then try again.
+    #[error("{what}")]
+    Postgres { what: &'static str, source: Arc<sqlx::Error> },
+    /// As `Postgres`, after a wait.
+    #[error("{what}: no answer in time")]
+    Slow { what: &'static str },
+    /// NATS does not answer now: try again.
+    #[error("{what}")]
+    Bus { what: &'static str, source: chassis::Cause },
+    /// A journal message is damaged: nothing after it may be acted on.
+    #[error("read the journal of shard {shard} at {sequence}")]
+    Journal { shard: ShardId, sequence: u64, source: Arc<schema::codec::Error> },
+    /// The catalogue does not show an area that an order names: try again.
+    #[error("find area {area} of event {event} in the catalogue")]
+    AreaUnknown { event: EventId, area: u16 },
+    /// The process is ending.
+    #[error("stop at shutdown")]
+    ShuttingDown,
+}
+
+impl Error {
+    pub(crate) fn postgres(what: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
+        move |source| Self::Postgres { what, source: Arc::new(source) }
+    }
+
+    pub(crate) fn bus(what: &'static str, source: &(dyn std::error::Error + 'static)) -> Self {
+        Self::Bus { what, source: chassis::Cause::of(source) }
+    }
+
+    /// Whether Postgres refused the statement itself, so that its parts may do better one by one.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Postgres { source, .. }
+            if matches!(&**source, sqlx::Error::Database(_)))
+    }
+}
+
+/// Waits for a statement, [`STATEMENT_WAIT`] at most.
+///
+/// [`STATEMENT_WAIT`]: crate::config::STATEMENT_WAIT
+pub(crate) async fn in_time<T>(
+    what: &'static str,
+    statement: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, Error> {
+    match tokio::time::timeout(crate::config::STATEMENT_WAIT, statement).await {
+        Ok(result) => result.map_err(Error::postgres(what)),
+        Err(_) => Err(Error::Slow { what }),
+    }
+}

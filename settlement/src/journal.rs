@@ -1,0 +1,209 @@
+//! Follows the journal of a shard: new payments become orders, answers close verdicts.
+//!
+//! A durable consumer, so that several settlements share a shard; a message is acknowledged after
+//! what it says is committed. Messages may come twice and out of order: every effect is keyed by
+//! its order, attempt and command. A batch of a deposed owner cannot be stored behind its
+//! successor's epoch record, so there is none to be told apart.
+
+use crate::config::{
+    BUS_WAIT, JOURNAL_ACK_WAIT, JOURNAL_STEP_MAX, JOURNAL_UNACKED_MAX, PULL_HEARTBEAT, PULL_WAIT,
+};
+use crate::error::Error;
+use crate::metrics;
+use crate::order::Order;
+use crate::store::{Announced, Answered, Outbox};
+use crate::work::Work;
+use async_nats::jetstream::Message;
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull};
+use chassis::{Backoff, Cause, HealthHandle, Nats, Pause};
+use futures_util::StreamExt;
+use schema::{AccountId, Batch, OrderId, Outcome, OutcomeBody, Released, ShardId, codec, subject};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The first and the longest pause before a consumer is opened again.
+const PAUSE_FIRST: Duration = Duration::from_millis(20);
+const PAUSE_MAX: Duration = Duration::from_millis(500);
+
+pub(crate) struct Journal {
+    pub nats: Nats,
+    pub shard: ShardId,
+    pub work: Work,
+    pub health: HealthHandle,
+}
+
+/// What a step of the journal says.
+#[derive(Debug, Default)]
+struct News {
+    /// The newest announcement of each order.
+    announced: HashMap<OrderId, Announced>,
+    answers: Vec<Answered>,
+    /// Holds that ended unpaid.
+    ended: Vec<OrderId>,
+}
+
+impl Journal {
+    /// Follows until the process ends; outages are waited out.
+    ///
+    /// # Errors
+    /// [`Error::Journal`] for a damaged message: what comes after it may depend on it.
+    pub(crate) async fn run(self) -> Result<(), Error> {
+        let shutdown = self.work.context.shutdown.clone();
+        let mut backoff = Backoff::new(PAUSE_FIRST, PAUSE_MAX, None);
+        while !shutdown.is_begun() {
+            let followed = self.follow(&mut backoff).await;
+            match followed {
+                Ok(()) => {}
+                Err(error @ Error::Journal { .. }) => return Err(error),
+                Err(error) => {
+                    metrics::journal_restarted(self.shard);
+                    let error = chassis::telemetry::chain(&error).to_string();
+                    tracing::warn!(shard = %self.shard, error, "journal is opened again");
+                    self.health.set_failing(error);
+                }
+            }
+            if backoff.pause(&shutdown).await != Pause::Elapsed {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Follows until the connection was made anew or the process ends.
+    async fn follow(&self, backoff: &mut Backoff) -> Result<(), Error> {
+        let connects_seen = *self.nats.connects.borrow();
+        let consumer = in_time("open the journal's consumer", self.consumer()).await?;
+        let opening = consumer
+            .stream()
+            .max_messages_per_batch(JOURNAL_STEP_MAX)
+            .expires(PULL_WAIT)
+            .heartbeat(PULL_HEARTBEAT)
+            .messages();
+        let messages = in_time("pull the journal", async { Ok(opening.await?) }).await?;
+        let mut steps = messages.ready_chunks(JOURNAL_STEP_MAX);
+        self.health.set_ready();
+        backoff.reset();
+        let shutdown = &self.work.context.shutdown;
+        loop {
+            // Cancel-safe: the next of a stream, a watch and a switch lose nothing that was not
+            // acknowledged.
+            let step = tokio::select! {
+                step = steps.next() => step,
+                () = self.nats.reconnected(connects_seen) => return Ok(()),
+                () = shutdown.begun() => return Ok(()),
+            };
+            let Some(step) = step else { return Ok(()) };
+            let read: Result<Vec<Message>, _> = step.into_iter().collect();
+            let messages = read.map_err(|error| Error::bus("read the journal", &error))?;
+            self.apply(&messages).await?;
+            for message in &messages {
+                in_time("acknowledge the journal", message.ack()).await?;
+            }
+            metrics::journal_applied(self.shard, messages.len());
+        }
+    }
+
+    async fn consumer(&self) -> Result<PullConsumer, async_nats::Error> {
+        let name = subject::settlement_consumer(self.shard);
+        let stream = subject::journal_stream(self.shard);
+        let stream = self.nats.jetstream.get_stream_no_info(stream).await?;
+        let config = pull::Config {
+            durable_name: Some(name.clone()),
+            filter_subject: subject::journal(self.shard),
+            deliver_policy: DeliverPolicy::All,
+            ack_policy: AckPolicy::Explicit,
+            ack_wait: JOURNAL_ACK_WAIT,
+            max_ack_pending: JOURNAL_UNACKED_MAX,
+            num_replicas: self.nats.replicas,
+            ..pull::Config::default()
+        };
+        Ok(stream.get_or_create_consumer(&name, config).await?)
+    }
+
+    /// Commits what messages say.
+    async fn apply(&self, messages: &[Message]) -> Result<(), Error> {
+        let mut news = News::default();
+        for message in messages {
+            let sequence = message.info().map_err(|error| Error::Bus {
+                what: "read the journal",
+                source: Cause::text(error.to_string()),
+            })?;
+            let sequence = sequence.stream_sequence;
+            let batch: Batch = codec::decode_checked(&message.payload).map_err(|source| {
+                Error::Journal { shard: self.shard, sequence, source: Arc::new(source) }
+            })?;
+            batch.outcomes.into_iter().for_each(|outcome| news.take(outcome, sequence));
+        }
+        let context = &self.work.context;
+        if !news.answers.is_empty() {
+            Outbox(&context.store).done(&news.answers).await?;
+        }
+        if !news.ended.is_empty() {
+            context.store.end_declined(&news.ended).await?;
+        }
+        self.start(news.announced).await
+    }
+
+    async fn start(&self, announced: HashMap<OrderId, Announced>) -> Result<(), Error> {
+        if announced.is_empty() {
+            return Ok(());
+        }
+        let context = &self.work.context;
+        let mut announced: Vec<Announced> = announced.into_values().collect();
+        let fresh: HashSet<OrderId> =
+            context.store.start_orders(&announced, context.lease).await?.into_iter().collect();
+        let is_fresh = |a: &Announced| fresh.contains(&OrderId::from(a.payment.held.hold));
+        let orders = announced.iter().filter(|a| is_fresh(a));
+        let orders = orders.map(|a| Order::of_payment(&a.event, &a.payment)).collect();
+        self.work.take(orders).await?;
+        announced.retain(|a| !is_fresh(a));
+        if announced.is_empty() {
+            return Ok(());
+        }
+        Outbox(&context.store).reopen(&announced).await
+    }
+}
+
+impl News {
+    fn take(&mut self, outcome: Outcome, sequence: u64) {
+        // Verdicts are asked under nobody's account.
+        let verdict = outcome.asked.filter(|asked| asked.account == AccountId(0));
+        if let Some(asked) = verdict {
+            let refusal = match &outcome.body {
+                OutcomeBody::Refused(refusal) => Some(refusal.code().code),
+                _ => None,
+            };
+            if let Some(code) = refusal {
+                metrics::verdict_refused();
+                tracing::error!(command = %asked.command, code, "the owner refused a verdict");
+            }
+            self.answers.push(Answered { command: asked.command, sequence, refusal });
+        }
+        match outcome.body {
+            OutcomeBody::PaymentStarted(payment) | OutcomeBody::PaymentAwaited(payment) => {
+                let announced = Announced { event: outcome.event, payment, sequence };
+                let order = OrderId::from(announced.payment.held.hold);
+                let rank = |a: &Announced| (a.payment.attempt, a.sequence);
+                let known = self.announced.get(&order);
+                if known.is_none_or(|known| rank(known) < rank(&announced)) {
+                    self.announced.insert(order, announced);
+                }
+            }
+            OutcomeBody::HoldReleased { hold, why: Released::Expired | Released::ByOwner } => {
+                self.ended.push(OrderId::from(hold));
+            }
+            _ => {}
+        }
+    }
+}
+
+async fn in_time<T>(
+    what: &'static str,
+    call: impl Future<Output = Result<T, async_nats::Error>>,
+) -> Result<T, Error> {
+    match tokio::time::timeout(BUS_WAIT, call).await {
+        Ok(result) => result.map_err(|error| Error::bus(what, &*error)),
+        Err(_) => Err(Error::Slow { what }),
+    }
+}

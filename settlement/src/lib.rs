@@ -1,0 +1,35 @@
+//! Settlement: turns paid holds into orders, tickets and money that adds up.
+//!
+//! Payments are announced in the journals. Each becomes an order, is authorised at the provider,
+//! and is sold in one commit with its tickets, ledger entries and verdict; only then is anyone
+//! told. Everything that is unfinished is a row, so any settlement process can go on where another
+//! one stopped.
+
+mod area;
+mod audit;
+mod cancel;
+mod config;
+mod driver;
+mod error;
+mod group;
+mod journal;
+mod metrics;
+mod order;
+mod provider;
+mod sandbox;
+mod stage;
+mod store;
+mod ticket;
+mod verdict;
+mod work;
+
+#[cfg(test)]
+mod tests;
+
+pub use audit::audit;
+pub use config::Config;
+pub use error::Error;
+pub use provider::{Failure, NewPayment, Payment, Provider, Verb};
+pub use sandbox::Sandbox;
+pub use stage::{Deps, run, run_with};
+pub use ticket::{read_ticket_code, ticket_code};

@@ -1,0 +1,63 @@
+//! What settlement counts.
+
+use metrics::{counter, gauge, histogram};
+use schema::ShardId;
+use settlement_core::State;
+use std::time::Duration;
+
+pub(crate) fn order_moved(to: State) {
+    counter!("usher_settlement_orders_total", "state" => to.as_str()).increment(1);
+}
+
+/// SEAT-1 or ORD-2 was about to break: somebody has to look.
+pub(crate) fn review_needed() {
+    counter!("usher_settlement_reviews_total").increment(1);
+}
+
+pub(crate) fn committed(what: &'static str, orders: usize, took: Duration) {
+    let orders = u32::try_from(orders).unwrap_or(u32::MAX);
+    histogram!("usher_settlement_commit_orders", "what" => what).record(orders);
+    histogram!("usher_settlement_commit_seconds", "what" => what).record(took);
+}
+
+pub(crate) fn commit_failed(what: &'static str) {
+    counter!("usher_settlement_commit_failures_total", "what" => what).increment(1);
+}
+
+pub(crate) fn provider_answered(verb: &'static str, known: bool, took: Duration) {
+    let answer = if known { "known" } else { "unknown" };
+    let labels = [("verb", verb), ("answer", answer)];
+    histogram!("usher_settlement_provider_seconds", &labels).record(took);
+}
+
+pub(crate) fn orders_in_work(count: usize) {
+    gauge!("usher_settlement_orders_in_work").set(u32::try_from(count).unwrap_or(u32::MAX));
+}
+
+pub(crate) fn orders_swept(count: usize) {
+    let count = u64::try_from(count).unwrap_or(u64::MAX);
+    counter!("usher_settlement_swept_total").increment(count);
+}
+
+pub(crate) fn verdict_sent(again: bool) {
+    let turn = if again { "again" } else { "first" };
+    counter!("usher_settlement_verdicts_total", "turn" => turn).increment(1);
+}
+
+pub(crate) fn verdict_queue_full() {
+    counter!("usher_settlement_verdict_queue_full_total").increment(1);
+}
+
+/// The owner refused a verdict: its seats are not what the database says.
+pub(crate) fn verdict_refused() {
+    counter!("usher_settlement_verdicts_refused_total").increment(1);
+}
+
+pub(crate) fn journal_applied(shard: ShardId, batches: usize) {
+    let batches = u64::try_from(batches).unwrap_or(u64::MAX);
+    counter!("usher_settlement_batches_total", "shard" => shard.to_string()).increment(batches);
+}
+
+pub(crate) fn journal_restarted(shard: ShardId) {
+    counter!("usher_settlement_journal_restarts_total", "shard" => shard.to_string()).increment(1);
+}

@@ -1,0 +1,65 @@
+//! An order as a driver works on it.
+
+use schema::{AreaIdx, EventId, Money, OrderId, TicketId, UnixMillis};
+use settlement_core::{Facts, Place, State, lines_of};
+
+/// What a driver needs to know of an order. The database is the truth; this may be behind it.
+#[derive(Debug, Clone)]
+pub(crate) struct Order {
+    pub id: OrderId,
+    pub event: EventId,
+    pub state: State,
+    pub attempt: u32,
+    pub token: String,
+    pub total: Money,
+    pub line_count: u16,
+    /// The areas of its standing places, each once.
+    pub areas: Vec<AreaIdx>,
+    pub payment_deadline: UnixMillis,
+    /// The provider's id of the current attempt's payment.
+    pub payment: Option<String>,
+    pub sold: bool,
+    pub captured: bool,
+}
+
+impl Order {
+    /// The order of a payment that was just announced and stored.
+    pub(crate) fn of_payment(event: &EventId, payment: &schema::Payment) -> Self {
+        let lines = lines_of(&payment.held);
+        let area_of = |line: &settlement_core::Line| match line.place {
+            Place::Area(area) => Some(area),
+            Place::Seat(_) => None,
+        };
+        let mut areas: Vec<AreaIdx> = lines.iter().filter_map(area_of).collect();
+        areas.dedup();
+        Self {
+            id: OrderId::from(payment.held.hold),
+            event: event.clone(),
+            state: State::Paying,
+            attempt: payment.attempt,
+            token: payment.token.to_string(),
+            total: payment.held.total(),
+            line_count: u16::try_from(lines.len()).expect("a hold has at most 4,096 places"),
+            areas,
+            payment_deadline: payment.payment_deadline,
+            payment: None,
+            sold: false,
+            captured: false,
+        }
+    }
+
+    pub(crate) fn facts(&self) -> Facts {
+        Facts {
+            state: self.state,
+            bound: self.payment.is_some(),
+            sold: self.sold,
+            captured: self.captured,
+            payment_deadline: self.payment_deadline,
+        }
+    }
+
+    pub(crate) fn tickets(&self) -> impl Iterator<Item = TicketId> {
+        let order = self.id;
+        (0..self.line_count).map(move |line| TicketId { order, line })
+    }
+}

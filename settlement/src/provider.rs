@@ -1,0 +1,72 @@
+//! What settlement needs of a payment provider.
+
+use futures_util::future::BoxFuture;
+use schema::{Money, OrderId};
+use settlement_core::Seen;
+
+/// A payment to be created. The provider knows it by (order, attempt): a repetition creates no
+/// second.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewPayment {
+    pub order: OrderId,
+    pub attempt: u32,
+    pub total: Money,
+    pub token: String,
+}
+
+/// A payment as the provider has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Payment {
+    pub id: String,
+    pub seen: Seen,
+}
+
+/// What can be done to a payment. Each is repeatable, and one that does not fit changes nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Verb {
+    /// Only says how it is.
+    Fetch,
+    /// Sets the money aside.
+    Authorise,
+    /// Takes what was set aside.
+    Capture,
+    /// Makes sure that nothing is and will be taken.
+    Cancel,
+    /// Gives back what was taken.
+    Refund,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// It may or may not have been done: ask how the payment is.
+    #[error("learn the outcome of {what}: {why}")]
+    Unknown { what: &'static str, why: String },
+    /// It was not done and never will be.
+    #[error("carry out {what}: {why}")]
+    Rejected { what: &'static str, why: String },
+}
+
+/// Someone who takes money for us.
+pub trait Provider: Send + Sync + std::fmt::Debug + 'static {
+    /// The name that is stored beside its payment ids.
+    fn name(&self) -> &'static str;
+
+    /// Creates a payment, which charges nothing.
+    fn create<'a>(&'a self, new: &'a NewPayment) -> BoxFuture<'a, Result<Payment, Failure>>;
+
+    /// Does `verb` to the payment and says how it is then.
+    fn act<'a>(&'a self, id: &'a str, verb: Verb) -> BoxFuture<'a, Result<Seen, Failure>>;
+}
+
+impl Verb {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fetch => "fetch",
+            Self::Authorise => "authorise",
+            Self::Capture => "capture",
+            Self::Cancel => "cancel",
+            Self::Refund => "refund",
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The stage: a reader for each journal, drivers for orders, a relay for verdicts, and
+//! cancellations.
+
+use crate::area::Areas;
+use crate::cancel;
+use crate::config::Config;
+use crate::driver::Context;
+use crate::error::Error;
+use crate::journal::Journal;
+use crate::provider::Provider;
+use crate::sandbox::Sandbox;
+use crate::store::{Lease, Store};
+use crate::verdict::{Verdicts, relay};
+use crate::work::Work;
+use chassis::keys::{KeyFolder, random_bytes};
+use chassis::{Health, Nats, Shutdown, stream_config, tasks};
+use schema::{ShardId, limits, stream, subject};
+use sqlx::PgPool;
+use std::collections::HashMap;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// The key that signs tickets, in the key folder.
+const TICKET_KEY: &str = "ticket";
+
+/// What the stage needs from its process.
+#[derive(Debug, Clone)]
+pub struct Deps {
+    pub nats: Nats,
+    /// A migrated database.
+    pub postgres: PgPool,
+    pub keys: KeyFolder,
+    pub health: Health,
+    pub shutdown: Shutdown,
+    /// This process, in service lists.
+    pub instance: String,
+}
+
+/// Runs the stage with the configured provider until `deps.shutdown`.
+///
+/// # Errors
+/// [`Error`] when something is not as needed at the start, or a journal is damaged.
+pub async fn run(config: Config, deps: Deps) -> Result<(), Error> {
+    if config.provider != "sandbox" {
+        return Err(Error::ProviderUnknown { name: config.provider });
+    }
+    let provider = Arc::new(Sandbox::start(&deps.postgres));
+    run_with(config, deps, provider).await
+}
+
+/// Runs the stage with any provider until `deps.shutdown`.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_with(
+    config: Config,
+    deps: Deps,
+    provider: Arc<dyn Provider>,
+) -> Result<(), Error> {
+    config.check();
+    let Deps { nats, health, shutdown, .. } = &deps;
+    prepare_streams(nats).await?;
+    let requests = cancel::listen(nats).await?;
+    let work = Work::new(Arc::new(context(config, &deps, provider)?));
+    let answering = cancel::answer(nats.clone(), requests, work.clone());
+    tasks::spawn("settlement-cancels", answering);
+    tasks::spawn("settlement-sweep", work.clone().sweep());
+    let relaying = relay(nats.clone(), work.context.store.clone(), shutdown.clone());
+    tasks::spawn("settlement-relay", relaying);
+    let here = HashMap::from([("instance".to_owned(), deps.instance.clone())]);
+    let version = env!("CARGO_PKG_VERSION");
+    let announced = chassis::announce(nats, subject::SERVICE_SETTLEMENT, version, here).await;
+    let announced = announced.map_err(prepared("announce the service"))?;
+    let mut journals = Vec::new();
+    for shard in (0..limits::SHARD_COUNT).map(ShardId) {
+        let health = health.register(format!("settlement journal {shard}"));
+        let journal = Journal { nats: nats.clone(), shard, work: work.clone(), health };
+        journals.push(tasks::spawn("settlement-journal", journal.run()));
+    }
+    let mut result = Ok(());
+    for journal in journals {
+        let ended =
+            journal.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+        if let Err(error) = ended {
+            let why = chassis::telemetry::chain(&error);
+            shutdown.begin(format!("settlement failed: {why}"));
+            result = Err(error);
+        }
+    }
+    drop(announced);
+    result
+}
+
+fn context(config: Config, deps: &Deps, provider: Arc<dyn Provider>) -> Result<Context, Error> {
+    let ticket_key = deps.keys.ed25519(TICKET_KEY).map_err(prepared("load the ticket key"))?;
+    let owner = Uuid::from_bytes(random_bytes());
+    Ok(Context {
+        store: Store::start(&deps.postgres, &config, provider.name()),
+        provider,
+        ticket_key,
+        areas: Areas::new(deps.nats.clone(), deps.postgres.clone()),
+        verdicts: Verdicts::start(deps.nats.clone()),
+        lease: Lease { owner, ms: config.lease_ms },
+        shutdown: deps.shutdown.clone(),
+        config,
+    })
+}
+
+/// Makes the streams that are read and written, in case this is the first stage to start.
+async fn prepare_streams(nats: &Nats) -> Result<(), Error> {
+    let what = "prepare the streams";
+    let shards = (0..limits::SHARD_COUNT).map(ShardId);
+    nats.ensure_stream(&stream_config(&stream::commands(), 1)).await.map_err(prepared(what))?;
+    for shard in shards {
+        let config = stream_config(&stream::journal(shard), nats.replicas);
+        nats.ensure_stream(&config).await.map_err(prepared(what))?;
+    }
+    Ok(())
+}
+
+fn prepared(what: &'static str) -> impl FnOnce(chassis::Error) -> Error {
+    move |source| Error::Prepare { what, source: Arc::new(source) }
+}

@@ -1,0 +1,125 @@
+//! Orders in Postgres: each step is one stored function, called for many orders in one commit.
+
+use crate::config::Config;
+use crate::error::Error;
+use crate::group::Group;
+use schema::{OrderId, UnixMillis};
+use settlement_core::State;
+use sqlx::{PgPool, Row, postgres::PgRow};
+use std::collections::HashMap;
+use uuid::Uuid;
+
+pub(crate) use bind::Binding;
+pub(crate) use moves::Moving;
+pub(crate) use outbox::{Answered, Outbox};
+pub(crate) use sell::{Capture, Refund, Sale};
+pub(crate) use start::{Announced, Lease};
+
+mod bind;
+mod moves;
+mod outbox;
+mod read;
+mod sell;
+mod start;
+
+/// The database, and the commits that many orders share. Clones share them.
+#[derive(Debug, Clone)]
+pub(crate) struct Store {
+    pub pool: PgPool,
+    bindings: Group<Binding, Option<String>>,
+    sales: Group<Sale, State>,
+    captures: Group<Capture, State>,
+    moves: Group<Moving, State>,
+    refunds: Group<Refund, State>,
+}
+
+impl Store {
+    pub(crate) fn start(pool: &PgPool, config: &Config, provider: &'static str) -> Self {
+        let most = config.commit_orders_max;
+        let pooled = || pool.clone();
+        let (binding, selling, capturing, moving, refunding) =
+            (pooled(), pooled(), pooled(), pooled(), pooled());
+        Self {
+            pool: pool.clone(),
+            bindings: Group::start("settlement-bind", most, move |items: Vec<Binding>| {
+                let pool = binding.clone();
+                async move { bind::commit(&pool, provider, &items).await }
+            }),
+            sales: Group::start("settlement-sell", most, move |items: Vec<Sale>| {
+                let pool = selling.clone();
+                async move { sell::commit_sales(&pool, &items).await }
+            }),
+            captures: Group::start("settlement-capture", most, move |items: Vec<Capture>| {
+                let pool = capturing.clone();
+                async move { sell::commit_captures(&pool, &items).await }
+            }),
+            moves: Group::start("settlement-move", most, move |items: Vec<Moving>| {
+                let pool = moving.clone();
+                async move { moves::commit(&pool, &items).await }
+            }),
+            refunds: Group::start("settlement-refund", most, move |items: Vec<Refund>| {
+                let pool = refunding.clone();
+                async move { sell::commit_refunds(&pool, &items).await }
+            }),
+        }
+    }
+
+    /// Stores the provider's id of a payment. Returns the id that counts, which may be an earlier
+    /// one, or `None` if the order is not Paying this attempt any more: then nothing may be
+    /// authorised.
+    pub(crate) async fn bind(&self, binding: Binding) -> Result<Option<String>, Error> {
+        self.bindings.submit(binding).await
+    }
+
+    /// Commits seats, tickets, ledger and verdict. Returns the order's state after it.
+    pub(crate) async fn sell(&self, sale: Sale) -> Result<State, Error> {
+        self.sales.submit(sale).await
+    }
+
+    /// Books that the money was taken. Returns the order's state after it.
+    pub(crate) async fn capture(&self, capture: Capture) -> Result<State, Error> {
+        self.captures.submit(capture).await
+    }
+
+    /// Makes a move that touches no seats and no ledger. Returns the order's state after it.
+    pub(crate) async fn make_move(&self, moving: Moving) -> Result<State, Error> {
+        self.moves.submit(moving).await
+    }
+
+    /// Refunding => Refunded. Returns the order's state after it.
+    pub(crate) async fn refund(&self, refund: Refund) -> Result<State, Error> {
+        self.refunds.submit(refund).await
+    }
+}
+
+/// A time as the database has it.
+pub(crate) fn millis(time: UnixMillis) -> i64 {
+    i64::try_from(time.0).expect("the clock is far below 292 million years")
+}
+
+pub(crate) fn time_of(millis: i64) -> UnixMillis {
+    UnixMillis(u64::try_from(millis).expect("times are stored from UnixMillis"))
+}
+
+pub(crate) fn uuid_of(order: OrderId) -> Uuid {
+    Uuid::from_u128(order.0)
+}
+
+pub(crate) fn order_of(uuid: Uuid) -> OrderId {
+    OrderId(uuid.as_u128())
+}
+
+pub(crate) fn attempt_of(attempt: u32) -> i32 {
+    i32::try_from(attempt).expect("a fan does not try two billion cards")
+}
+
+/// Brings rows of (`order_id`, `state`) into the order of `orders`.
+fn states(orders: &[OrderId], rows: &[PgRow]) -> Vec<State> {
+    let found: HashMap<Uuid, State> =
+        rows.iter().map(|row| (row.get("order_id"), state_of(row.get("state")))).collect();
+    orders.iter().map(|&order| found[&uuid_of(order)]).collect()
+}
+
+fn state_of(text: &str) -> State {
+    text.parse().expect("the table allows known states only")
+}

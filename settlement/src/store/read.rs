@@ -1,0 +1,76 @@
+//! Reads orders.
+
+use super::{Store, state_of, time_of, uuid_of};
+use crate::error::{Error, in_time};
+use crate::order::Order;
+use schema::{AccountId, AreaIdx, Money, OrderId};
+use settlement_core::State;
+use sqlx::{Row, postgres::PgRow};
+use uuid::Uuid;
+
+impl Store {
+    /// Reads orders, in no particular order; those that do not exist are left out.
+    pub(crate) async fn load(&self, orders: &[OrderId]) -> Result<Vec<Order>, Error> {
+        let query = sqlx::query(
+            "SELECT o.order_id, o.event_id, o.state, o.attempt, o.token, o.amount,
+                 o.currency::TEXT AS currency, o.payment_deadline,
+                 cardinality(o.line_seat) AS line_count,
+                 ARRAY(SELECT DISTINCT area FROM unnest(o.line_area) AS area WHERE 0 <= area)
+                     AS areas,
+                 o.sold_at IS NOT NULL AS sold, o.captured_at IS NOT NULL AS captured,
+                 t.provider_id
+             FROM orders o LEFT JOIN payment_attempt t USING (order_id, attempt)
+             WHERE o.order_id = ANY($1)",
+        );
+        let ids: Vec<Uuid> = orders.iter().map(|&order| uuid_of(order)).collect();
+        let rows = in_time("read orders", query.bind(ids).fetch_all(&self.pool)).await?;
+        Ok(rows.iter().map(order_of_row).collect())
+    }
+
+    /// Whose order it is, its state, and where in the journal its refund stands, if it does.
+    pub(crate) async fn refund_of(
+        &self,
+        order: OrderId,
+    ) -> Result<Option<(AccountId, State, Option<u64>)>, Error> {
+        let query = sqlx::query(
+            "SELECT o.account_id, o.state, x.done_sequence FROM orders o
+             LEFT JOIN outbox x ON x.order_id = o.order_id AND x.attempt = o.attempt
+                 AND x.kind = 'refunded'
+             WHERE o.order_id = $1",
+        );
+        let query = query.bind(uuid_of(order));
+        let row = in_time("read an order", query.fetch_optional(&self.pool)).await?;
+        Ok(row.map(|row| {
+            let sequence: Option<i64> = row.get("done_sequence");
+            let sequence = sequence.map(i64::unsigned_abs);
+            let account: Uuid = row.get("account_id");
+            (AccountId(account.as_u128()), state_of(row.get("state")), sequence)
+        }))
+    }
+}
+
+fn order_of_row(row: &PgRow) -> Order {
+    let number = |column: &str| {
+        let value: i32 = row.get(column);
+        u32::try_from(value).expect("the table allows no negative counts")
+    };
+    let currency: &str = row.get("currency");
+    let currency = currency.parse().expect("stored from a Currency");
+    let areas: Vec<i32> = row.get("areas");
+    let area_of = |area: i32| AreaIdx(u16::try_from(area).expect("stored from an AreaIdx"));
+    let event: &str = row.get("event_id");
+    Order {
+        id: super::order_of(row.get("order_id")),
+        event: event.parse().expect("stored from an EventId"),
+        state: state_of(row.get("state")),
+        attempt: number("attempt"),
+        token: row.get("token"),
+        total: Money::new(row.get("amount"), currency),
+        line_count: u16::try_from(number("line_count")).expect("at most 4,096 places"),
+        areas: areas.into_iter().map(area_of).collect(),
+        payment_deadline: time_of(row.get("payment_deadline")),
+        payment: row.get("provider_id"),
+        sold: row.get("sold"),
+        captured: row.get("captured"),
+    }
+}

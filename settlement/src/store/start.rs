@@ -1,0 +1,150 @@
+//! New orders and new attempts, as the journal announces them.
+
+use super::{Store, attempt_of, millis, order_of, uuid_of};
+use crate::error::{Error, in_time};
+use chassis::clock;
+use schema::{EventId, OrderId, Payment};
+use settlement_core::{Line, Place, lines_of};
+use sqlx::Row;
+use std::fmt::Write;
+use uuid::Uuid;
+
+/// A payment that the owner of its seats has announced, and where.
+#[derive(Debug, Clone)]
+pub(crate) struct Announced {
+    pub event: EventId,
+    pub payment: Payment,
+    /// The announcement's place in the shard's journal.
+    pub sequence: u64,
+}
+
+/// Who works on orders, and until when unless it renews that.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lease {
+    pub owner: Uuid,
+    pub ms: u64,
+}
+
+impl Lease {
+    fn until(&self) -> i64 {
+        millis(clock::now() + schema::DurationMs(self.ms))
+    }
+}
+
+impl Store {
+    /// Stores announced payments, each order at most once. Returns those that are new, leased to
+    /// us.
+    pub(crate) async fn start_orders(
+        &self,
+        announced: &[Announced],
+        lease: Lease,
+    ) -> Result<Vec<OrderId>, Error> {
+        let payments = || announced.iter().map(|announced| &announced.payment);
+        let lines: Vec<Vec<Line>> = payments().map(|payment| lines_of(&payment.held)).collect();
+        let column = |of: fn(&Line) -> i64| lines.iter().map(|l| literal(l, of)).collect();
+        let (seats, areas, levels, prices): (Vec<_>, Vec<_>, Vec<_>, Vec<_>) =
+            (column(seat_of), column(area_of), column(level_of), column(|line| line.price));
+        let query = sqlx::query(
+            "SELECT order_start($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,
+                $16) AS order_id",
+        );
+        let query = query
+            .bind(payments().map(|p| uuid_of(p.held.hold.into())).collect::<Vec<_>>())
+            .bind(announced.iter().map(|a| a.event.as_str()).collect::<Vec<_>>())
+            .bind(payments().map(|p| Uuid::from_u128(p.held.account.0)).collect::<Vec<_>>())
+            .bind(payments().map(|p| attempt_of(p.attempt)).collect::<Vec<_>>())
+            .bind(payments().map(|p| p.method.as_str()).collect::<Vec<_>>())
+            .bind(payments().map(|p| p.token.as_str()).collect::<Vec<_>>())
+            .bind(payments().map(|p| p.held.total().amount).collect::<Vec<_>>())
+            .bind(payments().map(|p| p.held.currency.to_string()).collect::<Vec<_>>())
+            .bind(seats)
+            .bind(areas)
+            .bind(levels)
+            .bind(prices)
+            .bind(payments().map(|p| millis(p.payment_deadline)).collect::<Vec<_>>())
+            .bind(millis(clock::now()))
+            .bind(lease.owner)
+            .bind(lease.until());
+        let rows = in_time("store announced payments", query.fetch_all(&self.pool)).await?;
+        Ok(rows.iter().map(|row| order_of(row.get("order_id"))).collect())
+    }
+
+    /// Leases up to `count` orders that have something left to do and nobody at work.
+    pub(crate) async fn claim(&self, count: usize, lease: Lease) -> Result<Vec<OrderId>, Error> {
+        let query = sqlx::query(
+            "UPDATE orders SET lease_owner = $1, lease_until = $2 WHERE order_id IN (
+                 SELECT order_id FROM orders WHERE todo AND lease_until <= $3
+                 ORDER BY lease_until LIMIT $4 FOR UPDATE SKIP LOCKED)
+             RETURNING order_id",
+        );
+        let query = query
+            .bind(lease.owner)
+            .bind(lease.until())
+            .bind(millis(clock::now()))
+            .bind(i64::try_from(count).unwrap_or(i64::MAX));
+        let rows = in_time("claim orders", query.fetch_all(&self.pool)).await?;
+        Ok(rows.iter().map(|row| order_of(row.get("order_id"))).collect())
+    }
+
+    /// Renews the leases of orders in work.
+    pub(crate) async fn renew(&self, orders: &[OrderId], lease: Lease) -> Result<(), Error> {
+        self.lease_until(orders, lease, lease.until()).await
+    }
+
+    /// Gives leases back, so that whoever has room takes these orders.
+    pub(crate) async fn release(&self, orders: &[OrderId], lease: Lease) -> Result<(), Error> {
+        self.lease_until(orders, lease, 0).await
+    }
+
+    async fn lease_until(&self, orders: &[OrderId], lease: Lease, until: i64) -> Result<(), Error> {
+        let query = sqlx::query(
+            "UPDATE orders SET lease_until = $3
+             WHERE order_id = ANY($1) AND lease_owner = $2 AND todo",
+        );
+        let ids: Vec<Uuid> = orders.iter().map(|&order| uuid_of(order)).collect();
+        let query = query.bind(ids).bind(lease.owner).bind(until);
+        in_time("renew leases", query.execute(&self.pool)).await?;
+        Ok(())
+    }
+
+    /// Declined => Cancelled for orders whose hold has ended without another attempt.
+    pub(crate) async fn end_declined(&self, ended: &[OrderId]) -> Result<(), Error> {
+        let query = sqlx::query(
+            "UPDATE orders SET state = 'cancelled', updated_at = $2
+             WHERE order_id = ANY($1) AND state = 'declined'",
+        );
+        let ids: Vec<Uuid> = ended.iter().map(|&order| uuid_of(order)).collect();
+        let query = query.bind(ids).bind(millis(clock::now()));
+        in_time("end declined orders", query.execute(&self.pool)).await?;
+        Ok(())
+    }
+}
+
+fn seat_of(line: &Line) -> i64 {
+    match line.place {
+        Place::Seat(seat) => i64::from(seat.0),
+        Place::Area(_) => -1,
+    }
+}
+
+fn area_of(line: &Line) -> i64 {
+    match line.place {
+        Place::Seat(_) => -1,
+        Place::Area(area) => i64::from(area.0),
+    }
+}
+
+fn level_of(line: &Line) -> i64 {
+    i64::from(line.price_level)
+}
+
+/// An array of numbers in Postgres' text form.
+fn literal(lines: &[Line], value_of: fn(&Line) -> i64) -> String {
+    let mut text = String::from("{");
+    for (at, line) in lines.iter().enumerate() {
+        let comma = if at == 0 { "" } else { "," };
+        write!(text, "{comma}{}", value_of(line)).expect("a string takes all");
+    }
+    text.push('}');
+    text
+}

@@ -1,0 +1,76 @@
+//! Tells verdicts to the owners of the seats: at once when they are committed, and again by the
+//! relay until the answer has been read back from the journal.
+
+use crate::config::{BUS_WAIT, RELAY_EVERY, VERDICT_QUEUE_MAX, VERDICTS_AT_ONCE_MAX};
+use crate::metrics;
+use crate::store::{Outbox, Store};
+use bytes::Bytes;
+use chassis::{Nats, Shutdown, clock, tasks};
+use futures_util::future::join_all;
+use schema::{HoldId, codec, limits, subject};
+use settlement_core::{VerdictRecord, verdict};
+use tokio::sync::mpsc;
+
+/// Where drivers put verdicts that were just committed. Clones share the queue.
+#[derive(Debug, Clone)]
+pub(crate) struct Verdicts {
+    queue: mpsc::Sender<VerdictRecord>,
+}
+
+impl Verdicts {
+    /// Starts the task that sends.
+    pub(crate) fn start(nats: Nats) -> Self {
+        let (queue, mut committed) = mpsc::channel(VERDICT_QUEUE_MAX);
+        tasks::spawn("settlement-verdicts", async move {
+            let mut ready = Vec::new();
+            while committed.recv_many(&mut ready, VERDICTS_AT_ONCE_MAX).await != 0 {
+                send_all(&nats, std::mem::take(&mut ready), false).await;
+            }
+        });
+        Self { queue }
+    }
+
+    /// Sends a verdict soon. It is in the outbox, so one that finds the queue full is only late.
+    pub(crate) fn send(&self, record: VerdictRecord) {
+        if self.queue.try_send(record).is_err() {
+            metrics::verdict_queue_full();
+        }
+    }
+}
+
+/// Sends what the outbox has due, until the process ends.
+pub(crate) async fn relay(nats: Nats, store: Store, shutdown: Shutdown) {
+    let mut tick = tokio::time::interval(RELAY_EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        // Cancel-safe: a tick and a switch.
+        tokio::select! {
+            _ = tick.tick() => {}
+            () = shutdown.begun() => return,
+        }
+        match Outbox(&store).due().await {
+            Ok(due) if due.is_empty() => {}
+            Ok(due) => send_all(&nats, due, true).await,
+            Err(error) => {
+                tracing::warn!(error = %chassis::telemetry::chain(&error), "outbox not read");
+            }
+        }
+    }
+}
+
+async fn send_all(nats: &Nats, records: Vec<VerdictRecord>, again: bool) {
+    join_all(records.iter().map(|record| send(nats, record, again))).await;
+}
+
+async fn send(nats: &Nats, record: &VerdictRecord, again: bool) {
+    let command = verdict(record, clock::now() + limits::ASK_WAIT);
+    let subject = subject::commands(HoldId::from(record.order).shard());
+    let payload = Bytes::from(codec::encode(&command));
+    let published = async { nats.jetstream.publish(subject, payload).await?.await };
+    match tokio::time::timeout(BUS_WAIT, published).await {
+        Ok(Ok(_)) => metrics::verdict_sent(again),
+        // The relay sends it again, so this is no more than late.
+        Ok(Err(error)) => tracing::debug!(order = %record.order, %error, "verdict not sent"),
+        Err(_) => tracing::debug!(order = %record.order, "verdict not sent in time"),
+    }
+}

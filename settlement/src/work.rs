@@ -1,0 +1,126 @@
+//! Which orders this process works on: bounded, leased, and looked for when nobody does.
+
+use crate::driver::{Context, drive};
+use crate::error::Error;
+use crate::metrics;
+use crate::order::Order;
+use chassis::tasks;
+use schema::OrderId;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// The orders in work. Clones share them.
+#[derive(Debug, Clone)]
+pub(crate) struct Work {
+    pub context: Arc<Context>,
+    room: Arc<Semaphore>,
+    /// With how an order was found to have changed while its driver was at it: its next task.
+    active: Arc<Mutex<HashMap<OrderId, Option<Order>>>>,
+}
+
+impl Work {
+    pub(crate) fn new(context: Arc<Context>) -> Self {
+        let most = usize::try_from(context.config.orders_max).expect("a u32 fits");
+        Self { context, room: Arc::new(Semaphore::new(most)), active: Arc::default() }
+    }
+
+    /// Starts to work on orders that are leased to us; the leases of those without room are given
+    /// back.
+    pub(crate) async fn take(&self, orders: Vec<Order>) -> Result<(), Error> {
+        let mut no_room = Vec::new();
+        for order in orders {
+            match Arc::clone(&self.room).try_acquire_owned() {
+                Ok(room) => self.start(order, room),
+                Err(_) => no_room.push(order.id),
+            }
+        }
+        if no_room.is_empty() {
+            return Ok(());
+        }
+        self.context.store.release(&no_room, self.context.lease).await
+    }
+
+    fn start(&self, order: Order, room: OwnedSemaphorePermit) {
+        let id = order.id;
+        if let Some(next) = self.active().get_mut(&id) {
+            *next = Some(order);
+            return;
+        }
+        self.active().insert(id, None);
+        let leave = Leave { work: self.clone(), id };
+        tasks::spawn("settlement-order", async move {
+            let mut turn = Some(order);
+            while let Some(order) = turn {
+                drive(&leave.work.context, order).await;
+                turn = leave.work.next_turn(id);
+            }
+            drop((leave, room));
+        });
+    }
+
+    /// The order as somebody brought it meanwhile; if nobody did, it is out of work from now on.
+    fn next_turn(&self, id: OrderId) -> Option<Order> {
+        let mut active = self.active();
+        let next = active.get_mut(&id).and_then(Option::take);
+        if next.is_none() {
+            active.remove(&id);
+        }
+        next
+    }
+
+    /// Renews leases and looks for orders that nobody works on, until the process ends.
+    pub(crate) async fn sweep(self) {
+        let config = &self.context.config;
+        let every = Duration::from_millis(config.sweep_every_ms.min(config.lease_ms.div_ceil(4)));
+        let mut tick = tokio::time::interval(every);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            // Cancel-safe: a tick and a switch.
+            tokio::select! {
+                _ = tick.tick() => {}
+                () = self.context.shutdown.begun() => return,
+            }
+            if let Err(error) = self.sweep_once().await {
+                tracing::warn!(error = %chassis::telemetry::chain(&error), "orders not swept");
+            }
+        }
+    }
+
+    async fn sweep_once(&self) -> Result<(), Error> {
+        let Context { store, lease, .. } = &*self.context;
+        let active: Vec<OrderId> = self.active().keys().copied().collect();
+        metrics::orders_in_work(active.len());
+        if !active.is_empty() {
+            store.renew(&active, *lease).await?;
+        }
+        let room = self.room.available_permits();
+        if room == 0 {
+            return Ok(());
+        }
+        let claimed = store.claim(room, *lease).await?;
+        if claimed.is_empty() {
+            return Ok(());
+        }
+        metrics::orders_swept(claimed.len());
+        self.take(store.load(&claimed).await?).await
+    }
+
+    fn active(&self) -> MutexGuard<'_, HashMap<OrderId, Option<Order>>> {
+        // Nothing panics while the map is locked; if it did, the map would still be whole.
+        self.active.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Takes an order out of work, however its driver ends.
+struct Leave {
+    work: Work,
+    id: OrderId,
+}
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        self.work.active().remove(&self.id);
+    }
+}
