@@ -9,10 +9,10 @@ use crate::decider::Work;
 use crate::metrics;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull};
 use async_nats::jetstream::stream::Stream;
-use chassis::{Backoff, Nats, Pause, Shutdown};
+use chassis::{Backoff, Nats, Pause, Shutdown, stream_config};
 use crossbeam_channel::{Sender, TrySendError};
 use futures_util::StreamExt;
-use schema::{Command, ShardId, codec, subject};
+use schema::{Command, ShardId, codec, stream, subject};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -56,11 +56,9 @@ impl Intake {
     async fn read_until_reconnect(&mut self) -> Result<(), async_nats::Error> {
         let mut connects = self.nats.connects.clone();
         connects.mark_unchanged();
-        let stream = tokio::time::timeout(
-            CALL_WAIT,
-            self.nats.jetstream.get_stream_no_info(subject::COMMANDS),
-        )
-        .await??;
+        // A stream in memory is gone with its server: whoever reads it makes it again.
+        let spec = stream_config(&stream::commands(), 1);
+        let stream = tokio::time::timeout(CALL_WAIT, self.nats.ensure_stream(&spec)).await??;
         let consumer = tokio::time::timeout(CALL_WAIT, self.consumer(&stream)).await??;
         let mut messages = consumer
             .stream()
@@ -86,7 +84,7 @@ impl Intake {
         }
     }
 
-    async fn consumer(&self, stream: &Stream<()>) -> Result<PullConsumer, async_nats::Error> {
+    async fn consumer(&self, stream: &Stream) -> Result<PullConsumer, async_nats::Error> {
         let config = pull::Config {
             filter_subject: subject::commands(self.shard),
             deliver_policy: DeliverPolicy::All,
@@ -119,7 +117,7 @@ impl Intake {
     }
 
     /// Purges what has been answered since the last time; returns up to where.
-    async fn purge(&self, stream: &Stream<()>, purged: u64) -> Result<u64, async_nats::Error> {
+    async fn purge(&self, stream: &Stream, purged: u64) -> Result<u64, async_nats::Error> {
         let answered = *self.answered.borrow();
         if answered == purged {
             return Ok(purged);

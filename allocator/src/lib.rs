@@ -18,6 +18,7 @@ mod replica;
 mod stage;
 mod writer;
 
+pub use allocator_core::HoldPhase;
 pub use config::Config;
 pub use error::Error;
 pub use inspect::{OwnedSeat, OwnerView};

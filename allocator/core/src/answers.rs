@@ -13,8 +13,8 @@ pub struct Answer {
     pub outcome: Outcome,
 }
 
-/// Answers in journal order. What is forgotten follows from the journal alone, so that every follower
-/// forgets the same at the same position.
+/// Answers in journal order. What is forgotten follows from the journal alone, so that every
+/// follower forgets the same at the same position.
 #[derive(Debug, Default)]
 pub(crate) struct Answers {
     in_order: VecDeque<Answer>,

@@ -97,7 +97,8 @@ impl Audit {
         self.row_bits(state, sale);
     }
 
-    /// SEAT-4: a row's bits say what its words say, else a refusal for want of seats would be untrue.
+    /// SEAT-4: a row's bits say what its words say, else a refusal for want of seats would be
+    /// untrue.
     fn row_bits(&mut self, state: &EventState, sale: &Sale) {
         for (at, row) in sale.map.tables.rows.iter().enumerate() {
             let seats = (row.first.0..).map(schema::SeatIdx).take(usize::from(row.seat_count));

@@ -1,7 +1,8 @@
 //! Chooses the best free seats of a shape and claims them in one step.
 //!
-//! First choice: adjacent seats of one row, nearest to the focal point, that leave no single seat alone.
-//! Then the same with a single left alone, then an even split over neighbouring rows, then none.
+//! First choice: adjacent seats of one row, nearest to the focal point, that leave no single seat
+//! alone. Then the same with a single left alone, then an even split over neighbouring rows, then
+//! none.
 
 use crate::bits;
 use crate::plan_tables::RowTable;
@@ -33,7 +34,8 @@ pub(crate) enum Accessible {
     Some,
 }
 
-/// Claims the best seats for the hold in `slot`; they ascend. `None` if no free seats have the shape.
+/// Claims the best seats for the hold in `slot`; they ascend. `None` if no free seats have the
+/// shape.
 ///
 /// O(rows) word operations.
 pub fn claim_best(
@@ -133,3 +135,6 @@ fn keep_nearer(best: &mut Option<Run>, run: Run) {
         *best = Some(run);
     }
 }
+
+#[cfg(test)]
+mod tests;

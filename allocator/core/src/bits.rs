@@ -15,7 +15,8 @@ pub(crate) fn runs(free: u64, count: u8) -> u64 {
     starts
 }
 
-/// The starts from which a run of `count` free seats would leave a single free seat alone beside it.
+/// The starts from which a run of `count` free seats would leave a single free seat alone beside
+/// it.
 pub(crate) fn stranding(free: u64, count: u8) -> u64 {
     assert!(0 < count);
     let (first_free, last_free) = (free & !(free << 1), free & !(free >> 1));

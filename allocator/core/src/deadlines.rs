@@ -3,8 +3,8 @@
 use schema::UnixMillis;
 use std::collections::BTreeSet;
 
-/// Due times of holds, at most one a slot. O(log n) each; equal times come in order of slot, so that every
-/// owner would act in the same order.
+/// Due times of holds, at most one a slot. O(log n) each; equal times come in order of slot, so
+/// that every owner would act in the same order.
 #[derive(Debug, Default)]
 pub(crate) struct Deadlines {
     due: BTreeSet<(UnixMillis, u32)>,

@@ -1,18 +1,18 @@
 //! One number for the whole state: two followers that differ anywhere differ here.
 //!
-//! Each entry of each map is hashed by itself and the hashes are added up, so that the order in which a map
-//! yields its entries does not matter. Covered are also the maps that follow from others: they are what
-//! decisions are made with. O(state): for checks at rest, not for the way of a command.
+//! Each entry of each map is hashed by itself and the hashes are added up, so that the order in
+//! which a map yields its entries does not matter. Covered are also the maps that follow from
+//! others: they are what decisions are made with. O(state): for checks at rest, not for the way
+//! of a command.
 
 use crate::Shard;
 use serde::Serialize;
-use std::io;
 
 impl Shard {
     /// A digest of all maps: seats, holds, ended holds, answers, passes, limits, areas, deadlines.
     ///
-    /// Equal for an owner, for a follower that has applied the same outcomes, and for a shard restored from
-    /// either and fully listed. Not a defence against a forger.
+    /// Equal for an owner, for a follower that has applied the same outcomes, and for a shard
+    /// restored from either and fully listed. Not a defence against a forger.
     pub fn digest(&self) -> u64 {
         let mut sum = entry(0, &(self.id, self.time, self.pass_count));
         let mut add = |hash: u64| sum = sum.wrapping_add(hash);
@@ -48,35 +48,21 @@ impl Shard {
     }
 }
 
-/// An untouched part leaves no trace, so that the owner's sale, made for a refused command, does not
-/// differ from the follower's that was never made.
+/// An untouched part leaves no trace, so that the owner's sale, made for a refused command, does
+/// not differ from the follower's that was never made.
 fn is_free(counts: &schema::PlaceCounts) -> bool {
     *counts == schema::PlaceCounts { free: counts.free, ..schema::PlaceCounts::default() }
 }
 
 /// The hash of one entry of the map with number `map`.
 fn entry(map: u64, value: &impl Serialize) -> u64 {
-    let mut hash = Hash(mix(0x9E37_79B9_7F4A_7C15, map));
-    rmp_serde::encode::write(&mut hash, value).expect("the state holds only encodable types");
-    hash.0
-}
-
-/// Takes the bytes of an encoded entry.
-struct Hash(u64);
-
-impl io::Write for Hash {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        for part in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word[..part.len()].copy_from_slice(part);
-            self.0 = mix(self.0, u64::from_le_bytes(word));
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+    let bytes = rmp_serde::to_vec(value).expect("the state holds only encodable types");
+    let seed = mix(map, u64::try_from(bytes.len()).expect("a length in memory"));
+    bytes.chunks(8).fold(seed, |hash, part| {
+        let mut word = [0; 8];
+        word[..part.len()].copy_from_slice(part);
+        mix(hash, u64::from_le_bytes(word))
+    })
 }
 
 /// One round of the `SplitMix64` finisher over a hash and the next word.

@@ -1,4 +1,5 @@
-//! What outcomes do to the state: the same on the owner, who has just decided them, and on every follower.
+//! What outcomes do to the state: the same on the owner, who has just decided them, and on every
+//! follower.
 
 use crate::Shard;
 use crate::ended::Ended;

@@ -42,8 +42,8 @@ impl HoldPhase {
 pub struct Hold {
     pub held: Held,
     pub phase: HoldPhase,
-    /// How often its seats have changed since they were claimed: each word's generation is the claimed
-    /// one plus this.
+    /// How often its seats have changed since they were claimed: each word's generation is the
+    /// claimed one plus this.
     pub changes: u32,
     /// The last payment attempt, 0 before the first.
     pub attempt: u32,
@@ -61,8 +61,8 @@ pub struct PaymentTerms {
     pub deadline: UnixMillis,
 }
 
-/// Holds by slot. The lowest free slot is used first, so that which slot a hold gets follows from the
-/// holds alone and a replay finds the same.
+/// Holds by slot. The lowest free slot is used first, so that which slot a hold gets follows from
+/// the holds alone and a replay finds the same.
 #[derive(Debug, Default)]
 pub(crate) struct HoldTable {
     // Boxed: a table of bare pointers grows without moving hundreds of megabytes at once.

@@ -1,9 +1,10 @@
 //! The decisions of the allocator: who gets which places, until when, and what becomes of them.
 //!
-//! Pure: no input or output, no clock, no chance, no lock. One [`Shard`] is the state of one shard; its
-//! single writer calls [`Shard::decide`] and [`Shard::tick`], and every follower of the journal calls
-//! [`Shard::apply`]. Both ways lead to the same state, which [`Shard::digest`] shows. Hash maps are never
-//! gone through to decide anything, so that their order does not matter.
+//! Pure: no input or output, no clock, no chance, no lock. One [`Shard`] is the state of one
+//! shard; its single writer calls [`Shard::decide`] and [`Shard::tick`], and every follower of
+//! the journal calls [`Shard::apply`]. Both ways lead to the same state, which [`Shard::digest`]
+//! shows. Hash maps are never gone through to decide anything, so that their order does not
+//! matter.
 
 mod allotment_rules;
 mod answers;

@@ -3,22 +3,24 @@
 use schema::DurationMs;
 use schema::limits::ANSWER_MEMORY_OWNER;
 
-/// Limits of one shard. All but `answer_memory` bound memory; reaching one of them refuses with `Full`,
-/// except for answers and ended holds, of which the oldest are forgotten.
+/// Limits of one shard. All but `answer_memory` bound memory; reaching one of them refuses with
+/// `Full`, except for answers and ended holds, of which the oldest are forgotten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Events of the catalogue that belong to the shard. An event that nobody has asked for yet costs
-    /// about 100 bytes; one that somebody has, 9 bytes a seat.
+    /// Events of the catalogue that belong to the shard. An event that nobody has asked for yet
+    /// costs about 100 bytes; one that somebody has, 9 bytes a seat.
     pub events_max: u32,
     /// Holds that have not ended, sold ones among them. About 300 bytes each, so 2 M take 600 MB; a
     /// smaller limit would refuse before a handful of stadiums are sold.
     pub holds_max: u32,
-    /// Ended holds that are still known, so that their owner hears "ended" and not "unknown". 64 bytes each.
+    /// Ended holds that are still known, so that their owner hears "ended" and not "unknown". 64
+    /// bytes each.
     pub ended_max: u32,
     /// Places of waiting rooms that are bound to an account. 64 bytes each.
     pub passes_max: u32,
-    /// Remembered answers, about 350 bytes each. 262,144 hold a quarter of an hour of 290 commands a
-    /// second; beyond that rate older answers are found only where the follower has stored them.
+    /// Remembered answers, about 350 bytes each. 262,144 hold a quarter of an hour of 290
+    /// commands a second; beyond that rate older answers are found only where the follower has
+    /// stored them.
     pub answers_max: u32,
     /// How long an answer and an ended hold are remembered, in journal time.
     pub answer_memory: DurationMs,
@@ -27,9 +29,9 @@ pub struct Limits {
 impl Limits {
     /// Checks that the limits fit each other.
     ///
-    /// Slots are 32 bits and 0 is a slot, so that [`Limits::holds_max`] may be any count below 2^32; each
-    /// live hold may end, so that forgetting an ended hold early is never forced by a single mass expiry
-    /// of a quarter of all holds.
+    /// Slots are 32 bits and 0 is a slot, so that [`Limits::holds_max`] may be any count below
+    /// 2^32; each live hold may end, so that forgetting an ended hold early is never forced by a
+    /// single mass expiry of a quarter of all holds.
     pub fn assert_valid(&self) {
         assert!(0 < self.events_max);
         assert!(0 < self.holds_max);

@@ -83,7 +83,8 @@ impl Shard {
         let Some((_, entry)) = live else {
             let ended = self.ended.get(hold).filter(|ended| ended.event == command.event);
             let ended = ended.ok_or(Refusal::HoldUnknown)?;
-            // A sale of what has been let go must be noticed; a refund of a refund is an old message.
+            // A sale of what has been let go must be noticed; a refund of a refund is an old
+            // message.
             let missed = verdict.kind == VerdictKind::Sold && ended.why != Released::Refunded;
             return if missed {
                 Err(Refusal::HoldEnded)
@@ -111,8 +112,9 @@ impl Shard {
     }
 }
 
-/// By rank: a verdict of a lower or equal one than the hold has reached changes nothing. Sold and Refunded
-/// are facts of a commit, of whichever attempt; Declined and Cancelled speak of the last attempt only.
+/// By rank: a verdict of a lower or equal one than the hold has reached changes nothing. Sold and
+/// Refunded are facts of a commit, of whichever attempt; Declined and Cancelled speak of the last
+/// attempt only.
 fn rule_live_verdict(
     now: UnixMillis,
     entry: &Entry,

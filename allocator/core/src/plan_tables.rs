@@ -24,12 +24,13 @@ pub struct RowTable {
     pub price_level: u8,
     /// Bit `i` is set when the seat `i` is an accessible place.
     pub accessible: u64,
-    /// From the row's point that is nearest to the focal point, in half centimetres: no run of seats of
-    /// the row has its middle nearer.
+    /// From the row's point that is nearest to the focal point, in half centimetres: no run of
+    /// seats of the row has its middle nearer.
     pub distance_min: u64,
     /// Where that point is, in half seats from the first seat's middle.
     pub nearest_half: u8,
-    /// From the focal point to the first seat's middle, and the step of half a seat, in half centimetres.
+    /// From the focal point to the first seat's middle, and the step of half a seat, in half
+    /// centimetres.
     origin: (i64, i64),
     half_step: (i64, i64),
 }
@@ -76,14 +77,16 @@ impl RowTable {
         u64::MAX >> (64 - u32::from(self.seat_count))
     }
 
-    /// From the focal point to the middle of the `count` seats that begin at `start`, in half centimetres.
+    /// From the focal point to the middle of the `count` seats that begin at `start`, in half
+    /// centimetres.
     pub fn distance(&self, start: u8, count: u8) -> u64 {
         assert!(0 < count);
         self.distance_at(i64::from(start) * 2 + i64::from(count) - 1)
     }
 
     fn distance_at(&self, half_seats: i64) -> u64 {
-        // Beyond this a square would not fit; 5,000 km from the stage all rows may count as equally far.
+        // Beyond this a square would not fit; 5,000 km from the stage all rows may count as
+        // equally far.
         let reach = 1 << 30;
         let x = (self.origin.0 + half_seats * self.half_step.0).unsigned_abs().min(reach);
         let y = (self.origin.1 + half_seats * self.half_step.1).unsigned_abs().min(reach);

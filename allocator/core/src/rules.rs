@@ -1,5 +1,5 @@
-//! What a command leads to. Rules read; only the seats of a new hold are claimed here, because the choice
-//! is made by the claim. Everything else happens when the outcome takes effect.
+//! What a command leads to. Rules read; only the seats of a new hold are claimed here, because
+//! the choice is made by the claim. Everything else happens when the outcome takes effect.
 
 use crate::Shard;
 use crate::best_available::claim_best;
@@ -41,7 +41,8 @@ impl Shard {
         let wanted = Wanted::new(&listed, ask)?;
         check_on_sale(now, &listed.listing, ask.owner)?;
         let id = HoldId::compose(self.id, now, command.id);
-        // A pass and the limit per account are a fan's; the other owners are no line's and have contracts.
+        // A pass and the limit per account are a fan's; the other owners are no line's and have
+        // contracts.
         let pass = ask.pass.filter(|_| ask.owner == OwnerKind::Fan);
         let sale = self.catalogue.events[event].sale();
         let mut binds = false;

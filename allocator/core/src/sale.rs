@@ -1,6 +1,7 @@
 //! The places of one event that somebody has asked for, and what follows from its holds.
 //!
-//! Everything here but the generations of free seats and the spent passes follows from the set of holds.
+//! Everything here but the generations of free seats and the spent passes follows from the set of
+//! holds.
 
 use crate::holds::{Hold, HoldPhase};
 use crate::plan_tables::PlanTables;
@@ -50,8 +51,9 @@ impl Sale {
         Self { map: SeatMap::new(tables), counts, areas, accounts, passes, blocked }
     }
 
-    /// Whether nothing is left of any outcome, so that another plan may take this one's place. Says the
-    /// same on the owner and on a follower that was restored, however often the owner has refused.
+    /// Whether nothing is left of any outcome, so that another plan may take this one's place.
+    /// Says the same on the owner and on a follower that was restored, however often the owner
+    /// has refused.
     pub fn is_pristine(&self) -> bool {
         let all = self.map.tables.index.plan.place_count();
         self.counts.free == all && self.passes.is_empty() && self.words().next().is_none()

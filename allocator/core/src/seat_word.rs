@@ -14,8 +14,8 @@ pub enum SeatState {
 
 /// What a seat's word says: `generation:29 | state:3 | slot:32`, from the highest bit down.
 ///
-/// Each change of the seat raises the generation, so a word read once and found again means that nothing
-/// happened between. Zero is the word of a seat that nobody ever had.
+/// Each change of the seat raises the generation, so a word read once and found again means that
+/// nothing happened between. Zero is the word of a seat that nobody ever had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SeatWord {
     pub generation: u32,
@@ -24,8 +24,9 @@ pub struct SeatWord {
     pub slot: u32,
 }
 
-/// The largest generation. The one after it is 1: only equality of generations has a meaning, and a stale
-/// word would have to survive half a billion changes of its seat to be taken for a fresh one.
+/// The largest generation. The one after it is 1: only equality of generations has a meaning, and
+/// a stale word would have to survive half a billion changes of its seat to be taken for a fresh
+/// one.
 pub const GENERATION_MAX: u32 = (1 << 29) - 1;
 
 const STATE_BITS: u32 = 3;
@@ -63,7 +64,8 @@ impl SeatWord {
     }
 }
 
-/// The generation after `changes` changes. Never 0: that is the generation of a seat without a past.
+/// The generation after `changes` changes. Never 0: that is the generation of a seat without a
+/// past.
 pub fn generation_after(generation: u32, changes: u32) -> u32 {
     assert!(generation <= GENERATION_MAX);
     let sum = u64::from(generation) + u64::from(changes);

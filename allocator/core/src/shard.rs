@@ -12,7 +12,8 @@ use schema::{
 };
 use std::sync::Arc;
 
-/// The decision state of one shard. It has one owner; who only reads may read the seat words beside it.
+/// The decision state of one shard. It has one owner; who only reads may read the seat words
+/// beside it.
 #[derive(Debug)]
 pub struct Shard {
     pub(crate) id: ShardId,
@@ -95,11 +96,13 @@ impl Shard {
 
     /// Decides a command, or finds what was decided before.
     ///
-    /// `now` is the time of the batch that the outcome will be journaled in and never goes back. All
-    /// outcomes of a batch have one time, so a follower that applies them reaches the same state.
+    /// `now` is the time of the batch that the outcome will be journaled in and never goes back.
+    /// All outcomes of a batch have one time, so a follower that applies them reaches the same
+    /// state.
     pub fn decide(&mut self, now: UnixMillis, command: &Command) -> Decision {
         assert!(self.time <= now, "journal time went back from {} to {now}", self.time);
-        // CMD-1: before the deadline, so that a late repetition of an answered command hears its answer.
+        // CMD-1: before the deadline, so that a late repetition of an answered command hears its
+        // answer.
         if let Some(known) = self.answers.get(command.id) {
             let asked = known.asked.expect("only asked outcomes are remembered");
             let same = asked.fingerprint == command.fingerprint && asked.account == command.account;
@@ -149,8 +152,8 @@ impl Shard {
 
     /// Follows an outcome of the journal; `time` is that of its batch.
     ///
-    /// The event is listed, see [`Shard::is_listed`]. An outcome that does not follow from this state is a
-    /// divergence and stops the process.
+    /// The event is listed, see [`Shard::is_listed`]. An outcome that does not follow from this
+    /// state is a divergence and stops the process.
     pub fn apply(&mut self, time: UnixMillis, outcome: &Outcome) {
         assert!(self.time <= time, "journal time went back from {} to {time}", self.time);
         let event = self.catalogue.find_listed(&outcome.event).expect("apply needs a listed event");
@@ -219,8 +222,8 @@ impl Shard {
         outcome
     }
 
-    /// What is remembered and what is forgotten follows from outcomes alone: a decision that makes none
-    /// leaves no trace that a follower could not see.
+    /// What is remembered and what is forgotten follows from outcomes alone: a decision that
+    /// makes none leaves no trace that a follower could not see.
     fn remember(&mut self, time: UnixMillis, outcome: &Outcome) {
         let count = |limit: u32| usize::try_from(limit).expect("a limit of memory fits into it");
         let memory = self.limits.answer_memory;
@@ -243,3 +246,6 @@ pub(crate) fn payment_of(entry: &Entry) -> Payment {
         payment_deadline: terms.deadline,
     }
 }
+
+#[cfg(test)]
+mod tests;

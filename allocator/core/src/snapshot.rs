@@ -1,7 +1,8 @@
 //! A shard as data, for checkpoints.
 //!
-//! A snapshot has what outcomes have left, and nothing of the catalogue. What follows from holds (counts,
-//! limits, areas, deadlines) is not in it but counted again. Equal states give equal snapshots.
+//! A snapshot has what outcomes have left, and nothing of the catalogue. What follows from holds
+//! (counts, limits, areas, deadlines) is not in it but counted again. Equal states give equal
+//! snapshots.
 
 use crate::answers::{Answer, Answers};
 use crate::ended::{Ended, EndedHolds};
@@ -39,8 +40,8 @@ pub struct EventSnapshot {
     pub holds: Vec<(u32, Hold)>,
 }
 
-/// Seats and passes of events that are not listed yet. Their holds are in the table already, but nothing is
-/// due of them and no command finds them.
+/// Seats and passes of events that are not listed yet. Their holds are in the table already, but
+/// nothing is due of them and no command finds them.
 pub(crate) type Restored = BTreeMap<EventId, SeatsAndPasses>;
 
 #[derive(Debug)]

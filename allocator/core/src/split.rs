@@ -1,10 +1,12 @@
-//! Seats for a party that fits into no single row: an even split over neighbouring rows of a section.
+//! Seats for a party that fits into no single row: an even split over neighbouring rows of a
+//! section.
 
 use crate::best_available::{Accessible, Run, best_run, fits};
 use crate::seat_map::SeatMap;
 use schema::{BestAvailable, SeatIdx};
 
-/// Most rows that one party is spread over. With more, people sit nearer to strangers than to each other.
+/// Most rows that one party is spread over. With more, people sit nearer to strangers than to
+/// each other.
 const SPLIT_ROWS_MAX: u8 = 4;
 
 /// Chooses the nearest split over as few rows as possible; the seats ascend.
@@ -20,7 +22,8 @@ pub(crate) fn choose(map: &SeatMap, want: BestAvailable) -> Option<Vec<SeatIdx>>
     None
 }
 
-/// The best split over the `row_count` rows from `first`, if they are of one section and pass the filters.
+/// The best split over the `row_count` rows from `first`, if they are of one section and pass the
+/// filters.
 fn split_at(map: &SeatMap, want: BestAvailable, first: usize, row_count: u8) -> Option<Vec<Run>> {
     let rows = &map.tables.rows[first..first + usize::from(row_count)];
     let neighbours = rows.iter().all(|row| fits(row, want) && row.section == rows[0].section);

@@ -1,0 +1,189 @@
+//! An owner, a follower that applies what the owner decides, and a small event.
+
+use crate::Limits;
+use crate::shard::{Decision, Shard};
+use schema::{
+    AccountId, Area, Command, CommandBody, CommandId, Currency, DurationMs, EventId, EventListing,
+    EventStatus, Money, Outcome, PlanIndex, PriceLevel, Row, SeatingPlan, Section, ShardId,
+    UnixMillis,
+};
+use std::sync::Arc;
+
+pub(crate) struct World {
+    pub owner: Shard,
+    pub follower: Shard,
+    pub now: UnixMillis,
+    listing: EventListing,
+    plan: Arc<PlanIndex>,
+}
+
+fn limits() -> Limits {
+    Limits {
+        events_max: 4,
+        holds_max: 12,
+        ended_max: 4,
+        passes_max: 6,
+        answers_max: 20,
+        ..Limits::default()
+    }
+}
+
+/// An account by name; `settlement` is the system's.
+pub(crate) fn account(name: &str) -> AccountId {
+    let bytes = name.bytes().fold(0_u128, |sum, byte| sum << 8 | u128::from(byte));
+    if name == "settlement" { crate::SYSTEM_ACCOUNT } else { AccountId(bytes) }
+}
+
+fn row(label: &str, seat_count: u8, y_cm: i32) -> Row {
+    Row {
+        label: label.into(),
+        seat_count,
+        first_number: 1,
+        price_level: 0,
+        accessible: 0,
+        x_cm: 0,
+        y_cm,
+        step_x_cm: 50,
+        step_y_cm: 0,
+    }
+}
+
+/// Section A: row 1 with seats 0 to 5, row 2 with seats 6 to 11, of which 11 is accessible. Section
+/// B, of price level 1: row 1 with seats 12 to 15. Area 0 has 5 standing places, area 1 has 3. The
+/// stage is before the middle of row A-1.
+fn plan() -> SeatingPlan {
+    let mut back = row("2", 6, 200);
+    back.accessible = 1 << 5;
+    let mut balcony = row("1", 4, 900);
+    balcony.price_level = 1;
+    let area =
+        |id: &str, capacity| Area { id: id.into(), name: id.into(), capacity, price_level: 1 };
+    let mut plan = SeatingPlan {
+        id: "p-1".parse().unwrap(),
+        sections: vec![
+            Section { name: "A".into(), rows: vec![row("1", 6, 100), back] },
+            Section { name: "B".into(), rows: vec![balcony] },
+        ],
+        areas: vec![area("FLOOR", 5), area("TERRACE", 3)],
+        focal_x_cm: 125,
+        focal_y_cm: 0,
+    };
+    assert_eq!(plan.validate(), Ok(()));
+    plan.id = plan.content_id();
+    plan
+}
+
+fn listing(event: &str, plan: &SeatingPlan) -> EventListing {
+    let level = |amount| PriceLevel { name: "".into(), price: Money::new(amount, Currency::EUR) };
+    EventListing {
+        event: event.parse().unwrap(),
+        plan: plan.id.clone(),
+        name: event.into(),
+        venue: "Hall".into(),
+        city: "Ulm".into(),
+        category: "Play".into(),
+        starts_at: UnixMillis(1_000_000_000),
+        sale_starts_at: UnixMillis(10_000),
+        status: EventStatus::OnSale,
+        price_levels: vec![level(5_000), level(3_000)],
+        places_total: plan.place_count(),
+        hold_ttl_ms: DurationMs(600_000),
+        account_places_max: 6,
+        waiting_room: true,
+    }
+}
+
+impl World {
+    /// Starts a second before the sale.
+    pub fn new() -> Self {
+        let plan = Arc::new(PlanIndex::new(plan()));
+        let listing = listing("EVT1", &plan.plan);
+        let shard = || Shard::new(ShardId(3), limits());
+        let mut world =
+            Self { owner: shard(), follower: shard(), now: UnixMillis(9_000), listing, plan };
+        world.list();
+        world
+    }
+
+    pub fn event(&self) -> &EventId {
+        &self.listing.event
+    }
+
+    fn list(&mut self) {
+        let listing = Arc::new(self.listing.clone());
+        for shard in [&mut self.owner, &mut self.follower] {
+            shard.put_event(listing.clone(), self.plan.clone()).unwrap();
+        }
+    }
+
+    pub fn cancel_event(&mut self) -> String {
+        self.listing.status = EventStatus::Cancelled;
+        self.list();
+        "cancelled".to_owned()
+    }
+
+    pub fn command(&self, id: CommandId, who: &str, body: CommandBody) -> Command {
+        Command {
+            id,
+            fingerprint: 1,
+            event: self.listing.event.clone(),
+            account: account(who),
+            deadline: UnixMillis(self.now.0 + 2_000),
+            reply_to: "".into(),
+            trace: None,
+            body,
+        }
+    }
+
+    pub fn decide(&mut self, command: &Command) -> Decision {
+        let decision = self.owner.decide(self.now, command);
+        if let Decision::Fresh(outcome) = &decision {
+            self.follow(std::slice::from_ref(outcome));
+        }
+        self.agree();
+        decision
+    }
+
+    pub fn tick(&mut self) -> Vec<Outcome> {
+        let outcomes = self.owner.tick(self.now, 100);
+        assert!(self.owner.next_due().is_none_or(|due| self.now < due));
+        self.follow(&outcomes);
+        self.agree();
+        outcomes
+    }
+
+    fn follow(&mut self, outcomes: &[Outcome]) {
+        for outcome in outcomes {
+            self.follower.apply(self.now, outcome);
+        }
+    }
+
+    pub fn counts(&self) -> String {
+        let counts = self.owner.counts(self.event()).unwrap();
+        let parts = [
+            (counts.free, "free"),
+            (counts.held, "held"),
+            (counts.paying, "paying"),
+            (counts.sold, "sold"),
+            (counts.blocked, "blocked"),
+        ];
+        let shown = parts.iter().filter(|(count, _)| 0 < *count);
+        shown.map(|(count, name)| format!("{count} {name}")).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Owner, follower and a shard restored from the snapshot are one state, and no promise is
+    /// broken.
+    fn agree(&mut self) {
+        assert_eq!(self.owner.audit(), []);
+        let snapshot = self.follower.snapshot();
+        assert_eq!(self.owner.snapshot(), snapshot);
+        assert_eq!(self.owner.digest(), self.follower.digest());
+        let mut restored = Shard::restore(limits(), snapshot.clone());
+        assert_eq!(restored.snapshot(), snapshot, "also before the events are listed");
+        restored.put_event(Arc::new(self.listing.clone()), self.plan.clone()).unwrap();
+        assert_eq!(restored.snapshot(), snapshot);
+        assert_eq!(restored.digest(), self.owner.digest());
+        // From here on the follower goes on from the restored state.
+        self.follower = restored;
+    }
+}

@@ -1,0 +1,255 @@
+//! A running stage with somebody who asks it.
+
+use allocator::{Config, Deps};
+use async_nats::Subscriber;
+use chassis::{Follower, Health, Nats, Shutdown, StartAt, TestServers, stream_config, tasks};
+use dashmap::DashMap;
+use futures_util::StreamExt;
+use schema::{
+    AccountId, Batch, Command, CommandBody, CommandId, Currency, DurationMs, EventId, EventListing,
+    EventStatus, HoldSeats, Money, Outcome, OutcomeBody, OwnerKind, PriceLevel, Refusal, Reply,
+    ReplyBatch, Row, SeatIdx, SeatingPlan, Section, ShardId, Want, codec, limits, subject,
+};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Far above anything these tests wait for; only a hang gets there.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Short, so that a test can see a hold end.
+const HOLD_TTL: DurationMs = DurationMs(2_000);
+
+pub struct Bench {
+    pub servers: TestServers,
+    nats: Nats,
+    postgres: sqlx::PgPool,
+    stage: Option<(Shutdown, tokio::task::JoinHandle<Result<(), allocator::Error>>)>,
+    answers: Arc<DashMap<CommandId, Reply>>,
+}
+
+impl Bench {
+    pub async fn start() -> Self {
+        let servers = TestServers::with(&[chassis::Which::Nats, chassis::Which::Postgres]).await;
+        let nats = servers.nats().await;
+        let postgres = servers.postgres().await;
+        chassis::migrate(&postgres).await.unwrap();
+        let catalog = stream_config(&schema::stream::catalog(), 1);
+        nats.ensure_stream(&catalog).await.unwrap();
+        let plan = plan();
+        let listing = listing(&plan);
+        let entries = [
+            (subject::catalog_plan(&plan.id), codec::encode(&plan)),
+            (subject::catalog_event(&listing.event), codec::encode(&listing)),
+        ];
+        for (name, entry) in entries {
+            nats.jetstream.publish(name, entry.into()).await.unwrap().await.unwrap();
+        }
+        let answers = Arc::new(DashMap::new());
+        let heard = nats.client.subscribe(subject::replies("test")).await.unwrap();
+        tasks::spawn("listener", listen(heard, Arc::clone(&answers)));
+        let mut bench = Self { servers, nats, postgres, stage: None, answers };
+        bench.run().await;
+        bench
+    }
+
+    async fn run(&mut self) {
+        let (health, shutdown) = (Health::new(), Shutdown::default());
+        let deps = Deps {
+            nats: self.nats.clone(),
+            postgres: self.postgres.clone(),
+            health: health.clone(),
+            shutdown: shutdown.clone(),
+            instance: format!("test-{}", chassis::clock::now().0),
+        };
+        let config = Config { checkpoint_every_ms: 200 };
+        let running = tasks::spawn("allocator", allocator::run(config, deps));
+        self.stage = Some((shutdown, running));
+        // One shard serves the tests; the others only contend.
+        within(async {
+            while health.missing().keys().any(|name| name.starts_with("allocator")) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+    }
+
+    pub async fn stop(mut self) {
+        self.end().await;
+    }
+
+    async fn end(&mut self) {
+        if let Some((shutdown, running)) = self.stage.take() {
+            shutdown.begin("the test ends");
+            within(running).await.unwrap().unwrap();
+        }
+    }
+
+    pub async fn restart(&mut self) {
+        self.end().await;
+        self.run().await;
+    }
+
+    pub fn hold(&self, id: u128, seats: &[u32]) -> Command {
+        Command {
+            id: CommandId(id),
+            fingerprint: u64::try_from(id).unwrap(),
+            event: event(),
+            account: AccountId(id + 1),
+            deadline: chassis::clock::now() + DurationMs(60_000),
+            reply_to: subject::replies("test").into(),
+            trace: None,
+            body: CommandBody::HoldSeats(HoldSeats {
+                want: Want::Seats(seats.iter().copied().map(SeatIdx).collect()),
+                owner: OwnerKind::Fan,
+                pass: None,
+            }),
+        }
+    }
+
+    /// Sends the command again and again until its answer comes, as an ingress does.
+    pub async fn ask(&self, command: &Command) -> Reply {
+        let subject = subject::commands(command.event.shard(limits::SHARD_COUNT));
+        let bytes = codec::encode(command);
+        within(async {
+            loop {
+                // A command that NATS did not take is sent again like one whose answer was lost.
+                let sent = self.nats.jetstream.publish(subject.clone(), bytes.clone().into());
+                drop(tokio::time::timeout(Duration::from_millis(300), sent).await);
+                let until = tokio::time::Instant::now() + Duration::from_millis(300);
+                while tokio::time::Instant::now() < until {
+                    match self.answers.remove(&command.id) {
+                        Some((_, Reply::Busy)) | None => {}
+                        Some((_, reply)) => return reply,
+                    }
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+            }
+        })
+        .await
+    }
+
+    /// Every batch of the test event's journal.
+    pub async fn journal(&self) -> Vec<(u64, Batch)> {
+        let shard = event().shard(limits::SHARD_COUNT);
+        let stream = subject::journal_stream(shard);
+        let last = chassis::last_sequence(&self.nats, &stream).await.unwrap();
+        let all = subject::journal_all(shard);
+        let mut follower = Follower::start(self.nats.clone(), &stream, &all, StartAt::First);
+        let (mut batches, mut read) = (Vec::new(), 0);
+        while read < last {
+            let message = within(follower.next()).await.unwrap();
+            read = message.sequence;
+            if message.subject == subject::journal(shard) {
+                batches.push((read, codec::decode_checked(&message.payload).unwrap()));
+            }
+        }
+        batches
+    }
+
+    pub async fn wait_for_outcome(&self, wanted: impl Fn(&Outcome) -> bool) {
+        within(async {
+            while !self.journal().await.iter().any(|(_, batch)| batch.outcomes.iter().any(&wanted))
+            {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        })
+        .await;
+    }
+
+    pub async fn wait_for_checkpoint(&self) {
+        within(async {
+            loop {
+                let count: i64 = sqlx::query_scalar("SELECT count(*) FROM checkpoint")
+                    .fetch_one(&self.postgres)
+                    .await
+                    .unwrap();
+                if 0 < count {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await;
+    }
+
+    /// Appends an epoch record as a contender that nobody else sees would.
+    pub async fn overtake(&self) {
+        let shard: ShardId = event().shard(limits::SHARD_COUNT);
+        let record = chassis::EpochRecord { nonce: "usurper".into(), owner: "nobody".into() };
+        let record = record.encode();
+        let sent = self.nats.jetstream.publish(subject::journal_epoch(shard), record).await;
+        sent.unwrap().await.unwrap();
+    }
+}
+
+async fn listen(mut heard: Subscriber, answers: Arc<DashMap<CommandId, Reply>>) {
+    while let Some(message) = heard.next().await {
+        let batch: ReplyBatch = codec::decode(&message.payload).unwrap();
+        for (command, reply) in batch.replies {
+            answers.insert(command, reply);
+        }
+    }
+}
+
+async fn within<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future).await.expect("it happens in time")
+}
+
+pub fn held_seats(reply: &Reply) -> Vec<u32> {
+    let Reply::Done { outcome, .. } = reply else { panic!("no answer: {reply:?}") };
+    let OutcomeBody::SeatsHeld(held) = &outcome.body else { panic!("not held: {outcome:?}") };
+    held.seats.iter().map(|seat| seat.seat.0).collect()
+}
+
+pub fn refusal(reply: &Reply) -> &Refusal {
+    let Reply::Done { outcome, .. } = reply else { panic!("no answer: {reply:?}") };
+    let OutcomeBody::Refused(refusal) = &outcome.body else { panic!("not refused: {outcome:?}") };
+    refusal
+}
+
+fn event() -> EventId {
+    "EVT-TEST".parse().unwrap()
+}
+
+fn plan() -> SeatingPlan {
+    let row = Row {
+        label: "1".into(),
+        seat_count: 40,
+        first_number: 1,
+        price_level: 0,
+        accessible: 0,
+        x_cm: 0,
+        y_cm: 100,
+        step_x_cm: 50,
+        step_y_cm: 0,
+    };
+    let mut plan = SeatingPlan {
+        id: "p-none".parse().unwrap(),
+        sections: vec![Section { name: "A".into(), rows: vec![row] }],
+        areas: vec![],
+        focal_x_cm: 0,
+        focal_y_cm: 0,
+    };
+    plan.id = plan.content_id();
+    plan
+}
+
+fn listing(plan: &SeatingPlan) -> EventListing {
+    let price = Money::new(4_000, Currency::EUR);
+    EventListing {
+        event: event(),
+        plan: plan.id.clone(),
+        name: "A test".into(),
+        venue: "Bench".into(),
+        city: "Here".into(),
+        category: "Test".into(),
+        starts_at: chassis::clock::now() + DurationMs(86_400_000),
+        sale_starts_at: schema::UnixMillis(0),
+        status: EventStatus::OnSale,
+        price_levels: vec![PriceLevel { name: "All".into(), price }],
+        places_total: plan.place_count(),
+        hold_ttl_ms: HOLD_TTL,
+        account_places_max: 10,
+        waiting_room: false,
+    }
+}

@@ -1,0 +1,121 @@
+//! The allocator on real servers: what it answers, what it journals, and what survives a kill.
+
+mod bench;
+
+use bench::{Bench, held_seats, refusal};
+use chassis::Which;
+use schema::{OutcomeBody, Refusal, Reply};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hold_is_in_the_journal_before_it_is_answered_and_a_repetition_hears_the_same() {
+    let bench = Bench::start().await;
+    let command = bench.hold(1, &[4, 5]);
+    let Reply::Done { sequence, replayed: false, outcome } = bench.ask(&command).await else {
+        panic!("the first answer is fresh");
+    };
+    let journaled = bench.journal().await;
+    assert!(
+        journaled.iter().any(|(at, batch)| *at == sequence && batch.outcomes.contains(&outcome))
+    );
+    let Reply::Done { replayed: true, outcome: again, .. } = bench.ask(&command).await else {
+        panic!("the second answer is a repetition");
+    };
+    assert_eq!(again, outcome);
+    let mut other = command.clone();
+    other.fingerprint += 1;
+    assert_eq!(bench.ask(&other).await, Reply::Mismatch);
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_seat_that_is_taken_is_refused_by_name_and_nothing_is_held() {
+    let bench = Bench::start().await;
+    assert_eq!(held_seats(&bench.ask(&bench.hold(1, &[4, 5])).await), [4, 5]);
+    let refused = bench.ask(&bench.hold(2, &[3, 4])).await;
+    assert!(
+        matches!(refusal(&refused), Refusal::SeatTaken { seats } if seats[..] == [schema::SeatIdx(4)])
+    );
+    assert_eq!(held_seats(&bench.ask(&bench.hold(3, &[3])).await), [3]);
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_nats_loses_no_answer_and_no_command_is_done_twice() {
+    let bench = Bench::start().await;
+    let mut answers = Vec::new();
+    for round in 0..3_u128 {
+        let commands: Vec<_> =
+            (0..20).map(|n| bench.hold(round * 100 + n, &[u32::try_from(n).unwrap()])).collect();
+        let asked = commands.iter().map(|command| bench.ask(command));
+        let killed = async {
+            if round == 1 {
+                bench.servers.kill(Which::Nats).await;
+                bench.servers.restart(Which::Nats).await;
+            }
+        };
+        let (replies, ()) = tokio::join!(futures_util::future::join_all(asked), killed);
+        answers.extend(commands.into_iter().zip(replies));
+    }
+    for (command, first) in &answers {
+        let (Reply::Done { outcome, .. }, Reply::Done { outcome: again, .. }) =
+            (first, bench.ask(command).await)
+        else {
+            panic!("every command is answered");
+        };
+        assert_eq!(*outcome, again);
+    }
+    let mut outcomes: Vec<_> = bench.journal().await;
+    let decided: Vec<_> = outcomes
+        .drain(..)
+        .flat_map(|(_, batch)| batch.outcomes)
+        .filter_map(|outcome| Some(outcome.asked?.command))
+        .collect();
+    let mut once = decided.clone();
+    once.sort_unstable();
+    once.dedup();
+    assert_eq!(once.len(), decided.len(), "a command was decided twice");
+    assert_eq!(once.len(), answers.len());
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deposed_owner_answers_nobody_and_its_successor_knows_all_it_answered() {
+    let bench = Bench::start().await;
+    let before = bench.hold(1, &[4]);
+    assert_eq!(held_seats(&bench.ask(&before).await), [4]);
+    bench.overtake().await;
+    // The append of this hold meets the fence; the next owner decides it.
+    let after = bench.ask(&bench.hold(2, &[4, 5])).await;
+    assert!(matches!(refusal(&after), Refusal::SeatTaken { .. }));
+    let epochs: Vec<u64> = bench.journal().await.iter().map(|(_, batch)| batch.epoch).collect();
+    assert!(epochs.is_sorted(), "{epochs:?}");
+    assert!(epochs.first() < epochs.last(), "the successor has an epoch of its own");
+    assert!(matches!(bench.ask(&before).await, Reply::Done { replayed: true, .. }));
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restarted_stage_knows_holds_and_answers_with_and_without_a_checkpoint() {
+    let mut bench = Bench::start().await;
+    let command = bench.hold(1, &[4]);
+    bench.ask(&command).await;
+    bench.restart().await;
+    assert!(matches!(bench.ask(&command).await, Reply::Done { replayed: true, .. }));
+    bench.wait_for_checkpoint().await;
+    bench.ask(&bench.hold(2, &[5])).await;
+    bench.restart().await;
+    let refused = bench.ask(&bench.hold(3, &[4, 5])).await;
+    assert!(matches!(refusal(&refused), Refusal::SeatTaken { seats } if seats.len() == 2));
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unpaid_hold_is_free_again_after_its_deadline() {
+    let bench = Bench::start().await;
+    bench.ask(&bench.hold(1, &[4])).await;
+    bench
+        .wait_for_outcome(|outcome| matches!(outcome.body, OutcomeBody::HoldReleased { .. }))
+        .await;
+    assert_eq!(held_seats(&bench.ask(&bench.hold(2, &[4])).await), [4]);
+    bench.stop().await;
+}
