@@ -39,7 +39,7 @@ impl JournalClock {
     }
 
     /// Translates a wall-clock time of another process into journal time.
-    pub(crate) fn from_wall(&self, time: UnixMillis, wall: UnixMillis, now: Instant) -> UnixMillis {
+    pub(crate) fn translate(&self, time: UnixMillis, wall: UnixMillis, now: Instant) -> UnixMillis {
         let here = self.now(now);
         if wall <= time { here + time.since(wall) } else { here - wall.since(time) }
     }
@@ -58,9 +58,9 @@ mod tests {
         let mut clock = JournalClock::resume(last, wall, start, start);
         let later = start + Duration::from_millis(5);
         assert_eq!(clock.now(later), UnixMillis(1_005));
-        let deadline = clock.from_wall(UnixMillis(61_205), UnixMillis(61_005), later);
+        let deadline = clock.translate(UnixMillis(61_205), UnixMillis(61_005), later);
         assert_eq!(deadline, UnixMillis(1_205));
-        let past = clock.from_wall(UnixMillis(61_000), UnixMillis(61_005), later);
+        let past = clock.translate(UnixMillis(61_000), UnixMillis(61_005), later);
         assert_eq!(past, UnixMillis(1_000));
         clock.catch_up(UnixMillis(61_005), later);
         assert_eq!(clock.now(later), UnixMillis(61_005));

@@ -105,7 +105,7 @@ impl Decider {
     fn decide(&mut self, mut command: Command, batch: &mut Decided) {
         self.learn(&command.event);
         let (now, wall) = (Instant::now(), chassis::clock::now());
-        command.deadline = self.clock.from_wall(command.deadline, wall, now);
+        command.deadline = self.clock.translate(command.deadline, wall, now);
         let time = batch.time_from(|| self.clock.now(now));
         let decision = self.shard.decide(time, &command);
         metrics::command_decided(self.id, &decision);
@@ -144,7 +144,9 @@ impl Decider {
         if due && !batch.is_full() {
             let time = batch.time_from(|| time);
             let outcomes: Vec<Outcome> = self.shard.tick(time, TICK_OUTCOMES_MAX);
-            outcomes.into_iter().for_each(|outcome| batch.push(outcome));
+            for outcome in outcomes {
+                batch.push(outcome);
+            }
         }
     }
 

@@ -122,7 +122,7 @@ impl Ownership {
     /// Starts the decider and the intake of a recovered shard; the writer is left to run.
     fn staff(&self, state: State, epoch: u64, stop: &Shutdown) -> Writer {
         let (work, queue) = crossbeam_channel::bounded(INTAKE_COMMANDS_MAX);
-        let (decided, batches) = mpsc::channel(1);
+        let (full, batches) = mpsc::channel(1);
         let (journaled, done) = crossbeam_channel::bounded(1);
         let (answered, answered_to) = watch::channel(0);
         let (wall, now) = (chassis::clock::now(), Instant::now());
@@ -131,7 +131,8 @@ impl Ownership {
         list_all(&mut shard, &self.catalog, self.shard);
         let catalog = self.catalog.clone();
         let id = self.shard;
-        let decider = Decider { id, shard, clock, catalog, work: queue, decided, journaled: done };
+        let decider =
+            Decider { id, shard, clock, catalog, work: queue, decided: full, journaled: done };
         tasks::spawn_thread("allocator-decider", move || decider.run())
             .expect("a thread for each of a few shards");
         self.desk.send_replace(Some(work.clone()));

@@ -89,7 +89,7 @@ impl Bench {
         self.run().await;
     }
 
-    pub fn hold(&self, id: u128, seats: &[u32]) -> Command {
+    pub fn hold(id: u128, seats: &[u32]) -> Command {
         Command {
             id: CommandId(id),
             fingerprint: u64::try_from(id).unwrap(),

@@ -1,5 +1,7 @@
 //! The allocator on real servers: what it answers, what it journals, and what survives a kill.
 
+#![expect(clippy::unwrap_used, reason = "a panic in a test is its failure message")]
+
 mod bench;
 
 use bench::{Bench, held_seats, refusal};
@@ -9,7 +11,7 @@ use schema::{OutcomeBody, Refusal, Reply};
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hold_is_in_the_journal_before_it_is_answered_and_a_repetition_hears_the_same() {
     let bench = Bench::start().await;
-    let command = bench.hold(1, &[4, 5]);
+    let command = Bench::hold(1, &[4, 5]);
     let Reply::Done { sequence, replayed: false, outcome } = bench.ask(&command).await else {
         panic!("the first answer is fresh");
     };
@@ -30,12 +32,12 @@ async fn a_hold_is_in_the_journal_before_it_is_answered_and_a_repetition_hears_t
 #[tokio::test(flavor = "multi_thread")]
 async fn a_seat_that_is_taken_is_refused_by_name_and_nothing_is_held() {
     let bench = Bench::start().await;
-    assert_eq!(held_seats(&bench.ask(&bench.hold(1, &[4, 5])).await), [4, 5]);
-    let refused = bench.ask(&bench.hold(2, &[3, 4])).await;
+    assert_eq!(held_seats(&bench.ask(&Bench::hold(1, &[4, 5])).await), [4, 5]);
+    let refused = bench.ask(&Bench::hold(2, &[3, 4])).await;
     assert!(
         matches!(refusal(&refused), Refusal::SeatTaken { seats } if seats[..] == [schema::SeatIdx(4)])
     );
-    assert_eq!(held_seats(&bench.ask(&bench.hold(3, &[3])).await), [3]);
+    assert_eq!(held_seats(&bench.ask(&Bench::hold(3, &[3])).await), [3]);
     bench.stop().await;
 }
 
@@ -45,7 +47,7 @@ async fn a_killed_nats_loses_no_answer_and_no_command_is_done_twice() {
     let mut answers = Vec::new();
     for round in 0..3_u128 {
         let commands: Vec<_> =
-            (0..20).map(|n| bench.hold(round * 100 + n, &[u32::try_from(n).unwrap()])).collect();
+            (0..20).map(|n| Bench::hold(round * 100 + n, &[u32::try_from(n).unwrap()])).collect();
         let asked = commands.iter().map(|command| bench.ask(command));
         let killed = async {
             if round == 1 {
@@ -81,11 +83,11 @@ async fn a_killed_nats_loses_no_answer_and_no_command_is_done_twice() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deposed_owner_answers_nobody_and_its_successor_knows_all_it_answered() {
     let bench = Bench::start().await;
-    let before = bench.hold(1, &[4]);
+    let before = Bench::hold(1, &[4]);
     assert_eq!(held_seats(&bench.ask(&before).await), [4]);
     bench.overtake().await;
     // The append of this hold meets the fence; the next owner decides it.
-    let after = bench.ask(&bench.hold(2, &[4, 5])).await;
+    let after = bench.ask(&Bench::hold(2, &[4, 5])).await;
     assert!(matches!(refusal(&after), Refusal::SeatTaken { .. }));
     let epochs: Vec<u64> = bench.journal().await.iter().map(|(_, batch)| batch.epoch).collect();
     assert!(epochs.is_sorted(), "{epochs:?}");
@@ -97,14 +99,14 @@ async fn a_deposed_owner_answers_nobody_and_its_successor_knows_all_it_answered(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restarted_stage_knows_holds_and_answers_with_and_without_a_checkpoint() {
     let mut bench = Bench::start().await;
-    let command = bench.hold(1, &[4]);
+    let command = Bench::hold(1, &[4]);
     bench.ask(&command).await;
     bench.restart().await;
     assert!(matches!(bench.ask(&command).await, Reply::Done { replayed: true, .. }));
     bench.wait_for_checkpoint().await;
-    bench.ask(&bench.hold(2, &[5])).await;
+    bench.ask(&Bench::hold(2, &[5])).await;
     bench.restart().await;
-    let refused = bench.ask(&bench.hold(3, &[4, 5])).await;
+    let refused = bench.ask(&Bench::hold(3, &[4, 5])).await;
     assert!(matches!(refusal(&refused), Refusal::SeatTaken { seats } if seats.len() == 2));
     bench.stop().await;
 }
@@ -112,10 +114,10 @@ async fn a_restarted_stage_knows_holds_and_answers_with_and_without_a_checkpoint
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unpaid_hold_is_free_again_after_its_deadline() {
     let bench = Bench::start().await;
-    bench.ask(&bench.hold(1, &[4])).await;
+    bench.ask(&Bench::hold(1, &[4])).await;
     bench
         .wait_for_outcome(|outcome| matches!(outcome.body, OutcomeBody::HoldReleased { .. }))
         .await;
-    assert_eq!(held_seats(&bench.ask(&bench.hold(2, &[4])).await), [4]);
+    assert_eq!(held_seats(&bench.ask(&Bench::hold(2, &[4])).await), [4]);
     bench.stop().await;
 }

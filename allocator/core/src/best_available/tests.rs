@@ -1,1 +1,128 @@
-//! To be written.
+//! Which seats are chosen. A row is drawn as text: `.` free, `x` taken, `a` free and accessible.
+
+use super::claim_best;
+use crate::plan_tables::PlanTables;
+use crate::seat_map::SeatMap;
+use crate::seat_word::SeatState;
+use schema::{BestAvailable, PlanIndex, Row, SeatIdx, SeatingPlan, Section};
+use std::sync::Arc;
+
+/// Rows one behind the other, the stage before the middle of the first. An empty line starts a
+/// section, and with it the next price level.
+fn map(rows: &str) -> SeatMap {
+    let mut sections = vec![Section { name: "S0".into(), rows: vec![] }];
+    let (mut taken, mut seat, mut y_cm) = (vec![], 0, 100);
+    let width = i32::try_from(rows.lines().next().unwrap().trim().len()).unwrap();
+    for line in rows.lines().map(str::trim) {
+        if line.is_empty() {
+            sections.push(Section { name: format!("S{}", sections.len()).into(), rows: vec![] });
+            continue;
+        }
+        let bits = |wanted: char| {
+            let seats = line.chars().zip(0_u32..).filter(|(seat, _)| *seat == wanted);
+            seats.fold(0_u64, |bits, (_, at)| bits | 1 << at)
+        };
+        taken
+            .extend((0..64).filter(|bit| bits('x') >> bit & 1 == 1).map(|bit| SeatIdx(seat + bit)));
+        let level = u8::try_from(sections.len() - 1).unwrap();
+        let section = sections.last_mut().unwrap();
+        section.rows.push(Row {
+            label: section.rows.len().to_string().into(),
+            seat_count: u8::try_from(line.len()).unwrap(),
+            first_number: 1,
+            price_level: level,
+            accessible: bits('a'),
+            x_cm: 0,
+            y_cm,
+            step_x_cm: 50,
+            step_y_cm: 0,
+        });
+        seat += u32::try_from(line.len()).unwrap();
+        y_cm += 90;
+    }
+    let focal_x_cm = (width - 1) * 25;
+    let id = "p-1".parse().unwrap();
+    let plan = SeatingPlan { id, sections, areas: vec![], focal_x_cm, focal_y_cm: 0 };
+    assert_eq!(plan.validate(), Ok(()));
+    let map = SeatMap::new(Arc::new(PlanTables::new(Arc::new(PlanIndex::new(plan)))));
+    if !taken.is_empty() {
+        map.claim(&taken, SeatState::Sold, 1).unwrap();
+    }
+    map
+}
+
+fn want(quantity: u8) -> BestAvailable {
+    BestAvailable { quantity, section: None, price_level: None, accessible: false }
+}
+
+#[track_caller]
+fn chosen(rows: &str, want: BestAvailable, expected: &[u32]) {
+    let seats = claim_best(&map(rows), want, SeatState::Held, 2).unwrap_or_default();
+    assert_eq!(seats.iter().map(|seat| seat.0).collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn the_run_nearest_to_the_stage_is_taken() {
+    chosen("..........", want(2), &[4, 5]);
+    chosen("....xx....", want(2), &[2, 3]);
+    chosen("xxxxxxxxxx\n..........", want(4), &[13, 14, 15, 16]);
+    // The far end of the first row is farther than the middle of the second.
+    chosen("..xxxxxxxx\n..........", want(2), &[14, 15]);
+}
+
+#[test]
+fn no_single_seat_is_left_alone_while_another_run_leaves_none() {
+    chosen("xxx...xxxx\n..........", want(2), &[14, 15]);
+    chosen(".....xxxxx", want(3), &[2, 3, 4]);
+    chosen(".....xxxxx", want(4), &[1, 2, 3, 4]);
+    chosen("xxx.xx...x", want(1), &[3]);
+    chosen("xxx...xxxx", want(2), &[4, 5]);
+}
+
+#[test]
+fn accessible_seats_are_for_those_who_ask_and_come_with_a_companion() {
+    chosen("....aa....", want(2), &[2, 3]);
+    chosen("xxxxaaxxxx", want(1), &[]);
+    let accessible = |quantity| BestAvailable { accessible: true, ..want(quantity) };
+    chosen("....aa....", accessible(2), &[3, 4]);
+    chosen("....aa....", accessible(1), &[4]);
+    chosen("xxxxaaxxxx", accessible(2), &[4, 5]);
+    chosen("..........", accessible(1), &[]);
+    chosen("xxx.x.axxx\nxx..xxxxxx", accessible(3), &[]);
+    chosen("xxx.xxxaxx\nxx..xxxxxx", accessible(3), &[7, 12, 13]);
+}
+
+#[test]
+fn a_party_that_fits_into_no_row_is_split_evenly_over_neighbours() {
+    chosen("xxxx..xxxx\nxxx..xxxxx", want(4), &[4, 5, 13, 14]);
+    chosen("xxxx..xxxx\nxxx...xxxx", want(5), &[4, 5, 13, 14, 15]);
+    chosen("xxxx.xxxxx\nxxx.xxxxxx\nxxxxx.xxxx", want(3), &[4, 13, 25]);
+    // The rows in question are not neighbours, or not of one section.
+    chosen("xxxx..xxxx\nxxxxxxxxxx\nxxx..xxxxx", want(4), &[]);
+    chosen("xxxx..xxxx\n\nxxx..xxxxx", want(4), &[]);
+}
+
+#[test]
+fn filters_are_kept() {
+    let rows = "..........\n\n..........";
+    chosen(rows, BestAvailable { section: Some(1), ..want(2) }, &[14, 15]);
+    chosen(rows, BestAvailable { price_level: Some(1), ..want(2) }, &[14, 15]);
+    chosen(rows, BestAvailable { section: Some(0), price_level: Some(1), ..want(2) }, &[]);
+    chosen(rows, BestAvailable { section: Some(1), ..want(12) }, &[]);
+    chosen(rows, want(200), &[]);
+}
+
+#[test]
+fn a_house_can_be_sold_out_by_parties() {
+    let house = vec![".".repeat(64); 20].join("\n");
+    let map = map(&house);
+    let mut sold = 0;
+    for quantity in [2, 4, 2, 1, 3, 2, 6, 4, 5, 2].into_iter().cycle() {
+        let Some(seats) = claim_best(&map, want(quantity), SeatState::Sold, 1) else { break };
+        sold += seats.len();
+    }
+    while claim_best(&map, want(1), SeatState::Sold, 1).is_some() {
+        sold += 1;
+    }
+    assert_eq!(sold, 64 * 20);
+}

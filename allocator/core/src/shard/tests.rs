@@ -22,7 +22,7 @@ use world::World;
 type Labels = BTreeMap<String, HoldId>;
 
 pub(crate) fn check(script: &str) {
-    let mut world = World::new();
+    let mut world = World::new(world::small_limits());
     let mut labels = Labels::new();
     let mut last: Option<Command> = None;
     for (number, line) in (1_u32..).zip(script.lines().map(str::trim)) {

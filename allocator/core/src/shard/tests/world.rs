@@ -11,13 +11,18 @@ use std::sync::Arc;
 
 pub(crate) struct World {
     pub owner: Shard,
-    pub follower: Shard,
+    /// Starts again from its snapshot after each step.
+    restarted: Shard,
+    /// Follows from the first outcome on.
+    follower: Shard,
+    limits: Limits,
     pub now: UnixMillis,
     listing: EventListing,
     plan: Arc<PlanIndex>,
 }
 
-fn limits() -> Limits {
+/// Limits that a script can reach.
+pub(crate) fn small_limits() -> Limits {
     Limits {
         events_max: 4,
         holds_max: 12,
@@ -95,12 +100,13 @@ fn listing(event: &str, plan: &SeatingPlan) -> EventListing {
 
 impl World {
     /// Starts a second before the sale.
-    pub fn new() -> Self {
+    pub fn new(limits: Limits) -> Self {
         let plan = Arc::new(PlanIndex::new(plan()));
         let listing = listing("EVT1", &plan.plan);
-        let shard = || Shard::new(ShardId(3), limits());
-        let mut world =
-            Self { owner: shard(), follower: shard(), now: UnixMillis(9_000), listing, plan };
+        let shard = || Shard::new(ShardId(3), limits);
+        let (owner, restarted, follower) = (shard(), shard(), shard());
+        let now = UnixMillis(9_000);
+        let mut world = Self { owner, restarted, follower, limits, now, listing, plan };
         world.list();
         world
     }
@@ -111,7 +117,7 @@ impl World {
 
     fn list(&mut self) {
         let listing = Arc::new(self.listing.clone());
-        for shard in [&mut self.owner, &mut self.follower] {
+        for shard in [&mut self.owner, &mut self.restarted, &mut self.follower] {
             shard.put_event(listing.clone(), self.plan.clone()).unwrap();
         }
     }
@@ -155,6 +161,7 @@ impl World {
     fn follow(&mut self, outcomes: &[Outcome]) {
         for outcome in outcomes {
             self.follower.apply(self.now, outcome);
+            self.restarted.apply(self.now, outcome);
         }
     }
 
@@ -175,15 +182,15 @@ impl World {
     /// broken.
     fn agree(&mut self) {
         assert_eq!(self.owner.audit(), []);
-        let snapshot = self.follower.snapshot();
+        let snapshot = self.restarted.snapshot();
         assert_eq!(self.owner.snapshot(), snapshot);
+        assert_eq!(self.owner.digest(), self.restarted.digest());
         assert_eq!(self.owner.digest(), self.follower.digest());
-        let mut restored = Shard::restore(limits(), snapshot.clone());
+        let mut restored = Shard::restore(self.limits, snapshot.clone());
         assert_eq!(restored.snapshot(), snapshot, "also before the events are listed");
         restored.put_event(Arc::new(self.listing.clone()), self.plan.clone()).unwrap();
         assert_eq!(restored.snapshot(), snapshot);
         assert_eq!(restored.digest(), self.owner.digest());
-        // From here on the follower goes on from the restored state.
-        self.follower = restored;
+        self.restarted = restored;
     }
 }
