@@ -1,4 +1,4 @@
-//! Rebuilds the crate when a migration is added; the macro that embeds them sees only those it knows.
+//! Rebuilds the crate when a migration is added: its macro sees only the files that it knows.
 
 fn main() {
     println!("cargo:rerun-if-changed=../../schema/migrations");

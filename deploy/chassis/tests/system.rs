@@ -21,10 +21,10 @@ async fn soon<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, future).await.expect("it happens within the patience")
 }
 
-fn journal() -> Config {
+fn log() -> Config {
     Config {
-        name: "JOURNAL_0".to_owned(),
-        subjects: vec!["jrn.0.>".to_owned()],
+        name: "LOG".to_owned(),
+        subjects: vec!["log.>".to_owned()],
         discard: DiscardPolicy::New,
         duplicate_window: Duration::from_mins(10),
         ..Config::default()

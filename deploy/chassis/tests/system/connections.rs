@@ -1,19 +1,21 @@
+//! Connections to all three servers: what they refuse, and how they come back.
+
 use std::{collections::HashMap, time::Duration};
 
 use async_nats::jetstream::stream::Config;
 use chassis::{Error, TestServers, Which, announce, discover, migrate};
 use futures_util::future::join_all;
 
-use super::{journal, soon};
+use super::{log, soon};
 
 #[tokio::test]
 async fn a_stream_is_made_once_by_many_and_a_difference_is_named() {
     let servers = TestServers::with(&[Which::Nats]).await;
     let nats = servers.nats().await;
-    let config = journal();
+    let config = log();
     let made = join_all((0..8).map(|_| nats.ensure_stream(&config))).await;
     assert!(made.iter().all(Result::is_ok), "{made:?}");
-    let differing = Config { max_bytes: 1_000_000, ..journal() };
+    let differing = Config { max_bytes: 1_000_000, ..log() };
     let error = nats.ensure_stream(&differing).await.unwrap_err();
     let text = error.to_string();
     assert!(matches!(error, Error::StreamDiffers { field: "max_bytes", .. }), "{text}");

@@ -1,3 +1,5 @@
+//! Ownership of a stream by epoch and lease, while servers are killed, paused and restarted.
+
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -6,13 +8,13 @@ use chassis::{
 };
 use tokio::time::timeout;
 
-use super::{journal, soon};
+use super::{log, soon};
 
 fn spec(contender: &str) -> FenceSpec {
     FenceSpec {
-        stream: "JOURNAL_0".to_owned(),
-        epoch_subject: "jrn.0.epoch".to_owned(),
-        data_subject: "jrn.0.j".to_owned(),
+        stream: "LOG".to_owned(),
+        epoch_subject: "log.epoch".to_owned(),
+        data_subject: "log.data".to_owned(),
         lease_bucket: "LEASES".to_owned(),
         lease_key: "shard.0".to_owned(),
         probe_key: format!("probe.{contender}"),
@@ -23,7 +25,7 @@ fn spec(contender: &str) -> FenceSpec {
 
 async fn contender(servers: &TestServers, name: &str) -> Contender {
     let nats = servers.nats().await;
-    nats.ensure_stream(&journal()).await.unwrap();
+    nats.ensure_stream(&log()).await.unwrap();
     Contender::new(nats, spec(name), name).await.unwrap()
 }
 
@@ -92,8 +94,8 @@ impl ZombieOf {
     async fn append(&self) -> u64 {
         let mut headers = async_nats::HeaderMap::new();
         headers.insert("Nats-Expected-Last-Subject-Sequence", self.epoch.to_string());
-        headers.insert("Nats-Expected-Last-Subject-Sequence-Subject", "jrn.0.epoch");
-        let sent = self.nats.client.request_with_headers("jrn.0.j", headers, Bytes::new()).await;
+        headers.insert("Nats-Expected-Last-Subject-Sequence-Subject", "log.epoch");
+        let sent = self.nats.client.request_with_headers("log.data", headers, Bytes::new()).await;
         let answer: serde_json::Value = serde_json::from_slice(&sent.unwrap().payload).unwrap();
         answer["error"]["err_code"].as_u64().unwrap()
     }
@@ -109,7 +111,7 @@ async fn a_deposed_owner_can_no_longer_append_and_learns_it() {
     let mut headers = async_nats::HeaderMap::new();
     headers.insert("Nats-Expected-Last-Subject-Sequence", old.epoch.to_string());
     let record = Bytes::from_static(b"{\"nonce\":\"n\",\"owner\":\"x\"}");
-    nats.client.request_with_headers("jrn.0.epoch", headers, record).await.unwrap();
+    nats.client.request_with_headers("log.epoch", headers, record).await.unwrap();
     let refused = append(&old, "0/1/1").await;
     assert!(matches!(refused, Err(AppendError::Deposed { .. })), "{refused:?}");
     soon(old.deposed()).await;
@@ -217,14 +219,14 @@ async fn an_append_through_a_kill_of_nats_is_stored_once() {
     };
     tokio::join!(writer, kills);
     let nats = servers.nats().await;
-    assert_eq!(chassis::last_sequence(&nats, "JOURNAL_0").await.unwrap(), owner.epoch + 400);
+    assert_eq!(chassis::last_sequence(&nats, "LOG").await.unwrap(), owner.epoch + 400);
 }
 
 #[tokio::test]
 async fn a_full_stream_and_a_lost_tail_are_told_apart_from_a_deposition() {
     let servers = TestServers::with(&[Which::Nats]).await;
     let nats = servers.nats().await;
-    let small = async_nats::jetstream::stream::Config { max_messages: 3, ..journal() };
+    let small = async_nats::jetstream::stream::Config { max_messages: 3, ..log() };
     nats.ensure_stream(&small).await.unwrap();
     let contender = Contender::new(nats.clone(), spec("a"), "a").await.unwrap();
     let owner = owner(&contender).await;
@@ -236,10 +238,10 @@ async fn a_full_stream_and_a_lost_tail_are_told_apart_from_a_deposition() {
     let large = owner.append("large", large).await;
     assert!(matches!(large, Err(AppendError::Rejected { .. })), "{large:?}");
     // The stream is rolled back to its first record: what was acknowledged at 2 is given again.
-    nats.jetstream.delete_stream("JOURNAL_0").await.unwrap();
+    nats.jetstream.delete_stream("LOG").await.unwrap();
     nats.ensure_stream(&small).await.unwrap();
     let record = Bytes::from_static(b"{\"nonce\":\"n\",\"owner\":\"x\"}");
-    nats.client.request("jrn.0.epoch", record).await.unwrap();
+    nats.client.request("log.epoch", record).await.unwrap();
     let lost = append(&owner, "4").await;
     assert!(matches!(lost, Err(AppendError::TailLost { last: 3, found: 2, .. })), "{lost:?}");
 }

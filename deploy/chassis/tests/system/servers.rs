@@ -1,3 +1,5 @@
+//! The private servers themselves: start, supervision, stop, and what a crash leaves behind.
+
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
@@ -14,7 +16,7 @@ use chassis::{
 use sqlx::Connection;
 use tempfile::TempDir;
 
-use super::{journal, soon};
+use super::{log, soon};
 
 fn spec(dir: &Path, which: &[Which]) -> ServersSpec {
     ServersSpec { dir: dir.to_owned(), durability: Durability::Scratch, which: which.to_vec() }
@@ -48,8 +50,8 @@ async fn what_was_stored_is_there_after_a_stop_and_at_the_same_addresses() {
     let urls = Which::ALL.map(|which| first.child(which).url.clone());
     let config = NatsConfig { url: Url::new(&*urls[0]), ..NatsConfig::default() };
     let nats = Nats::connect(&config, "test").await.unwrap();
-    nats.ensure_stream(&journal()).await.unwrap();
-    nats.client.request("jrn.0.j", "x".into()).await.unwrap();
+    nats.ensure_stream(&log()).await.unwrap();
+    nats.client.request("log.data", "x".into()).await.unwrap();
     let redis = redis::Client::open(&*urls[1]).unwrap();
     let mut redis = redis.get_multiplexed_async_connection().await.unwrap();
     redis::cmd("SET").arg("key").arg(7).exec_async(&mut redis).await.unwrap();
@@ -68,7 +70,7 @@ async fn what_was_stored_is_there_after_a_stop_and_at_the_same_addresses() {
     let second = Servers::start(spec(folder.path(), &Which::ALL)).await.unwrap();
     assert_eq!(Which::ALL.map(|which| second.child(which).url.clone()), urls);
     let nats = Nats::connect(&config, "test").await.unwrap();
-    assert_eq!(chassis::last_sequence(&nats, "JOURNAL_0").await.unwrap(), 1);
+    assert_eq!(chassis::last_sequence(&nats, "LOG").await.unwrap(), 1);
     let redis = redis::Client::open(&*urls[1]).unwrap();
     let mut redis = redis.get_multiplexed_async_connection().await.unwrap();
     let value: i64 = redis::cmd("GET").arg("key").query_async(&mut redis).await.unwrap();
