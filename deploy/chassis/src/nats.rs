@@ -8,7 +8,8 @@ use async_nats::{
     jetstream::{
         ErrorCode,
         context::{ContextBuilder, CreateStreamErrorKind},
-        stream::{Config, Stream},
+        kv,
+        stream::{Config, StorageType, Stream},
     },
 };
 use tokio::{sync::watch, time::Instant};
@@ -109,6 +110,22 @@ impl Nats {
         let mut first = connects.clone();
         first.wait_for(|&count| 0 < count).await.expect("the client keeps the event callback");
         Ok(Nats { client, jetstream, connects, replicas: config.replicas })
+    }
+
+    /// Opens the key-value bucket, or creates it: on disk, with the newest value of each key.
+    pub async fn ensure_bucket(&self, bucket: &str) -> Result<kv::Store, Error> {
+        if let Ok(store) = self.jetstream.get_key_value(bucket).await {
+            return Ok(store);
+        }
+        let config = kv::Config {
+            bucket: bucket.to_owned(),
+            history: 1,
+            storage: StorageType::File,
+            num_replicas: self.replicas,
+            ..kv::Config::default()
+        };
+        let made = self.jetstream.create_key_value(config).await;
+        made.map_err(|error| Error::unavailable(format!("ensure bucket {bucket}"), &error))
     }
 
     /// Creates the stream, or checks that the one there is configured the same.

@@ -7,6 +7,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{Error, tasks};
 
+/// The signals that ask for a shutdown, as they are given for its reason.
+const SIGNALS: [&str; 2] = ["SIGINT", "SIGTERM"];
+
 /// The switch; clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Shutdown {
@@ -42,6 +45,11 @@ impl Shutdown {
         self.reason.get().map(String::as_str)
     }
 
+    /// Whether somebody asked for it by a signal, rather than something having failed.
+    pub fn is_asked_for(&self) -> bool {
+        self.reason().is_some_and(|reason| SIGNALS.contains(&reason))
+    }
+
     /// Returns a token that is cancelled at the shutdown, with a lock of its own.
     pub(crate) fn child_token(&self) -> CancellationToken {
         self.token.child_token()
@@ -62,8 +70,8 @@ impl Shutdown {
             loop {
                 // Both branches are cancel-safe: a signal that is not received now stays pending.
                 let name = tokio::select! {
-                    _ = interrupt.recv() => "SIGINT",
-                    _ = terminate.recv() => "SIGTERM",
+                    _ = interrupt.recv() => SIGNALS[0],
+                    _ = terminate.recv() => SIGNALS[1],
                 };
                 if shutdown.is_begun() {
                     tracing::warn!(signal = name, "second signal, ending without a drain");
