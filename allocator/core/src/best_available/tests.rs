@@ -88,7 +88,7 @@ fn accessible_seats_are_for_those_who_ask_and_come_with_a_companion() {
     chosen("....aa....", accessible(1), &[4]);
     chosen("xxxxaaxxxx", accessible(2), &[4, 5]);
     chosen("..........", accessible(1), &[]);
-    chosen("xxx.x.axxx\nxx..xxxxxx", accessible(3), &[]);
+    chosen("xxx.x.axxx\nxx..xxxxxx", accessible(3), &[5, 6, 13]);
     chosen("xxx.xxxaxx\nxx..xxxxxx", accessible(3), &[7, 12, 13]);
 }
 

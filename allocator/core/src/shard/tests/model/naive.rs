@@ -1,0 +1,367 @@
+//! The same rules, written down as plainly as possible: sets that are looked through from end to
+//! end.
+
+use crate::SYSTEM_ACCOUNT;
+use schema::{
+    AccountId, AreaIdx, BestAvailable, Command, CommandBody, HoldId, HoldSeats, OutcomeBody,
+    OwnerKind, SeatIdx, Verdict, VerdictKind, Want,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(super) const SEATS: u32 = 16;
+const ACCESSIBLE: u32 = 11;
+/// The seats of each row: section A's two, section B's one.
+const ROWS: [std::ops::Range<u32>; 3] = [0..6, 6..12, 12..16];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Held,
+    Paying,
+    Sold,
+    Blocked,
+}
+
+#[derive(Debug, Clone)]
+struct ModelHold {
+    account: AccountId,
+    fan: bool,
+    seats: BTreeSet<u32>,
+    areas: BTreeMap<u16, u32>,
+    phase: Phase,
+    deadline: Option<u64>,
+    reminder: u64,
+    attempt: u32,
+    pass: Option<u64>,
+}
+
+/// Everything as plain sets, looked through from end to end.
+#[derive(Default)]
+pub(super) struct Model {
+    holds: BTreeMap<HoldId, ModelHold>,
+    /// Account, why, when.
+    ended: BTreeMap<HoldId, (AccountId, &'static str, u64)>,
+    passes: BTreeMap<u64, (AccountId, bool)>,
+    /// Time of the last outcome: what is older than a quarter of an hour by then is forgotten.
+    pub last: u64,
+    pub now: u64,
+}
+
+impl Model {
+    pub fn starting_at(now: u64) -> Self {
+        Self { now, ..Self::default() }
+    }
+
+    fn taken(&self, seat: u32) -> bool {
+        self.holds.values().any(|hold| hold.seats.contains(&seat))
+    }
+
+    fn area_free(&self, area: u16) -> u32 {
+        let taken: u32 = self.holds.values().filter_map(|hold| hold.areas.get(&area)).sum();
+        [5, 3][usize::from(area)] - taken
+    }
+
+    pub fn free(&self) -> u32 {
+        let seats = (0..SEATS).filter(|&seat| !self.taken(seat)).count();
+        u32::try_from(seats).unwrap() + self.area_free(0) + self.area_free(1)
+    }
+
+    fn places_of(&self, account: AccountId) -> u32 {
+        let own = self.holds.values().filter(|hold| hold.fan && hold.account == account);
+        own.map(places).sum()
+    }
+
+    /// Ends a hold.
+    fn end(&mut self, id: HoldId, why: &'static str) -> String {
+        let hold = self.holds.remove(&id).unwrap();
+        if let (Some(pass), "Refunded") = (hold.pass, why) {
+            self.passes.get_mut(&pass).unwrap().1 = true;
+        }
+        self.ended.insert(id, (hold.account, why, self.now));
+        format!("released {why}")
+    }
+
+    /// The live hold of this account, or what to answer instead.
+    fn own(&self, id: HoldId, who: AccountId, again: &str) -> Result<ModelHold, String> {
+        if let Some(hold) = self.holds.get(&id) {
+            let own = hold.account == who;
+            return if own { Ok(hold.clone()) } else { Err("HoldUnknown".to_owned()) };
+        }
+        match self.ended(id) {
+            Some((account, why)) if account == who => {
+                Err(if why == again { "unchanged" } else { "HoldEnded" }.to_owned())
+            }
+            _ => Err("HoldUnknown".to_owned()),
+        }
+    }
+
+    fn ended(&self, id: HoldId) -> Option<(AccountId, &'static str)> {
+        let &(account, why, at) = self.ended.get(&id)?;
+        (self.last <= at + 900_000).then_some((account, why))
+    }
+
+    /// Predicts the answer and follows it. Best available is followed, its seats are checked.
+    pub fn ask(&mut self, command: &Command, actual: &OutcomeBody) -> Result<String, String> {
+        let who = command.account;
+        match &command.body {
+            CommandBody::HoldSeats(ask) => self.hold(who, ask, actual),
+            CommandBody::ReleaseHold { hold } => match self.own(*hold, who, "ByOwner")?.phase {
+                Phase::Held | Phase::Blocked => Ok(self.end(*hold, "ByOwner")),
+                Phase::Paying => Err("PaymentInProgress".to_owned()),
+                Phase::Sold => Err("AlreadySold".to_owned()),
+            },
+            CommandBody::StartPayment(ask) => {
+                let hold = self.own(ask.hold, who, "never")?;
+                match hold.phase {
+                    Phase::Held if hold.deadline.unwrap() <= self.now => {
+                        Err("HoldEnded".to_owned())
+                    }
+                    Phase::Held => {
+                        let hold = self.holds.get_mut(&ask.hold).unwrap();
+                        hold.phase = Phase::Paying;
+                        hold.attempt += 1;
+                        hold.reminder = self.now + 30_000;
+                        Ok(format!("paying {}", hold.attempt))
+                    }
+                    Phase::Paying | Phase::Sold => Ok("unchanged".to_owned()),
+                    Phase::Blocked => Err("RequestInvalid".to_owned()),
+                }
+            }
+            CommandBody::RecordVerdict(verdict) => self.verdict(who, *verdict),
+            CommandBody::ReturnAllotted { seats, areas } => self.give_back(who, seats, areas),
+        }
+    }
+
+    fn hold(
+        &mut self,
+        who: AccountId,
+        ask: &HoldSeats,
+        actual: &OutcomeBody,
+    ) -> Result<String, String> {
+        let fan = ask.owner == OwnerKind::Fan;
+        let (mut seats, areas, count) = shape(&ask.want)?;
+        if count == 0 || (fan && 10 < count) {
+            return Err("RequestInvalid".to_owned());
+        }
+        if fan && self.now < 10_000 {
+            return Err("NotOnSale".to_owned());
+        }
+        let pass = ask.pass.filter(|_| fan).map(|pass| pass.place.number);
+        self.check_pass(who, pass)?;
+        if fan && 6 < self.places_of(who) + count {
+            return Err("LimitExceeded".to_owned());
+        }
+        let none = if self.free() == 0 { "SoldOut" } else { "NotEnoughSeats" };
+        if let Want::BestAvailable(best) = ask.want {
+            seats = self.best(best, actual).ok_or(none)?;
+        }
+        if areas.iter().any(|(&area, &quantity)| self.area_free(area) < quantity) {
+            return Err(none.to_owned());
+        }
+        let taken: Vec<_> = seats.iter().copied().filter(|&seat| self.taken(seat)).collect();
+        if !taken.is_empty() {
+            return Err(format!("taken {taken:?}"));
+        }
+        let OutcomeBody::SeatsHeld(given) = actual else { return Err("held".to_owned()) };
+        let phase = if fan { Phase::Held } else { Phase::Blocked };
+        let deadline = fan.then(|| self.now + 600_000);
+        let says = format!("held {seats:?} {areas:?} {deadline:?}");
+        if let Some(pass) = pass {
+            self.passes.entry(pass).or_insert((who, false));
+        }
+        let (account, reminder, attempt) = (who, 0, 0);
+        let hold =
+            ModelHold { account, fan, seats, areas, phase, deadline, reminder, attempt, pass };
+        self.holds.insert(given.hold, hold);
+        Ok(says)
+    }
+
+    fn check_pass(&self, who: AccountId, pass: Option<u64>) -> Result<(), String> {
+        let used = pass.and_then(|pass| self.passes.get(&pass));
+        if used.is_some_and(|(owner, _)| *owner != who) {
+            return Err("PassForeign".to_owned());
+        }
+        if used.is_some_and(|(_, spent)| *spent) {
+            return Err("PassSpent".to_owned());
+        }
+        if pass.is_some() && self.holds.values().any(|hold| hold.pass == pass) {
+            return Err("PassInUse".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Checks the chosen seats; `None` where the model agrees that there are none.
+    fn best(&self, best: BestAvailable, actual: &OutcomeBody) -> Option<BTreeSet<u32>> {
+        let fits = |row: usize| {
+            best.section.is_none_or(|section| (section == 1) == (row == 2))
+                && best.price_level.is_none_or(|level| (level == 1) == (row == 2))
+        };
+        let usable = |seat: u32| !self.taken(seat) && (best.accessible || seat != ACCESSIBLE);
+        let run = |first: u32, row: &std::ops::Range<u32>| {
+            let mut run = first..first + u32::from(best.quantity);
+            let accessible = !best.accessible || run.contains(&ACCESSIBLE);
+            run.end <= row.end && accessible && run.all(usable)
+        };
+        let rows = ROWS.iter().enumerate().filter(|(at, _)| fits(*at));
+        let in_one_row = rows.clone().any(|(_, row)| row.clone().any(|first| run(first, row)));
+        let OutcomeBody::SeatsHeld(held) = actual else {
+            assert!(!in_one_row, "{best:?} was refused");
+            return None;
+        };
+        let seats: BTreeSet<u32> = held.seats.iter().map(|held| held.seat.0).collect();
+        assert_eq!(seats.len(), usize::from(best.quantity));
+        assert!(seats.iter().all(|&seat| usable(seat)));
+        assert_eq!(best.accessible, seats.contains(&ACCESSIBLE));
+        let parts = rows.map(|(_, row)| seats.iter().filter(|seat| row.contains(seat)).count());
+        let parts: Vec<_> = parts.filter(|&part| 0 < part).collect();
+        assert_eq!(parts.iter().sum::<usize>(), seats.len(), "the filters are kept");
+        assert_eq!(in_one_row, parts.len() == 1);
+        assert!(parts.iter().max().unwrap() - parts.iter().min().unwrap() <= 1, "an even split");
+        Some(seats)
+    }
+
+    fn verdict(&mut self, who: AccountId, verdict: Verdict) -> Result<String, String> {
+        if who != SYSTEM_ACCOUNT {
+            return Err("RequestInvalid".to_owned());
+        }
+        let Some(hold) = self.holds.get_mut(&verdict.hold) else {
+            return match (self.ended(verdict.hold), verdict.kind) {
+                (None, _) => Err("HoldUnknown".to_owned()),
+                (Some((_, why)), VerdictKind::Sold) if why != "Refunded" => {
+                    Err("HoldEnded".to_owned())
+                }
+                _ => Ok("unchanged".to_owned()),
+            };
+        };
+        let last = 0 < verdict.attempt && verdict.attempt == hold.attempt;
+        if hold.phase == Phase::Blocked {
+            return Err("RequestInvalid".to_owned());
+        }
+        let open = hold.phase != Phase::Sold;
+        match verdict.kind {
+            VerdictKind::Declined if last && hold.phase == Phase::Paying => {
+                hold.phase = Phase::Held;
+                hold.deadline = Some(hold.deadline.unwrap().max(self.now + 30_000));
+                Ok(format!("declined {:?}", hold.deadline))
+            }
+            VerdictKind::Cancelled if last && open => {
+                Ok(self.end(verdict.hold, "PaymentCancelled"))
+            }
+            VerdictKind::Sold if open => {
+                hold.phase = Phase::Sold;
+                if let Some(pass) = hold.pass {
+                    self.passes.get_mut(&pass).unwrap().1 = true;
+                }
+                Ok("sold".to_owned())
+            }
+            VerdictKind::Refunded => Ok(self.end(verdict.hold, "Refunded")),
+            _ => Ok("unchanged".to_owned()),
+        }
+    }
+
+    fn give_back(
+        &mut self,
+        who: AccountId,
+        seats: &[SeatIdx],
+        areas: &[(AreaIdx, u32)],
+    ) -> Result<String, String> {
+        let wanted: BTreeSet<u32> = seats.iter().map(|seat| seat.0).collect();
+        if wanted.len() < seats.len() || (seats.is_empty() && areas.is_empty()) {
+            return Err("RequestInvalid".to_owned());
+        }
+        let own = |hold: &ModelHold| hold.phase == Phase::Blocked && hold.account == who;
+        let mine: Vec<_> = self.holds.values().filter(|hold| own(hold)).collect();
+        let has = |area: u16| mine.iter().filter_map(|hold| hold.areas.get(&area)).sum::<u32>();
+        let has_seats = wanted.iter().all(|seat| mine.iter().any(|hold| hold.seats.contains(seat)));
+        if !has_seats || areas.iter().any(|(area, quantity)| has(area.0) < *quantity) {
+            return Err("NotAllotted".to_owned());
+        }
+        Ok("returned".to_owned())
+    }
+
+    /// Follows which of the allotments gave: several may.
+    pub fn follow_return(&mut self, parts: &[schema::ReturnedPart], who: AccountId) {
+        for part in parts {
+            let hold = self.holds.get_mut(&part.hold).unwrap();
+            assert!(hold.account == who && hold.phase == Phase::Blocked);
+            assert!(part.seats.iter().all(|seat| hold.seats.remove(&seat.0)));
+            for (area, quantity) in &part.areas {
+                let left = hold.areas.get_mut(&area.0).unwrap();
+                *left = left.checked_sub(*quantity).unwrap();
+            }
+            if places(hold) == 0 {
+                self.end(part.hold, "ByOwner");
+            }
+        }
+    }
+
+    /// What a tick must do now, in any order.
+    pub fn tick(&mut self) -> BTreeSet<(HoldId, String)> {
+        let mut due = BTreeSet::new();
+        for (id, hold) in self.holds.clone() {
+            if hold.phase == Phase::Held && hold.deadline.unwrap() <= self.now {
+                due.insert((id, self.end(id, "Expired")));
+            } else if hold.phase == Phase::Paying && hold.reminder <= self.now {
+                self.holds.get_mut(&id).unwrap().reminder = self.now + 30_000;
+                due.insert((id, format!("awaited {}", hold.attempt)));
+            }
+        }
+        due
+    }
+}
+
+type Shape = (BTreeSet<u32>, BTreeMap<u16, u32>, u32);
+
+/// The seats, areas and number of places that are asked for.
+fn shape(want: &Want) -> Result<Shape, String> {
+    let check = |invalid: bool, unknown: bool| {
+        let refusal = if invalid { "RequestInvalid" } else { "SeatUnknown" };
+        if invalid || unknown { Err(refusal.to_owned()) } else { Ok(()) }
+    };
+    match want {
+        Want::Seats(wanted) => {
+            let seats: BTreeSet<u32> = wanted.iter().map(|seat| seat.0).collect();
+            check(seats.len() < wanted.len(), seats.iter().any(|&seat| SEATS <= seat))?;
+            let count = u32::try_from(seats.len()).unwrap();
+            Ok((seats, BTreeMap::new(), count))
+        }
+        Want::Areas(wanted) => {
+            let areas: BTreeMap<u16, u32> =
+                wanted.iter().map(|(area, quantity)| (area.0, *quantity)).collect();
+            let empty = areas.values().any(|&quantity| quantity == 0);
+            check(areas.len() < wanted.len() || empty, areas.keys().any(|&area| 1 < area))?;
+            let count = areas.values().sum();
+            Ok((BTreeSet::new(), areas, count))
+        }
+        Want::BestAvailable(best) => {
+            check(false, best.section.is_some_and(|section| 1 < section))?;
+            Ok((BTreeSet::new(), BTreeMap::new(), u32::from(best.quantity)))
+        }
+    }
+}
+
+fn places(hold: &ModelHold) -> u32 {
+    u32::try_from(hold.seats.len()).unwrap() + hold.areas.values().sum::<u32>()
+}
+
+/// An outcome in the model's words.
+pub(super) fn says(body: &OutcomeBody) -> String {
+    match body {
+        OutcomeBody::SeatsHeld(held) => {
+            let seats: BTreeSet<u32> = held.seats.iter().map(|seat| seat.seat.0).collect();
+            let areas: BTreeMap<u16, u32> =
+                held.areas.iter().map(|area| (area.area.0, area.quantity)).collect();
+            format!("held {seats:?} {areas:?} {:?}", held.deadline.map(|at| at.0))
+        }
+        OutcomeBody::HoldReleased { why, .. } => format!("released {why:?}"),
+        OutcomeBody::PaymentStarted(payment) => format!("paying {}", payment.attempt),
+        OutcomeBody::PaymentAwaited(payment) => format!("awaited {}", payment.attempt),
+        OutcomeBody::PaymentDeclined { deadline, .. } => format!("declined {:?}", Some(deadline.0)),
+        OutcomeBody::SeatsSold { .. } => "sold".to_owned(),
+        OutcomeBody::AllotmentReduced { .. } => "returned".to_owned(),
+        OutcomeBody::Refused(schema::Refusal::SeatTaken { seats }) => {
+            format!("taken {:?}", seats.iter().map(|seat| seat.0).collect::<Vec<_>>())
+        }
+        OutcomeBody::Refused(refusal) => format!("{refusal:?}"),
+        OutcomeBody::Unchanged { .. } => "unchanged".to_owned(),
+    }
+}
