@@ -70,6 +70,14 @@ impl Sub<DurationMs> for UnixMillis {
     }
 }
 
+impl Add for DurationMs {
+    type Output = Self;
+
+    fn add(self, span: Self) -> Self {
+        Self(self.0.saturating_add(span.0))
+    }
+}
+
 impl DurationMs {
     pub const fn from_secs(seconds: u64) -> Self {
         Self(seconds * 1_000)
