@@ -1,1 +1,10 @@
-//! Tests.
+//! Settlement against real servers, with an owner of the seats and a provider that the test controls.
+
+mod audit;
+mod cancel;
+mod crash;
+mod outage;
+mod owner;
+mod rig;
+mod tables;
+mod tokens;

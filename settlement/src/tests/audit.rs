@@ -1,0 +1,140 @@
+//! SEAT-1's last guard, and an audit that sees what is planted.
+
+use super::owner::payment;
+use super::rig::{PATIENT, Point, Rig, eventually};
+use schema::VerdictKind;
+use sqlx::Executor;
+
+#[tokio::test]
+async fn of_two_orders_for_one_seat_one_fails_alone_and_its_money_is_set_free() {
+    let mut rig = Rig::start().await;
+    let mut holds = Vec::new();
+    for seat in 0..20 {
+        holds.push(rig.pay(&[seat, seat + 100], "tok_ok").await);
+    }
+    let twin = rig.pay(&[7, 300], "tok_ok").await;
+    // Started last, so that all orders are ready together and go into the same commit.
+    let _stage = rig.stage(Point::Never);
+    for &hold in holds.iter().filter(|&&hold| hold != holds[7]) {
+        rig.wait_for(hold, "paid").await;
+    }
+    rig.rest().await;
+    let pair = [rig.state(holds[7]).await, rig.state(twin).await];
+    assert!(pair == ["paid", "review_needed"] || pair == ["review_needed", "paid"], "{pair:?}");
+    let differences = crate::audit(&rig.pool).await.unwrap();
+    assert_eq!(differences.len(), 1, "{differences:?}");
+    assert!(differences[0].contains("a seat belongs to another order"), "{differences:?}");
+    let voided = "SELECT count(*) FROM sandbox.payment WHERE state = 'cancelled'";
+    assert_eq!(rig.count(voided).await, 1);
+    let loser = if pair[0] == "paid" { twin } else { holds[7] };
+    assert_eq!(rig.owner.verdicts(loser), [], "the seats stay set aside for a person to look");
+}
+
+#[tokio::test]
+async fn a_full_area_refuses_the_order_that_does_not_fit_and_no_other() {
+    let mut rig = Rig::start().await;
+    let capacity = "INSERT INTO area_sold (event_id, area_idx, capacity) VALUES ('EVT001', 0, 5)";
+    rig.pool.execute(capacity).await.unwrap();
+    publish_plan(&rig).await;
+    let _stage = rig.stage(Point::Never);
+    let mut holds = Vec::new();
+    for quantity in [2, 2, 3] {
+        let held = rig.hold(&[], quantity);
+        holds.push(held.hold);
+        let payment = payment(held, 1, "tok_ok", PATIENT);
+        rig.owner.announce(&rig.event, payment, false).await;
+    }
+    let all = "SELECT count(*) FROM orders";
+    eventually("three orders", || async { rig.count(all).await == 3 }).await;
+    rig.rest().await;
+    let mut states = Vec::new();
+    for &hold in &holds {
+        states.push(rig.state(hold).await);
+    }
+    states.sort_unstable();
+    assert_eq!(states, ["paid", "paid", "review_needed"]);
+    let differences = crate::audit(&rig.pool).await.unwrap();
+    assert_eq!(differences.len(), 1, "{differences:?}");
+    assert!(differences[0].contains("an area is full"), "{differences:?}");
+}
+
+async fn publish_plan(rig: &Rig) {
+    use schema::{Area, SeatingPlan, codec, stream, subject};
+    let area = Area { id: "FLOOR".into(), name: "Floor".into(), capacity: 5, price_level: 0 };
+    let mut plan = SeatingPlan {
+        id: "p".parse().unwrap(),
+        sections: vec![],
+        areas: vec![area],
+        focal_x_cm: 0,
+        focal_y_cm: 0,
+    };
+    plan.id = plan.content_id();
+    let listing = schema::EventListing {
+        event: rig.event.clone(),
+        plan: plan.id.clone(),
+        name: "Name".into(),
+        venue: "Venue".into(),
+        city: "City".into(),
+        category: "Category".into(),
+        starts_at: schema::TIME_MAX,
+        sale_starts_at: schema::UnixMillis(0),
+        status: schema::EventStatus::OnSale,
+        price_levels: vec![],
+        places_total: 5,
+        hold_ttl_ms: schema::limits::HOLD_TTL,
+        account_places_max: 10,
+        waiting_room: false,
+    };
+    let nats = rig.servers.nats().await;
+    nats.ensure_stream(&chassis::stream_config(&stream::catalog(), 1)).await.unwrap();
+    let put = async |subject: String, bytes: Vec<u8>| {
+        nats.jetstream.publish(subject, bytes.into()).await.unwrap().await.unwrap();
+    };
+    put(subject::catalog_plan(&plan.id), codec::encode(&plan)).await;
+    put(subject::catalog_event(&rig.event), codec::encode(&listing)).await;
+}
+
+#[tokio::test]
+async fn the_audit_sees_what_is_planted() {
+    let mut rig = Rig::start().await;
+    let stage = rig.stage(Point::Never);
+    let hold = rig.pay(&[1, 2], "tok_ok").await;
+    rig.rest().await;
+    rig.wait_for(hold, "paid").await;
+    rig.rest().await;
+    assert_eq!(rig.owner.verdicts(hold), [(1, VerdictKind::Sold)]);
+    drop(stage);
+    rig.assert_clean().await;
+    let planted = [
+        ("UPDATE ticket SET state = 'void', voided_at = 0 WHERE line = 0", "valid tickets of 2"),
+        ("DELETE FROM live_seat WHERE seat_idx = 1", "is not its own"),
+        ("INSERT INTO live_seat VALUES ('EVT001', 9, gen_random_uuid(), 0)", "no valid ticket"),
+        ("UPDATE sandbox.payment SET state = 'refunded'", "its payment is refunded"),
+        ("UPDATE orders SET captured_at = NULL, state = 'refunding'", "its order is refunding"),
+        ("INSERT INTO area_sold VALUES ('EVT001', 0, 1, 5)", "counts 1 sold"),
+        (
+            "ALTER TABLE ledger_entry DISABLE TRIGGER ALL;
+             UPDATE ledger_entry SET amount = amount + 1 WHERE account = 'fan_receivable'
+                 AND kind = 'sale'",
+            "the ledger is off by 1 EUR",
+        ),
+        ("UPDATE outbox SET answer = 'RESERVATION_UNKNOWN'", "refused \"sold\""),
+        ("UPDATE orders SET todo = true, payment_deadline = 0, updated_at = 0", "its deadline"),
+    ];
+    for (statement, expected) in planted {
+        // One connection: the damage is looked at, then rolled back with its transaction.
+        let pool = one_connection(&rig).await;
+        pool.execute("BEGIN").await.unwrap();
+        pool.execute(sqlx::raw_sql(statement)).await.unwrap();
+        let differences = crate::audit(&pool).await.unwrap();
+        let seen = differences.iter().any(|difference| difference.contains(expected));
+        assert!(seen, "{statement}: {differences:?}");
+        pool.close().await;
+    }
+    rig.assert_clean().await;
+}
+
+async fn one_connection(rig: &Rig) -> sqlx::PgPool {
+    let config = chassis::PostgresConfig { connections: 1, ..rig.servers.postgres_config() };
+    chassis::connect_postgres(&config, "planted").await.unwrap()
+}

@@ -1,0 +1,60 @@
+//! Cancellations, as ingress asks for them.
+
+use super::rig::{ACCOUNT, Point, Rig};
+use schema::{AccountId, CancelAnswer, CancelBooking, HoldId, OrderId, codec, subject};
+
+async fn ask(rig: &Rig, hold: HoldId, account: AccountId) -> CancelAnswer {
+    let wanted = CancelBooking { order: OrderId::from(hold), account };
+    let nats = rig.servers.nats().await;
+    let request = async_nats::Request::new()
+        .payload(codec::encode(&wanted).into())
+        .timeout(Some(std::time::Duration::from_secs(8)));
+    let answer = nats.client.send_request(subject::SETTLE_CANCEL, request).await.unwrap();
+    codec::decode(&answer.payload).unwrap()
+}
+
+#[tokio::test]
+async fn a_cancelled_booking_is_refunded_once_and_its_seats_can_be_sold_again() {
+    let mut rig = Rig::start().await;
+    let _stage = rig.stage(Point::Never);
+    let hold = rig.pay(&[1, 2], "tok_ok").await;
+    let declined = rig.pay(&[3], "tok_declined").await;
+    rig.wait_for(hold, "paid").await;
+    rig.wait_for(declined, "declined").await;
+    assert_eq!(ask(&rig, hold, AccountId(1)).await, CancelAnswer::Unknown, "not hers");
+    assert_eq!(ask(&rig, HoldId(1), ACCOUNT).await, CancelAnswer::Unknown);
+    assert_eq!(ask(&rig, declined, ACCOUNT).await, CancelAnswer::NotConfirmed);
+    let answer = ask(&rig, hold, ACCOUNT).await;
+    let CancelAnswer::Refunded { sequence } = answer else { panic!("{answer:?}") };
+    assert!(0 < sequence);
+    assert_eq!(ask(&rig, hold, ACCOUNT).await, answer, "a repetition");
+    let next = rig.pay(&[2], "tok_ok").await;
+    rig.wait_for(next, "paid").await;
+    rig.rest().await;
+    rig.assert_clean().await;
+    let balance = "SELECT sum(amount)::BIGINT FROM ledger_entry
+        WHERE account = 'provider_clearing'";
+    assert_eq!(rig.count(balance).await, 5_000, "one seat is paid for");
+    let status = "SELECT count(*) FROM booking_view WHERE status = 'REFUNDED'";
+    assert_eq!(rig.count(status).await, 1);
+}
+
+#[tokio::test]
+async fn a_refund_while_the_money_is_being_taken_gives_all_of_it_back() {
+    let mut rig = Rig::start().await;
+    let _stage = rig.stage(Point::Never);
+    let mut holds = Vec::new();
+    for seat in 0..20 {
+        holds.push(rig.pay(&[seat], "tok_ok").await);
+    }
+    for hold in holds {
+        rig.wait_for(hold, "paid").await;
+        let answer = ask(&rig, hold, ACCOUNT).await;
+        assert!(matches!(answer, CancelAnswer::Refunded { .. }), "{answer:?}");
+    }
+    rig.rest().await;
+    rig.assert_clean().await;
+    assert_eq!(rig.count("SELECT sum(amount)::BIGINT FROM ledger_entry").await, 0);
+    let left = "SELECT count(*) FROM sandbox.payment WHERE state = 'captured'";
+    assert_eq!(rig.count(left).await, 0);
+}

@@ -1,0 +1,212 @@
+//! Servers, an owner, and a stage that can be killed at any point.
+
+use super::owner::{Owner, payment};
+use crate::provider::{Failure, NewPayment, Payment, Provider, Verb};
+use crate::{Config, Deps, Sandbox, run_with};
+use chassis::keys::KeyFolder;
+use chassis::{Health, Shutdown, TestServers, Which, clock, connect_postgres, stream_config};
+use futures_util::future::BoxFuture;
+use schema::{
+    AccountId, AreaIdx, CommandId, Currency, EventId, Held, HeldArea, HeldSeat, HoldId, OwnerKind,
+    SeatIdx, ShardId, limits, stream,
+};
+use settlement_core::Seen;
+use sqlx::{PgPool, Row};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+pub(super) const ACCOUNT: AccountId = AccountId(77);
+pub(super) const PATIENT: u64 = 60_000;
+
+pub(super) struct Rig {
+    pub servers: TestServers,
+    pub pool: PgPool,
+    pub owner: Owner,
+    pub event: EventId,
+    keys: tempfile::TempDir,
+    holds: u128,
+}
+
+/// A settlement process; dropping or killing it drops its tasks wherever they are.
+pub(super) struct Stage {
+    runtime: Option<tokio::runtime::Runtime>,
+    pub crashed: mpsc::UnboundedReceiver<()>,
+}
+
+/// A point between two steps: before or after the provider carries something out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Point {
+    Never,
+    BeforeCreate,
+    AfterCreate,
+    Before(Verb),
+    After(Verb),
+}
+
+#[derive(Debug)]
+struct Trap {
+    sandbox: Sandbox,
+    point: Point,
+    crashed: mpsc::UnboundedSender<()>,
+}
+
+impl Trap {
+    async fn pass(&self, point: Point) {
+        if self.point == point {
+            self.crashed.send(()).ok();
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+impl Provider for Trap {
+    fn name(&self) -> &'static str {
+        self.sandbox.name()
+    }
+
+    fn create<'a>(&'a self, new: &'a NewPayment) -> BoxFuture<'a, Result<Payment, Failure>> {
+        Box::pin(async move {
+            self.pass(Point::BeforeCreate).await;
+            let created = self.sandbox.create(new).await;
+            self.pass(Point::AfterCreate).await;
+            created
+        })
+    }
+
+    fn act<'a>(&'a self, id: &'a str, verb: Verb) -> BoxFuture<'a, Result<Seen, Failure>> {
+        Box::pin(async move {
+            self.pass(Point::Before(verb)).await;
+            let seen = self.sandbox.act(id, verb).await;
+            self.pass(Point::After(verb)).await;
+            seen
+        })
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Rig {
+    pub(super) async fn start() -> Self {
+        let servers = TestServers::with(&[Which::Nats, Which::Postgres]).await;
+        let pool = servers.postgres().await;
+        chassis::migrate(&pool).await.unwrap();
+        let nats = servers.nats().await;
+        for shard in (0..limits::SHARD_COUNT).map(ShardId) {
+            nats.ensure_stream(&stream_config(&stream::journal(shard), 1)).await.unwrap();
+        }
+        let owner = Owner::start(nats).await;
+        let event: EventId = "EVT001".parse().unwrap();
+        let keys = tempfile::tempdir().unwrap();
+        Self { servers, pool, owner, event, keys, holds: 0 }
+    }
+
+    /// Starts a settlement process that stops for ever at `point`.
+    pub(super) fn stage(&self, point: Point) -> Stage {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        let (nats, postgres) = (self.servers.nats_config(), self.servers.postgres_config());
+        let keys = KeyFolder::open(self.keys.path()).unwrap();
+        let (crashed, receiver) = mpsc::unbounded_channel();
+        let stage = async move {
+            let deps = Deps {
+                nats: chassis::Nats::connect(&nats, "stage").await.unwrap(),
+                postgres: connect_postgres(&postgres, "stage").await.unwrap(),
+                keys,
+                health: Health::new(),
+                shutdown: Shutdown::new(),
+                instance: "test".to_owned(),
+            };
+            let sandbox = Sandbox::start(&deps.postgres);
+            let provider = Arc::new(Trap { sandbox, point, crashed });
+            let config = Config { lease_ms: 400, sweep_every_ms: 100, ..Config::default() };
+            run_with(config, deps, provider).await.unwrap();
+        };
+        drop(runtime.spawn(stage));
+        Stage { runtime: Some(runtime), crashed: receiver }
+    }
+
+    pub(super) fn hold(&mut self, seats: &[u32], standing: u32) -> Held {
+        self.holds += 1;
+        let shard = self.event.shard(limits::SHARD_COUNT);
+        let hold = HoldId::compose(shard, clock::now(), CommandId(self.holds));
+        let seat = |&seat: &u32| HeldSeat {
+            seat: SeatIdx(seat),
+            generation: 1,
+            price_level: 0,
+            price: 5_000,
+        };
+        let area = HeldArea { area: AreaIdx(0), quantity: standing, price_level: 1, price: 3_000 };
+        Held {
+            hold,
+            account: ACCOUNT,
+            owner: OwnerKind::Fan,
+            seats: seats.iter().map(seat).collect(),
+            areas: if standing == 0 { vec![] } else { vec![area] },
+            currency: Currency::EUR,
+            deadline: Some(clock::now()),
+            pass: None,
+        }
+    }
+
+    /// Announces the first payment attempt for a new hold on `seats`.
+    pub(super) async fn pay(&mut self, seats: &[u32], token: &str) -> HoldId {
+        let places = self.hold(seats, 0);
+        let hold = places.hold;
+        let payment = payment(places, 1, token, PATIENT);
+        self.owner.announce(&self.event, payment, false).await;
+        hold
+    }
+
+    pub(super) async fn state(&self, hold: HoldId) -> String {
+        let query = sqlx::query("SELECT state FROM orders WHERE order_id = $1");
+        let row = query.bind(Uuid::from_u128(hold.0)).fetch_optional(&self.pool).await;
+        row.ok().flatten().map_or_else(|| "open".to_owned(), |row| row.get("state"))
+    }
+
+    pub(super) async fn wait_for(&self, hold: HoldId, state: &str) {
+        let what = format!("{hold} to be {state}");
+        eventually(&what, || async { self.state(hold).await == state }).await;
+    }
+
+    /// Waits until no order and no verdict has anything left to do.
+    pub(super) async fn rest(&self) {
+        eventually("everything to come to rest", || async {
+            self.count(
+                "SELECT (SELECT count(*) FROM orders WHERE todo)
+                     + (SELECT count(*) FROM outbox WHERE done_at IS NULL)",
+            )
+            .await
+                == 0
+        })
+        .await;
+    }
+
+    pub(super) async fn count(&self, query: &'static str) -> i64 {
+        sqlx::query(query).fetch_one(&self.pool).await.unwrap().get(0)
+    }
+
+    /// Nothing differs from what should agree.
+    pub(super) async fn assert_clean(&self) {
+        assert_eq!(crate::audit(&self.pool).await.unwrap(), Vec::<String>::new());
+    }
+}
+
+/// Looks until `holds`, 30 s at most.
+pub(super) async fn eventually<F: Future<Output = bool>>(what: &str, holds: impl Fn() -> F) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !holds().await {
+        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

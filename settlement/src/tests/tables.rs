@@ -1,0 +1,90 @@
+//! What the database itself refuses.
+
+use super::rig::{Point, Rig};
+use crate::store::{Sale, Store};
+use crate::{Config, ticket_code};
+use chassis::keys::KeyFolder;
+use schema::{Currency, Money, OrderId, TicketId};
+use settlement_core::{State, TRANSITIONS};
+use sqlx::{Executor, PgPool};
+
+#[tokio::test]
+async fn the_database_allows_the_moves_of_the_core_and_no_other() {
+    let mut rig = Rig::start().await;
+    let stage = rig.stage(Point::Never);
+    let hold = rig.pay(&[1], "tok_ok").await;
+    rig.wait_for(hold, "paid").await;
+    rig.rest().await;
+    drop(stage);
+    for from in State::ALL.into_iter().filter(|&state| state != State::Open) {
+        for to in State::ALL.into_iter().filter(|&state| state != State::Open && state != from) {
+            let legal = TRANSITIONS.iter().any(|legal| legal.from == from && legal.to == to);
+            assert_eq!(try_move(&rig.pool, from, to).await, legal, "{from} to {to}");
+        }
+    }
+}
+
+/// Tries a move of the one order, and takes it back.
+async fn try_move(pool: &PgPool, from: State, to: State) -> bool {
+    let mut connection = pool.acquire().await.unwrap();
+    connection.execute("BEGIN").await.unwrap();
+    connection.execute("ALTER TABLE orders DISABLE TRIGGER orders_move").await.unwrap();
+    let place = sqlx::query("UPDATE orders SET state = $1, reason = 'test'").bind(from.as_str());
+    place.execute(&mut *connection).await.unwrap();
+    connection.execute("ALTER TABLE orders ENABLE TRIGGER orders_move").await.unwrap();
+    let moved = sqlx::query("UPDATE orders SET state = $1").bind(to.as_str());
+    let moved = moved.execute(&mut *connection).await.is_ok();
+    connection.execute("ROLLBACK").await.unwrap();
+    moved
+}
+
+#[tokio::test]
+async fn the_ledger_takes_only_whole_transactions_and_gives_nothing_back() {
+    let mut rig = Rig::start().await;
+    let _stage = rig.stage(Point::Never);
+    let hold = rig.pay(&[1], "tok_ok").await;
+    rig.wait_for(hold, "paid").await;
+    rig.rest().await;
+    let refused = [
+        "INSERT INTO ledger_entry VALUES (gen_random_uuid(), 'sale', 0, 'fees', 1, 'EUR')",
+        "INSERT INTO ledger_entry VALUES
+            ('00000000-0000-0000-0000-000000000000', 'sale', 0, 'fees', 1, 'EUR'),
+            ('00000000-0000-0000-0000-000000000000', 'sale', 0, 'fan_receivable', -1, 'USD')",
+        "UPDATE ledger_entry SET amount = 0",
+        "DELETE FROM ledger_entry",
+        "TRUNCATE ledger_entry",
+        "UPDATE ledger_transaction SET at = 0",
+        "DELETE FROM ledger_transaction",
+    ];
+    for statement in refused {
+        assert!(rig.pool.execute(statement).await.is_err(), "{statement}");
+    }
+    rig.assert_clean().await;
+}
+
+#[tokio::test]
+async fn selling_twice_is_selling_once() {
+    let mut rig = Rig::start().await;
+    let stage = rig.stage(Point::Never);
+    let hold = rig.pay(&[1, 2], "tok_ok").await;
+    rig.wait_for(hold, "paid").await;
+    rig.rest().await;
+    drop(stage);
+    let folder = tempfile::tempdir().unwrap();
+    let key = KeyFolder::open(folder.path()).unwrap().ed25519("ticket").unwrap();
+    let order = OrderId::from(hold);
+    let code = |line| ticket_code(&key, &rig.event, TicketId { order, line }, 0);
+    let sale = Sale {
+        order,
+        attempt: 1,
+        total: Money::new(10_000, Currency::EUR),
+        charged: true,
+        codes: vec![code(0), code(1)],
+    };
+    let store = Store::start(&rig.pool, &Config::default(), "sandbox");
+    let both = futures_util::join!(store.sell(sale.clone()), store.sell(sale));
+    assert_eq!((both.0.unwrap(), both.1.unwrap()), (State::Paid, State::Paid));
+    assert_eq!(rig.count("SELECT count(*) FROM ticket").await, 2);
+    assert_eq!(rig.count("SELECT count(*) FROM ledger_entry").await, 4);
+    rig.assert_clean().await;
+}
