@@ -1,0 +1,27 @@
+//! Accounts: who somebody is, and how they prove it.
+
+mod api_keys;
+mod caller;
+mod handlers;
+mod jwks;
+mod passwords;
+mod refresh;
+mod roles;
+mod store;
+mod throttle;
+mod tokens;
+
+pub(crate) use api_keys::__path_create_api_key;
+pub use api_keys::create_api_key;
+pub use caller::{Caller, Operator, Partner};
+pub(crate) use handlers::{
+    __path_login, __path_logout, __path_me, __path_refresh, __path_register,
+};
+pub use handlers::{login, logout, me, refresh, register};
+pub(crate) use jwks::__path_jwks;
+pub use jwks::{Jwks, jwks};
+pub use passwords::{PasswordLimits, Passwords};
+pub use roles::{Role, Roles};
+pub use store::{NewAccount, create_account};
+pub use throttle::{LoginRates, Throttle, network};
+pub use tokens::{ISSUER, Tokens};

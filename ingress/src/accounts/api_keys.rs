@@ -1,0 +1,85 @@
+//! API keys of partners: 256 random bits, shown once, stored as a hash.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use chassis::keys::{random_bytes, sha256};
+use chassis::{Problem, base64url};
+use http::StatusCode;
+use schema::AccountId;
+use serde::{Deserialize, Serialize};
+use sqlx::Row;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::caller::{Caller, Partner};
+use super::roles::Roles;
+use super::store::{millis, uuid};
+use crate::app::App;
+use crate::extract::{Json, json};
+use crate::problems::{self, Answered};
+
+/// Shows in logs and leak scanners what the text is.
+const PREFIX: &str = "usk_";
+
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct NewApiKey {
+    /// What the key is for.
+    name: String,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ApiKeyMade {
+    name: String,
+    /// Shown this once.
+    api_key: String,
+}
+
+/// Makes an API key for the partner who asks.
+#[utoipa::path(post, path = "/api/partners/keys", tag = "partners", request_body = NewApiKey,
+    responses((status = 201, body = ApiKeyMade), (status = 403, description = "ROLE_REQUIRED")))]
+pub async fn create_api_key(
+    State(app): State<Arc<App>>,
+    Partner(caller): Partner,
+    body: Json<NewApiKey>,
+) -> Answered {
+    let name = body.value.name;
+    if !(1..=schema::TITLE_BYTES_MAX).contains(&name.len()) {
+        return Err(problems::invalid("a key needs a name of 1 to 200 bytes"));
+    }
+    let api_key = format!("{PREFIX}{}", base64url::encode(&random_bytes::<32>()));
+    let insert = "INSERT INTO api_key (key_hash, account_id, name, created_at)
+         VALUES ($1, $2, $3, $4)";
+    let done = sqlx::query(insert)
+        .bind(hash(&api_key))
+        .bind(uuid(caller.account))
+        .bind(&name)
+        .bind(millis(chassis::clock::now()))
+        .execute(&app.postgres)
+        .await;
+    done.map_err(|error| problems::store(&error))?;
+    Ok(json(StatusCode::CREATED, &ApiKeyMade { name, api_key }))
+}
+
+/// Finds whose key it is.
+pub async fn find(app: &App, api_key: &str) -> Result<Caller, Problem> {
+    let unknown = || problems::login_required("the API key is not known");
+    if !api_key.starts_with(PREFIX) {
+        return Err(unknown());
+    }
+    let select = "SELECT account.account_id, account.roles
+         FROM api_key JOIN account USING (account_id)
+         WHERE key_hash = $1 AND revoked_at IS NULL";
+    let row = sqlx::query(select).bind(hash(api_key)).fetch_optional(&app.postgres).await;
+    let row = row.map_err(|error| problems::store(&error))?.ok_or_else(unknown)?;
+    let read = || -> Result<Caller, sqlx::Error> {
+        let account = AccountId(row.try_get::<Uuid, _>("account_id")?.as_u128());
+        Ok(Caller { account, roles: Roles::from_bits(row.try_get("roles")?) })
+    };
+    read().map_err(|error| problems::store(&error))
+}
+
+fn hash(api_key: &str) -> Vec<u8> {
+    sha256(&[b"usher api key 1 ", api_key.as_bytes()]).to_vec()
+}

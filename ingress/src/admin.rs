@@ -1,0 +1,20 @@
+//! What operators do; every change has its line in the audit log before it is made.
+
+mod admission;
+mod audit;
+mod event_body;
+mod events;
+mod live;
+mod plan_body;
+mod services;
+
+pub(crate) use admission::{__path_admission, __path_change_admission};
+pub use admission::{admission, change_admission};
+pub(crate) use audit::__path_audit;
+pub use audit::audit;
+pub(crate) use events::{__path_create_event, __path_import_events, __path_replace_event};
+pub use events::{create_event, import_events, replace_event};
+pub(crate) use live::__path_live;
+pub use live::live;
+pub(crate) use services::__path_services;
+pub use services::services;

@@ -1,0 +1,199 @@
+//! An event as operators write it, checked against every limit of the catalogue.
+
+use chassis::Problem;
+use schema::limits::{ACCOUNT_PLACES_MAX, HOLD_TTL};
+use schema::{
+    DurationMs, EventId, EventListing, EventStatus, Money, PRICE_LEVELS_MAX, PriceLevel,
+    SeatingPlan, TITLE_BYTES_MAX, UnixMillis,
+};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::plan_body::PlanBody;
+use crate::catalog::MoneyBody;
+use crate::problems;
+
+/// Longest life of a hold. A day of unpaid seats is an allotment.
+const HOLD_TTL_MAX: DurationMs = DurationMs::from_secs(86_400);
+/// Shortest: a person must be able to type a card number.
+const HOLD_TTL_MIN: DurationMs = DurationMs::from_secs(5);
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EventInput {
+    /// 1 to 24 of letters, digits, hyphen and underscore.
+    #[schema(example = "EVT100")]
+    pub event_id: String,
+    name: String,
+    venue: String,
+    city: String,
+    category: String,
+    /// RFC 3339.
+    starts_at: String,
+    /// RFC 3339; now without.
+    sale_starts_at: Option<String>,
+    /// `ON_SALE` or `CANCELLED`.
+    #[schema(value_type = Option<String>)]
+    status: Option<EventStatus>,
+    price_levels: Vec<PriceLevelInput>,
+    plan: PlanBody,
+    /// How long a hold lives: 5 s to a day; 600 without.
+    hold_ttl_seconds: Option<u64>,
+    /// Most places an account may own; 10 without.
+    account_places_max: Option<u16>,
+    /// Whether the event has a waiting room, which is open from the start.
+    #[serde(default)]
+    waiting_room: bool,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PriceLevelInput {
+    name: String,
+    price: MoneyBody,
+}
+
+impl EventInput {
+    /// Makes listing and plan.
+    pub fn check(self, now: UnixMillis) -> Result<(EventListing, SeatingPlan), Problem> {
+        let event: EventId = self.event_id.parse().map_err(invalid)?;
+        let plan = self.plan.plan().map_err(problems::invalid)?;
+        plan.validate().map_err(invalid)?;
+        let price_levels = price_levels(self.price_levels)?;
+        check_levels(&plan, price_levels.len())?;
+        let hold_ttl = self
+            .hold_ttl_seconds
+            .map_or(HOLD_TTL, |seconds| DurationMs(seconds.saturating_mul(1_000)));
+        if !(HOLD_TTL_MIN..=HOLD_TTL_MAX).contains(&hold_ttl) {
+            return Err(problems::invalid("holdTtlSeconds is 5 to 86,400"));
+        }
+        let starts_at = time("startsAt", Some(&self.starts_at))?.expect("a text was given");
+        let sale_starts_at = time("saleStartsAt", self.sale_starts_at.as_deref())?.unwrap_or(now);
+        let listing = EventListing {
+            event,
+            plan: plan.id.clone(),
+            name: title("name", &self.name)?,
+            venue: title("venue", &self.venue)?,
+            city: title("city", &self.city)?,
+            category: title("category", &self.category)?,
+            starts_at,
+            sale_starts_at,
+            status: self.status.unwrap_or(EventStatus::OnSale),
+            price_levels,
+            places_total: plan.place_count(),
+            hold_ttl_ms: hold_ttl,
+            account_places_max: self.account_places_max.unwrap_or(ACCOUNT_PLACES_MAX).max(1),
+            waiting_room: self.waiting_room,
+        };
+        Ok((listing, plan))
+    }
+}
+
+fn price_levels(levels: Vec<PriceLevelInput>) -> Result<Vec<PriceLevel>, Problem> {
+    if !(1..=PRICE_LEVELS_MAX).contains(&levels.len()) {
+        return Err(problems::invalid("an event has 1 to 32 price levels"));
+    }
+    let level = |level: PriceLevelInput| -> Result<PriceLevel, Problem> {
+        let currency = level.price.currency.parse().map_err(invalid)?;
+        if !(0..=AMOUNT_MAX).contains(&level.price.amount) {
+            return Err(problems::invalid("a price is 0 to 1,000,000,000 minor units"));
+        }
+        let price = Money::new(level.price.amount, currency);
+        Ok(PriceLevel { name: title("price level", &level.name)?, price })
+    };
+    let levels: Vec<PriceLevel> = levels.into_iter().map(level).collect::<Result<_, _>>()?;
+    let currency = levels[0].price.currency;
+    if levels.iter().any(|level| level.price.currency != currency) {
+        return Err(problems::invalid("all prices of an event are in one currency"));
+    }
+    Ok(levels)
+}
+
+/// Ten million of a currency with cents: 4,096 places of it are far below what an i64 holds.
+const AMOUNT_MAX: i64 = 1_000_000_000;
+
+fn check_levels(plan: &SeatingPlan, count: usize) -> Result<(), Problem> {
+    let rows = plan.sections.iter().flat_map(|section| &section.rows);
+    let mut used =
+        rows.map(|row| row.price_level).chain(plan.areas.iter().map(|area| area.price_level));
+    match used.find(|level| count <= usize::from(*level)) {
+        None => Ok(()),
+        Some(level) => Err(problems::invalid(format!("the event has no price level {level}"))),
+    }
+}
+
+fn title<T: for<'a> From<&'a str>>(what: &str, text: &str) -> Result<T, Problem> {
+    let text = text.trim();
+    let plain = !text.chars().any(char::is_control);
+    if plain && (1..=TITLE_BYTES_MAX).contains(&text.len()) {
+        return Ok(text.into());
+    }
+    Err(problems::invalid(format!("{what} is 1 to {TITLE_BYTES_MAX} bytes of text")))
+}
+
+fn time(what: &str, text: Option<&str>) -> Result<Option<UnixMillis>, Problem> {
+    let Some(text) = text else { return Ok(None) };
+    let time = UnixMillis::parse_rfc3339(text);
+    time.map(Some).ok_or_else(|| problems::invalid(format!("{what} is not an RFC 3339 time")))
+}
+
+fn invalid(error: impl std::fmt::Display) -> Problem {
+    problems::invalid(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::EventInput;
+    use schema::UnixMillis;
+    use serde_json::{Value, json};
+
+    fn input() -> Value {
+        json!({
+            "eventId": "EVT100", "name": "Opening", "venue": "Hall", "city": "Bonn",
+            "category": "Concert", "startsAt": "2027-05-01T19:00:00Z",
+            "priceLevels": [{"name": "All", "price": {"amount": 4000, "currency": "EUR"}}],
+            "plan": {
+                "sections": [{"section": "A", "rows": [
+                    {"row": "1", "seats": 20, "priceLevel": 0, "accessible": [1, 20]}]}],
+                "areas": [{"areaId": "F", "name": "Floor", "capacity": 50, "priceLevel": 0}],
+            },
+        })
+    }
+
+    fn check(change: impl FnOnce(&mut Value)) -> Result<u32, String> {
+        let mut value = input();
+        change(&mut value);
+        let input: EventInput = serde_json::from_value(value).map_err(|error| error.to_string())?;
+        let checked = input.check(UnixMillis(1)).map_err(|problem| problem.detail)?;
+        Ok(checked.0.places_total)
+    }
+
+    #[test]
+    fn an_event_within_the_limits_is_accepted() {
+        assert_eq!(check(|_| {}), Ok(70));
+    }
+
+    #[test]
+    fn an_event_beyond_a_limit_is_refused_with_the_reason() {
+        let level = check(|event| event["plan"]["areas"][0]["priceLevel"] = json!(1));
+        assert_eq!(level, Err("the event has no price level 1".to_owned()));
+        let accessible = |event: &mut Value| {
+            event["plan"]["sections"][0]["rows"][0]["accessible"] = json!([21]);
+        };
+        assert!(check(accessible).unwrap_err().contains("no seat 21"));
+        for (path, value) in [
+            ("/eventId", json!("EVT 1")),
+            ("/name", json!("")),
+            ("/startsAt", json!("soon")),
+            ("/priceLevels", json!([])),
+            ("/priceLevels/0/price/amount", json!(-1)),
+            ("/priceLevels/0/price/currency", json!("euro")),
+            ("/plan/sections/0/rows/0/seats", json!(65)),
+            ("/plan/sections/0/section", json!("A-B")),
+            ("/plan", json!({})),
+        ] {
+            let faulty = check(|event| *event.pointer_mut(path).unwrap() = value.clone());
+            assert!(faulty.is_err(), "{path} {value}");
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Events into the catalogue.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::jetstream::message::PublishMessage;
+use axum::Extension;
+use axum::extract::State;
+use bytes::Bytes;
+use chassis::Problem;
+use http::StatusCode;
+use schema::{EventId, EventListing, SeatingPlan, codec, subject};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+
+use super::audit::record;
+use super::event_body::EventInput;
+use crate::accounts::Operator;
+use crate::app::App;
+use crate::catalog::EventBody;
+use crate::extract::{Id, Json, json};
+use crate::layers::RequestId;
+use crate::problems::{self, Answered};
+
+/// Most events in one import.
+const IMPORT_EVENTS_MAX: usize = 10_000;
+
+/// How long one message may take to be stored, and the own catalogue to have it.
+const STORE_WAIT: Duration = Duration::from_secs(3);
+
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct ImportInput {
+    /// 1 to 10,000.
+    events: Vec<EventInput>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ImportBody {
+    imported: usize,
+    event_ids: Vec<String>,
+}
+
+/// Creates an event.
+#[utoipa::path(post, path = "/api/admin/events", tag = "operators", request_body = EventInput,
+    security(("bearer" = [])),
+    responses((status = 201, body = EventBody), (status = 409, description = "EVENT_EXISTS"),
+        (status = 422, description = "REQUEST_INVALID")))]
+pub async fn create_event(
+    State(app): State<Arc<App>>,
+    Operator(caller): Operator,
+    Extension(request): Extension<RequestId>,
+    body: Json<EventInput>,
+) -> Answered {
+    let (listing, plan) = body.value.check(chassis::clock::now())?;
+    if app.catalog.find(&listing.event).is_some() {
+        let title = "The event exists";
+        return Err(Problem::new(409, "EVENT_EXISTS", title, "change it with PUT"));
+    }
+    let object = format!("event {}", listing.event);
+    record(&app, &caller, &request, "event.create", &object, &body.sent).await?;
+    store(&app, &listing, plan).await?;
+    Ok(json(StatusCode::CREATED, &show(&app, &listing)))
+}
+
+/// Replaces an event's listing, or creates it. The plan of an event cannot change.
+#[utoipa::path(put, path = "/api/admin/events/{eventId}", tag = "operators",
+    params(("eventId" = String, Path)), request_body = EventInput, security(("bearer" = [])),
+    responses((status = 200, body = EventBody), (status = 201, body = EventBody),
+        (status = 409, description = "PLAN_FIXED"),
+        (status = 422, description = "REQUEST_INVALID")))]
+pub async fn replace_event(
+    State(app): State<Arc<App>>,
+    Operator(caller): Operator,
+    Extension(request): Extension<RequestId>,
+    Id(event): Id<EventId>,
+    body: Json<EventInput>,
+) -> Answered {
+    let (listing, plan) = body.value.check(chassis::clock::now())?;
+    if listing.event != event {
+        return Err(problems::invalid("eventId in the body is another one than in the path"));
+    }
+    let known = app.catalog.find(&event);
+    check_plan(&app, &listing)?;
+    let object = format!("event {event}");
+    record(&app, &caller, &request, "event.replace", &object, &body.sent).await?;
+    store(&app, &listing, plan).await?;
+    let status = if known.is_some() { StatusCode::OK } else { StatusCode::CREATED };
+    Ok(json(status, &show(&app, &listing)))
+}
+
+/// Creates or replaces many events. All are checked before the first is stored.
+#[utoipa::path(post, path = "/api/admin/events/import", tag = "operators",
+    request_body = ImportInput, security(("bearer" = [])),
+    responses((status = 200, body = ImportBody), (status = 409, description = "PLAN_FIXED"),
+        (status = 422, description = "REQUEST_INVALID: the detail names the event")))]
+pub async fn import_events(
+    State(app): State<Arc<App>>,
+    Operator(caller): Operator,
+    Extension(request): Extension<RequestId>,
+    body: Json<ImportInput>,
+) -> Answered {
+    let events = body.value.events;
+    if !(1..=IMPORT_EVENTS_MAX).contains(&events.len()) {
+        return Err(problems::invalid("an import has 1 to 10,000 events"));
+    }
+    let now = chassis::clock::now();
+    let mut checked = Vec::with_capacity(events.len());
+    for event in events {
+        let name = event.event_id.chars().take(24).collect::<String>();
+        let (listing, plan) = event.check(now).map_err(|problem| named(&name, problem))?;
+        check_plan(&app, &listing).map_err(|problem| named(&name, problem))?;
+        checked.push((listing, plan));
+    }
+    let event_ids: Vec<String> = checked.iter().map(|(event, _)| event.event.to_string()).collect();
+    let detail = json!({"events": event_ids.len(), "eventIds": event_ids});
+    record(&app, &caller, &request, "event.import", "catalogue", &detail).await?;
+    for (listing, plan) in checked {
+        store(&app, &listing, plan).await?;
+    }
+    Ok(json(StatusCode::OK, &ImportBody { imported: event_ids.len(), event_ids }))
+}
+
+fn named(event: &str, problem: Problem) -> Problem {
+    Problem { detail: format!("event {event:?}: {}", problem.detail), ..problem }
+}
+
+/// Holds and tickets name seats by their position in the plan: it stays the same for the event's life.
+fn check_plan(app: &App, listing: &EventListing) -> Result<(), Problem> {
+    match app.catalog.find(&listing.event) {
+        Some(known) if known.listing.plan != listing.plan => {
+            let title = "The plan of an event cannot change";
+            Err(Problem::new(409, "PLAN_FIXED", title, "create another event"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn show(app: &App, listing: &EventListing) -> EventBody {
+    let free = app.views.free(&listing.event);
+    EventBody::new(listing, free, app.rooms.needs_pass(listing), chassis::clock::now())
+}
+
+/// Stores plan, then listing, and waits until the own catalogue has them.
+async fn store(app: &App, listing: &EventListing, plan: SeatingPlan) -> Result<(), Problem> {
+    if !app.catalog.has_plan(&plan.id) {
+        publish(app, subject::catalog_plan(&plan.id), codec::encode(&plan)).await?;
+    }
+    let subject = subject::catalog_event(&listing.event);
+    let sequence = publish(app, subject, codec::encode(listing)).await?;
+    if app.catalog.reached(sequence, STORE_WAIT).await {
+        return Ok(());
+    }
+    Err(unavailable())
+}
+
+async fn publish(app: &App, subject: String, bytes: Vec<u8>) -> Result<u64, Problem> {
+    let message = PublishMessage::build().payload(Bytes::from(bytes));
+    let stored = async {
+        let ack = app.nats.jetstream.send_publish(subject, message).await?;
+        ack.await
+    };
+    match tokio::time::timeout(STORE_WAIT, stored).await {
+        Ok(Ok(ack)) => Ok(ack.sequence),
+        Ok(Err(error)) => {
+            tracing::warn!(error = %chassis::telemetry::chain(&error), "an event was not stored");
+            Err(unavailable())
+        }
+        Err(_) => Err(unavailable()),
+    }
+}
+
+fn unavailable() -> Problem {
+    let detail = "the catalogue does not answer now; the same request may be sent again";
+    problems::unavailable("CATALOGUE_UNAVAILABLE", detail)
+}

@@ -1,0 +1,91 @@
+//! What all handlers share.
+
+use std::sync::Arc;
+
+use chassis::keys::KeyFolder;
+use chassis::{Health, Nats, Shutdown};
+use sqlx::PgPool;
+use tokio::sync::Semaphore;
+
+use crate::accounts::{Jwks, Passwords, Throttle, Tokens};
+use crate::asks::Asks;
+use crate::catalog::Catalog;
+use crate::config::Config;
+use crate::error::Error;
+use crate::rooms::{Passes, Rooms};
+use crate::views::{Renderings, Views};
+
+/// What the process gives to this stage.
+#[derive(Clone)]
+pub struct Deps {
+    pub nats: Nats,
+    pub postgres: PgPool,
+    pub keys: KeyFolder,
+    pub health: Health,
+    pub shutdown: Shutdown,
+    /// Names this process on the bus: letters, digits and hyphens.
+    pub instance: String,
+    /// The waiting room's routes for `/openapi.json`, where they are served too.
+    pub queue_document: Option<utoipa::openapi::OpenApi>,
+}
+
+#[derive(Debug)]
+pub struct App {
+    pub config: Config,
+    pub nats: Nats,
+    pub postgres: PgPool,
+    pub shutdown: Shutdown,
+    pub tokens: Tokens,
+    pub passes: Passes,
+    pub jwks: Jwks,
+    pub passwords: Passwords,
+    pub throttle: Throttle,
+    pub catalog: Catalog,
+    pub views: Views,
+    pub rooms: Rooms,
+    pub asks: Asks,
+    pub renderings: Renderings,
+    /// Seat maps that may be rendered at once.
+    pub rendering: Semaphore,
+    /// Streams that may be open at once.
+    pub streams: Arc<Semaphore>,
+}
+
+/// The keys' names in the folder that all stages share.
+const ACCOUNT_KEY: &str = "account";
+const PASS_KEY: &str = "pass";
+
+impl App {
+    /// Opens everything and starts the followers; readiness says when they have caught up.
+    pub async fn start(config: Config, deps: &Deps) -> Result<Self, Error> {
+        config.check();
+        let Deps { nats, postgres, keys, health, shutdown, instance, .. } = deps;
+        let account_key = keys.ed25519(ACCOUNT_KEY)?;
+        let pass_key = keys.ed25519(PASS_KEY)?;
+        let places = |count: u32| usize::try_from(count).expect("usize has 32 bits or more");
+        Ok(Self {
+            tokens: Tokens::new(&account_key, config.token_ttl_s),
+            passes: Passes::new(&pass_key),
+            jwks: Jwks::of(&[("account", &account_key), ("pass", &pass_key)]),
+            passwords: Passwords::new(config.passwords),
+            throttle: Throttle::new(config.logins, config.demo),
+            catalog: Catalog::start(nats, health, shutdown),
+            views: Views::start(nats, config.keep(), health, shutdown),
+            rooms: Rooms::start(nats, health, shutdown).await?,
+            asks: Asks::start(nats, instance, shutdown).await?,
+            renderings: Renderings::default(),
+            rendering: Semaphore::new(places(config.renderings_max)),
+            streams: Arc::new(Semaphore::new(places(config.streams_max))),
+            nats: nats.clone(),
+            postgres: postgres.clone(),
+            shutdown: shutdown.clone(),
+            config,
+        })
+    }
+
+    /// Streams that are open now.
+    pub fn open_streams(&self) -> usize {
+        let places = usize::try_from(self.config.streams_max).expect("usize has 32 bits or more");
+        places.saturating_sub(self.streams.available_permits())
+    }
+}

@@ -1,0 +1,21 @@
+//! Reservations and bookings.
+
+mod body;
+mod cancel;
+mod confirm;
+mod orders;
+mod reservation;
+mod reserve;
+mod want;
+
+pub use body::{BookingBody, PlaceNames, ReservationBody};
+pub(crate) use cancel::__path_cancel;
+pub use cancel::cancel;
+pub(crate) use confirm::__path_confirm;
+pub use confirm::confirm;
+pub(crate) use orders::{__path_booking, __path_bookings};
+pub use orders::{booking, bookings};
+pub(crate) use reservation::{__path_release, __path_reservation};
+pub use reservation::{release, reservation};
+pub(crate) use reserve::__path_reserve;
+pub use reserve::reserve;

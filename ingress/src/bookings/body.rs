@@ -1,0 +1,152 @@
+//! Reservations and bookings as the API shows them.
+
+use schema::{AreaIdx, Currency, Held, Money, OrderId, PlanIndex, SeatIdx, UnixMillis};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::catalog::MoneyBody;
+use crate::views::Hold;
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HeldSeatBody {
+    seat_id: String,
+    section: String,
+    row: String,
+    seat: u16,
+    price_level: u8,
+    price: MoneyBody,
+    accessible: bool,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HeldAreaBody {
+    area_id: String,
+    quantity: u32,
+    price_level: u8,
+    /// Of one place.
+    price: MoneyBody,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReservationBody {
+    reservation_id: String,
+    event_id: String,
+    /// `HELD`, `PAYING`, `CONFIRMED`, `RELEASED` or `EXPIRED`.
+    status: &'static str,
+    seats: Vec<HeldSeatBody>,
+    areas: Vec<HeldAreaBody>,
+    total: MoneyBody,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_in_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    booking_id: Option<String>,
+}
+
+impl ReservationBody {
+    pub fn new(event: &str, held: &Held, plan: &PlanIndex, now: UnixMillis) -> Self {
+        let seats = held.seats.iter().filter_map(|seat| {
+            let place = plan.place(seat.seat)?;
+            Some(HeldSeatBody {
+                seat_id: place.seat_id().into(),
+                section: place.section.name.to_string(),
+                row: place.row.label.to_string(),
+                seat: place.number(),
+                price_level: seat.price_level,
+                price: Money::new(seat.price, held.currency).into(),
+                accessible: place.accessible(),
+            })
+        });
+        let areas = held.areas.iter().filter_map(|area| {
+            Some(HeldAreaBody {
+                area_id: plan.plan.area(area.area)?.id.to_string(),
+                quantity: area.quantity,
+                price_level: area.price_level,
+                price: Money::new(area.price, held.currency).into(),
+            })
+        });
+        Self {
+            reservation_id: held.hold.to_string(),
+            event_id: event.to_owned(),
+            status: "HELD",
+            seats: seats.collect(),
+            areas: areas.collect(),
+            total: held.total().into(),
+            expires_at: held.deadline.map(UnixMillis::to_rfc3339),
+            expires_in_ms: held.deadline.map(|deadline| deadline.since(now).0),
+            booking_id: None,
+        }
+    }
+
+    /// The reservation as its hold stands now.
+    pub fn of_hold(hold: &Hold, plan: &PlanIndex, now: UnixMillis) -> Self {
+        use crate::views::HoldState::{Held, Paying, Released, Sold};
+        let mut body = Self::new(hold.event.as_str(), &hold.held, plan, now);
+        body.status = hold.state.name();
+        body.expires_at = hold.deadline.map(UnixMillis::to_rfc3339);
+        body.expires_in_ms = match hold.state {
+            Held => hold.deadline.map(|deadline| deadline.since(now).0),
+            // No timer ends a payment, and nothing more ends after the end.
+            Paying | Sold | Released(_) => None,
+        };
+        if hold.state == Sold {
+            body.booking_id = Some(OrderId::from(hold.held.hold).to_string());
+        }
+        body
+    }
+}
+
+/// Names of a place on a ticket; exactly one is there.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PlaceNames {
+    pub seat_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub area_id: Option<String>,
+}
+
+impl PlaceNames {
+    pub fn of(plan: Option<&PlanIndex>, seat: Option<SeatIdx>, area: Option<AreaIdx>) -> Self {
+        let seat_id = seat.zip(plan).and_then(|(seat, plan)| plan.place(seat));
+        let area_id = area.zip(plan).and_then(|(area, plan)| plan.plan.area(area));
+        Self {
+            seat_id: seat_id.map(|place| place.seat_id().into()),
+            area_id: area_id.map(|area| area.id.to_string()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TicketBody {
+    pub ticket_id: String,
+    #[serde(flatten)]
+    pub place: PlaceNames,
+    pub price_level: u8,
+    pub price: MoneyBody,
+    /// What the ticket's barcode holds.
+    pub code: String,
+}
+
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BookingBody {
+    pub booking_id: String,
+    pub reservation_id: String,
+    pub event_id: String,
+    /// `PENDING`, `CONFIRMED`, `CANCELLED` or `REFUNDED`.
+    pub status: String,
+    pub tickets: Vec<TicketBody>,
+    pub total: MoneyBody,
+    pub created_at: String,
+}
+
+/// A price as the store has it.
+pub fn money(amount: i64, currency: &str) -> MoneyBody {
+    let currency = currency.parse().unwrap_or(Currency::EUR);
+    Money::new(amount, currency).into()
+}

@@ -1,0 +1,209 @@
+//! Confirm: starts the payment of a hold and waits for what comes of it.
+//!
+//! The owner journals that the hold is being paid; settlement takes it from there, commits the sale, and its
+//! verdict comes back through the owner into the journal. Only what this stage's own view then shows is
+//! answered: `SeatsSold` stands behind the commit that made the tickets.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Extension;
+use axum::extract::State;
+use axum::response::Response;
+use chassis::Problem;
+use http::{HeaderMap, StatusCode};
+use schema::{CommandBody, EventId, HoldId, OrderId, OutcomeBody, Refusal, StartPayment};
+use serde::Deserialize;
+use serde_json::json;
+use utoipa::ToSchema;
+
+use super::body::BookingBody;
+use super::reserve::mark_replayed;
+use super::{orders, reservation};
+use crate::accounts::Caller;
+use crate::app::App;
+use crate::asks::{Answer, Ask, BARRIER_WAIT, Domain, Key, fingerprint};
+use crate::extract::{Json, json};
+use crate::layers::Trace;
+use crate::problems::{self, Answered};
+use crate::views::{Hold, HoldState};
+
+/// Longest payment method and token, in bytes: a provider's token has some 30.
+const PAYMENT_TEXT_BYTES_MAX: usize = 128;
+
+/// When to ask again about a payment that is still open.
+const POLL_AFTER_MS: u64 = 2_000;
+
+/// What the sandbox provider charges when the request names nothing.
+const TOKEN_DEFAULT: &str = "tok_ok";
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ConfirmBody {
+    reservation_id: String,
+    #[schema(example = "CREDIT_CARD")]
+    payment_method: String,
+    #[schema(example = "tok_ok")]
+    payment_token: Option<String>,
+}
+
+/// What has come of a payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Sold,
+    Declined,
+    Ended,
+    /// Not known yet.
+    Open,
+}
+
+/// Pays a reservation.
+///
+/// 202 after 10 s without an outcome: ask again or look at the booking. After 402 the hold lives on, for at least
+/// 30 s, and another card may be tried. Repeating a confirmed one gives the same booking.
+#[utoipa::path(post, path = "/api/bookings/confirm", tag = "bookings", request_body = ConfirmBody,
+    security(("bearer" = [])), params(("Idempotency-Key" = Option<String>, Header)),
+    responses((status = 200, body = BookingBody),
+        (status = 202, description = "{status: PENDING, bookingId, pollAfterMs}"),
+        (status = 402, description = "PAYMENT_DECLINED"),
+        (status = 404, description = "RESERVATION_UNKNOWN"),
+        (status = 410, description = "RESERVATION_EXPIRED"),
+        (status = 422, description = "REQUEST_INVALID")))]
+pub async fn confirm(
+    State(app): State<Arc<App>>,
+    Extension(trace): Extension<Trace>,
+    caller: Caller,
+    headers: HeaderMap,
+    body: Json<ConfirmBody>,
+) -> Answered {
+    let key = Key::from_headers(&headers)?;
+    let hold = body.value.reservation_id.parse::<HoldId>();
+    let id = hold.map_err(|_| reservation::unknown())?;
+    let payment = payment(id, &body.value)?;
+    let Some(hold) = reservation::find(&app, &caller, id).await? else {
+        return stored(&app, &caller, id, &Refusal::HoldUnknown).await;
+    };
+    if hold.state == HoldState::Sold {
+        return stored(&app, &caller, id, &Refusal::HoldUnknown).await;
+    }
+    let ask = Ask {
+        command: key.command(Domain::Confirm, caller.account),
+        fingerprint: fingerprint("POST", "/api/bookings/confirm", &body.sent, caller.account),
+        event: hold.event.clone(),
+        account: caller.account,
+        trace: trace.traceparent(),
+        body: CommandBody::StartPayment(payment),
+    };
+    let answer = app.asks.ask(ask).await;
+    let answer = answer.map_err(|error| problems::unanswered(error, &key.text))?;
+    let attempt = match attempt(&app, &answer, id).await {
+        Ok(attempt) => attempt,
+        Err(refusal) => return stored(&app, &caller, id, &refusal).await,
+    };
+    let wait = Duration::from_millis(app.config.confirm_wait_ms);
+    let waited = tokio::time::timeout(wait, verdict(&app, id, attempt)).await;
+    let mut response = match waited.unwrap_or(Verdict::Open) {
+        Verdict::Sold => stored(&app, &caller, id, &Refusal::HoldEnded).await?,
+        Verdict::Declined => return Err(declined()),
+        Verdict::Ended => return Err(problems::refused(&Refusal::HoldEnded, None)),
+        Verdict::Open => pending(id, &hold.event),
+    };
+    mark_replayed(&mut response, answer.replayed);
+    Ok(response)
+}
+
+fn payment(hold: HoldId, body: &ConfirmBody) -> Result<StartPayment, Problem> {
+    let token = body.payment_token.as_deref().unwrap_or(TOKEN_DEFAULT);
+    for text in [body.payment_method.as_str(), token] {
+        let plain = text.bytes().all(|byte| byte.is_ascii_graphic());
+        if !(1..=PAYMENT_TEXT_BYTES_MAX).contains(&text.len()) || !plain {
+            let detail = "paymentMethod and paymentToken are 1 to 128 visible ASCII characters";
+            return Err(problems::invalid(detail));
+        }
+    }
+    if body.payment_method != "CREDIT_CARD" {
+        return Err(problems::invalid("paymentMethod is CREDIT_CARD"));
+    }
+    Ok(StartPayment { hold, method: body.payment_method.as_str().into(), token: token.into() })
+}
+
+/// The attempt whose end is waited for: the one just started, or one that was under way before.
+async fn attempt(app: &App, answer: &Answer, id: HoldId) -> Result<u32, Refusal> {
+    match &answer.outcome.body {
+        OutcomeBody::PaymentStarted(payment) => Ok(payment.attempt),
+        OutcomeBody::Refused(Refusal::PaymentInProgress) => {
+            let shard = app.views.of_hold(id).ok_or(Refusal::HoldUnknown)?;
+            // The attempt started before this refusal was journaled, so the view names it from there on. A
+            // view that does not come so far in time finds no attempt ended, and 202 is the answer.
+            if !shard.reached(answer.sequence, BARRIER_WAIT).await {
+                return Ok(u32::MAX);
+            }
+            let view = shard.lock();
+            Ok(view.holds.get(&id).map_or(u32::MAX, |hold| hold.attempt_started))
+        }
+        OutcomeBody::Refused(refusal) => Err(refusal.clone()),
+        _ => panic!("an owner answers StartPayment with PaymentStarted or a refusal"),
+    }
+}
+
+/// Waits until the view shows what came of an attempt. Cancel-safe.
+async fn verdict(app: &App, id: HoldId, attempt: u32) -> Verdict {
+    let Some(shard) = app.views.of_hold(id) else { return Verdict::Ended };
+    loop {
+        let changed = {
+            let mut view = shard.lock();
+            // Registered before the look: a change between the look and the wait is not missed.
+            let changed = view.watch(id);
+            match view.holds.get(&id).map_or(Verdict::Open, |hold| judge(hold, attempt)) {
+                Verdict::Open => changed,
+                verdict => return verdict,
+            }
+        };
+        // An error means that the view is built again: the hold is missing until it is there again.
+        if changed.await.is_err() {
+            tokio::time::sleep(REBUILD_LOOK).await;
+        }
+    }
+}
+
+/// How often to look at a hold while the view is built again.
+const REBUILD_LOOK: Duration = Duration::from_millis(200);
+
+fn judge(hold: &Hold, attempt: u32) -> Verdict {
+    match hold.state {
+        HoldState::Sold => Verdict::Sold,
+        HoldState::Released(_) => Verdict::Ended,
+        HoldState::Held | HoldState::Paying if attempt <= hold.attempt_declined => {
+            Verdict::Declined
+        }
+        HoldState::Held | HoldState::Paying => Verdict::Open,
+    }
+}
+
+/// Answers with the booking that settlement has stored, or with `refusal` when it has none that is paid.
+async fn stored(app: &App, caller: &Caller, id: HoldId, refusal: &Refusal) -> Answered {
+    let order = OrderId::from(id);
+    match orders::find(app, caller.account, order).await? {
+        Some(booking) if !booking.tickets.is_empty() => Ok(json(StatusCode::OK, &booking)),
+        _ => Err(problems::refused(refusal, None)),
+    }
+}
+
+fn declined() -> Problem {
+    let title = "The payment was declined";
+    let detail = "the reservation lives on until its deadline: another card may be tried";
+    let mut problem = Problem::new(402, "PAYMENT_DECLINED", title, detail);
+    problem.retryable = true;
+    problem
+}
+
+fn pending(id: HoldId, event: &EventId) -> Response {
+    let body = json!({
+        "status": "PENDING", "bookingId": OrderId::from(id), "reservationId": id,
+        "eventId": event, "pollAfterMs": POLL_AFTER_MS,
+    });
+    json(StatusCode::ACCEPTED, &body)
+}
+
+#[cfg(test)]
+mod tests;

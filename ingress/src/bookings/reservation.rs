@@ -1,0 +1,85 @@
+//! One reservation: look at it, give it up.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::State;
+use chassis::Problem;
+use http::{HeaderMap, StatusCode};
+use schema::{CommandBody, HoldId, OwnerKind, Refusal};
+use serde_json::json;
+
+use super::body::ReservationBody;
+use super::reserve::mark_replayed;
+use crate::accounts::Caller;
+use crate::app::App;
+use crate::asks::{Ask, BARRIER_WAIT, Domain, Key, fingerprint};
+use crate::extract::{Id, json};
+use crate::layers::Trace;
+use crate::problems::{self, Answered};
+use crate::views::Hold;
+
+/// Shows a reservation of one's own.
+#[utoipa::path(get, path = "/api/bookings/reservations/{reservationId}", tag = "bookings",
+    security(("bearer" = [])), params(("reservationId" = String, Path)),
+    responses((status = 200, body = ReservationBody),
+        (status = 404, description = "RESERVATION_UNKNOWN")))]
+pub async fn reservation(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Id(id): Id<HoldId>,
+) -> Answered {
+    let hold = find(&app, &caller, id).await?.ok_or_else(unknown)?;
+    let listed = app.catalog.find(&hold.event).ok_or_else(unknown)?;
+    let body = ReservationBody::of_hold(&hold, &listed.plan, chassis::clock::now());
+    Ok(json(StatusCode::OK, &body))
+}
+
+/// Gives a reservation up. Repeating it changes nothing.
+#[utoipa::path(delete, path = "/api/bookings/reservations/{reservationId}", tag = "bookings",
+    security(("bearer" = [])), params(("reservationId" = String, Path)),
+    responses((status = 200, description = "{reservationId, status: RELEASED}"),
+        (status = 404, description = "RESERVATION_UNKNOWN"),
+        (status = 409, description = "PAYMENT_IN_PROGRESS, ALREADY_CONFIRMED"),
+        (status = 410, description = "RESERVATION_EXPIRED")))]
+pub async fn release(
+    State(app): State<Arc<App>>,
+    Extension(trace): Extension<Trace>,
+    caller: Caller,
+    headers: HeaderMap,
+    Id(id): Id<HoldId>,
+) -> Answered {
+    let key = Key::from_headers(&headers)?;
+    let hold = find(&app, &caller, id).await?.ok_or_else(unknown)?;
+    let sent = json!({"reservationId": id});
+    let ask = Ask {
+        command: key.command(Domain::Release, caller.account),
+        fingerprint: fingerprint("DELETE", "/api/bookings/reservations", &sent, caller.account),
+        event: hold.event,
+        account: caller.account,
+        trace: trace.traceparent(),
+        body: CommandBody::ReleaseHold { hold: id },
+    };
+    let answer = app.asks.ask(ask).await;
+    let answer = answer.map_err(|error| problems::unanswered(error, &key.text))?;
+    if let Some(refusal) = answer.refusal() {
+        return Err(problems::refused(refusal, None));
+    }
+    let body = json!({"reservationId": id, "status": "RELEASED"});
+    let mut response = json(StatusCode::OK, &body);
+    mark_replayed(&mut response, answer.replayed);
+    Ok(response)
+}
+
+/// A hold of the caller; somebody else's is as unknown as none.
+pub(super) async fn find(app: &App, caller: &Caller, id: HoldId) -> Result<Option<Hold>, Problem> {
+    let Some(shard) = app.views.of_hold(id) else { return Ok(None) };
+    let hold = shard.hold(id, BARRIER_WAIT).await.map_err(|_| problems::unconfirmed())?;
+    let own =
+        |hold: &Hold| hold.held.account == caller.account && hold.held.owner == OwnerKind::Fan;
+    Ok(hold.filter(own))
+}
+
+pub(super) fn unknown() -> Problem {
+    problems::refused(&Refusal::HoldUnknown, None)
+}

@@ -1,0 +1,107 @@
+//! Reserve: asks the event's owner for places.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::State;
+use axum::response::Response;
+use chassis::Problem;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use schema::{
+    CommandBody, EventId, EventListing, HoldSeats, OutcomeBody, OwnerKind, Pass, PlanIndex,
+};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::body::ReservationBody;
+use super::want::WantBody;
+use crate::accounts::Caller;
+use crate::app::App;
+use crate::asks::{Answer, Ask, Domain, Key, fingerprint};
+use crate::extract::{Json, json};
+use crate::layers::Trace;
+use crate::problems::{self, Answered};
+
+const PATH: &str = "/api/bookings/reserve";
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReserveBody {
+    #[schema(example = "EVT002")]
+    event_id: String,
+    #[serde(flatten)]
+    want: WantBody,
+}
+
+/// Holds places for a while.
+///
+/// Ask for named seats, for the best adjacent ones, or for standing places. All or nothing. With an
+/// `Idempotency-Key` a repetition hears the first answer, refusals too, with `Idempotency-Replayed: true`.
+#[utoipa::path(post, path = "/api/bookings/reserve", tag = "bookings", request_body = ReserveBody,
+    security(("bearer" = [])),
+    params(("Idempotency-Key" = Option<String>, Header), ("Admission-Pass" = Option<String>, Header)),
+    responses((status = 201, body = ReservationBody),
+        (status = 403, description = "PASS_REQUIRED, PASS_INVALID, PASS_EXPIRED, PASS_FOREIGN, \
+            PASS_IN_USE, PASS_SPENT, LIMIT_EXCEEDED"),
+        (status = 404, description = "EVENT_UNKNOWN"),
+        (status = 409, description = "SEAT_TAKEN with seatIds, NOT_ENOUGH_SEATS, SOLD_OUT, NOT_ON_SALE, \
+            IDEMPOTENCY_IN_FLIGHT"),
+        (status = 422, description = "SEAT_UNKNOWN, REQUEST_INVALID, IDEMPOTENCY_MISMATCH"),
+        (status = 503, description = "BUSY, NO_ANSWER: ask again with commandId as Idempotency-Key")))]
+pub async fn reserve(
+    State(app): State<Arc<App>>,
+    Extension(trace): Extension<Trace>,
+    caller: Caller,
+    headers: HeaderMap,
+    body: Json<ReserveBody>,
+) -> Answered {
+    let key = Key::from_headers(&headers)?;
+    let event: EventId = body.value.event_id.parse().map_err(|_| problems::event_unknown())?;
+    let listed = app.catalog.find(&event).ok_or_else(problems::event_unknown)?;
+    let want = body.value.want.resolve(&listed.plan)?;
+    let pass = pass(&app, &listed.listing, &headers)?;
+    let hold = HoldSeats { want, owner: OwnerKind::Fan, pass };
+    let ask = Ask {
+        command: key.command(Domain::Reserve, caller.account),
+        fingerprint: fingerprint("POST", PATH, &body.sent, caller.account),
+        event,
+        account: caller.account,
+        trace: trace.traceparent(),
+        body: CommandBody::HoldSeats(hold),
+    };
+    let answer = app.asks.ask(ask).await;
+    let answer = answer.map_err(|error| problems::unanswered(error, &key.text))?;
+    let mut response = match held(&answer, &listed.plan) {
+        Ok(body) => json(StatusCode::CREATED, &body),
+        Err(problem) => axum::response::IntoResponse::into_response(problem),
+    };
+    mark_replayed(&mut response, answer.replayed);
+    Ok(response)
+}
+
+/// The pass that goes with the request; none where no room is on.
+fn pass(app: &App, listing: &EventListing, headers: &HeaderMap) -> Result<Option<Pass>, Problem> {
+    if !app.rooms.needs_pass(listing) {
+        return Ok(None);
+    }
+    let text = headers.get("admission-pass").and_then(|value| value.to_str().ok());
+    app.passes.read(text, &listing.event).map(Some)
+}
+
+fn held(answer: &Answer, plan: &PlanIndex) -> Result<ReservationBody, Problem> {
+    if let Some(refusal) = answer.refusal() {
+        return Err(problems::refused(refusal, Some(plan)));
+    }
+    let OutcomeBody::SeatsHeld(held) = &answer.outcome.body else {
+        panic!("an owner answers HoldSeats with SeatsHeld or a refusal");
+    };
+    Ok(ReservationBody::new(answer.outcome.event.as_str(), held, plan, chassis::clock::now()))
+}
+
+/// Says that the answer was given before.
+pub(super) fn mark_replayed(response: &mut Response, replayed: bool) {
+    if replayed {
+        let value = HeaderValue::from_static("true");
+        response.headers_mut().insert("idempotency-replayed", value);
+    }
+}

@@ -1,0 +1,99 @@
+//! Names each request, measures it, and sets the headers that every answer has.
+
+use axum::extract::{MatchedPath, Request};
+use axum::middleware::Next;
+use axum::response::Response;
+use chassis::clock::Monotonic;
+use chassis::telemetry::TraceContext;
+use http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use tracing::Instrument;
+
+use crate::metrics;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Longest id that a client may choose for its request; it goes into the audit log.
+const REQUEST_ID_BYTES_MAX: usize = 64;
+
+/// The request's name in logs and the audit log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestId(pub String);
+
+/// The request's place in its trace; commands carry it on. None where the client keeps no trace.
+#[derive(Debug, Clone, Copy)]
+pub struct Trace(Option<TraceContext>);
+
+impl Trace {
+    pub fn traceparent(&self) -> Option<String> {
+        self.0.map(|context| context.child().to_traceparent())
+    }
+}
+
+/// The outermost layer.
+pub async fn observe(mut request: Request, next: Next) -> Response {
+    let started = Monotonic::now();
+    let id = request_id(request.headers());
+    let context = TraceContext::from_headers(request.headers());
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let method = request.method().clone();
+    request.extensions_mut().insert(RequestId(id.clone()));
+    request.extensions_mut().insert(Trace(context));
+    let answered = next.run(request);
+    let mut response = match context {
+        // A span costs about a microsecond: only who keeps a trace pays for it.
+        Some(context) => answered.instrument(chassis::telemetry::span("request", &context)).await,
+        None => answered.await,
+    };
+    let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
+    metrics::request(route, method.as_str(), response.status().as_u16(), started.elapsed());
+    finish(response.headers_mut(), &id);
+    response
+}
+
+fn request_id(headers: &HeaderMap) -> String {
+    let chosen = headers.get(&REQUEST_ID).and_then(|value| value.to_str().ok());
+    let plain = |text: &&str| {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
+        (1..=REQUEST_ID_BYTES_MAX).contains(&text.len()) && text.bytes().all(allowed)
+    };
+    match chosen.filter(plain) {
+        Some(chosen) => chosen.to_owned(),
+        None => uuid::Uuid::now_v7().simple().to_string(),
+    }
+}
+
+/// Handlers that want other values have set them already.
+fn finish(headers: &mut HeaderMap, id: &str) {
+    let mut set = |name: HeaderName, value: &'static str| {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    };
+    set(CACHE_CONTROL, "no-store");
+    set(X_CONTENT_TYPE_OPTIONS, "nosniff");
+    set(REFERRER_POLICY, "no-referrer");
+    set(CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
+    let id = HeaderValue::from_str(id).expect("an id is plain ASCII");
+    headers.insert(REQUEST_ID, id);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::request_id;
+    use http::HeaderMap;
+
+    #[test]
+    fn a_client_may_name_its_request_but_not_with_any_text() {
+        let with = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("x-request-id", value.parse().unwrap());
+            request_id(&headers)
+        };
+        assert_eq!(with("abc-1.2:3_4"), "abc-1.2:3_4");
+        for hostile in ["", "a b", "a\"b", &"x".repeat(65)] {
+            assert_ne!(with(hostile), hostile);
+        }
+        assert_ne!(request_id(&HeaderMap::new()), request_id(&HeaderMap::new()));
+    }
+}

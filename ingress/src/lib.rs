@@ -1,0 +1,34 @@
+//! The gateway: accounts, the public API over HTTP, live seat maps, and the pages.
+
+mod accounts;
+mod admin;
+mod app;
+mod asks;
+mod bookings;
+mod buckets;
+mod catalog;
+mod config;
+mod error;
+mod extract;
+mod layers;
+mod metrics;
+mod openapi;
+mod page;
+mod partners;
+mod problems;
+mod proxy;
+mod rooms;
+mod router;
+mod start;
+#[cfg(test)]
+mod testing;
+mod views;
+
+pub use accounts::{
+    LoginRates, NewAccount, PasswordLimits, Passwords, Role, Roles, create_account,
+};
+pub use app::Deps;
+pub use buckets::Rate;
+pub use config::{Config, RequestLimits};
+pub use error::Error;
+pub use start::{Ingress, QueueRoutes, start};

@@ -1,0 +1,69 @@
+//! The names of this stage's metrics; nowhere else are they spelled.
+
+use std::time::Duration;
+
+use metrics::{counter, gauge, histogram};
+use schema::ShardId;
+
+use crate::asks::Unanswered;
+
+/// `route` is the path's pattern, so that ids make no series of their own.
+pub fn request(route: &str, method: &str, status: u16, took: Duration) {
+    let route = route.to_owned();
+    let (method, status) = (method.to_owned(), status.to_string());
+    counter!("usher_ingress_requests_total", "route" => route.clone(), "method" => method,
+        "status" => status)
+    .increment(1);
+    histogram!("usher_ingress_request_seconds", "route" => route).record(took);
+}
+
+pub fn rate_limited() {
+    counter!("usher_ingress_rate_limited_total").increment(1);
+}
+
+pub fn shed() {
+    counter!("usher_ingress_shed_total").increment(1);
+}
+
+pub fn asked(took: Duration, unanswered: Option<Unanswered>) {
+    let answer = match unanswered {
+        None => "answered",
+        Some(Unanswered::InFlight) => "in_flight",
+        Some(Unanswered::Mismatch) => "mismatch",
+        Some(Unanswered::Busy) => "busy",
+        Some(Unanswered::TimedOut) => "timed_out",
+    };
+    counter!("usher_ingress_asks_total", "answer" => answer).increment(1);
+    histogram!("usher_ingress_ask_seconds").record(took);
+}
+
+pub fn asked_again() {
+    counter!("usher_ingress_asks_repeated_total").increment(1);
+}
+
+/// The asker had gone, or heard an earlier copy.
+pub fn reply_unawaited() {
+    counter!("usher_ingress_replies_unawaited_total").increment(1);
+}
+
+pub fn barrier(took: Duration, passed: bool) {
+    let passed = if passed { "yes" } else { "no" };
+    counter!("usher_ingress_barriers_total", "passed" => passed).increment(1);
+    histogram!("usher_ingress_barrier_seconds").record(took);
+}
+
+pub fn view_rebuilt(shard: ShardId) {
+    counter!("usher_ingress_views_rebuilt_total", "shard" => shard.to_string()).increment(1);
+}
+
+pub fn reader_dropped() {
+    counter!("usher_ingress_slow_readers_dropped_total").increment(1);
+}
+
+pub fn streams_open(count: usize) {
+    gauge!("usher_ingress_streams_open").set(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
+}
+
+pub fn partner_operation(status: &'static str) {
+    counter!("usher_ingress_partner_operations_total", "status" => status).increment(1);
+}

@@ -1,0 +1,119 @@
+//! All or nothing: the operations of one event in one command.
+
+use axum::body::Body;
+use chassis::Problem;
+use futures_util::StreamExt;
+use schema::limits::OPERATION_PLACES_MAX;
+use serde_json::{Value, json};
+
+use super::items::{Format, items};
+use super::operation::{Op, Operation, Places, ResultLine};
+use super::perform::{answered, command, without_answer};
+use crate::accounts::Caller;
+use crate::app::App;
+use crate::asks::{Ask, Domain, Key, fingerprint};
+use crate::catalog::Listed;
+use crate::problems;
+
+/// Most operations that are put together: each has at least one place.
+const OPERATIONS_MAX: usize = 4_096;
+
+/// Reads all operations, carries them out as one, and returns their results.
+pub async fn perform(
+    app: &App,
+    caller: &Caller,
+    body: Body,
+    format: Format,
+) -> Result<Vec<ResultLine>, Problem> {
+    let (operations, values) = read(body, format).await?;
+    let listed = operations[0].event().and_then(|event| app.catalog.find(&event));
+    let listed = listed.ok_or_else(problems::event_unknown)?;
+    let (op, places) = together(&operations, &listed)?;
+    // The refs together are the key: the same set gives the same result, however the lines were cut.
+    let refs: Vec<&str> = operations.iter().map(|operation| operation.r#ref.as_str()).collect();
+    let key = Key::of_client(&json!(refs).to_string());
+    let values = Value::Array(values);
+    let ask = Ask {
+        command: key.command(Domain::Partner, caller.account),
+        fingerprint: fingerprint("POST", "/api/partners/allocations", &values, caller.account),
+        event: listed.listing.event.clone(),
+        account: caller.account,
+        trace: None,
+        body: command(op, places),
+    };
+    let answer = app.asks.ask(ask).await;
+    let result = |operation: &Operation| match &answer {
+        Ok(answer) => {
+            let own = operation.resolve(&listed.plan).map(|places| places.seats);
+            let mut line =
+                answered(&operation.r#ref, answer, &listed.plan, &own.clone().unwrap_or_default());
+            if line.status == "ok" {
+                line.seat_ids = own.ok().filter(|own| !own.is_empty()).map(|own| {
+                    let id = |seat| listed.plan.place(seat).expect("resolved").seat_id().into();
+                    own.into_iter().map(id).collect()
+                });
+            }
+            line
+        }
+        Err(unanswered) => without_answer(&operation.r#ref, *unanswered),
+    };
+    Ok(operations.iter().map(result).collect())
+}
+
+async fn read(body: Body, format: Format) -> Result<(Vec<Operation>, Vec<Value>), Problem> {
+    let (mut operations, mut values) = (Vec::new(), Vec::new());
+    let mut items = std::pin::pin!(items(body, format));
+    while let Some(item) = items.next().await {
+        let number = operations.len() + 1;
+        let value = item.map_err(|_| refused(&format!("operation {number} cannot be read")))?;
+        let operation = Operation::read(&value).map_err(|line| {
+            let code = line.code.unwrap_or_default();
+            refused(&format!("operation {number} is refused: {code}"))
+        })?;
+        operations.push(operation);
+        values.push(value);
+        if OPERATIONS_MAX < operations.len() {
+            return Err(refused("at most 4,096 operations"));
+        }
+    }
+    if operations.is_empty() {
+        return Err(refused("there is no operation"));
+    }
+    Ok((operations, values))
+}
+
+fn together(operations: &[Operation], listed: &Listed) -> Result<(Op, Places), Problem> {
+    let (op, event) = (operations[0].op, &operations[0].event_id);
+    let mut all = Places::default();
+    for operation in operations {
+        if operation.op != op || operation.event_id != *event {
+            return Err(refused("all operations are of one kind and of one event"));
+        }
+        let places = operation.resolve(&listed.plan);
+        let places =
+            places.map_err(|code| refused(&format!("operation {:?}: {code}", operation.r#ref)))?;
+        all.seats.extend(places.seats);
+        for (area, quantity) in places.areas {
+            match all.areas.iter_mut().find(|(known, _)| *known == area) {
+                Some((_, sum)) => *sum = sum.saturating_add(quantity),
+                None => all.areas.push((area, quantity)),
+            }
+        }
+    }
+    let seats = all.seats.len();
+    all.seats.sort_unstable();
+    all.seats.dedup();
+    let standing = all.areas.iter().map(|(_, quantity)| u64::from(*quantity)).sum::<u64>();
+    let count = u64::try_from(seats).unwrap_or(u64::MAX).saturating_add(standing);
+    if all.seats.len() < seats || u64::from(OPERATION_PLACES_MAX) < count {
+        return Err(refused("a seat is named twice, or there are more than 4,096 places"));
+    }
+    if op == Op::Allocate && !all.seats.is_empty() && !all.areas.is_empty() {
+        return Err(refused("seats and standing places need requests of their own"));
+    }
+    Ok((op, all))
+}
+
+fn refused(detail: &str) -> Problem {
+    Problem::new(422, "ATOMIC_REFUSED", "These operations cannot be one", detail)
+}

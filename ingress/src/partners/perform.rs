@@ -1,0 +1,163 @@
+//! Carries an operation out: one command, its answer, one result.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chassis::{Backoff, Pause};
+use schema::{CommandBody, HoldSeats, OutcomeBody, OwnerKind, PlanIndex, Refusal, SeatIdx, Want};
+use serde_json::Value;
+
+use super::operation::{Op, Operation, Places, ResultLine};
+use crate::accounts::Caller;
+use crate::app::App;
+use crate::asks::{Answer, Ask, Domain, Key, Sent, Unanswered, fingerprint};
+use crate::metrics;
+
+/// An operation on its way.
+pub enum Pending {
+    /// It needed no owner.
+    Known(ResultLine),
+    Sent(Box<Asked>),
+}
+
+/// A command that was sent, with what its answer is read by.
+pub struct Asked {
+    reference: String,
+    plan: Arc<PlanIndex>,
+    /// What is given back; an answer to it names no seats.
+    released: Vec<SeatIdx>,
+    ask: Ask,
+    first: Result<Sent, Unanswered>,
+}
+
+/// How often an owner that gives no answer is asked again, and the waits between.
+const AGAIN_MAX: u32 = 5;
+const AGAIN_FIRST: Duration = Duration::from_millis(50);
+const AGAIN_WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// Reads an operation and sends its command. Commands leave in the order of these calls.
+pub async fn begin(app: &App, caller: &Caller, value: &Value) -> Pending {
+    match prepare(app, caller, value) {
+        Err(line) => Pending::Known(line),
+        Ok(prepared) => Pending::Sent(Box::new(prepared.send(app).await)),
+    }
+}
+
+/// Waits for an operation's result.
+pub async fn finish(app: &App, pending: Pending) -> ResultLine {
+    let line = match pending {
+        Pending::Known(line) => line,
+        Pending::Sent(asked) => asked.result(app).await,
+    };
+    metrics::partner_operation(line.status);
+    line
+}
+
+/// A command that is ready to be sent.
+struct Prepared {
+    reference: String,
+    plan: Arc<PlanIndex>,
+    released: Vec<SeatIdx>,
+    ask: Ask,
+}
+
+fn prepare(app: &App, caller: &Caller, value: &Value) -> Result<Prepared, ResultLine> {
+    let operation = Operation::read(value)?;
+    let reference = operation.r#ref.clone();
+    let invalid = |code| ResultLine::invalid(Some(&reference), code);
+    let listed = operation.event().and_then(|event| app.catalog.find(&event));
+    let listed = listed.ok_or_else(|| invalid("EVENT_UNKNOWN"))?;
+    let places = operation.resolve(&listed.plan).map_err(invalid)?;
+    let key = Key::of_client(&operation.r#ref);
+    let released = if operation.op == Op::Release { places.seats.clone() } else { Vec::new() };
+    let ask = Ask {
+        command: key.command(Domain::Partner, caller.account),
+        fingerprint: fingerprint("POST", "/api/partners/allocations", value, caller.account),
+        event: listed.listing.event.clone(),
+        account: caller.account,
+        trace: None,
+        body: command(operation.op, places),
+    };
+    Ok(Prepared { reference, plan: listed.plan, released, ask })
+}
+
+/// The command of one operation, or of many of one kind put together.
+pub(super) fn command(op: Op, places: Places) -> CommandBody {
+    let Places { seats, areas } = places;
+    match op {
+        Op::Release => CommandBody::ReturnAllotted { seats, areas },
+        Op::Allocate | Op::Sell => {
+            let want = if seats.is_empty() { Want::Areas(areas) } else { Want::Seats(seats) };
+            CommandBody::HoldSeats(HoldSeats { want, owner: OwnerKind::Allotment, pass: None })
+        }
+    }
+}
+
+impl Prepared {
+    async fn send(self, app: &App) -> Asked {
+        let Self { reference, plan, released, ask } = self;
+        let first = app.asks.send(ask.clone()).await;
+        Asked { reference, plan, released, ask, first }
+    }
+}
+
+impl Asked {
+    async fn result(self, app: &App) -> ResultLine {
+        let Self { reference, plan, released, ask, first } = self;
+        let mut answer = match first {
+            Ok(sent) => sent.answer().await,
+            Err(unanswered) => Err(unanswered),
+        };
+        let mut backoff = Backoff::new(AGAIN_FIRST, AGAIN_WAIT_MAX, Some(AGAIN_MAX));
+        // The id makes a repetition harmless; also the same `ref` twice in a row hears one answer.
+        while matches!(answer, Err(Unanswered::Busy | Unanswered::TimedOut | Unanswered::InFlight))
+            && backoff.pause(&app.shutdown).await == Pause::Elapsed
+        {
+            answer = app.asks.ask(ask.clone()).await;
+        }
+        match answer {
+            Ok(answer) => answered(&reference, &answer, &plan, &released),
+            Err(unanswered) => without_answer(&reference, unanswered),
+        }
+    }
+}
+
+pub(super) fn without_answer(reference: &str, unanswered: Unanswered) -> ResultLine {
+    let retryable = |code| ResultLine { retryable: true, ..ResultLine::refused(reference, code) };
+    match unanswered {
+        Unanswered::Mismatch => ResultLine::invalid(Some(reference), "IDEMPOTENCY_MISMATCH"),
+        Unanswered::InFlight => retryable("IDEMPOTENCY_IN_FLIGHT"),
+        Unanswered::Busy => retryable("BUSY"),
+        Unanswered::TimedOut => retryable("NO_ANSWER"),
+    }
+}
+
+pub(super) fn answered(
+    reference: &str,
+    answer: &Answer,
+    plan: &PlanIndex,
+    released: &[SeatIdx],
+) -> ResultLine {
+    match &answer.outcome.body {
+        OutcomeBody::SeatsHeld(held) => {
+            let seats: Vec<SeatIdx> = held.seats.iter().map(|seat| seat.seat).collect();
+            ResultLine::ok(reference, seat_ids(plan, &seats))
+        }
+        OutcomeBody::AllotmentReduced { .. } => ResultLine::ok(reference, seat_ids(plan, released)),
+        OutcomeBody::Refused(refusal) => {
+            let code = refusal.code();
+            let seat_ids = match refusal {
+                Refusal::SeatTaken { seats } => seat_ids(plan, seats),
+                _ => None,
+            };
+            let retryable = code.retryable;
+            ResultLine { seat_ids, retryable, ..ResultLine::refused(reference, code.code) }
+        }
+        _ => panic!("an owner answers a partner's command with one of these three"),
+    }
+}
+
+fn seat_ids(plan: &PlanIndex, seats: &[SeatIdx]) -> Option<Vec<String>> {
+    let ids = seats.iter().filter_map(|seat| Some(plan.place(*seat)?.seat_id().to_string()));
+    (!seats.is_empty()).then(|| ids.collect())
+}

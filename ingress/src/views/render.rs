@@ -1,0 +1,160 @@
+//! Seat maps as bytes: JSON for people and scripts, a compact form for pages.
+//!
+//! The compact form (`application/octet-stream`), integers big-endian:
+//! `USM1`, version u64, seat count u32, area count u16, then two bits a seat in plan order (the order of the
+//! JSON form; the first seat in the lowest bits; 0 free, 1 held, 2 sold, 3 blocked), padded to a whole byte,
+//! then the free places of each area as u32.
+
+use std::collections::VecDeque;
+use std::fmt::Write;
+use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
+use schema::{AreaIdx, EventId, PlanIndex, SeatIdx};
+
+use super::seats::{Delta, Snapshot};
+
+/// The first bytes of the compact form.
+pub const MAGIC: &[u8; 4] = b"USM1";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SeatsForm {
+    Json,
+    Compact,
+}
+
+/// A seat map as it goes out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    pub version: u64,
+    pub form: SeatsForm,
+    pub body: Bytes,
+}
+
+/// How many rendered maps are kept. A crowd looks at one event; sixteen of two megabytes are bearable.
+const RENDERINGS_MAX: usize = 16;
+
+/// The seat maps that were asked for last.
+#[derive(Debug, Default)]
+pub struct Renderings {
+    newest_last: Mutex<VecDeque<(EventId, Rendered)>>,
+}
+
+impl Renderings {
+    pub fn find(&self, event: &EventId, version: u64, form: SeatsForm) -> Option<Rendered> {
+        let kept = self.newest_last.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = |kept: &Rendered| kept.version == version && kept.form == form;
+        kept.iter().find(|(id, kept)| id == event && same(kept)).map(|(_, kept)| kept.clone())
+    }
+
+    /// Keeps a map; an older one of the same event and form makes room for it.
+    pub fn keep(&self, event: EventId, rendered: Rendered) {
+        let mut kept = self.newest_last.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|(id, old)| *id != event || old.form != rendered.form);
+        if kept.len() == RENDERINGS_MAX {
+            kept.pop_front();
+        }
+        kept.push_back((event, rendered));
+    }
+}
+
+/// Renders a map; milliseconds for a large JSON one, so not for a runtime thread.
+pub fn render(plan: &PlanIndex, snapshot: &Snapshot, form: SeatsForm) -> Rendered {
+    let body = match form {
+        SeatsForm::Json => json(plan, snapshot).into(),
+        SeatsForm::Compact => compact(plan, snapshot).into(),
+    };
+    Rendered { version: snapshot.version, form, body }
+}
+
+/// The data of a `delta` event: `{version, changes:[[seatId, status]], areas:[[areaId, free]]}`.
+pub fn delta(plan: &PlanIndex, delta: &Delta) -> String {
+    let seats = delta.seats.iter().filter_map(|(seat, status)| {
+        Some(serde_json::json!([plan.place(*seat)?.seat_id().as_str(), status.name()]))
+    });
+    let areas = delta.areas.iter().filter_map(|(idx, taken)| {
+        let area = plan.plan.area(*idx)?;
+        Some(serde_json::json!([area.id.as_str(), area.capacity.saturating_sub(*taken)]))
+    });
+    let (seats, areas): (Vec<_>, Vec<_>) = (seats.collect(), areas.collect());
+    serde_json::json!({"version": delta.version, "changes": seats, "areas": areas}).to_string()
+}
+
+/// Written by hand: a map of 20,000 seats has 200,000 values, and a tree of them would cost more than the text.
+fn json(plan: &PlanIndex, snapshot: &Snapshot) -> String {
+    let mut text = String::with_capacity(96 * snapshot.seats.len() + 4_096);
+    put(&mut text, format_args!("{{\"version\":{},\"sections\":[", snapshot.version));
+    let mut seat = SeatIdx(0);
+    for (section_at, section) in plan.plan.sections.iter().enumerate() {
+        // Names and labels are letters, digits, space, dot and underscore: nothing to escape.
+        let comma = if section_at == 0 { "" } else { "," };
+        put(&mut text, format_args!("{comma}{{\"section\":\"{}\",\"rows\":[", section.name));
+        for (row_at, row) in section.rows.iter().enumerate() {
+            let comma = if row_at == 0 { "" } else { "," };
+            put(&mut text, format_args!("{comma}{{\"row\":\"{}\",\"seats\":[", row.label));
+            for offset in 0..row.seat_count {
+                let comma = if offset == 0 { "" } else { "," };
+                put(&mut text, format_args!("{comma}"));
+                json_seat(&mut text, plan, snapshot, seat);
+                seat = SeatIdx(seat.0 + 1);
+            }
+            text.push_str("]}");
+        }
+        text.push_str("]}");
+    }
+    text.push_str("],\"areas\":");
+    let areas = plan.plan.areas.iter().zip((0_u16..).map(AreaIdx)).map(|(area, idx)| {
+        serde_json::json!({
+            "areaId": area.id.as_str(), "name": area.name.as_str(), "capacity": area.capacity,
+            "free": area.capacity.saturating_sub(snapshot.area_taken(idx)),
+            "priceLevel": area.price_level,
+        })
+    });
+    put(&mut text, format_args!("{}}}", serde_json::Value::Array(areas.collect())));
+    text
+}
+
+fn json_seat(text: &mut String, plan: &PlanIndex, snapshot: &Snapshot, seat: SeatIdx) {
+    let place = plan.place(seat).expect("the caller counts the seats of the plan");
+    let (x, y) = place.position_cm();
+    put(
+        text,
+        format_args!(
+            "{{\"seatId\":\"{}\",\"status\":\"{}\",\"priceLevel\":{},\"x\":{x},\"y\":{y},\
+             \"accessible\":{}}}",
+            place.seat_id(),
+            snapshot.status(seat).name(),
+            place.row.price_level,
+            place.accessible(),
+        ),
+    );
+}
+
+fn put(text: &mut String, arguments: std::fmt::Arguments<'_>) {
+    text.write_fmt(arguments).expect("a String takes all text");
+}
+
+fn compact(plan: &PlanIndex, snapshot: &Snapshot) -> Vec<u8> {
+    let seat_count = plan.plan.seat_count();
+    let area_count = u16::try_from(plan.plan.areas.len()).expect("a plan has at most 64 areas");
+    let mut bytes = Vec::with_capacity(64 + snapshot.seats.len() / 4 + 1);
+    bytes.extend_from_slice(MAGIC);
+    bytes.extend_from_slice(&snapshot.version.to_be_bytes());
+    bytes.extend_from_slice(&seat_count.to_be_bytes());
+    bytes.extend_from_slice(&area_count.to_be_bytes());
+    for first in (0..seat_count).step_by(4) {
+        let four = (first..seat_count.min(first + 4)).enumerate();
+        let byte = four.fold(0_u8, |byte, (place, seat)| {
+            byte | (snapshot.status(SeatIdx(seat)) as u8) << (2 * place)
+        });
+        bytes.push(byte);
+    }
+    for (area, idx) in plan.plan.areas.iter().zip((0..area_count).map(AreaIdx)) {
+        let free = area.capacity.saturating_sub(snapshot.area_taken(idx));
+        bytes.extend_from_slice(&free.to_be_bytes());
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests;

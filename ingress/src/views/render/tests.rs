@@ -1,0 +1,76 @@
+//! Both forms say the same.
+
+use super::{MAGIC, Renderings, SeatsForm, delta, render};
+use crate::testing::plan;
+use crate::views::seats::{Delta, SeatStatus, Snapshot};
+use schema::{AreaIdx, SeatIdx};
+use serde_json::{Value, json};
+
+fn snapshot() -> Snapshot {
+    let mut seats = vec![SeatStatus::Free; 6];
+    seats[1] = SeatStatus::Held;
+    seats[4] = SeatStatus::Sold;
+    seats[5] = SeatStatus::Blocked;
+    Snapshot { version: 77, seats, areas_taken: vec![3] }
+}
+
+#[test]
+fn the_json_form_names_every_seat_with_its_status() {
+    let rendered = render(&plan(), &snapshot(), SeatsForm::Json);
+    let map: Value = serde_json::from_slice(&rendered.body).unwrap();
+    assert_eq!(map["version"], 77);
+    let rows = map["sections"][0]["rows"].as_array().unwrap();
+    let seat = json!({
+        "seatId": "A-1-2", "status": "held", "priceLevel": 0, "x": 50, "y": 0, "accessible": false,
+    });
+    assert_eq!(rows[0]["seats"][1], seat);
+    let statuses = |row: usize| -> Vec<&str> {
+        let seats = rows[row]["seats"].as_array().unwrap();
+        seats.iter().map(|seat| seat["status"].as_str().unwrap()).collect()
+    };
+    assert_eq!(statuses(0), ["free", "held", "free", "free"]);
+    assert_eq!(statuses(1), ["sold", "blocked", "free", "free", "free"], "beyond the view: free");
+    let area = json!({
+        "areaId": "FLOOR", "name": "Floor", "capacity": 20, "free": 17, "priceLevel": 1,
+    });
+    assert_eq!(map["areas"], json!([area]));
+}
+
+#[test]
+fn the_compact_form_packs_two_bits_a_seat() {
+    let rendered = render(&plan(), &snapshot(), SeatsForm::Compact);
+    let mut wanted = MAGIC.to_vec();
+    wanted.extend([0, 0, 0, 0, 0, 0, 0, 77, 0, 0, 0, 9, 0, 1]);
+    wanted.extend([0b0000_0100, 0b0000_1110, 0]);
+    wanted.extend([0, 0, 0, 17]);
+    assert_eq!(rendered.body, wanted);
+}
+
+#[test]
+fn a_delta_names_seats_and_what_is_left_of_areas() {
+    let change = Delta {
+        version: 78,
+        seats: vec![(SeatIdx(4), SeatStatus::Free)],
+        areas: vec![(AreaIdx(0), 4)],
+    };
+    let text: Value = serde_json::from_str(&delta(&plan(), &change)).unwrap();
+    let wanted = json!({"version": 78, "changes": [["A-2-1", "free"]], "areas": [["FLOOR", 16]]});
+    assert_eq!(text, wanted);
+}
+
+#[test]
+fn only_the_newest_rendering_of_an_event_is_kept() {
+    let renderings = Renderings::default();
+    let event = |number: u32| format!("EVT{number}").parse().unwrap();
+    let mut map = render(&plan(), &snapshot(), SeatsForm::Json);
+    renderings.keep(event(1), map.clone());
+    assert!(renderings.find(&event(1), 77, SeatsForm::Json).is_some());
+    assert!(renderings.find(&event(1), 77, SeatsForm::Compact).is_none());
+    map.version = 78;
+    renderings.keep(event(1), map.clone());
+    assert!(renderings.find(&event(1), 77, SeatsForm::Json).is_none());
+    for number in 2..=17 {
+        renderings.keep(event(number), map.clone());
+    }
+    assert!(renderings.find(&event(1), 78, SeatsForm::Json).is_none(), "made room");
+}
