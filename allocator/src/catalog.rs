@@ -1,5 +1,6 @@
 //! The catalogue in memory: listings with their plans, kept current by a follower.
 
+use chassis::telemetry::chain;
 use chassis::{Follower, Health, Nats, StartAt, tasks};
 use dashmap::DashMap;
 use schema::{
@@ -80,7 +81,7 @@ impl Reader {
             let message = match self.follower.next().await {
                 Ok(message) => message,
                 Err(error) => {
-                    tracing::error!(error = %chassis::telemetry::chain(&error), "catalogue reader ended");
+                    tracing::error!(error = %chain(&error), "catalogue reader ended");
                     return;
                 }
             };
@@ -92,7 +93,7 @@ impl Reader {
             if let Err(error) = taken {
                 // One bad entry must not hide the others; it stays unknown, and so not on sale.
                 let subject = message.subject;
-                tracing::error!(subject, error = %chassis::telemetry::chain(&error), "catalogue entry skipped");
+                tracing::error!(subject, error = %chain(&error), "catalogue entry skipped");
             }
             self.read.send_replace(message.sequence);
         }

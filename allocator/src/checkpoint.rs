@@ -3,6 +3,7 @@
 use crate::config::{CHECKPOINT_BYTES_MAX, CHECKPOINTS_KEPT, STORE_WAIT};
 use crate::error::Error;
 use allocator_core::Snapshot;
+use chassis::telemetry::chain;
 use schema::{Applied, ShardId, UnixMillis, codec};
 use serde::{Deserialize, Serialize};
 use sqlx::{PgPool, Row};
@@ -40,7 +41,8 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Loads the newest checkpoint that is whole; `None` when there is none or Postgres does not answer.
+    /// Loads the newest checkpoint that is whole; `None` when there is none or Postgres does not
+    /// answer.
     ///
     /// Without a checkpoint the journal is read from its start, which is slower and equally right.
     pub(crate) async fn load(&self) -> Option<Checkpoint> {
@@ -54,7 +56,7 @@ impl Store {
         let rows = match tokio::time::timeout(STORE_WAIT, rows).await {
             Ok(Ok(rows)) => rows,
             Ok(Err(error)) => {
-                tracing::warn!(error = %chassis::telemetry::chain(&error), "checkpoints not loaded");
+                tracing::warn!(error = %chain(&error), "checkpoints not loaded");
                 return None;
             }
             Err(_) => return None,

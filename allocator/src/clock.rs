@@ -1,4 +1,5 @@
-//! Journal time: the one clock that decides deadlines. It never goes back, and no step of the wall clock moves it.
+//! Journal time: the one clock that decides deadlines. It never goes back, and no step of the wall
+//! clock moves it.
 
 use schema::UnixMillis;
 use std::time::Instant;
@@ -11,9 +12,11 @@ pub(crate) struct JournalClock {
 }
 
 impl JournalClock {
-    /// Goes on from the journal's `last` time, `received` here; a journal without one starts at the wall clock.
+    /// Goes on from the journal's `last` time, `received` here; a journal without one starts at the
+    /// wall clock.
     ///
-    /// After an outage the journal is behind the wall clock by its length, so holds live on by as much.
+    /// After an outage the journal is behind the wall clock by its length, so holds live on by as
+    /// much.
     pub(crate) fn resume(
         last: Option<UnixMillis>,
         wall: UnixMillis,

@@ -8,7 +8,8 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// How often a changed shard is checkpointed. Longer means a longer tail to replay after a crash.
+    /// How often a changed shard is checkpointed. Longer means a longer tail to replay after a
+    /// crash.
     pub checkpoint_every_ms: u64,
 }
 
@@ -20,8 +21,8 @@ impl Default for Config {
 
 /// Commands that wait in memory between the bus and the decider.
 ///
-/// Two full batches: one is decided while the next is decoded. What does not fit waits in the stream,
-/// which refuses when it is full.
+/// Two full batches: one is decided while the next is decoded. What does not fit waits in the
+/// stream, which refuses when it is full.
 pub(crate) const INTAKE_COMMANDS_MAX: usize = 2 * limits::BATCH_OUTCOMES_MAX;
 
 /// Commands asked of the server in one pull.
@@ -31,7 +32,8 @@ pub(crate) const PULL_COMMANDS_MAX: usize = limits::BATCH_OUTCOMES_MAX;
 pub(crate) const PULL_WAIT: Duration = Duration::from_secs(5);
 pub(crate) const PULL_HEARTBEAT: Duration = Duration::from_millis(500);
 
-/// Outcomes that one tick may add to a batch, so that a wave of expiries does not hold up the buyers.
+/// Outcomes that one tick may add to a batch, so that a wave of expiries does not hold up the
+/// buyers.
 pub(crate) const TICK_OUTCOMES_MAX: usize = 128;
 
 /// How long the decider sleeps when nothing is due: the bound on how late it sees a stop.
@@ -43,15 +45,18 @@ pub(crate) const REPLY_BYTES_MAX: usize = 256 * 1024;
 /// Checkpoints kept per shard: the newest, and one before it in case the newest is damaged.
 pub(crate) const CHECKPOINTS_KEPT: i64 = 2;
 
-/// Largest checkpoint. Postgres takes 1 GB in a value; a shard that needs more has outgrown one value.
+/// Largest checkpoint. Postgres takes 1 GB in a value; a shard that needs more has outgrown one
+/// value.
 pub(crate) const CHECKPOINT_BYTES_MAX: usize = 512 * 1024 * 1024;
 
 /// How long a reader of the journal waits for the catalogue to show an event that an outcome names.
 ///
-/// The owner knew the event when it decided, so the catalogue has it; only this process may be behind.
+/// The owner knew the event when it decided, so the catalogue has it; only this process may be
+/// behind.
 pub(crate) const CATALOG_WAIT: Duration = Duration::from_secs(30);
 
-/// How long a query of Postgres may take before the checkpoint is given up and tried at the next turn.
+/// How long a query of Postgres may take before the checkpoint is given up and tried at the next
+/// turn.
 pub(crate) const STORE_WAIT: Duration = Duration::from_secs(10);
 
 const _: () = {

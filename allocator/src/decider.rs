@@ -1,6 +1,7 @@
 //! The single writer of a shard: a thread that decides commands and fills batches.
 //!
-//! While one batch is being journaled the next one fills, so the batch size follows the load by itself.
+//! While one batch is being journaled the next one fills, so the batch size follows the load by
+//! itself.
 
 use crate::catalog::Catalog;
 use crate::clock::JournalClock;
@@ -8,6 +9,7 @@ use crate::config::{IDLE_WAIT, TICK_OUTCOMES_MAX};
 use crate::metrics;
 use crate::writer::{Answer, Decided};
 use allocator_core::{Decision, HoldPhase, Shard};
+use chassis::telemetry::chain;
 use crossbeam_channel::{Receiver, never, select};
 use schema::{Command, EventId, HoldId, Outcome, PlaceCounts, Reply, SeatIdx, ShardId};
 use std::time::{Duration, Instant};
@@ -130,7 +132,7 @@ impl Decider {
     fn learn(&mut self, event: &EventId) {
         let Some(listed) = self.catalog.find(event) else { return };
         if let Err(error) = self.shard.put_event(listed.listing, listed.plan) {
-            tracing::error!(shard = %self.id, error = %chassis::telemetry::chain(&error), "listing ignored");
+            tracing::error!(shard = %self.id, error = %chain(&error), "listing ignored");
         }
     }
 

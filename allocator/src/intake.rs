@@ -1,14 +1,15 @@
 //! Reads the commands of a shard from the bus and hands them to its decider.
 //!
-//! COMMANDS lives in memory: when NATS restarts, it is empty and its sequences start again. So this reader
-//! keeps no position. After each reconnect it reads all that is retained; command ids make the
-//! repetition harmless, and answered commands are purged, so there is little of it.
+//! COMMANDS lives in memory: when NATS restarts, it is empty and its sequences start again. So this
+//! reader keeps no position. After each reconnect it reads all that is retained; command ids make
+//! the repetition harmless, and answered commands are purged, so there is little of it.
 
 use crate::config::{PULL_COMMANDS_MAX, PULL_HEARTBEAT, PULL_WAIT};
 use crate::decider::Work;
 use crate::metrics;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull};
 use async_nats::jetstream::stream::Stream;
+use chassis::telemetry::chain;
 use chassis::{Backoff, Nats, Pause, Shutdown, stream_config};
 use crossbeam_channel::{Sender, TrySendError};
 use futures_util::StreamExt;
@@ -29,7 +30,8 @@ pub(crate) struct Intake {
     pub nats: Nats,
     pub shard: ShardId,
     pub work: Sender<Work>,
-    /// The stream sequence up to which commands have been answered, as this reader's consumer counts.
+    /// The stream sequence up to which commands have been answered, as this reader's consumer
+    /// counts.
     pub answered: watch::Receiver<u64>,
     /// Ends the reader when its decider has gone.
     pub stop: Shutdown,
@@ -71,7 +73,8 @@ impl Intake {
         let mut purged = 0;
         let stop = self.stop.clone();
         loop {
-            // Cancel-safe: `next` of a message stream, a watch, a switch and an interval lose nothing.
+            // Cancel-safe: `next` of a message stream, a watch, a switch and an interval lose
+            // nothing.
             tokio::select! {
                 message = messages.next() => match message {
                     Some(message) => self.take(message?).await?,
@@ -104,7 +107,7 @@ impl Intake {
             Err(error) => {
                 // Nobody can be told: the envelope that names the asker is what failed.
                 metrics::command_undecodable(self.shard);
-                tracing::warn!(shard = %self.shard, error = %chassis::telemetry::chain(&error), "not a command");
+                tracing::warn!(shard = %self.shard, error = %chain(&error), "not a command");
                 return Ok(());
             }
         };

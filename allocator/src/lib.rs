@@ -1,8 +1,8 @@
 //! The allocator: gives every seat to exactly one buyer.
 //!
-//! Commands come from the bus, one decider thread a shard decides them in memory, batches of outcomes are
-//! journaled behind a fence, and only then is anyone answered. A follower of the journal makes checkpoints
-//! and is what the next owner starts from.
+//! Commands come from the bus, one decider thread a shard decides them in memory, batches of
+//! outcomes are journaled behind a fence, and only then is anyone answered. A follower of the
+//! journal makes checkpoints and is what the next owner starts from.
 
 mod catalog;
 mod checkpoint;

@@ -9,6 +9,7 @@ use crate::metrics;
 use crate::replica::{State, StateAt, list_all};
 use crate::writer::{Ended, Writer};
 use allocator_core::Shard;
+use chassis::telemetry::chain;
 use chassis::{AppendError, Contender, FenceSpec, HealthHandle, Nats, Owner, Shutdown, tasks};
 use schema::{ShardId, subject};
 use std::time::Instant;
@@ -70,7 +71,7 @@ impl Ownership {
                     tracing::info!(%shard, %error, "stopped with a batch in doubt");
                 }
                 Ended::Lost(error) => {
-                    tracing::error!(%shard, error = %chassis::telemetry::chain(&error), "shard stopped");
+                    tracing::error!(%shard, error = %chain(&error), "shard stopped");
                     self.stop.begin(format!("the journal of shard {shard} failed: {error}"));
                 }
             }
@@ -104,8 +105,8 @@ impl Ownership {
             stop.begin("the process stops");
             std::future::pending::<Ended>().await
         };
-        // The writer may be dropped in mid-append here only when the shard is lost, and then its batch is
-        // in nobody's hands: no answer has left.
+        // The writer may be dropped in mid-append here only when the shard is lost, and then its
+        // batch is in nobody's hands: no answer has left.
         let ended = tokio::select! {
             ended = writer.run(owner) => ended,
             () = owner.deposed() => Ended::Lost(AppendError::Deposed {

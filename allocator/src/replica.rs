@@ -1,6 +1,8 @@
-//! A follower of a shard's journal: warm standby, source of checkpoints, and what the next owner starts from.
+//! A follower of a shard's journal: warm standby, source of checkpoints, and what the next owner
+//! starts from.
 //!
-//! Checkpoints never come from the owner's live seats, which include claims that are not durable yet.
+//! Checkpoints never come from the owner's live seats, which include claims that are not durable
+//! yet.
 
 use crate::catalog::Catalog;
 use crate::checkpoint::{Checkpoint, Store, Stored};
@@ -8,6 +10,7 @@ use crate::config::{CATALOG_WAIT, Config};
 use crate::error::Error;
 use crate::metrics;
 use allocator_core::{Shard, Snapshot};
+use chassis::telemetry::chain;
 use chassis::{Follower, HealthHandle, Nats, Shutdown, StartAt};
 use schema::{Applied, Batch, EventId, ShardId, Step, UnixMillis, codec, subject};
 use std::time::{Duration, Instant};
@@ -105,8 +108,8 @@ impl Replica {
     async fn apply(&mut self, payload: &[u8], sequence: u64) -> Result<(), Error> {
         let shard = self.id;
         let broken = |why: String| Error::Journal { shard, why };
-        let batch: Batch = codec::decode_checked(payload)
-            .map_err(|error| broken(format!("{}", chassis::telemetry::chain(&error))))?;
+        let batch: Batch =
+            codec::decode_checked(payload).map_err(|error| broken(format!("{}", chain(&error))))?;
         match self.applied.step(batch.epoch, batch.number, sequence) {
             Step::Skip => return Ok(()),
             Step::Gap => return Err(broken(format!("a batch is missing before {sequence}"))),
@@ -133,7 +136,8 @@ impl Replica {
         listing.map_err(|error| Error::Journal { shard: self.id, why: error.to_string() })
     }
 
-    /// Stores a checkpoint when something changed. A failure is told and tried again at the next turn.
+    /// Stores a checkpoint when something changed. A failure is told and tried again at the next
+    /// turn.
     async fn checkpoint(&mut self) {
         if self.applied.sequence == self.stored.sequence() {
             return;
@@ -148,7 +152,7 @@ impl Replica {
             }
             Err(error) => {
                 metrics::checkpoint_failed(self.id);
-                tracing::warn!(error = %chassis::telemetry::chain(&error), "checkpoint not stored");
+                tracing::warn!(error = %chain(&error), "checkpoint not stored");
             }
         }
     }
@@ -158,7 +162,7 @@ impl Replica {
 pub(crate) fn list_all(shard: &mut Shard, catalog: &Catalog, id: ShardId) {
     for listed in catalog.of_shard(id) {
         if let Err(error) = shard.put_event(listed.listing, listed.plan) {
-            tracing::error!(shard = %id, error = %chassis::telemetry::chain(&error), "listing ignored");
+            tracing::error!(shard = %id, error = %chain(&error), "listing ignored");
         }
     }
 }

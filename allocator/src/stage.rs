@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::inspect;
 use crate::owner::Ownership;
 use crate::replica::Replica;
+use chassis::telemetry::chain;
 use chassis::{Health, Nats, Shutdown, stream_config, tasks};
 use schema::{ShardId, limits, stream, subject};
 use sqlx::PgPool;
@@ -30,7 +31,8 @@ pub struct Deps {
 /// Runs the stage until `deps.shutdown`.
 ///
 /// # Errors
-/// [`Error`] when a stream cannot be prepared or a journal cannot be followed; the other shards stop too.
+/// [`Error`] when a stream cannot be prepared or a journal cannot be followed; the other shards
+/// stop too.
 pub async fn run(config: Config, deps: Deps) -> Result<(), Error> {
     let nats = &deps.nats;
     nats.ensure_stream(&stream_config(&stream::commands(), 1)).await?;
@@ -49,8 +51,7 @@ pub async fn run(config: Config, deps: Deps) -> Result<(), Error> {
         let ended =
             shard.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
         if let Err(error) = ended {
-            deps.shutdown
-                .begin(format!("the allocator failed: {}", chassis::telemetry::chain(&error)));
+            deps.shutdown.begin(format!("the allocator failed: {}", chain(&error)));
             result = Err(error);
         }
     }

@@ -92,7 +92,8 @@ impl Writer {
                     Err(error) => return Ended::Lost(error),
                 }
             }
-            // One batch is under way, so the one place is free; a decider that has gone needs no sign.
+            // One batch is under way, so the one place is free; a decider that has gone needs no
+            // sign.
             drop(self.journaled.try_send(Journaled));
             self.answered.send_if_modified(|answered| {
                 let rises = *answered < decided.commands_to;

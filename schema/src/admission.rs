@@ -44,7 +44,8 @@ pub struct Release {
     /// Until when a called person may claim, and until when the pass then made is good.
     pub claim_until: UnixMillis,
     pub pass_until: UnixMillis,
-    /// The numbers in `(cursor_before, cursor]` that were gone, as ascending ranges `[first, last]`.
+    /// The numbers in `(cursor_before, cursor]` that were gone, as ascending ranges `[first,
+    /// last]`.
     pub skipped: Vec<(u64, u64)>,
     /// Numbers at or below `cursor_before` that had been skipped, came back, and are called now.
     /// They are counted in `called`.

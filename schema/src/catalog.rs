@@ -101,8 +101,8 @@ impl RoomMode {
 }
 
 impl Default for RoomSettings {
-    /// 600 a minute is ten a second, a pace that one small machine bears with room to spare; the windows
-    /// are those of the field: 120 s to claim, 300 s to buy.
+    /// 600 a minute is ten a second, a pace that one small machine bears with room to spare; the
+    /// windows are those of the field: 120 s to claim, 300 s to buy.
     fn default() -> Self {
         Self {
             mode: RoomMode::Open,

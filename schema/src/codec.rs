@@ -1,7 +1,8 @@
 //! How messages become bytes: one version byte, then MessagePack; journal batches add a checksum.
 //!
-//! MessagePack arrays are positional: a field may be added at the end with `#[serde(default)]` under the
-//! same version; any other change needs a new one. Golden bytes in the tests hold the format.
+//! MessagePack arrays are positional: a field may be added at the end with `#[serde(default)]`
+//! under the same version; any other change needs a new one. Golden bytes in the tests hold the
+//! format.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -9,7 +10,8 @@ use serde::de::DeserializeOwned;
 /// The version all encoders write.
 pub const VERSION: u8 = 1;
 
-/// Largest message of any kind. NATS refuses more than its `max_payload` of 1 MiB; the rest is for headers.
+/// Largest message of any kind. NATS refuses more than its `max_payload` of 1 MiB; the rest is for
+/// headers.
 pub const MESSAGE_BYTES_MAX: usize = 1_000_000;
 
 const CHECKSUM_BYTES: usize = 4;
@@ -31,8 +33,8 @@ pub enum Error {
 
 /// Encodes a message.
 ///
-/// Bounded by its caller: the limits of the parts keep every message below [`MESSAGE_BYTES_MAX`], and a
-/// larger one is a bug.
+/// Bounded by its caller: the limits of the parts keep every message below [`MESSAGE_BYTES_MAX`],
+/// and a larger one is a bug.
 pub fn encode<T: Serialize>(message: &T) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(256);
     bytes.push(VERSION);

@@ -5,11 +5,13 @@ use crate::time::UnixMillis;
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
-/// A command in its envelope. The same bytes are sent again until an answer comes or the deadline passes.
+/// A command in its envelope. The same bytes are sent again until an answer comes or the deadline
+/// passes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Command {
     pub id: CommandId,
-    /// A hash of everything that makes this command what it is: the same id with another one is refused.
+    /// A hash of everything that makes this command what it is: the same id with another one is
+    /// refused.
     pub fingerprint: u64,
     pub event: EventId,
     pub account: AccountId,

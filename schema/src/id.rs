@@ -1,7 +1,7 @@
 //! Typed ids and their text forms.
 //!
-//! JSON, logs and URLs carry the text form; rmp-serde messages carry the bytes. Both are frozen: ids are
-//! stored in journals and printed on tickets.
+//! JSON, logs and URLs carry the text form; rmp-serde messages carry the bytes. Both are frozen:
+//! ids are stored in journals and printed on tickets.
 
 use crate::text128;
 use crate::time::UnixMillis;
@@ -72,7 +72,8 @@ macro_rules! id128 {
                     let text = CompactString::deserialize(deserializer)?;
                     return text.parse().map_err(de::Error::custom);
                 }
-                deserializer.deserialize_bytes(Bytes16).map(|bytes| Self(u128::from_be_bytes(bytes)))
+                let bytes = deserializer.deserialize_bytes(Bytes16)?;
+                Ok(Self(u128::from_be_bytes(bytes)))
             }
         }
     };
@@ -97,7 +98,8 @@ id128!(
     AccountId, "a-", "an account id"
 );
 id128!(
-    /// One command, the same over all its repetitions: a hash of account and `Idempotency-Key`, or fresh.
+    /// One command, the same over all its repetitions: a hash of account and `Idempotency-Key`, or
+    /// fresh.
     CommandId, "c-", "a command id"
 );
 id128!(
@@ -105,16 +107,17 @@ id128!(
     HoldId, "r-", "a reservation id"
 );
 id128!(
-    /// An order (`bookingId` in the API). It has the bits of its hold: one order a hold, by construction.
+    /// An order (`bookingId` in the API). It has the bits of its hold: one order a hold, by
+    /// construction.
     OrderId, "b-", "a booking id"
 );
 
 impl HoldId {
     /// Composes the id of the hold that `command` makes at journal time `now` in `shard`.
     ///
-    /// 48 bits of milliseconds (so that ids sort by age), 8 bits of shard (so that a hold's owner is found
-    /// without a look-up), 72 bits of the command id (so that two commands of one millisecond differ, and
-    /// a key used again after its memory has ended makes a new hold).
+    /// 48 bits of milliseconds (so that ids sort by age), 8 bits of shard (so that a hold's owner
+    /// is found without a look-up), 72 bits of the command id (so that two commands of one
+    /// millisecond differ, and a key used again after its memory has ended makes a new hold).
     pub fn compose(shard: ShardId, now: UnixMillis, command: CommandId) -> Self {
         let time = u128::from(now.0 & 0xFFFF_FFFF_FFFF) << 80;
         let owner = u128::from(shard.0) << 72;
@@ -190,7 +193,8 @@ pub struct SeatIdx(pub u32);
 #[serde(transparent)]
 pub struct AreaIdx(pub u16);
 
-/// Longest event and plan id. 24 bytes stay inline in a `CompactString`: copying an id allocates nothing.
+/// Longest event and plan id. 24 bytes stay inline in a `CompactString`: copying an id allocates
+/// nothing.
 pub const NAME_BYTES_MAX: usize = 24;
 
 fn name_is_valid(text: &str) -> bool {
@@ -244,7 +248,8 @@ macro_rules! name_id {
 }
 
 name_id!(
-    /// A performance people buy seats for. Text of 1 to 24 of `A-Z a-z 0-9 - _`, so that it is a NATS token.
+    /// A performance people buy seats for. Text of 1 to 24 of `A-Z a-z 0-9 - _`, so that it is a
+    /// NATS token.
     EventId,
     "an event id (1 to 24 of A-Z a-z 0-9 - _)"
 );
@@ -257,8 +262,8 @@ name_id!(
 impl EventId {
     /// Names the shard of this event among `shard_count`.
     ///
-    /// FNV-1a of the text modulo the count. Frozen: another function would send an event's commands to a
-    /// journal that does not know its holds.
+    /// FNV-1a of the text modulo the count. Frozen: another function would send an event's commands
+    /// to a journal that does not know its holds.
     pub fn shard(&self, shard_count: u8) -> ShardId {
         assert!(0 < shard_count);
         let hash = self.0.bytes().fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| {

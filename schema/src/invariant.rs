@@ -1,4 +1,5 @@
-//! The catalogue of promises: ids, what they say, and the check that stops a process which broke one.
+//! The catalogue of promises: ids, what they say, and the check that stops a process which broke
+//! one.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -26,18 +27,18 @@ macro_rules! invariants {
 }
 
 invariants! {
-    Seat1, "SEAT-1", "A seat has at most one live owner, in the journal, in Postgres and in every answer.";
-    Seat2, "SEAT-2", "Free, held, paying, sold and blocked places make all, at each journal position.";
-    Seat3, "SEAT-3", "An unpaid hold is free again within 1 s of its deadline; a paying one ends by a verdict.";
+    Seat1, "SEAT-1", "A seat has at most one live owner, in every record and answer.";
+    Seat2, "SEAT-2", "Free, held, paying, sold and blocked places make all.";
+    Seat3, "SEAT-3", "An unpaid hold ends within 1 s of its deadline, a paying one by a verdict.";
     Seat4, "SEAT-4", "A refusal was true at an instant of the call.";
     Cmd1, "CMD-1", "The same command id gets the same final answer for 24 h.";
-    Fence1, "FENCE-1", "Of two owners of a shard only one can append; the other stops without answering.";
+    Fence1, "FENCE-1", "Of two owners only one can append; the other stops, answering nobody.";
     Ord1, "ORD-1", "An order answered as CONFIRMED survives the kill of every process.";
     Ord2, "ORD-2", "One hold is charged at most once; a charge without tickets is refunded.";
     Ord3, "ORD-3", "A ticket implies a paid order and a sold seat, and the other way round.";
     Mon1, "MON-1", "The ledger balances to zero at every commit.";
     Line1, "LINE-1", "No number is given twice; nobody is called before a smaller live number.";
-    Line2, "LINE-2", "In no 60 s window are more called than the cap; active passes never exceed theirs.";
+    Line2, "LINE-2", "In no 60 s window are more called than the cap, nor more active than theirs.";
     Line3, "LINE-3", "Killing Redis loses no place; admission resumes within 2 s of its return.";
     Line4, "LINE-4", "A pass buys once, for one event, for its bearer.";
     Idx1, "IDX-1", "Search reflects a commit within 1 s, and a rebuilt index equals the old one.";

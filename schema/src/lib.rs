@@ -1,4 +1,5 @@
-//! What two processes must agree on: ids, money, time, commands, outcomes, names on the bus, limits, promises.
+//! What two processes must agree on: ids, money, time, commands, outcomes, names on the bus,
+//! limits, promises.
 //!
 //! This crate depends on no other of the workspace and does no input or output.
 

@@ -22,10 +22,12 @@ pub const ASK_WAIT: DurationMs = DurationMs(2_000);
 /// How long until an unanswered command is sent again.
 pub const ASK_AGAIN: DurationMs = DurationMs(300);
 
-/// How long COMMANDS keeps a command: well beyond [`ASK_WAIT`], so that a new owner rereads all that are alive.
+/// How long COMMANDS keeps a command: well beyond [`ASK_WAIT`], so that a new owner rereads all
+/// that are alive.
 pub const COMMAND_AGE_MAX: DurationMs = DurationMs(15_000);
 
-/// Most commands of one shard in the stream: those that wait, and those answered since the owner's last purge.
+/// Most commands of one shard in the stream: those that wait, and those answered since the owner's
+/// last purge.
 ///
 /// A second of work at 30,000 a second. More would only let commands wait beyond their deadline.
 pub const COMMANDS_WAITING_MAX: i64 = 32_768;

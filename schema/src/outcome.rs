@@ -1,4 +1,5 @@
-//! Outcomes: what the owner of a shard has decided. The journal is made of them, and so is every answer.
+//! Outcomes: what the owner of a shard has decided. The journal is made of them, and so is every
+//! answer.
 
 use crate::command::{OwnerKind, PassPlace};
 use crate::id::{AccountId, AreaIdx, CommandId, EventId, HoldId, SeatIdx};
@@ -20,9 +21,11 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// An upper bound of the encoded size, for closing batches and messages before they grow too large.
+    /// An upper bound of the encoded size, for closing batches and messages before they grow too
+    /// large.
     ///
-    /// The factors are the encoder's worst case: 5 bytes an integer of 32 bits, 9 one of 64, plus headers.
+    /// The factors are the encoder's worst case: 5 bytes an integer of 32 bits, 9 one of 64, plus
+    /// headers.
     pub fn bytes_max(&self) -> usize {
         const FIXED: usize = 400;
         const SEAT: usize = 24;

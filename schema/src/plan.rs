@@ -1,7 +1,7 @@
 //! Seating plans: what there is to sell in a place, and where it is.
 //!
-//! A plan stores rows, not seats: the id, price level and position of a seat follow from its row. So a
-//! stadium is some tens of kilobytes, and thousands of events share the plan of their venue.
+//! A plan stores rows, not seats: the id, price level and position of a seat follow from its row.
+//! So a stadium is some tens of kilobytes, and thousands of events share the plan of their venue.
 
 use crate::id::{AreaIdx, PlanId};
 use crate::text128;
@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 /// Most seats in a row. A row's free seats are one 64-bit word in the allocator.
 pub const ROW_SEATS_MAX: u8 = 64;
-/// Most seats and standing places of a plan together. Above any real venue (the largest stadium holds 150,000).
+/// Most seats and standing places of a plan together. Above any real venue (the largest stadium
+/// holds 150,000).
 pub const PLAN_PLACES_MAX: u32 = 262_144;
 /// Most sections of a plan.
 pub const SECTIONS_MAX: usize = 1_024;
@@ -29,7 +30,8 @@ pub struct SeatingPlan {
     pub id: PlanId,
     pub sections: Vec<Section>,
     pub areas: Vec<Area>,
-    /// Where people look: the middle of the stage or pitch, in centimetres. Best available prefers rows near it.
+    /// Where people look: the middle of the stage or pitch, in centimetres. Best available prefers
+    /// rows near it.
     pub focal_x_cm: i32,
     pub focal_y_cm: i32,
 }
@@ -87,10 +89,11 @@ pub enum Fault {
 }
 
 impl SeatingPlan {
-    /// Names a plan by its content, so that equal plans are stored once and a plan never changes under its id.
+    /// Names a plan by its content, so that equal plans are stored once and a plan never changes
+    /// under its id.
     ///
-    /// 110 bits of FNV-1a over the encoded plan without its id. Not a defence against a forger: operators
-    /// make plans, and they need no collision to change one.
+    /// 110 bits of FNV-1a over the encoded plan without its id. Not a defence against a forger:
+    /// operators make plans, and they need no collision to change one.
     pub fn content_id(&self) -> PlanId {
         let content = (&self.sections, &self.areas, self.focal_x_cm, self.focal_y_cm);
         let bytes = rmp_serde::to_vec(&content).expect("a plan has no type that fails to encode");

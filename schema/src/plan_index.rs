@@ -87,7 +87,8 @@ impl PlanIndex {
         &self.rows
     }
 
-    /// The position in [`PlanIndex::rows`] of the row that holds `seat`; `None` outside of the plan.
+    /// The position in [`PlanIndex::rows`] of the row that holds `seat`; `None` outside of the
+    /// plan.
     pub fn row_of(&self, seat: SeatIdx) -> Option<usize> {
         let after = self.rows.partition_point(|span| span.first <= seat);
         let at = after.checked_sub(1)?;
@@ -103,7 +104,8 @@ impl PlanIndex {
         Some(SeatPlace { section, row, offset })
     }
 
-    /// Finds a seat by its text id; `None` for other text and for seats that the plan does not have.
+    /// Finds a seat by its text id; `None` for other text and for seats that the plan does not
+    /// have.
     pub fn seat(&self, seat_id: &str) -> Option<SeatIdx> {
         let (rest, number) = seat_id.rsplit_once('-')?;
         let (section, label) = rest.split_once('-')?;

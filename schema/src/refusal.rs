@@ -45,7 +45,8 @@ pub enum Refusal {
     Full,
 }
 
-/// A stable code with what every answer of it says: HTTP status, title and whether a repeat may succeed.
+/// A stable code with what every answer of it says: HTTP status, title and whether a repeat may
+/// succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Code {
     pub code: &'static str,

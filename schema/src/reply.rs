@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 /// The replies of one journal batch to one asker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplyBatch {
-    /// The owner's journal time when it answered. Deadlines are in journal time: what is left of a hold is
-    /// its deadline less this, whatever the asker's clock says.
+    /// The owner's journal time when it answered. Deadlines are in journal time: what is left of a
+    /// hold is its deadline less this, whatever the asker's clock says.
     pub time: UnixMillis,
     pub replies: Vec<(CommandId, Reply)>,
 }
@@ -26,7 +26,8 @@ pub enum Reply {
     },
     /// The id is known with another fingerprint. Not remembered.
     Mismatch,
-    /// The command came after its deadline and was not carried out. Not an answer: it may be asked again.
+    /// The command came after its deadline and was not carried out. Not an answer: it may be asked
+    /// again.
     TooLate,
     /// A queue of the owner is full. Not an answer: it may be asked again.
     Busy,

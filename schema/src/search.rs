@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 /// Most hits on a page.
 pub const PAGE_SIZE_MAX: u16 = 100;
-/// Deepest hit that can be asked for: `page * size` stays below. Deeper pages cost memory and nobody reads them.
+/// Deepest hit that can be asked for: `page * size` stays below. Deeper pages cost memory and
+/// nobody reads them.
 pub const HIT_DEPTH_MAX: u32 = 10_000;
 /// Longest search text, in bytes.
 pub const TEXT_BYTES_MAX: usize = 200;

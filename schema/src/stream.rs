@@ -1,6 +1,7 @@
 //! The streams of the bus: what each keeps, for how long, and what happens when it is full.
 //!
-//! All refuse when full (discard new): dropping the oldest would silently lose what a reader has not seen.
+//! All refuse when full (discard new): dropping the oldest would silently lose what a reader has
+//! not seen.
 
 use crate::codec::MESSAGE_BYTES_MAX;
 use crate::id::{EventId, ShardId};
@@ -49,7 +50,8 @@ pub fn commands() -> StreamSpec {
         age_max: Some(limits::COMMAND_AGE_MAX),
         subject_messages_max: Some(SubjectMax::Refuse(limits::COMMANDS_WAITING_MAX)),
         message_bytes_max: limits::COMMAND_BYTES_MAX,
-        // The shortest the server takes: commands carry no message id, a repetition must reach the owner.
+        // The shortest the server takes: commands carry no message id, a repetition must reach the
+        // owner.
         duplicate_window: DurationMs(100),
     }
 }

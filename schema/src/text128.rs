@@ -1,7 +1,7 @@
 //! The text form of 128-bit ids: a prefix and 26 digits of Crockford's base 32.
 //!
-//! Chosen over hyphenated hex because it is shorter, survives a double click, and has no letter that is
-//! read as a digit. The digits are upper case in output and accepted in either case.
+//! Chosen over hyphenated hex because it is shorter, survives a double click, and has no letter
+//! that is read as a digit. The digits are upper case in output and accepted in either case.
 
 const DIGITS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 

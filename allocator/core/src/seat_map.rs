@@ -115,7 +115,7 @@ impl SeatMap {
             let (row, bit) = self.tables.row_bit(seat);
             // Relaxed, and before the exchange: its Release and the Acquire of the next claim's
             // exchange put this bit before the one that the claim clears.
-            self.free_rows[row].fetch_or(bit, Ordering::Relaxed);
+            
         }
         // Release: pairs with the Acquire in `read` and in `claim_one`; publishes the bit set
         // just above and all that the hold's owner did. Acquire, also on failure: the found word

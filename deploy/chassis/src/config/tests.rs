@@ -1,3 +1,5 @@
+//! What a configuration accepts, refuses and shows.
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};

@@ -1,3 +1,5 @@
+//! What strangers on a real socket may and may not do.
+
 use std::net::SocketAddr;
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! Keys are made once, shared, and sign what others verify.
+
 use std::os::unix::fs::PermissionsExt;
 
 use super::{HmacKey, KeyFolder, sha256, verify_ed25519};

@@ -1,3 +1,5 @@
+//! Tasks are named, counted, waited for, and their panics are seen.
+
 use std::time::Duration;
 
 use super::{current, drain, on_panic, spawn, spawn_thread};

@@ -201,7 +201,7 @@ fn hold_of(body: &OutcomeBody) -> HoldId {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 200,
+        cases: 1_000,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
