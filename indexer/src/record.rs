@@ -15,10 +15,6 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    fn new(event: EventId) -> Self {
-        Self { event, listing: None, free: None }
-    }
-
     /// Returns what a search shows; `None` for an event that is not in the catalogue.
     ///
     /// A cancelled event is found, and nothing of it is free.
@@ -58,11 +54,19 @@ impl Records {
 
     pub(crate) fn apply_listing(&mut self, listing: EventListing) {
         let event = listing.event.clone();
-        self.change(&event, |record| record.listing = Some(listing));
+        let record = self.record(&event);
+        if record.listing.as_ref() != Some(&listing) {
+            record.listing = Some(listing);
+            self.changed.insert(event);
+        }
     }
 
     pub(crate) fn apply_outcome(&mut self, outcome: &Outcome) {
-        self.change(&outcome.event, |record| record.free = Some(outcome.free_after));
+        let record = self.record(&outcome.event);
+        if record.free != Some(outcome.free_after) {
+            record.free = Some(outcome.free_after);
+            self.changed.insert(outcome.event.clone());
+        }
     }
 
     pub(crate) fn is_changed(&self) -> bool {
@@ -82,13 +86,8 @@ impl Records {
         self.by_event.len()
     }
 
-    fn change(&mut self, event: &EventId, change: impl FnOnce(&mut Record)) {
+    fn record(&mut self, event: &EventId) -> &mut Record {
         let known = self.by_event.entry(event.clone());
-        let record = known.or_insert_with(|| Record::new(event.clone()));
-        let before = record.clone();
-        change(record);
-        if *record != before {
-            self.changed.insert(event.clone());
-        }
+        known.or_insert_with(|| Record { event: event.clone(), listing: None, free: None })
     }
 }

@@ -12,7 +12,7 @@ use crate::answer::Desk;
 use crate::config::{Config, FED_WAITING_MAX};
 use crate::search::Searches;
 use crate::writer::Writer;
-use crate::{Error, feed};
+use crate::{Error, feed, store};
 
 /// What the indexer is given.
 #[derive(Debug, Clone)]
@@ -46,7 +46,9 @@ pub async fn run(config: Config, deps: Deps) -> Result<(), Error> {
         tracing::warn!(error = reason, "indexing begins again");
         ready.set_failing(reason);
         if error.is_cured_by_rebuild() {
-            crate::store::create(&config.dir)?;
+            let dir = config.dir.clone();
+            let made = tokio::task::spawn_blocking(move || store::create(&dir).map(drop));
+            made.await.expect("making an index does not panic")?;
         }
         if SESSION_IS_SOUND < started.elapsed() {
             backoff.reset();
