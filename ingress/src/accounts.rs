@@ -24,4 +24,4 @@ pub use passwords::{PasswordLimits, Passwords};
 pub use roles::{Role, Roles};
 pub use store::{NewAccount, create_account};
 pub use throttle::{LoginRates, Throttle, network};
-pub use tokens::{ISSUER, Tokens};
+pub use tokens::Tokens;

@@ -14,7 +14,7 @@ use schema::limits::{ASK_AGAIN, ASK_WAIT, SHARD_COUNT};
 use schema::{AccountId, Command, CommandBody, CommandId, EventId, Outcome, OutcomeBody};
 use schema::{Refusal, Reply, ReplyBatch, codec, subject};
 
-pub use ids::{Domain, KEY_BYTES_MAX, Key, fingerprint};
+pub use ids::{Domain, Key, fingerprint};
 pub use table::{Table, Waiting};
 
 use crate::metrics;

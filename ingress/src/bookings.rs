@@ -8,7 +8,6 @@ mod reservation;
 mod reserve;
 mod want;
 
-pub use body::{BookingBody, PlaceNames, ReservationBody};
 pub(crate) use cancel::__path_cancel;
 pub use cancel::cancel;
 pub(crate) use confirm::__path_confirm;

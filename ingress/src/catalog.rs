@@ -13,7 +13,7 @@ use chassis::{Health, Nats, Shutdown};
 use schema::{EventId, EventListing, PlanId, PlanIndex, SeatingPlan, UnixMillis};
 use tokio::sync::watch;
 
-pub use body::{EventBody, MoneyBody, PriceLevelBody};
+pub use body::{EventBody, MoneyBody};
 pub(crate) use handlers::{__path_event, __path_events};
 pub use handlers::{event, events};
 pub(crate) use search::{__path_search, __path_suggest};

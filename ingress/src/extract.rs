@@ -28,7 +28,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
             let detail = "send the body with Content-Type: application/json".to_owned();
             return Err(problems::of_status(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
         }
-        let bytes = Bytes::from_request(request, state).await.map_err(unreadable)?;
+        let bytes = Bytes::from_request(request, state)
+            .await
+            .map_err(|rejection| unreadable(&rejection))?;
         let sent: Value = serde_json::from_slice(&bytes)
             .map_err(|error| problems::bad_request("JSON_INVALID", error.to_string()))?;
         let value = T::deserialize(&sent).map_err(|error| problems::invalid(error.to_string()))?;
@@ -43,7 +45,7 @@ fn is_json(headers: &HeaderMap) -> bool {
     kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
 }
 
-fn unreadable(rejection: BytesRejection) -> Problem {
+fn unreadable(rejection: &BytesRejection) -> Problem {
     problems::of_status(rejection.status(), rejection.body_text())
 }
 

@@ -53,7 +53,7 @@ pub const ROUTES: &[(&str, &str)] = &[
 /// Puts all routes together; `queue` are those of the waiting room, wherever it runs.
 pub fn router(app: Arc<App>, queue: Router, served: Served, health: &Health) -> Router {
     let limiter = Arc::new(Limiter::new(app.config.requests, app.config.demo));
-    let limited = accounts_routes()
+    let routes = accounts_routes()
         .merge(event_routes())
         .merge(booking_routes())
         .merge(partner_routes())
@@ -65,7 +65,7 @@ pub fn router(app: Arc<App>, queue: Router, served: Served, health: &Health) -> 
         .method_not_allowed_fallback(async || problems::method_not_allowed())
         .layer(middleware::from_fn_with_state(limiter, limit));
     // Whoever watches over us must get an answer however busy we are.
-    health.router().merge(limited).layer(middleware::from_fn(observe))
+    health.router().merge(routes).layer(middleware::from_fn(observe))
 }
 
 fn accounts_routes() -> Router<Arc<App>> {

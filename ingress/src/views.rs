@@ -20,9 +20,9 @@ pub use barrier::{Barrier, Unconfirmed};
 pub(crate) use handlers::__path_seats;
 pub use handlers::seats;
 pub use holds::{Hold, HoldState};
-pub use render::{Rendered, Renderings, SeatsForm};
-pub use seats::{Delta, EventSeats, SeatStatus, Snapshot, Start};
-pub use shard::{Fault, Keep, ShardView};
+pub use render::Renderings;
+pub use seats::EventSeats;
+pub use shard::{Keep, ShardView};
 pub(crate) use stream::__path_stream;
 pub use stream::{respond, stream};
 

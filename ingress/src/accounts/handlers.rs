@@ -121,9 +121,9 @@ pub async fn login(
         return Err(Problem::new(401, "BAD_CREDENTIALS", title, "check both and try again"));
     };
     let refresh_ttl_s = app.config.refresh_ttl_s;
-    let refresh_token = families::open(&app.postgres, account.account, now, refresh_ttl_s).await;
+    let refresh_token = families::open(&app.postgres, account.id, now, refresh_ttl_s).await;
     let refresh_token = refresh_token.map_err(|error| problems::store(&error))?;
-    let identity = Identity { account: account.account, roles: account.roles };
+    let identity = Identity { account: account.id, roles: account.roles };
     Ok(json(StatusCode::OK, &token_body(&app, identity, refresh_token)))
 }
 
@@ -161,7 +161,7 @@ pub async fn logout(
 pub async fn me(State(app): State<Arc<App>>, caller: Caller) -> Answered {
     let account = store::by_id(&app.postgres, caller.account).await?;
     let account = account.ok_or_else(|| problems::login_required("the account is gone"))?;
-    let Account { account: account_id, email, name, roles, .. } = account;
+    let Account { id: account_id, email, name, roles, .. } = account;
     Ok(json(StatusCode::OK, &AccountBody { account_id, email, name, roles: roles.list() }))
 }
 

@@ -11,7 +11,7 @@ use crate::problems;
 /// An account as it is stored.
 #[derive(Debug, Clone)]
 pub struct Account {
-    pub account: AccountId,
+    pub id: AccountId,
     pub email: String,
     pub name: String,
     pub password_hash: String,
@@ -84,7 +84,7 @@ pub async fn by_id(postgres: &PgPool, id: AccountId) -> Result<Option<Account>, 
 
 fn read(row: &sqlx::postgres::PgRow) -> Result<Account, sqlx::Error> {
     Ok(Account {
-        account: AccountId(row.try_get::<Uuid, _>("account_id")?.as_u128()),
+        id: AccountId(row.try_get::<Uuid, _>("account_id")?.as_u128()),
         email: row.try_get("email")?,
         name: row.try_get("name")?,
         password_hash: row.try_get("password_hash")?,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::roles::{Role, Roles};
 
 /// `iss` and `aud` of account tokens.
-pub const ISSUER: &str = "usher";
+const ISSUER: &str = "usher";
 const AUDIENCE: &str = "usher-account";
 
 /// How far clocks of two instances may differ.

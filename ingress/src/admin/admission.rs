@@ -170,12 +170,12 @@ async fn store(
     let (key, value) = (subject::room_settings(event), codec::encode(settings));
     let update = app.rooms.bucket.update(key, value.into(), revision);
     let updated = tokio::time::timeout(STORE_WAIT, update).await.map_err(|_| unavailable())?;
-    updated.map_err(|error| match error.kind() {
-        UpdateErrorKind::WrongLastRevision => changed(),
-        _ => {
-            tracing::warn!(%error, "room settings were not stored");
-            unavailable()
+    updated.map_err(|error| {
+        if error.kind() == UpdateErrorKind::WrongLastRevision {
+            return changed();
         }
+        tracing::warn!(%error, "room settings were not stored");
+        unavailable()
     })
 }
 

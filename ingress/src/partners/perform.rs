@@ -151,7 +151,7 @@ pub(super) fn answered(
                 _ => None,
             };
             let retryable = code.retryable;
-            ResultLine { seat_ids, retryable, ..ResultLine::refused(reference, code.code) }
+            ResultLine { retryable, seat_ids, ..ResultLine::refused(reference, code.code) }
         }
         _ => panic!("an owner answers a partner's command with one of these three"),
     }

@@ -77,7 +77,7 @@ async fn answer(nats: Nats, shard: ShardId, mut queue: mpsc::Receiver<oneshot::S
             Ok(Ok(sequence)) => {
                 for reader in readers.drain(..) {
                     // A reader that has gone needs no answer.
-                    drop(reader.send(sequence));
+                    reader.send(sequence).ok();
                 }
             }
             Ok(Err(error)) => {

@@ -74,7 +74,7 @@ impl Task {
                 Err(error) => return error.into(),
             };
             let sequence = message.sequence;
-            if let Err(error) = self.apply(message) {
+            if let Err(error) = self.apply(&message) {
                 return error;
             }
             self.position.send_replace(sequence);
@@ -92,12 +92,14 @@ impl Task {
                 Ok(sequence) => return sequence,
                 Err(error) => tracing::debug!(%error, "waiting for the journal"),
             }
-            // At shutdown the caller drops this future; until then every pause is followed by a try.
-            let _: Pause = backoff.pause(&self.shutdown).await;
+            if backoff.pause(&self.shutdown).await == Pause::ShuttingDown {
+                // The caller drops this future as soon as it sees the shutdown itself.
+                std::future::pending::<()>().await;
+            }
         }
     }
 
-    fn apply(&self, message: Followed) -> Result<(), Error> {
+    fn apply(&self, message: &Followed) -> Result<(), Error> {
         let sequence = message.sequence;
         if message.subject != subject::journal(self.shard) {
             return Ok(());

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use schema::{
-    AccountId, Applied, Batch, DurationMs, EventId, Held, HoldId, Outcome, OutcomeBody, OwnerKind,
+    AccountId, Applied, Batch, DurationMs, EventId, HoldId, Outcome, OutcomeBody, OwnerKind,
     ReturnedPart, Step, UnixMillis,
 };
 use tokio::sync::oneshot;
@@ -108,7 +108,7 @@ impl ShardView {
         seats.free = Some(outcome.free_after);
         seats.begin(sequence);
         match outcome.body {
-            OutcomeBody::SeatsHeld(held) => self.hold(outcome.event, held),
+            OutcomeBody::SeatsHeld(held) => self.insert(Hold::new(outcome.event, held)),
             // Held | Paying | Sold => Released.
             OutcomeBody::HoldReleased { hold, why } => {
                 self.change(hold, |hold| hold.state = HoldState::Released(why))?;
@@ -145,12 +145,11 @@ impl ShardView {
         Ok(())
     }
 
-    fn hold(&mut self, event: EventId, held: Held) {
-        let id = held.hold;
-        if held.owner == OwnerKind::Allotment {
-            self.allotments.entry(held.account).or_default().insert(id);
+    fn insert(&mut self, hold: Hold) {
+        let (id, account) = (hold.held.hold, hold.held.account);
+        if hold.held.owner == OwnerKind::Allotment {
+            self.allotments.entry(account).or_default().insert(id);
         }
-        let hold = Hold::new(event, held);
         let seats = self.events.entry(hold.event.clone()).or_default();
         for area in &hold.held.areas {
             seats.take_area(area.area, area.quantity);
@@ -217,7 +216,7 @@ impl ShardView {
     fn wake(&mut self, id: HoldId) {
         for waiter in self.waiters.remove(&id).unwrap_or_default() {
             // An asker that has gone needs no word.
-            drop(waiter.send(()));
+            waiter.send(()).ok();
         }
     }
 

@@ -15,9 +15,9 @@ fn hold(state: HoldState, started: u32, declined: u32) -> Hold {
         deadline: Some(UnixMillis(1)),
         pass: None,
     };
-    let mut hold = Hold::new("EVT001".parse().unwrap(), held);
-    (hold.state, hold.attempt_started, hold.attempt_declined) = (state, started, declined);
-    hold
+    let mut made = Hold::new("EVT001".parse().unwrap(), held);
+    (made.state, made.attempt_started, made.attempt_declined) = (state, started, declined);
+    made
 }
 
 #[test]
