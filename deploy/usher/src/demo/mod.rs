@@ -6,10 +6,12 @@
 
 mod arena;
 mod geometry;
+mod load;
 mod named;
 mod park;
 mod season;
 
+pub use load::{LOGINS, demo, load_once};
 use schema::{EventId, EventListing, RoomSettings, SeatingPlan, UnixMillis};
 
 /// Most places an account may own of a demo event: one person at a tour tries more than a fan

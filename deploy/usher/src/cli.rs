@@ -1,0 +1,105 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use schema::EventId;
+use std::path::PathBuf;
+
+/// Sells seats when far more people come than there are seats.
+#[derive(Debug, Parser)]
+#[command(name = "usher", version, disable_help_subcommand = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start private Redis, NATS and Postgres servers and every stage, in the foreground
+    Up(Up),
+    /// Run some stages against servers that are given in the configuration
+    Run(Run),
+    /// Bring the schema of Postgres up to date
+    Migrate(Target),
+    /// Show the configuration
+    Config(Config),
+    /// Load the demo catalogue and logins into a running system that has no catalogue
+    Demo(Target),
+    /// Check the promises over journal, Postgres and the live owners; print every difference
+    Audit(Audit),
+}
+
+#[derive(Debug, Args)]
+pub struct Up {
+    /// The folder for everything that is kept
+    #[arg(long, default_value = "data")]
+    pub data: PathBuf,
+    /// The port of the public address
+    #[arg(long, default_value_t = 8080)]
+    pub port: u16,
+    /// The port of the metrics
+    #[arg(long, default_value_t = 9464)]
+    pub metrics_port: u16,
+    /// Do not load the demo catalogue and logins
+    #[arg(long)]
+    pub no_demo: bool,
+    /// A configuration file
+    #[arg(long)]
+    pub config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Run {
+    /// Which stages, separated by commas
+    #[arg(long, value_delimiter = ',', required = true)]
+    pub stages: Vec<Stage>,
+    /// A configuration file
+    #[arg(long)]
+    pub config: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum Stage {
+    Allocator,
+    Settlement,
+    WaitingRoom,
+    Indexer,
+    Ingress,
+}
+
+impl Stage {
+    pub const ALL: &[Self] =
+        &[Self::Allocator, Self::Settlement, Self::WaitingRoom, Self::Indexer, Self::Ingress];
+}
+
+/// Which running system a command speaks of.
+#[derive(Debug, Args)]
+pub struct Target {
+    /// The data folder of a running `usher up`; without one there the configured addresses count
+    #[arg(long, default_value = "data")]
+    pub data: PathBuf,
+    /// A configuration file
+    #[arg(long)]
+    pub config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Config {
+    /// Print the effective configuration, secrets masked
+    #[arg(long)]
+    pub print: bool,
+    /// A configuration file
+    #[arg(long)]
+    pub config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Audit {
+    /// One event
+    #[arg(required_unless_present = "all")]
+    pub event: Option<EventId>,
+    /// Every event that the journal names
+    #[arg(long, conflicts_with = "event")]
+    pub all: bool,
+    #[command(flatten)]
+    pub target: Target,
+}

@@ -1,0 +1,114 @@
+//! The configuration of the whole binary: one section for each stage and server.
+
+use crate::running;
+use chassis::config::{Error, Url};
+use chassis::telemetry::LogConfig;
+use chassis::{NatsConfig, PostgresConfig, RedisConfig};
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// The commented defaults. A test holds them equal to what the code says.
+pub const DEFAULTS: &str = include_str!("../../config/usher.toml");
+
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub log: LogConfig,
+    pub metrics: Listen,
+    pub keys: Folder,
+    pub servers: Servers,
+    pub nats: NatsConfig,
+    pub redis: RedisConfig,
+    pub postgres: PostgresConfig,
+    pub allocator: allocator::Config,
+    pub settlement: settlement::Config,
+    pub waiting_room: waiting_room::Config,
+    pub indexer: indexer::Config,
+    pub ingress: ingress::Config,
+}
+
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listen {
+    pub listen: SocketAddr,
+}
+
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Folder {
+    pub dir: PathBuf,
+}
+
+/// The private servers of `usher up`.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Servers {
+    pub durability: Durability,
+}
+
+/// What an acknowledged hold survives. Paid orders survive both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Durability {
+    /// A crash of the machine: every journal batch is synced to disk before it is answered.
+    Machine,
+    /// A kill of every process; a machine crash may lose the holds of the last two minutes.
+    Process,
+}
+
+impl From<Durability> for chassis::Durability {
+    fn from(durability: Durability) -> Self {
+        match durability {
+            Durability::Machine => Self::Machine,
+            Durability::Process => Self::Process,
+        }
+    }
+}
+
+/// Reads the configuration: defaults, then the file, then `USHER__...` variables.
+pub fn load(file: Option<&Path>) -> Result<Config, Error> {
+    chassis::config::load(DEFAULTS, file, std::env::vars())
+}
+
+/// As [`load`], with the addresses of the system that runs in `data`, if one does.
+pub fn load_for(file: Option<&Path>, data: &Path) -> anyhow::Result<Config> {
+    let mut config = load(file)?;
+    if let Some(running) = running::read(data)? {
+        config.nats.url = Url::new(&running.nats);
+        config.redis.url = Url::new(&running.redis);
+        config.postgres.url = Url::new(&running.postgres);
+        config.keys.dir = data.join("keys");
+    }
+    Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Config, DEFAULTS};
+
+    #[test]
+    fn the_defaults_are_a_configuration_and_name_every_key() {
+        let none = std::iter::empty();
+        let config: Config = chassis::config::load(DEFAULTS, None, none).unwrap();
+        let shown: toml::Table = chassis::config::print_masked(&config).parse().unwrap();
+        let written: toml::Table = DEFAULTS.parse().unwrap();
+        let missing = missing_keys(&shown, &written, "");
+        assert!(missing.is_empty(), "not in the defaults file: {missing:?}");
+    }
+
+    fn missing_keys(shown: &toml::Table, written: &toml::Table, path: &str) -> Vec<String> {
+        let mut missing = Vec::new();
+        for (key, value) in shown {
+            let name = format!("{path}{key}");
+            match (value, written.get(key)) {
+                (_, None) => missing.push(name),
+                (toml::Value::Table(inner), Some(toml::Value::Table(given))) => {
+                    missing.extend(missing_keys(inner, given, &format!("{name}.")));
+                }
+                _ => {}
+            }
+        }
+        missing
+    }
+}

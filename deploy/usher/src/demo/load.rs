@@ -1,0 +1,110 @@
+//! Puts the demo catalogue and the demo logins into a running system.
+
+use super::{Catalogue, catalogue};
+use crate::cli::Target;
+use crate::config;
+use anyhow::{Context as _, anyhow};
+use async_nats::HeaderMap;
+use async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE;
+use bytes::Bytes;
+use chassis::{Nats, stream_config};
+use futures_util::{TryStreamExt, stream};
+use ingress::{NewAccount, PasswordLimits, Passwords, Role, Roles, create_account};
+use schema::{AccountId, codec, subject};
+use sqlx::PgPool;
+use std::process::ExitCode;
+
+/// The password of every demo login.
+const PASSWORD: &str = "usher-demo";
+
+const ACCOUNTS: [(&str, &str, Role); 3] = [
+    ("operator@usher.test", "Demo Operator", Role::Operator),
+    ("partner@usher.test", "Demo Partner", Role::Partner),
+    ("fan@usher.test", "Demo Fan", Role::Fan),
+];
+
+/// What a person at the terminal needs to get in.
+pub const LOGINS: &str = "demo logins: operator@usher.test, partner@usher.test, fan@usher.test, \
+                          password usher-demo";
+
+/// Entries on their way at once: enough to keep the disk busy with syncs.
+const PUBLISHES_MAX: usize = 64;
+
+/// `usher demo`.
+pub async fn demo(target: Target) -> anyhow::Result<ExitCode> {
+    let config = config::load_for(target.config.as_deref(), &target.data)?;
+    chassis::telemetry::init(&config.log)?;
+    let nats = Nats::connect(&config.nats, "usher demo").await?;
+    let postgres = chassis::connect_postgres(&config.postgres, "usher demo").await?;
+    chassis::migrate(&postgres).await?;
+    load_once(&nats, &postgres).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Loads the demo when the catalogue is empty; what is there is left alone.
+pub async fn load_once(nats: &Nats, postgres: &PgPool) -> anyhow::Result<()> {
+    let spec = stream_config(&schema::stream::catalog(), nats.replicas);
+    let stream = nats.ensure_stream(&spec).await?;
+    let empty = stream.get_info().await.context("look into the catalogue")?.state.messages == 0;
+    for (email, name, role) in ACCOUNTS {
+        ensure_account(postgres, email, name, role).await?;
+    }
+    if empty {
+        publish(nats, &catalogue(chassis::clock::now())).await?;
+    }
+    Ok(())
+}
+
+/// Makes the account if its address has none.
+async fn ensure_account(
+    postgres: &PgPool,
+    email: &str,
+    name: &str,
+    role: Role,
+) -> anyhow::Result<()> {
+    let hashed = Passwords::new(PasswordLimits::default()).hash(PASSWORD.to_owned()).await;
+    let hash = hashed.map_err(|problem| anyhow!("hash a demo password: {}", problem.detail))?;
+    // A hash of the address: an operator's scripts may name the demo accounts by their ids.
+    let id = chassis::keys::sha256(&[b"demo account", email.as_bytes()]);
+    let (id, _) = id.split_first_chunk::<16>().expect("a hash has 32 bytes");
+    let new = NewAccount {
+        account: AccountId(u128::from_be_bytes(*id)),
+        email,
+        name,
+        password_hash: &hash,
+        roles: Roles::of(&[Role::Fan, role]),
+    };
+    create_account(postgres, &new, chassis::clock::now()).await.context("make a demo account")?;
+    Ok(())
+}
+
+async fn publish(nats: &Nats, catalogue: &Catalogue) -> anyhow::Result<()> {
+    // Settings come first: a listing with a room must find them.
+    let settings = nats.ensure_bucket(subject::SETTINGS).await?;
+    for (event, room) in &catalogue.rooms {
+        let value = serde_json::to_vec(room).expect("settings are plain data");
+        settings.put(subject::room_settings(event), value.into()).await?;
+    }
+    let plans = catalogue.plans.iter();
+    let plans = plans.map(|plan| (subject::catalog_plan(&plan.id), codec::encode(plan)));
+    put_all(nats, plans.collect()).await?;
+    let events = catalogue.events.iter();
+    let events = events.map(|event| (subject::catalog_event(&event.event), codec::encode(event)));
+    put_all(nats, events.collect()).await?;
+    tracing::info!(events = catalogue.events.len(), "demo catalogue loaded");
+    Ok(())
+}
+
+/// Stores entries that are not there yet.
+async fn put_all(nats: &Nats, entries: Vec<(String, Vec<u8>)>) -> anyhow::Result<()> {
+    stream::iter(entries.into_iter().map(Ok))
+        .try_for_each_concurrent(PUBLISHES_MAX, |(subject, entry)| async move {
+            let mut headers = HeaderMap::new();
+            headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, "0");
+            let jetstream = &nats.jetstream;
+            let sent = jetstream.publish_with_headers(subject, headers, Bytes::from(entry)).await;
+            sent.context("send a catalogue entry")?.await.context("store a catalogue entry")?;
+            anyhow::Ok(())
+        })
+        .await
+}

@@ -1,0 +1,62 @@
+//! The one binary: everything on one machine, or some stages of a larger system.
+
+mod audit;
+mod cli;
+mod config;
+mod demo;
+mod migrate;
+mod output;
+mod run;
+mod running;
+mod stages;
+mod up;
+
+use clap::Parser;
+use cli::{Cli, Command};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.expect("the process may start its threads");
+    let done = runtime.block_on(execute(cli.command));
+    // Tasks that did not end in time were named in the log; waiting for them here would hang the
+    // exit.
+    runtime.shutdown_background();
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            if !tracing::enabled!(tracing::Level::ERROR) {
+                complain(&error);
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn execute(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Up(up) => up::up(up).await,
+        Command::Run(run) => run::run(run).await,
+        Command::Migrate(target) => migrate::migrate(target).await,
+        Command::Demo(target) => demo::demo(target).await,
+        Command::Audit(audit) => audit::audit(audit).await,
+        Command::Config(shown) => {
+            let config = config::load(shown.config.as_deref())?;
+            let text = if shown.print {
+                chassis::config::print_masked(&config)
+            } else {
+                config::DEFAULTS.to_owned()
+            };
+            output::line(text.trim_end());
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// Says on standard error why the process ends, when it does so before logging has begun.
+#[expect(clippy::print_stderr, reason = "logging has not begun")]
+fn complain(error: &anyhow::Error) {
+    eprintln!("usher: {error:#}");
+}

@@ -1,0 +1,184 @@
+//! Starts stages in this process. They share connections, a switch and a health page, and no state.
+
+use crate::cli::Stage;
+use crate::config::Config;
+use anyhow::Context as _;
+use chassis::keys::KeyFolder;
+use chassis::{Health, Nats, Redis, Shutdown, tasks};
+use ingress::{Ingress, QueueRoutes};
+use sqlx::PgPool;
+use std::future::Future;
+use std::process::ExitCode;
+
+/// How long the stages may take until all of them serve. A large journal is read within this.
+const READY_WAIT: std::time::Duration = std::time::Duration::from_secs(120);
+
+/// How often readiness is looked at while starting.
+const READY_LOOK: std::time::Duration = std::time::Duration::from_millis(20);
+
+/// The running stages.
+pub struct Stages {
+    pub nats: Nats,
+    pub postgres: PgPool,
+    health: Health,
+    // Listed as a service as long as it is here.
+    _gateway: Option<Ingress>,
+}
+
+/// What every stage is given.
+struct Common {
+    nats: Nats,
+    postgres: PgPool,
+    keys: KeyFolder,
+    health: Health,
+    shutdown: Shutdown,
+    /// This process, in leases, subjects and logs.
+    instance: String,
+}
+
+impl Stages {
+    /// Connects, migrates and starts; returns when all have been started, not when all serve.
+    pub async fn start(
+        config: &Config,
+        stages: &[Stage],
+        shutdown: &Shutdown,
+    ) -> anyhow::Result<Self> {
+        let recorder = chassis::metrics::install(shutdown)?;
+        let instance = format!("{:x}-{:x}", std::process::id(), chassis::clock::now().0);
+        let name = format!("usher {instance}");
+        let nats = Nats::connect(&config.nats, &name).await?;
+        let postgres = chassis::connect_postgres(&config.postgres, &name).await?;
+        chassis::migrate(&postgres).await.context("bring the schema of Postgres up to date")?;
+        let keys = KeyFolder::open(&config.keys.dir)?;
+        let health = Health::new();
+        let shutdown = shutdown.clone();
+        let common = Common { nats, postgres, keys, health, shutdown, instance };
+        let pages = chassis::metrics::router(recorder).merge(common.health.router());
+        let listener = chassis::http::bind(config.metrics.listen)?;
+        let limits = chassis::http::HttpLimits::default();
+        let pages = chassis::http::serve(listener, pages, limits, common.shutdown.clone());
+        spawn(&common.shutdown, "metrics page", pages);
+        common.background(config, stages);
+        let queue = common.waiting_room(config, stages).await?;
+        let gateway = if stages.contains(&Stage::Ingress) {
+            Some(common.ingress(config, queue).await?)
+        } else {
+            None
+        };
+        let Common { nats, postgres, health, .. } = common;
+        Ok(Self { nats, postgres, health, _gateway: gateway })
+    }
+
+    /// Resolves when every stage of this process serves.
+    pub async fn ready(&self) {
+        let started = std::time::Instant::now();
+        let mut told = false;
+        while !self.health.missing().is_empty() {
+            if !told && READY_WAIT < started.elapsed() {
+                tracing::warn!(missing = ?self.health.missing(), "still not ready");
+                told = true;
+            }
+            tokio::time::sleep(READY_LOOK).await;
+        }
+    }
+}
+
+impl Stages {
+    /// Says why the process ends, and with which code.
+    pub fn stop(&self, shutdown: &Shutdown) -> ExitCode {
+        let reason = shutdown.reason().unwrap_or_default();
+        tracing::info!(reason, "usher stops");
+        if shutdown.is_asked_for() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+}
+
+impl Common {
+    /// The stages without a door of their own.
+    fn background(&self, config: &Config, stages: &[Stage]) {
+        if stages.contains(&Stage::Allocator) {
+            let deps = allocator::Deps {
+                nats: self.nats.clone(),
+                postgres: self.postgres.clone(),
+                health: self.health.clone(),
+                shutdown: self.shutdown.clone(),
+                instance: self.instance.clone(),
+            };
+            let stage = allocator::run(config.allocator.clone(), deps);
+            spawn(&self.shutdown, "allocator", stage);
+        }
+        if stages.contains(&Stage::Settlement) {
+            let deps = settlement::Deps {
+                nats: self.nats.clone(),
+                postgres: self.postgres.clone(),
+                keys: self.keys.clone(),
+                health: self.health.clone(),
+                shutdown: self.shutdown.clone(),
+                instance: self.instance.clone(),
+            };
+            let stage = settlement::run(config.settlement.clone(), deps);
+            spawn(&self.shutdown, "settlement", stage);
+        }
+        if stages.contains(&Stage::Indexer) {
+            let deps = indexer::Deps {
+                nats: self.nats.clone(),
+                health: self.health.clone(),
+                shutdown: self.shutdown.clone(),
+            };
+            let stage = indexer::run(config.indexer.clone(), deps);
+            spawn(&self.shutdown, "indexer", stage);
+        }
+    }
+
+    async fn waiting_room(
+        &self,
+        config: &Config,
+        stages: &[Stage],
+    ) -> anyhow::Result<QueueRoutes> {
+        if !stages.contains(&Stage::WaitingRoom) {
+            return Ok(QueueRoutes::Elsewhere);
+        }
+        let redis = Redis::connect(&config.redis).await?;
+        let deps = waiting_room::Deps {
+            nats: self.nats.clone(),
+            redis,
+            keys: self.keys.clone(),
+            health: self.health.clone(),
+            shutdown: self.shutdown.clone(),
+            instance: self.instance.clone(),
+        };
+        let stage = waiting_room::start(config.waiting_room.clone(), deps).await?;
+        Ok(QueueRoutes::Here(stage.router))
+    }
+
+    async fn ingress(&self, config: &Config, queue: QueueRoutes) -> anyhow::Result<Ingress> {
+        let here = matches!(queue, QueueRoutes::Here(_));
+        let deps = ingress::Deps {
+            nats: self.nats.clone(),
+            postgres: self.postgres.clone(),
+            keys: self.keys.clone(),
+            health: self.health.clone(),
+            shutdown: self.shutdown.clone(),
+            instance: self.instance.clone(),
+            queue_document: here.then(waiting_room::openapi),
+        };
+        Ok(ingress::start(config.ingress.clone(), deps, queue).await?)
+    }
+}
+
+/// Runs a part of the process; its failure is the end of the process.
+fn spawn<E>(
+    shutdown: &Shutdown,
+    name: &'static str,
+    part: impl Future<Output = Result<(), E>> + Send + 'static,
+) where
+    E: std::error::Error + Send + 'static,
+{
+    let shutdown = shutdown.clone();
+    tasks::spawn(name, async move {
+        if let Err(error) = part.await {
+            let why = chassis::telemetry::chain(&error).to_string();
+            tracing::error!(part = name, error = why, "part of the process failed");
+            shutdown.begin(format!("{name} failed: {why}"));
+        }
+    });
+}
