@@ -62,8 +62,9 @@ impl SeatMap {
     /// `seats` ascend and are in the plan. On success each word's generation has risen by one.
     /// Lock-free: a claim is held up only by a claim that got further.
     ///
-    /// # Errors The seats that were not free, at least one. Those of them that another claim gives
-    /// back at this moment are named too: with one claiming thread there are none.
+    /// # Errors
+    /// The seats that were not free, at least one. Those of them that another claim gives back at
+    /// this moment are named too: with one claiming thread there are none.
     pub fn claim(&self, seats: &[SeatIdx], to: SeatState, slot: u32) -> Result<(), Vec<SeatIdx>> {
         assert!(!seats.is_empty());
         assert!(seats.is_sorted_by(|a, b| a < b), "seats ascend without repetition");
@@ -71,26 +72,7 @@ impl SeatMap {
         // Looked at first, so that a claim that must fail changes nothing and names every taken
         // seat.
         let taken = self.taken_of(seats);
-        if !taken.is_empty() {
-            return Err(taken);
-        }
-        for (done, &seat) in seats.iter().enumerate() {
-            if !self.claim_one(seat, to, slot) {
-                self.give_back(&seats[..done], to, slot);
-                let mut taken = self.taken_of(seats);
-                if taken.is_empty() {
-                    taken.push(seat);
-                }
-                return Err(taken);
-            }
-        }
-        for &seat in seats {
-            let (row, bit) = self.tables.row_bit(seat);
-            // Relaxed: the order with a later release of this seat comes from its word, see
-            // `transition`.
-            self.free_rows[row].fetch_and(!bit, Ordering::Relaxed);
-        }
-        Ok(())
+        if taken.is_empty() { self.take(seats, to, slot) } else { Err(taken) }
     }
 
     /// Changes a seat of a hold. `from` is the whole word that the hold expects, its generation
@@ -115,7 +97,7 @@ impl SeatMap {
             let (row, bit) = self.tables.row_bit(seat);
             // Relaxed, and before the exchange: its Release and the Acquire of the next claim's
             // exchange put this bit before the one that the claim clears.
-            
+            self.free_rows[row].fetch_or(bit, Ordering::Relaxed);
         }
         // Release: pairs with the Acquire in `read` and in `claim_one`; publishes the bit set
         // just above and all that the hold's owner did. Acquire, also on failure: the found word
@@ -127,6 +109,26 @@ impl SeatMap {
             Ordering::Acquire,
         );
         exchanged.map(|_| next).map_err(word)
+    }
+
+    fn take(&self, seats: &[SeatIdx], to: SeatState, slot: u32) -> Result<(), Vec<SeatIdx>> {
+        for (done, &seat) in seats.iter().enumerate() {
+            if !self.claim_one(seat, to, slot) {
+                self.give_back(&seats[..done], to, slot);
+                let mut taken = self.taken_of(seats);
+                if taken.is_empty() {
+                    taken.push(seat);
+                }
+                return Err(taken);
+            }
+        }
+        for &seat in seats {
+            let (row, bit) = self.tables.row_bit(seat);
+            // Relaxed: the order with a later release of this seat comes from its word, see
+            // `transition`.
+            self.free_rows[row].fetch_and(!bit, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     fn claim_one(&self, seat: SeatIdx, to: SeatState, slot: u32) -> bool {

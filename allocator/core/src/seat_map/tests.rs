@@ -44,6 +44,18 @@ fn a_claim_takes_all_or_nothing_and_names_what_was_taken() {
 }
 
 #[test]
+fn a_claim_that_loses_a_seat_on_its_way_gives_the_others_back() {
+    let map = map(8);
+    // Without the first look, as if seat 5 had been taken just after it.
+    map.claim(&seats(&[5]), SeatState::Held, 7).unwrap();
+    assert_eq!(map.take(&seats(&[1, 4, 5, 6]), SeatState::Held, 8), Err(seats(&[5])));
+    let given_back = SeatWord { generation: 2, ..SeatWord::NEVER };
+    assert_eq!([map.read(SeatIdx(1)), map.read(SeatIdx(4))], [given_back; 2]);
+    assert_eq!(map.read(SeatIdx(6)), SeatWord::NEVER);
+    assert_eq!(map.free_in_row(0), 0b1101_1111);
+}
+
+#[test]
 fn a_word_of_an_earlier_time_changes_nothing() {
     let map = map(1);
     let seat = SeatIdx(0);

@@ -1,8 +1,8 @@
 //! Scripts: what a shard decides, line by line.
 //!
-//! A line is `who asks what => answer`; `at T` moves the clock to second T and ticks. After each
-//! line a follower that applies the outcomes, and a shard restored from its snapshot, must equal
-//! the owner.
+//! A line is `who asks what => answer`; `at T` moves the clock to second T and ticks, `late tick
+//! T` moves the clock only. After each line a follower that applies the outcomes, and a shard
+//! restored from its snapshot, must equal the owner.
 
 mod model;
 mod scripts;
@@ -32,6 +32,10 @@ pub(crate) fn check(script: &str) {
             ["at", seconds] => {
                 world.now = UnixMillis(seconds.parse::<u64>().unwrap() * 1_000);
                 show_all(&world.tick(), &labels)
+            }
+            ["late", "tick", seconds] => {
+                world.now = UnixMillis(seconds.parse::<u64>().unwrap() * 1_000);
+                "nothing yet".to_owned()
             }
             ["counts"] => world.counts(),
             ["again"] => show(&world.decide(last.as_ref().unwrap()), &labels),

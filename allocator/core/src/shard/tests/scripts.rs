@@ -189,6 +189,21 @@ fn a_declined_payment_leaves_time_for_another_card() {
 }
 
 #[test]
+fn a_deadline_that_has_passed_counts_before_its_tick() {
+    check(
+        "at 10            => nothing
+         ana holds H1 0   => held 0 until 610
+         bob holds H2 1   => held 1 until 610
+         late tick 610    => nothing yet
+         ana pays H1      => HoldEnded
+         cem holds H3 0   => taken 0
+         bob releases H2  => H2 ByOwner
+         at 610           => H1 Expired
+         cem holds H3 0   => held 0 until 1210",
+    );
+}
+
+#[test]
 fn no_timer_ends_a_payment() {
     check(
         "at 10            => nothing
