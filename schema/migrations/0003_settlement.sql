@@ -192,7 +192,8 @@ FROM ticket;
 
 -- The functions below take parallel arrays and do the work of many orders in one statement and one
 -- commit. All lock orders in the order of their ids first, then seats, then areas, so that callers
--- do not deadlock.
+-- do not deadlock. Plans are made anew in each call: one that was kept from when the tables were
+-- small would read all of them once they are large.
 
 -- Books ledger entries: for each entry the order, kind, account and amount. All of `p_order` are
 -- locked.
@@ -255,7 +256,8 @@ $$;
 -- order is not Paying that attempt any more: such a payment must not be authorised.
 CREATE FUNCTION order_bind(
     p_order UUID[], p_attempt INT[], p_provider TEXT, p_provider_id TEXT[], p_now BIGINT
-) RETURNS TABLE (order_id UUID, provider_id TEXT) LANGUAGE plpgsql AS $$
+) RETURNS TABLE (order_id UUID, provider_id TEXT) LANGUAGE plpgsql
+SET plan_cache_mode = force_custom_plan AS $$
 #variable_conflict use_column
 DECLARE paying UUID[];
 BEGIN
@@ -276,7 +278,8 @@ BEGIN
 END $$;
 
 -- Makes seats and standing places live. Fails as a whole if one is somebody's already.
-CREATE FUNCTION places_claim(p_order UUID[]) RETURNS VOID LANGUAGE plpgsql AS $$
+CREATE FUNCTION places_claim(p_order UUID[]) RETURNS VOID LANGUAGE plpgsql
+SET plan_cache_mode = force_custom_plan AS $$
 BEGIN
     INSERT INTO live_seat (event_id, seat_idx, order_id, line)
     SELECT o.event_id, l.seat, o.order_id, l.line - 1
@@ -287,7 +290,8 @@ BEGIN
 END $$;
 
 -- Adds the standing places of orders to what is sold, or takes them off: one update an area.
-CREATE FUNCTION areas_change(p_order UUID[], p_sign INT) RETURNS VOID LANGUAGE plpgsql AS $$
+CREATE FUNCTION areas_change(p_order UUID[], p_sign INT) RETURNS VOID LANGUAGE plpgsql
+SET plan_cache_mode = force_custom_plan AS $$
 DECLARE wanted INT; found_count INT;
 BEGIN
     wanted := (SELECT count(DISTINCT (o.event_id, l.area))
@@ -318,7 +322,8 @@ CREATE FUNCTION sell(
     p_order UUID[], p_charged BOOLEAN[], p_codes TEXT[], p_command UUID[],
     p_entry_order UUID[], p_entry_kind TEXT[], p_entry_account TEXT[], p_entry_amount BIGINT[],
     p_now BIGINT, p_send_at BIGINT
-) RETURNS TABLE (order_id UUID, state TEXT) LANGUAGE plpgsql AS $$
+) RETURNS TABLE (order_id UUID, state TEXT) LANGUAGE plpgsql
+SET plan_cache_mode = force_custom_plan AS $$
 #variable_conflict use_column
 DECLARE
     selling UUID[]; sold UUID[] := '{}'; one UUID; culprit TEXT; lines BIGINT; issued BIGINT;
@@ -373,7 +378,8 @@ END $$;
 CREATE FUNCTION order_capture(
     p_order UUID[], p_entry_order UUID[], p_entry_kind TEXT[], p_entry_account TEXT[],
     p_entry_amount BIGINT[], p_now BIGINT
-) RETURNS TABLE (order_id UUID, state TEXT) LANGUAGE plpgsql AS $$
+) RETURNS TABLE (order_id UUID, state TEXT) LANGUAGE plpgsql
+SET plan_cache_mode = force_custom_plan AS $$
 #variable_conflict use_column
 DECLARE fresh UUID[];
 BEGIN
@@ -397,7 +403,8 @@ END $$;
 CREATE FUNCTION order_move(
     p_order UUID[], p_attempt INT[], p_from TEXT[], p_to TEXT[], p_reason TEXT[], p_todo BOOLEAN[],
     p_attempt_state TEXT[], p_kind TEXT[], p_command UUID[], p_now BIGINT, p_send_at BIGINT
-) RETURNS TABLE (order_id UUID, state TEXT) LANGUAGE plpgsql AS $$
+) RETURNS TABLE (order_id UUID, state TEXT) LANGUAGE plpgsql
+SET plan_cache_mode = force_custom_plan AS $$
 #variable_conflict use_column
 DECLARE moving UUID[];
 BEGIN
@@ -425,7 +432,8 @@ END $$;
 CREATE FUNCTION refund(
     p_order UUID[], p_command UUID[], p_entry_order UUID[], p_entry_kind TEXT[],
     p_entry_account TEXT[], p_entry_amount BIGINT[], p_now BIGINT, p_send_at BIGINT
-) RETURNS TABLE (order_id UUID, state TEXT) LANGUAGE plpgsql AS $$
+) RETURNS TABLE (order_id UUID, state TEXT) LANGUAGE plpgsql
+SET plan_cache_mode = force_custom_plan AS $$
 #variable_conflict use_column
 DECLARE refunding UUID[]; seats BIGINT; freed BIGINT;
 BEGIN

@@ -30,7 +30,8 @@ CREATE FUNCTION sandbox.create_payments(
     p_id TEXT[], p_key TEXT[], p_order TEXT[], p_amount BIGINT[], p_currency TEXT[],
     p_outcome TEXT[], p_reason TEXT[], p_delay BIGINT[], p_silent BOOLEAN[], p_now BIGINT
 ) RETURNS TABLE (idempotency_key TEXT, payment_id TEXT, state TEXT, reason TEXT)
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql
+SET plan_cache_mode = force_custom_plan AS $$
 #variable_conflict use_column
 BEGIN
     INSERT INTO sandbox.payment (payment_id, idempotency_key, order_ref, amount, currency, state,
@@ -49,7 +50,8 @@ END $$;
 -- payment's state changes nothing. No payment occurs twice.
 CREATE FUNCTION sandbox.act(p_id TEXT[], p_verb TEXT[], p_now BIGINT)
 RETURNS TABLE (payment_id TEXT, state TEXT, reason TEXT, silent BOOLEAN, settles_at BIGINT)
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql
+SET plan_cache_mode = force_custom_plan AS $$
 #variable_conflict use_column
 BEGIN
     PERFORM 1 FROM sandbox.payment p WHERE p.payment_id = ANY(p_id)

@@ -40,7 +40,7 @@ impl Default for Config {
 pub(crate) const COMMIT_QUEUE_MAX: usize = 4_096;
 
 /// How long a statement may take. Above the server's own limit, so that its word comes first.
-pub(crate) const STATEMENT_WAIT: Duration = Duration::from_secs(5);
+pub(crate) const STATEMENT_WAIT: Duration = Duration::from_secs(4);
 
 /// How long a provider's answer may take before its outcome counts as unknown.
 pub(crate) const PROVIDER_WAIT: Duration = Duration::from_secs(10);
@@ -65,7 +65,7 @@ pub(crate) const JOURNAL_UNACKED_MAX: i64 = 256;
 pub(crate) const JOURNAL_STEP_MAX: usize = 32;
 
 /// When an unacknowledged journal message is delivered again, perhaps to another settlement.
-pub(crate) const JOURNAL_ACK_WAIT: Duration = Duration::from_secs(10);
+pub(crate) const JOURNAL_ACK_WAIT: Duration = Duration::from_secs(5);
 
 /// How long one pull lives, and how often the server shows that it is there meanwhile.
 pub(crate) const PULL_WAIT: Duration = Duration::from_secs(5);

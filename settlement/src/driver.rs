@@ -155,7 +155,7 @@ async fn create(context: &Context, order: &mut Order) -> Result<Turn, Error> {
         total: order.total,
         token: order.token.clone(),
     };
-    let created = ask("create", context.provider.create(&new)).await;
+    let created = ask(context, "create", context.provider.create(&new)).await;
     let payment = match created {
         Ok(payment) => payment,
         Err(Failure::Unknown { .. }) => return Ok(Turn::Later),
@@ -173,28 +173,38 @@ async fn create(context: &Context, order: &mut Order) -> Result<Turn, Error> {
     Ok(if is_ours { Turn::Seen(payment.seen) } else { Turn::Moved })
 }
 
-async fn act(context: &Context, order: &Order, verb: Verb) -> Result<Turn, Error> {
+async fn act(context: &Context, order: &mut Order, verb: Verb) -> Result<Turn, Error> {
     let id = order.payment.as_deref().expect("the core asks for a verb only when the id is stored");
-    match ask(verb.as_str(), context.provider.act(id, verb)).await {
+    match ask(context, verb.as_str(), context.provider.act(id, verb)).await {
         Ok(seen) => Ok(Turn::Seen(seen)),
         Err(Failure::Unknown { .. }) => Ok(Turn::Later),
+        // The provider does not know what it gave us an id for: no rule can mend that.
+        Err(Failure::Rejected { why, .. }) if order.state == State::ReviewNeeded => {
+            tracing::error!(order = %order.id, why, "the provider refuses its own payment");
+            make_move(context, order, Moving::close_review(order)).await?;
+            Ok(Turn::Done)
+        }
         Err(Failure::Rejected { why, .. }) => {
-            let order = order.id;
-            tracing::error!(%order, payment = id, why, "the provider refuses its payment");
-            Ok(Turn::Later)
+            alarm(order, &why);
+            make_move(context, order, Moving::by(order, Trigger::Review).because(why)).await
         }
     }
 }
 
-/// Waits for the provider; no answer in time is an unknown outcome.
+/// Waits for the provider; no answer in time, or before the process ends, is an unknown outcome.
 async fn ask<T>(
+    context: &Context,
     what: &'static str,
     answer: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
     let began = Monotonic::now();
-    let answer = tokio::time::timeout(PROVIDER_WAIT, answer).await;
-    let answer =
-        answer.unwrap_or_else(|_| Err(Failure::Unknown { what, why: "no answer".to_owned() }));
+    let unknown = |why: &str| Err(Failure::Unknown { what, why: why.to_owned() });
+    // A call may be dropped anywhere: what it did is asked of the provider again.
+    let answer = tokio::select! {
+        answer = answer => answer,
+        () = tokio::time::sleep(PROVIDER_WAIT) => unknown("no answer in time"),
+        () = context.shutdown.begun() => unknown("the process ends"),
+    };
     let known = !matches!(answer, Err(Failure::Unknown { .. }));
     metrics::provider_answered(what, known, began.elapsed());
     answer

@@ -59,6 +59,9 @@ pub async fn run_with(
 ) -> Result<(), Error> {
     config.check();
     let Deps { nats, health, shutdown, .. } = &deps;
+    // Before the first await: a process that asks whether it is ready must find them missing.
+    let registered = |shard| health.register(format!("settlement journal {shard}"));
+    let healths: Vec<_> = (0..limits::SHARD_COUNT).map(ShardId).map(registered).collect();
     prepare_streams(nats).await?;
     let requests = cancel::listen(nats).await?;
     let work = Work::new(Arc::new(context(config, &deps, provider)?));
@@ -72,8 +75,7 @@ pub async fn run_with(
     let announced = chassis::announce(nats, subject::SERVICE_SETTLEMENT, version, here).await;
     let announced = announced.map_err(prepared("announce the service"))?;
     let mut journals = Vec::new();
-    for shard in (0..limits::SHARD_COUNT).map(ShardId) {
-        let health = health.register(format!("settlement journal {shard}"));
+    for (shard, health) in (0..limits::SHARD_COUNT).map(ShardId).zip(healths) {
         let journal = Journal { nats: nats.clone(), shard, work: work.clone(), health };
         journals.push(tasks::spawn("settlement-journal", journal.run()));
     }

@@ -1,4 +1,5 @@
-//! Settlement against real servers, with an owner of the seats and a provider that the test controls.
+//! Settlement against real servers, with an owner of the seats and a provider that the test
+//! controls.
 
 mod audit;
 mod cancel;

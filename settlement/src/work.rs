@@ -4,7 +4,7 @@ use crate::driver::{Context, drive};
 use crate::error::Error;
 use crate::metrics;
 use crate::order::Order;
-use chassis::tasks;
+use chassis::{clock::Monotonic, tasks};
 use schema::OrderId;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -73,26 +73,38 @@ impl Work {
     /// Renews leases and looks for orders that nobody works on, until the process ends.
     pub(crate) async fn sweep(self) {
         let config = &self.context.config;
-        let every = Duration::from_millis(config.sweep_every_ms.min(config.lease_ms.div_ceil(4)));
+        // Three chances before a lease ends; more often would only rewrite rows.
+        let renew_every = Duration::from_millis(config.lease_ms.div_ceil(3));
+        let every = Duration::from_millis(config.sweep_every_ms).min(renew_every);
         let mut tick = tokio::time::interval(every);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut renewed = Monotonic::now();
         loop {
             // Cancel-safe: a tick and a switch.
             tokio::select! {
                 _ = tick.tick() => {}
-                () = self.context.shutdown.begun() => return,
+                () = self.context.shutdown.begun() => break,
             }
-            if let Err(error) = self.sweep_once().await {
+            let renewing = renew_every <= renewed.elapsed() + every;
+            if renewing {
+                renewed = Monotonic::now();
+            }
+            if let Err(error) = self.sweep_once(renewing).await {
                 tracing::warn!(error = %chassis::telemetry::chain(&error), "orders not swept");
             }
         }
+        // The next process need not wait for our leases to end.
+        let left: Vec<OrderId> = self.active().keys().copied().collect();
+        if let Err(error) = self.context.store.release(&left, self.context.lease).await {
+            tracing::info!(error = %chassis::telemetry::chain(&error), "leases not given back");
+        }
     }
 
-    async fn sweep_once(&self) -> Result<(), Error> {
+    async fn sweep_once(&self, renewing: bool) -> Result<(), Error> {
         let Context { store, lease, .. } = &*self.context;
         let active: Vec<OrderId> = self.active().keys().copied().collect();
         metrics::orders_in_work(active.len());
-        if !active.is_empty() {
+        if renewing && !active.is_empty() {
             store.renew(&active, *lease).await?;
         }
         let room = self.room.available_permits();
