@@ -1,0 +1,40 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Measures a running Usher
+#[derive(Debug, Parser)]
+#[command(name = "usher-bench", version, disable_help_subcommand = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Reserves, confirms and polls as fast as the answers come; prints a table and JSON
+    Figures(Figures),
+}
+
+#[derive(Debug, Args)]
+pub struct Figures {
+    /// The public address (`http://HOST:PORT`) of a system with the demo catalogue
+    #[arg(long)]
+    pub target: String,
+    /// Connections that ask at the same time
+    #[arg(long, default_value_t = 64)]
+    pub connections: usize,
+    /// How long each measurement runs
+    #[arg(long, default_value_t = 10)]
+    pub seconds: u64,
+    /// Places in line that poll in turn. A place may poll once a second, after a burst of ten
+    #[arg(long, default_value_t = 10_000)]
+    pub places: usize,
+    /// The data folder of the system, for start-up time and memory
+    #[arg(long, default_value = "data")]
+    pub data: PathBuf,
+    /// Write the JSON to this file too
+    #[arg(long)]
+    pub json: Option<PathBuf>,
+}

@@ -1,0 +1,171 @@
+//! Reads a shard's journal as an outsider, and folds it by rules of its own.
+
+use crate::seats::SeatMap;
+use async_nats::jetstream;
+use bytes::Bytes;
+use schema::limits::SHARD_COUNT;
+use schema::{Batch, EventId, HoldId, OutcomeBody, Refusal, SeatIdx, ShardId, codec, subject};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A message of a journal.
+#[derive(Debug, Clone)]
+pub enum Entry {
+    Epoch { sequence: u64 },
+    Batch { sequence: u64, batch: Batch },
+}
+
+/// A connection of the test's own.
+#[derive(Debug, Clone)]
+pub struct Bus {
+    pub jetstream: jetstream::Context,
+}
+
+impl Bus {
+    pub async fn connect(url: &str) -> Self {
+        let client = async_nats::connect(url).await.expect("NATS is there");
+        Self { jetstream: jetstream::new(client) }
+    }
+
+    /// Everything in a shard's journal, in order.
+    pub async fn journal(&self, shard: ShardId) -> Vec<Entry> {
+        let stream = self.jetstream.get_stream(subject::journal_stream(shard)).await;
+        let stream = stream.expect("the journal is there");
+        let state = stream.get_info().await.expect("NATS answers").state;
+        let mut entries = Vec::new();
+        for sequence in state.first_sequence..=state.last_sequence {
+            let message = stream.get_raw_message(sequence).await.expect("journals have no holes");
+            entries.push(if message.subject.as_str() == subject::journal_epoch(shard) {
+                Entry::Epoch { sequence }
+            } else {
+                let batch = codec::decode_checked(&message.payload).expect("it is a batch");
+                Entry::Batch { sequence, batch }
+            });
+        }
+        entries
+    }
+
+    /// The sequence of the newest epoch record.
+    pub async fn epoch(&self, shard: ShardId) -> u64 {
+        let stream = self.jetstream.get_stream(subject::journal_stream(shard)).await;
+        let stream = stream.expect("the journal is there");
+        let last = stream.get_last_raw_message_by_subject(&subject::journal_epoch(shard)).await;
+        last.expect("a served shard has an epoch").sequence
+    }
+
+    /// Appends to a journal what its owner never wrote.
+    pub async fn append(
+        &self,
+        subject: String,
+        headers: async_nats::HeaderMap,
+        bytes: Vec<u8>,
+    ) -> u64 {
+        let sent = self.jetstream.publish_with_headers(subject, headers, Bytes::from(bytes)).await;
+        sent.expect("NATS is there").await.expect("the stream takes it").sequence
+    }
+}
+
+pub fn shard_of(event: &str) -> ShardId {
+    event.parse::<EventId>().unwrap().shard(SHARD_COUNT)
+}
+
+/// Asserts that each batch is its time's owner's, without a gap.
+pub fn check_epochs(entries: &[Entry]) {
+    let (mut epoch, mut number) = (0, 0);
+    for entry in entries {
+        match entry {
+            Entry::Epoch { sequence } => (epoch, number) = (*sequence, 0),
+            Entry::Batch { sequence, batch } => {
+                assert_eq!(batch.epoch, epoch, "FENCE-1: a deposed owner appended at {sequence}");
+                assert_eq!(batch.number, number + 1, "a batch is missing before {sequence}");
+                number = batch.number;
+            }
+        }
+    }
+}
+
+/// An event's seats as its journal tells them.
+#[derive(Debug, Default)]
+pub struct Story {
+    pub owners: BTreeMap<SeatIdx, HoldId>,
+    holds: BTreeMap<HoldId, Vec<SeatIdx>>,
+    pub sold: BTreeSet<HoldId>,
+    /// How many refusals were found true.
+    pub refusals: usize,
+}
+
+impl Story {
+    /// Folds the journal, asserting SEAT-1 and SEAT-4 on the way.
+    pub fn read(entries: &[Entry], event: &str, map: &SeatMap) -> Self {
+        let mut story = Self::default();
+        for entry in entries {
+            let Entry::Batch { sequence, batch } = entry else { continue };
+            for outcome in batch.outcomes.iter().filter(|one| one.event.as_str() == event) {
+                story.take(*sequence, &outcome.body, map);
+                let free = map.seats().count() - story.owners.len();
+                assert_eq!(usize::try_from(outcome.free_after).unwrap(), free, "SEAT-2 {sequence}");
+            }
+        }
+        story
+    }
+
+    fn take(&mut self, sequence: u64, body: &OutcomeBody, map: &SeatMap) {
+        match body {
+            OutcomeBody::SeatsHeld(held) => {
+                let seats: Vec<SeatIdx> = held.seats.iter().map(|seat| seat.seat).collect();
+                for seat in &seats {
+                    let before = self.owners.insert(*seat, held.hold);
+                    assert_eq!(before, None, "SEAT-1 {sequence}: {seat:?} has two owners");
+                }
+                self.holds.insert(held.hold, seats);
+            }
+            OutcomeBody::HoldReleased { hold, .. } => {
+                for seat in self.holds.remove(hold).expect("only a hold is released") {
+                    assert_eq!(self.owners.remove(&seat), Some(*hold), "SEAT-1 {sequence}");
+                }
+                self.sold.remove(hold);
+            }
+            OutcomeBody::SeatsSold { hold, .. } => {
+                assert!(
+                    self.holds.contains_key(hold),
+                    "ORD-3 {sequence}: {hold} sold from nothing"
+                );
+                self.sold.insert(*hold);
+            }
+            OutcomeBody::Refused(refusal) => self.check(sequence, refusal, map),
+            _ => {}
+        }
+    }
+
+    /// SEAT-4: what was refused was so at that moment.
+    fn check(&mut self, sequence: u64, refusal: &Refusal, map: &SeatMap) {
+        let owned = |seat: &SeatIdx| self.owners.contains_key(seat);
+        match refusal {
+            Refusal::SeatTaken { seats } => {
+                assert!(!seats.is_empty(), "SEAT-4 {sequence}");
+                assert!(seats.iter().all(owned), "SEAT-4 {sequence}: free seats called taken");
+            }
+            Refusal::SoldOut => {
+                assert_eq!(
+                    self.owners.len(),
+                    map.seats().count(),
+                    "SEAT-4 {sequence}: not sold out"
+                );
+            }
+            Refusal::NotEnoughSeats => {
+                assert!(!has_free_pair(map, owned), "SEAT-4 {sequence}: two neighbours were free");
+            }
+            _ => return,
+        }
+        self.refusals += 1;
+    }
+}
+
+/// Whether two neighbours are free; crowds ask for no more than two.
+fn has_free_pair(map: &SeatMap, owned: impl Fn(&SeatIdx) -> bool) -> bool {
+    let mut next = 0;
+    map.rows.iter().any(|row| {
+        let first = next;
+        next += u32::try_from(row.len()).unwrap();
+        (first + 1..next).any(|seat| !owned(&SeatIdx(seat - 1)) && !owned(&SeatIdx(seat)))
+    })
+}

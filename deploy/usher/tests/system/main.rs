@@ -1,0 +1,29 @@
+//! The whole system from outside: the real binary, real servers, and clients that know the public
+//! contract.
+//!
+//! Each test starts a system of its own in a temporary folder, so tests may kill what they like.
+//! Tests that kill nothing share one system inside one test function.
+
+mod auditor;
+mod catalogue;
+mod client;
+mod crowd;
+mod fan;
+mod journal;
+mod market;
+mod process;
+mod room;
+mod seats;
+mod split;
+mod up;
+mod wait;
+
+mod test_audit;
+mod test_buyers;
+mod test_kill_server;
+mod test_kill_usher;
+mod test_owners;
+mod test_refusals;
+mod test_split;
+mod test_start_and_stop;
+mod test_whole_way;

@@ -1,0 +1,62 @@
+//! The way through a waiting room.
+
+use crate::client::{Call, Client};
+use crate::fan::text;
+use crate::wait::{PATIENCE, pause};
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+/// A place in an event's line.
+#[derive(Debug, Clone)]
+pub struct Place {
+    pub event: String,
+    pub token: String,
+    client: Client,
+}
+
+impl Place {
+    pub async fn join(client: &Client, event: &str) -> Self {
+        let call = Call::post(&format!("/api/queue/{event}/join"), &json!({}));
+        let joined = client.ask_stubbornly(call).await.expect(201);
+        let _: u64 = joined["pollAfterMs"].as_u64().expect("a number");
+        Self { event: event.to_owned(), token: text(&joined["token"]), client: client.clone() }
+    }
+
+    fn call(&self, call: Call) -> Call {
+        call.header("waiting-room-token", &self.token)
+    }
+
+    pub async fn me(&self) -> Value {
+        let path = format!("/api/queue/{}/me", self.event);
+        self.client.ask_stubbornly(self.call(Call::get(&path))).await.expect(200)
+    }
+
+    /// Polls when told to, until called. Returns what `me` said then.
+    pub async fn wait_until_called(&self) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let me = self.me().await;
+            match me["state"].as_str().expect("a state") {
+                "ready" => return me,
+                "queued" | "prequeued" => {}
+                other => panic!("{other} while waiting: {me}"),
+            }
+            assert!(Instant::now() < deadline, "not called: {me}");
+            pause(Duration::from_millis(me["pollAfterMs"].as_u64().expect("a number"))).await;
+        }
+    }
+
+    /// The call that turns a called place into a pass.
+    pub fn claim(&self) -> Call {
+        self.call(Call::post(&format!("/api/queue/{}/claim", self.event), &json!({})))
+    }
+
+    /// Joins, waits and claims.
+    pub async fn pass(client: &Client, event: &str) -> (Self, String) {
+        let place = Self::join(client, event).await;
+        place.wait_until_called().await;
+        let claimed = client.ask_stubbornly(place.claim()).await.expect(200);
+        let pass = text(&claimed["pass"]);
+        (place, pass)
+    }
+}

@@ -1,0 +1,87 @@
+//! Each stage as a process of its own, against given servers.
+
+use crate::client::{Call, Client};
+use crate::process::{Process, free_port};
+use crate::up::{Reach, temporary_folder};
+use crate::wait::until;
+use chassis::{TestServers, Which};
+use std::collections::BTreeMap;
+use tempfile::TempDir;
+
+const STAGES: [&str; 5] = ["allocator", "settlement", "waiting-room", "indexer", "ingress"];
+
+/// A system of five processes.
+pub struct Split {
+    stages: BTreeMap<String, Process>,
+    variables: Vec<(String, String)>,
+    client: Client,
+    pub servers: TestServers,
+    folder: TempDir,
+}
+
+impl Split {
+    pub async fn start() -> Self {
+        let servers = TestServers::start().await;
+        let folder = temporary_folder();
+        let (http, queue) = (free_port(), free_port());
+        let place = |name: &str| folder.path().join(name).display().to_string();
+        let variables = [
+            ("USHER__NATS__URL", servers.url(Which::Nats).to_owned()),
+            ("USHER__REDIS__URL", servers.url(Which::Redis).to_owned()),
+            ("USHER__POSTGRES__URL", servers.url(Which::Postgres).to_owned()),
+            ("USHER__KEYS__DIR", place("keys")),
+            ("USHER__INDEXER__DIR", place("index")),
+            ("USHER__INGRESS__LISTEN", format!("127.0.0.1:{http}")),
+            ("USHER__WAITING_ROOM__LISTEN", format!("127.0.0.1:{queue}")),
+            ("USHER__INGRESS__DEMO", "true".to_owned()),
+        ];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value)).to_vec();
+        let client = Client::new(&format!("http://127.0.0.1:{http}"));
+        let mut split = Self { stages: BTreeMap::new(), variables, client, servers, folder };
+        split.load_demo().await;
+        for stage in STAGES {
+            split.spawn(stage, stage);
+        }
+        for process in split.stages.values_mut() {
+            process.printed("usher runs ").await;
+        }
+        until("every stage to be ready", async || {
+            let answer = split.client.send(Call::get("/readyz")).await.ok()?;
+            (answer.status == 200).then_some(())
+        })
+        .await;
+        split
+    }
+
+    async fn load_demo(&self) {
+        let log = self.folder.path().join("demo.log");
+        let data = self.folder.path().display().to_string();
+        let mut demo = Process::start(&["demo", "--data", &data], &self.variables, &log);
+        let (status, printed, log) = demo.ended().await;
+        assert!(status.success(), "{printed}\n{log}");
+    }
+
+    /// Starts a process of `stage` under a name of its own.
+    pub fn spawn(&mut self, name: &str, stage: &str) {
+        let log = self.folder.path().join(format!("{name}.log"));
+        let mut variables = self.variables.clone();
+        let metrics = format!("127.0.0.1:{}", free_port());
+        variables.push(("USHER__METRICS__LISTEN".to_owned(), metrics));
+        let process = Process::start(&["run", "--stages", stage], &variables, &log);
+        self.stages.insert(name.to_owned(), process);
+    }
+
+    pub fn stage(&mut self, name: &str) -> &mut Process {
+        self.stages.get_mut(name).expect("it was started")
+    }
+
+    pub fn reach(&self) -> Reach {
+        Reach {
+            client: self.client.clone(),
+            nats: self.servers.url(Which::Nats).to_owned(),
+            postgres: self.servers.url(Which::Postgres).to_owned(),
+            keys: self.folder.path().join("keys"),
+            variables: self.variables.clone(),
+        }
+    }
+}

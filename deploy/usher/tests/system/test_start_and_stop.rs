@@ -1,0 +1,75 @@
+//! Who may start, and what is left behind.
+
+use crate::client::Call;
+use crate::process::{Process, free_port, working_in};
+use crate::up::{Up, temporary_folder};
+use crate::wait::until_equal;
+use rustix::process::Signal;
+use std::net::TcpListener;
+use std::time::Instant;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_usher_on_the_same_folder_is_refused_and_the_first_goes_on() {
+    let mut up = Up::start().await;
+    let mut second = up.spawn(free_port());
+    let (status, printed, log) = second.ended().await;
+    assert!(!status.success());
+    assert!(!printed.contains("usher is ready"), "{printed}");
+    let folder = up.data().display().to_string();
+    assert!(log.contains(&folder), "the folder is not named: {log}");
+    assert!(log.contains(&up.process().pid.to_string()), "its owner is not named: {log}");
+    assert_eq!(up.reach().client.ask(Call::get("/readyz")).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_taken_port_is_named_and_nothing_is_left_behind() {
+    let folder = temporary_folder();
+    let data = folder.path().join("data");
+    let taken = free_port();
+    let _listener = TcpListener::bind(("127.0.0.1", taken)).unwrap();
+    let (port, metrics) = (taken.to_string(), free_port().to_string());
+    let data_text = data.display().to_string();
+    let arguments = ["up", "--data", &data_text, "--port", &port, "--metrics-port", &metrics];
+    let log = folder.path().join("usher.log");
+    let (status, printed, log) = Process::start(&arguments, &[], &log).ended().await;
+    assert!(!status.success(), "{printed}");
+    assert!(log.contains(&port), "the port is not named: {log}");
+    assert_eq!(working_in(&data), Vec::<u32>::new(), "a server was left behind");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stopped_usher_leaves_no_process_and_starts_again_on_its_data() {
+    for (name, signal) in [("SIGTERM", Signal::TERM), ("SIGINT", Signal::INT)] {
+        let mut up = Up::start().await;
+        let servers = up.servers();
+        assert_eq!(servers.len(), 3);
+        let begun = Instant::now();
+        up.process().signal(signal);
+        let (status, _, log) = up.process().ended().await;
+        eprintln!("{name}: ended after {:?}", begun.elapsed());
+        assert!(status.success(), "{name}: {status}: {log}");
+        for (server, process) in servers {
+            assert!(!process.lives(), "{server} {} is left behind", process.pid);
+        }
+        assert!(!up.data().join("usher.json").exists());
+        assert_eq!(working_in(&up.data()), Vec::<u32>::new());
+        up.start_again().await;
+        eprintln!("started again after {:?}", up.start_time);
+        let event = up.reach().client.get("/api/events/EVT002").await;
+        assert_eq!(event["seatsFree"], 300);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_usher_leaves_no_orphan() {
+    let mut up = Up::start().await;
+    let servers = up.servers();
+    up.kill();
+    until_equal("the servers to end with usher", Vec::<u32>::new(), async || {
+        working_in(&up.data())
+    })
+    .await;
+    for (name, server) in servers {
+        assert!(!server.lives(), "{name} {} outlived usher", server.pid);
+    }
+}
