@@ -8,7 +8,7 @@ use crate::inspect;
 use crate::owner::Ownership;
 use crate::replica::Replica;
 use chassis::telemetry::chain;
-use chassis::{Health, Nats, Shutdown, stream_config, tasks};
+use chassis::{Health, HealthHandle, Nats, Shutdown, stream_config, tasks};
 use schema::{ShardId, limits, stream, subject};
 use sqlx::PgPool;
 use std::collections::HashMap;
@@ -35,12 +35,18 @@ pub struct Deps {
 /// stop too.
 pub async fn run(config: Config, deps: Deps) -> Result<(), Error> {
     let nats = &deps.nats;
+    // All are registered before the first is ready, or the stage would look ready in between.
+    let registered = |shard| Healths {
+        owner: deps.health.register(format!("allocator shard {shard}")),
+        journal: deps.health.register(format!("allocator journal {shard}")),
+    };
+    let healths: Vec<_> = (0..limits::SHARD_COUNT).map(ShardId).map(registered).collect();
     nats.ensure_stream(&stream_config(&stream::commands(), 1)).await?;
     nats.ensure_stream(&stream_config(&stream::catalog(), nats.replicas)).await?;
     let catalog = Catalog::follow(nats, &deps.health).await?;
     let mut shards = Vec::new();
-    for shard in (0..limits::SHARD_COUNT).map(ShardId) {
-        let serving = serve(shard, config.clone(), deps.clone(), catalog.clone());
+    for (shard, health) in (0..limits::SHARD_COUNT).map(ShardId).zip(healths) {
+        let serving = serve(shard, health, config.clone(), deps.clone(), catalog.clone());
         shards.push(tasks::spawn("allocator-shard", serving));
     }
     let version = env!("CARGO_PKG_VERSION");
@@ -59,10 +65,20 @@ pub async fn run(config: Config, deps: Deps) -> Result<(), Error> {
     result
 }
 
+/// What a shard says of itself on the health page.
+struct Healths {
+    owner: HealthHandle,
+    journal: HealthHandle,
+}
+
 /// Follows one shard and contends for it.
-async fn serve(shard: ShardId, config: Config, deps: Deps, catalog: Catalog) -> Result<(), Error> {
-    let health = deps.health.register(format!("allocator shard {shard}"));
-    let journal_health = deps.health.register(format!("allocator journal {shard}"));
+async fn serve(
+    shard: ShardId,
+    health: Healths,
+    config: Config,
+    deps: Deps,
+    catalog: Catalog,
+) -> Result<(), Error> {
     let config_of_stream = stream_config(&stream::journal(shard), deps.nats.replicas);
     let journal = deps.nats.ensure_stream(&config_of_stream).await?;
     let created = journal.cached_info().created.unix_timestamp_nanos() / 1_000_000;
@@ -71,7 +87,7 @@ async fn serve(shard: ShardId, config: Config, deps: Deps, catalog: Catalog) -> 
     let nats = deps.nats.clone();
     let replica = Replica::restore(nats.clone(), catalog.clone(), store, shard).await;
     let (states, requests) = mpsc::channel(STATES_MAX);
-    let following = replica.run(config, requests, journal_health, deps.shutdown.clone());
+    let following = replica.run(config, requests, health.journal, deps.shutdown.clone());
     let following = tasks::spawn("allocator-replica", following);
     let (desk, desks) = watch::channel(None);
     let audits = inspect::answer(nats.clone(), shard, desks, deps.shutdown.clone());
@@ -83,7 +99,7 @@ async fn serve(shard: ShardId, config: Config, deps: Deps, catalog: Catalog) -> 
         catalog,
         states,
         desk,
-        health,
+        health: health.owner,
         stop: deps.shutdown.clone(),
     };
     let owning = tasks::spawn("allocator-owner", ownership.run());

@@ -46,6 +46,11 @@ impl Health {
         missing.iter().filter_map(|(name, why)| Some((name.clone(), why.clone()?))).collect()
     }
 
+    /// Whether a component whose name begins with `prefix` has been added.
+    pub fn knows(&self, prefix: &str) -> bool {
+        self.lock().keys().any(|name| name.starts_with(prefix))
+    }
+
     /// Returns the routes `/healthz` (200 while the process lives) and `/readyz` (503 names what is
     /// missing).
     pub fn router(&self) -> Router {

@@ -30,7 +30,7 @@ impl Default for PostgresConfig {
     fn default() -> PostgresConfig {
         PostgresConfig {
             url: Url::new("postgres://postgres@127.0.0.1:5432/postgres"),
-            connections: 4,
+            connections: 8,
             connect_wait_ms: 30_000,
             acquire_timeout_ms: 2_000,
             statement_timeout_ms: 3_000,

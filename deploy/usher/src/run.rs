@@ -1,7 +1,7 @@
 //! `usher run --stages ...`: some stages against given servers.
 
 use crate::cli::Run;
-use crate::stages::Stages;
+use crate::stages::{Stages, exit_code};
 use crate::{config, output};
 use chassis::{Shutdown, tasks};
 use std::process::ExitCode;
@@ -27,5 +27,5 @@ pub async fn run(run: Run) -> anyhow::Result<ExitCode> {
     if !stragglers.is_empty() {
         tracing::warn!(?stragglers, "these did not end in time");
     }
-    Ok(stages.stop(&shutdown))
+    Ok(exit_code(&shutdown))
 }

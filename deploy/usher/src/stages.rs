@@ -11,7 +11,7 @@ use std::future::Future;
 use std::process::ExitCode;
 
 /// How long the stages may take until all of them serve. A large journal is read within this.
-const READY_WAIT: std::time::Duration = std::time::Duration::from_secs(120);
+const READY_WAIT: std::time::Duration = std::time::Duration::from_mins(2);
 
 /// How often readiness is looked at while starting.
 const READY_LOOK: std::time::Duration = std::time::Duration::from_millis(20);
@@ -21,6 +21,8 @@ pub struct Stages {
     pub nats: Nats,
     pub postgres: PgPool,
     health: Health,
+    /// Stages that add their components once they run.
+    background: Vec<&'static str>,
     // Listed as a service as long as it is here.
     _gateway: Option<Ingress>,
 }
@@ -58,7 +60,7 @@ impl Stages {
         let limits = chassis::http::HttpLimits::default();
         let pages = chassis::http::serve(listener, pages, limits, common.shutdown.clone());
         spawn(&common.shutdown, "metrics page", pages);
-        common.background(config, stages);
+        let background = common.background(config, stages);
         let queue = common.waiting_room(config, stages).await?;
         let gateway = if stages.contains(&Stage::Ingress) {
             Some(common.ingress(config, queue).await?)
@@ -66,14 +68,16 @@ impl Stages {
             None
         };
         let Common { nats, postgres, health, .. } = common;
-        Ok(Self { nats, postgres, health, _gateway: gateway })
+        Ok(Self { nats, postgres, health, background, _gateway: gateway })
     }
 
     /// Resolves when every stage of this process serves.
     pub async fn ready(&self) {
         let started = std::time::Instant::now();
         let mut told = false;
-        while !self.health.missing().is_empty() {
+        while !self.background.iter().all(|name| self.health.knows(name))
+            || !self.health.missing().is_empty()
+        {
             if !told && READY_WAIT < started.elapsed() {
                 tracing::warn!(missing = ?self.health.missing(), "still not ready");
                 told = true;
@@ -83,18 +87,15 @@ impl Stages {
     }
 }
 
-impl Stages {
-    /// Says why the process ends, and with which code.
-    pub fn stop(&self, shutdown: &Shutdown) -> ExitCode {
-        let reason = shutdown.reason().unwrap_or_default();
-        tracing::info!(reason, "usher stops");
-        if shutdown.is_asked_for() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-    }
+/// The code of a process that ends for the shutdown's reason.
+pub fn exit_code(shutdown: &Shutdown) -> ExitCode {
+    if shutdown.is_asked_for() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 impl Common {
     /// The stages without a door of their own.
-    fn background(&self, config: &Config, stages: &[Stage]) {
+    fn background(&self, config: &Config, stages: &[Stage]) -> Vec<&'static str> {
+        let mut started = Vec::new();
         if stages.contains(&Stage::Allocator) {
             let deps = allocator::Deps {
                 nats: self.nats.clone(),
@@ -105,6 +106,7 @@ impl Common {
             };
             let stage = allocator::run(config.allocator.clone(), deps);
             spawn(&self.shutdown, "allocator", stage);
+            started.push("allocator");
         }
         if stages.contains(&Stage::Settlement) {
             let deps = settlement::Deps {
@@ -117,6 +119,7 @@ impl Common {
             };
             let stage = settlement::run(config.settlement.clone(), deps);
             spawn(&self.shutdown, "settlement", stage);
+            started.push("settlement");
         }
         if stages.contains(&Stage::Indexer) {
             let deps = indexer::Deps {
@@ -126,14 +129,12 @@ impl Common {
             };
             let stage = indexer::run(config.indexer.clone(), deps);
             spawn(&self.shutdown, "indexer", stage);
+            started.push("indexer");
         }
+        started
     }
 
-    async fn waiting_room(
-        &self,
-        config: &Config,
-        stages: &[Stage],
-    ) -> anyhow::Result<QueueRoutes> {
+    async fn waiting_room(&self, config: &Config, stages: &[Stage]) -> anyhow::Result<QueueRoutes> {
         if !stages.contains(&Stage::WaitingRoom) {
             return Ok(QueueRoutes::Elsewhere);
         }

@@ -3,7 +3,7 @@
 use crate::cli::{Stage, Up};
 use crate::config::{self, Config};
 use crate::running::{self, Pids, Running};
-use crate::stages::Stages;
+use crate::stages::{Stages, exit_code};
 use crate::{demo, output};
 use anyhow::Context as _;
 use chassis::config::Url;
@@ -108,7 +108,7 @@ async fn serve(
     output::line(&format!("metrics are on http://{}/metrics", config.metrics.listen));
     output::line(&format!("usher is ready on http://{}", config.ingress.listen));
     shutdown.begun().await;
-    Ok(stages.stop(shutdown))
+    Ok(exit_code(shutdown))
 }
 
 /// What `usher.json` says besides the process ids.

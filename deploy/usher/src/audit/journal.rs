@@ -69,8 +69,8 @@ impl Books {
             }
             OutcomeBody::SeatsSold { hold, .. } => books.turn(*hold, Phase::Sold),
             OutcomeBody::AllotmentReduced { parts } => {
-                let parts = parts.iter();
-                parts.filter_map(|part| books.shrink(part.hold, &part.seats, &part.areas)).next()
+                let mut parts = parts.iter();
+                parts.find_map(|part| books.shrink(part.hold, &part.seats, &part.areas))
             }
             OutcomeBody::PaymentAwaited(_)
             | OutcomeBody::Refused(_)

@@ -7,12 +7,8 @@ use schema::{
 };
 
 fn held(hold: u128, seats: &[u32]) -> OutcomeBody {
-    let seat = |&seat: &u32| HeldSeat {
-        seat: SeatIdx(seat),
-        generation: 1,
-        price_level: 0,
-        price: 100,
-    };
+    let seat =
+        |&seat: &u32| HeldSeat { seat: SeatIdx(seat), generation: 1, price_level: 0, price: 100 };
     OutcomeBody::SeatsHeld(Held {
         hold: HoldId(hold),
         account: AccountId(1),
