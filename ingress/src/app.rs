@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use chassis::keys::KeyFolder;
-use chassis::{Health, Nats, Shutdown};
+use chassis::{Health, Nats, Shutdown, stream_config};
+use schema::{ShardId, limits, stream};
 use sqlx::PgPool;
 use tokio::sync::Semaphore;
 
@@ -62,6 +63,7 @@ impl App {
         let Deps { nats, postgres, keys, health, shutdown, instance, .. } = deps;
         let account_key = keys.ed25519(ACCOUNT_KEY)?;
         let pass_key = keys.ed25519(PASS_KEY)?;
+        ensure_streams(nats).await?;
         let places = |count: u32| usize::try_from(count).expect("usize has 32 bits or more");
         Ok(Self {
             tokens: Tokens::new(&account_key, config.token_ttl_s),
@@ -88,4 +90,15 @@ impl App {
         let places = usize::try_from(self.config.streams_max).expect("usize has 32 bits or more");
         places.saturating_sub(self.streams.available_permits())
     }
+}
+
+/// Makes the streams that this stage writes to and reads, if no other stage has.
+async fn ensure_streams(nats: &Nats) -> Result<(), Error> {
+    let shards = (0..limits::SHARD_COUNT).map(|shard| stream::journal(ShardId(shard)));
+    for spec in shards.chain([stream::catalog()]) {
+        nats.ensure_stream(&stream_config(&spec, nats.replicas)).await?;
+    }
+    // In memory and in one copy: what it loses is sent again.
+    nats.ensure_stream(&stream_config(&stream::commands(), 1)).await?;
+    Ok(())
 }

@@ -12,10 +12,10 @@ use chassis::{Nats, Shutdown};
 use futures_util::StreamExt;
 use schema::limits::{ASK_AGAIN, ASK_WAIT, SHARD_COUNT};
 use schema::{AccountId, Command, CommandBody, CommandId, EventId, Outcome, OutcomeBody};
-use schema::{Refusal, Reply, ReplyBatch, codec, subject};
+use schema::{Refusal, Reply, ReplyBatch, UnixMillis, codec, subject};
 
 pub use ids::{Domain, Key, fingerprint};
-pub use table::{Table, Waiting};
+pub use table::{Heard, Table, Waiting};
 
 use crate::metrics;
 
@@ -34,6 +34,8 @@ pub struct Ask {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     pub sequence: u64,
+    /// The journal's time when the owner answered: what is left of a hold is its deadline less this.
+    pub time: UnixMillis,
     /// Whether the command had been answered before.
     pub replayed: bool,
     pub outcome: Outcome,
@@ -215,7 +217,7 @@ fn hear(table: &Table, payload: &[u8]) {
     match codec::decode::<ReplyBatch>(payload) {
         Ok(batch) => {
             for (command, reply) in batch.replies {
-                if !table.answer(command, reply) {
+                if !table.answer(command, Heard { time: batch.time, reply }) {
                     metrics::reply_unawaited();
                 }
             }
@@ -224,10 +226,11 @@ fn hear(table: &Table, payload: &[u8]) {
     }
 }
 
-fn understood(reply: Reply) -> Result<Answer, Unanswered> {
-    match reply {
+fn understood(heard: Heard) -> Result<Answer, Unanswered> {
+    let time = heard.time;
+    match heard.reply {
         Reply::Done { sequence, replayed, outcome } => {
-            Ok(Answer { sequence, replayed, outcome: *outcome })
+            Ok(Answer { sequence, time, replayed, outcome: *outcome })
         }
         Reply::Mismatch => Err(Unanswered::Mismatch),
         Reply::TooLate => Err(Unanswered::TimedOut),

@@ -83,6 +83,11 @@ impl Buckets {
     }
 }
 
+/// A wait as `Retry-After` shows it, rounded up.
+pub fn seconds(wait: Duration) -> u32 {
+    u32::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX)
+}
+
 fn place(set: &mut [Bucket; PLACES], key: u64, now_us: u64) -> &mut Bucket {
     let own = set.iter().position(|bucket| bucket.key == key);
     let rested = || (0..PLACES).min_by_key(|&at| set[at].full_at_us).expect("a set has places");

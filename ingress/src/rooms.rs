@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::kv;
-use chassis::{Backoff, Health, HealthHandle, Nats, Pause, Shutdown};
+use chassis::{Backoff, Followed, Follower, Health, HealthHandle, Nats, Pause, Shutdown, StartAt};
 use dashmap::DashMap;
 use futures_util::StreamExt;
 use schema::admission::RoomStatus;
@@ -35,16 +35,14 @@ const AGAIN_FIRST: Duration = Duration::from_millis(100);
 const AGAIN_MAX: Duration = Duration::from_secs(2);
 
 impl Rooms {
-    /// Makes the bucket if it is missing and watches it for the life of the process.
+    /// Makes the bucket if it is missing and follows it for the life of the process.
     pub async fn start(nats: &Nats, health: &Health, shutdown: &Shutdown) -> Result<Self, Error> {
         let bucket = bucket(nats).await?;
         let rooms =
             Self { bucket, settings: Arc::new(DashMap::new()), statuses: Arc::new(DashMap::new()) };
-        let (watcher, ready) = (rooms.clone(), health.register("room settings"));
-        let (watch_nats, watch_shutdown) = (nats.clone(), shutdown.clone());
-        chassis::tasks::spawn("ingress-rooms", async move {
-            watcher.watch(&watch_nats, &ready, &watch_shutdown).await;
-        });
+        let ready = health.register("room settings");
+        let following = rooms.clone().follow(nats.clone(), ready, shutdown.clone());
+        chassis::tasks::spawn("ingress-rooms", following);
         let statuses = nats.client.subscribe(subject::ROOM_STATUS_ALL).await;
         let mut statuses = statuses.map_err(|source| Error::Subscribe {
             subject: subject::ROOM_STATUS_ALL.to_owned(),
@@ -101,61 +99,69 @@ impl Rooms {
         }
     }
 
-    /// Watches from the first entry; after a lost connection the watch goes on, after a lost watch it begins again.
-    async fn watch(&self, nats: &Nats, ready: &HealthHandle, shutdown: &Shutdown) {
+    /// Follows every setting: a bucket is a stream, and a follower survives what a watch of it does not.
+    async fn follow(self, nats: Nats, ready: HealthHandle, shutdown: Shutdown) {
         let mut backoff = Backoff::new(AGAIN_FIRST, AGAIN_MAX, None);
-        let mut connects = nats.connects.clone();
         loop {
-            connects.mark_unchanged();
-            // All branches are cancel-safe: a watch that is dropped begins again with every entry's last value.
-            tokio::select! {
-                () = self.watch_once(ready) => {}
-                // A server that came back may have forgotten the watch's consumer, and only a new one hears.
-                changed = connects.changed() => match changed {
-                    Ok(()) => continue,
-                    Err(_) => return,
-                },
+            // Both branches may be dropped at any await: each message is applied whole.
+            let error = tokio::select! {
+                error = self.follow_once(&nats, &ready) => error,
                 () = shutdown.begun() => return,
-            }
-            if backoff.pause(shutdown).await != Pause::Elapsed {
+            };
+            let chain = chassis::telemetry::chain(&error);
+            tracing::error!(error = %chain, "the room settings are read again");
+            if backoff.pause(&shutdown).await != Pause::Elapsed {
                 return;
             }
         }
     }
 
-    async fn watch_once(&self, ready: &HealthHandle) {
-        let watch = match self.bucket.watch_with_history(">").await {
-            Ok(watch) => watch,
-            Err(error) => return tracing::debug!(%error, "waiting for the room settings"),
+    async fn follow_once(&self, nats: &Nats, ready: &HealthHandle) -> chassis::Error {
+        let stream = format!("KV_{}", subject::SETTINGS);
+        let target = match chassis::last_sequence(nats, &stream).await {
+            Ok(target) => target,
+            Err(error) => return error,
         };
-        let mut watch = watch;
-        // An empty bucket sends nothing: what is not set has its default.
-        if self.bucket.status().await.is_ok_and(|status| status.values() == 0) {
+        let prefix = format!("$KV.{}.", subject::SETTINGS);
+        let all = format!("{prefix}>");
+        let mut follower = Follower::start(nats.clone(), &stream, &all, StartAt::First);
+        if target == 0 {
             ready.set_ready();
         }
-        while let Some(entry) = watch.next().await {
-            match entry {
-                Ok(entry) => {
-                    self.read(&entry);
-                    if entry.delta == 0 {
-                        ready.set_ready();
-                    }
-                }
-                Err(error) => return tracing::warn!(%error, "the watch of room settings ended"),
+        loop {
+            let message = match follower.next().await {
+                Ok(message) => message,
+                Err(error) => return error,
+            };
+            self.read(message.subject.strip_prefix(&prefix).unwrap_or_default(), &message);
+            if target <= message.sequence {
+                ready.set_ready();
             }
         }
     }
 
-    fn read(&self, entry: &kv::Entry) {
-        let Some(event) = event_of(&entry.key) else { return };
-        if entry.operation != kv::Operation::Put {
+    fn read(&self, key: &str, message: &Followed) {
+        let Some(event) = event_of(key) else { return };
+        // A deletion is an empty message.
+        if message.payload.is_empty() {
             self.settings.remove(&event);
             return;
         }
-        match codec::decode::<RoomSettings>(&entry.value) {
-            Ok(settings) => self.note(event, Versioned { settings, revision: entry.revision }),
-            Err(error) => tracing::error!(%event, %error, "room settings that nobody can read"),
+        match read_settings(&message.payload) {
+            Ok(settings) => {
+                let revision = message.sequence;
+                self.note(event, Versioned { settings, revision });
+            }
+            Err(error) => tracing::error!(%event, error, "room settings that nobody can read"),
         }
+    }
+}
+
+/// Reads settings as the codec writes them, or as JSON, which an operator's tool may have put there.
+pub fn read_settings(payload: &[u8]) -> Result<RoomSettings, String> {
+    match payload.first() {
+        Some(b'{') => serde_json::from_slice(payload).map_err(|error| error.to_string()),
+        _ => codec::decode(payload).map_err(|error| error.to_string()),
     }
 }
 

@@ -47,7 +47,10 @@ pub async fn start(config: Config, deps: Deps, queue: QueueRoutes) -> Result<Ing
     };
     let served = Served::new(&openapi::document(deps.queue_document));
     let router = router::router(app, queue, served, &deps.health);
-    let metadata = HashMap::from([("http".to_owned(), format!("http://{address}"))]);
+    let metadata = HashMap::from([
+        ("http".to_owned(), format!("http://{address}")),
+        ("instance".to_owned(), deps.instance),
+    ]);
     let version = env!("CARGO_PKG_VERSION");
     let announcement = chassis::announce(&deps.nats, SERVICE_INGRESS, version, metadata).await?;
     let shutdown = deps.shutdown;

@@ -68,7 +68,7 @@ impl Throttle {
 
 fn too_many(wait: std::time::Duration) -> Problem {
     // The same text for both buckets: which one was empty would say whether the account exists.
-    let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
+    let seconds = crate::buckets::seconds(wait);
     problems::too_many("LOGIN_THROTTLED", "too many logins; wait a little", seconds)
 }
 

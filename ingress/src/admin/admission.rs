@@ -20,7 +20,7 @@ use crate::app::App;
 use crate::extract::{Id, Json, json};
 use crate::layers::RequestId;
 use crate::problems::{self, Answered};
-use crate::rooms::Versioned;
+use crate::rooms::{Versioned, read_settings};
 
 /// Bounds of the settings. A claim window under 5 s cannot be met by people; an hour of it blocks the line.
 const RATE_MAX: u32 = 1_000_000;
@@ -110,8 +110,13 @@ async fn current(app: &App, event: &EventId) -> Result<Versioned, Problem> {
         unavailable()
     })?;
     let Some(entry) = entry else { return Ok(app.rooms.settings(&listed.listing)) };
-    let settings = codec::decode(&entry.value).map_err(|error| {
-        tracing::error!(%event, %error, "room settings that nobody can read");
+    // A deleted entry is one without a value.
+    if entry.value.is_empty() {
+        let settings = app.rooms.settings(&listed.listing).settings;
+        return Ok(Versioned { settings, revision: entry.revision });
+    }
+    let settings = read_settings(&entry.value).map_err(|error| {
+        tracing::error!(%event, error, "room settings that nobody can read");
         unavailable()
     })?;
     Ok(Versioned { settings, revision: entry.revision })

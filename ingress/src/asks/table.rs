@@ -4,13 +4,20 @@ use std::sync::Arc;
 
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
-use schema::{CommandId, Reply};
+use schema::{CommandId, Reply, UnixMillis};
 use tokio::sync::oneshot;
+
+/// A reply with the journal time at which the owner gave it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heard {
+    pub time: UnixMillis,
+    pub reply: Reply,
+}
 
 /// Commands of this instance that wait for an answer. Bounded by the requests that may run at once.
 #[derive(Debug, Default, Clone)]
 pub struct Table {
-    waiting: Arc<DashMap<CommandId, oneshot::Sender<Reply>>>,
+    waiting: Arc<DashMap<CommandId, oneshot::Sender<Heard>>>,
 }
 
 /// One who waits; leaving the table is dropping this.
@@ -18,7 +25,7 @@ pub struct Table {
 pub struct Waiting {
     table: Table,
     command: CommandId,
-    pub reply: oneshot::Receiver<Reply>,
+    pub reply: oneshot::Receiver<Heard>,
 }
 
 impl Table {
@@ -35,9 +42,9 @@ impl Table {
     }
 
     /// Hands a reply to who waits for it; says whether somebody did.
-    pub fn answer(&self, command: CommandId, reply: Reply) -> bool {
+    pub fn answer(&self, command: CommandId, heard: Heard) -> bool {
         let waiting = self.waiting.remove(&command);
-        waiting.is_some_and(|(_, sender)| sender.send(reply).is_ok())
+        waiting.is_some_and(|(_, sender)| sender.send(heard).is_ok())
     }
 
     pub fn len(&self) -> usize {
@@ -59,8 +66,12 @@ impl Drop for Waiting {
 
 #[cfg(test)]
 mod tests {
-    use super::Table;
-    use schema::{CommandId, Reply};
+    use super::{Heard, Table};
+    use schema::{CommandId, Reply, UnixMillis};
+
+    fn busy() -> Heard {
+        Heard { time: UnixMillis(1), reply: Reply::Busy }
+    }
 
     #[test]
     fn a_command_waits_once_and_may_be_entered_again_after_its_answer_or_its_end() {
@@ -68,10 +79,10 @@ mod tests {
         let command = CommandId(1);
         let mut first = table.enter(command).unwrap();
         assert!(table.enter(command).is_none(), "in flight");
-        assert!(table.answer(command, Reply::Busy));
-        assert!(!table.answer(command, Reply::Busy), "nobody waits any more");
+        assert!(table.answer(command, busy()));
+        assert!(!table.answer(command, busy()), "nobody waits any more");
         let second = table.enter(command).unwrap();
-        assert_eq!(first.reply.try_recv(), Ok(Reply::Busy));
+        assert_eq!(first.reply.try_recv(), Ok(busy()));
         drop(first);
         assert_eq!(table.len(), 1, "the end of the first leaves the second alone");
         drop(second);

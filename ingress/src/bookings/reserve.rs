@@ -95,7 +95,7 @@ fn held(answer: &Answer, plan: &PlanIndex) -> Result<ReservationBody, Problem> {
     let OutcomeBody::SeatsHeld(held) = &answer.outcome.body else {
         panic!("an owner answers HoldSeats with SeatsHeld or a refusal");
     };
-    Ok(ReservationBody::new(answer.outcome.event.as_str(), held, plan, chassis::clock::now()))
+    Ok(ReservationBody::new(answer.outcome.event.as_str(), held, plan, answer.time))
 }
 
 /// Says that the answer was given before.

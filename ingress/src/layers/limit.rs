@@ -40,7 +40,7 @@ impl Limiter {
         let rate = if generous { self.limits.address_demo } else { self.limits.address };
         self.addresses.take(&network(address), rate, now).map_err(|wait| {
             metrics::rate_limited();
-            let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
+            let seconds = crate::buckets::seconds(wait);
             problems::too_many("RATE_LIMITED", "your address asks too often", seconds)
         })
     }

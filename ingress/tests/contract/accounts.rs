@@ -1,0 +1,62 @@
+//! Register, log in, refresh, and who may do what.
+
+use ingress::Role;
+use serde_json::json;
+
+use crate::rig::Rig;
+
+#[tokio::test]
+async fn an_account_is_made_once_and_a_refresh_token_works_once() {
+    let rig = Rig::start().await;
+    let http = &rig.http;
+    let registration = json!({"email": "A@usher.test", "password": "long enough", "name": "Ann"});
+    let made = http.post("/api/auth/register", "", registration.clone()).await;
+    assert_eq!((made.status, &made.json()["email"]), (201, &json!("a@usher.test")), "{made:?}");
+    let again = http.post("/api/auth/register", "", registration).await;
+    assert_eq!(again.problem(), (409, "EMAIL_TAKEN".to_owned()));
+
+    let login = |password: &str| json!({"email": "a@USHER.test ", "password": password});
+    let wrong = http.post("/api/auth/login", "", login("wrong enough")).await;
+    assert_eq!(wrong.problem(), (401, "BAD_CREDENTIALS".to_owned()));
+    let right = http.post("/api/auth/login", "", login("long enough")).await.json();
+    let me = http.get("/api/auth/me", right["token"].as_str().unwrap()).await;
+    assert_eq!(me.json()["accountId"], made.json()["accountId"]);
+
+    let refresh = async |token: &serde_json::Value| {
+        http.post("/api/auth/refresh", "", json!({"refreshToken": token})).await
+    };
+    let second = refresh(&right["refreshToken"]).await.json();
+    assert_eq!(second["tokenType"], "Bearer");
+    let reused = refresh(&right["refreshToken"]).await;
+    assert_eq!(reused.problem(), (401, "REFRESH_INVALID".to_owned()));
+    let ended = refresh(&second["refreshToken"]).await;
+    assert_eq!(ended.problem().0, 401, "reuse of an old token ends the family");
+}
+
+#[tokio::test]
+async fn every_route_asks_for_the_role_it_needs() {
+    let rig = Rig::start().await;
+    let fan = rig.login("fan", &[Role::Fan]).await;
+    for path in ["/api/auth/me", "/api/bookings", "/api/admin/audit", "/api/partners/allotments"] {
+        let answer = rig.http.get(path, "").await;
+        assert_eq!(answer.problem(), (401, "LOGIN_REQUIRED".to_owned()), "{path}");
+        assert_eq!(rig.http.get(path, "forged").await.problem().0, 401, "{path}");
+    }
+    for path in ["/api/admin/audit", "/api/admin/services", "/api/partners/allotments"] {
+        let answer = rig.http.get(path, &fan).await;
+        assert_eq!(answer.problem(), (403, "ROLE_REQUIRED".to_owned()), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn an_api_key_stands_for_its_partner() {
+    let rig = Rig::start().await;
+    let partner = rig.login("partner", &[Role::Partner]).await;
+    let made = rig.http.post("/api/partners/keys", &partner, json!({"name": "box office"})).await;
+    let key = format!("ApiKey {}", made.json()["apiKey"].as_str().unwrap());
+    let list = async |key: &str| {
+        rig.http.send("GET", "/api/partners/allotments", &[("authorization", key)], "").await
+    };
+    assert_eq!(list(&key).await.json(), json!({"allotments": []}));
+    assert_eq!(list(&format!("{key}x")).await.problem().0, 401);
+}

@@ -1,0 +1,176 @@
+//! Reserve, look, release, allocate: against an owner that the test plays.
+
+use ingress::Role;
+use serde_json::{Value, json};
+
+use crate::owner;
+use crate::rig::Rig;
+
+const RESERVE: &str = "/api/bookings/reserve";
+
+async fn open() -> (Rig, String) {
+    let rig = Rig::start().await;
+    owner::start(rig.nats.clone());
+    let operator = rig.login("operator", &[Role::Operator]).await;
+    rig.event(&operator, "EVT100").await;
+    let fan = rig.login("fan", &[Role::Fan]).await;
+    (rig, fan)
+}
+
+fn seats(ids: &[&str]) -> Value {
+    let seats: Vec<Value> = ids.iter().map(|id| json!({"seatId": id})).collect();
+    json!({"eventId": "EVT100", "seats": seats})
+}
+
+async fn status_of(rig: &Rig, seat: &str) -> String {
+    let map = rig.http.get("/api/events/EVT100/seats", "").await.json();
+    let rows = map["sections"][0]["rows"].as_array().unwrap().iter();
+    let found = rows
+        .flat_map(|row| row["seats"].as_array().unwrap())
+        .find(|found| found["seatId"] == seat)
+        .unwrap();
+    found["status"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_reservation_is_held_shown_and_released() {
+    let (rig, fan) = open().await;
+    let made = rig.http.post(RESERVE, &fan, seats(&["A-1-1", "A-1-2"])).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    let body = made.json();
+    assert_eq!(body["total"], json!({"amount": 8_000, "currency": "EUR"}));
+    assert_eq!(body["seats"][1]["seat"], 2);
+    assert_eq!(status_of(&rig, "A-1-2").await, "held");
+    let path = format!("/api/bookings/reservations/{}", body["reservationId"].as_str().unwrap());
+    assert_eq!(rig.http.get(&path, &fan).await.json()["status"], "HELD");
+    let other = rig.login("other", &[Role::Fan]).await;
+    assert_eq!(rig.http.get(&path, &other).await.problem().1, "RESERVATION_UNKNOWN");
+
+    let taken = rig.http.post(RESERVE, &other, seats(&["A-1-2", "A-1-3"])).await;
+    assert_eq!(taken.problem(), (409, "SEAT_TAKEN".to_owned()));
+    assert_eq!(taken.json()["seatIds"], json!(["A-1-2"]));
+
+    let bearer = format!("Bearer {fan}");
+    let delete = async || rig.http.send("DELETE", &path, &[("authorization", &bearer)], "").await;
+    assert_eq!(delete().await.json()["status"], "RELEASED");
+    assert_eq!(delete().await.status, 200, "repeating it changes nothing");
+    assert_eq!(status_of(&rig, "A-1-2").await, "free");
+    assert_eq!(rig.http.get(&path, &fan).await.json()["status"], "RELEASED");
+}
+
+#[tokio::test]
+async fn the_same_key_hears_the_same_answer_and_another_body_is_refused() {
+    let (rig, fan) = open().await;
+    let ask = async |key: &str, body: Value| {
+        rig.http.json("POST", RESERVE, &fan, &[("idempotency-key", key)], body).await
+    };
+    let first = ask("k1", seats(&["A-1-1"])).await;
+    assert_eq!((first.status, first.header("idempotency-replayed")), (201, ""));
+    let again = ask("\"k1\"", seats(&["A-1-1"])).await;
+    assert_eq!((again.status, again.header("idempotency-replayed")), (201, "true"));
+    assert_eq!(again.json()["reservationId"], first.json()["reservationId"]);
+    let other = ask("k1", seats(&["A-1-2"])).await;
+    assert_eq!(other.problem(), (422, "IDEMPOTENCY_MISMATCH".to_owned()));
+    let refused = ask("k2", seats(&["A-1-1"])).await;
+    let repeated = ask("k2", seats(&["A-1-1"])).await;
+    assert_eq!(
+        (refused.problem(), repeated.header("idempotency-replayed")),
+        (repeated.problem(), "true")
+    );
+    assert_eq!(ask("", seats(&["A-1-1"])).await.problem().1, "IDEMPOTENCY_KEY_INVALID");
+}
+
+#[tokio::test]
+async fn without_an_owner_nothing_is_promised_and_the_request_may_be_repeated() {
+    let rig = Rig::start().await;
+    let operator = rig.login("operator", &[Role::Operator]).await;
+    rig.event(&operator, "EVT100").await;
+    let fan = rig.login("fan", &[Role::Fan]).await;
+    let waiting =
+        rig.http.json("POST", RESERVE, &fan, &[("idempotency-key", "k")], seats(&["A-1-1"]));
+    let second = async {
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        rig.http.json("POST", RESERVE, &fan, &[("idempotency-key", "k")], seats(&["A-1-1"])).await
+    };
+    let (waited, second) = tokio::join!(waiting, second);
+    assert_eq!(second.problem(), (409, "IDEMPOTENCY_IN_FLIGHT".to_owned()));
+    assert_eq!(waited.problem(), (503, "NO_ANSWER".to_owned()));
+    assert_eq!(waited.header("retry-after"), "1");
+    let fresh = rig.http.post(RESERVE, &fan, seats(&["A-1-2"])).await;
+    let key = fresh.json()["commandId"].as_str().unwrap().to_owned();
+    owner::start(rig.nats.clone());
+    let again = [("idempotency-key", key.as_str())];
+    let answer = rig.http.json("POST", RESERVE, &fan, &again, seats(&["A-1-2"])).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_request_that_makes_no_sense_reaches_no_owner() {
+    let (rig, fan) = open().await;
+    let ask = async |body: Value| rig.http.post(RESERVE, &fan, body).await.problem();
+    let many: Vec<String> = (0..10_000).map(|seat| format!("A-1-{seat}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    assert_eq!(ask(seats(&many)).await.0, 413);
+    assert_eq!(ask(seats(&many[..500])).await, (422, "REQUEST_INVALID".to_owned()));
+    assert_eq!(ask(seats(&["B-1-1"])).await, (422, "SEAT_UNKNOWN".to_owned()));
+    assert_eq!(ask(json!({"eventId": "EVT404", "seats": []})).await.1, "EVENT_UNKNOWN");
+    assert_eq!(ask(json!({"seats": []})).await, (422, "REQUEST_INVALID".to_owned()));
+    let confirm = json!({"reservationId": "r-1", "paymentMethod": "CREDIT_CARD"});
+    let answer = rig.http.post("/api/bookings/confirm", &fan, confirm).await;
+    assert_eq!(answer.problem().1, "RESERVATION_UNKNOWN");
+    assert_eq!(status_of(&rig, "A-1-1").await, "free");
+}
+
+#[tokio::test]
+async fn where_a_room_is_on_reserve_needs_a_genuine_pass() {
+    let (rig, fan) = open().await;
+    let operator = rig.login("second", &[Role::Operator]).await;
+    let path = "/api/admin/events/EVT100/admission";
+    let on = [("if-match", "*")];
+    let answer = rig.http.json("PATCH", path, &operator, &on, json!({"mode": "open"})).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let ask = async |pass: &[(&str, &str)]| {
+        rig.http.json("POST", RESERVE, &fan, pass, seats(&["A-1-1"])).await
+    };
+    assert_eq!(ask(&[]).await.problem(), (403, "PASS_REQUIRED".to_owned()));
+    let forged = [("admission-pass", "a.b.c")];
+    assert_eq!(ask(&forged).await.problem(), (403, "PASS_INVALID".to_owned()));
+}
+
+#[tokio::test]
+async fn a_partner_allocates_in_a_stream_and_a_repeated_ref_gives_the_same_result() {
+    let (rig, fan) = open().await;
+    let partner = rig.login("partner", &[Role::Partner]).await;
+    let bearer = format!("Bearer {partner}");
+    let headers = [("authorization", bearer.as_str()), ("content-type", "application/x-ndjson")];
+    let lines = concat!(
+        r#"{"ref":"1","op":"allocate","eventId":"EVT100","seats":["A-1-1","A-1-2"]}"#,
+        "\n",
+        r#"{"ref":"2","op":"allocate","eventId":"EVT100","section":"A","row":"1","from":2,"to":3}"#,
+        "\n",
+        "broken\n",
+        r#"{"ref":"3","op":"allocate","eventId":"EVT404","seats":["A-1-1"]}"#,
+        "\n",
+        r#"{"ref":"1","op":"allocate","eventId":"EVT100","seats":["A-1-1","A-1-2"]}"#,
+        "\n",
+    );
+    let answer = rig.http.send("POST", "/api/partners/allocations", &headers, lines).await;
+    let results: Vec<Value> =
+        answer.text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let wanted = [
+        json!({"ref": "1", "status": "ok", "seatIds": ["A-1-1", "A-1-2"]}),
+        json!({"ref": "2", "status": "refused", "code": "SEAT_TAKEN", "seatIds": ["A-1-2"]}),
+        json!({"ref": null, "status": "invalid", "code": "JSON_INVALID"}),
+        json!({"ref": "3", "status": "invalid", "code": "EVENT_UNKNOWN"}),
+        json!({"ref": "1", "status": "ok", "seatIds": ["A-1-1", "A-1-2"]}),
+    ];
+    assert_eq!(results, wanted, "{answer:?}");
+    let own = rig.http.get("/api/partners/allotments?eventId=EVT100", &partner).await.json();
+    assert_eq!(own["allotments"][0]["seatIds"], json!(["A-1-1", "A-1-2"]));
+    assert_eq!(status_of(&rig, "A-1-1").await, "blocked");
+    let atomic =
+        rig.http.send("POST", "/api/partners/allocations?atomic=true", &headers, lines).await;
+    assert_eq!(atomic.problem(), (422, "ATOMIC_REFUSED".to_owned()));
+    let taken = rig.http.post(RESERVE, &fan, seats(&["A-1-1"])).await;
+    assert_eq!(taken.problem().1, "SEAT_TAKEN");
+}

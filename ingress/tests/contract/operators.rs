@@ -1,0 +1,61 @@
+//! Events and rooms, as operators change them.
+
+use ingress::Role;
+use serde_json::json;
+
+use crate::rig::{Rig, event};
+
+#[tokio::test]
+async fn an_imported_event_is_there_at_once_and_its_plan_stays() {
+    let rig = Rig::start().await;
+    let operator = rig.login("operator", &[Role::Operator]).await;
+    let http = &rig.http;
+    rig.event(&operator, "EVT100").await;
+    let shown = http.get("/api/events/EVT100", "").await.json();
+    assert_eq!((&shown["seatsTotal"], &shown["seatsFree"]), (&json!(29), &json!(29)));
+    assert_eq!(http.get("/api/events", "").await.json()["total"], 1);
+    let seats = http.get("/api/events/EVT100/seats", "").await.json();
+    assert_eq!(seats["sections"][0]["rows"][1]["seats"][4]["seatId"], "A-2-5");
+
+    let again = http.post("/api/admin/events", &operator, event("EVT100")).await;
+    assert_eq!(again.problem(), (409, "EVENT_EXISTS".to_owned()));
+    let put = async |body: serde_json::Value| {
+        http.json("PUT", "/api/admin/events/EVT100", &operator, &[], body).await
+    };
+    let mut renamed = event("EVT100");
+    renamed["name"] = json!("Closing night");
+    assert_eq!(put(renamed).await.status, 200);
+    assert_eq!(http.get("/api/events/EVT100", "").await.json()["name"], "Closing night");
+    let mut rebuilt = event("EVT100");
+    rebuilt["plan"]["sections"][0]["rows"][0]["seats"] = json!(5);
+    assert_eq!(put(rebuilt).await.problem(), (409, "PLAN_FIXED".to_owned()));
+
+    let audit = http.get("/api/admin/audit", &operator).await.json();
+    let actions: Vec<_> =
+        audit["entries"].as_array().unwrap().iter().map(|entry| entry["action"].clone()).collect();
+    assert_eq!(actions, ["event.replace", "event.import"]);
+}
+
+#[tokio::test]
+async fn a_room_is_changed_only_by_who_has_seen_its_latest_settings() {
+    let rig = Rig::start().await;
+    let operator = rig.login("operator", &[Role::Operator]).await;
+    rig.event(&operator, "EVT100").await;
+    let path = "/api/admin/events/EVT100/admission";
+    let read = rig.http.get(path, &operator).await;
+    assert_eq!(read.json()["mode"], "off");
+    let patch = async |etag: &[(&str, &str)], body: serde_json::Value| {
+        rig.http.json("PATCH", path, &operator, etag, body).await
+    };
+    let open = json!({"mode": "open", "admissionRatePerMinute": 60});
+    assert_eq!(patch(&[], open.clone()).await.problem(), (428, "IF_MATCH_REQUIRED".to_owned()));
+    let first = patch(&[("if-match", read.header("etag"))], open.clone()).await;
+    assert_eq!((first.status, &first.json()["mode"]), (200, &json!("open")), "{first:?}");
+    let stale = patch(&[("if-match", read.header("etag"))], open).await;
+    assert_eq!(stale.problem(), (412, "SETTINGS_CHANGED".to_owned()));
+    let second = patch(&[("if-match", first.header("etag"))], json!({"mode": "hold"})).await;
+    assert_eq!(second.json()["admissionRatePerMinute"], 60, "the rest stays");
+    assert_eq!(rig.http.get(path, &operator).await.header("etag"), second.header("etag"));
+    let event = rig.http.get("/api/events/EVT100", "").await.json();
+    assert_eq!(event["waitingRoom"], true);
+}

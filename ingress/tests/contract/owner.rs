@@ -1,0 +1,126 @@
+//! A test's own owner of all shards: holds what is asked unless it is taken, and journals before it answers.
+
+use chassis::{Followed, Follower, Nats, StartAt};
+use schema::limits::SHARD_COUNT;
+use schema::{
+    Asked, Batch, Command, CommandBody, CommandId, Currency, Held, HeldArea, HeldSeat, HoldId,
+    HoldSeats, Outcome, OutcomeBody, Refusal, Released, Reply, ReplyBatch, SeatIdx, ShardId,
+    UnixMillis, Want, codec, subject,
+};
+use std::collections::HashMap;
+
+struct Owner {
+    nats: Nats,
+    answers: HashMap<CommandId, (u64, u64, Outcome)>,
+    taken: HashMap<(schema::EventId, SeatIdx), HoldId>,
+    holds: HashMap<HoldId, Held>,
+    batches: HashMap<ShardId, u64>,
+}
+
+/// Starts to answer commands.
+pub fn start(nats: Nats) {
+    chassis::tasks::spawn("test-owner", async move {
+        let mut owner = Owner {
+            nats: nats.clone(),
+            answers: HashMap::new(),
+            taken: HashMap::new(),
+            holds: HashMap::new(),
+            batches: HashMap::new(),
+        };
+        let all = subject::COMMANDS_ALL;
+        let mut commands = Follower::start(nats, subject::COMMANDS, all, StartAt::First);
+        while let Ok(message) = commands.next().await {
+            owner.hear(message).await;
+        }
+    });
+}
+
+impl Owner {
+    async fn hear(&mut self, message: Followed) {
+        let command: Command = codec::decode(&message.payload).unwrap();
+        let reply = match self.answers.get(&command.id) {
+            Some((print, _, _)) if *print != command.fingerprint => Reply::Mismatch,
+            Some((_, sequence, outcome)) => Reply::Done {
+                sequence: *sequence,
+                replayed: true,
+                outcome: Box::new(outcome.clone()),
+            },
+            None => self.decide(&command).await,
+        };
+        let batch = ReplyBatch { time: chassis::clock::now(), replies: vec![(command.id, reply)] };
+        let to = command.reply_to.to_string();
+        self.nats.client.publish(to, codec::encode(&batch).into()).await.unwrap();
+    }
+
+    async fn decide(&mut self, command: &Command) -> Reply {
+        let shard = command.event.shard(SHARD_COUNT);
+        let body = match &command.body {
+            CommandBody::HoldSeats(ask) => self.hold(command, ask),
+            CommandBody::ReleaseHold { hold } => self.release(*hold),
+            other => panic!("this owner knows no {other:?}"),
+        };
+        let asked = Asked {
+            command: command.id,
+            fingerprint: command.fingerprint,
+            account: command.account,
+        };
+        let event = command.event.clone();
+        let outcome = Outcome { asked: Some(asked), event, free_after: 5, body };
+        let number = self.batches.entry(shard).or_insert(0);
+        *number += 1;
+        let batch = Batch {
+            epoch: 1,
+            number: *number,
+            time: chassis::clock::now(),
+            outcomes: vec![outcome.clone()],
+        };
+        let payload = codec::encode_checked(&batch).into();
+        let ack = self.nats.jetstream.publish(subject::journal(shard), payload).await.unwrap();
+        let sequence = ack.await.unwrap().sequence;
+        self.answers.insert(command.id, (command.fingerprint, sequence, outcome.clone()));
+        Reply::Done { sequence, replayed: false, outcome: Box::new(outcome) }
+    }
+
+    fn hold(&mut self, command: &Command, ask: &HoldSeats) -> OutcomeBody {
+        let seats = match &ask.want {
+            Want::Seats(seats) => seats.clone(),
+            Want::BestAvailable(best) => (0..best.quantity.into()).map(SeatIdx).collect(),
+            Want::Areas(_) => vec![],
+        };
+        let areas = if let Want::Areas(areas) = &ask.want { areas.clone() } else { vec![] };
+        let key = |seat: &SeatIdx| (command.event.clone(), *seat);
+        let taken: Vec<SeatIdx> =
+            seats.iter().filter(|seat| self.taken.contains_key(&key(seat))).copied().collect();
+        if !taken.is_empty() {
+            return OutcomeBody::Refused(Refusal::SeatTaken { seats: taken });
+        }
+        let shard = command.event.shard(SHARD_COUNT);
+        let hold = HoldId::compose(shard, chassis::clock::now(), command.id);
+        for seat in &seats {
+            self.taken.insert(key(seat), hold);
+        }
+        let seat = |&seat| HeldSeat { seat, generation: 1, price_level: 0, price: 4_000 };
+        let area = |&(area, quantity)| HeldArea { area, quantity, price_level: 0, price: 4_000 };
+        let deadline = UnixMillis(chassis::clock::now().0 + 600_000);
+        let held = Held {
+            hold,
+            account: command.account,
+            owner: ask.owner,
+            seats: seats.iter().map(seat).collect(),
+            areas: areas.iter().map(area).collect(),
+            currency: Currency::EUR,
+            deadline: (ask.owner == schema::OwnerKind::Fan).then_some(deadline),
+            pass: ask.pass.map(|pass| pass.place),
+        };
+        self.holds.insert(hold, held.clone());
+        OutcomeBody::SeatsHeld(held)
+    }
+
+    fn release(&mut self, hold: HoldId) -> OutcomeBody {
+        if self.holds.remove(&hold).is_none() {
+            return OutcomeBody::Unchanged { hold };
+        }
+        self.taken.retain(|_, owner| *owner != hold);
+        OutcomeBody::HoldReleased { hold, why: Released::ByOwner }
+    }
+}
