@@ -44,16 +44,16 @@ async fn a_room_is_changed_only_by_who_has_seen_its_latest_settings() {
     let path = "/api/admin/events/EVT100/admission";
     let read = rig.http.get(path, &operator).await;
     assert_eq!(read.json()["mode"], "off");
-    let patch = async |etag: &[(&str, &str)], body: serde_json::Value| {
+    let change = async |etag: &[(&str, &str)], body: serde_json::Value| {
         rig.http.json("PATCH", path, &operator, etag, body).await
     };
     let open = json!({"mode": "open", "admissionRatePerMinute": 60});
-    assert_eq!(patch(&[], open.clone()).await.problem(), (428, "IF_MATCH_REQUIRED".to_owned()));
-    let first = patch(&[("if-match", read.header("etag"))], open.clone()).await;
+    assert_eq!(change(&[], open.clone()).await.problem(), (428, "IF_MATCH_REQUIRED".to_owned()));
+    let first = change(&[("if-match", read.header("etag"))], open.clone()).await;
     assert_eq!((first.status, &first.json()["mode"]), (200, &json!("open")), "{first:?}");
-    let stale = patch(&[("if-match", read.header("etag"))], open).await;
+    let stale = change(&[("if-match", read.header("etag"))], open).await;
     assert_eq!(stale.problem(), (412, "SETTINGS_CHANGED".to_owned()));
-    let second = patch(&[("if-match", first.header("etag"))], json!({"mode": "hold"})).await;
+    let second = change(&[("if-match", first.header("etag"))], json!({"mode": "hold"})).await;
     assert_eq!(second.json()["admissionRatePerMinute"], 60, "the rest stays");
     assert_eq!(rig.http.get(path, &operator).await.header("etag"), second.header("etag"));
     let event = rig.http.get("/api/events/EVT100", "").await.json();

@@ -102,7 +102,7 @@ impl Owner {
         let seat = |&seat| HeldSeat { seat, generation: 1, price_level: 0, price: 4_000 };
         let area = |&(area, quantity)| HeldArea { area, quantity, price_level: 0, price: 4_000 };
         let deadline = UnixMillis(chassis::clock::now().0 + 600_000);
-        let held = Held {
+        let made = Held {
             hold,
             account: command.account,
             owner: ask.owner,
@@ -112,8 +112,8 @@ impl Owner {
             deadline: (ask.owner == schema::OwnerKind::Fan).then_some(deadline),
             pass: ask.pass.map(|pass| pass.place),
         };
-        self.holds.insert(hold, held.clone());
-        OutcomeBody::SeatsHeld(held)
+        self.holds.insert(hold, made.clone());
+        OutcomeBody::SeatsHeld(made)
     }
 
     fn release(&mut self, hold: HoldId) -> OutcomeBody {

@@ -13,10 +13,10 @@ pub struct Rig {
     pub http: Http,
     pub nats: Nats,
     pub postgres: sqlx::PgPool,
-    pub servers: TestServers,
-    pub keys: KeyFolder,
-    pub shutdown: Shutdown,
+    shutdown: Shutdown,
     _ingress: Ingress,
+    // Last: the servers end when everything that talks to them has.
+    _servers: TestServers,
 }
 
 impl Rig {
@@ -37,7 +37,7 @@ impl Rig {
         let deps = Deps {
             nats: nats.clone(),
             postgres: postgres.clone(),
-            keys: keys.clone(),
+            keys,
             health: health.clone(),
             shutdown: shutdown.clone(),
             instance: "test".to_owned(),
@@ -52,7 +52,7 @@ impl Rig {
         let ready = tokio::time::timeout(Duration::from_secs(20), ready).await;
         assert!(ready.is_ok(), "{:?}", health.missing());
         let http = Http::new(format!("http://{}", ingress.address));
-        Self { http, nats, postgres, servers, keys, shutdown, _ingress: ingress }
+        Self { http, nats, postgres, shutdown, _ingress: ingress, _servers: servers }
     }
 
     /// Creates an account with `roles`, logs in and returns the token.
