@@ -11,13 +11,23 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AdmissionRecord {
     /// A new epoch of numbers starts: Redis was lost or is new. Numbers go on above `number_floor`.
-    EpochStarted { epoch: u32, number_floor: u64, redis_run_id: CompactString, at: UnixMillis },
+    ///
+    /// Those in `(given_to, number_floor]` were given to nobody, as far as the leader saw.
+    EpochStarted {
+        epoch: u32,
+        given_to: u64,
+        number_floor: u64,
+        redis_run_id: CompactString,
+        at: UnixMillis,
+    },
     /// Numbers up to this may be given out: the durable high-water mark.
     MarkRaised { epoch: u32, number_max: u64 },
     /// A batch was called: every live number in `(cursor_before, cursor]`.
     Released(Release),
     /// Numbers above `base` are places of a pre-queue: their order is drawn when it closes.
-    GatherStarted { base: u64 },
+    ///
+    /// Those in `(given_to, base]` were given to nobody, as far as the leader saw.
+    GatherStarted { given_to: u64, base: u64 },
     /// The pre-queue closed and its order is known.
     Drawn(Draw),
 }

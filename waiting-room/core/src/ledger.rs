@@ -1,5 +1,6 @@
 //! What the room's records say: every reader of the stream keeps one of these.
 
+use crate::bits::Bits;
 use crate::draw::Permutation;
 use crate::mono::MonoMs;
 use schema::admission::{AdmissionRecord, Draw, Release};
@@ -29,6 +30,8 @@ pub struct Ledger {
     releases: VecDeque<Received>,
     /// All releases up to this number were dropped.
     forgotten: u64,
+    /// Numbers that were given to nobody, first to last, ascending.
+    gaps: Vec<(u64, u64)>,
     /// Numbers passed as gone, first to last, and not called since.
     skipped: BTreeMap<u64, u64>,
     /// Numbers that were called from the late lane.
@@ -70,11 +73,14 @@ impl Ledger {
     /// When the record does not follow from those before: the stream is not what its fence promises.
     pub fn apply(&mut self, record: AdmissionRecord, at: MonoMs) {
         match record {
-            AdmissionRecord::EpochStarted { epoch, number_floor, redis_run_id, .. } => {
+            AdmissionRecord::EpochStarted {
+                epoch, given_to, number_floor, redis_run_id, ..
+            } => {
                 schema::check!(InvariantId::Line1, self.epoch < epoch, "epoch {epoch}");
                 schema::check!(InvariantId::Line1, self.mark <= number_floor, "{number_floor}");
                 self.epoch = epoch;
                 self.number_floor = number_floor;
+                self.leave_gap(given_to, number_floor);
                 self.redis_run_id = redis_run_id.into();
                 self.mark = number_floor;
             }
@@ -84,9 +90,10 @@ impl Ledger {
                 self.mark = number_max;
             }
             AdmissionRecord::Released(release) => self.release(release, at),
-            AdmissionRecord::GatherStarted { base } => {
+            AdmissionRecord::GatherStarted { given_to, base } => {
                 assert!(self.gathering.is_none());
                 assert!(self.cursor <= base);
+                self.leave_gap(given_to, base);
                 self.gathering = Some(base);
             }
             AdmissionRecord::Drawn(draw) => {
@@ -96,6 +103,27 @@ impl Ledger {
                 self.draws.push(draw);
             }
         }
+    }
+
+    fn leave_gap(&mut self, given_to: u64, last: u64) {
+        if given_to < last {
+            self.gaps.push((given_to + 1, last));
+        }
+    }
+
+    /// Everybody who may be waiting, up to `last`, taken for alive.
+    pub fn all_alive(&self, last: u64) -> Bits {
+        let first_word = Bits::word_of(self.cursor + 1);
+        let word_count = (Bits::word_of(last) + 1).saturating_sub(first_word);
+        let word_count = usize::try_from(word_count).expect("a line fits in memory");
+        let mut live = Bits::zeroed(first_word, word_count);
+        let mut from = self.cursor;
+        for &(first, gap_last) in &self.gaps {
+            live.fill(from, (first - 1).min(last));
+            from = from.max(gap_last);
+        }
+        live.fill(from, last);
+        live
     }
 
     fn release(&mut self, release: Release, at: MonoMs) {
@@ -184,6 +212,7 @@ impl Ledger {
             self.forgotten = kept.release.cursor;
         }
         self.late.retain(|_, terms| !over(terms.pass_until));
+        self.gaps.retain(|&(_, last)| self.cursor < last);
     }
 
     pub(crate) fn releases(&self) -> impl Iterator<Item = &Received> {

@@ -24,6 +24,7 @@ fn ledger() -> Ledger {
     let mut ledger = Ledger::default();
     let started = AdmissionRecord::EpochStarted {
         epoch: 1,
+        given_to: 0,
         number_floor: 0,
         redis_run_id: "r".into(),
         at: UnixMillis(0),
@@ -62,7 +63,7 @@ fn a_number_finds_its_release_and_a_skipped_one_its_late_call() {
 #[test]
 fn a_pre_queue_has_no_numbers_until_it_is_drawn() {
     let mut ledger = ledger();
-    ledger.apply(AdmissionRecord::GatherStarted { base: 100 }, MonoMs(0));
+    ledger.apply(AdmissionRecord::GatherStarted { given_to: 90, base: 100 }, MonoMs(0));
     assert_eq!(ledger.line_last(150), 100);
     assert_eq!(ledger.draw_of(120), None);
     let draw = Draw { base: 100, last: 150, seed: [7; 32], at: UnixMillis(0) };
@@ -75,10 +76,26 @@ fn a_pre_queue_has_no_numbers_until_it_is_drawn() {
 }
 
 #[test]
+fn numbers_that_were_given_to_nobody_are_not_alive_after_any_loss() {
+    let mut ledger = ledger();
+    ledger.apply(release(0, 10, &[], &[]), MonoMs(0));
+    for (epoch, given_to, number_floor) in [(2, 15, 1_000), (3, 1_002, 2_000)] {
+        let redis_run_id = "s".into();
+        let at = UnixMillis(0);
+        let started =
+            AdmissionRecord::EpochStarted { epoch, given_to, number_floor, redis_run_id, at };
+        ledger.apply(started, MonoMs(0));
+    }
+    let alive: Vec<u64> = ledger.all_alive(2_003).iter(0, 5_000).collect();
+    assert_eq!(alive, [11, 12, 13, 14, 15, 1_001, 1_002, 2_001, 2_002, 2_003]);
+}
+
+#[test]
 #[should_panic(expected = "LINE-1 is broken")]
 fn an_epoch_below_the_mark_is_refused() {
     let started = AdmissionRecord::EpochStarted {
         epoch: 2,
+        given_to: 900,
         number_floor: 999,
         redis_run_id: "s".into(),
         at: UnixMillis(0),

@@ -105,6 +105,7 @@ impl World {
         let at = MonoMs(self.now);
         let started = AdmissionRecord::EpochStarted {
             epoch: 1,
+            given_to: 0,
             number_floor: 0,
             redis_run_id: "r".into(),
             at: UnixMillis(0),

@@ -1,0 +1,106 @@
+//! What an operator may set for this stage, what it needs from its process, and its limits.
+
+use chassis::http::HttpLimits;
+use chassis::keys::KeyFolder;
+use chassis::{Health, Nats, Redis, Shutdown};
+use schema::DurationMs;
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Section `[waiting_room]` of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where to serve the routes when this stage runs without the gateway; empty serves nowhere.
+    pub listen: String,
+    /// How often a leader decides. 100 to 250: shorter costs Redis, longer is seen as a jerky line.
+    pub tick_ms: u64,
+    /// What a stranger can take of the listener.
+    pub http: HttpLimits,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { listen: String::new(), tick_ms: 200, http: HttpLimits::default() }
+    }
+}
+
+impl Config {
+    pub(crate) fn listen(&self) -> Option<Result<SocketAddr, std::net::AddrParseError>> {
+        (!self.listen.is_empty()).then(|| self.listen.parse())
+    }
+
+    pub(crate) fn tick(&self) -> Duration {
+        Duration::from_millis(self.tick_ms.clamp(100, 250))
+    }
+}
+
+/// What the stage needs from its process.
+#[derive(Debug, Clone)]
+pub struct Deps {
+    pub nats: Nats,
+    pub redis: Redis,
+    pub keys: KeyFolder,
+    pub health: Health,
+    pub shutdown: Shutdown,
+    /// This process, in leases and logs.
+    pub instance: String,
+}
+
+/// Joins that wait for numbers in one room; more are answered 503.
+///
+/// A tenth of a second of the joins that one Redis can number. More would only wait longer.
+pub(crate) const JOINS_WAITING_MAX: usize = 8_192;
+
+/// Most joins that one call to Redis numbers: it takes about 0.2 ms there.
+pub(crate) const JOIN_BATCH_MAX: usize = 512;
+
+/// How long a join waits for its number before it is answered 503.
+///
+/// Longer than an epoch change after Redis is back, shorter than a fan's patience.
+pub(crate) const JOIN_WAIT: Duration = Duration::from_secs(5);
+
+/// The pause before asking Redis again when it gave no numbers.
+pub(crate) const JOIN_AGAIN: Duration = Duration::from_millis(20);
+
+/// How long numbers wait for this instance to hear of the epoch that they belong to.
+pub(crate) const LEDGER_WAIT: Duration = Duration::from_secs(1);
+
+/// Idempotency keys of joins: for how long and how many.
+pub(crate) const JOIN_KEYS_AGE_MAX: Duration = Duration::from_mins(10);
+pub(crate) const JOIN_KEYS_MAX: usize = 65_536;
+
+/// How long a token is good. A pre-queue may gather for days.
+pub(crate) const TOKEN_AGE_MAX: DurationMs = DurationMs(7 * 86_400_000);
+
+/// A leader's status older than this is no news of now.
+///
+/// Many ticks and one change of leader.
+pub(crate) const STATUS_AGE_MAX: Duration = Duration::from_secs(3);
+
+/// How often an instance flushes check-ins, and how often it reads who is alive for positions.
+pub(crate) const PULSE: Duration = Duration::from_millis(200);
+pub(crate) const INDEX_AGE_MAX: Duration = Duration::from_secs(1);
+
+/// Check-ins that wait for one flush; more are dropped, and the leader is told that they failed.
+pub(crate) const CHECK_INS_MAX: usize = 65_536;
+
+/// Returners that one tick looks at.
+pub(crate) const LATE_SEEN_MAX: usize = 4_096;
+
+/// How often a leader of a room that fails tries again to lead, and a follower to follow.
+pub(crate) const AGAIN_FIRST: Duration = Duration::from_millis(50);
+pub(crate) const AGAIN_MAX: Duration = Duration::from_secs(2);
+
+/// How long an owner of a room may be silent before another tries to take it, and how often it beats.
+///
+/// Three beats and a margin: shorter and a busy machine deposes itself, longer and the line stands.
+pub(crate) const LEASE_BEAT_MS: u64 = 300;
+pub(crate) const LEASE_SILENCE_MS: u64 = 1_000;
+
+const _: () = {
+    assert!(JOIN_BATCH_MAX < JOINS_WAITING_MAX);
+    assert!(JOIN_AGAIN.as_millis() < JOIN_WAIT.as_millis());
+    assert!(LEASE_BEAT_MS * 3 <= LEASE_SILENCE_MS);
+};

@@ -1,0 +1,18 @@
+//! Why the stage cannot start, or a room stops.
+
+use schema::EventId;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("prepare the waiting room")]
+    Prepare(#[from] chassis::Error),
+    #[error("prepare bucket {bucket}")]
+    Bucket { bucket: &'static str, source: chassis::Cause },
+    #[error("listen on {address:?}")]
+    Listen { address: String, source: chassis::Cause },
+    #[error("subscribe to {subject}")]
+    Subscribe { subject: String, source: chassis::Cause },
+    /// The room's stream is not what its fence promises; going on would break the line.
+    #[error("append to the room of {event}")]
+    Append { event: EventId, source: chassis::AppendError },
+}

@@ -1,0 +1,163 @@
+//! What an instance follows: a room's stream, the journals, the leaders' ticks, the settings.
+
+use crate::boot::BootClock;
+use crate::config::{AGAIN_FIRST, AGAIN_MAX};
+use crate::room::Room;
+use crate::rooms::Rooms;
+use chassis::{Backoff, Followed, Follower, Nats, Pause, Shutdown, StartAt, telemetry};
+use futures_util::StreamExt;
+use schema::admission::{AdmissionRecord, RoomStatus};
+use schema::{Applied, Batch, EventId, OutcomeBody, RoomSettings, ShardId, Step, codec, subject};
+use std::sync::Arc;
+
+/// Takes the room's records into its ledger, in order.
+pub(crate) async fn records(room: Arc<Room>, nats: Nats, clock: BootClock, shutdown: Shutdown) {
+    let (stream, all) =
+        (subject::admission_stream(&room.event), subject::admission_all(&room.event));
+    let data = subject::admission(&room.event);
+    let mut follower = Follower::start(nats, &stream, &all, StartAt::First);
+    loop {
+        let Some(message) = next(&mut follower, &shutdown).await else { return };
+        if message.subject == data {
+            match codec::decode::<AdmissionRecord>(&message.payload) {
+                Ok(record) => room.ledger_mut().apply(record, clock.now()),
+                Err(error) => {
+                    // Going on without a record would be a line that nobody decided.
+                    let error = telemetry::chain(&error).to_string();
+                    shutdown
+                        .begin(format!("a record of room {} is unreadable: {error}", room.event));
+                    return;
+                }
+            }
+        }
+        room.read_to.send_replace(message.sequence);
+    }
+}
+
+/// Takes what the journal of a shard says about its events' seats and passes.
+pub(crate) async fn journal(shard: ShardId, rooms: Arc<Rooms>, nats: Nats, shutdown: Shutdown) {
+    let (stream, data) = (subject::journal_stream(shard), subject::journal(shard));
+    let mut follower = Follower::start(nats, &stream, &data, StartAt::First);
+    let mut applied = Applied::default();
+    while let Some(message) = next(&mut follower, &shutdown).await {
+        let batch: Batch = match codec::decode_checked(&message.payload) {
+            Ok(batch) => batch,
+            Err(error) => {
+                let error = telemetry::chain(&error);
+                tracing::error!(%shard, %error, "a batch that nobody can read");
+                continue;
+            }
+        };
+        match applied.step(batch.epoch, batch.number, message.sequence) {
+            Step::Skip => continue,
+            Step::Apply => applied.advance(batch.epoch, batch.number, message.sequence),
+            // The journal is trimmed behind its readers; seats left are in the next outcome anyway.
+            Step::Gap => {
+                let (epoch, number) = (batch.epoch, batch.number);
+                applied = Applied { epoch, number, sequence: message.sequence };
+            }
+        }
+        for outcome in &batch.outcomes {
+            let Some(room) = rooms.find(&outcome.event) else { continue };
+            room.seats().apply(outcome);
+            if let OutcomeBody::SeatsSold { pass: Some(place), .. } = &outcome.body {
+                let mut completed = room.completed();
+                if completed.numbers.insert(place.number) {
+                    completed.fresh.push(place.number);
+                }
+            }
+        }
+    }
+}
+
+/// Takes every setting of a room, the last first and then each change.
+pub(crate) async fn settings(rooms: Arc<Rooms>, nats: Nats, shutdown: Shutdown) {
+    // A bucket is a stream with these names; following it survives what a watch does not.
+    let stream = format!("KV_{}", subject::SETTINGS);
+    let prefix = format!("$KV.{}.", subject::SETTINGS);
+    let mut follower = Follower::start(nats, &stream, &format!("{prefix}>"), StartAt::First);
+    while let Some(message) = next(&mut follower, &shutdown).await {
+        let key = message.subject.strip_prefix(&prefix).unwrap_or_default();
+        let event: Option<EventId> = key.rsplit('.').next().and_then(|event| event.parse().ok());
+        let Some(event) = event.filter(|event| subject::room_settings(event) == key) else {
+            continue;
+        };
+        match read_settings(&message.payload) {
+            Ok(settings) => rooms.set(&event, settings),
+            Err(error) => tracing::error!(%event, error, "room settings that nobody can read"),
+        }
+    }
+}
+
+/// Settings as operators write them (JSON) or as the gateway does; `None` for a deleted entry.
+fn read_settings(payload: &[u8]) -> Result<Option<RoomSettings>, String> {
+    match payload.first() {
+        None => Ok(None),
+        Some(b'{') => serde_json::from_slice(payload).map(Some).map_err(|error| error.to_string()),
+        Some(_) => codec::decode(payload).map(Some).map_err(|error| error.to_string()),
+    }
+}
+
+/// Hears the leaders' ticks.
+pub(crate) async fn statuses(rooms: Arc<Rooms>, nats: Nats, shutdown: Shutdown) {
+    let mut backoff = Backoff::new(AGAIN_FIRST, AGAIN_MAX, None);
+    loop {
+        match nats.client.subscribe(subject::ROOM_STATUS_ALL).await {
+            Ok(mut ticks) => loop {
+                // Cancel-safe: both only wait.
+                let tick = tokio::select! {
+                    biased;
+                    () = shutdown.begun() => return,
+                    tick = ticks.next() => tick,
+                };
+                let Some(tick) = tick else { break };
+                match codec::decode::<RoomStatus>(&tick.payload) {
+                    Ok(status) => {
+                        if let Some(room) = rooms.find(&status.event) {
+                            room.hear(status);
+                        }
+                    }
+                    Err(error) => tracing::error!(%error, "a status that nobody can read"),
+                }
+            },
+            Err(error) => tracing::warn!(%error, "waiting for the leaders' ticks"),
+        }
+        if backoff.pause(&shutdown).await != Pause::Elapsed {
+            return;
+        }
+    }
+}
+
+/// The next message; `None` at the end of the process. A stream that is not what it was ends the process.
+pub(crate) async fn next(follower: &mut Follower, shutdown: &Shutdown) -> Option<Followed> {
+    // Cancel-safe: both only wait.
+    let next = tokio::select! {
+        biased;
+        () = shutdown.begun() => return None,
+        next = follower.next() => next,
+    };
+    match next {
+        Ok(message) => Some(message),
+        Err(error) => {
+            shutdown
+                .begin(format!("the waiting room cannot read on: {}", telemetry::chain(&error)));
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::read_settings;
+    use schema::{RoomSettings, codec};
+
+    #[test]
+    fn settings_are_read_as_json_and_as_the_codec_writes_them() {
+        let settings = RoomSettings { admission_rate_per_minute: 7, ..RoomSettings::default() };
+        let json = serde_json::to_vec(&settings).unwrap();
+        assert_eq!(read_settings(&json), Ok(Some(settings.clone())));
+        assert_eq!(read_settings(&codec::encode(&settings)), Ok(Some(settings)));
+        assert_eq!(read_settings(b""), Ok(None));
+        assert!(read_settings(b"{\"mode\":\"ajar\"}").is_err());
+    }
+}

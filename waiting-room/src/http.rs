@@ -1,0 +1,94 @@
+//! The routes: `/api/queue/*` as the public contract has them.
+
+mod authz;
+mod bodies;
+mod claim;
+mod fairness;
+mod join;
+mod leave;
+mod me;
+mod place;
+mod problems;
+mod status;
+
+use crate::config::{Config, Deps};
+use crate::error::Error;
+use crate::passes::{Accounts, Passes};
+use crate::remembered::Remembered;
+use crate::room::Room;
+use crate::rooms::Rooms;
+use crate::seal::Sealer;
+use axum::Router;
+use axum::routing::{get, post};
+use chassis::Problem;
+use chassis::clock::Monotonic;
+use std::sync::Arc;
+use utoipa::OpenApi;
+
+/// What handlers share.
+pub(crate) struct App {
+    pub rooms: Arc<Rooms>,
+    pub sealer: Sealer,
+    pub passes: Passes,
+    pub accounts: Accounts,
+    pub remembered: Remembered,
+    started: Monotonic,
+}
+
+impl App {
+    pub(crate) fn new(deps: &Deps, config: &Config) -> Result<Self, Error> {
+        Ok(Self {
+            rooms: Arc::new(Rooms::new(deps.clone(), config.clone())),
+            sealer: Sealer::new(deps.keys.hmac("token")?),
+            passes: Passes::new(&deps.keys.ed25519("pass")?),
+            accounts: Accounts::new(&deps.keys.ed25519("account")?),
+            remembered: Remembered::default(),
+            started: Monotonic::now(),
+        })
+    }
+
+    /// The room of the event that a path names.
+    fn room(&self, event: &str) -> Result<Arc<Room>, Problem> {
+        let event = event.parse().map_err(|_| problems::event_unknown())?;
+        if let Some(room) = self.rooms.find(&event) {
+            return Ok(room);
+        }
+        Err(if self.rooms.knows(&event) { problems::room_off() } else { problems::event_unknown() })
+    }
+
+    /// Milliseconds since the start, for the guards of polls; they stand still after 49 days.
+    fn uptime_ms(&self) -> u32 {
+        u32::try_from(self.started.elapsed().as_millis()).unwrap_or(u32::MAX)
+    }
+}
+
+/// Returns the routes.
+pub(crate) fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/api/queue/authz", get(authz::authz))
+        .route("/api/queue/{eventId}/join", post(join::join))
+        .route("/api/queue/{eventId}/status", get(status::status))
+        .route("/api/queue/{eventId}/me", get(me::me).delete(leave::leave))
+        .route("/api/queue/{eventId}/me/proof", get(fairness::proof))
+        .route("/api/queue/{eventId}/claim", post(claim::claim))
+        .route("/api/queue/{eventId}/fairness", get(fairness::fairness))
+        .with_state(app)
+}
+
+#[derive(OpenApi)]
+#[openapi(paths(
+    join::join,
+    status::status,
+    me::me,
+    leave::leave,
+    claim::claim,
+    fairness::fairness,
+    fairness::proof,
+    authz::authz
+))]
+struct Documentation;
+
+/// The description of these routes, to be merged with that of the others.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    Documentation::openapi()
+}

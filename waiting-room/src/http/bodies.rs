@@ -1,0 +1,100 @@
+//! Request bodies and headers.
+
+use super::problems;
+use axum::extract::rejection::BytesRejection;
+use axum::response::IntoResponse;
+use bytes::Bytes;
+use chassis::{Problem, base64url};
+use http::HeaderMap;
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+
+/// Longest `Idempotency-Key`, and longest secret of a place.
+const KEY_BYTES_MAX: usize = 255;
+const SECRET_BYTES_MAX: usize = 256;
+
+/// Reads a JSON body; none at all is an empty one.
+pub(super) fn json<T: DeserializeOwned + Default>(
+    body: Result<Bytes, BytesRejection>,
+) -> Result<T, Problem> {
+    let body = body.map_err(|rejection| {
+        let status = rejection.into_response().status().as_u16();
+        problems::unreadable(status.max(400), "the body did not arrive whole or is too large")
+    })?;
+    if body.is_empty() {
+        return Ok(T::default());
+    }
+    serde_json::from_slice(&body).map_err(|error| match error.classify() {
+        Category::Data => problems::invalid(error.to_string()),
+        _ => problems::unreadable(400, error.to_string()),
+    })
+}
+
+/// The `Idempotency-Key`, bare or quoted.
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    let refused = || problems::unreadable(400, "an Idempotency-Key is 1 to 255 ASCII characters");
+    let text = value.to_str().map_err(|_| refused())?.trim();
+    let quoted = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+    let key = quoted.unwrap_or(text);
+    if key.is_empty() || KEY_BYTES_MAX < key.len() { Err(refused()) } else { Ok(Some(key)) }
+}
+
+/// A SHA-256 in base64url or hexadecimal digits.
+pub(super) fn pop_hash(text: &str) -> Result<[u8; 32], Problem> {
+    let hash = if text.len() == 64 { from_hex(text) } else { base64url::decode(text) };
+    hash.and_then(|bytes| bytes.try_into().ok())
+        .ok_or_else(|| problems::invalid("popHash is a SHA-256 in base64url or hexadecimal digits"))
+}
+
+fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let digits = text.as_bytes().chunks(2);
+    digits
+        .map(|pair| {
+            let pair = std::str::from_utf8(pair).ok()?;
+            // A sign would parse too.
+            pair.bytes().all(|digit| digit.is_ascii_hexdigit()).then_some(())?;
+            u8::from_str_radix(pair, 16).ok()
+        })
+        .collect()
+}
+
+/// The hash of a secret as it was sent.
+pub(super) fn hash_of_secret(secret: &str) -> Result<[u8; 32], Problem> {
+    if SECRET_BYTES_MAX < secret.len() {
+        return Err(problems::invalid("popSecret is too long"));
+    }
+    Ok(chassis::keys::sha256(&[secret.as_bytes()]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{idempotency_key, pop_hash};
+    use chassis::base64url;
+    use http::{HeaderMap, HeaderValue};
+
+    #[test]
+    fn a_hash_is_read_in_both_spellings_and_no_other() {
+        let hex = "0123456789abcdef".repeat(4);
+        let bytes = [0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef].repeat(4);
+        assert_eq!(pop_hash(&hex).unwrap(), *bytes);
+        assert_eq!(pop_hash(&base64url::encode(&bytes)).unwrap(), *bytes);
+        let signed = "+1".repeat(32);
+        for text in ["", "abc", &hex[1..], &signed] {
+            assert_eq!(pop_hash(text).unwrap_err().code, "REQUEST_INVALID", "{text}");
+        }
+    }
+
+    #[test]
+    fn a_key_may_be_quoted_and_must_be_something() {
+        let key = |text: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("idempotency-key", HeaderValue::from_static(text));
+            idempotency_key(&headers).map(|key| key.map(str::to_owned))
+        };
+        assert_eq!(key("\"k-1\""), Ok(Some("k-1".to_owned())));
+        assert_eq!(key("k-1"), Ok(Some("k-1".to_owned())));
+        assert!(key("\"\"").is_err());
+        assert_eq!(idempotency_key(&HeaderMap::new()), Ok(None));
+    }
+}

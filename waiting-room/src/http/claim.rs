@@ -1,0 +1,128 @@
+//! Claiming a called place: the pass.
+
+use super::place::{is_claimed, note_presence, opened};
+use super::{App, bodies, problems};
+use crate::metrics;
+use crate::room::Room;
+use crate::seal::Opened;
+use axum::Json;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use chassis::Problem;
+use http::HeaderMap;
+use http::header::{AUTHORIZATION, CACHE_CONTROL};
+use schema::admission::PassClaims;
+use schema::{PassPlace, UnixMillis, limits};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use subtle::ConstantTimeEq;
+use utoipa::ToSchema;
+use waiting_room_core::{Claim, Standing, Terms, claim as decide};
+
+/// What proves that the place is the claimer's.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct ClaimRequest {
+    /// The text whose SHA-256 was the join's `popHash`.
+    pop_secret: Option<String>,
+}
+
+/// The right to buy.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ClaimBody {
+    /// To be sent as `Admission-Pass`.
+    pass: String,
+    expires_at: String,
+    expires_in_ms: u64,
+    /// Most places in one request.
+    seats_max: u16,
+}
+
+#[utoipa::path(post, path = "/api/queue/{eventId}/claim", tag = "queue",
+    params(("eventId" = String, Path), ("Waiting-Room-Token" = String, Header),
+        ("Authorization" = Option<String>, Header)),
+    request_body = ClaimRequest,
+    responses((status = 200, body = ClaimBody), (status = 401), (status = 403),
+        (status = 409, description = "NOT_CALLED"), (status = 410, description = "CLAIM_EXPIRED"),
+        (status = 503)))]
+pub(super) async fn claim(
+    State(app): State<Arc<App>>,
+    Path(event): Path<String>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let room = app.room(&event)?;
+    let now = chassis::clock::now();
+    let place = opened(&app, &room, &headers, now)?;
+    let request: ClaimRequest = bodies::json(body)?;
+    check_secret(&place, request.pop_secret.as_deref())?;
+    let account = match bearer(&headers) {
+        None => None,
+        Some(token) => Some(app.accounts.verify(token).ok_or_else(|| {
+            let title = "The account token is not valid";
+            Problem::new(401, "LOGIN_REQUIRED", title, "log in again, or claim without it")
+        })?),
+    };
+    let number = room.line_number(&place.token).ok_or_else(problems::not_called)?;
+    let standing = room.ledger().standing(number);
+    let terms = match standing {
+        Standing::Called(terms) => terms,
+        Standing::Waiting | Standing::Skipped => {
+            note_presence(&room, &place.token, now).await;
+            return Err(problems::not_called());
+        }
+        Standing::Over => return Err(problems::claim_expired()),
+    };
+    secure_claim(&room, terms, number, now).await?;
+    metrics::claimed();
+    let pass_place = PassPlace { epoch: place.token.epoch, number };
+    let claims = PassClaims::new(room.event.clone(), pass_place, terms.pass_until, account);
+    let body = ClaimBody {
+        pass: app.passes.sign(&claims),
+        expires_at: terms.pass_until.to_rfc3339(),
+        expires_in_ms: terms.pass_until.since(now).0,
+        seats_max: limits::REQUEST_PLACES_MAX.min(room.listing().account_places_max),
+    };
+    Ok(([(CACHE_CONTROL, "no-store")], Json(body)).into_response())
+}
+
+/// Makes sure that the place may have its pass, now and when it asks again.
+async fn secure_claim(
+    room: &Room,
+    terms: Terms,
+    number: u64,
+    now: UnixMillis,
+) -> Result<(), Problem> {
+    let epoch = room.ledger().epoch;
+    match decide(terms, epoch, now) {
+        Claim::Sign => Ok(()),
+        Claim::MarkAndSign if room.claimed().contains(number) => Ok(()),
+        Claim::MarkAndSign => {
+            let marked = room.store.claim(&room.blessed(), number).await;
+            marked.map_err(|_| problems::unavailable("the claim cannot be noted; ask again"))?;
+            room.claimed().insert(number);
+            Ok(())
+        }
+        Claim::SignIfMarked if is_claimed(room, number).await => Ok(()),
+        Claim::SignIfMarked | Claim::TooLate => {
+            metrics::refused("claim");
+            Err(problems::claim_expired())
+        }
+    }
+}
+
+/// The place is the one's who knows its secret; how much of a guess is right takes no time to tell.
+fn check_secret(place: &Opened, secret: Option<&str>) -> Result<(), Problem> {
+    let Some(wanted) = place.token.pop_hash else { return Ok(()) };
+    let found = bodies::hash_of_secret(secret.unwrap_or_default())?;
+    if bool::from(found.ct_eq(&wanted)) { Ok(()) } else { Err(problems::secret_wrong()) }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}

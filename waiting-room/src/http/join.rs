@@ -1,0 +1,144 @@
+//! Joining the line.
+
+use super::place::{PlaceBody, describe};
+use super::{App, bodies, problems};
+use crate::config::JOIN_WAIT;
+use crate::joiner::{JoinAsk, Joined};
+use crate::metrics;
+use crate::remembered::Recall;
+use crate::room::Room;
+use axum::Json;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use chassis::{Problem, keys};
+use http::{HeaderMap, StatusCode};
+use schema::{EventStatus, UnixMillis};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::oneshot;
+use utoipa::ToSchema;
+use waiting_room_core::{Token, may_join};
+
+/// What a fan may say when joining.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct JoinRequest {
+    /// SHA-256 of a secret that a claim must show, in base64url or hexadecimal digits.
+    pop_hash: Option<String>,
+    /// Signed by the promoter. Not asked for by any room yet.
+    enqueue_token: Option<String>,
+}
+
+/// The place that was given.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct JoinBody {
+    /// To be sent as `Waiting-Room-Token`; whoever has it has the place.
+    token: String,
+    #[serde(flatten)]
+    place: PlaceBody,
+}
+
+#[utoipa::path(post, path = "/api/queue/{eventId}/join", tag = "queue",
+    params(("eventId" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
+    request_body = JoinRequest,
+    responses((status = 201, body = JoinBody), (status = 409, description = "SOLD_OUT, ROOM_CLOSED"),
+        (status = 423, description = "NOT_OPEN_YET"), (status = 503, description = "BUSY")))]
+pub(super) async fn join(
+    State(app): State<Arc<App>>,
+    Path(event): Path<String>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let room = app.room(&event)?;
+    let request: JoinRequest = bodies::json(body)?;
+    let pop_hash = request.pop_hash.as_deref().map(bodies::pop_hash).transpose()?;
+    let key = bodies::idempotency_key(&headers)?;
+    let Some(key) = key else {
+        let token = take_place(&app, &room, pop_hash).await?;
+        return answer(&app, &room, token, false).await;
+    };
+    let key = keys::sha256(&[event.as_bytes(), b"\0", key.as_bytes()]);
+    let asked = [request.pop_hash.unwrap_or_default(), request.enqueue_token.unwrap_or_default()];
+    let fingerprint = keys::sha256(&[asked.join("\0").as_bytes()]);
+    match app.remembered.begin(key, fingerprint) {
+        Recall::Answered(token) => return answer(&app, &room, token, true).await,
+        Recall::InFlight => return Err(problems::in_flight()),
+        Recall::Mismatch => return Err(problems::mismatch()),
+        Recall::Fresh => {}
+    }
+    // Forgets the key if the fan goes away in between, or a refusal comes.
+    let mut pending = Pending { app: &app, key, token: None };
+    let token = take_place(&app, &room, pop_hash).await?;
+    pending.token = Some(token.clone());
+    drop(pending);
+    answer(&app, &room, token, false).await
+}
+
+/// A join under a key, until it has ended in some way.
+struct Pending<'a> {
+    app: &'a App,
+    key: [u8; 32],
+    token: Option<String>,
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        self.app.remembered.end(self.key, self.token.take());
+    }
+}
+
+/// Takes the next place. Nothing is numbered that would be refused.
+async fn take_place(app: &App, room: &Room, pop_hash: Option<[u8; 32]>) -> Result<String, Problem> {
+    let now = chassis::clock::now();
+    if room.listing().status != EventStatus::OnSale {
+        return Err(problems::not_on_sale());
+    }
+    may_join(&room.settings(), room.seats().sold_out(), now)
+        .map_err(|refusal| problems::join_refused(refusal, now))?;
+    let (answer, joined) = oneshot::channel();
+    room.joins.try_send(JoinAsk { answer }).map_err(|error| {
+        metrics::refused("busy");
+        match error {
+            TrySendError::Full(_) => problems::busy(),
+            TrySendError::Closed(_) => problems::unavailable("the process is ending"),
+        }
+    })?;
+    let Ok(Ok(joined)) = tokio::time::timeout(JOIN_WAIT, joined).await else {
+        return Err(problems::unavailable("no numbers are given out now; ask again"));
+    };
+    Ok(app.sealer.seal(&place_token(app, room, joined, pop_hash, now)))
+}
+
+fn place_token(
+    app: &App,
+    room: &Room,
+    joined: Joined,
+    pop_hash: Option<[u8; 32]>,
+    now: UnixMillis,
+) -> Token {
+    let Joined { epoch, number, kind } = joined;
+    let (kid, event) = (app.sealer.kid(), room.event.clone());
+    Token { kid, kind, event, epoch, number, issued_at: now, pop_hash }
+}
+
+async fn answer(
+    app: &App,
+    room: &Room,
+    token: String,
+    replayed: bool,
+) -> Result<Response, Problem> {
+    let now = chassis::clock::now();
+    let place = app.sealer.open(&token, &room.event, now).map_err(problems::token)?;
+    let place = describe(room, &place, now).await;
+    let mut response = (StatusCode::CREATED, Json(JoinBody { token, place })).into_response();
+    response.headers_mut().insert("cache-control", http::HeaderValue::from_static("no-store"));
+    if replayed {
+        let yes = http::HeaderValue::from_static("true");
+        response.headers_mut().insert("idempotency-replayed", yes);
+    }
+    Ok(response)
+}

@@ -1,0 +1,144 @@
+//! A fan's place as a token proves it, and what is said about it.
+
+use super::{App, problems};
+use crate::metrics;
+use crate::room::Room;
+use crate::seal::Opened;
+use chassis::Problem;
+use http::HeaderMap;
+use schema::UnixMillis;
+use schema::admission::SeatsBand;
+use serde::Serialize;
+use utoipa::ToSchema;
+use waiting_room_core::{POLLS, PlaceState, Standing, Token, place_state, wait_seconds};
+
+/// What is said about a place.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PlaceBody {
+    /// `prequeued`, `queued`, `ready`, `admitted`, `expired` or `completed`.
+    state: &'static str,
+    /// The number in line; null until a pre-queue is drawn.
+    number: Option<u64>,
+    /// Live people ahead, plus one; only while the place waits.
+    position: Option<u64>,
+    /// Null while nothing is known.
+    estimated_wait_seconds: Option<WaitBody>,
+    /// From 0 to 1; null while nothing is known.
+    sell_out_likelihood: Option<f64>,
+    pub poll_after_ms: u64,
+    /// How long the claim is open; only when ready.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    claim_within_ms: Option<u64>,
+}
+
+/// Half of the people wait less than the first, nine of ten less than the second.
+#[derive(Debug, Serialize, ToSchema)]
+struct WaitBody {
+    p50: u64,
+    p90: u64,
+}
+
+/// The token of a request, checked.
+pub(super) fn opened(
+    app: &App,
+    room: &Room,
+    headers: &HeaderMap,
+    now: UnixMillis,
+) -> Result<Opened, Problem> {
+    let token = headers.get("waiting-room-token").ok_or_else(problems::token_missing)?;
+    let text = token.to_str().unwrap_or_default();
+    app.sealer.open(text, &room.event, now).map_err(|refusal| {
+        metrics::refused("token");
+        problems::token(refusal)
+    })
+}
+
+/// Whoever asks is there: near the front that is a check-in, and a skipped one comes back.
+pub(super) async fn note_presence(room: &Room, token: &Token, now: UnixMillis) {
+    let Some(number) = room.line_number(token) else { return };
+    let standing = room.ledger().standing(number);
+    match standing {
+        Standing::Waiting => {
+            let horizon = room.status().map_or(0, |status| status.check_in_horizon);
+            if number <= horizon {
+                room.check_in(number);
+            }
+        }
+        Standing::Skipped => {
+            // Tried again with the next poll if it fails.
+            if let Err(fault) = room.store.come_back(&room.blessed(), number, now).await {
+                tracing::debug!(event = %room.event, %fault, "a returner waits for the late lane");
+            }
+        }
+        Standing::Called(_) | Standing::Over => {}
+    }
+}
+
+/// Whether the place was claimed. Only places that have been called ask Redis, and only until they hear yes.
+pub(super) async fn is_claimed(room: &Room, number: u64) -> bool {
+    if room.claimed().contains(number) {
+        return true;
+    }
+    let claims = room.store.claims(&room.blessed(), number - 1, number).await;
+    let claimed = claims.is_ok_and(|claims| claims.contains(number));
+    if claimed {
+        room.claimed().insert(number);
+    }
+    claimed
+}
+
+/// Describes a place. A place ahead of the cursor costs no call to Redis.
+pub(super) async fn describe(room: &Room, place: &Opened, now: UnixMillis) -> PlaceBody {
+    let number = room.line_number(&place.token);
+    let standing = number.map(|number| room.ledger().standing(number));
+    let claimed = match (number, standing) {
+        (Some(number), Some(Standing::Called(terms))) => {
+            terms.epoch < room.ledger().epoch || is_claimed(room, number).await
+        }
+        _ => false,
+    };
+    let completed = number.is_some_and(|number| room.completed().numbers.contains(number));
+    let state = place_state(standing, claimed, completed, now);
+    let waiting = number.filter(|_| state == PlaceState::Queued);
+    let ahead = waiting.map(|number| ahead(room, number, standing));
+    let status = room.status();
+    let wait = status.as_ref().zip(ahead);
+    let wait = wait.and_then(|(status, ahead)| wait_seconds(ahead, status.called_last_minute));
+    let sold_out = status.as_ref().is_some_and(|status| status.seats_remaining == SeatsBand::None);
+    let rate = room.settings().admission_rate_per_minute;
+    // Before the draw everybody is as far as everybody else.
+    let distance = if number.is_none() { u64::MAX } else { ahead.unwrap_or(0) };
+    PlaceBody {
+        state: name(state),
+        number,
+        position: ahead.map(|ahead| ahead + 1),
+        estimated_wait_seconds: wait.map(|wait| WaitBody { p50: wait.p50, p90: wait.p90 }),
+        sell_out_likelihood: (waiting.is_some() && sold_out).then_some(1.0),
+        poll_after_ms: POLLS.poll_after(distance, rate, place.jitter).0,
+        claim_within_ms: match state {
+            PlaceState::Ready(within) => Some(within.0),
+            _ => None,
+        },
+    }
+}
+
+/// How many live people are ahead. A returner in the late lane is served beside the line.
+fn ahead(room: &Room, number: u64, standing: Option<Standing>) -> u64 {
+    if standing == Some(Standing::Skipped) {
+        return 0;
+    }
+    let cursor = room.ledger().cursor;
+    room.index().ahead(cursor, number)
+}
+
+fn name(state: PlaceState) -> &'static str {
+    match state {
+        PlaceState::Prequeued => "prequeued",
+        PlaceState::Queued => "queued",
+        PlaceState::Ready(_) => "ready",
+        PlaceState::Admitted => "admitted",
+        PlaceState::Expired => "expired",
+        PlaceState::Completed => "completed",
+    }
+}

@@ -1,0 +1,130 @@
+//! Problem documents of this stage, each with a stable code.
+
+use crate::seal::TokenRefusal;
+use chassis::Problem;
+use schema::{DurationMs, UnixMillis};
+use waiting_room_core::JoinRefusal;
+
+pub(super) fn event_unknown() -> Problem {
+    Problem::new(404, "EVENT_UNKNOWN", "No such event", "no event has this id")
+}
+
+pub(super) fn room_off() -> Problem {
+    let detail = "reserve needs no pass for this event";
+    Problem::new(409, "ROOM_OFF", "The event has no waiting room now", detail)
+}
+
+pub(super) fn join_refused(refusal: JoinRefusal, now: UnixMillis) -> Problem {
+    match refusal {
+        JoinRefusal::Off => room_off(),
+        JoinRefusal::NotYet(opens_at) => {
+            let detail = format!("it opens at {opens_at}");
+            let seconds = opens_at.since(now).0.div_ceil(1_000);
+            let wait = u32::try_from(seconds).unwrap_or(u32::MAX).max(1);
+            Problem::retryable(
+                423,
+                "NOT_OPEN_YET",
+                "The waiting room is not open yet",
+                detail,
+                wait,
+            )
+        }
+        JoinRefusal::Closed => {
+            let title = "The waiting room takes nobody any more";
+            Problem::new(409, "ROOM_CLOSED", title, "those in line are served")
+        }
+        JoinRefusal::SoldOut => {
+            Problem::new(409, "SOLD_OUT", "No place is free", "every place is sold")
+        }
+    }
+}
+
+pub(super) fn not_on_sale() -> Problem {
+    Problem::new(409, "NOT_ON_SALE", "The event is not on sale", "it was cancelled")
+}
+
+pub(super) fn token(refusal: TokenRefusal) -> Problem {
+    match refusal {
+        TokenRefusal::Invalid => {
+            let title = "The waiting-room token is not genuine";
+            Problem::new(401, "TOKEN_INVALID", title, "it was not made by this service")
+        }
+        TokenRefusal::Expired => {
+            let title = "The waiting-room token has expired";
+            Problem::new(401, "TOKEN_EXPIRED", title, "join again")
+        }
+        TokenRefusal::Foreign => {
+            let title = "The waiting-room token is for another event";
+            Problem::new(403, "TOKEN_FOREIGN", title, "use the token of this event's room")
+        }
+    }
+}
+
+pub(super) fn token_missing() -> Problem {
+    let title = "A waiting-room token is needed";
+    Problem::new(401, "TOKEN_REQUIRED", title, "send it as Waiting-Room-Token")
+}
+
+pub(super) fn too_soon(wait: DurationMs) -> Problem {
+    let seconds = u32::try_from(wait.0.div_ceil(1_000)).unwrap_or(u32::MAX).max(1);
+    let detail = "one call a second is answered, after ten at once; pollAfterMs says when";
+    Problem::retryable(429, "POLL_TOO_SOON", "This place is asked about too often", detail, seconds)
+}
+
+pub(super) fn unavailable(detail: &str) -> Problem {
+    let title = "The waiting room cannot do this now";
+    Problem::retryable(503, "ROOM_UNAVAILABLE", title, detail, 1)
+}
+
+pub(super) fn busy() -> Problem {
+    let title = "Too many people join at this moment";
+    Problem::retryable(503, "BUSY", title, "ask again with the same Idempotency-Key", 1)
+}
+
+pub(super) fn in_flight() -> Problem {
+    let title = "The same request is under way";
+    Problem::retryable(409, "IDEMPOTENCY_IN_FLIGHT", title, "wait for its answer", 1)
+}
+
+pub(super) fn mismatch() -> Problem {
+    let title = "The Idempotency-Key belongs to another request";
+    Problem::new(422, "IDEMPOTENCY_MISMATCH", title, "use a new key")
+}
+
+pub(super) fn invalid(detail: impl Into<String>) -> Problem {
+    Problem::new(422, "REQUEST_INVALID", "The request makes no sense", detail)
+}
+
+pub(super) fn unreadable(status: u16, detail: impl Into<String>) -> Problem {
+    let code = if status == 413 { "BODY_TOO_LARGE" } else { "REQUEST_UNREADABLE" };
+    Problem::new(status, code, "The request cannot be read", detail)
+}
+
+pub(super) fn not_called() -> Problem {
+    let title = "The place has not been called yet";
+    Problem::new(409, "NOT_CALLED", title, "its state says when it is ready")
+}
+
+pub(super) fn claim_expired() -> Problem {
+    let title = "The time to claim this place is over";
+    Problem::new(410, "CLAIM_EXPIRED", title, "join again for a new place")
+}
+
+pub(super) fn secret_wrong() -> Problem {
+    let title = "The place belongs to who knows its secret";
+    Problem::new(403, "POP_INVALID", title, "popSecret does not match the place")
+}
+
+pub(super) fn pass_required(room: Option<String>) -> Problem {
+    let title = "A valid admission pass is needed";
+    let mut problem = Problem::new(401, "PASS_REQUIRED", title, "join the waiting room first");
+    if let Some(room) = room {
+        problem.members.insert("room".to_owned(), room.into());
+    }
+    problem
+}
+
+pub(super) fn not_drawn() -> Problem {
+    let title = "The place is in no draw";
+    Problem::new(404, "NOT_DRAWN", title, "only places of a pre-queue are drawn, when it closes")
+}

@@ -1,0 +1,102 @@
+//! What everybody may know of a room: one document for all, to be kept by caches for a second.
+
+use super::App;
+use crate::room::Room;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use chassis::{Problem, base64url, keys};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use http::{HeaderMap, StatusCode};
+use schema::RoomMode;
+use schema::admission::{LimitedBy, SeatsBand};
+use serde::Serialize;
+use std::sync::Arc;
+use utoipa::ToSchema;
+use waiting_room_core::POLLS;
+
+const CACHED: &str = "public, max-age=1, stale-while-revalidate=5";
+
+/// The room's public state.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct StatusBody {
+    #[schema(value_type = String)]
+    mode: RoomMode,
+    epoch: u32,
+    /// Every number up to it has been called, or was gone.
+    cursor: u64,
+    admission_rate_per_minute: u32,
+    /// Which limit holds the line back now.
+    #[schema(value_type = String)]
+    limited_by: LimitedBy,
+    #[schema(value_type = String)]
+    seats_remaining_band: SeatsBand,
+    /// Live people who wait.
+    waiting: u64,
+    called_last_minute: u32,
+    poll_policy: PollPolicyBody,
+    message: Option<&'static str>,
+    server_time: String,
+}
+
+/// How `pollAfterMs` follows from the wait.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct PollPolicyBody {
+    floor_ms: u64,
+    ceiling_ms: u64,
+    divisor: u64,
+}
+
+#[utoipa::path(get, path = "/api/queue/{eventId}/status", tag = "queue",
+    params(("eventId" = String, Path)),
+    responses((status = 200, body = StatusBody), (status = 304), (status = 404)))]
+pub(super) async fn status(
+    State(app): State<Arc<App>>,
+    Path(event): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let room = app.room(&event)?;
+    let mut body = describe(&room);
+    let text = serde_json::to_vec(&body).expect("numbers and texts become JSON");
+    // The time is not part of the tag: it alone is no news.
+    let tag = format!("\"{}\"", base64url::encode(&keys::sha256(&[&text])[..12]));
+    let known =
+        headers.get_all(IF_NONE_MATCH).iter().any(|value| value.as_bytes() == tag.as_bytes());
+    if known {
+        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, tag.as_str()), (CACHE_CONTROL, CACHED)])
+            .into_response());
+    }
+    body.server_time = chassis::clock::now().to_rfc3339();
+    let text = serde_json::to_vec(&body).expect("numbers and texts become JSON");
+    let headers =
+        [(CONTENT_TYPE, "application/json"), (ETAG, tag.as_str()), (CACHE_CONTROL, CACHED)];
+    Ok((headers, text).into_response())
+}
+
+fn describe(room: &Room) -> StatusBody {
+    let (settings, status) = (room.settings(), room.status());
+    let limited_by = status.as_ref().map_or(LimitedBy::Recovery, |status| status.limited_by);
+    let is_recovering = limited_by == LimitedBy::Recovery;
+    let (epoch, cursor) = {
+        let ledger = room.ledger();
+        (ledger.epoch, ledger.cursor)
+    };
+    StatusBody {
+        mode: settings.mode,
+        epoch,
+        cursor,
+        admission_rate_per_minute: settings.admission_rate_per_minute,
+        limited_by,
+        seats_remaining_band: room.seats().band(),
+        waiting: status.as_ref().map_or(0, |status| status.live_ahead),
+        called_last_minute: status.as_ref().map_or(0, |status| status.called_last_minute),
+        poll_policy: PollPolicyBody {
+            floor_ms: POLLS.floor.0,
+            ceiling_ms: POLLS.ceiling.0,
+            divisor: POLLS.divisor,
+        },
+        message: is_recovering.then_some("The line stands for a moment; every place is kept."),
+        server_time: String::new(),
+    }
+}

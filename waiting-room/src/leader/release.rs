@@ -1,0 +1,118 @@
+//! One release: decided by the core, durable, and only then shown.
+
+use super::Leader;
+use crate::config::LATE_SEEN_MAX;
+use crate::metrics;
+use crate::store::{Blessed, Look};
+use chassis::clock::Monotonic;
+use chassis::{AppendError, Owner};
+use schema::admission::{AdmissionRecord, LimitedBy, Release};
+use schema::{DurationMs, RoomSettings};
+use waiting_room_core::{Bits, Headroom, Plan, SIGHT_NUMBERS, Sight, Standing};
+
+impl Leader {
+    /// Decides over the line as it was just seen; returns what binds.
+    pub(super) async fn decide(
+        &mut self,
+        owner: &Owner,
+        settings: &RoomSettings,
+        look: &Look,
+    ) -> Result<LimitedBy, AppendError> {
+        let is_skipped = |number: &u64| self.ledger.standing(*number) == Standing::Skipped;
+        let late: Vec<u64> = look.late.iter().copied().filter(is_skipped).collect();
+        let now = self.clock.now();
+        let sight = Sight {
+            settings,
+            gathering: self.ledger.gathering.is_some(),
+            line_last: self.ledger.line_last(look.last),
+            sight_last: sight_last(self.rules.cursor),
+            live: &look.live,
+            seen: &look.seen,
+            late: &late,
+            seats_free: self.room.seats().to_sell(),
+            headroom: Headroom::default(),
+        };
+        let decision = self.rules.decide(now, sight);
+        if let Some(plan) = decision.release {
+            self.release(owner, settings, plan).await?;
+        }
+        self.drop_late(look, &late).await;
+        Ok(decision.limited_by)
+    }
+
+    async fn release(
+        &mut self,
+        owner: &Owner,
+        settings: &RoomSettings,
+        plan: Plan,
+    ) -> Result<(), AppendError> {
+        let started = Monotonic::now();
+        let claim_window = DurationMs::from_secs(settings.claim_window_seconds.into());
+        let pass_life = claim_window + DurationMs::from_secs(settings.pass_ttl_seconds.into());
+        let at = chassis::clock::now();
+        let skipped: u64 = plan.skipped.iter().map(|(first, last)| last - first + 1).sum();
+        let called = plan.called;
+        let release = Release {
+            epoch: self.ledger.epoch,
+            cursor_before: plan.cursor_before,
+            cursor: plan.cursor,
+            called,
+            at,
+            claim_until: at + claim_window,
+            pass_until: at + pass_life,
+            skipped: plan.skipped,
+            late: plan.late,
+            clock: self.clock.stamp(self.clock.now()),
+        };
+        self.append(owner, AdmissionRecord::Released(release)).await?;
+        self.rules.acked(self.clock.now(), claim_window, pass_life);
+        metrics::released(called, skipped, started.elapsed());
+        Ok(())
+    }
+
+    /// Takes those out of the late lane who were called or are not late.
+    async fn drop_late(&self, look: &Look, late: &[u64]) {
+        let over = |number: &u64| self.ledger.standing(*number) != Standing::Skipped;
+        let mut gone: Vec<u64> = late.iter().copied().filter(over).collect();
+        gone.extend(look.late.iter().copied().filter(|number| !late.contains(number)));
+        if gone.is_empty() {
+            return;
+        }
+        assert!(gone.len() <= LATE_SEEN_MAX);
+        // What stays in the lane by a failure is taken out at a later tick: it is not late any more.
+        if let Err(fault) = self.room.store.late_called(&Blessed::of(&self.ledger), &gone).await {
+            tracing::debug!(event = %self.room.event, %fault, "the late lane keeps who was called");
+        }
+    }
+
+    /// Counts the claims of releases whose window has closed: who did not come makes room.
+    pub(super) async fn count_claims(&mut self) {
+        let blessed = Blessed::of(&self.ledger);
+        for (before, cursor, late) in self.rules.uncounted(self.clock.now()) {
+            let line = self.room.store.claims(&blessed, before, cursor).await;
+            let returners = match (late.iter().min(), late.iter().max()) {
+                (Some(&first), Some(&last)) => {
+                    self.room.store.claims(&blessed, first - 1, last).await
+                }
+                _ => Ok(Bits::default()),
+            };
+            // Without an answer everybody counts until the next tick.
+            let (Ok(line), Ok(returners)) = (line, returners) else { return };
+            let late_claimed = late.iter().filter(|&&number| returners.contains(number)).count();
+            let claimed = line.count(before, cursor) + late_claimed as u64;
+            let claimed = u32::try_from(claimed).unwrap_or(u32::MAX);
+            self.rules.claimed(before, cursor, &late, claimed);
+        }
+    }
+}
+
+/// The words a tick looks at, from the cursor on.
+pub(super) fn sight_words(cursor: u64) -> (u64, u64) {
+    (Bits::word_of(cursor + 1), SIGHT_NUMBERS / 64)
+}
+
+/// The last number in those words.
+fn sight_last(cursor: u64) -> u64 {
+    let (first, count) = sight_words(cursor);
+    (first + count) * 64 - 1
+}

@@ -1,0 +1,169 @@
+//! One tick: look, decide, journal, show.
+
+use super::Leader;
+use super::release::sight_words;
+use crate::config::LATE_SEEN_MAX;
+use crate::metrics;
+use crate::store::{Blessed, Fault, Look, Shift};
+use bytes::Bytes;
+use chassis::{AppendError, Owner};
+use futures_util::{FutureExt, StreamExt};
+use schema::admission::{AdmissionRecord, LimitedBy, RoomStatus};
+use schema::{DurationMs, RoomSettings, codec, subject};
+use std::time::Duration;
+use waiting_room_core::{MARK_BLOCK, NUMBER_MAX};
+
+impl Leader {
+    pub(super) async fn tick(&mut self, owner: &Owner, tick: Duration) -> Result<(), AppendError> {
+        let settings = self.room.settings();
+        self.hear_of_lost_check_ins();
+        self.take_completed();
+        self.generations.advance(self.clock.now());
+        let (limited_by, live_ahead) = match self.look().await {
+            Ok(look) => self.step(owner, &settings, look).await?,
+            Err(Fault::Unblessed) => {
+                self.start_epoch(owner).await?;
+                (LimitedBy::Recovery, 0)
+            }
+            Err(fault @ Fault::Away(_)) => {
+                self.trouble(&fault);
+                (LimitedBy::Recovery, 0)
+            }
+        };
+        self.show(&settings, limited_by, live_ahead, tick).await;
+        Ok(())
+    }
+
+    /// A tick with Redis there and blessed.
+    async fn step(
+        &mut self,
+        owner: &Owner,
+        settings: &RoomSettings,
+        look: Look,
+    ) -> Result<(LimitedBy, u64), AppendError> {
+        let before = self.last_seen.replace(look.last).unwrap_or(look.last);
+        self.joins_a_tick = look.last.saturating_sub(before);
+        let live_ahead = live_ahead(self.rules.cursor, &look);
+        if let Err(fault) = self.raise_mark(owner, &look).await? {
+            self.trouble(&fault);
+            return Ok((LimitedBy::Recovery, live_ahead));
+        }
+        match self.shift_phase(owner, settings, look.phase).await? {
+            Ok(true) => {}
+            Ok(false) => return Ok((LimitedBy::Mode, live_ahead)),
+            Err(fault) => {
+                self.trouble(&fault);
+                return Ok((LimitedBy::Recovery, live_ahead));
+            }
+        }
+        self.count_claims().await;
+        let limited_by = self.decide(owner, settings, &look).await?;
+        Ok((limited_by, live_ahead))
+    }
+
+    async fn look(&self) -> Result<Look, Fault> {
+        if self.ledger.epoch == 0 {
+            return Err(Fault::Unblessed);
+        }
+        let words = sight_words(self.rules.cursor);
+        let blessed = Blessed::of(&self.ledger);
+        self.room.store.look(&blessed, words, self.generations.pair(), LATE_SEEN_MAX).await
+    }
+
+    /// Keeps the durable mark well above the last number, and Redis' copy at it.
+    async fn raise_mark(
+        &mut self,
+        owner: &Owner,
+        look: &Look,
+    ) -> Result<Result<(), Fault>, AppendError> {
+        let ahead = self.ledger.mark.saturating_sub(look.last);
+        if ahead < MARK_BLOCK / 2 && self.ledger.mark < NUMBER_MAX - MARK_BLOCK {
+            let (epoch, number_max) = (self.ledger.epoch, look.last + MARK_BLOCK);
+            let number_max = number_max.max(self.ledger.mark);
+            self.append(owner, AdmissionRecord::MarkRaised { epoch, number_max }).await?;
+        }
+        if look.mark < self.ledger.mark {
+            let shift = Shift { mark: self.ledger.mark, ..Shift::default() };
+            let raised = self.room.store.shift(&Blessed::of(&self.ledger), &shift).await;
+            return Ok(raised.map(drop));
+        }
+        Ok(Ok(()))
+    }
+
+    /// Redis does not do its part: nobody is called, and nobody's silence means anything.
+    pub(super) fn trouble(&mut self, fault: &Fault) {
+        metrics::store_failed("tick");
+        tracing::debug!(event = %self.room.event, %fault, "the room holds");
+        self.rules.check_ins_failed();
+    }
+
+    fn hear_of_lost_check_ins(&mut self) {
+        let Some(presence) = &mut self.presence else {
+            self.rules.check_ins_failed();
+            return;
+        };
+        while let Some(Some(_)) = presence.next().now_or_never() {
+            self.rules.check_ins_failed();
+        }
+    }
+
+    fn take_completed(&mut self) {
+        let fresh = std::mem::take(&mut self.room.completed().fresh);
+        for number in fresh {
+            self.rules.completed(number);
+        }
+    }
+
+    /// Tells every instance. At most once: the next tick says it again.
+    async fn show(
+        &mut self,
+        settings: &RoomSettings,
+        limited_by: LimitedBy,
+        live_ahead: u64,
+        tick: Duration,
+    ) {
+        let now = self.clock.now();
+        let check_in_horizon = self.horizon(settings, limited_by);
+        let seats_remaining = self.room.seats().band();
+        let status = RoomStatus {
+            event: self.room.event.clone(),
+            mode: settings.mode,
+            epoch: self.ledger.epoch,
+            cursor: self.ledger.cursor,
+            number_last: self.last_seen.unwrap_or(self.ledger.cursor),
+            live_ahead,
+            rate_per_minute: settings.admission_rate_per_minute,
+            limited_by,
+            seats_remaining,
+            called_last_minute: self.rules.called_last_minute(now),
+            active: self.rules.active(now),
+            at: chassis::clock::now(),
+            tick: DurationMs(u64::try_from(tick.as_millis()).unwrap_or(u64::MAX)),
+            check_in_horizon,
+            check_in_generation: self.generations.current,
+        };
+        metrics::ticked(&status);
+        let subject = subject::room_status(&self.room.event);
+        let told = self.nats.client.publish(subject, Bytes::from(codec::encode(&status)));
+        match tokio::time::timeout(tick, told).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(event = %self.room.event, %error, "tick not told"),
+            Err(_) => tracing::debug!(event = %self.room.event, "NATS takes no tick now"),
+        }
+    }
+
+    /// The horizon counts as published only while check-ins can be written.
+    fn horizon(&mut self, settings: &RoomSettings, limited_by: LimitedBy) -> u64 {
+        let horizon = self.rules.publish_horizon(self.clock.now(), settings);
+        if limited_by == LimitedBy::Recovery {
+            self.rules.check_ins_failed();
+        }
+        horizon
+    }
+}
+
+/// The living beyond the cursor, all along the line.
+fn live_ahead(cursor: u64, look: &Look) -> u64 {
+    let behind = look.live.count((look.live.first_word() * 64).saturating_sub(1), cursor);
+    look.live_total.saturating_sub(behind)
+}

@@ -1,0 +1,55 @@
+//! Every metric of this crate.
+
+use metrics::{counter, gauge, histogram};
+use schema::EventId;
+use schema::admission::RoomStatus;
+use std::time::Duration;
+
+pub(crate) fn joined(count: usize) {
+    counter!("usher_room_joins_total").increment(count as u64);
+    // A batch is at most 512.
+    histogram!("usher_room_join_batch").record(u32::try_from(count).unwrap_or(u32::MAX));
+}
+
+pub(crate) fn released(called: u32, skipped: u64, took: Duration) {
+    counter!("usher_room_called_total").increment(called.into());
+    counter!("usher_room_skipped_total").increment(skipped);
+    histogram!("usher_room_release_seconds").record(took.as_secs_f64());
+}
+
+pub(crate) fn polled() {
+    counter!("usher_room_polls_total").increment(1);
+}
+
+/// `cause` is one of `rate`, `token`, `claim`, `busy`.
+pub(crate) fn refused(cause: &'static str) {
+    counter!("usher_room_refused_total", "cause" => cause).increment(1);
+}
+
+pub(crate) fn claimed() {
+    counter!("usher_room_claims_total").increment(1);
+}
+
+pub(crate) fn epoch_started() {
+    counter!("usher_room_epochs_total").increment(1);
+}
+
+/// `what` is one of `tick`, `check_in`, `index`.
+pub(crate) fn store_failed(what: &'static str) {
+    counter!("usher_room_store_failures_total", "what" => what).increment(1);
+}
+
+pub(crate) fn leads(event: &EventId, leads: bool) {
+    let leads = if leads { 1.0 } else { 0.0 };
+    gauge!("usher_room_leads", "event" => event.to_string()).set(leads);
+}
+
+pub(crate) fn ticked(status: &RoomStatus) {
+    let event = status.event.to_string();
+    // Precise below 2^53, far above the largest number.
+    #[expect(clippy::cast_precision_loss, reason = "numbers in line are below 2^32")]
+    let live_ahead = status.live_ahead as f64;
+    gauge!("usher_room_live_ahead", "event" => event.clone()).set(live_ahead);
+    gauge!("usher_room_active", "event" => event.clone()).set(status.active);
+    gauge!("usher_room_called_last_minute", "event" => event).set(status.called_last_minute);
+}

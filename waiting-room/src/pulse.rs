@@ -1,0 +1,73 @@
+//! The small periodic work of an instance for one room: check-ins to Redis, positions from it.
+
+use crate::config::{INDEX_AGE_MAX, PULSE};
+use crate::metrics;
+use crate::room::Room;
+use chassis::clock::Monotonic;
+use chassis::{Nats, Shutdown};
+use schema::subject;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use waiting_room_core::{Bits, LiveIndex};
+
+/// How often what nobody needs any more is dropped.
+const FORGET_EVERY: Duration = Duration::from_secs(30);
+
+pub(crate) async fn run(room: Arc<Room>, nats: Nats, shutdown: Shutdown) {
+    let mut ticks = tokio::time::interval(PULSE);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let (mut index_read, mut forgot) = (None::<Monotonic>, Monotonic::now());
+    loop {
+        // Cancel-safe: both only wait.
+        tokio::select! {
+            biased;
+            () = shutdown.begun() => return,
+            _ = ticks.tick() => {}
+        }
+        flush_check_ins(&room, &nats).await;
+        // Relaxed: a wish; see `Room::index`.
+        let is_wanted = room.index_wanted.load(Ordering::Relaxed);
+        if is_wanted && index_read.is_none_or(|at| INDEX_AGE_MAX <= at.elapsed()) {
+            room.index_wanted.store(false, Ordering::Relaxed);
+            refresh_index(&room).await;
+            index_read = Some(Monotonic::now());
+        }
+        if FORGET_EVERY <= forgot.elapsed() {
+            room.ledger_mut().forget(chassis::clock::now());
+            forgot = Monotonic::now();
+        }
+    }
+}
+
+/// Writes the check-ins since the last flush. If that fails the leader hears of it, so that nobody is
+/// passed as gone whose check-in was lost here.
+async fn flush_check_ins(room: &Room, nats: &Nats) {
+    let numbers = room.take_check_ins();
+    if numbers.is_empty() {
+        return;
+    }
+    let Some(status) = room.status() else { return };
+    let blessed = room.blessed();
+    let written = room.store.check_in(&blessed, status.check_in_generation, &numbers).await;
+    if let Err(fault) = written {
+        tracing::debug!(event = %room.event, %fault, "check-ins were lost");
+        metrics::store_failed("check_in");
+        let told = nats.client.publish(subject::room_presence(&room.event), bytes::Bytes::new());
+        if let Err(error) = told.await {
+            tracing::debug!(event = %room.event, %error, "the leader was not told");
+        }
+    }
+}
+
+async fn refresh_index(room: &Room) {
+    let cursor = room.ledger().cursor;
+    let last = room.status().map_or(cursor, |status| status.number_last);
+    match room.store.live(Bits::word_of(cursor + 1)).await {
+        Ok(bits) => room.set_index(LiveIndex::new(bits, last)),
+        Err(fault) => {
+            tracing::debug!(event = %room.event, %fault, "positions are as of before");
+            metrics::store_failed("index");
+        }
+    }
+}

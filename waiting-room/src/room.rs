@@ -1,0 +1,213 @@
+//! One room as this instance knows it; every task of the room writes its own part, handlers read.
+
+use crate::joiner::JoinAsk;
+use crate::seats::Seats;
+use crate::store::{Blessed, Store};
+use chassis::clock::Monotonic;
+use chassis::keys::HmacKey;
+use schema::admission::{LimitedBy, RoomStatus};
+use schema::{EventId, EventListing, RoomSettings};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use tokio::sync::{mpsc, watch};
+use waiting_room_core::{Ledger, LiveIndex, NumberSet, PlaceKind, PollGuard, Token};
+
+use crate::config::{CHECK_INS_MAX, STATUS_AGE_MAX};
+use dashmap::DashMap;
+use schema::DurationMs;
+
+/// Numbers in one block of poll guards: 16 KiB.
+const GUARD_BLOCK: u64 = 4_096;
+
+/// One room.
+#[derive(Debug)]
+pub(crate) struct Room {
+    pub event: EventId,
+    pub store: Store,
+    pub joins: mpsc::Sender<JoinAsk>,
+    /// Rises with each record that the ledger has taken in: the stream sequence.
+    pub read_to: watch::Sender<u64>,
+    /// Whether anybody asked for a position since the index was read.
+    pub index_wanted: AtomicBool,
+    listing: RwLock<Arc<EventListing>>,
+    settings: RwLock<RoomSettings>,
+    ledger: RwLock<Ledger>,
+    status: RwLock<Option<(RoomStatus, Monotonic)>>,
+    index: RwLock<Arc<LiveIndex>>,
+    seats: Mutex<Seats>,
+    completed: Mutex<Completed>,
+    check_ins: Mutex<NumberSet>,
+    /// Places this instance has seen claimed: a poll of theirs need not ask Redis.
+    claimed: Mutex<NumberSet>,
+    /// Next free times of polls, in ms since the instance started.
+    guards: DashMap<u64, Box<[AtomicU32]>>,
+}
+
+/// Places that bought.
+#[derive(Debug, Default)]
+pub(crate) struct Completed {
+    pub numbers: NumberSet,
+    /// Those that the room's leader has not counted yet.
+    pub fresh: Vec<u64>,
+}
+
+impl Room {
+    pub(crate) fn new(
+        listing: EventListing,
+        settings: RoomSettings,
+        store: Store,
+        joins: mpsc::Sender<JoinAsk>,
+    ) -> Self {
+        let mut seats = Seats::default();
+        seats.list(listing.places_total);
+        Self {
+            event: listing.event.clone(),
+            store,
+            joins,
+            read_to: watch::Sender::new(0),
+            index_wanted: AtomicBool::new(false),
+            listing: RwLock::new(Arc::new(listing)),
+            settings: RwLock::new(settings),
+            ledger: RwLock::default(),
+            status: RwLock::default(),
+            index: RwLock::default(),
+            seats: Mutex::new(seats),
+            completed: Mutex::default(),
+            check_ins: Mutex::default(),
+            claimed: Mutex::default(),
+            guards: DashMap::new(),
+        }
+    }
+
+    pub(crate) fn listing(&self) -> Arc<EventListing> {
+        Arc::clone(&read(&self.listing))
+    }
+
+    pub(crate) fn list(&self, listing: EventListing) {
+        lock(&self.seats).list(listing.places_total);
+        *write(&self.listing) = Arc::new(listing);
+    }
+
+    pub(crate) fn settings(&self) -> RoomSettings {
+        read(&self.settings).clone()
+    }
+
+    pub(crate) fn set(&self, settings: RoomSettings) {
+        *write(&self.settings) = settings;
+    }
+
+    pub(crate) fn ledger(&self) -> RwLockReadGuard<'_, Ledger> {
+        read(&self.ledger)
+    }
+
+    pub(crate) fn ledger_mut(&self) -> RwLockWriteGuard<'_, Ledger> {
+        write(&self.ledger)
+    }
+
+    pub(crate) fn blessed(&self) -> Blessed {
+        Blessed::of(&self.ledger())
+    }
+
+    pub(crate) fn seats(&self) -> MutexGuard<'_, Seats> {
+        lock(&self.seats)
+    }
+
+    pub(crate) fn completed(&self) -> MutexGuard<'_, Completed> {
+        lock(&self.completed)
+    }
+
+    pub(crate) fn claimed(&self) -> MutexGuard<'_, NumberSet> {
+        lock(&self.claimed)
+    }
+
+    pub(crate) fn hear(&self, status: RoomStatus) {
+        let mut heard = write(&self.status);
+        // An overtaken leader may still speak; its words are older.
+        let is_old = heard.as_ref().is_some_and(|(last, _)| status.cursor < last.cursor);
+        if !is_old {
+            *heard = Some((status, Monotonic::now()));
+        }
+    }
+
+    /// The leader's last word; with trouble as the limit if it is no news of now.
+    pub(crate) fn status(&self) -> Option<RoomStatus> {
+        let heard = read(&self.status);
+        let (status, at) = heard.as_ref()?;
+        let mut status = status.clone();
+        if STATUS_AGE_MAX < at.elapsed() {
+            status.limited_by = LimitedBy::Recovery;
+        }
+        Some(status)
+    }
+
+    pub(crate) fn index(&self) -> Arc<LiveIndex> {
+        // Relaxed: a wish; the index itself is behind its lock.
+        self.index_wanted.store(true, Ordering::Relaxed);
+        Arc::clone(&read(&self.index))
+    }
+
+    pub(crate) fn set_index(&self, index: LiveIndex) {
+        *write(&self.index) = Arc::new(index);
+    }
+
+    /// Notes a check-in; it is written with the next flush.
+    pub(crate) fn check_in(&self, number: u64) {
+        let mut numbers = lock(&self.check_ins);
+        if numbers.len() < CHECK_INS_MAX {
+            numbers.insert(number);
+        }
+    }
+
+    pub(crate) fn take_check_ins(&self) -> NumberSet {
+        std::mem::take(&mut *lock(&self.check_ins))
+    }
+
+    /// The place's number in line; `None` before the draw of its pre-queue.
+    pub(crate) fn line_number(&self, token: &Token) -> Option<u64> {
+        if token.kind == PlaceKind::Line {
+            return Some(token.number);
+        }
+        let ledger = self.ledger();
+        let draw = ledger.draw_of(token.number)?;
+        let key = draw_key(&draw.seed);
+        Some(Ledger::drawn_number(draw, token.number, &|round, half| prf(&key, round, half)))
+    }
+
+    /// Lets a poll of the place pass, or says how long to wait.
+    pub(crate) fn guard(&self, number: u64, now_ms: u32) -> Result<(), DurationMs> {
+        let (block, idx) = (number / GUARD_BLOCK, number % GUARD_BLOCK);
+        let block = self
+            .guards
+            .entry(block)
+            .or_insert_with(|| (0..GUARD_BLOCK).map(|_| AtomicU32::new(0)).collect());
+        let place = &block[usize::try_from(idx).expect("below the block's size")];
+        // Relaxed: each place's guard stands alone, and the block's lock orders the rest.
+        let next = PollGuard::call(place.load(Ordering::Relaxed), now_ms)?;
+        place.store(next, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+/// The function that the draw's permutation is keyed by: HMAC-SHA256 under the seed over the round and
+/// the half-block as 8 big-endian bytes; the first 8 bytes of it, big-endian. Frozen: fans verify it.
+pub(crate) fn prf(key: &HmacKey, round: u8, half: u64) -> u64 {
+    let mac = key.mac(&[&[round], &half.to_be_bytes()]);
+    u64::from_be_bytes(*mac.first_chunk().expect("a MAC has 32 bytes"))
+}
+
+pub(crate) fn draw_key(seed: &[u8; 32]) -> HmacKey {
+    HmacKey::from_bytes(*seed)
+}
+
+// Nothing panics while these are held, so a poisoned lock's data is whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,130 @@
+//! Which events have a room, and the tasks that keep each.
+
+use crate::boot::BootClock;
+use crate::config::{Config, Deps, JOINS_WAITING_MAX};
+use crate::follow;
+use crate::joiner;
+use crate::leader;
+use crate::pulse;
+use crate::room::Room;
+use crate::store::Store;
+use chassis::{Follower, StartAt, stream_config, tasks, telemetry};
+use dashmap::DashMap;
+use schema::{EventId, EventListing, RoomMode, RoomSettings, codec, stream, subject};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// Every event of the catalogue, with its room if it has one.
+pub(crate) struct Rooms {
+    deps: Deps,
+    config: Config,
+    clock: BootClock,
+    events: DashMap<EventId, Known>,
+    settings: DashMap<EventId, RoomSettings>,
+}
+
+struct Known {
+    listing: EventListing,
+    room: Option<Arc<Room>>,
+}
+
+impl Rooms {
+    pub(crate) fn new(deps: Deps, config: Config) -> Self {
+        let (events, settings) = (DashMap::new(), DashMap::new());
+        Self { deps, config, clock: BootClock::new(), events, settings }
+    }
+
+    pub(crate) fn find(&self, event: &EventId) -> Option<Arc<Room>> {
+        self.events.get(event)?.room.clone()
+    }
+
+    pub(crate) fn knows(&self, event: &EventId) -> bool {
+        self.events.contains_key(event)
+    }
+
+    /// Takes the catalogue's entry of an event, and opens its room if it has one.
+    pub(crate) fn list(&self, listing: EventListing) {
+        let event = listing.event.clone();
+        if let Some(room) = self.find(&event) {
+            room.list(listing);
+            return;
+        }
+        self.events.insert(event.clone(), Known { listing, room: None });
+        self.open_if_wanted(&event);
+    }
+
+    /// Takes an event's settings; `None` for those that were deleted.
+    pub(crate) fn set(&self, event: &EventId, settings: Option<RoomSettings>) {
+        match &settings {
+            Some(settings) => drop(self.settings.insert(event.clone(), settings.clone())),
+            None => drop(self.settings.remove(event)),
+        }
+        if let Some(room) = self.find(event) {
+            room.set(settings.unwrap_or_else(|| default_settings(&room.listing())));
+            return;
+        }
+        self.open_if_wanted(event);
+    }
+
+    /// Opens the room of an event that was set up with one, or that an operator switched on.
+    fn open_if_wanted(&self, event: &EventId) {
+        let Some(mut known) = self.events.get_mut(event) else { return };
+        let set = self.settings.get(event).map(|settings| settings.clone());
+        let settings = set.unwrap_or_else(|| default_settings(&known.listing));
+        if known.room.is_some() || !(known.listing.waiting_room || settings.mode.is_on()) {
+            return;
+        }
+        known.room = Some(self.open(known.listing.clone(), settings));
+    }
+
+    fn open(&self, listing: EventListing, settings: RoomSettings) -> Arc<Room> {
+        let (joins, asks) = mpsc::channel(JOINS_WAITING_MAX);
+        let store = Store::new(self.deps.redis.clone(), &listing.event);
+        let room = Arc::new(Room::new(listing, settings, store, joins));
+        let (deps, tick, clock) = (self.deps.clone(), self.config.tick(), self.clock.clone());
+        let opened = Arc::clone(&room);
+        tasks::spawn("room", async move {
+            let stop = deps.shutdown.clone();
+            let spec = stream_config(&stream::admission(&opened.event), deps.nats.replicas);
+            if !leader::prepare(&deps.nats, &spec, &stop).await {
+                return;
+            }
+            let nats = deps.nats.clone();
+            let (room, stop_room) = (Arc::clone(&opened), stop.clone());
+            tasks::spawn(
+                "room-records",
+                follow::records(room, nats.clone(), clock.clone(), stop_room),
+            );
+            tasks::spawn("room-joins", joiner::run(Arc::clone(&opened), asks, stop.clone()));
+            tasks::spawn("room-pulse", pulse::run(Arc::clone(&opened), nats, stop));
+            leader::run(opened, deps, tick, clock).await;
+        });
+        room
+    }
+
+    /// Follows the catalogue for the life of the process; says in `read_to` how far it has come.
+    pub(crate) async fn follow_catalog(self: Arc<Self>, read_to: tokio::sync::watch::Sender<u64>) {
+        let (nats, shutdown) = (self.deps.nats.clone(), self.deps.shutdown.clone());
+        let (stream, events) = (subject::CATALOG, subject::CATALOG_EVENTS);
+        let mut follower = Follower::start(nats, stream, events, StartAt::First);
+        while let Some(message) = follow::next(&mut follower, &shutdown).await {
+            match codec::decode::<EventListing>(&message.payload) {
+                Ok(listing) => self.list(listing),
+                Err(error) => {
+                    let error = telemetry::chain(&error);
+                    tracing::error!(subject = message.subject, %error, "listing skipped");
+                }
+            }
+            read_to.send_replace(message.sequence);
+        }
+    }
+}
+
+/// The settings of an event for which none were set.
+fn default_settings(listing: &EventListing) -> RoomSettings {
+    let mut settings = RoomSettings::default();
+    if !listing.waiting_room {
+        settings.mode = RoomMode::Off;
+    }
+    settings
+}

@@ -1,0 +1,123 @@
+//! Tokens with their MAC: made at a join, checked before anything else of a poll is looked at.
+
+use crate::config::TOKEN_AGE_MAX;
+use chassis::base64url;
+use chassis::keys::HmacKey;
+use schema::{EventId, UnixMillis};
+use waiting_room_core::{MAC_BYTES, Token, jitter};
+
+/// Longest token text: 24 bytes of event, a hash, a MAC and 30 bytes, in base64.
+const TEXT_BYTES_MAX: usize = 256;
+
+/// Makes and checks tokens.
+#[derive(Debug)]
+pub(crate) struct Sealer {
+    key: HmacKey,
+    kid: [u8; 8],
+}
+
+/// A token that is genuine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Opened {
+    pub token: Token,
+    /// A byte that belongs to the place.
+    pub jitter: u8,
+}
+
+/// Why a token is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TokenRefusal {
+    Invalid,
+    Expired,
+    /// Genuine, and of another event.
+    Foreign,
+}
+
+impl Sealer {
+    pub(crate) fn new(key: HmacKey) -> Self {
+        let kid = base64url::decode(&key.kid).and_then(|kid| kid.try_into().ok());
+        let kid = kid.expect("a key's name is 8 bytes in base64");
+        Self { key, kid }
+    }
+
+    pub(crate) fn kid(&self) -> [u8; 8] {
+        self.kid
+    }
+
+    pub(crate) fn seal(&self, token: &Token) -> String {
+        assert!(token.kid == self.kid);
+        let mut bytes = token.body();
+        let mac = self.key.mac(&[Token::DOMAIN, &bytes]);
+        bytes.extend(mac);
+        base64url::encode(&bytes)
+    }
+
+    /// Checks a token's text for `event`.
+    pub(crate) fn open(
+        &self,
+        text: &str,
+        event: &EventId,
+        now: UnixMillis,
+    ) -> Result<Opened, TokenRefusal> {
+        let invalid = TokenRefusal::Invalid;
+        if TEXT_BYTES_MAX < text.len() {
+            return Err(invalid);
+        }
+        let bytes = base64url::decode(text).ok_or(invalid)?;
+        let (body, mac): (&[u8], &[u8; MAC_BYTES]) = Token::split(&bytes).map_err(|_| invalid)?;
+        if Token::kid_of(body) != Some(self.kid) || !self.key.verify(&[Token::DOMAIN, body], mac) {
+            return Err(invalid);
+        }
+        let token = Token::read(body).map_err(|_| invalid)?;
+        if token.event != *event {
+            return Err(TokenRefusal::Foreign);
+        }
+        if TOKEN_AGE_MAX < now.since(token.issued_at) {
+            return Err(TokenRefusal::Expired);
+        }
+        Ok(Opened { jitter: jitter(mac), token })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Sealer, TokenRefusal};
+    use chassis::base64url;
+    use chassis::keys::HmacKey;
+    use schema::{EventId, UnixMillis};
+    use waiting_room_core::{PlaceKind, Token};
+
+    fn event(text: &str) -> EventId {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn every_flipped_bit_is_refused() {
+        let sealer = Sealer::new(HmacKey::from_bytes([1; 32]));
+        let token = Token {
+            kid: sealer.kid(),
+            kind: PlaceKind::Line,
+            event: event("EVT001"),
+            epoch: 3,
+            number: 70_000,
+            issued_at: UnixMillis(1_000),
+            pop_hash: Some([5; 32]),
+        };
+        let text = sealer.seal(&token);
+        let open = |text: &str, id, now| sealer.open(text, &event(id), UnixMillis(now));
+        assert_eq!(open(&text, "EVT001", 2_000).unwrap().token, token);
+        let bytes = base64url::decode(&text).unwrap();
+        for bit in 0..bytes.len() * 8 {
+            let mut bytes = bytes.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let forged = base64url::encode(&bytes);
+            assert_eq!(open(&forged, "EVT001", 2_000), Err(TokenRefusal::Invalid), "bit {bit}");
+        }
+        assert_eq!(open(&text, "EVT002", 2_000), Err(TokenRefusal::Foreign));
+        assert_eq!(open(&text, "EVT001", 8 * 86_400_000), Err(TokenRefusal::Expired));
+        assert_eq!(open(&format!("{text}="), "EVT001", 2_000), Err(TokenRefusal::Invalid));
+        let other = Sealer::new(HmacKey::from_bytes([2; 32]));
+        let foreign_key = other.open(&text, &event("EVT001"), UnixMillis(2_000));
+        assert_eq!(foreign_key, Err(TokenRefusal::Invalid));
+    }
+}

@@ -1,0 +1,122 @@
+//! The stage: follows what it needs, opens rooms, serves their routes.
+
+use crate::config::{Config, Deps};
+use crate::error::Error;
+use crate::follow;
+use crate::http::{self, App};
+use crate::rooms::Rooms;
+use async_nats::jetstream::{kv, stream::StorageType};
+use axum::Router;
+use chassis::{Announcement, Cause, Nats, stream_config, tasks};
+use schema::{ShardId, limits, stream, subject};
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// The running stage. Its tasks end with the process' shutdown.
+#[derive(Debug)]
+pub struct Stage {
+    /// All of `/api/queue/*`, for a gateway in the same process.
+    pub router: Router,
+    /// Where the routes are served by this stage itself.
+    pub address: Option<SocketAddr>,
+    // Listed for as long as the stage lives.
+    _announcement: Announcement,
+}
+
+/// Starts the stage; returns when it has read the catalogue.
+///
+/// # Errors
+/// [`Error`] when a stream cannot be prepared or the address is taken.
+pub async fn start(config: Config, deps: Deps) -> Result<Stage, Error> {
+    let health = deps.health.register("waiting room");
+    let (nats, shutdown) = (deps.nats.clone(), deps.shutdown.clone());
+    nats.ensure_stream(&stream_config(&stream::catalog(), nats.replicas)).await?;
+    for shard in (0..limits::SHARD_COUNT).map(ShardId) {
+        nats.ensure_stream(&stream_config(&stream::journal(shard), nats.replicas)).await?;
+    }
+    ensure_settings(&nats).await?;
+    let app = Arc::new(App::new(&deps, &config)?);
+    let rooms = Arc::clone(&app.rooms);
+    let (ticks, settings) = (Arc::clone(&rooms), Arc::clone(&rooms));
+    tasks::spawn("room-ticks", follow::statuses(ticks, nats.clone(), shutdown.clone()));
+    tasks::spawn("room-settings", follow::settings(settings, nats.clone(), shutdown.clone()));
+    read_catalog(&rooms, &nats).await?;
+    for shard in (0..limits::SHARD_COUNT).map(ShardId) {
+        let journal = follow::journal(shard, Arc::clone(&rooms), nats.clone(), shutdown.clone());
+        tasks::spawn("room-journal", journal);
+    }
+    let router = http::router(app);
+    let address = serve(&config, &deps, router.clone())?;
+    let mut here = HashMap::from([("instance".to_owned(), deps.instance.clone())]);
+    here.extend(address.map(|address| ("http".to_owned(), format!("http://{address}"))));
+    let (service, version) = (subject::SERVICE_WAITING_ROOM, env!("CARGO_PKG_VERSION"));
+    let announcement = chassis::announce(&nats, service, version, here).await?;
+    health.set_ready();
+    Ok(Stage { router, address, _announcement: announcement })
+}
+
+/// Follows the catalogue and waits until all that is stored now has been read.
+async fn read_catalog(rooms: &Arc<Rooms>, nats: &Nats) -> Result<(), Error> {
+    let stored = last_listing(nats).await?;
+    let (read, mut read_to) = watch::channel(0);
+    tasks::spawn("room-catalog", Arc::clone(rooms).follow_catalog(read));
+    // The sender is dropped at shutdown only; then nothing matters any more.
+    read_to.wait_for(|&sequence| stored <= sequence).await.map(drop).unwrap_or_default();
+    Ok(())
+}
+
+/// The sequence of the newest listing; 0 if there is none.
+async fn last_listing(nats: &Nats) -> Result<u64, Error> {
+    let what = || "read the end of the catalogue".to_owned();
+    let unavailable = |source| chassis::Error::Unavailable { what: what(), source };
+    let catalog = nats.jetstream.get_stream_no_info(subject::CATALOG).await;
+    let catalog = catalog.map_err(|error| unavailable(Cause::of(&error)))?;
+    match catalog.get_last_raw_message_by_subject(subject::CATALOG_EVENTS).await {
+        Ok(message) => Ok(message.sequence),
+        Err(error) if is_empty(&error) => Ok(0),
+        Err(error) => Err(unavailable(Cause::of(&error)).into()),
+    }
+}
+
+fn is_empty(error: &async_nats::jetstream::stream::LastRawMessageError) -> bool {
+    use async_nats::jetstream::stream::LastRawMessageErrorKind::NoMessageFound;
+    matches!(error.kind(), NoMessageFound)
+}
+
+/// Makes the bucket of live settings if nobody has.
+async fn ensure_settings(nats: &Nats) -> Result<(), Error> {
+    if nats.jetstream.get_key_value(subject::SETTINGS).await.is_ok() {
+        return Ok(());
+    }
+    let config = kv::Config {
+        bucket: subject::SETTINGS.to_owned(),
+        history: 1,
+        storage: StorageType::File,
+        num_replicas: nats.replicas,
+        ..kv::Config::default()
+    };
+    let Err(error) = nats.jetstream.create_key_value(config).await else { return Ok(()) };
+    // Another process may have made it in between, with settings of its own.
+    match nats.jetstream.get_key_value(subject::SETTINGS).await {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Error::Bucket { bucket: subject::SETTINGS, source: Cause::of(&error) }),
+    }
+}
+
+/// Serves the routes where the configuration says so.
+fn serve(config: &Config, deps: &Deps, router: Router) -> Result<Option<SocketAddr>, Error> {
+    let Some(address) = config.listen() else { return Ok(None) };
+    let failed = |source| Error::Listen { address: config.listen.clone(), source };
+    let address = address.map_err(|error| failed(Cause::of(&error)))?;
+    let listener = chassis::http::bind(address)?;
+    let address = listener.local_addr().map_err(|error| failed(Cause::of(&error)))?;
+    let (limits, shutdown) = (config.http.clone(), deps.shutdown.clone());
+    tasks::spawn("room-http", async move {
+        if let Err(error) = chassis::http::serve(listener, router, limits, shutdown.clone()).await {
+            shutdown.begin(format!("the waiting room's listener failed: {error}"));
+        }
+    });
+    Ok(Some(address))
+}

@@ -1,0 +1,306 @@
+//! What Redis holds of one room: the next number, who is alive, who claimed, who came back.
+//!
+//! Every call names the server process and the epoch that it means. Another process, or one that lost
+//! its data, changes nothing and says so.
+
+mod scripts;
+
+use chassis::Redis;
+use redis::ScriptInvocation;
+use schema::{EventId, UnixMillis};
+use waiting_room_core::{Bits, GENERATION, Ledger, NumberSet};
+
+use scripts::Scripts;
+
+/// The line of one room in Redis. Its keys share a hash tag, so that a cluster keeps them together.
+#[derive(Debug)]
+pub(crate) struct Store {
+    redis: Redis,
+    scripts: &'static Scripts,
+    room: String,
+    live: String,
+    claimed: String,
+    late: String,
+    seen: String,
+}
+
+/// Which server process and epoch a call means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Blessed {
+    pub run_id: String,
+    pub epoch: u32,
+}
+
+impl Blessed {
+    pub(crate) fn of(ledger: &Ledger) -> Self {
+        Self { run_id: ledger.redis_run_id.clone(), epoch: ledger.epoch }
+    }
+}
+
+/// Why the store did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Fault {
+    /// Redis does not answer, or the outcome is unknown.
+    #[error("ask Redis")]
+    Away(#[from] chassis::Error),
+    /// It is another process than the blessed one, or it has lost the room.
+    #[error("use a Redis that the room's epoch did not bless")]
+    Unblessed,
+}
+
+/// Which numbers a join was given: `(after, after + count]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Given {
+    pub after: u64,
+    pub count: u64,
+    pub phase: Phase,
+}
+
+/// What new numbers are places of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Line,
+    Gather,
+    /// The pre-queue is being drawn; nobody gets a number for that moment.
+    Closing,
+}
+
+/// What a tick reads.
+#[derive(Debug, Clone)]
+pub(crate) struct Look {
+    /// The last number given out.
+    pub last: u64,
+    pub mark: u64,
+    pub phase: Phase,
+    pub live: Bits,
+    pub seen: Bits,
+    /// Live numbers from the first of `live` on, to the end of the line.
+    pub live_total: u64,
+    pub late: Vec<u64>,
+}
+
+/// As the script returns it: last, mark, phase, live, seen twice, live in all, late.
+type LookAnswer = (u64, u64, String, Vec<u8>, Vec<u8>, Vec<u8>, u64, Vec<u64>);
+
+/// A change of the room's fields; `None` and empty leave what is there.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Shift {
+    pub mark: u64,
+    pub last_min: u64,
+    pub phase: Option<Phase>,
+    pub live: Bits,
+}
+
+impl Phase {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Line => "line",
+            Self::Gather => "gather",
+            Self::Closing => "closing",
+        }
+    }
+
+    fn of(text: &str) -> Result<Self, Fault> {
+        let all = [Self::Line, Self::Gather, Self::Closing];
+        // A text that is none of these was not written by us: the room is not ours.
+        all.into_iter().find(|phase| phase.text() == text).ok_or(Fault::Unblessed)
+    }
+}
+
+impl Store {
+    pub(crate) fn new(redis: Redis, event: &EventId) -> Self {
+        let key = |name: &str| format!("wr:{{{event}}}:{name}");
+        Self {
+            redis,
+            scripts: Scripts::get(),
+            room: key("room"),
+            live: key("live"),
+            claimed: key("claimed"),
+            late: key("late"),
+            seen: key("seen"),
+        }
+    }
+
+    /// The process that answers now.
+    pub(crate) async fn run_id(&self) -> Result<String, Fault> {
+        Ok(self.redis.run_id().await?)
+    }
+
+    /// Gives out up to `count` numbers, in one atomic step with their live bits.
+    pub(crate) async fn join(&self, blessed: &Blessed, count: usize) -> Result<Given, Fault> {
+        let mut call = self.scripts.join.prepare_invoke();
+        call.key(&self.room).key(&self.live);
+        call.arg(&blessed.run_id).arg(blessed.epoch).arg(count);
+        let (after, count, phase): (u64, u64, String) = self.run(blessed, &call).await?;
+        Ok(Given { after, count, phase: Phase::of(&phase)? })
+    }
+
+    /// Reads what a tick needs, for numbers from that of word `first_word` on.
+    pub(crate) async fn look(
+        &self,
+        blessed: &Blessed,
+        (first_word, word_count): (u64, u64),
+        (generation, generation_before): (u64, u64),
+        late_max: usize,
+    ) -> Result<Look, Fault> {
+        let (first, last) = (first_word * 8, (first_word + word_count) * 8 - 1);
+        let mut call = self.scripts.look.prepare_invoke();
+        call.key(&self.room).key(&self.live).key(self.seen(generation));
+        call.key(self.seen(generation_before)).key(&self.late);
+        call.arg(&blessed.run_id).arg(blessed.epoch).arg(first).arg(last).arg(late_max);
+        let answer: LookAnswer = self.run(blessed, &call).await?;
+        let (last, mark, phase, live, now, before, live_total, late) = answer;
+        let seen: Vec<u8> = (0..now.len().max(before.len()))
+            .map(|at| now.get(at).unwrap_or(&0) | before.get(at).unwrap_or(&0))
+            .collect();
+        Ok(Look {
+            last,
+            mark,
+            phase: Phase::of(&phase)?,
+            live: Bits::from_redis(first_word, &live),
+            seen: Bits::from_redis(first_word, &seen),
+            live_total,
+            late,
+        })
+    }
+
+    /// The live bits from word `first_word` on, to the end of the line.
+    pub(crate) async fn live(&self, first_word: u64) -> Result<Bits, Fault> {
+        let mut read = redis::cmd("GETRANGE");
+        let bytes: Vec<u8> =
+            self.redis.query(read.arg(&self.live).arg(first_word * 8).arg(-1)).await?;
+        Ok(Bits::from_redis(first_word, &bytes))
+    }
+
+    /// Begins an epoch here: forgets all there is, and takes those of `live` for alive.
+    pub(crate) async fn bless(
+        &self,
+        blessed: &Blessed,
+        (last, mark): (u64, u64),
+        phase: Phase,
+        live: &Bits,
+    ) -> Result<(), Fault> {
+        let mut call = self.scripts.bless.prepare_invoke();
+        call.key(&self.room).key(&self.live).key(&self.claimed).key(&self.late);
+        call.arg(&blessed.run_id).arg(blessed.epoch).arg(last).arg(mark).arg(phase.text());
+        call.arg(live.first_word() * 8).arg(live.to_redis());
+        let done: u8 = self.run(blessed, &call).await?;
+        if done == 1 { Ok(()) } else { Err(Fault::Unblessed) }
+    }
+
+    /// The last number that the room's data names, blessed or not: a lower bound of those given out.
+    pub(crate) async fn last_named(&self) -> Result<Option<u64>, Fault> {
+        Ok(self.redis.query(redis::cmd("HGET").arg(&self.room).arg("last")).await?)
+    }
+
+    /// Changes mark and phase; returns the last number given out.
+    pub(crate) async fn shift(&self, blessed: &Blessed, shift: &Shift) -> Result<u64, Fault> {
+        let mut call = self.scripts.shift.prepare_invoke();
+        call.key(&self.room).key(&self.live);
+        call.arg(&blessed.run_id).arg(blessed.epoch).arg(shift.mark);
+        call.arg(shift.phase.map_or("", Phase::text)).arg(shift.last_min);
+        call.arg(shift.live.first_word() * 8).arg(shift.live.to_redis());
+        self.run(blessed, &call).await
+    }
+
+    /// Notes that these numbers are there.
+    pub(crate) async fn check_in(
+        &self,
+        blessed: &Blessed,
+        generation: u64,
+        numbers: &NumberSet,
+    ) -> Result<(), Fault> {
+        let numbers: Vec<u64> = numbers.iter().collect();
+        // Redis' scripts take 8,000 arguments at most.
+        for numbers in numbers.chunks(4_096) {
+            let mut call = self.scripts.check_in.prepare_invoke();
+            call.key(&self.room).key(&self.live).key(self.seen(generation));
+            call.arg(&blessed.run_id).arg(blessed.epoch).arg(GENERATION.0 * 3).arg(numbers);
+            self.run::<u8>(blessed, &call).await?;
+        }
+        Ok(())
+    }
+
+    /// The place's fan has left.
+    pub(crate) async fn leave(&self, blessed: &Blessed, number: u64) -> Result<(), Fault> {
+        self.set_bit(blessed, &self.live, number, 0).await.map(drop)
+    }
+
+    /// Notes a claim; says whether it was noted before.
+    pub(crate) async fn claim(&self, blessed: &Blessed, number: u64) -> Result<bool, Fault> {
+        self.set_bit(blessed, &self.claimed, number, 1).await
+    }
+
+    async fn set_bit(
+        &self,
+        blessed: &Blessed,
+        bitmap: &str,
+        number: u64,
+        value: u8,
+    ) -> Result<bool, Fault> {
+        let mut call = self.scripts.set_bit.prepare_invoke();
+        call.key(&self.room).key(bitmap);
+        call.arg(&blessed.run_id).arg(blessed.epoch).arg(number).arg(value);
+        let before: u8 = self.run(blessed, &call).await?;
+        Ok(before == 1)
+    }
+
+    /// The claims of the numbers in `(after, last]`.
+    pub(crate) async fn claims(
+        &self,
+        blessed: &Blessed,
+        after: u64,
+        last: u64,
+    ) -> Result<Bits, Fault> {
+        let first_word = Bits::word_of(after + 1);
+        let mut call = self.scripts.claims.prepare_invoke();
+        call.key(&self.room).key(&self.claimed);
+        call.arg(&blessed.run_id).arg(blessed.epoch);
+        call.arg(first_word * 8).arg(Bits::word_of(last) * 8 + 7);
+        let bytes: Vec<u8> = self.run(blessed, &call).await?;
+        Ok(Bits::from_redis(first_word, &bytes))
+    }
+
+    /// A skipped fan is back and waits in the late lane.
+    pub(crate) async fn come_back(
+        &self,
+        blessed: &Blessed,
+        number: u64,
+        now: UnixMillis,
+    ) -> Result<(), Fault> {
+        self.late(blessed, now.0.max(1), &[number]).await
+    }
+
+    /// These returners have been called.
+    pub(crate) async fn late_called(
+        &self,
+        blessed: &Blessed,
+        numbers: &[u64],
+    ) -> Result<(), Fault> {
+        self.late(blessed, 0, numbers).await
+    }
+
+    async fn late(&self, blessed: &Blessed, time: u64, numbers: &[u64]) -> Result<(), Fault> {
+        let mut call = self.scripts.late.prepare_invoke();
+        call.key(&self.room).key(&self.late);
+        call.arg(&blessed.run_id).arg(blessed.epoch).arg(time).arg(numbers);
+        self.run::<u8>(blessed, &call).await.map(drop)
+    }
+
+    fn seen(&self, generation: u64) -> String {
+        format!("{}:{generation}", self.seen)
+    }
+
+    /// Runs a script on a session whose server is the blessed process, and on no other.
+    async fn run<T: redis::FromRedisValue>(
+        &self,
+        blessed: &Blessed,
+        call: &ScriptInvocation<'_>,
+    ) -> Result<T, Fault> {
+        let session = self.redis.session().await?;
+        if *session.run_id != *blessed.run_id {
+            return Err(Fault::Unblessed);
+        }
+        session.script::<Option<T>>(call).await?.ok_or(Fault::Unblessed)
+    }
+}

@@ -1,0 +1,10 @@
+-- KEYS: room, live, seen, seen before, late. ARGV: run, epoch, first byte, last byte, late count.
+local room = redis.call('HMGET', KEYS[1], 'last', 'mark', 'phase')
+return {
+  tonumber(room[1]), tonumber(room[2]), room[3],
+  redis.call('GETRANGE', KEYS[2], ARGV[3], ARGV[4]),
+  redis.call('GETRANGE', KEYS[3], ARGV[3], ARGV[4]),
+  redis.call('GETRANGE', KEYS[4], ARGV[3], ARGV[4]),
+  redis.call('BITCOUNT', KEYS[2], ARGV[3], -1),
+  redis.call('ZRANGE', KEYS[5], 0, tonumber(ARGV[5]) - 1)
+}

@@ -1,0 +1,39 @@
+//! The scripts, each of which does one atomic step in Redis.
+
+use redis::Script;
+use std::sync::OnceLock;
+
+/// Every script; all but `bless` begin with the guard.
+#[derive(Debug)]
+pub(crate) struct Scripts {
+    pub join: Script,
+    pub look: Script,
+    pub bless: Script,
+    pub shift: Script,
+    pub check_in: Script,
+    pub set_bit: Script,
+    pub claims: Script,
+    pub late: Script,
+}
+
+macro_rules! guarded {
+    ($file:literal) => {
+        Script::new(concat!(include_str!("guard.lua"), include_str!($file)))
+    };
+}
+
+impl Scripts {
+    pub(crate) fn get() -> &'static Self {
+        static SCRIPTS: OnceLock<Scripts> = OnceLock::new();
+        SCRIPTS.get_or_init(|| Self {
+            join: guarded!("join.lua"),
+            look: guarded!("look.lua"),
+            bless: Script::new(include_str!("bless.lua")),
+            shift: guarded!("shift.lua"),
+            check_in: guarded!("check_in.lua"),
+            set_bit: guarded!("set_bit.lua"),
+            claims: guarded!("claims.lua"),
+            late: guarded!("late.lua"),
+        })
+    }
+}

@@ -1,0 +1,92 @@
+//! Redis and NATS taken away in the middle.
+
+use super::world::{World, soon};
+use chassis::Which;
+use schema::RoomMode;
+use std::collections::HashSet;
+use std::time::Instant;
+
+const ID: &str = "EVT001";
+
+#[tokio::test]
+async fn redis_emptied_under_the_line_loses_no_place_and_gives_no_number_twice() {
+    let world = World::new().await;
+    let room = world.instance("a").await;
+    world.list(ID, 10_000).await;
+    world.set(ID, |settings| settings.mode = RoomMode::Hold).await;
+    let mut tokens = Vec::new();
+    for _ in 0..50 {
+        tokens.push(room.place(ID).await);
+    }
+    let redis = world.servers.redis().await;
+    let () = redis.query(redis::cmd("FLUSHALL").arg("SYNC")).await.unwrap();
+    let emptied = Instant::now();
+    for _ in 0..50 {
+        tokens.push(room.place(ID).await);
+    }
+    assert!(emptied.elapsed().as_secs() < 10);
+    world.servers.kill(Which::Redis).await;
+    assert_eq!(room.me(ID, &tokens[3]).await.body["state"], "queued", "polls need no Redis");
+    world.servers.restart(Which::Redis).await;
+    for _ in 0..20 {
+        tokens.push(room.place(ID).await);
+    }
+    assert_eq!(room.room_status(ID).await.body["epoch"], 3);
+    let mut numbers = HashSet::new();
+    let mut last = 0;
+    for token in &tokens {
+        let number = room.me(ID, token).await.body["number"].as_u64().unwrap();
+        assert!(numbers.insert(number), "{number} was given twice");
+        assert!(last < number, "whoever came later is behind");
+        last = number;
+    }
+    let open = |settings: &mut schema::RoomSettings| settings.admission_rate_per_minute = 6_000;
+    world.set(ID, open).await;
+    for token in &tokens {
+        assert_eq!(room.claimed(ID, token).await.status, 200, "no place is lost");
+    }
+}
+
+#[tokio::test]
+async fn admission_goes_on_within_two_seconds_of_the_return_of_redis() {
+    let world = World::new().await;
+    let room = world.instance("a").await;
+    world.list(ID, 10_000).await;
+    for _ in 0..100 {
+        room.place(ID).await;
+    }
+    let cursor = async || room.room_status(ID).await.body["cursor"].as_u64().unwrap();
+    soon(async || (0 < cursor().await).then_some(())).await;
+    world.servers.kill(Which::Redis).await;
+    let limit = async || room.room_status(ID).await.body["limitedBy"] == "recovery";
+    soon(async || limit().await.then_some(())).await;
+    world.servers.restart(Which::Redis).await;
+    let (back, held_at) = (Instant::now(), cursor().await);
+    soon(async || (held_at < cursor().await).then_some(())).await;
+    assert!(back.elapsed().as_millis() < 2_000, "{:?}", back.elapsed());
+}
+
+#[tokio::test]
+async fn a_restart_of_nats_and_of_the_process_forgets_nobody() {
+    let world = World::new().await;
+    let room = world.instance("a").await;
+    world.list(ID, 10_000).await;
+    let called = room.place(ID).await;
+    let pass = room.claimed(ID, &called).await.body["pass"].clone();
+    world.set(ID, |settings| settings.mode = RoomMode::Hold).await;
+    soon(async || (room.room_status(ID).await.body["mode"] == "hold").then_some(())).await;
+    let waiting = room.place(ID).await;
+    world.servers.kill(Which::Nats).await;
+    assert_eq!(room.me(ID, &waiting).await.body["state"], "queued", "polls need no NATS");
+    world.servers.restart(Which::Nats).await;
+    drop(room);
+    let room = world.instance("b").await;
+    let again = soon(async || {
+        let again = room.claim(ID, &called).await;
+        (again.status == 200).then_some(again)
+    })
+    .await;
+    assert_eq!(again.body["pass"], pass);
+    world.set(ID, |settings| settings.mode = RoomMode::Open).await;
+    assert_eq!(room.claimed(ID, &waiting).await.status, 200);
+}

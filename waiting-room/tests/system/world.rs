@@ -1,0 +1,181 @@
+//! Real servers, instances of the stage, and fans.
+
+use axum::Router;
+use axum::body::Body;
+use chassis::keys::KeyFolder;
+use chassis::{Health, Nats, Shutdown, TestServers, Which};
+use http::{Method, Request};
+use http_body_util::BodyExt;
+use schema::{
+    DurationMs, EventId, EventListing, EventStatus, RoomSettings, UnixMillis, codec, subject,
+};
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+use tower::ServiceExt;
+use waiting_room::{Config, Deps, Stage};
+
+pub struct World {
+    pub servers: TestServers,
+    pub nats: Nats,
+    keys: tempfile::TempDir,
+}
+
+/// One instance of the stage; it stops when dropped.
+pub struct Instance {
+    pub router: Router,
+    pub shutdown: Shutdown,
+    _stage: Stage,
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        self.shutdown.begin("the test drops it");
+    }
+}
+
+pub struct Answer {
+    pub status: u16,
+    pub headers: http::HeaderMap,
+    pub body: Value,
+}
+
+pub fn event(id: &str) -> EventId {
+    id.parse().unwrap()
+}
+
+fn listing(id: &str, places_total: u32) -> EventListing {
+    EventListing {
+        event: event(id),
+        plan: "p-test".parse().unwrap(),
+        name: "A night".into(),
+        venue: "Hall".into(),
+        city: "Town".into(),
+        category: "music".into(),
+        starts_at: UnixMillis(2_000_000_000_000),
+        sale_starts_at: UnixMillis(0),
+        status: EventStatus::OnSale,
+        price_levels: Vec::new(),
+        places_total,
+        hold_ttl_ms: DurationMs(600_000),
+        account_places_max: 6,
+        waiting_room: true,
+    }
+}
+
+impl World {
+    pub async fn new() -> Self {
+        let servers = TestServers::with(&[Which::Nats, Which::Redis]).await;
+        let nats = servers.nats().await;
+        Self { servers, nats, keys: tempfile::tempdir().unwrap() }
+    }
+
+    pub async fn instance(&self, name: &str) -> Instance {
+        let shutdown = Shutdown::new();
+        let deps = Deps {
+            nats: self.servers.nats().await,
+            redis: self.servers.redis().await,
+            keys: KeyFolder::open(self.keys.path()).unwrap(),
+            health: Health::new(),
+            shutdown: shutdown.clone(),
+            instance: name.to_owned(),
+        };
+        let stage = waiting_room::start(Config::default(), deps).await.unwrap();
+        Instance { router: stage.router.clone(), shutdown, _stage: stage }
+    }
+
+    pub async fn list(&self, id: &str, places_total: u32) {
+        let payload = codec::encode(&listing(id, places_total)).into();
+        let subject = subject::catalog_event(&event(id));
+        self.nats.jetstream.publish(subject, payload).await.unwrap().await.unwrap();
+    }
+
+    pub async fn set(&self, id: &str, change: impl FnOnce(&mut RoomSettings)) {
+        let mut settings = RoomSettings::default();
+        change(&mut settings);
+        let bucket = self.nats.jetstream.get_key_value(subject::SETTINGS).await.unwrap();
+        let payload = serde_json::to_vec(&settings).unwrap();
+        bucket.put(subject::room_settings(&event(id)), payload.into()).await.unwrap();
+    }
+
+    pub fn key_folder(&self) -> KeyFolder {
+        KeyFolder::open(self.keys.path()).unwrap()
+    }
+
+    /// How many commands Redis has executed.
+    pub async fn redis_calls(&self) -> u64 {
+        let redis = self.servers.redis().await;
+        let stats: String = redis.query(redis::cmd("INFO").arg("commandstats")).await.unwrap();
+        let calls = stats.lines().filter_map(|line| line.split_once("calls=")?.1.split_once(','));
+        calls.map(|(calls, _)| calls.parse::<u64>().unwrap()).sum()
+    }
+}
+
+impl Instance {
+    pub async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Value,
+    ) -> Answer {
+        let mut request = Request::builder().method(method).uri(format!("/api/queue/{path}"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
+        let request = request.body(body).unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        Answer { status: parts.status.as_u16(), headers: parts.headers, body }
+    }
+
+    pub async fn join(&self, id: &str) -> Answer {
+        self.call(Method::POST, &format!("{id}/join"), &[], Value::Null).await
+    }
+
+    /// Joins until a place is given; returns the token.
+    pub async fn place(&self, id: &str) -> String {
+        soon(async || {
+            let joined = self.join(id).await;
+            (joined.status == 201).then(|| joined.body["token"].as_str().unwrap().to_owned())
+        })
+        .await
+    }
+
+    pub async fn me(&self, id: &str, token: &str) -> Answer {
+        let headers = [("waiting-room-token", token)];
+        self.call(Method::GET, &format!("{id}/me"), &headers, Value::Null).await
+    }
+
+    pub async fn claim(&self, id: &str, token: &str) -> Answer {
+        let headers = [("waiting-room-token", token)];
+        self.call(Method::POST, &format!("{id}/claim"), &headers, json!({})).await
+    }
+
+    /// Claims until the place is called; returns the answer.
+    pub async fn claimed(&self, id: &str, token: &str) -> Answer {
+        soon(async || {
+            let claimed = self.claim(id, token).await;
+            (claimed.status != 409).then_some(claimed)
+        })
+        .await
+    }
+
+    pub async fn room_status(&self, id: &str) -> Answer {
+        self.call(Method::GET, &format!("{id}/status"), &[], Value::Null).await
+    }
+}
+
+/// Asks again and again until there is an answer, for 20 s.
+pub async fn soon<T>(mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(started.elapsed() < Duration::from_secs(20), "not soon enough");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
