@@ -34,7 +34,8 @@ pub struct Ask {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     pub sequence: u64,
-    /// The journal's time when the owner answered: what is left of a hold is its deadline less this.
+    /// The journal's time when the owner answered: what is left of a hold is its deadline less
+    /// this.
     pub time: UnixMillis,
     /// Whether the command had been answered before.
     pub replayed: bool,
@@ -64,7 +65,8 @@ pub enum Unanswered {
     TimedOut,
 }
 
-/// How many commands of this instance may wait at once: what its requests and partners' pipelines can make.
+/// How many commands of this instance may wait at once: what its requests and partners' pipelines
+/// can make.
 const WAITING_MAX: usize = 16_384;
 
 /// The asker of this instance.
@@ -161,7 +163,8 @@ impl Sent {
         let mut again = tokio::time::interval(ASK_AGAIN.into());
         again.reset();
         loop {
-            // All branches are cancel-safe but the ack's, which is dropped only when the next send replaces it.
+            // All branches are cancel-safe but the ack's, which is dropped only when the next send
+            // replaces it.
             tokio::select! {
                 biased;
                 reply = &mut self.waiting.reply => {
@@ -182,7 +185,8 @@ impl Sent {
         }
     }
 
-    /// Sends the bytes once more, as long as there is time. A lost connection is no failure: the next try may do.
+    /// Sends the bytes once more, as long as there is time. A lost connection is no failure: the
+    /// next try may do.
     async fn publish(&mut self) -> Result<(), Unanswered> {
         let message = PublishMessage::build().payload(self.bytes.clone());
         let publish = self.nats.jetstream.send_publish(self.subject.clone(), message);
@@ -195,7 +199,8 @@ impl Sent {
     }
 }
 
-/// Waits for the ack of what was sent last and says whether the stream was full; for ever without one.
+/// Waits for the ack of what was sent last and says whether the stream was full; for ever without
+/// one.
 async fn acked(ack: &mut Option<PublishAckFuture>) -> bool {
     let Some(pending) = ack.take() else { return std::future::pending().await };
     match pending.await {

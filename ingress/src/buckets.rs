@@ -1,8 +1,9 @@
 //! Token buckets for many keys in a fixed amount of memory.
 //!
-//! A bucket is one number, the time at which it will be full again (the generic cell rate algorithm). Keys are
-//! hashed into sets of eight places under a seed that strangers do not know. A new key takes the place of one
-//! whose bucket is full again, which loses nothing; when all eight are in use it shares the fullest.
+//! A bucket is one number, the time at which it will be full again (the generic cell rate
+//! algorithm). Keys are hashed into sets of eight places under a seed that strangers do not know. A
+//! new key takes the place of one whose bucket is full again, which loses nothing; when all eight
+//! are in use it shares the fullest.
 
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::{Mutex, PoisonError};

@@ -12,13 +12,15 @@ use crate::views::Keep;
 pub struct Config {
     /// Where fans, partners and operators connect.
     pub listen: std::net::SocketAddr,
-    /// Demo data is loaded: requests from this machine have the `_demo` rates, so that it can play a crowd.
+    /// Demo data is loaded: requests from this machine have the `_demo` rates, so that it can play
+    /// a crowd.
     pub demo: bool,
     pub http: chassis::http::HttpLimits,
     pub passwords: PasswordLimits,
     pub logins: LoginRates,
     pub requests: RequestLimits,
-    /// Life of an account token. Shorter ones ask the store more often; a longer one outlives a change of roles.
+    /// Life of an account token. Shorter ones ask the store more often; a longer one outlives a
+    /// change of roles.
     pub token_ttl_s: u64,
     /// Life of a login without use of its refresh token.
     pub refresh_ttl_s: u64,
@@ -57,13 +59,13 @@ impl Default for Config {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RequestLimits {
-    /// Requests of one address (IPv6: /64). An office or a mobile network is one address to us, so this stops
-    /// machines, not crowds.
+    /// Requests of one address (IPv6: /64). An office or a mobile network is one address to us, so
+    /// this stops machines, not crowds.
     pub address: Rate,
     /// The same from this machine, on demo data.
     pub address_demo: Rate,
-    /// Requests at the same time; more are answered 503. Above what the pipeline carries in a second, more
-    /// would only wait longer.
+    /// Requests at the same time; more are answered 503. Above what the pipeline carries in a
+    /// second, more would only wait longer.
     pub concurrent_max: u32,
 }
 

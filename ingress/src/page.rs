@@ -14,7 +14,8 @@ mod files;
 const POLICY: &str = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; \
     frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
 
-/// Shows the page to browsers; programs that ask `/` for anything else learn where the API is described.
+/// Shows the page to browsers; programs that ask `/` for anything else learn where the API is
+/// described.
 pub async fn index(headers: HeaderMap) -> Response {
     let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if accept.contains("text/html") {

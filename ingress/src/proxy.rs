@@ -22,8 +22,8 @@ use schema::subject::SERVICE_WAITING_ROOM;
 
 use crate::problems;
 
-/// How often to ask who is there, and how long to listen to the answers. A waiting room that died is tried for as
-/// long as this at most.
+/// How often to ask who is there, and how long to listen to the answers. A waiting room that died
+/// is tried for as long as this at most.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LOOK_WAIT: Duration = Duration::from_millis(300);
 

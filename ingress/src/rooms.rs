@@ -1,4 +1,5 @@
-//! The waiting rooms as this stage sees them: their live settings, and the last word of their leaders.
+//! The waiting rooms as this stage sees them: their live settings, and the last word of their
+//! leaders.
 
 mod passes;
 
@@ -99,7 +100,8 @@ impl Rooms {
         }
     }
 
-    /// Follows every setting: a bucket is a stream, and a follower survives what a watch of it does not.
+    /// Follows every setting: a bucket is a stream, and a follower survives what a watch of it does
+    /// not.
     async fn follow(self, nats: Nats, ready: HealthHandle, shutdown: Shutdown) {
         let mut backoff = Backoff::new(AGAIN_FIRST, AGAIN_MAX, None);
         loop {
@@ -157,7 +159,8 @@ impl Rooms {
     }
 }
 
-/// Reads settings as the codec writes them, or as JSON, which an operator's tool may have put there.
+/// Reads settings as the codec writes them, or as JSON, which an operator's tool may have put
+/// there.
 pub fn read_settings(payload: &[u8]) -> Result<RoomSettings, String> {
     match payload.first() {
         Some(b'{') => serde_json::from_slice(payload).map_err(|error| error.to_string()),

@@ -12,7 +12,8 @@ use crate::layers::{Limiter, limit, observe};
 use crate::openapi::Served;
 use crate::{accounts, admin, bookings, catalog, page, partners, problems, views};
 
-/// Largest body of routes that take a whole catalogue: about a thousand events with plans of their own.
+/// Largest body of routes that take a whole catalogue: about a thousand events with plans of their
+/// own.
 const IMPORT_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// The routes of the API, for the test that holds the document against them.

@@ -42,7 +42,8 @@ pub struct Shard {
 }
 
 impl Views {
-    /// Starts a follower for each journal; readiness waits until each has read what was there at the start.
+    /// Starts a follower for each journal; readiness waits until each has read what was there at
+    /// the start.
     pub fn start(nats: &Nats, keep: Keep, health: &Health, shutdown: &Shutdown) -> Self {
         let shards = (0..SHARD_COUNT).map(|shard| {
             let shard = ShardId(shard);
@@ -88,7 +89,8 @@ impl Views {
 impl Shard {
     /// Looks at the view. Never held across an await; batches are applied under it in microseconds.
     pub fn lock(&self) -> MutexGuard<'_, ShardView> {
-        // A panic under the lock begins the shutdown of the process; until then readers see whole outcomes.
+        // A panic under the lock begins the shutdown of the process; until then readers see whole
+        // outcomes.
         self.view.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

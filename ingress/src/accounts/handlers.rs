@@ -64,7 +64,8 @@ pub struct TokenBody {
 /// Creates an account with the role fan.
 #[utoipa::path(post, path = "/api/auth/register", tag = "accounts", request_body = Registration,
     responses((status = 201, body = AccountBody), (status = 409, description = "EMAIL_TAKEN"),
-        (status = 422, description = "REQUEST_INVALID"), (status = 429, description = "LOGIN_THROTTLED")))]
+        (status = 422, description = "REQUEST_INVALID"),
+        (status = 429, description = "LOGIN_THROTTLED")))]
 pub async fn register(
     State(app): State<Arc<App>>,
     Extension(Peer(peer)): Extension<Peer>,

@@ -25,7 +25,8 @@ pub const PASSWORD_BYTES_MAX: usize = 256;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PasswordLimits {
-    /// Hashes at the same time; each fills a core and 19 MiB. More than cores only makes all of them slower.
+    /// Hashes at the same time; each fills a core and 19 MiB. More than cores only makes all of
+    /// them slower.
     pub running_max: u32,
     /// Requests that wait for their turn; more are refused with 503.
     pub waiting_max: u32,
@@ -45,7 +46,8 @@ pub struct Passwords {
     running: Arc<Semaphore>,
     places: Arc<Semaphore>,
     wait: Duration,
-    /// Checked when the e-mail is unknown, so that an answer's time does not say who has an account.
+    /// Checked when the e-mail is unknown, so that an answer's time does not say who has an
+    /// account.
     nobody: Arc<str>,
 }
 

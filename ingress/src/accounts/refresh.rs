@@ -1,4 +1,5 @@
-//! Refresh tokens: `<family>.<secret>`. Each use makes the next one; an old one that comes back ends the family.
+//! Refresh tokens: `<family>.<secret>`. Each use makes the next one; an old one that comes back
+//! ends the family.
 
 use chassis::base64url;
 use chassis::keys::{random_bytes, sha256};

@@ -16,7 +16,8 @@ const AUDIENCE: &str = "usher-account";
 /// How far clocks of two instances may differ.
 const LEEWAY_S: u64 = 5;
 
-/// Tokens whose signature was checked before. A check is 50 us and this a hundredth of it; each costs 150 bytes.
+/// Tokens whose signature was checked before. A check is 50 us and this a hundredth of it; each
+/// costs 150 bytes.
 const CHECKED_MAX: usize = 8_192;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

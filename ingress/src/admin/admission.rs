@@ -22,7 +22,8 @@ use crate::layers::RequestId;
 use crate::problems::{self, Answered};
 use crate::rooms::{Versioned, read_settings};
 
-/// Bounds of the settings. A claim window under 5 s cannot be met by people; an hour of it blocks the line.
+/// Bounds of the settings. A claim window under 5 s cannot be met by people; an hour of it blocks
+/// the line.
 const RATE_MAX: u32 = 1_000_000;
 const ACTIVE_MAX: u32 = 10_000_000;
 const WINDOW_S: std::ops::RangeInclusive<u32> = 5..=3_600;

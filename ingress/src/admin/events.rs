@@ -126,7 +126,8 @@ fn named(event: &str, problem: Problem) -> Problem {
     Problem { detail: format!("event {event:?}: {}", problem.detail), ..problem }
 }
 
-/// Holds and tickets name seats by their position in the plan: it stays the same for the event's life.
+/// Holds and tickets name seats by their position in the plan: it stays the same for the event's
+/// life.
 fn check_plan(app: &App, listing: &EventListing) -> Result<(), Problem> {
     match app.catalog.find(&listing.event) {
         Some(known) if known.listing.plan != listing.plan => {

@@ -38,7 +38,8 @@ pub struct RowBody {
     /// Numbers of the seats that are accessible places.
     #[serde(default)]
     accessible: Vec<u16>,
-    /// Position of the first seat and step to the next, in centimetres. Without, rows stand behind each other.
+    /// Position of the first seat and step to the next, in centimetres. Without, rows stand behind
+    /// each other.
     x: Option<i32>,
     y: Option<i32>,
     step_x: Option<i16>,

@@ -35,7 +35,8 @@ pub struct ServiceBody {
 
 /// Lists every instance of every stage.
 #[utoipa::path(get, path = "/api/admin/services", tag = "operators", security(("bearer" = [])),
-    responses((status = 200, body = ServicesBody), (status = 503, description = "BUS_UNAVAILABLE")))]
+    responses((status = 200, body = ServicesBody),
+        (status = 503, description = "BUS_UNAVAILABLE")))]
 pub async fn services(State(app): State<Arc<App>>, _operator: Operator) -> Answered {
     let names = [
         SERVICE_ALLOCATOR,

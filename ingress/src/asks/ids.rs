@@ -31,7 +31,8 @@ impl Domain {
     }
 }
 
-/// The key of a request: the client's, or a fresh one that the client learns when it must ask again.
+/// The key of a request: the client's, or a fresh one that the client learns when it must ask
+/// again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
     pub text: String,

@@ -54,8 +54,8 @@ impl Table {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        // Still there when no answer came. A newcomer with the same id cannot have entered meanwhile, unless
-        // the answer took this entry out, and then the receiver is done with it.
+        // Still there when no answer came. A newcomer with the same id cannot have entered
+        // meanwhile, unless the answer took this entry out, and then the receiver is done with it.
         if self.reply.is_terminated() {
             return;
         }

@@ -80,7 +80,8 @@ async fn ask(app: &App, question: CancelBooking) -> Result<CancelAnswer, Problem
     })
 }
 
-/// Waits until the own view has the refund; a view that lags is caught by the barrier of whoever reads it.
+/// Waits until the own view has the refund; a view that lags is caught by the barrier of whoever
+/// reads it.
 async fn wait_for_view(app: &App, order: OrderId, sequence: u64) {
     let Some(shard) = app.views.of_hold(order.into()) else { return };
     if !shard.reached(sequence, VIEW_WAIT).await {

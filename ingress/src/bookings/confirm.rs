@@ -1,8 +1,8 @@
 //! Confirm: starts the payment of a hold and waits for what comes of it.
 //!
-//! The owner journals that the hold is being paid; settlement takes it from there, commits the sale, and its
-//! verdict comes back through the owner into the journal. Only what this stage's own view then shows is
-//! answered: `SeatsSold` stands behind the commit that made the tickets.
+//! The owner journals that the hold is being paid; settlement takes it from there, commits the
+//! sale, and its verdict comes back through the owner into the journal. Only what this stage's own
+//! view then shows is answered: `SeatsSold` stands behind the commit that made the tickets.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,8 +59,9 @@ enum Verdict {
 
 /// Pays a reservation.
 ///
-/// 202 after 10 s without an outcome: ask again or look at the booking. After 402 the hold lives on, for at least
-/// 30 s, and another card may be tried. Repeating a confirmed one gives the same booking.
+/// 202 after 10 s without an outcome: ask again or look at the booking. After 402 the hold lives
+/// on, for at least 30 s, and another card may be tried. Repeating a confirmed one gives the same
+/// booking.
 #[utoipa::path(post, path = "/api/bookings/confirm", tag = "bookings", request_body = ConfirmBody,
     security(("bearer" = [])), params(("Idempotency-Key" = Option<String>, Header)),
     responses((status = 200, body = BookingBody),
@@ -133,8 +134,9 @@ async fn attempt(app: &App, answer: &Answer, id: HoldId) -> Result<u32, Refusal>
         OutcomeBody::PaymentStarted(payment) => Ok(payment.attempt),
         OutcomeBody::Refused(Refusal::PaymentInProgress) => {
             let shard = app.views.of_hold(id).ok_or(Refusal::HoldUnknown)?;
-            // The attempt started before this refusal was journaled, so the view names it from there on. A
-            // view that does not come so far in time finds no attempt ended, and 202 is the answer.
+            // The attempt started before this refusal was journaled, so the view names it from
+            // there on. A view that does not come so far in time finds no attempt ended, and 202 is
+            // the answer.
             if !shard.reached(answer.sequence, BARRIER_WAIT).await {
                 return Ok(u32::MAX);
             }
@@ -180,7 +182,8 @@ fn judge(hold: &Hold, attempt: u32) -> Verdict {
     }
 }
 
-/// Answers with the booking that settlement has stored, or with `refusal` when it has none that is paid.
+/// Answers with the booking that settlement has stored, or with `refusal` when it has none that is
+/// paid.
 async fn stored(app: &App, caller: &Caller, id: HoldId, refusal: &Refusal) -> Answered {
     let order = OrderId::from(id);
     match orders::find(app, caller.account, order).await? {

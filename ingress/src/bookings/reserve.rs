@@ -36,18 +36,21 @@ pub struct ReserveBody {
 /// Holds places for a while.
 ///
 /// Ask for named seats, for the best adjacent ones, or for standing places. All or nothing. With an
-/// `Idempotency-Key` a repetition hears the first answer, refusals too, with `Idempotency-Replayed: true`.
+/// `Idempotency-Key` a repetition hears the first answer, refusals too, with `Idempotency-Replayed:
+/// true`.
 #[utoipa::path(post, path = "/api/bookings/reserve", tag = "bookings", request_body = ReserveBody,
     security(("bearer" = [])),
-    params(("Idempotency-Key" = Option<String>, Header), ("Admission-Pass" = Option<String>, Header)),
+    params(("Idempotency-Key" = Option<String>, Header),
+        ("Admission-Pass" = Option<String>, Header)),
     responses((status = 201, body = ReservationBody),
         (status = 403, description = "PASS_REQUIRED, PASS_INVALID, PASS_EXPIRED, PASS_FOREIGN, \
             PASS_IN_USE, PASS_SPENT, LIMIT_EXCEEDED"),
         (status = 404, description = "EVENT_UNKNOWN"),
-        (status = 409, description = "SEAT_TAKEN with seatIds, NOT_ENOUGH_SEATS, SOLD_OUT, NOT_ON_SALE, \
-            IDEMPOTENCY_IN_FLIGHT"),
+        (status = 409, description = "SEAT_TAKEN with seatIds, NOT_ENOUGH_SEATS, SOLD_OUT, \
+            NOT_ON_SALE, IDEMPOTENCY_IN_FLIGHT"),
         (status = 422, description = "SEAT_UNKNOWN, REQUEST_INVALID, IDEMPOTENCY_MISMATCH"),
-        (status = 503, description = "BUSY, NO_ANSWER: ask again with commandId as Idempotency-Key")))]
+        (status = 503, description = "BUSY, NO_ANSWER: ask again with commandId as \
+            Idempotency-Key")))]
 pub async fn reserve(
     State(app): State<Arc<App>>,
     Extension(trace): Extension<Trace>,

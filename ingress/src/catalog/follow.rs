@@ -29,8 +29,10 @@ impl Task {
                 error = self.follow() => error,
                 () = self.shutdown.begun() => return,
             };
-            // Listings replace each other, so reading everything again on top of the old is harmless.
-            tracing::error!(error = %chassis::telemetry::chain(&error), "the catalogue is read again");
+            // Listings replace each other, so reading everything again on top of the old is
+            // harmless.
+            let chain = chassis::telemetry::chain(&error);
+            tracing::error!(error = %chain, "the catalogue is read again");
             if backoff.pause(&self.shutdown).await != Pause::Elapsed {
                 return;
             }
@@ -68,7 +70,8 @@ impl Task {
         }
     }
 
-    /// A message that cannot be read or breaks a limit is left out: one bad event must not hide the others.
+    /// A message that cannot be read or breaks a limit is left out: one bad event must not hide the
+    /// others.
     fn apply(&self, message: &Followed) {
         let sequence = message.sequence;
         if message.subject.starts_with(prefix(subject::CATALOG_PLANS)) {

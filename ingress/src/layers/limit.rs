@@ -48,7 +48,8 @@ impl Limiter {
 
 /// Answers 429 or 503 instead of what is too much.
 pub async fn limit(State(limiter): State<Arc<Limiter>>, request: Request, next: Next) -> Response {
-    // Every connection of the listener has a peer; without one (a router under test) nothing is counted.
+    // Every connection of the listener has a peer; without one (a router under test) nothing is
+    // counted.
     if let Some(Peer(peer)) = request.extensions().get::<Peer>()
         && let Err(problem) = limiter.check(peer.ip(), chassis::clock::now())
     {

@@ -47,7 +47,8 @@ pub struct AllottedAreaBody {
 /// Lists one's own allotments.
 #[utoipa::path(get, path = "/api/partners/allotments", tag = "partners", params(AllotmentParams),
     security(("bearer" = [])),
-    responses((status = 200, body = AllotmentsBody), (status = 404, description = "EVENT_UNKNOWN")))]
+    responses((status = 200, body = AllotmentsBody),
+        (status = 404, description = "EVENT_UNKNOWN")))]
 pub async fn allotments(
     State(app): State<Arc<App>>,
     Partner(caller): Partner,

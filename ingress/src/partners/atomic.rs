@@ -29,7 +29,8 @@ pub async fn perform(
     let listed = operations[0].event().and_then(|event| app.catalog.find(&event));
     let listed = listed.ok_or_else(problems::event_unknown)?;
     let (op, places) = together(&operations, &listed)?;
-    // The refs together are the key: the same set gives the same result, however the lines were cut.
+    // The refs together are the key: the same set gives the same result, however the lines were
+    // cut.
     let refs: Vec<&str> = operations.iter().map(|operation| operation.r#ref.as_str()).collect();
     let key = Key::of_client(&json!(refs).to_string());
     let values = Value::Array(values);

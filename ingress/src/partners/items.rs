@@ -1,4 +1,5 @@
-//! Cuts a request's body into operations, as it comes: lines of JSON, or MessagePack values one after the other.
+//! Cuts a request's body into operations, as it comes: lines of JSON, or MessagePack values one
+//! after the other.
 
 use axum::body::{Body, BodyDataStream};
 use bytes::{Buf, Bytes, BytesMut};

@@ -20,7 +20,8 @@ pub enum Op {
     Sell,
 }
 
-/// An operation as partners write it: `seats`, or `section`, `row`, `from`, `to`, or `areaId`, `quantity`.
+/// An operation as partners write it: `seats`, or `section`, `row`, `from`, `to`, or `areaId`,
+/// `quantity`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Operation {

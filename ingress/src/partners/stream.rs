@@ -26,8 +26,8 @@ use crate::problems::{self, Answered};
 
 /// Operations of one stream that wait for their owners at once.
 ///
-/// An owner answers in about 2 ms, so 64 carry 30,000 a second; more would let one partner fill the table that
-/// all fans' commands share.
+/// An owner answers in about 2 ms, so 64 carry 30,000 a second; more would let one partner fill the
+/// table that all fans' commands share.
 const PIPELINE: usize = 64;
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -40,13 +40,16 @@ pub struct AllocationParams {
 
 /// Carries out a stream of operations; results come in their order while the stream still runs.
 ///
-/// A repeated `ref` gives the same result. Operations leave in order, and up to 64 are under way at once.
+/// A repeated `ref` gives the same result. Operations leave in order, and up to 64 are under way at
+/// once.
 #[utoipa::path(post, path = "/api/partners/allocations", tag = "partners", params(AllocationParams),
     security(("bearer" = [])),
-    request_body(content((Operation = "application/x-ndjson"), (Operation = "application/msgpack"))),
+    request_body(content((Operation = "application/x-ndjson"),
+        (Operation = "application/msgpack"))),
     responses((status = 200, description = "One result a line", body = ResultLine,
             content_type = "application/x-ndjson"),
-        (status = 403, description = "ROLE_REQUIRED"), (status = 415, description = "MEDIA_TYPE_UNSUPPORTED"),
+        (status = 403, description = "ROLE_REQUIRED"),
+        (status = 415, description = "MEDIA_TYPE_UNSUPPORTED"),
         (status = 422, description = "ATOMIC_REFUSED")))]
 pub async fn allocations(
     State(app): State<Arc<App>>,

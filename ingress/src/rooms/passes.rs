@@ -1,7 +1,8 @@
-//! Admission passes: their signature and event are checked here, their deadline and use by the event's owner.
+//! Admission passes: their signature and event are checked here, their deadline and use by the
+//! event's owner.
 //!
-//! A pass past its deadline goes on to the owner: a repeated command must hear its first answer, and only the
-//! owner knows which commands it has answered.
+//! A pass past its deadline goes on to the owner: a repeated command must hear its first answer,
+//! and only the owner knows which commands it has answered.
 
 use chassis::Problem;
 use chassis::keys::Ed25519Key;

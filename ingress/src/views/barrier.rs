@@ -1,7 +1,9 @@
-//! The read barrier: a view is shown only after it has everything that was answered before the question.
+//! The read barrier: a view is shown only after it has everything that was answered before the
+//! question.
 //!
-//! An answer leaves after its batch is in the stream, so it is at or below the stream's last sequence. The
-//! stream's leader is asked once for all who came while the question before was on its way.
+//! An answer leaves after its batch is in the stream, so it is at or below the stream's last
+//! sequence. The stream's leader is asked once for all who came while the question before was on
+//! its way.
 
 use std::time::Duration;
 
@@ -11,8 +13,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::metrics;
 
-/// How many readers may wait for one question to the leader. Beyond it a reader is refused (503): at this
-/// depth the leader has not answered for seconds, and a longer line would only be older.
+/// How many readers may wait for one question to the leader. Beyond it a reader is refused (503):
+/// at this depth the leader has not answered for seconds, and a longer line would only be older.
 const READERS_WAITING_MAX: usize = 8_192;
 
 /// How long one question to the leader may take.
@@ -40,7 +42,8 @@ impl Barrier {
     ) -> Self {
         let (readers, queue) = mpsc::channel(READERS_WAITING_MAX);
         chassis::tasks::spawn("ingress-barrier", async move {
-            // Both branches are cancel-safe: readers dropped with the queue hear that nothing was confirmed.
+            // Both branches are cancel-safe: readers dropped with the queue hear that nothing was
+            // confirmed.
             tokio::select! {
                 () = answer(nats, shard, queue) => {}
                 () = shutdown.begun() => {}

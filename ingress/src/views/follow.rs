@@ -33,7 +33,8 @@ enum Error {
     Apply { sequence: u64, source: Fault },
 }
 
-/// How long until a view is built again. A fault that returns at once must not read the journal in a loop.
+/// How long until a view is built again. A fault that returns at once must not read the journal in
+/// a loop.
 const REBUILD_FIRST: Duration = Duration::from_millis(100);
 const REBUILD_MAX: Duration = Duration::from_secs(5);
 

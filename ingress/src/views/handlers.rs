@@ -21,11 +21,13 @@ use crate::problems::{self, Answered};
 /// Shows the seat map.
 ///
 /// As JSON: `{version, sections:[{section, rows:[{row, seats:[{seatId, status, priceLevel, x, y,
-/// accessible}]}]}], areas:[{areaId, name, capacity, free, priceLevel}]}`; positions in centimetres.
+/// accessible}]}]}], areas:[{areaId, name, capacity, free, priceLevel}]}`; positions in
+/// centimetres.
 ///
-/// As `application/octet-stream`, integers big-endian: the bytes `USM1`, version u64, seat count u32, area count
-/// u16, then two bits a seat in the order of the JSON form (the first of four in the lowest bits; 0 free, 1 held,
-/// 2 sold, 3 blocked), padded to a whole byte, then the free places of each area as u32.
+/// As `application/octet-stream`, integers big-endian: the bytes `USM1`, version u64, seat count
+/// u32, area count u16, then two bits a seat in the order of the JSON form (the first of four in
+/// the lowest bits; 0 free, 1 held, 2 sold, 3 blocked), padded to a whole byte, then the free
+/// places of each area as u32.
 #[utoipa::path(get, path = "/api/events/{eventId}/seats", tag = "events",
     params(("eventId" = String, Path, example = "EVT002")),
     responses((status = 200, description = "The map", content(

@@ -1,9 +1,9 @@
 //! Seat maps as bytes: JSON for people and scripts, a compact form for pages.
 //!
-//! The compact form (`application/octet-stream`), integers big-endian:
-//! `USM1`, version u64, seat count u32, area count u16, then two bits a seat in plan order (the order of the
-//! JSON form; the first seat in the lowest bits; 0 free, 1 held, 2 sold, 3 blocked), padded to a whole byte,
-//! then the free places of each area as u32.
+//! The compact form (`application/octet-stream`), integers big-endian: `USM1`, version u64, seat
+//! count u32, area count u16, then two bits a seat in plan order (the order of the JSON form; the
+//! first seat in the lowest bits; 0 free, 1 held, 2 sold, 3 blocked), padded to a whole byte, then
+//! the free places of each area as u32.
 
 use std::collections::VecDeque;
 use std::fmt::Write;
@@ -31,7 +31,8 @@ pub struct Rendered {
     pub body: Bytes,
 }
 
-/// How many rendered maps are kept. A crowd looks at one event; sixteen of two megabytes are bearable.
+/// How many rendered maps are kept. A crowd looks at one event; sixteen of two megabytes are
+/// bearable.
 const RENDERINGS_MAX: usize = 16;
 
 /// The seat maps that were asked for last.
@@ -80,7 +81,8 @@ pub fn delta(plan: &PlanIndex, delta: &Delta) -> String {
     serde_json::json!({"version": delta.version, "changes": seats, "areas": areas}).to_string()
 }
 
-/// Written by hand: a map of 20,000 seats has 200,000 values, and a tree of them would cost more than the text.
+/// Written by hand: a map of 20,000 seats has 200,000 values, and a tree of them would cost more
+/// than the text.
 fn json(plan: &PlanIndex, snapshot: &Snapshot) -> String {
     let mut text = String::with_capacity(96 * snapshot.seats.len() + 4_096);
     put(&mut text, format_args!("{{\"version\":{},\"sections\":[", snapshot.version));

@@ -1,7 +1,9 @@
-//! One event's places as the journal has them: the state of each seat, what areas have given out, the counts.
+//! One event's places as the journal has them: the state of each seat, what areas have given out,
+//! the counts.
 //!
-//! Nothing here knows the plan: seats and areas are positions, and a position never mentioned is free. So an
-//! outcome can be applied before the event's listing has arrived, and an event nobody bought costs nothing.
+//! Nothing here knows the plan: seats and areas are positions, and a position never mentioned is
+//! free. So an outcome can be applied before the event's listing has arrived, and an event nobody
+//! bought costs nothing.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -45,8 +47,8 @@ pub struct Delta {
 
 /// How many deltas an event keeps for readers that come back, and how many a reader may lag behind.
 ///
-/// At two batches a second a reader may be away for two minutes. More costs memory on every hot event; fewer
-/// sends whole snapshots to readers that only changed their network.
+/// At two batches a second a reader may be away for two minutes. More costs memory on every hot
+/// event; fewer sends whole snapshots to readers that only changed their network.
 pub const DELTAS_KEPT: usize = 256;
 
 /// The places of one event.

@@ -34,13 +34,15 @@ pub struct StreamParams {
 
 /// Streams the seat map: `snapshot` (the map's JSON), then `delta` events.
 ///
-/// A delta is `{version, changes:[[seatId, status]], areas:[[areaId, free]]}`; the event id is the version.
-/// A reader that comes back with `Last-Event-ID` gets what it has missed, or a new snapshot after a longer absence.
-/// One that reads too slowly is disconnected.
+/// A delta is `{version, changes:[[seatId, status]], areas:[[areaId, free]]}`; the event id is the
+/// version. A reader that comes back with `Last-Event-ID` gets what it has missed, or a new
+/// snapshot after a longer absence. One that reads too slowly is disconnected.
 #[utoipa::path(get, path = "/api/events/{eventId}/seats/stream", tag = "events",
     params(("eventId" = String, Path, example = "EVT002"), StreamParams),
-    responses((status = 200, description = "Server-sent events", content_type = "text/event-stream"),
-        (status = 404, description = "EVENT_UNKNOWN"), (status = 503, description = "STREAMS_FULL")))]
+    responses((status = 200, description = "Server-sent events",
+            content_type = "text/event-stream"),
+        (status = 404, description = "EVENT_UNKNOWN"),
+        (status = 503, description = "STREAMS_FULL")))]
 pub async fn stream(
     State(app): State<Arc<App>>,
     Id(event): Id<EventId>,

@@ -1,4 +1,5 @@
-//! The gateway over HTTP on real servers. The owners are played by the test: what is tested is this stage.
+//! The gateway over HTTP on real servers. The owners are played by the test: what is tested is this
+//! stage.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test says what failed")]
 

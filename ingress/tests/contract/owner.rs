@@ -1,4 +1,5 @@
-//! A test's own owner of all shards: holds what is asked unless it is taken, and journals before it answers.
+//! A test's own owner of all shards: holds what is asked unless it is taken, and journals before it
+//! answers.
 
 use chassis::{Followed, Follower, Nats, StartAt};
 use schema::limits::SHARD_COUNT;

@@ -1,9 +1,10 @@
 //! A journal as text, and what the view makes of it.
 //!
-//! A line is one batch of one outcome: `held H 1 2`, `blocked H 3` (an allotment), `standing H 5` (places in
-//! area 0), `paying H 1`, `declined H 1`, `sold H`, `released H`, `expired H`, `refunded H`, `reduced H 3`.
-//! `=> seats ....` shows seats from 0 as `.` free, `h` held, `s` sold, `b` blocked; `=> area 5` what is taken;
-//! `=> H HELD` a hold's state; `=> counts held paying sold blocked`.
+//! A line is one batch of one outcome: `held H 1 2`, `blocked H 3` (an allotment), `standing H 5`
+//! (places in area 0), `paying H 1`, `declined H 1`, `sold H`, `released H`, `expired H`, `refunded
+//! H`, `reduced H 3`. `=> seats ....` shows seats from 0 as `.` free, `h` held, `s` sold, `b`
+//! blocked; `=> area 5` what is taken; `=> H HELD` a hold's state; `=> counts held paying sold
+//! blocked`.
 
 use super::{Fault, Keep, ShardView};
 use crate::views::seats::{SeatStatus, Start};
