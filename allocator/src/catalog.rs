@@ -1,7 +1,7 @@
 //! The catalogue in memory: listings with their plans, kept current by a follower.
 
 use chassis::telemetry::chain;
-use chassis::{Follower, Health, Nats, StartAt, tasks};
+use chassis::{Follower, Health, Nats, Shutdown, StartAt, tasks};
 use dashmap::DashMap;
 use schema::{
     EventId, EventListing, PlanId, PlanIndex, SeatingPlan, ShardId, codec, limits, subject,
@@ -26,14 +26,20 @@ pub(crate) struct Catalog {
 
 impl Catalog {
     /// Starts to follow the catalogue and returns when everything stored by now has been read.
-    pub(crate) async fn follow(nats: &Nats, health: &Health) -> Result<Self, chassis::Error> {
+    pub(crate) async fn follow(
+        nats: &Nats,
+        health: &Health,
+        stop: &Shutdown,
+    ) -> Result<Self, chassis::Error> {
         let stored = chassis::last_sequence(nats, subject::CATALOG).await?;
         let ready = health.register("allocator catalogue");
         let events: Arc<DashMap<_, _>> = Arc::default();
         let (read, read_to) = watch::channel(0);
         let follower =
             Follower::start(nats.clone(), subject::CATALOG, subject::CATALOG_ALL, StartAt::First);
-        let reader = Reader { follower, plans: DashMap::new(), events: Arc::clone(&events), read };
+        let events_here = Arc::clone(&events);
+        let stop = stop.clone();
+        let reader = Reader { follower, plans: DashMap::new(), events: events_here, read, stop };
         tasks::spawn("allocator-catalog", reader.run());
         let catalog = Self { events, read_to };
         catalog.read_to.clone().wait_for(|&sequence| stored <= sequence).await.ok();
@@ -73,12 +79,18 @@ struct Reader {
     plans: DashMap<PlanId, Arc<PlanIndex>>,
     events: Arc<DashMap<EventId, Listed>>,
     read: watch::Sender<u64>,
+    stop: Shutdown,
 }
 
 impl Reader {
     async fn run(mut self) {
         loop {
-            let message = match self.follower.next().await {
+            // Cancel-safe: a follower's `next` and a switch lose nothing.
+            let message = tokio::select! {
+                message = self.follower.next() => message,
+                () = self.stop.begun() => return,
+            };
+            let message = match message {
                 Ok(message) => message,
                 Err(error) => {
                     tracing::error!(error = %chain(&error), "catalogue reader ended");

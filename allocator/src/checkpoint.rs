@@ -71,10 +71,8 @@ impl Store {
         })
     }
 
-    /// Stores a checkpoint and drops the older ones; returns its size in bytes.
-    pub(crate) async fn save(&self, checkpoint: Checkpoint) -> Result<usize, Error> {
-        let applied = checkpoint.applied;
-        let bytes = encode(&checkpoint);
+    /// Stores an [encoded](encode) checkpoint and drops the older ones; returns its size in bytes.
+    pub(crate) async fn save(&self, applied: Applied, bytes: Vec<u8>) -> Result<usize, Error> {
         let size = bytes.len();
         let shard = i16::from(self.shard.0);
         let sequence = i64::try_from(applied.sequence).expect("a stream sequence fits");
@@ -107,7 +105,7 @@ impl Store {
 }
 
 /// As [`codec::encode_checked`], without its bound on messages: a checkpoint is stored, not sent.
-fn encode(checkpoint: &Checkpoint) -> Vec<u8> {
+pub(crate) fn encode(checkpoint: &Checkpoint) -> Vec<u8> {
     let mut bytes = rmp_serde::to_vec(checkpoint).expect("a snapshot holds only encodable types");
     assert!(bytes.len() <= CHECKPOINT_BYTES_MAX, "a checkpoint of {} bytes", bytes.len());
     bytes.push(codec::VERSION);

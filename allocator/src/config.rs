@@ -8,14 +8,16 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// How often a changed shard is checkpointed. Longer means a longer tail to replay after a
-    /// crash.
+    /// How often a changed shard is checkpointed.
+    ///
+    /// Longer means a longer tail to replay after a crash (a second replays minutes of a busy
+    /// sale); shorter writes the whole state more often.
     pub checkpoint_every_ms: u64,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { checkpoint_every_ms: 5_000 }
+        Self { checkpoint_every_ms: 30_000 }
     }
 }
 

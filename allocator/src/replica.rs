@@ -5,7 +5,7 @@
 //! yet.
 
 use crate::catalog::Catalog;
-use crate::checkpoint::{Checkpoint, Store, Stored};
+use crate::checkpoint::{self, Checkpoint, Store, Stored};
 use crate::config::{CATALOG_WAIT, Config};
 use crate::error::Error;
 use crate::metrics;
@@ -75,8 +75,7 @@ impl Replica {
         let all = subject::journal_all(id);
         let mut follower = Follower::start(self.nats.clone(), &stream, &all, from);
         let mut waiting: Vec<StateAt> = Vec::new();
-        let mut checkpoint =
-            tokio::time::interval(Duration::from_millis(config.checkpoint_every_ms));
+        let mut turns = tokio::time::interval(Duration::from_millis(config.checkpoint_every_ms));
         health.set_ready();
         loop {
             // Cancel-safe: a follower's `next`, a queue, an interval and a switch lose nothing.
@@ -89,7 +88,7 @@ impl Replica {
                     self.sequence = message.sequence;
                 }
                 Some(request) = requests.recv() => waiting.push(request),
-                _ = checkpoint.tick() => self.checkpoint().await,
+                _ = turns.tick() => self.store_checkpoint().await,
                 () = stop.begun() => return Ok(()),
             }
             let reached = self.sequence;
@@ -138,14 +137,17 @@ impl Replica {
 
     /// Stores a checkpoint when something changed. A failure is told and tried again at the next
     /// turn.
-    async fn checkpoint(&mut self) {
+    async fn store_checkpoint(&mut self) {
         if self.applied.sequence == self.stored.sequence() {
             return;
         }
         let started = Instant::now();
         let (applied, time) = (self.applied, self.time);
-        let checkpoint = Checkpoint { applied, time, snapshot: self.shard.snapshot() };
-        match self.store.save(checkpoint).await {
+        // A large state takes longer than a runtime thread may be kept from its other tasks.
+        let bytes = tokio::task::block_in_place(|| {
+            checkpoint::encode(&Checkpoint { applied, time, snapshot: self.shard.snapshot() })
+        });
+        match self.store.save(applied, bytes).await {
             Ok(bytes) => {
                 self.stored = Stored::at(self.applied.sequence);
                 metrics::checkpoint_stored(self.id, bytes, started.elapsed());

@@ -43,7 +43,7 @@ pub async fn run(config: Config, deps: Deps) -> Result<(), Error> {
     let healths: Vec<_> = (0..limits::SHARD_COUNT).map(ShardId).map(registered).collect();
     nats.ensure_stream(&stream_config(&stream::commands(), 1)).await?;
     nats.ensure_stream(&stream_config(&stream::catalog(), nats.replicas)).await?;
-    let catalog = Catalog::follow(nats, &deps.health).await?;
+    let catalog = Catalog::follow(nats, &deps.health, &deps.shutdown).await?;
     let mut shards = Vec::new();
     for (shard, health) in (0..limits::SHARD_COUNT).map(ShardId).zip(healths) {
         let serving = serve(shard, health, config.clone(), deps.clone(), catalog.clone());

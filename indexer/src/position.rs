@@ -89,7 +89,8 @@ impl JournalPosition {
     /// The first batch ever read is taken as it comes: a journal may have been trimmed, and free
     /// places are told as numbers, not as changes.
     ///
-    /// # Errors [`Error::Gap`] if a batch is missing between this one and the one before.
+    /// # Errors
+    /// [`Error::Gap`] if a batch is missing between this one and the one before.
     pub(crate) fn advance(
         &mut self,
         shard: ShardId,

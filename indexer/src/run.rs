@@ -33,7 +33,8 @@ const SESSION_IS_SOUND: Duration = Duration::from_secs(30);
 /// Indexes and answers until shutdown. Serving is announced and reported once the streams have been
 /// read.
 ///
-/// # Errors If another process has the folder. Everything else is tried again until it works, with
+/// # Errors
+/// If another process has the folder. Everything else is tried again until it works, with
 /// the reason in the readiness page.
 pub async fn run(config: Config, deps: Deps) -> Result<(), Error> {
     let _lock = FolderLock::take(&config.dir)?;

@@ -39,7 +39,8 @@ impl Searches {
     /// Sorted by match, near misses stand behind what is right. In another order they would stand
     /// among it, so there they are taken only if nothing is right.
     ///
-    /// # Errors [`Error::TooSlow`] once `deadline` has passed.
+    /// # Errors
+    /// [`Error::TooSlow`] once `deadline` has passed.
     pub(crate) fn search(&self, query: &Query, deadline: Instant) -> Result<Answer<Page>, Error> {
         let started = Instant::now();
         if let Some(why) = refusal(query) {

@@ -31,7 +31,8 @@ fn index_dir(dir: &Path) -> PathBuf {
 
 /// Opens the index in `dir`, reads all of it back and checks each file's checksum.
 ///
-/// # Errors [`Error::Unusable`] with the reason if it is not a whole index of these streams; then
+/// # Errors
+/// [`Error::Unusable`] with the reason if it is not a whole index of these streams; then
 /// [`create`] is due.
 pub(crate) fn open(dir: &Path, origins: &Origins) -> Result<Opened, Error> {
     let unusable = |why: String| Error::Unusable { why };

@@ -26,6 +26,9 @@ pub struct Command {
     pub body: CommandBody,
 }
 
+/// The account in whose name settlement sends verdicts. No login has it.
+pub const SYSTEM_ACCOUNT: AccountId = AccountId(0);
+
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CommandBody {

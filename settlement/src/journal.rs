@@ -17,7 +17,9 @@ use async_nats::jetstream::Message;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull};
 use chassis::{Backoff, Cause, HealthHandle, Nats, Pause};
 use futures_util::StreamExt;
-use schema::{AccountId, Batch, OrderId, Outcome, OutcomeBody, Released, ShardId, codec, subject};
+use schema::{
+    Batch, OrderId, Outcome, OutcomeBody, Released, SYSTEM_ACCOUNT, ShardId, codec, subject,
+};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -168,7 +170,7 @@ impl Journal {
 impl News {
     fn take(&mut self, outcome: Outcome, sequence: u64) {
         // Verdicts are asked under nobody's account.
-        let verdict = outcome.asked.filter(|asked| asked.account == AccountId(0));
+        let verdict = outcome.asked.filter(|asked| asked.account == SYSTEM_ACCOUNT);
         if let Some(asked) = verdict {
             let refusal = match &outcome.body {
                 OutcomeBody::Refused(refusal) => Some(refusal.code().code),

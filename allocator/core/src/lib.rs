@@ -36,7 +36,6 @@ pub use catalogue::CatalogueError;
 pub use ended::Ended;
 pub use holds::{Hold, HoldPhase, PaymentTerms};
 pub use limits::Limits;
-pub use payment_rules::SYSTEM_ACCOUNT;
 pub use plan_tables::{PlanTables, RowTable};
 pub use sale::PassUse;
 pub use seat_map::SeatMap;

@@ -4,12 +4,9 @@ use crate::Shard;
 use crate::holds::{Entry, HoldPhase};
 use schema::limits::{DECLINED_HOLD_LEFT_MIN, PAYMENT_WAIT_MAX};
 use schema::{
-    AccountId, Command, EventStatus, HoldId, OutcomeBody, Payment, Refusal, Released, StartPayment,
-    UnixMillis, Verdict, VerdictKind,
+    Command, EventStatus, HoldId, OutcomeBody, Payment, Refusal, Released, SYSTEM_ACCOUNT,
+    StartPayment, UnixMillis, Verdict, VerdictKind,
 };
-
-/// The account of the system itself: settlement's verdicts come from it, and nothing else does.
-pub const SYSTEM_ACCOUNT: AccountId = AccountId(0);
 
 impl Shard {
     pub(crate) fn rule_release(

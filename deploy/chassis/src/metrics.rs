@@ -112,7 +112,7 @@ pub(crate) fn accept_failed() {
     counter!("usher_http_accept_errors_total").increment(1);
 }
 
-/// `cause` is one of `framing`, `headers`, `timeout`, `body`.
+/// `cause` is one of `framing`, `headers`, `timeout`, `body`, `panic`.
 pub(crate) fn request_refused(cause: &'static str) {
     counter!("usher_http_requests_refused_total", "cause" => cause).increment(1);
 }

@@ -67,6 +67,8 @@ pub async fn connect_postgres(config: &PostgresConfig, name: &str) -> Result<PgP
         .map_err(|error: sqlx::Error| Error::rejected(what(), &error))?;
     let options = options.application_name(name).options([
         ("statement_timeout", config.statement_timeout_ms.to_string().as_str()),
+        // A plan made while a table was empty would read all of it for ever.
+        ("plan_cache_mode", "force_custom_plan"),
         ("lock_timeout", config.lock_timeout_ms.to_string().as_str()),
         ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_MS),
     ]);

@@ -132,9 +132,10 @@ fn payment(hold: HoldId, body: &ConfirmBody) -> Result<StartPayment, Problem> {
 async fn attempt(app: &App, answer: &Answer, id: HoldId) -> Result<u32, Refusal> {
     match &answer.outcome.body {
         OutcomeBody::PaymentStarted(payment) => Ok(payment.attempt),
-        OutcomeBody::Refused(Refusal::PaymentInProgress) => {
+        // Under way or paid already, asked for with another key.
+        OutcomeBody::Unchanged { .. } | OutcomeBody::Refused(Refusal::PaymentInProgress) => {
             let shard = app.views.of_hold(id).ok_or(Refusal::HoldUnknown)?;
-            // The attempt started before this refusal was journaled, so the view names it from
+            // The attempt started before this answer was journaled, so the view names it from
             // there on. A view that does not come so far in time finds no attempt ended, and 202 is
             // the answer.
             if !shard.reached(answer.sequence, BARRIER_WAIT).await {

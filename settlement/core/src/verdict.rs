@@ -2,7 +2,7 @@
 
 use crate::order::State;
 use schema::{
-    AccountId, Command, CommandBody, CommandId, EventId, HoldId, OrderId, UnixMillis, Verdict,
+    Command, CommandBody, CommandId, EventId, HoldId, OrderId, SYSTEM_ACCOUNT, UnixMillis, Verdict,
     VerdictKind,
 };
 
@@ -27,7 +27,7 @@ pub fn verdict(record: &VerdictRecord, deadline: UnixMillis) -> Command {
         fingerprint: fold64(id.0),
         event: record.event.clone(),
         // Nobody's account: no fan can ask under it.
-        account: AccountId(0),
+        account: SYSTEM_ACCOUNT,
         deadline,
         // The answer is read from the journal.
         reply_to: "".into(),

@@ -1,12 +1,14 @@
 //! One request: checks its shape, hands it to the router, bounds the time to the answer.
 
 use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::DefaultBodyLimit;
 use axum::response::IntoResponse;
+use futures_util::FutureExt;
 use http::header::{CONNECTION, CONTENT_TYPE, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
@@ -39,9 +41,20 @@ async fn answer(context: &Context, request: Request<Incoming>) -> Response<Body>
     // Needs no `poll_ready`: a router is always ready.
     let answer = context.server.router.clone().call(request);
     let limit = Duration::from(context.server.limits.request_ms);
-    let Ok(Ok(response)) = tokio::time::timeout(limit, answer).await else {
-        metrics::request_refused("timeout");
-        return overdue(limit, safe).into_response();
+    // Unwind safety: the future is dropped after a panic. A handler owns nothing but its request, so
+    // its bug must not be the end of everybody else's.
+    let answer = AssertUnwindSafe(answer).catch_unwind();
+    let response = match tokio::time::timeout(limit, answer).await {
+        Ok(Ok(Ok(response))) => response,
+        Ok(Ok(Err(never))) => match never {},
+        Ok(Err(_)) => {
+            metrics::request_refused("panic");
+            return broken().into_response();
+        }
+        Err(_) => {
+            metrics::request_refused("timeout");
+            return overdue(limit, safe).into_response();
+        }
     };
     let plain = || {
         let content_type = response.headers().get(CONTENT_TYPE);
@@ -97,6 +110,11 @@ fn overdue(limit: Duration, safe: bool) -> Problem {
     let problem = Problem::retryable(503, "TIMEOUT", "The answer took too long", detail, 1);
     // What a changing request has done by now is not known here.
     Problem { retryable: safe, ..problem }
+}
+
+fn broken() -> Problem {
+    let detail = "a bug of ours; what the request has done is not known";
+    Problem::new(500, "INTERNAL", "The request failed", detail)
 }
 
 fn too_large() -> Problem {

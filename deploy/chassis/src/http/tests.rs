@@ -62,6 +62,14 @@ fn router() -> Router {
         .route("/ticks", get(ticks))
         .route("/endless", get(endless))
         .route("/slow", get(slow))
+        .route(
+            "/broken",
+            get(|| async {
+                if true {
+                    panic!("a bug")
+                }
+            }),
+        )
         .route("/never", get(|| async { std::future::pending::<()>().await }))
         .route("/count", post(count))
         .route("/count-more", post(count).layer(raised))
@@ -142,6 +150,18 @@ async fn requests_on_one_connection_are_answered_and_carry_their_peer() {
     stream.write_all(format!("{GET}{GET_CLOSE}").as_bytes()).await.expect("written");
     let answers = read_to_close(&mut stream).await;
     assert_eq!(answers.matches("hello").count(), 2, "{answers}");
+}
+
+#[tokio::test]
+async fn a_bug_in_one_request_is_answered_500_and_ends_nothing_else() {
+    let server = start(HttpLimits::default());
+    let answer = server.raw("GET /broken HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 500"), "{answer}");
+    assert!(answer.contains("INTERNAL"), "{answer}");
+    let answer = server.raw("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+    assert!(answer.ends_with("hello"), "{answer}");
+    server.shutdown.begin("the test ends");
+    server.serving.await.expect("it ends").expect("it served");
 }
 
 #[tokio::test]

@@ -3,10 +3,11 @@
 mod naive;
 
 use super::world::{World, account};
+use crate::Limits;
 use crate::shard::Decision;
-use crate::{Limits, SYSTEM_ACCOUNT};
 use naive::{Model, SEATS, says};
 use proptest::prelude::*;
+use schema::SYSTEM_ACCOUNT;
 use schema::{
     AccountId, AreaIdx, BestAvailable, Command, CommandBody, CommandId, HoldId, HoldSeats, Outcome,
     OutcomeBody, OwnerKind, Pass, PassPlace, SeatIdx, StartPayment, UnixMillis, Verdict,

@@ -1,7 +1,7 @@
 //! The same rules, written down as plainly as possible: sets that are looked through from end to
 //! end.
 
-use crate::SYSTEM_ACCOUNT;
+use schema::SYSTEM_ACCOUNT;
 use schema::{
     AccountId, AreaIdx, BestAvailable, Command, CommandBody, HoldId, HoldSeats, OutcomeBody,
     OwnerKind, SeatIdx, Verdict, VerdictKind, Want,
