@@ -31,7 +31,8 @@ impl BootClock {
     }
 
     pub(crate) fn now(&self) -> MonoMs {
-        // Read anew each time: unlike the process' monotonic clock it goes on while the machine sleeps.
+        // Read anew each time: unlike the process' monotonic clock it goes on while the machine
+        // sleeps.
         let uptime = self.boot.and_then(|_| uptime_ms());
         let own = || u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         MonoMs(uptime.unwrap_or_else(own))

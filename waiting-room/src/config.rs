@@ -93,7 +93,8 @@ pub(crate) const LATE_SEEN_MAX: usize = 4_096;
 pub(crate) const AGAIN_FIRST: Duration = Duration::from_millis(50);
 pub(crate) const AGAIN_MAX: Duration = Duration::from_secs(2);
 
-/// How long an owner of a room may be silent before another tries to take it, and how often it beats.
+/// How long an owner of a room may be silent before another tries to take it, and how often it
+/// beats.
 ///
 /// Three beats and a margin: shorter and a busy machine deposes itself, longer and the line stands.
 pub(crate) const LEASE_BEAT_MS: u64 = 300;

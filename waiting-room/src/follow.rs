@@ -128,7 +128,8 @@ pub(crate) async fn statuses(rooms: Arc<Rooms>, nats: Nats, shutdown: Shutdown) 
     }
 }
 
-/// The next message; `None` at the end of the process. A stream that is not what it was ends the process.
+/// The next message; `None` at the end of the process. A stream that is not what it was ends the
+/// process.
 pub(crate) async fn next(follower: &mut Follower, shutdown: &Shutdown) -> Option<Followed> {
     // Cancel-safe: both only wait.
     let next = tokio::select! {

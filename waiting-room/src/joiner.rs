@@ -6,6 +6,7 @@ use crate::room::Room;
 use crate::store::{Blessed, Fault, Given, Phase};
 use chassis::Shutdown;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use tokio::sync::{mpsc, oneshot};
 use waiting_room_core::PlaceKind;
 
@@ -57,6 +58,8 @@ pub(crate) async fn run(room: Arc<Room>, mut asks: mpsc::Receiver<JoinAsk>, shut
             tokio::time::sleep(JOIN_AGAIN).await;
             continue;
         };
+        // Relaxed: a lower bound for the leader in this process; see `Leader::start_epoch`.
+        room.given_max.fetch_max(given.after + given.count, Ordering::Relaxed);
         answer(&mut waiting, epoch, given);
     }
 }
@@ -76,8 +79,8 @@ fn answer(waiting: &mut Vec<JoinAsk>, epoch: u32, given: Given) {
 
 /// Takes numbers from Redis and checks them against the stream before anybody gets one.
 ///
-/// LINE-1: a number is given out only if the epoch that gave it is the room's epoch and the number is
-/// not above the durable mark, so that a Redis that was rolled back gives nothing.
+/// LINE-1: a number is given out only if the epoch that gave it is the room's epoch and the number
+/// is not above the durable mark, so that a Redis that was rolled back gives nothing.
 async fn give(room: &Room, count: usize) -> Result<Option<(u32, Given)>, Fault> {
     let blessed = room.blessed();
     if blessed.epoch == 0 {

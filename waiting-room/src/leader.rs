@@ -82,8 +82,8 @@ pub(crate) async fn run(room: Arc<Room>, deps: Deps, tick: Duration, clock: Boot
 async fn lead(room: &Arc<Room>, deps: &Deps, tick: Duration, clock: &BootClock, owner: Owner) {
     let stop = &deps.shutdown;
     metrics::leads(&room.event, true);
-    // An append is never dropped here in mid-flight by a deposition, which it notices by itself; only
-    // the idle leader learns of it by the branch.
+    // An append is never dropped here in mid-flight by a deposition, which it notices by itself;
+    // only the idle leader learns of it by the branch.
     let ended = match take_over(room, deps, clock, &owner, stop).await {
         Some(mut leader) => {
             tracing::info!(event = %room.event, epoch = owner.epoch, "room led");

@@ -1,9 +1,11 @@
-//! The waiting room: holds the crowd in a fair line and lets people in at the pace the rest can bear.
+//! The waiting room: holds the crowd in a fair line and lets people in at the pace the rest can
+//! bear.
 //!
-//! Every instance answers joins, polls and claims of every room from what it follows: the catalogue, the
-//! settings, the rooms' streams and the leaders' ticks. One instance leads each room, behind a fence: it
-//! decides whom to call and journals that before anybody hears of it. Redis holds the next number and
-//! who is alive, nothing that a token or the stream could not replace.
+//! Every instance answers joins, polls and claims of every room from what it follows: the
+//! catalogue, the settings, the rooms' streams and the leaders' ticks. One instance leads each
+//! room, behind a fence: it decides whom to call and journals that before anybody hears of it.
+//! Redis holds the next number and who is alive, nothing that a token or the stream could not
+//! replace.
 
 mod boot;
 mod config;

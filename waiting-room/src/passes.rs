@@ -1,4 +1,5 @@
-//! Admission passes: signed with EdDSA, so that any service checks them alone; and whose account claims one.
+//! Admission passes: signed with EdDSA, so that any service checks them alone; and whose account
+//! claims one.
 
 use chassis::keys::Ed25519Key;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};

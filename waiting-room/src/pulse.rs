@@ -40,8 +40,8 @@ pub(crate) async fn run(room: Arc<Room>, nats: Nats, shutdown: Shutdown) {
     }
 }
 
-/// Writes the check-ins since the last flush. If that fails the leader hears of it, so that nobody is
-/// passed as gone whose check-in was lost here.
+/// Writes the check-ins since the last flush. If that fails the leader hears of it, so that nobody
+/// is passed as gone whose check-in was lost here.
 async fn flush_check_ins(room: &Room, nats: &Nats) {
     let numbers = room.take_check_ins();
     if numbers.is_empty() {

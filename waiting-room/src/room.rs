@@ -7,7 +7,7 @@ use chassis::clock::Monotonic;
 use chassis::keys::HmacKey;
 use schema::admission::{LimitedBy, RoomStatus};
 use schema::{EventId, EventListing, RoomSettings};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::sync::{mpsc, watch};
 use waiting_room_core::{Ledger, LiveIndex, NumberSet, PlaceKind, PollGuard, Token};
@@ -29,6 +29,8 @@ pub(crate) struct Room {
     pub read_to: watch::Sender<u64>,
     /// Whether anybody asked for a position since the index was read.
     pub index_wanted: AtomicBool,
+    /// The highest number that this instance has given out.
+    pub given_max: AtomicU64,
     listing: RwLock<Arc<EventListing>>,
     settings: RwLock<RoomSettings>,
     ledger: RwLock<Ledger>,
@@ -66,6 +68,7 @@ impl Room {
             joins,
             read_to: watch::Sender::new(0),
             index_wanted: AtomicBool::new(false),
+            given_max: AtomicU64::new(0),
             listing: RwLock::new(Arc::new(listing)),
             settings: RwLock::new(settings),
             ledger: RwLock::default(),
@@ -188,8 +191,9 @@ impl Room {
     }
 }
 
-/// The function that the draw's permutation is keyed by: HMAC-SHA256 under the seed over the round and
-/// the half-block as 8 big-endian bytes; the first 8 bytes of it, big-endian. Frozen: fans verify it.
+/// The function that the draw's permutation is keyed by: HMAC-SHA256 under the seed over the round
+/// and the half-block as 8 big-endian bytes; the first 8 bytes of it, big-endian. Frozen: fans
+/// verify it.
 pub(crate) fn prf(key: &HmacKey, round: u8, half: u64) -> u64 {
     let mac = key.mac(&[&[round], &half.to_be_bytes()]);
     u64::from_be_bytes(*mac.first_chunk().expect("a MAC has 32 bytes"))

@@ -1,7 +1,7 @@
 //! What Redis holds of one room: the next number, who is alive, who claimed, who came back.
 //!
-//! Every call names the server process and the epoch that it means. Another process, or one that lost
-//! its data, changes nothing and says so.
+//! Every call names the server process and the epoch that it means. Another process, or one that
+//! lost its data, changes nothing and says so.
 
 mod scripts;
 
@@ -188,7 +188,8 @@ impl Store {
         if done == 1 { Ok(()) } else { Err(Fault::Unblessed) }
     }
 
-    /// The last number that the room's data names, blessed or not: a lower bound of those given out.
+    /// The last number that the room's data names, blessed or not: a lower bound of those given
+    /// out.
     pub(crate) async fn last_named(&self) -> Result<Option<u64>, Fault> {
         Ok(self.redis.query(redis::cmd("HGET").arg(&self.room).arg("last")).await?)
     }

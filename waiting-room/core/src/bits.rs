@@ -9,7 +9,8 @@ pub struct Bits {
 }
 
 impl Bits {
-    /// Takes bytes as `GETRANGE` gives them, the first one holding the bits of `first_word * 64` on.
+    /// Takes bytes as `GETRANGE` gives them, the first one holding the bits of `first_word * 64`
+    /// on.
     pub fn from_redis(first_word: u64, bytes: &[u8]) -> Self {
         let words = bytes.chunks(8).map(|chunk| {
             let mut word = [0; 8];

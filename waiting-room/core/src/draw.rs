@@ -2,8 +2,8 @@
 
 use crate::bits::Bits;
 
-/// Rounds of the Feistel network. Four make a strong pseudorandom permutation of a random function's
-/// rounds (Luby and Rackoff).
+/// Rounds of the Feistel network. Four make a strong pseudorandom permutation of a random
+/// function's rounds (Luby and Rackoff).
 const ROUNDS: u8 = 4;
 
 /// A permutation of `0..count` that is as unforeseeable as its function.
@@ -47,8 +47,8 @@ impl<'a> Permutation<'a> {
 
 /// Moves the live bits of a pre-queue to the numbers in line of their places.
 ///
-/// `live` holds the bits by number given out; the result those of `(base, last]` by number in line, and
-/// the bits below in the first word as they were.
+/// `live` holds the bits by number given out; the result those of `(base, last]` by number in line,
+/// and the bits below in the first word as they were.
 pub fn draw_live(live: &Bits, base: u64, last: u64, prf: &dyn Fn(u8, u64) -> u64) -> Bits {
     assert!(base <= last);
     let first_word = Bits::word_of(base + 1);

@@ -11,8 +11,8 @@ const SPAN_MIN: u64 = 1_024;
 
 /// How many minutes of the rate the horizon lies ahead.
 ///
-/// With six of ten gone the cursor passes 2.5 numbers a call: four minutes are then 96 s, more than the
-/// lapse of 40 s. Further ahead more people would check in for nothing.
+/// With six of ten gone the cursor passes 2.5 numbers a call: four minutes are then 96 s, more than
+/// the lapse of 40 s. Further ahead more people would check in for nothing.
 const SPAN_MINUTES: u64 = 4;
 
 /// How many horizons are remembered; a tick publishes one at most, 4 a second for 40 s.
@@ -56,7 +56,8 @@ impl Horizons {
         self.checked
     }
 
-    /// Check-ins did not work: everybody counts as alive until they have worked for the lapse again.
+    /// Check-ins did not work: everybody counts as alive until they have worked for the lapse
+    /// again.
     pub fn interrupt(&mut self) {
         self.published.clear();
         self.checked = 0;

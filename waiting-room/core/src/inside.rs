@@ -20,8 +20,8 @@ struct Batch {
 
 /// The releases whose passes may be live.
 ///
-/// LINE-2: who was called counts until it is certain that the place was not claimed, was used up, or
-/// that its pass has ended. What is not known counts.
+/// LINE-2: who was called counts until it is certain that the place was not claimed, was used up,
+/// or that its pass has ended. What is not known counts.
 #[derive(Debug, Clone, Default)]
 pub struct Inside {
     batches: VecDeque<Batch>,

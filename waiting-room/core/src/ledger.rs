@@ -7,7 +7,8 @@ use schema::admission::{AdmissionRecord, Draw, Release};
 use schema::{DurationMs, InvariantId, UnixMillis};
 use std::collections::{BTreeMap, VecDeque};
 
-/// How long a release is kept after its passes have ended, for those who ask late what became of them.
+/// How long a release is kept after its passes have ended, for those who ask late what became of
+/// them.
 const KEPT_AFTER_PASS: DurationMs = DurationMs(600_000);
 
 /// The state of a room as its stream has it.
@@ -69,8 +70,8 @@ pub enum Standing {
 impl Ledger {
     /// Takes in the next record of the stream, heard of at `at`.
     ///
-    /// # Panics
-    /// When the record does not follow from those before: the stream is not what its fence promises.
+    /// # Panics When the record does not follow from those before: the stream is not what its fence
+    /// promises.
     pub fn apply(&mut self, record: AdmissionRecord, at: MonoMs) {
         match record {
             AdmissionRecord::EpochStarted {

@@ -1,7 +1,8 @@
 //! The rules of a waiting room: who is called when, what a place is worth, what a token says.
 //!
-//! Pure: no input or output, no clock, no chance. Everybody who answers fans keeps a [`Ledger`] of the
-//! room's records; the room's leader also keeps a [`Room`] and asks it at each tick whom to call.
+//! Pure: no input or output, no clock, no chance. Everybody who answers fans keeps a [`Ledger`] of
+//! the room's records; the room's leader also keeps a [`Room`] and asks it at each tick whom to
+//! call.
 
 mod bits;
 mod draw;

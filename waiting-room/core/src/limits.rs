@@ -14,7 +14,8 @@ pub const TICK_MAX: DurationMs = DurationMs(250);
 
 /// Most people called by one release.
 ///
-/// A release of this many with as many gaps is a record of 90 KB; four a second are a million a minute.
+/// A release of this many with as many gaps is a record of 90 KB; four a second are a million a
+/// minute.
 pub const CALLED_MAX: u32 = 4_096;
 
 /// How many numbers ahead of the cursor a tick looks at: 8 KiB of each bitmap.
@@ -24,8 +25,8 @@ pub const SIGHT_NUMBERS: u64 = 65_536;
 
 /// How far the durable mark is raised beyond the last number given out.
 ///
-/// A tick (250 ms) of 60,000 joins a second uses half of it. What is left of it is skipped when Redis
-/// is lost: 4 KiB of bitmap.
+/// A tick (250 ms) of 60,000 joins a second uses half of it. What is left of it is skipped when
+/// Redis is lost: 4 KiB of bitmap.
 pub const MARK_BLOCK: u64 = 32_768;
 
 /// The largest number. Redis' bitmaps end here; at 40,000 joins a second that is a day.
@@ -33,11 +34,12 @@ pub const NUMBER_MAX: u64 = u32::MAX as u64;
 
 /// How long a place must have been inside a published horizon before its silence means anything.
 ///
-/// Longer than the longest `pollAfterMs`, by the time a slow phone and a slow status may need. Longer
-/// still would let the gone use up rate when the line is short.
+/// Longer than the longest `pollAfterMs`, by the time a slow phone and a slow status may need.
+/// Longer still would let the gone use up rate when the line is short.
 pub const HORIZON_LAPSE: DurationMs = DurationMs(40_000);
 
-/// How long check-ins go to one set. Two sets are read, so a check-in counts for one to two of these.
+/// How long check-ins go to one set. Two sets are read, so a check-in counts for one to two of
+/// these.
 pub const GENERATION: DurationMs = DurationMs(40_000);
 
 /// How long after its deadline a pass still counts as inside: whoever checks it may be behind us.

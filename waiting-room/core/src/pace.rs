@@ -6,7 +6,8 @@ use crate::mono::MonoMs;
 /// A call costs this much credit: one millisecond at a rate of `r` a minute earns `r`.
 const CALL: u64 = 60_000;
 
-/// Credit for calls. An empty room earns none beyond one tick's, so its first minute is like any other.
+/// Credit for calls. An empty room earns none beyond one tick's, so its first minute is like any
+/// other.
 #[derive(Debug, Clone, Default)]
 pub struct Pace {
     credit: u64,
@@ -19,7 +20,8 @@ impl Pace {
         let rate = u64::from(rate_per_minute);
         // One whole call may always wait, or a rate below one a tick would never call anybody.
         let credit_max = if rate == 0 { 0 } else { (rate * TICK_MAX.0).max(CALL) };
-        // A new leader starts with what an empty room has saved: the window holds it back if need be.
+        // A new leader starts with what an empty room has saved: the window holds it back if need
+        // be.
         let earned = match self.earned_until {
             Some(until) => rate.saturating_mul(now.since(until).0),
             None => credit_max,

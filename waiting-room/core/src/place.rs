@@ -53,10 +53,11 @@ pub enum Claim {
 
 /// Decides over a claim of a called place.
 ///
-/// A pass follows from the place and its release, so a repeat is identical without storage. What must
-/// be remembered is *that* the place was claimed in its window: one bit in Redis. When Redis was lost
-/// since the call (`epoch` of the room above that of the terms), the bits are lost too: then everybody
-/// called counts as having claimed, in the active count as well, until the passes end.
+/// A pass follows from the place and its release, so a repeat is identical without storage. What
+/// must be remembered is *that* the place was claimed in its window: one bit in Redis. When Redis
+/// was lost since the call (`epoch` of the room above that of the terms), the bits are lost too:
+/// then everybody called counts as having claimed, in the active count as well, until the passes
+/// end.
 pub fn claim(terms: Terms, epoch: u32, now: UnixMillis) -> Claim {
     if terms.pass_until <= now {
         return Claim::TooLate;

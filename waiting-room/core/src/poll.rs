@@ -1,4 +1,5 @@
-//! When to ask again: from the distance to the cursor, so that the load does not grow with the line.
+//! When to ask again: from the distance to the cursor, so that the load does not grow with the
+//! line.
 
 use schema::DurationMs;
 
@@ -22,8 +23,8 @@ const JITTER_MAX: u64 = 77;
 impl PollPolicy {
     /// How long a place with `ahead` people before it waits until its next poll.
     ///
-    /// `jitter` is a byte that belongs to the place: the same place keeps its rhythm, and a crowd that
-    /// joined in one second does not ask in one second.
+    /// `jitter` is a byte that belongs to the place: the same place keeps its rhythm, and a crowd
+    /// that joined in one second does not ask in one second.
     pub fn poll_after(&self, ahead: u64, rate_per_minute: u32, jitter: u8) -> DurationMs {
         let minute = 60_000;
         // A room that calls nobody is asked as seldom as one that calls one a second.
@@ -52,10 +53,11 @@ impl PollGuard {
     const INTERVAL_MS: u32 = 1_000;
     const BURST: u32 = 10;
 
-    /// Decides over a call at `now_ms` for a place whose next free time is `next_ms` (0 for a new one).
+    /// Decides over a call at `now_ms` for a place whose next free time is `next_ms` (0 for a new
+    /// one).
     ///
-    /// Returns the place's new next free time, or how long to wait. A refused call moves nothing, so
-    /// impatience costs no more than itself.
+    /// Returns the place's new next free time, or how long to wait. A refused call moves nothing,
+    /// so impatience costs no more than itself.
     ///
     /// # Errors
     /// The time until the next call is accepted.

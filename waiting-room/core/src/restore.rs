@@ -43,8 +43,8 @@ pub fn restore(ledger: &Ledger, completed: &NumberSet, origin: Origin) -> Room {
 
 /// When the release was visible at the latest.
 ///
-/// It was when we heard of it. Its ack also came before its leader decided the next release, because
-/// one is in flight at a time; that time is comparable if it is of this boot.
+/// It was when we heard of it. Its ack also came before its leader decided the next release,
+/// because one is in flight at a time; that time is comparable if it is of this boot.
 fn visible_at(received: &Received, next: Option<&Received>, origin: Origin) -> MonoMs {
     let decided = next.and_then(|next| decided_at(next, origin));
     decided.map_or(received.at, |decided| decided.min(received.at))

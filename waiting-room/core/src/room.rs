@@ -130,7 +130,8 @@ impl Room {
         self.inside.marks_lost();
     }
 
-    /// How many may be called, and which limit says so. Of equal limits the one that lasts is named.
+    /// How many may be called, and which limit says so. Of equal limits the one that lasts is
+    /// named.
     fn limit(&mut self, now: MonoMs, sight: Sight<'_>) -> (u32, LimitedBy) {
         let settings = sight.settings;
         let rate = settings.admission_rate_per_minute;
@@ -148,8 +149,9 @@ impl Room {
 
     /// Goes ahead from the cursor until `limit` live people are passed, or nobody is left in sight.
     ///
-    /// A number is gone if its bit is 0, or if it was asked to check in for long enough and did not.
-    /// LINE-1: nobody is called before a smaller live number, because the walk is in order and stops.
+    /// A number is gone if its bit is 0, or if it was asked to check in for long enough and did
+    /// not. LINE-1: nobody is called before a smaller live number, because the walk is in order and
+    /// stops.
     fn walk(&self, sight: Sight<'_>, checked: u64, limit: u32) -> Plan {
         let mut plan = Plan {
             cursor_before: self.cursor,

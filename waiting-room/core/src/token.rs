@@ -1,4 +1,5 @@
-//! The token: a fan's signed statement of a place. Losing every server loses no place, because this has it.
+//! The token: a fan's signed statement of a place. Losing every server loses no place, because this
+//! has it.
 
 use schema::{EventId, UnixMillis};
 

@@ -6,9 +6,9 @@ use std::collections::VecDeque;
 
 /// The releases that count against the rate now.
 ///
-/// LINE-2: a release becomes visible at some instant between the begin of its append and the ack. It
-/// counts from before the one until a whole window after the other, so that no window over the true
-/// instants can hold more than was allowed, whatever they are.
+/// LINE-2: a release becomes visible at some instant between the begin of its append and the ack.
+/// It counts from before the one until a whole window after the other, so that no window over the
+/// true instants can hold more than was allowed, whatever they are.
 #[derive(Debug, Clone, Default)]
 pub struct Window {
     /// Until when how many count, ascending. At most one tick's release each.

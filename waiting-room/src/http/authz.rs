@@ -22,7 +22,8 @@ pub(crate) struct AuthzQuery {
 
 #[utoipa::path(get, path = "/api/queue/authz", tag = "queue",
     params(AuthzQuery, ("Admission-Pass" = Option<String>, Header)),
-    responses((status = 204), (status = 401, description = "PASS_REQUIRED, with the room's address")))]
+    responses((status = 204),
+        (status = 401, description = "PASS_REQUIRED, with the room's address")))]
 pub(super) async fn authz(
     State(app): State<Arc<App>>,
     Query(query): Query<AuthzQuery>,

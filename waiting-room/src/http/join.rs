@@ -45,7 +45,8 @@ pub(crate) struct JoinBody {
 #[utoipa::path(post, path = "/api/queue/{eventId}/join", tag = "queue",
     params(("eventId" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
     request_body = JoinRequest,
-    responses((status = 201, body = JoinBody), (status = 409, description = "SOLD_OUT, ROOM_CLOSED"),
+    responses((status = 201, body = JoinBody),
+        (status = 409, description = "SOLD_OUT, ROOM_CLOSED, ROOM_OFF"),
         (status = 423, description = "NOT_OPEN_YET"), (status = 503, description = "BUSY")))]
 pub(super) async fn join(
     State(app): State<Arc<App>>,

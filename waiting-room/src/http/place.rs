@@ -75,7 +75,8 @@ pub(super) async fn note_presence(room: &Room, token: &Token, now: UnixMillis) {
     }
 }
 
-/// Whether the place was claimed. Only places that have been called ask Redis, and only until they hear yes.
+/// Whether the place was claimed. Only places that have been called ask Redis, and only until they
+/// hear yes.
 pub(super) async fn is_claimed(room: &Room, number: u64) -> bool {
     if room.claimed().contains(number) {
         return true;

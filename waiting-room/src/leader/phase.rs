@@ -10,8 +10,8 @@ use tokio::sync::oneshot;
 use waiting_room_core::{Bits, MARK_BLOCK, PhaseStep, draw_live, phase_step};
 
 impl Leader {
-    /// Does the next step that the settings ask for, and any step that an earlier leader left half done.
-    /// Says whether the room may be called from now.
+    /// Does the next step that the settings ask for, and any step that an earlier leader left half
+    /// done. Says whether the room may be called from now.
     pub(super) async fn shift_phase(
         &mut self,
         owner: &Owner,
@@ -35,8 +35,8 @@ impl Leader {
         })
     }
 
-    /// Numbers above the mark are places of the pre-queue. The mark is above all that Redis may give
-    /// as places of the line until it hears of the change.
+    /// Numbers above the mark are places of the pre-queue. The mark is above all that Redis may
+    /// give as places of the line until it hears of the change.
     async fn start_gather(&mut self, owner: &Owner) -> Result<(), AppendError> {
         let (epoch, base) = (self.ledger.epoch, self.ledger.mark);
         let given_to = self.given_to(self.last_seen);
@@ -54,8 +54,8 @@ impl Leader {
         self.room.store.shift(&Blessed::of(&self.ledger), &shift).await.map(drop)
     }
 
-    /// Closes the pre-queue and draws its order. While it closes nobody gets a number, so the last one
-    /// is known when the record is written.
+    /// Closes the pre-queue and draws its order. While it closes nobody gets a number, so the last
+    /// one is known when the record is written.
     async fn draw(&mut self, owner: &Owner) -> Result<Result<bool, Fault>, AppendError> {
         let phase = Some(Phase::Closing);
         let shift = Shift { mark: self.ledger.mark, phase, ..Shift::default() };
@@ -71,7 +71,8 @@ impl Leader {
         Ok(self.show_draw().await.map(|()| false))
     }
 
-    /// Moves the living to their drawn numbers. Repeatable: until it is done the bits are as they were.
+    /// Moves the living to their drawn numbers. Repeatable: until it is done the bits are as they
+    /// were.
     async fn show_draw(&self) -> Result<(), Fault> {
         let blessed = Blessed::of(&self.ledger);
         let mut live = Bits::default();

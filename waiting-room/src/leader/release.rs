@@ -79,7 +79,8 @@ impl Leader {
             return;
         }
         assert!(gone.len() <= LATE_SEEN_MAX);
-        // What stays in the lane by a failure is taken out at a later tick: it is not late any more.
+        // What stays in the lane by a failure is taken out at a later tick: it is not late any
+        // more.
         if let Err(fault) = self.room.store.late_called(&Blessed::of(&self.ledger), &gone).await {
             tracing::debug!(event = %self.room.event, %fault, "the late lane keeps who was called");
         }

@@ -24,7 +24,7 @@ pub struct World {
 pub struct Instance {
     pub router: Router,
     pub shutdown: Shutdown,
-    _stage: Stage,
+    pub stage: Stage,
 }
 
 impl Drop for Instance {
@@ -70,6 +70,10 @@ impl World {
     }
 
     pub async fn instance(&self, name: &str) -> Instance {
+        self.instance_with(name, Config::default()).await
+    }
+
+    pub async fn instance_with(&self, name: &str, config: Config) -> Instance {
         let shutdown = Shutdown::new();
         let deps = Deps {
             nats: self.servers.nats().await,
@@ -79,8 +83,8 @@ impl World {
             shutdown: shutdown.clone(),
             instance: name.to_owned(),
         };
-        let stage = waiting_room::start(Config::default(), deps).await.unwrap();
-        Instance { router: stage.router.clone(), shutdown, _stage: stage }
+        let stage = waiting_room::start(config, deps).await.unwrap();
+        Instance { router: stage.router.clone(), shutdown, stage }
     }
 
     pub async fn list(&self, id: &str, places_total: u32) {

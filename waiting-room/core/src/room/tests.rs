@@ -274,7 +274,9 @@ proptest! {
     #[test]
     fn no_window_holds_more_than_the_cap_and_nobody_is_overtaken(
         rate in 1_u32..3_000,
-        steps in prop::collection::vec((0_u64..40, 1_u64..20_000, 0_u64..9_000, 0_u64..9_000, 0_u8..30), 1..150,
+        steps in prop::collection::vec(
+            (0_u64..40, 1_u64..20_000, 0_u64..9_000, 0_u64..9_000, 0_u8..30),
+            1..150,
         ),
     ) {
         let mut world = World::new(rate);
