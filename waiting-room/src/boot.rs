@@ -2,6 +2,8 @@
 
 use schema::DurationMs;
 use schema::admission::MachineClock;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use waiting_room_core::MonoMs;
 
@@ -14,16 +16,21 @@ pub(crate) struct BootClock {
     /// `None` when the clock is this process' alone.
     boot: Option<u64>,
     started: Instant,
+    /// The uptime at `started`.
+    started_ms: u64,
+    /// The latest time that was told: a read that fails must not turn the clock back.
+    latest_ms: Arc<AtomicU64>,
 }
 
 impl BootClock {
     pub(crate) fn new() -> Self {
-        let boot = std::fs::read_to_string(BOOT_ID).ok().filter(|_| uptime_ms().is_some());
+        let (started, uptime) = (Instant::now(), uptime_ms());
+        let boot = std::fs::read_to_string(BOOT_ID).ok().filter(|_| uptime.is_some());
         let boot = boot.map(|id| {
             let hash = chassis::keys::sha256(&[id.trim().as_bytes()]);
             u64::from_be_bytes(*hash.first_chunk().expect("a hash has 32 bytes"))
         });
-        Self { boot, started: Instant::now() }
+        Self { boot, started, started_ms: uptime.unwrap_or(0), latest_ms: Arc::default() }
     }
 
     pub(crate) fn boot(&self) -> Option<u64> {
@@ -33,9 +40,12 @@ impl BootClock {
     pub(crate) fn now(&self) -> MonoMs {
         // Read anew each time: unlike the process' monotonic clock it goes on while the machine
         // sleeps.
-        let uptime = self.boot.and_then(|_| uptime_ms());
-        let own = || u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        MonoMs(uptime.unwrap_or_else(own))
+        let uptime = self.boot.and_then(|_| uptime_ms()).unwrap_or_else(|| {
+            let elapsed = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+            self.started_ms.saturating_add(elapsed)
+        });
+        // Relaxed: the maximum is all there is to agree on.
+        MonoMs(uptime.max(self.latest_ms.fetch_max(uptime, Ordering::Relaxed)))
     }
 
     /// `now` as a record carries it.

@@ -30,7 +30,7 @@ pub use limits::{
 };
 pub use mono::MonoMs;
 pub use number_set::NumberSet;
-pub use place::{Claim, PlaceState, Wait, claim, place_state, wait_seconds};
+pub use place::{Claim, PlaceState, Wait, claim, place_state, terms_in, wait_seconds};
 pub use poll::{POLLS, PollGuard, PollPolicy, jitter};
 pub use restore::{Origin, restore};
 pub use room::{

@@ -39,13 +39,21 @@ pub fn place_state(
     PlaceState::Expired
 }
 
+/// The terms as they are in the room's `epoch`.
+///
+/// When Redis was lost since the call, nobody knows any more who claimed in the window: the claim
+/// is open for as long as its pass would be good, so that the loss costs nobody a place. In the
+/// active count everybody called counts as having claimed then.
+pub fn terms_in(terms: Terms, epoch: u32) -> Terms {
+    let lost = terms.epoch < epoch;
+    Terms { claim_until: if lost { terms.pass_until } else { terms.claim_until }, ..terms }
+}
+
 /// What to do with a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Claim {
     /// Mark the place as claimed; sign when the mark is stored.
     MarkAndSign,
-    /// It was claimed before: sign the same pass again.
-    Sign,
     /// Look whether it was claimed before: sign if so, else it is too late.
     SignIfMarked,
     TooLate,
@@ -54,17 +62,13 @@ pub enum Claim {
 /// Decides over a claim of a called place.
 ///
 /// A pass follows from the place and its release, so a repeat is identical without storage. What
-/// must be remembered is *that* the place was claimed in its window: one bit in Redis. When Redis
-/// was lost since the call (`epoch` of the room above that of the terms), the bits are lost too:
-/// then everybody called counts as having claimed, in the active count as well, until the passes
-/// end.
+/// must be remembered is *that* the place was claimed in its window: one bit in Redis. When that
+/// bit may have been lost, see [`terms_in`].
 pub fn claim(terms: Terms, epoch: u32, now: UnixMillis) -> Claim {
     if terms.pass_until <= now {
         return Claim::TooLate;
     }
-    if terms.epoch < epoch {
-        return Claim::Sign;
-    }
+    let terms = terms_in(terms, epoch);
     if now < terms.claim_until { Claim::MarkAndSign } else { Claim::SignIfMarked }
 }
 
@@ -114,7 +118,7 @@ mod tests {
     fn a_claim_after_the_window_needs_the_mark_unless_the_marks_were_lost() {
         assert_eq!(claim(TERMS, 2, UnixMillis(99)), Claim::MarkAndSign);
         assert_eq!(claim(TERMS, 2, UnixMillis(100)), Claim::SignIfMarked);
-        assert_eq!(claim(TERMS, 3, UnixMillis(100)), Claim::Sign);
+        assert_eq!(claim(TERMS, 3, UnixMillis(100)), Claim::MarkAndSign);
         assert_eq!(claim(TERMS, 3, UnixMillis(200)), Claim::TooLate);
     }
 }

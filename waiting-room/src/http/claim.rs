@@ -98,7 +98,6 @@ async fn secure_claim(
 ) -> Result<(), Problem> {
     let epoch = room.ledger().epoch;
     match decide(terms, epoch, now) {
-        Claim::Sign => Ok(()),
         Claim::MarkAndSign if room.claimed().contains(number) => Ok(()),
         Claim::MarkAndSign => {
             let marked = room.store.claim(&room.blessed(), number).await;
@@ -106,12 +105,18 @@ async fn secure_claim(
             room.claimed().insert(number);
             Ok(())
         }
-        Claim::SignIfMarked if is_claimed(room, number).await => Ok(()),
-        Claim::SignIfMarked | Claim::TooLate => {
-            metrics::refused("claim");
-            Err(problems::claim_expired())
-        }
+        Claim::SignIfMarked => match is_claimed(room, number).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(claim_expired()),
+            Err(_) => Err(problems::unavailable("earlier claims cannot be read; ask again")),
+        },
+        Claim::TooLate => Err(claim_expired()),
     }
+}
+
+fn claim_expired() -> Problem {
+    metrics::refused("claim");
+    problems::claim_expired()
 }
 
 /// The place is the one's who knows its secret; how much of a guess is right takes no time to tell.

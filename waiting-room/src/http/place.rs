@@ -4,13 +4,14 @@ use super::{App, problems};
 use crate::metrics;
 use crate::room::Room;
 use crate::seal::Opened;
+use crate::store::Fault;
 use chassis::Problem;
 use http::HeaderMap;
 use schema::UnixMillis;
 use schema::admission::SeatsBand;
 use serde::Serialize;
 use utoipa::ToSchema;
-use waiting_room_core::{POLLS, PlaceState, Standing, Token, place_state, wait_seconds};
+use waiting_room_core::{POLLS, PlaceState, Standing, Token, place_state, terms_in, wait_seconds};
 
 /// What is said about a place.
 #[derive(Debug, Serialize, ToSchema)]
@@ -77,25 +78,26 @@ pub(super) async fn note_presence(room: &Room, token: &Token, now: UnixMillis) {
 
 /// Whether the place was claimed. Only places that have been called ask Redis, and only until they
 /// hear yes.
-pub(super) async fn is_claimed(room: &Room, number: u64) -> bool {
+pub(super) async fn is_claimed(room: &Room, number: u64) -> Result<bool, Fault> {
     if room.claimed().contains(number) {
-        return true;
+        return Ok(true);
     }
-    let claims = room.store.claims(&room.blessed(), number - 1, number).await;
-    let claimed = claims.is_ok_and(|claims| claims.contains(number));
+    let claims = room.store.claims(&room.blessed(), number - 1, number).await?;
+    let claimed = claims.contains(number);
     if claimed {
         room.claimed().insert(number);
     }
-    claimed
+    Ok(claimed)
 }
 
 /// Describes a place. A place ahead of the cursor costs no call to Redis.
 pub(super) async fn describe(room: &Room, place: &Opened, now: UnixMillis) -> PlaceBody {
     let number = room.line_number(&place.token);
-    let standing = number.map(|number| room.ledger().standing(number));
+    let standing = number.map(|number| standing(room, number));
     let claimed = match (number, standing) {
+        // While Redis is away nobody hears that a place has expired.
         (Some(number), Some(Standing::Called(terms))) => {
-            terms.epoch < room.ledger().epoch || is_claimed(room, number).await
+            is_claimed(room, number).await.unwrap_or(terms.claim_until <= now)
         }
         _ => false,
     };
@@ -121,6 +123,14 @@ pub(super) async fn describe(room: &Room, place: &Opened, now: UnixMillis) -> Pl
             PlaceState::Ready(within) => Some(within.0),
             _ => None,
         },
+    }
+}
+
+fn standing(room: &Room, number: u64) -> Standing {
+    let ledger = room.ledger();
+    match ledger.standing(number) {
+        Standing::Called(terms) => Standing::Called(terms_in(terms, ledger.epoch)),
+        standing => standing,
     }
 }
 
