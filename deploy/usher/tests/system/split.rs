@@ -34,6 +34,8 @@ impl Split {
             ("USHER__INGRESS__LISTEN", format!("127.0.0.1:{http}")),
             ("USHER__WAITING_ROOM__LISTEN", format!("127.0.0.1:{queue}")),
             ("USHER__INGRESS__DEMO", "true".to_owned()),
+            // One machine plays the crowd, so all of it has one address.
+            ("USHER__INGRESS__HTTP__PEER_CONNECTIONS_MAX", "4096".to_owned()),
         ];
         let variables = variables.map(|(name, value)| (name.to_owned(), value)).to_vec();
         let client = Client::new(&format!("http://127.0.0.1:{http}"));
@@ -61,14 +63,26 @@ impl Split {
         assert!(status.success(), "{printed}\n{log}");
     }
 
-    /// Starts a process of `stage` under a name of its own.
-    pub fn spawn(&mut self, name: &str, stage: &str) {
+    /// Starts one more process of `stage`, and waits until it lives. It serves when the others are gone.
+    pub async fn stand_by(&mut self, name: &str, stage: &str) {
+        let pages = self.spawn(name, stage);
+        until("the stand-by to live", async || {
+            let answer = pages.send(Call::get("/healthz")).await.ok()?;
+            (answer.status == 200).then_some(())
+        })
+        .await;
+    }
+
+    /// Starts a process of `stage` under a name of its own; returns a client of its metrics address.
+    fn spawn(&mut self, name: &str, stage: &str) -> Client {
         let log = self.folder.path().join(format!("{name}.log"));
         let mut variables = self.variables.clone();
         let metrics = format!("127.0.0.1:{}", free_port());
+        let pages = Client::new(&format!("http://{metrics}"));
         variables.push(("USHER__METRICS__LISTEN".to_owned(), metrics));
         let process = Process::start(&["run", "--stages", stage], &variables, &log);
         self.stages.insert(name.to_owned(), process);
+        pages
     }
 
     pub fn stage(&mut self, name: &str) -> &mut Process {

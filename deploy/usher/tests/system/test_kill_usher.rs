@@ -115,7 +115,7 @@ async fn the_rest_is_sold_and_everything_agrees(up: &Up, record: Vec<Asked>, mor
     bookings.extend(more);
     let fan = Fan::new(&reach.client, "morning").await;
     loop {
-        let answer = fan.reserve(&best(EVENT, 10)).await;
+        let answer = fan.reserve(&best(EVENT, 2)).await;
         let answer = if answer.code() == "NOT_ENOUGH_SEATS" {
             fan.reserve(&best(EVENT, 1)).await
         } else {

@@ -57,8 +57,7 @@ async fn an_allocator_whose_epoch_is_overtaken_stops_and_its_successor_serves() 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_paused_allocator_is_succeeded_and_stays_silent_when_it_wakes() {
     let mut split = Split::start().await;
-    split.spawn("successor", "allocator");
-    split.stage("successor").printed("usher runs ").await;
+    split.stand_by("successor", "allocator").await;
     let reach = split.reach();
     let bus = Bus::connect(&reach.nats).await;
     let shard = shard_of("EVT002");
