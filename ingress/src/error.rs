@@ -6,8 +6,6 @@ use chassis::Cause;
 pub enum Error {
     #[error("subscribe to {subject}")]
     Subscribe { subject: String, source: Cause },
-    #[error("open bucket {bucket}")]
-    Bucket { bucket: &'static str, source: Cause },
     #[error(transparent)]
     Chassis(#[from] chassis::Error),
 }

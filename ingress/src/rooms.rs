@@ -38,7 +38,7 @@ const AGAIN_MAX: Duration = Duration::from_secs(2);
 impl Rooms {
     /// Makes the bucket if it is missing and follows it for the life of the process.
     pub async fn start(nats: &Nats, health: &Health, shutdown: &Shutdown) -> Result<Self, Error> {
-        let bucket = bucket(nats).await?;
+        let bucket = nats.ensure_bucket(subject::SETTINGS).await?;
         let rooms =
             Self { bucket, settings: Arc::new(DashMap::new()), statuses: Arc::new(DashMap::new()) };
         let ready = health.register("room settings");
@@ -149,22 +149,16 @@ impl Rooms {
             self.settings.remove(&event);
             return;
         }
-        match read_settings(&message.payload) {
+        match codec::decode(&message.payload) {
             Ok(settings) => {
                 let revision = message.sequence;
                 self.note(event, Versioned { settings, revision });
             }
-            Err(error) => tracing::error!(%event, error, "room settings that nobody can read"),
+            Err(error) => {
+                let error = chassis::telemetry::chain(&error);
+                tracing::error!(%event, %error, "room settings that nobody can read");
+            }
         }
-    }
-}
-
-/// Reads settings as the codec writes them, or as JSON, which an operator's tool may have put
-/// there.
-pub fn read_settings(payload: &[u8]) -> Result<RoomSettings, String> {
-    match payload.first() {
-        Some(b'{') => serde_json::from_slice(payload).map_err(|error| error.to_string()),
-        _ => codec::decode(payload).map_err(|error| error.to_string()),
     }
 }
 
@@ -172,23 +166,4 @@ pub fn read_settings(payload: &[u8]) -> Result<RoomSettings, String> {
 fn event_of(key: &str) -> Option<EventId> {
     let event: EventId = key.rsplit('.').next()?.parse().ok()?;
     (subject::room_settings(&event) == key).then_some(event)
-}
-
-async fn bucket(nats: &Nats) -> Result<kv::Store, Error> {
-    // Another stage may have made it: its settings stand.
-    if let Ok(bucket) = nats.jetstream.get_key_value(subject::SETTINGS).await {
-        return Ok(bucket);
-    }
-    let config = kv::Config {
-        bucket: subject::SETTINGS.to_owned(),
-        history: 1,
-        storage: async_nats::jetstream::stream::StorageType::File,
-        num_replicas: nats.replicas,
-        ..kv::Config::default()
-    };
-    let made = nats.jetstream.create_key_value(config).await;
-    made.map_err(|source| Error::Bucket {
-        bucket: subject::SETTINGS,
-        source: chassis::Cause::of(&source),
-    })
 }

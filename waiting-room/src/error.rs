@@ -6,8 +6,6 @@ use schema::EventId;
 pub enum Error {
     #[error("prepare the waiting room")]
     Prepare(#[from] chassis::Error),
-    #[error("prepare bucket {bucket}")]
-    Bucket { bucket: &'static str, source: chassis::Cause },
     #[error("listen on {address:?}")]
     Listen { address: String, source: chassis::Cause },
     #[error("subscribe to {subject}")]

@@ -84,18 +84,17 @@ pub(crate) async fn settings(rooms: Arc<Rooms>, nats: Nats, shutdown: Shutdown) 
         };
         match read_settings(&message.payload) {
             Ok(settings) => rooms.set(&event, settings),
-            Err(error) => tracing::error!(%event, error, "room settings that nobody can read"),
+            Err(error) => {
+                let error = chassis::telemetry::chain(&error);
+                tracing::error!(%event, %error, "room settings that nobody can read");
+            }
         }
     }
 }
 
-/// Settings as operators write them (JSON) or as the gateway does; `None` for a deleted entry.
-fn read_settings(payload: &[u8]) -> Result<Option<RoomSettings>, String> {
-    match payload.first() {
-        None => Ok(None),
-        Some(b'{') => serde_json::from_slice(payload).map(Some).map_err(|error| error.to_string()),
-        Some(_) => codec::decode(payload).map(Some).map_err(|error| error.to_string()),
-    }
+/// Settings as they are stored; `None` for a deleted entry.
+fn read_settings(payload: &[u8]) -> Result<Option<RoomSettings>, codec::Error> {
+    if payload.is_empty() { Ok(None) } else { codec::decode(payload).map(Some) }
 }
 
 /// Hears the leaders' ticks.
@@ -153,12 +152,10 @@ mod tests {
     use schema::{RoomSettings, codec};
 
     #[test]
-    fn settings_are_read_as_json_and_as_the_codec_writes_them() {
+    fn settings_are_read_as_they_are_written_and_a_deleted_entry_is_none() {
         let settings = RoomSettings { admission_rate_per_minute: 7, ..RoomSettings::default() };
-        let json = serde_json::to_vec(&settings).unwrap();
-        assert_eq!(read_settings(&json), Ok(Some(settings.clone())));
-        assert_eq!(read_settings(&codec::encode(&settings)), Ok(Some(settings)));
-        assert_eq!(read_settings(b""), Ok(None));
+        assert_eq!(read_settings(&codec::encode(&settings)).unwrap(), Some(settings));
+        assert_eq!(read_settings(b"").unwrap(), None);
         assert!(read_settings(b"{\"mode\":\"ajar\"}").is_err());
     }
 }

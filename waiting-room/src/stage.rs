@@ -5,7 +5,6 @@ use crate::error::Error;
 use crate::follow;
 use crate::http::{self, App};
 use crate::rooms::Rooms;
-use async_nats::jetstream::{kv, stream::StorageType};
 use axum::Router;
 use chassis::{Announcement, Cause, Nats, stream_config, tasks};
 use schema::{ShardId, limits, stream, subject};
@@ -36,7 +35,7 @@ pub async fn start(config: Config, deps: Deps) -> Result<Stage, Error> {
     for shard in (0..limits::SHARD_COUNT).map(ShardId) {
         nats.ensure_stream(&stream_config(&stream::journal(shard), nats.replicas)).await?;
     }
-    ensure_settings(&nats).await?;
+    nats.ensure_bucket(subject::SETTINGS).await?;
     let app = Arc::new(App::new(&deps, &config)?);
     let rooms = Arc::clone(&app.rooms);
     let (ticks, settings) = (Arc::clone(&rooms), Arc::clone(&rooms));
@@ -83,26 +82,6 @@ async fn last_listing(nats: &Nats) -> Result<u64, Error> {
 fn is_empty(error: &async_nats::jetstream::stream::LastRawMessageError) -> bool {
     use async_nats::jetstream::stream::LastRawMessageErrorKind::NoMessageFound;
     matches!(error.kind(), NoMessageFound)
-}
-
-/// Makes the bucket of live settings if nobody has.
-async fn ensure_settings(nats: &Nats) -> Result<(), Error> {
-    if nats.jetstream.get_key_value(subject::SETTINGS).await.is_ok() {
-        return Ok(());
-    }
-    let config = kv::Config {
-        bucket: subject::SETTINGS.to_owned(),
-        history: 1,
-        storage: StorageType::File,
-        num_replicas: nats.replicas,
-        ..kv::Config::default()
-    };
-    let Err(error) = nats.jetstream.create_key_value(config).await else { return Ok(()) };
-    // Another process may have made it in between, with settings of its own.
-    match nats.jetstream.get_key_value(subject::SETTINGS).await {
-        Ok(_) => Ok(()),
-        Err(_) => Err(Error::Bucket { bucket: subject::SETTINGS, source: Cause::of(&error) }),
-    }
 }
 
 /// Serves the routes where the configuration says so.

@@ -124,8 +124,14 @@ impl Nats {
             num_replicas: self.replicas,
             ..kv::Config::default()
         };
-        let made = self.jetstream.create_key_value(config).await;
-        made.map_err(|error| Error::unavailable(format!("ensure bucket {bucket}"), &error))
+        let Err(error) = self.jetstream.create_key_value(config).await else {
+            let made = self.jetstream.get_key_value(bucket).await;
+            return made
+                .map_err(|error| Error::unavailable(format!("open bucket {bucket}"), &error));
+        };
+        // Another process may have made it in between; its settings stand.
+        let theirs = self.jetstream.get_key_value(bucket).await;
+        theirs.map_err(|_| Error::unavailable(format!("ensure bucket {bucket}"), &error))
     }
 
     /// Creates the stream, or checks that the one there is configured the same.

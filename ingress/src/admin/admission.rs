@@ -20,7 +20,7 @@ use crate::app::App;
 use crate::extract::{Id, Json, json};
 use crate::layers::RequestId;
 use crate::problems::{self, Answered};
-use crate::rooms::{Versioned, read_settings};
+use crate::rooms::Versioned;
 
 /// Bounds of the settings. A claim window under 5 s cannot be met by people; an hour of it blocks
 /// the line.
@@ -116,8 +116,8 @@ async fn current(app: &App, event: &EventId) -> Result<Versioned, Problem> {
         let settings = app.rooms.settings(&listed.listing).settings;
         return Ok(Versioned { settings, revision: entry.revision });
     }
-    let settings = read_settings(&entry.value).map_err(|error| {
-        tracing::error!(%event, error, "room settings that nobody can read");
+    let settings = codec::decode(&entry.value).map_err(|error| {
+        tracing::error!(%event, error = %chassis::telemetry::chain(&error), "room settings that nobody can read");
         unavailable()
     })?;
     Ok(Versioned { settings, revision: entry.revision })

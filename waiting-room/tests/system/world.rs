@@ -97,7 +97,7 @@ impl World {
         let mut settings = RoomSettings::default();
         change(&mut settings);
         let bucket = self.nats.jetstream.get_key_value(subject::SETTINGS).await.unwrap();
-        let payload = serde_json::to_vec(&settings).unwrap();
+        let payload = codec::encode(&settings);
         bucket.put(subject::room_settings(&event(id)), payload.into()).await.unwrap();
     }
 

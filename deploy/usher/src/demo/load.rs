@@ -82,8 +82,7 @@ async fn publish(nats: &Nats, catalogue: &Catalogue) -> anyhow::Result<()> {
     // Settings come first: a listing with a room must find them.
     let settings = nats.ensure_bucket(subject::SETTINGS).await?;
     for (event, room) in &catalogue.rooms {
-        let value = serde_json::to_vec(room).expect("settings are plain data");
-        settings.put(subject::room_settings(event), value.into()).await?;
+        settings.put(subject::room_settings(event), codec::encode(room).into()).await?;
     }
     let plans = catalogue.plans.iter();
     let plans = plans.map(|plan| (subject::catalog_plan(&plan.id), codec::encode(plan)));
