@@ -29,7 +29,7 @@ pub struct Figures {
     #[arg(long, default_value_t = 10)]
     pub seconds: u64,
     /// Places in line that poll in turn. A place may poll once a second, after a burst of ten
-    #[arg(long, default_value_t = 10_000)]
+    #[arg(long, default_value_t = 40_000)]
     pub places: usize,
     /// The data folder of the system, for start-up time and memory
     #[arg(long, default_value = "data")]
