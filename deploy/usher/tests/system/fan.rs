@@ -19,7 +19,7 @@ pub struct Fan {
 /// What a fan has bought.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Booking {
-    pub booking: String,
+    pub id: String,
     pub reservation: String,
     /// Seats, or areas for standing places.
     pub places: Vec<String>,
@@ -132,7 +132,7 @@ impl Booking {
             assert!(!text(&ticket["code"]).is_empty(), "{body}");
         }
         Self {
-            booking: text(&body["bookingId"]),
+            id: text(&body["bookingId"]),
             reservation: text(&body["reservationId"]),
             places: tickets.iter().map(place).collect(),
             tickets: tickets.iter().map(|ticket| text(&ticket["ticketId"])).collect(),

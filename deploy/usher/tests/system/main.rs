@@ -4,6 +4,9 @@
 //! Each test starts a system of its own in a temporary folder, so tests may kill what they like.
 //! Tests that kill nothing share one system inside one test function.
 
+#![expect(clippy::unwrap_used, reason = "a panic in a test is its failure message")]
+#![expect(clippy::print_stderr, reason = "tests report how long recoveries took")]
+
 mod auditor;
 mod catalogue;
 mod client;

@@ -66,7 +66,7 @@ impl SeatMap {
     }
 
     /// What remains equal while nothing happens; refused commands may raise the version.
-    pub fn content(&self) -> (Vec<Vec<(String, String)>>, BTreeMap<String, u64>) {
-        (self.rows.clone(), self.areas.clone())
+    pub fn without_version(self) -> Self {
+        Self { version: 0, ..self }
     }
 }

@@ -63,7 +63,8 @@ impl Split {
         assert!(status.success(), "{printed}\n{log}");
     }
 
-    /// Starts one more process of `stage`, and waits until it lives. It serves when the others are gone.
+    /// Starts one more process of `stage`, and waits until it lives. It serves when the others are
+    /// gone.
     pub async fn stand_by(&mut self, name: &str, stage: &str) {
         let pages = self.spawn(name, stage);
         until("the stand-by to live", async || {
@@ -73,7 +74,8 @@ impl Split {
         .await;
     }
 
-    /// Starts a process of `stage` under a name of its own; returns a client of its metrics address.
+    /// Starts a process of `stage` under a name of its own; returns a client of its metrics
+    /// address.
     fn spawn(&mut self, name: &str, stage: &str) -> Client {
         let log = self.folder.path().join(format!("{name}.log"));
         let mut variables = self.variables.clone();

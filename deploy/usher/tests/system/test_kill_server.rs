@@ -45,7 +45,7 @@ async fn each_killed_server_comes_back_and_nothing_is_lost() {
     let stored = sold_in_postgres(&reach, EVENT, &map).await;
     for booking in &sold {
         for seat in &booking.places {
-            assert_eq!(stored.get(seat), Some(&booking.booking), "{seat}");
+            assert_eq!(stored.get(seat), Some(&booking.id), "{seat}");
         }
     }
     let answered: usize = sold.iter().map(|booking| booking.places.len()).sum();

@@ -45,7 +45,7 @@ async fn confirmed_bookings_are_there(record: &[Asked]) {
     let confirmed = record.iter().filter_map(|asked| Some((asked, asked.booking.as_ref()?)));
     let mut count = 0;
     for (asked, booking) in confirmed {
-        let shown = asked.fan.booking(&booking.booking).await;
+        let shown = asked.fan.booking(&booking.id).await;
         assert_eq!(Booking::read(&shown), *booking, "ORD-1");
         let again = asked.fan.confirm(&booking.reservation, "tok_ok").await.expect(200);
         assert_eq!(Booking::read(&again), *booking, "a repeated confirm");
@@ -129,7 +129,7 @@ async fn the_rest_is_sold_and_everything_agrees(up: &Up, record: Vec<Asked>, mor
     }
     let map = SeatMap::of(&reach.client, EVENT).await;
     assert_eq!(map.count("sold"), map.seats().count(), "{:?}", map.counts());
-    let known: BTreeSet<&String> = bookings.iter().map(|booking| &booking.booking).collect();
+    let known: BTreeSet<&String> = bookings.iter().map(|booking| &booking.id).collect();
     let sold = sold_in_postgres(&reach, EVENT, &map).await;
     let unknown: BTreeSet<&String> = sold.values().filter(|order| !known.contains(order)).collect();
     assert!(unknown.is_empty(), "orders nobody asked for: {unknown:?}");
@@ -170,6 +170,6 @@ async fn the_kill_of_every_process_at_once_loses_no_booking() {
 async fn confirmed_before_are_shown(record: &[Asked]) {
     for asked in record {
         let Some(booking) = &asked.booking else { continue };
-        assert_eq!(Booking::read(&asked.fan.booking(&booking.booking).await), *booking, "ORD-1");
+        assert_eq!(Booking::read(&asked.fan.booking(&booking.id).await), *booking, "ORD-1");
     }
 }

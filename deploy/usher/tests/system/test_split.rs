@@ -12,7 +12,7 @@ use std::time::Instant;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_a_process_for_each_stage_a_fan_goes_the_whole_way() {
     let split = Split::start().await;
-    a_fan_goes_the_whole_way(&split.reach()).await;
+    Box::pin(a_fan_goes_the_whole_way(&split.reach())).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

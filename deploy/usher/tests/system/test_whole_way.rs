@@ -114,7 +114,7 @@ async fn named_seats_are_held_paid_and_shown(fan: &Fan) {
     let map = SeatMap::of(client, "EVT002").await;
     assert!(seats.iter().all(|seat| map.status(seat) == "sold"));
     assert_eq!(fan.reservation_status(&reservation).await, "CONFIRMED");
-    assert_eq!(Booking::read(&fan.booking(&booking.booking).await), booking);
+    assert_eq!(Booking::read(&fan.booking(&booking.id).await), booking);
     let own = fan.get("/api/bookings").await;
     assert_eq!(own["bookings"].as_array().unwrap().len(), 1);
 }
@@ -193,11 +193,11 @@ async fn every_sandbox_token_does_what_it_says(client: &Client) {
 async fn a_cancelled_booking_is_refunded_and_its_seats_are_free(client: &Client) {
     let fan = Fan::new(client, "cancel").await;
     let booking = fan.buy(&best("EVT002", 2)).await;
-    let cancel = Call::post(&format!("/api/bookings/{}/cancel", booking.booking), &json!({}));
+    let cancel = Call::post(&format!("/api/bookings/{}/cancel", booking.id), &json!({}));
     let cancelled = fan.ask(cancel.clone()).await.expect(200);
     assert!(matches!(text(&cancelled["status"]).as_str(), "CANCELLED" | "REFUNDED"), "{cancelled}");
     until_equal("the refund", "REFUNDED".to_owned(), async || {
-        text(&fan.booking(&booking.booking).await["status"])
+        text(&fan.booking(&booking.id).await["status"])
     })
     .await;
     let map = SeatMap::of(client, "EVT002").await;
@@ -283,14 +283,14 @@ async fn partners_get_an_allotment_and_give_it_back(client: &Client) {
 async fn operators_switch_a_room_off_and_on(client: &Client) {
     let operator = Fan::demo(client, "operator").await;
     let path = "/api/admin/events/EVT001/admission";
-    let patch = async |mode: &str| {
+    let switch = async |mode: &str| {
         let answer = operator.ask(Call::get(path)).await;
         let etag = answer.header("etag").to_owned();
         let call = Call::new(hyper::Method::PATCH, path).json(&json!({"mode": mode}));
         operator.ask(call.header("if-match", &etag)).await.expect(200);
         etag
     };
-    let stale = patch("off").await;
+    let stale = switch("off").await;
     let fan = Fan::new(client, "no-room").await;
     until("a reserve without a pass", async || {
         (fan.reserve(&best("EVT001", 1)).await.status == 201).then_some(())
@@ -299,7 +299,7 @@ async fn operators_switch_a_room_off_and_on(client: &Client) {
     let call = Call::new(hyper::Method::PATCH, path).json(&json!({"mode": "open"}));
     let late = operator.ask(call.header("if-match", &stale)).await;
     assert_eq!(late.status, 412, "{late:?}");
-    patch("open").await;
+    switch("open").await;
     until("the pass to be asked for", async || {
         (fan.reserve(&best("EVT001", 1)).await.code() == "PASS_REQUIRED").then_some(())
     })
@@ -310,5 +310,5 @@ async fn operators_switch_a_room_off_and_on(client: &Client) {
 async fn a_fan_goes_the_whole_way_from_account_to_ticket() {
     let up = Up::start().await;
     eprintln!("usher up is ready after {:?} on an empty folder", up.start_time);
-    a_fan_goes_the_whole_way(&up.reach()).await;
+    Box::pin(a_fan_goes_the_whole_way(&up.reach())).await;
 }
