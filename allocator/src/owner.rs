@@ -12,7 +12,7 @@ use allocator_core::Shard;
 use chassis::telemetry::chain;
 use chassis::{AppendError, Contender, FenceSpec, HealthHandle, Nats, Owner, Shutdown, tasks};
 use schema::{ShardId, subject};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// How long an owner may be silent before another tries to take its shard, and how often it beats.
@@ -20,6 +20,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 /// Three beats and a margin: shorter and a busy machine deposes itself, longer and buyers wait.
 const LEASE_BEAT_MS: u64 = 300;
 const LEASE_SILENCE_MS: u64 = 1_000;
+
+/// After this without the shard somebody else must have it: a free one is taken sooner.
+const STAND_BY_AFTER: Duration = Duration::from_millis(3 * LEASE_SILENCE_MS);
 
 /// Where the audit finds the decider of a shard; `None` while this process does not own it.
 pub(crate) type Desk = watch::Sender<Option<crossbeam_channel::Sender<Work>>>;
@@ -51,7 +54,7 @@ impl Ownership {
         };
         let contender = Contender::new(self.nats.clone(), spec, &self.instance).await?;
         while !self.stop.is_begun() {
-            let owner = match contender.acquire(&self.stop).await {
+            let owner = match self.contend(&contender).await {
                 Ok(owner) => owner,
                 Err(chassis::Error::ShuttingDown) => return Ok(()),
                 Err(error) => return Err(error),
@@ -59,7 +62,7 @@ impl Ownership {
             metrics::shard_owned(shard, true);
             tracing::info!(%shard, epoch = owner.epoch, "shard taken");
             let ended = self.serve(&owner).await;
-            self.health.set_failing("another process owns the shard");
+            self.health.set_failing("the shard was lost");
             metrics::shard_owned(shard, false);
             match ended {
                 Ended::Stopped => owner.release().await,
@@ -77,6 +80,19 @@ impl Ownership {
             }
         }
         Ok(())
+    }
+
+    /// Waits for the shard. A process that stands by is as ready as it can be: somebody else serves.
+    async fn contend(&self, contender: &Contender) -> Result<Owner, chassis::Error> {
+        let mut acquiring = std::pin::pin!(contender.acquire(&self.stop));
+        // Cancel-safe: the acquiring goes on outside.
+        tokio::select! {
+            acquired = &mut acquiring => return acquired,
+            () = tokio::time::sleep(STAND_BY_AFTER) => {}
+        }
+        tracing::info!(shard = %self.shard, "standing by");
+        self.health.set_ready();
+        acquiring.await
     }
 
     /// Serves the shard as `owner` until it is lost or the process stops.

@@ -23,7 +23,8 @@ pub struct Stages {
     health: Health,
     /// Stages that add their components once they run.
     background: Vec<&'static str>,
-    // Listed as a service as long as it is here.
+    // These two are listed as services as long as they are here.
+    _waiting_room: Option<waiting_room::Stage>,
     _gateway: Option<Ingress>,
 }
 
@@ -61,14 +62,25 @@ impl Stages {
         let pages = chassis::http::serve(listener, pages, limits, common.shutdown.clone());
         spawn(&common.shutdown, "metrics page", pages);
         let background = common.background(config, stages);
-        let queue = common.waiting_room(config, stages).await?;
+        let waiting_room = common.waiting_room(config, stages).await?;
+        let queue = match &waiting_room {
+            Some(stage) => QueueRoutes::Here(stage.router.clone()),
+            None => QueueRoutes::Elsewhere,
+        };
         let gateway = if stages.contains(&Stage::Ingress) {
             Some(common.ingress(config, queue).await?)
         } else {
             None
         };
         let Common { nats, postgres, health, .. } = common;
-        Ok(Self { nats, postgres, health, background, _gateway: gateway })
+        Ok(Self {
+            nats,
+            postgres,
+            health,
+            background,
+            _waiting_room: waiting_room,
+            _gateway: gateway,
+        })
     }
 
     /// Resolves when every stage of this process serves.
@@ -134,9 +146,13 @@ impl Common {
         started
     }
 
-    async fn waiting_room(&self, config: &Config, stages: &[Stage]) -> anyhow::Result<QueueRoutes> {
+    async fn waiting_room(
+        &self,
+        config: &Config,
+        stages: &[Stage],
+    ) -> anyhow::Result<Option<waiting_room::Stage>> {
         if !stages.contains(&Stage::WaitingRoom) {
-            return Ok(QueueRoutes::Elsewhere);
+            return Ok(None);
         }
         let redis = Redis::connect(&config.redis).await?;
         let deps = waiting_room::Deps {
@@ -147,8 +163,7 @@ impl Common {
             shutdown: self.shutdown.clone(),
             instance: self.instance.clone(),
         };
-        let stage = waiting_room::start(config.waiting_room.clone(), deps).await?;
-        Ok(QueueRoutes::Here(stage.router))
+        Ok(Some(waiting_room::start(config.waiting_room.clone(), deps).await?))
     }
 
     async fn ingress(&self, config: &Config, queue: QueueRoutes) -> anyhow::Result<Ingress> {

@@ -139,9 +139,13 @@ impl LiveIndex {
     }
 
     /// How many live numbers lie in `(cursor, number)`.
-    pub fn ahead(&self, cursor: u64, number: u64) -> u64 {
+    ///
+    /// Numbers that have not been read yet count as alive, but for those up to the epoch's `floor`:
+    /// between the last one given and the floor none was given.
+    pub fn ahead(&self, cursor: u64, floor: u64, number: u64) -> u64 {
         let (to, from) = (self.below(number), self.below(cursor + 1));
-        let unread = number.saturating_sub(1).saturating_sub(cursor.max(self.last));
+        let read = if floor < number { self.last.max(floor) } else { self.last };
+        let unread = number.saturating_sub(1).saturating_sub(cursor.max(read));
         u64::from(to.saturating_sub(from)) + unread
     }
 
@@ -175,10 +179,11 @@ mod tests {
     fn those_who_joined_after_the_bits_were_read_count_as_alive() {
         let bits = Bits::from_redis(0, &[0b0111_1100]);
         let index = LiveIndex::new(bits, 3);
-        assert_eq!(index.ahead(0, 4), 3);
-        assert_eq!(index.ahead(0, 10), 3 + 6);
-        assert_eq!(index.ahead(5, 10), 4);
-        assert_eq!(LiveIndex::default().ahead(0, 10), 9);
+        assert_eq!(index.ahead(0, 0, 4), 3);
+        assert_eq!(index.ahead(0, 0, 10), 3 + 6);
+        assert_eq!(index.ahead(5, 0, 10), 4);
+        assert_eq!(LiveIndex::default().ahead(0, 0, 10), 9);
+        assert_eq!(LiveIndex::default().ahead(0, 32_768, 32_770), 1, "no number up to the floor");
     }
 
     proptest! {
@@ -197,7 +202,7 @@ mod tests {
             prop_assert_eq!(bits.count(after, last), inside.len() as u64);
             prop_assert_eq!(bits.iter(after, last).collect::<Vec<_>>(), inside);
             let ahead = numbers.iter().filter(|&&n| after < n && n < last).count() as u64;
-            prop_assert_eq!(LiveIndex::new(bits, 800).ahead(after, last), ahead);
+            prop_assert_eq!(LiveIndex::new(bits, 800).ahead(after, 0, last), ahead);
         }
     }
 }

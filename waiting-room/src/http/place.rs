@@ -139,8 +139,11 @@ fn ahead(room: &Room, number: u64, standing: Option<Standing>) -> u64 {
     if standing == Some(Standing::Skipped) {
         return 0;
     }
-    let cursor = room.ledger().cursor;
-    room.index().ahead(cursor, number)
+    let (cursor, floor) = {
+        let ledger = room.ledger();
+        (ledger.cursor, ledger.number_floor)
+    };
+    room.index().ahead(cursor, floor, number)
 }
 
 fn name(state: PlaceState) -> &'static str {

@@ -10,9 +10,11 @@ use bytes::Bytes;
 use chassis::{Nats, stream_config};
 use futures_util::{TryStreamExt, stream};
 use ingress::{NewAccount, PasswordLimits, Passwords, Role, Roles, create_account};
+use schema::search::{Answer, Page, Query};
 use schema::{AccountId, codec, subject};
 use sqlx::PgPool;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// The password of every demo login.
 const PASSWORD: &str = "usher-demo";
@@ -41,6 +43,10 @@ pub async fn demo(target: Target) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// How often, and how long between, search is asked for the catalogue.
+const SEARCHES_MAX: u32 = 100;
+const SEARCH_PAUSE: Duration = Duration::from_millis(100);
+
 /// Loads the demo when the catalogue is empty; what is there is left alone.
 pub async fn load_once(nats: &Nats, postgres: &PgPool) -> anyhow::Result<()> {
     let spec = stream_config(&schema::stream::catalog(), nats.replicas);
@@ -50,9 +56,30 @@ pub async fn load_once(nats: &Nats, postgres: &PgPool) -> anyhow::Result<()> {
         ensure_account(postgres, email, name, role).await?;
     }
     if empty {
-        publish(nats, &catalogue(chassis::clock::now())).await?;
+        let catalogue = catalogue(chassis::clock::now());
+        publish(nats, &catalogue).await?;
+        found(nats, catalogue.events.len()).await;
     }
     Ok(())
+}
+
+/// Waits until search finds all of it, as somebody who follows the tour expects.
+///
+/// Bounded: where no indexer runs, nobody searches.
+async fn found(nats: &Nats, events: usize) {
+    let query = Query { size: 1, ..Query::default() };
+    for _ in 0..SEARCHES_MAX {
+        let asked = nats.client.request(subject::SEARCH, codec::encode(&query).into());
+        let answer = tokio::time::timeout(SEARCH_PAUSE, asked).await;
+        if let Ok(Ok(answer)) = answer
+            && let Ok(Answer::Found(page)) = codec::decode::<Answer<Page>>(&answer.payload)
+            && u64::try_from(events).is_ok_and(|events| events <= page.total)
+        {
+            return;
+        }
+        tokio::time::sleep(SEARCH_PAUSE).await;
+    }
+    tracing::warn!("search does not show the demo catalogue yet");
 }
 
 /// Makes the account if its address has none.
