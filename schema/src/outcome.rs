@@ -5,7 +5,7 @@ use crate::command::{OwnerKind, PassPlace};
 use crate::id::{AccountId, AreaIdx, CommandId, EventId, HoldId, SeatIdx};
 use crate::money::{Currency, Money};
 use crate::refusal::Refusal;
-use crate::time::UnixMillis;
+use crate::time::{DurationMs, UnixMillis};
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
@@ -78,6 +78,10 @@ pub enum OutcomeBody {
     },
     AllotmentReduced {
         parts: Vec<ReturnedPart>,
+    },
+    /// After an outage: every unpaid hold of the event with a deadline lives longer by its length.
+    DeadlinesMoved {
+        by: DurationMs,
     },
     /// Nothing changed and the asker hears why.
     Refused(Refusal),

@@ -3,9 +3,11 @@
 
 use crate::Shard;
 use crate::ended::Ended;
-use crate::holds::{Hold, HoldPhase, PaymentTerms};
+use crate::holds::{Entry, Hold, HoldPhase, PaymentTerms};
 use schema::limits::PAYMENT_REMINDER;
-use schema::{Held, HoldId, OutcomeBody, Payment, Released, ReturnedPart, SeatIdx, UnixMillis};
+use schema::{
+    DurationMs, Held, HoldId, OutcomeBody, Payment, Released, ReturnedPart, SeatIdx, UnixMillis,
+};
 
 impl Shard {
     /// Carries out an outcome. The seats of a new hold are claimed already.
@@ -29,6 +31,7 @@ impl Shard {
                     self.reduce_allotment(time, event, part);
                 }
             }
+            OutcomeBody::DeadlinesMoved { by } => self.move_event_deadlines(event, *by),
             OutcomeBody::Refused(_) | OutcomeBody::Unchanged { .. } => {}
         }
     }
@@ -122,6 +125,25 @@ impl Shard {
         hold.changes += 1;
         hold.due = due;
         slot
+    }
+
+    // Held => Held. A payment keeps its deadline: settlement has it.
+    fn move_event_deadlines(&mut self, event: usize, by: DurationMs) {
+        let moved: Vec<u32> = self.slots_with_deadline(event).collect();
+        for slot in moved {
+            let hold = &mut self.holds.get_mut(slot).hold;
+            let due = hold.due.map(|due| due + by);
+            self.deadlines.change(slot, hold.due, due);
+            (hold.due, hold.held.deadline) = (due, due);
+        }
+    }
+
+    /// The unpaid holds of an event that end by a deadline.
+    pub(crate) fn slots_with_deadline(&self, event: usize) -> impl Iterator<Item = u32> {
+        let unpaid = move |entry: &Entry| {
+            entry.event == event && entry.hold.phase == HoldPhase::Held && entry.hold.due.is_some()
+        };
+        self.holds.iter().filter(move |(_, entry)| unpaid(entry)).map(|(slot, _)| slot)
     }
 
     // Blocked => Blocked with fewer places | ended.

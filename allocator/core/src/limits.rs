@@ -19,8 +19,8 @@ pub struct Limits {
     /// Places of waiting rooms that are bound to an account. 64 bytes each.
     pub passes_max: u32,
     /// Remembered answers, about 350 bytes each. 262,144 hold a quarter of an hour of 290
-    /// commands a second; beyond that rate older answers are found only where the follower has
-    /// stored them.
+    /// commands a second; beyond that rate an older answer is forgotten, and its command would be
+    /// decided anew.
     pub answers_max: u32,
     /// How long an answer and an ended hold are remembered, in journal time.
     pub answer_memory: DurationMs,

@@ -7,8 +7,9 @@ use crate::ended::EndedHolds;
 use crate::holds::{Entry, HoldPhase, HoldTable};
 use crate::{Hold, Limits, SeatWord};
 use schema::{
-    AreaIdx, Asked, Command, EventId, EventListing, Held, HoldId, InvariantId, Outcome,
-    OutcomeBody, Payment, PlaceCounts, PlanIndex, Released, SeatIdx, ShardId, UnixMillis, check,
+    AreaIdx, Asked, Command, DurationMs, EventId, EventListing, Held, HoldId, InvariantId, Outcome,
+    OutcomeBody, Payment, PlaceCounts, PlanIndex, Refusal, Released, SeatIdx, ShardId, UnixMillis,
+    check,
 };
 use std::sync::Arc;
 
@@ -42,7 +43,7 @@ pub enum Decision {
     Mismatch,
     /// Never seen and past its deadline: not carried out and not remembered.
     TooLate,
-    /// The event is not in the catalogue (yet). Not remembered.
+    /// The event is not in the catalogue yet, or the shard is full. Not remembered.
     NotYet,
 }
 
@@ -114,7 +115,12 @@ impl Shard {
         let Some(event) = self.catalogue.find_listed(&command.event) else {
             return Decision::NotYet;
         };
-        let body = self.rule(now, event, command).unwrap_or_else(OutcomeBody::Refused);
+        let body = match self.rule(now, event, command) {
+            Ok(body) => body,
+            // Full is a state of the machine, not a fact of the sale: it may pass.
+            Err(Refusal::Full) => return Decision::NotYet,
+            Err(refusal) => OutcomeBody::Refused(refusal),
+        };
         let asked = Asked {
             command: command.id,
             fingerprint: command.fingerprint,
@@ -143,6 +149,27 @@ impl Shard {
             outcomes.push(self.record(now, event, None, body));
         }
         outcomes
+    }
+
+    /// The events that have unpaid holds with a deadline.
+    pub fn events_with_deadlines(&self) -> Vec<EventId> {
+        let events = 0..self.catalogue.events.len();
+        let waiting = events.filter(|&event| self.slots_with_deadline(event).next().is_some());
+        waiting.map(|event| self.catalogue.events[event].id.clone()).collect()
+    }
+
+    /// Lets the unpaid holds of a listed event live longer `by` the length of an outage.
+    ///
+    /// `now` as for [`Shard::decide`]. `None` for an event that is not listed.
+    pub fn move_deadlines(
+        &mut self,
+        now: UnixMillis,
+        event: &EventId,
+        by: DurationMs,
+    ) -> Option<Outcome> {
+        assert!(self.time <= now, "journal time went back from {} to {now}", self.time);
+        let event = self.catalogue.find_listed(event)?;
+        Some(self.record(now, event, None, OutcomeBody::DeadlinesMoved { by }))
     }
 
     /// When [`Shard::tick`] has something to do next.
