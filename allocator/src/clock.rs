@@ -1,8 +1,14 @@
 //! Journal time: the one clock that decides deadlines. It never goes back, and no step of the wall
 //! clock moves it.
 
-use schema::UnixMillis;
+use schema::{DurationMs, UnixMillis};
 use std::time::Instant;
+
+/// How far journal time may be behind the wall clock without being moved up to it.
+///
+/// Passes and sales are judged this much late at most. Shorter would count the take-over itself as an
+/// outage and move every deadline each time.
+const OUTAGE_MIN: DurationMs = DurationMs(1_500);
 
 /// The clock of one owner of a shard.
 #[derive(Debug)]
@@ -15,18 +21,21 @@ impl JournalClock {
     /// Goes on from the journal's `last` time, `received` here; a journal without one starts at the
     /// wall clock.
     ///
-    /// After an outage the journal is behind the wall clock by its length, so holds live on by as
-    /// much.
+    /// Returns the outage, by which deadlines are to be moved: how far the journal is behind the
+    /// wall clock, if that is more than a take-over takes.
     pub(crate) fn resume(
         last: Option<UnixMillis>,
         wall: UnixMillis,
         received: Instant,
         now: Instant,
-    ) -> Self {
-        match last {
-            Some(base) => Self { base, since: received },
-            None => Self { base: wall, since: now },
+    ) -> (Self, Option<DurationMs>) {
+        let Some(base) = last else { return (Self { base: wall, since: now }, None) };
+        let clock = Self { base, since: received };
+        let outage = wall.since(clock.now(now));
+        if outage < OUTAGE_MIN {
+            return (clock, None);
         }
+        (Self { base: wall, since: now }, Some(outage))
     }
 
     pub(crate) fn now(&self, now: Instant) -> UnixMillis {
@@ -51,23 +60,40 @@ impl JournalClock {
 #[cfg(test)]
 mod tests {
     use super::JournalClock;
-    use schema::UnixMillis;
+    use schema::{DurationMs, UnixMillis};
     use std::time::{Duration, Instant};
 
     #[test]
-    fn journal_time_goes_on_from_the_journal_and_not_from_the_wall() {
+    fn journal_time_goes_on_by_itself_whatever_the_wall_says() {
+        let start = Instant::now();
+        let (last, wall) = (Some(UnixMillis(60_000)), UnixMillis(61_000));
+        let (clock, outage) = JournalClock::resume(last, wall, start, start);
+        assert_eq!(outage, None, "a second is what a take-over takes");
+        let later = start + Duration::from_millis(5);
+        assert_eq!(clock.now(later), UnixMillis(60_005));
+        let deadline = clock.translate(UnixMillis(61_205), UnixMillis(61_005), later);
+        assert_eq!(deadline, UnixMillis(60_205));
+        let past = clock.translate(UnixMillis(61_000), UnixMillis(61_005), later);
+        assert_eq!(past, UnixMillis(60_000));
+    }
+
+    #[test]
+    fn after_an_outage_journal_time_is_the_walls_and_the_outage_is_told() {
         let start = Instant::now();
         let (last, wall) = (Some(UnixMillis(1_000)), UnixMillis(61_000));
-        let mut clock = JournalClock::resume(last, wall, start, start);
-        let later = start + Duration::from_millis(5);
-        assert_eq!(clock.now(later), UnixMillis(1_005));
-        let deadline = clock.translate(UnixMillis(61_205), UnixMillis(61_005), later);
-        assert_eq!(deadline, UnixMillis(1_205));
-        let past = clock.translate(UnixMillis(61_000), UnixMillis(61_005), later);
-        assert_eq!(past, UnixMillis(1_000));
-        clock.catch_up(UnixMillis(61_005), later);
-        assert_eq!(clock.now(later), UnixMillis(61_005));
-        clock.catch_up(UnixMillis(5), later);
-        assert_eq!(clock.now(later), UnixMillis(61_005), "never back");
+        let (clock, outage) = JournalClock::resume(last, wall, start, start);
+        assert_eq!((clock.now(start), outage), (wall, Some(DurationMs(60_000))));
+    }
+
+    #[test]
+    fn a_wall_clock_behind_the_journal_does_not_turn_it_back() {
+        let start = Instant::now();
+        let (last, wall) = (Some(UnixMillis(61_000)), UnixMillis(1_000));
+        let (mut clock, outage) = JournalClock::resume(last, wall, start, start);
+        assert_eq!((clock.now(start), outage), (UnixMillis(61_000), None));
+        clock.catch_up(wall, start);
+        assert_eq!(clock.now(start), UnixMillis(61_000));
+        clock.catch_up(UnixMillis(62_000), start);
+        assert_eq!(clock.now(start), UnixMillis(62_000));
     }
 }

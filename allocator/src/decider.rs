@@ -11,7 +11,7 @@ use crate::writer::{Answer, Decided};
 use allocator_core::{Decision, HoldPhase, Shard};
 use chassis::telemetry::chain;
 use crossbeam_channel::{Receiver, never, select};
-use schema::{Command, EventId, HoldId, Outcome, PlaceCounts, Reply, SeatIdx, ShardId};
+use schema::{Command, DurationMs, EventId, HoldId, Outcome, PlaceCounts, Reply, SeatIdx, ShardId};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
@@ -34,11 +34,25 @@ pub(crate) struct Inspection {
     pub seats: Vec<(SeatIdx, HoldPhase, HoldId)>,
 }
 
+/// The events whose deadlines are still to be moved by an outage.
+#[derive(Debug, Default)]
+pub(crate) struct Moves {
+    events: Vec<EventId>,
+    by: DurationMs,
+}
+
+impl Moves {
+    pub(crate) fn after(shard: &Shard, by: DurationMs) -> Self {
+        Self { events: shard.events_with_deadlines(), by }
+    }
+}
+
 pub(crate) struct Decider {
     pub id: ShardId,
     pub shard: Shard,
     pub clock: JournalClock,
     pub catalog: Catalog,
+    pub moves: Moves,
     pub work: Receiver<Work>,
     /// Holds one batch: the decider sends only when the one before is journaled.
     pub decided: mpsc::Sender<Decided>,
@@ -53,8 +67,10 @@ impl Decider {
         let nothing = never();
         loop {
             let wait = self.wait(&batch, journaling);
+            self.move_deadlines(&mut batch);
             // A full batch takes no more: what comes waits in its queue, and then in the stream.
-            let work = if batch.is_full() { &nothing } else { &self.work };
+            let open = self.moves.events.is_empty() && !batch.is_full();
+            let work = if open { &self.work } else { &nothing };
             select! {
                 recv(work) -> work => match work {
                     Ok(work) => self.take(work, &mut batch),
@@ -67,7 +83,8 @@ impl Decider {
                 default(wait) => {}
             }
             // Draining what is ready, and not a timer, is what makes batches.
-            while !batch.is_full()
+            while self.moves.events.is_empty()
+                && !batch.is_full()
                 && let Ok(work) = self.work.try_recv()
             {
                 self.take(work, &mut batch);
@@ -136,7 +153,21 @@ impl Decider {
         }
     }
 
+    /// Before anything else: a hold must not end by a deadline that the outage has moved.
+    fn move_deadlines(&mut self, batch: &mut Decided) {
+        while !batch.is_full()
+            && let Some(event) = self.moves.events.pop()
+        {
+            let time = batch.time_from(|| self.clock.now(Instant::now()));
+            let moved = self.shard.move_deadlines(time, &event, self.moves.by);
+            batch.push(moved.expect("an event with holds is listed"));
+        }
+    }
+
     fn tick(&mut self, batch: &mut Decided) {
+        if !self.moves.events.is_empty() {
+            return;
+        }
         let now = Instant::now();
         if self.shard.next_due().is_none() {
             self.clock.catch_up(chassis::clock::now(), now);

@@ -3,7 +3,7 @@
 use crate::catalog::Catalog;
 use crate::clock::JournalClock;
 use crate::config::INTAKE_COMMANDS_MAX;
-use crate::decider::{Decider, Work};
+use crate::decider::{Decider, Moves, Work};
 use crate::intake::Intake;
 use crate::metrics;
 use crate::replica::{State, StateAt, list_all};
@@ -62,11 +62,11 @@ impl Ownership {
             metrics::shard_owned(shard, true);
             tracing::info!(%shard, epoch = owner.epoch, "shard taken");
             let ended = self.serve(&owner).await;
-            self.health.set_failing("the shard was lost");
             metrics::shard_owned(shard, false);
             match ended {
                 Ended::Stopped => owner.release().await,
                 Ended::Lost(AppendError::Deposed { .. }) => {
+                    self.health.set_failing("another process took the shard");
                     metrics::shard_deposed(shard);
                     tracing::warn!(%shard, epoch = owner.epoch, "deposed, nobody was answered");
                 }
@@ -143,13 +143,22 @@ impl Ownership {
         let (journaled, done) = crossbeam_channel::bounded(1);
         let (answered, answered_to) = watch::channel(0);
         let (wall, now) = (chassis::clock::now(), Instant::now());
-        let clock = JournalClock::resume(state.time, wall, state.received, now);
+        let (clock, outage) = JournalClock::resume(state.time, wall, state.received, now);
         let mut shard = Shard::restore(allocator_core::Limits::default(), state.snapshot);
         list_all(&mut shard, &self.catalog, self.shard);
+        let moves = outage.map_or_else(Moves::default, |by| Moves::after(&shard, by));
         let catalog = self.catalog.clone();
         let id = self.shard;
-        let decider =
-            Decider { id, shard, clock, catalog, work: queue, decided: full, journaled: done };
+        let decider = Decider {
+            id,
+            shard,
+            clock,
+            catalog,
+            moves,
+            work: queue,
+            decided: full,
+            journaled: done,
+        };
         tasks::spawn_thread("allocator-decider", move || decider.run())
             .expect("a thread for each of a few shards");
         self.desk.send_replace(Some(work.clone()));

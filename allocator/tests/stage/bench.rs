@@ -84,6 +84,19 @@ impl Bench {
         }
     }
 
+    /// Stops the stage and starts it again when every hold would have ended.
+    pub async fn restart_after_outage(&mut self) {
+        self.end().await;
+        let end = chassis::clock::now() + HOLD_TTL + DurationMs(100);
+        within(async {
+            while chassis::clock::now() < end {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await;
+        self.run().await;
+    }
+
     pub async fn restart(&mut self) {
         self.end().await;
         self.run().await;

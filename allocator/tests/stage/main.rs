@@ -6,7 +6,7 @@ mod bench;
 
 use bench::{Bench, held_seats, refusal};
 use chassis::Which;
-use schema::{OutcomeBody, Refusal, Reply};
+use schema::{Outcome, OutcomeBody, Refusal, Reply};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hold_is_in_the_journal_before_it_is_answered_and_a_repetition_hears_the_same() {
@@ -106,6 +106,24 @@ async fn a_restarted_stage_knows_holds_and_answers_with_and_without_a_checkpoint
     bench.restart().await;
     let refused = bench.ask(&Bench::hold(3, &[4, 5])).await;
     assert!(matches!(refusal(&refused), Refusal::SeatTaken { seats } if seats.len() == 2));
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hold_outlives_an_outage_by_its_length_and_journal_time_is_the_walls_again() {
+    let mut bench = Bench::start().await;
+    bench.ask(&Bench::hold(1, &[4])).await;
+    bench.restart_after_outage().await;
+    let refused = bench.ask(&Bench::hold(2, &[4])).await;
+    assert!(matches!(refusal(&refused), Refusal::SeatTaken { .. }));
+    let journal = bench.journal().await;
+    let (_, last) = journal.last().expect("two holds were journaled");
+    assert!(chassis::clock::now().since(last.time).0 < 1_500, "the journal is behind");
+    let moved = |outcome: &Outcome| matches!(outcome.body, OutcomeBody::DeadlinesMoved { .. });
+    assert!(journal.iter().any(|(_, batch)| batch.outcomes.iter().any(moved)));
+    bench
+        .wait_for_outcome(|outcome| matches!(outcome.body, OutcomeBody::HoldReleased { .. }))
+        .await;
     bench.stop().await;
 }
 

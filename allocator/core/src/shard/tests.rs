@@ -10,8 +10,8 @@ mod world;
 
 use crate::shard::Decision;
 use schema::{
-    AreaIdx, BestAvailable, Command, CommandBody, HoldId, HoldSeats, Outcome, OutcomeBody,
-    OwnerKind, Pass, PassPlace, StartPayment, UnixMillis, Verdict, VerdictKind, Want,
+    AreaIdx, BestAvailable, Command, CommandBody, DurationMs, HoldId, HoldSeats, Outcome,
+    OutcomeBody, OwnerKind, Pass, PassPlace, StartPayment, UnixMillis, Verdict, VerdictKind, Want,
 };
 use schema::{CommandId, SeatIdx};
 use std::collections::BTreeMap;
@@ -36,6 +36,11 @@ pub(crate) fn check(script: &str) {
             ["late", "tick", seconds] => {
                 world.now = UnixMillis(seconds.parse::<u64>().unwrap() * 1_000);
                 "nothing yet".to_owned()
+            }
+            ["resume", seconds, "after", outage] => {
+                world.now = UnixMillis(seconds.parse::<u64>().unwrap() * 1_000);
+                let by = DurationMs(outage.parse::<u64>().unwrap() * 1_000);
+                format!("{} events moved", world.resume(by))
             }
             ["counts"] => world.counts(),
             ["again"] => show(&world.decide(last.as_ref().unwrap()), &labels),
@@ -207,5 +212,6 @@ fn show_body(body: &OutcomeBody, labels: &Labels) -> String {
         }
         OutcomeBody::Refused(refusal) => format!("{refusal:?}"),
         OutcomeBody::Unchanged { .. } => "unchanged".to_owned(),
+        OutcomeBody::DeadlinesMoved { by } => format!("moved by {}", by.0 / 1_000),
     }
 }

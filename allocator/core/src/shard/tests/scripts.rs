@@ -356,7 +356,7 @@ fn a_full_shard_refuses_before_it_grows() {
          j holds H10 9    => held 9 until 610
          k holds H11 10   => held 10 until 610
          l holds H12 11   => held 11 until 610
-         m holds H13 12   => Full
+         m holds H13 12   => NotYet
          a releases H1    => H1 ByOwner
          m holds H13 12   => held 12 until 610",
     );
@@ -372,9 +372,9 @@ fn a_shard_binds_no_more_passes_than_its_limit() {
          d holds H4 3 pass 4 => held 3 until 610
          e holds H5 4 pass 5 => held 4 until 610
          f holds H6 5 pass 6 => held 5 until 610
-         g holds H7 6 pass 7 => Full
+         g holds H7 6 pass 7 => NotYet
          a releases H1    => H1 ByOwner
-         g holds H7 6 pass 7 => Full
+         g holds H7 6 pass 7 => NotYet
          a holds H8 6 pass 1 => held 6 until 610",
     );
 }
@@ -393,5 +393,19 @@ fn the_best_seats_are_adjacent_and_near_the_middle_and_leave_nobody_alone() {
          h holds H8 best 1 => NotEnoughSeats
          h holds H8 best 1 accessible => held 11 until 610
          counts           => 8 free 16 held",
+    );
+}
+
+#[test]
+fn an_outage_moves_the_deadlines_of_unpaid_holds_and_of_nothing_else() {
+    check(
+        "at 10            => nothing
+         ana holds H1 1   => held 1 until 610
+         bob holds H2 2   => held 2 until 610
+         bob pays H2      => H2 paying 1 until 190
+         resume 1000 after 900 => 1 events moved
+         at 1509          => H2 awaited 1
+         at 1510          => H1 Expired
+         resume 2000 after 400 => 0 events moved",
     );
 }

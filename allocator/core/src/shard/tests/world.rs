@@ -150,6 +150,17 @@ impl World {
         decision
     }
 
+    /// Journal time goes on at `now` after an outage of `by`.
+    pub fn resume(&mut self, by: DurationMs) -> usize {
+        let events = self.owner.events_with_deadlines();
+        for event in &events {
+            let moved = self.owner.move_deadlines(self.now, event, by);
+            self.follow(&[moved.expect("the event is listed")]);
+        }
+        self.agree();
+        events.len()
+    }
+
     pub fn tick(&mut self) -> Vec<Outcome> {
         let outcomes = self.owner.tick(self.now, 100);
         assert!(self.owner.next_due().is_none_or(|due| self.now < due));

@@ -363,5 +363,6 @@ pub(super) fn says(body: &OutcomeBody) -> String {
         }
         OutcomeBody::Refused(refusal) => format!("{refusal:?}"),
         OutcomeBody::Unchanged { .. } => "unchanged".to_owned(),
+        OutcomeBody::DeadlinesMoved { by } => format!("moved by {}", by.0),
     }
 }
