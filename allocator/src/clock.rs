@@ -6,7 +6,7 @@ use std::time::Instant;
 
 /// How far journal time may be behind the wall clock without being moved up to it.
 ///
-/// Passes and sales are judged this much late at most. Shorter would count the take-over itself as an
+/// Passes and sales are judged this much late at most. Shorter would count a take-over as an
 /// outage and move every deadline each time.
 const OUTAGE_MIN: DurationMs = DurationMs(1_500);
 

@@ -128,6 +128,8 @@ impl Decider {
         let time = batch.time_from(|| self.clock.now(now));
         let decision = self.shard.decide(time, &command);
         metrics::command_decided(self.id, &decision);
+        let trace = command.trace.as_deref().unwrap_or_default();
+        tracing::debug!(trace, command = %command.id, event = %command.event, "command decided");
         let answer = match decision {
             Decision::Fresh(outcome) => {
                 batch.push(outcome.clone());

@@ -82,7 +82,7 @@ impl Ownership {
         Ok(())
     }
 
-    /// Waits for the shard. A process that stands by is as ready as it can be: somebody else serves.
+    /// Waits for the shard. A process that stands by is as ready as it can be: another one serves.
     async fn contend(&self, contender: &Contender) -> Result<Owner, chassis::Error> {
         let mut acquiring = std::pin::pin!(contender.acquire(&self.stop));
         // Cancel-safe: the acquiring goes on outside.

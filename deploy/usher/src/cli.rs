@@ -33,12 +33,12 @@ pub struct Up {
     /// The folder for everything that is kept
     #[arg(long, default_value = "data")]
     pub data: PathBuf,
-    /// The port of the public address
-    #[arg(long, default_value_t = 8080)]
-    pub port: u16,
-    /// The port of the metrics
-    #[arg(long, default_value_t = 9464)]
-    pub metrics_port: u16,
+    /// The port of the public address [default: 8080]
+    #[arg(long)]
+    pub port: Option<u16>,
+    /// The port of the metrics [default: 9464]
+    #[arg(long)]
+    pub metrics_port: Option<u16>,
     /// Do not load the demo catalogue and logins
     #[arg(long)]
     pub no_demo: bool,

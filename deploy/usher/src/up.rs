@@ -8,7 +8,6 @@ use crate::{demo, output};
 use anyhow::Context as _;
 use chassis::config::Url;
 use chassis::{FolderLock, Servers, ServersSpec, Shutdown, Which, tasks};
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -24,8 +23,12 @@ pub async fn up(up: Up) -> anyhow::Result<ExitCode> {
     shutdown.listen_for_signals()?;
     // The port and the folder come first: whoever has them already is found out before anything
     // starts.
-    config.ingress.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, up.port));
-    config.metrics.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, up.metrics_port));
+    if let Some(port) = up.port {
+        config.ingress.listen.set_port(port);
+    }
+    if let Some(port) = up.metrics_port {
+        config.metrics.listen.set_port(port);
+    }
     let lock = FolderLock::take(&up.data)?;
     // Given back at once: the stages take them again when there is something to serve.
     drop(chassis::http::bind(config.ingress.listen)?);
@@ -36,8 +39,11 @@ pub async fn up(up: Up) -> anyhow::Result<ExitCode> {
         config.ingress.http.peer_connections_max = config.ingress.http.connections_max;
     }
     let data = std::path::absolute(&up.data).context("find the data folder")?;
-    let servers = start_servers(&data, &mut config).await?;
-    let servers = Arc::new(servers);
+    // Cancel-safe: servers that are starting are killed when they are dropped.
+    let servers = tokio::select! {
+        servers = start_servers(&data, &mut config) => Arc::new(servers?),
+        () = shutdown.begun() => return Ok(exit_code(&shutdown)),
+    };
     let here = Arc::new(Here { data: data.clone(), config: config.clone() });
     let watched = watch(&servers, &here, &shutdown);
     let served = serve(&up, &config, &here, &servers, &shutdown).await;
@@ -92,15 +98,12 @@ async fn serve(
     servers: &Servers,
     shutdown: &Shutdown,
 ) -> anyhow::Result<ExitCode> {
-    let stages = Stages::start(config, Stage::ALL, shutdown).await?;
-    if !up.no_demo {
-        demo::load_once(&stages.nats, &stages.postgres).await.context("load the demo catalogue")?;
-    }
-    // Cancel-safe: waiting for readiness only reads.
-    tokio::select! {
-        () = stages.ready() => {}
-        () = shutdown.begun() => return Ok(ExitCode::FAILURE),
-    }
+    // Cancel-safe: stages that have started end with the shutdown, and the next start loads what is
+    // missing of the demo.
+    let _stages = tokio::select! {
+        stages = start_stages(up, config, shutdown) => stages?,
+        () = shutdown.begun() => return Ok(exit_code(shutdown)),
+    };
     here.write_down(servers);
     if !up.no_demo {
         output::line(demo::LOGINS);
@@ -109,6 +112,16 @@ async fn serve(
     output::line(&format!("usher is ready on http://{}", config.ingress.listen));
     shutdown.begun().await;
     Ok(exit_code(shutdown))
+}
+
+/// Returns when every stage serves.
+async fn start_stages(up: &Up, config: &Config, shutdown: &Shutdown) -> anyhow::Result<Stages> {
+    let stages = Stages::start(config, Stage::ALL, shutdown).await?;
+    if !up.no_demo {
+        demo::load_once(&stages.nats, &stages.postgres).await.context("load the demo catalogue")?;
+    }
+    stages.ready().await;
+    Ok(stages)
 }
 
 /// What `usher.json` says besides the process ids.

@@ -6,12 +6,14 @@ use crate::config;
 use anyhow::{Context as _, anyhow};
 use async_nats::HeaderMap;
 use async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE;
+use async_nats::jetstream::context::PublishErrorKind;
+use async_nats::jetstream::stream::LastRawMessageErrorKind;
 use bytes::Bytes;
 use chassis::{Nats, stream_config};
 use futures_util::{TryStreamExt, stream};
 use ingress::{NewAccount, PasswordLimits, Passwords, Role, Roles, create_account};
 use schema::search::{Answer, Page, Query};
-use schema::{AccountId, codec, subject};
+use schema::{AccountId, EventId, codec, subject};
 use sqlx::PgPool;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -47,20 +49,30 @@ pub async fn demo(target: Target) -> anyhow::Result<ExitCode> {
 const SEARCHES_MAX: u32 = 100;
 const SEARCH_PAUSE: Duration = Duration::from_millis(100);
 
-/// Loads the demo when the catalogue is empty; what is there is left alone.
+/// Loads what is missing of the demo; entries that are there are left alone.
 pub async fn load_once(nats: &Nats, postgres: &PgPool) -> anyhow::Result<()> {
     let spec = stream_config(&schema::stream::catalog(), nats.replicas);
     let stream = nats.ensure_stream(&spec).await?;
-    let empty = stream.get_info().await.context("look into the catalogue")?.state.messages == 0;
+    let last_entry = stream.get_last_raw_message_by_subject(&subject::catalog_event(&last())).await;
+    let complete = match last_entry {
+        Ok(_) => true,
+        Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => false,
+        Err(error) => return Err(error).context("look into the catalogue"),
+    };
     for (email, name, role) in ACCOUNTS {
         ensure_account(postgres, email, name, role).await?;
     }
-    if empty {
+    if !complete {
         let catalogue = catalogue(chassis::clock::now());
         publish(nats, &catalogue).await?;
         found(nats, catalogue.events.len()).await;
     }
     Ok(())
+}
+
+/// The entry that is stored last: where it is, all the others are.
+fn last() -> EventId {
+    "EVT001".parse().expect("it is an event id")
 }
 
 /// Waits until search finds all of it, as somebody who follows the tour expects.
@@ -114,9 +126,16 @@ async fn publish(nats: &Nats, catalogue: &Catalogue) -> anyhow::Result<()> {
     let plans = catalogue.plans.iter();
     let plans = plans.map(|plan| (subject::catalog_plan(&plan.id), codec::encode(plan)));
     put_all(nats, plans.collect()).await?;
-    let events = catalogue.events.iter();
-    let events = events.map(|event| (subject::catalog_event(&event.event), codec::encode(event)));
-    put_all(nats, events.collect()).await?;
+    let last = last();
+    let (end, events): (Vec<_>, Vec<_>) =
+        catalogue.events.iter().partition(|event| event.event == last);
+    assert!(end.len() == 1, "the last entry shows that all are there");
+    for part in [events, end] {
+        let part = part.iter();
+        let entries =
+            part.map(|event| (subject::catalog_event(&event.event), codec::encode(event)));
+        put_all(nats, entries.collect()).await?;
+    }
     tracing::info!(events = catalogue.events.len(), "demo catalogue loaded");
     Ok(())
 }
@@ -129,8 +148,12 @@ async fn put_all(nats: &Nats, entries: Vec<(String, Vec<u8>)>) -> anyhow::Result
             headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, "0");
             let jetstream = &nats.jetstream;
             let sent = jetstream.publish_with_headers(subject, headers, Bytes::from(entry)).await;
-            sent.context("send a catalogue entry")?.await.context("store a catalogue entry")?;
-            anyhow::Ok(())
+            match sent.context("send a catalogue entry")?.await {
+                Ok(_) => Ok(()),
+                // An earlier start stored it.
+                Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => Ok(()),
+                Err(error) => Err(error).context("store a catalogue entry"),
+            }
         })
         .await
 }
