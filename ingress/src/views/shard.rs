@@ -138,11 +138,20 @@ impl ShardView {
                     self.reduce(&part, now)?;
                 }
             }
+            // Held => Held.
+            OutcomeBody::DeadlinesMoved { by } => self.move_deadlines(&outcome.event, by),
             OutcomeBody::PaymentAwaited(_)
             | OutcomeBody::Refused(_)
             | OutcomeBody::Unchanged { .. } => {}
         }
         Ok(())
+    }
+
+    fn move_deadlines(&mut self, event: &EventId, by: DurationMs) {
+        let held = |hold: &&mut Hold| hold.event == *event && hold.state == HoldState::Held;
+        for hold in self.holds.values_mut().filter(held) {
+            hold.deadline = hold.deadline.map(|deadline| deadline + by);
+        }
     }
 
     fn insert(&mut self, hold: Hold) {

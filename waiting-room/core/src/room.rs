@@ -180,9 +180,9 @@ impl Room {
         plan
     }
 
-    /// The horizon to publish now.
-    pub fn publish_horizon(&mut self, now: MonoMs, settings: &RoomSettings) -> u64 {
-        self.horizons.publish(now, self.cursor, settings.admission_rate_per_minute)
+    /// The horizon to publish now, `given` being the last number given out.
+    pub fn publish_horizon(&mut self, now: MonoMs, given: u64, settings: &RoomSettings) -> u64 {
+        self.horizons.publish(now, self.cursor, given, settings.admission_rate_per_minute)
     }
 
     /// Check-ins did not work for a while.

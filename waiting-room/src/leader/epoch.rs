@@ -30,7 +30,12 @@ impl Leader {
         let (epoch, floor) = (self.ledger.epoch + 1, self.ledger.mark);
         // Relaxed: a lower bound; the numbers themselves are ordered by Redis.
         let own = self.room.given_max.load(Ordering::Relaxed);
-        let given_to = self.given_to(self.last_seen.max(named).map(|seen| seen.max(own)));
+        let seen = self.last_seen.map_or(own, |seen| seen.max(own));
+        let given_to = match named {
+            // Redis kept what it knew: nobody has a number that it does not name.
+            Some(named) if seen <= named => named.min(self.ledger.mark),
+            _ => self.given_to(self.last_seen.max(named).map(|seen| seen.max(own))),
+        };
         let at = chassis::clock::now();
         let redis_run_id = run_id.as_str().into();
         let started = AdmissionRecord::EpochStarted {

@@ -154,7 +154,8 @@ impl Leader {
 
     /// The horizon counts as published only while check-ins can be written.
     fn horizon(&mut self, settings: &RoomSettings, limited_by: LimitedBy) -> u64 {
-        let horizon = self.rules.publish_horizon(self.clock.now(), settings);
+        let given = self.last_seen.unwrap_or(self.ledger.cursor);
+        let horizon = self.rules.publish_horizon(self.clock.now(), given, settings);
         if limited_by == LimitedBy::Recovery {
             self.rules.check_ins_failed();
         }

@@ -73,6 +73,7 @@ impl Books {
                 parts.find_map(|part| books.shrink(part.hold, &part.seats, &part.areas))
             }
             OutcomeBody::PaymentAwaited(_)
+            | OutcomeBody::DeadlinesMoved { .. }
             | OutcomeBody::Refused(_)
             | OutcomeBody::Unchanged { .. } => None,
         };

@@ -197,7 +197,7 @@ fn the_active_cap_counts_claims_and_frees_what_was_not_claimed_or_has_bought() {
 fn a_silent_number_is_passed_only_after_the_horizon_has_lapsed() {
     let mut world = World::new(60);
     world.join(100);
-    world.room.publish_horizon(MonoMs(world.now), &world.settings);
+    world.room.publish_horizon(MonoMs(world.now), 100, &world.settings);
     for number in [50, 51] {
         world.seen.set(number);
     }
@@ -212,6 +212,18 @@ fn a_silent_number_is_passed_only_after_the_horizon_has_lapsed() {
     assert_eq!(world.tick(1, 0).0.unwrap().cursor, 51);
     world.now += 1_000;
     assert_eq!(world.tick(1, 0).0.unwrap().cursor, 52, "silence means nothing any more");
+}
+
+#[test]
+fn fans_who_join_a_room_that_stood_empty_for_long_are_called_in_order() {
+    let mut world = World::new(60);
+    world.room.publish_horizon(MonoMs(world.now), 0, &world.settings);
+    world.now += 100_000;
+    world.join(8);
+    world.room.publish_horizon(MonoMs(world.now), 8, &world.settings);
+    world.now += 1_000;
+    let plan = world.tick(1, 0).0.unwrap();
+    assert_eq!((plan.skipped, plan.cursor), (vec![], 1), "nobody has been silent for long");
 }
 
 #[test]
