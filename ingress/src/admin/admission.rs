@@ -117,7 +117,8 @@ async fn current(app: &App, event: &EventId) -> Result<Versioned, Problem> {
         return Ok(Versioned { settings, revision: entry.revision });
     }
     let settings = codec::decode(&entry.value).map_err(|error| {
-        tracing::error!(%event, error = %chassis::telemetry::chain(&error), "room settings that nobody can read");
+        let error = chassis::telemetry::chain(&error);
+        tracing::error!(%event, %error, "room settings that nobody can read");
         unavailable()
     })?;
     Ok(Versioned { settings, revision: entry.revision })

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use axum::Extension;
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use chassis::Problem;
 use http::{HeaderMap, StatusCode};
 use schema::{CommandBody, EventId, HoldId, OrderId, OutcomeBody, Refusal, StartPayment};
@@ -84,9 +84,6 @@ pub async fn confirm(
     let Some(hold) = reservation::find(&app, &caller, id).await? else {
         return stored(&app, &caller, id, &Refusal::HoldUnknown).await;
     };
-    if hold.state == HoldState::Sold {
-        return stored(&app, &caller, id, &Refusal::HoldUnknown).await;
-    }
     let ask = Ask {
         command: key.command(Domain::Confirm, caller.account),
         fingerprint: fingerprint("POST", "/api/bookings/confirm", &body.sent, caller.account),
@@ -97,18 +94,22 @@ pub async fn confirm(
     };
     let answer = app.asks.ask(ask).await;
     let answer = answer.map_err(|error| problems::unanswered(error, &key.text))?;
-    let attempt = match attempt(&app, &answer, id).await {
-        Ok(attempt) => attempt,
-        Err(refusal) => return stored(&app, &caller, id, &refusal).await,
+    let outcome = match attempt(&app, &answer, id).await {
+        Ok(attempt) => {
+            let wait = Duration::from_millis(app.config.confirm_wait_ms);
+            let waited = tokio::time::timeout(wait, verdict(&app, id, attempt)).await;
+            match waited.unwrap_or(Verdict::Open) {
+                // A booking that was paid back is still the answer to its confirm.
+                Verdict::Sold | Verdict::Ended => {
+                    stored(&app, &caller, id, &Refusal::HoldEnded).await
+                }
+                Verdict::Declined => Err(declined()),
+                Verdict::Open => Ok(pending(id, &hold.event)),
+            }
+        }
+        Err(refusal) => stored(&app, &caller, id, &refusal).await,
     };
-    let wait = Duration::from_millis(app.config.confirm_wait_ms);
-    let waited = tokio::time::timeout(wait, verdict(&app, id, attempt)).await;
-    let mut response = match waited.unwrap_or(Verdict::Open) {
-        Verdict::Sold => stored(&app, &caller, id, &Refusal::HoldEnded).await?,
-        Verdict::Declined => return Err(declined()),
-        Verdict::Ended => return Err(problems::refused(&Refusal::HoldEnded, None)),
-        Verdict::Open => pending(id, &hold.event),
-    };
+    let mut response = outcome.unwrap_or_else(IntoResponse::into_response);
     mark_replayed(&mut response, answer.replayed);
     Ok(response)
 }
@@ -174,11 +175,10 @@ const REBUILD_LOOK: Duration = Duration::from_millis(200);
 
 fn judge(hold: &Hold, attempt: u32) -> Verdict {
     match hold.state {
+        // Whatever another card has done since: this one was declined.
+        _ if attempt <= hold.attempt_declined => Verdict::Declined,
         HoldState::Sold => Verdict::Sold,
         HoldState::Released(_) => Verdict::Ended,
-        HoldState::Held | HoldState::Paying if attempt <= hold.attempt_declined => {
-            Verdict::Declined
-        }
         HoldState::Held | HoldState::Paying => Verdict::Open,
     }
 }

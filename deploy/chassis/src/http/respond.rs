@@ -41,8 +41,8 @@ async fn answer(context: &Context, request: Request<Incoming>) -> Response<Body>
     // Needs no `poll_ready`: a router is always ready.
     let answer = context.server.router.clone().call(request);
     let limit = Duration::from(context.server.limits.request_ms);
-    // Unwind safety: the future is dropped after a panic. A handler owns nothing but its request, so
-    // its bug must not be the end of everybody else's.
+    // Unwind safety: the future is dropped after a panic. A handler owns nothing but its request,
+    // so its bug must not be the end of everybody else's.
     let answer = AssertUnwindSafe(answer).catch_unwind();
     let response = match tokio::time::timeout(limit, answer).await {
         Ok(Ok(Ok(response))) => response,

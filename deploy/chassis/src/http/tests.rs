@@ -62,18 +62,15 @@ fn router() -> Router {
         .route("/ticks", get(ticks))
         .route("/endless", get(endless))
         .route("/slow", get(slow))
-        .route(
-            "/broken",
-            get(|| async {
-                if true {
-                    panic!("a bug")
-                }
-            }),
-        )
+        .route("/broken", get(|| async { broken() }))
         .route("/never", get(|| async { std::future::pending::<()>().await }))
         .route("/count", post(count))
         .route("/count-more", post(count).layer(raised))
         .route("/raw", post(raw))
+}
+
+fn broken() -> &'static str {
+    panic!("a bug")
 }
 
 fn start(limits: HttpLimits) -> TestServer {

@@ -29,8 +29,9 @@ fn an_attempt_is_declined_only_by_its_own_or_a_later_decline() {
 }
 
 #[test]
-fn a_sale_and_a_release_end_every_attempt() {
-    assert_eq!(judge(&hold(HoldState::Sold, 2, 1), 1), Verdict::Sold);
+fn a_sale_and_a_release_end_every_attempt_that_was_not_declined_before() {
+    assert_eq!(judge(&hold(HoldState::Sold, 2, 1), 2), Verdict::Sold);
+    assert_eq!(judge(&hold(HoldState::Sold, 2, 1), 1), Verdict::Declined, "its answer stays");
     let cancelled = HoldState::Released(Released::PaymentCancelled);
     assert_eq!(judge(&hold(cancelled, 1, 0), 1), Verdict::Ended);
 }
