@@ -45,8 +45,9 @@ pub async fn create_api_key(
     body: Json<NewApiKey>,
 ) -> Answered {
     let name = body.value.name;
-    if !(1..=schema::TITLE_BYTES_MAX).contains(&name.len()) {
-        return Err(problems::invalid("a key needs a name of 1 to 200 bytes"));
+    let plain = !name.chars().any(char::is_control);
+    if !plain || !(1..=schema::TITLE_BYTES_MAX).contains(&name.len()) {
+        return Err(problems::invalid("a key needs a name of 1 to 200 bytes of text"));
     }
     let api_key = format!("{PREFIX}{}", base64url::encode(&random_bytes::<32>()));
     let insert = "INSERT INTO api_key (key_hash, account_id, name, created_at)

@@ -78,8 +78,10 @@ pub async fn register(
         return Err(problems::invalid("a password has 8 to 256 bytes"));
     }
     let name = name.trim().to_owned();
-    if !(1..=schema::TITLE_BYTES_MAX).contains(&name.len()) {
-        return Err(problems::invalid("a name has 1 to 200 bytes"));
+    // A control character is no part of a name, and Postgres refuses to store a NUL.
+    let plain = !name.chars().any(char::is_control);
+    if !plain || !(1..=schema::TITLE_BYTES_MAX).contains(&name.len()) {
+        return Err(problems::invalid("a name is 1 to 200 bytes of text"));
     }
     let now = chassis::clock::now();
     app.throttle.address(peer.ip(), now)?;

@@ -57,6 +57,10 @@ pub(super) async fn record(
     object: &str,
     detail: &Value,
 ) -> Result<(), Problem> {
+    // Postgres refuses to store a NUL, and what cannot be recorded is not done.
+    if detail.to_string().contains("\\u0000") {
+        return Err(problems::invalid("a text holds a NUL"));
+    }
     let insert = "INSERT INTO audit_entry (at, account_id, action, object, request_id, detail)
          VALUES ($1, $2, $3, $4, $5, $6)";
     let now = i64::try_from(chassis::clock::now().0).expect("this century fits");

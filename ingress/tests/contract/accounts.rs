@@ -49,6 +49,18 @@ async fn every_route_asks_for_the_role_it_needs() {
 }
 
 #[tokio::test]
+async fn a_name_with_a_control_character_is_refused_and_no_fault_of_the_store() {
+    let rig = Rig::start().await;
+    let name = "a\u{0}b";
+    let body = json!({"email": "c@usher.test", "password": "long enough", "name": name});
+    let made = rig.http.post("/api/auth/register", "", body).await;
+    assert_eq!(made.problem(), (422, "REQUEST_INVALID".to_owned()));
+    let partner = rig.login("partner", &[Role::Partner]).await;
+    let made = rig.http.post("/api/partners/keys", &partner, json!({"name": name})).await;
+    assert_eq!(made.problem(), (422, "REQUEST_INVALID".to_owned()));
+}
+
+#[tokio::test]
 async fn an_api_key_stands_for_its_partner() {
     let rig = Rig::start().await;
     let partner = rig.login("partner", &[Role::Partner]).await;
