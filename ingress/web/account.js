@@ -1,13 +1,16 @@
 // Accounts: registering, logging in, and what was bought.
 
-import { busy, count, date, field, get, h, login, newKey, notify, post, money, show } from "./api.js";
+import {
+  busy, count, date, field, fill, get, h, login, money, newKey, notify, post, session,
+  show,
+} from "./api.js";
 
 export async function loginPage(main, signal, _argument, query) {
   const next = query.get("next")?.startsWith("#/") ? query.get("next") : "#/";
   const done = () => {
     if (!signal.aborted) location.hash = next;
   };
-  main.replaceChildren(
+  fill(main,
     h("h1", {}, "Log in"),
     loginForm(done),
     demoLogins(done),
@@ -75,6 +78,10 @@ const STATUS = {
 };
 
 export async function bookingsPage(main, signal) {
+  if (!session()) {
+    location.replace(`#/login?next=${encodeURIComponent("#/bookings")}`);
+    return;
+  }
   const { bookings } = await get("/api/bookings", { signal });
   const events = new Map();
   const known = [...new Set(bookings.map((booking) => booking.eventId).filter(Boolean))];
@@ -85,30 +92,33 @@ export async function bookingsPage(main, signal) {
   const reload = () => bookingsPage(main, signal).catch(show);
   const cards = bookings.map((booking) => bookingCard(booking, events.get(booking.eventId), reload));
   const none = h("p", {}, "You have no tickets yet. ", h("a", { href: "#/" }, "Find an event"), ".");
-  main.replaceChildren(h("h1", {}, "My tickets"), ...(cards.length ? cards : [none]));
+  fill(main, h("h1", {}, "My tickets"), cards.length ? cards : none);
 }
 
 /** A booking with its tickets; without `reload` it cannot be cancelled here. */
 export function bookingCard(booking, event, reload) {
   const [mood, words] = STATUS[booking.status] ?? ["dim", booking.status];
   const tickets = booking.tickets ?? [];
-  const title = event ? `${event.name} · ${date(event.startsAt)}` : `Booking ${booking.bookingId}`;
+  const title = event?.name ?? `Booking ${booking.bookingId}`;
+  const where = event && `${date(event.startsAt)} · ${event.venue}, ${event.city}`;
   const total = booking.total ? ` · ${money(booking.total)}` : "";
-  const cancel = h("button", { onclick: () => cancelBooking(cancel, booking, reload) }, "Cancel and refund");
+  const giveBack = () => cancelBooking(cancel, booking, reload);
+  const cancel = h("button", { onclick: giveBack }, "Cancel and refund");
   return h(
     "section",
     { class: "card" },
     h("div", { class: "bar" }, h("strong", {}, title), h("span", { class: mood }, words)),
-    event && h("p", { class: "dim" }, `${event.venue}, ${event.city}`),
+    where && h("p", { class: "dim" }, where),
     h("p", { class: "dim" }, `${count(tickets.length, "ticket")}${total}`),
-    h("ul", { class: "seats" }, tickets.map(ticketLine)),
+    h("ul", { class: "seats tickets" }, tickets.map(ticketLine)),
     booking.status === "CONFIRMED" && reload ? cancel : null,
   );
 }
 
 function ticketLine(ticket) {
-  const place = ticket.seatId ? `Seat ${ticket.seatId}` : `Standing ${ticket.areaId ?? ""}`;
-  return h("li", {}, h("span", {}, place), h("span", { class: "code" }, ticket.code ?? ticket.ticketId));
+  const place = ticket.seatId ? `Seat ${ticket.seatId}` : `Standing place ${ticket.areaId ?? ""}`;
+  const code = h("span", { class: "code" }, ticket.code ?? ticket.ticketId);
+  return h("li", {}, h("span", {}, place), code);
 }
 
 function cancelBooking(button, booking, reload) {

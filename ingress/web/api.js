@@ -33,11 +33,18 @@ export async function call(method, path, { body, headers = {}, key, signal } = {
       renewed = true;
       if (await renew(sent)) continue;
     }
-    const again = response.body.retryable || response.body.code === "IDEMPOTENCY_IN_FLIGHT";
-    if (!again || !mayRepeat || TRIES_MAX <= tries) throw new Refusal(response.body);
+    if (!isPassing(response.body) || !mayRepeat || TRIES_MAX <= tries) {
+      throw new Refusal(response.body);
+    }
     const wait = response.retryAfterMs ?? 300 * 2 ** tries;
     await pause(Math.min(wait, RETRY_PAUSE_MAX_MS) * (1 + Math.random() / 4), signal);
   }
+}
+
+/** Whether the same request may well succeed in a moment; all else is the fan's to decide. */
+function isPassing({ code, status, retryable }) {
+  if (code === "IDEMPOTENCY_IN_FLIGHT") return true;
+  return retryable === true && (status === 0 || status === 429 || 500 <= status);
 }
 
 async function send(method, path, { body, headers, key, signal, sent }) {
@@ -84,7 +91,7 @@ export function newKey() {
 
 const listeners = new Set();
 
-/** Returns `{token, refreshToken, account}` or null. It is shared by all tabs until the fan logs out. */
+/** Returns `{token, refreshToken, account}` or null; all tabs share it until the fan logs out. */
 export function session() {
   return load(localStorage, SESSION);
 }
@@ -210,9 +217,18 @@ export function h(tag, properties = {}, ...children) {
     else if (name === "value") element.value = value;
     else element.setAttribute(name, value === true ? "" : value);
   }
-  const shown = (child) => child !== null && child !== undefined && child !== false;
-  element.append(...children.flat(Infinity).filter(shown));
+  element.append(...shown(children));
   return element;
+}
+
+/** Shows these children in place of the element's own; null and false show nothing. */
+export function fill(element, ...children) {
+  element.replaceChildren(...shown(children));
+}
+
+function shown(children) {
+  const isNothing = (child) => child === null || child === undefined || child === false;
+  return children.flat(Infinity).filter((child) => !isNothing(child));
 }
 
 /** A labelled field. */

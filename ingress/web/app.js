@@ -45,16 +45,21 @@ function loginHash() {
   return `#/login?next=${encodeURIComponent(location.hash)}`;
 }
 
+/** Who logs in from a page comes back to it. */
+function comeBack(event) {
+  if (!location.hash.startsWith("#/login")) event.currentTarget.href = loginHash();
+}
+
 function showLinks() {
   const account = session()?.account;
   const leave = () => logout().catch(show).then(() => (location.hash = "#/"));
   const links = account
     ? [
         h("a", { href: "#/bookings" }, "My tickets"),
-        h("span", { class: "dim" }, account.name || account.email),
+        h("span", { class: "dim who" }, account.name || account.email),
         h("button", { class: "plain", onclick: leave }, "Log out"),
       ]
-    : [h("a", { href: "#/login" }, "Log in")];
+    : [h("a", { href: "#/login", onclick: comeBack }, "Log in")];
   document.getElementById("nav").replaceChildren(h("a", { href: "#/" }, "Events"), ...links);
 }
 

@@ -1,8 +1,8 @@
 // Paying for held seats while the clock runs, and the tickets.
 
 import {
-  Refusal, busy, call, clock, date, everySecond, field, get, h, money, newKey, notify, pause, post,
-  store,
+  Refusal, busy, call, clock, date, everySecond, field, fill, get, h, money, newKey, notify, pause,
+  post, sentence, store,
 } from "./api.js";
 import { bookingCard } from "./account.js";
 import { holdName } from "./events.js";
@@ -26,8 +26,9 @@ export async function checkoutPage(main, signal, reservationId) {
   const page = { main, signal, held, event, path, view: new AbortController() };
   if (held.status === "HELD") showPayment(page);
   else if (held.status === "PAYING") await waitForPayment(page);
-  else if (held.status === "CONFIRMED") await showBooking(page, held.bookingId ?? bookingOf(reservationId));
-  else showEnd(page, "The reservation has ended and the seats are free again.");
+  else if (held.status === "CONFIRMED") {
+    await showBooking(page, held.bookingId ?? bookingOf(reservationId));
+  } else showEnd(page, sentence({ code: "RESERVATION_EXPIRED" }));
 }
 
 /** An order has its reservation's digits. */
@@ -39,7 +40,7 @@ export function bookingOf(reservationId) {
 function draw(page, ...children) {
   page.view.abort();
   page.view = new AbortController();
-  page.main.replaceChildren(...children.filter((child) => child !== null));
+  fill(page.main, ...children);
   return AbortSignal.any([page.signal, page.view.signal]);
 }
 
@@ -65,7 +66,7 @@ function showPayment(page) {
     h("h1", {}, "Pay for your seats"),
     summary(event, held),
     h("form", { class: "panel", onsubmit: submit },
-      h("p", {}, "The seats are yours for"), left,
+      h("p", {}, "Still held for you:"), left,
       field("Card (this is a sandbox: choose what shall happen)", card),
       h("div", { class: "row" }, pay, giveBack)));
   everySecond(shown, () => {
@@ -78,9 +79,11 @@ function showPayment(page) {
 
 function summary(event, held) {
   const seats = (held.seats ?? []).map((seat) =>
-    h("li", {}, `Section ${seat.section}, row ${seat.row}, seat ${seat.seat}`, h("span", {}, price(seat.price))));
+    h("li", {}, `Section ${seat.section}, row ${seat.row}, seat ${seat.seat}`,
+      h("span", {}, price(seat.price))));
   const areas = (held.areas ?? []).map((area) =>
-    h("li", {}, `${area.quantity} × standing ${area.areaId}`, h("span", {}, price(area.price))));
+    h("li", {}, `${area.quantity} × standing ${area.areaId}`,
+      h("span", {}, price(area.price, area.quantity))));
   return h("section", { class: "card" },
     h("strong", {}, event.name),
     h("p", { class: "dim" }, `${date(event.startsAt)} · ${event.venue}, ${event.city}`),
@@ -88,8 +91,8 @@ function summary(event, held) {
     h("div", { class: "bar" }, h("strong", {}, "Total"), h("strong", {}, money(held.total))));
 }
 
-function price(value) {
-  return value ? money(value) : "";
+function price(value, quantity = 1) {
+  return value ? money({ ...value, amount: value.amount * quantity }) : "";
 }
 
 /** Confirms once; what is unknown after that is asked, never charged again. */
@@ -106,7 +109,7 @@ async function confirmPayment(page, paymentToken) {
     if (error.code === "ALREADY_CONFIRMED" || error.code === "PAYMENT_IN_PROGRESS") {
       return waitForPayment(page);
     }
-    // A declined card may have moved the deadline: the page is made again from what the server says.
+    // A declined card may have moved the deadline: the page is made again from the server's word.
     if (error.code === "PAYMENT_DECLINED") await showAgain(page);
     throw error;
   }
@@ -115,7 +118,7 @@ async function confirmPayment(page, paymentToken) {
 async function showAgain(page) {
   page.held = await get(page.path, { signal: page.signal });
   if (page.held.status === "HELD") showPayment(page);
-  else showEnd(page, "The reservation has ended and the seats are free again.");
+  else showEnd(page, sentence({ code: "RESERVATION_EXPIRED" }));
 }
 
 /** Waits for the bank's answer, however long it takes. */
@@ -123,7 +126,8 @@ async function waitForPayment(page, booking) {
   const { signal, held, path } = page;
   draw(page,
     h("h1", {}, "Waiting for the bank"),
-    h("p", { role: "status" }, "The payment has begun and its outcome is not known yet. You will not be charged twice; you can also look later under My tickets."));
+    h("p", { role: "status" }, "The payment has begun and its outcome is not known yet. "
+      + "You will not be charged twice; you can also look later under My tickets."));
   let wait = booking?.pollAfterMs;
   for (;;) {
     await pause(wait ?? POLL_MS_DEFAULT, signal);
@@ -134,9 +138,12 @@ async function waitForPayment(page, booking) {
     if (now.status === "HELD") {
       page.held = now;
       showPayment(page);
-      return notify("The payment did not go through and nothing was charged. Your seats are still held.");
+      return notify("The payment did not go through; nothing was charged. "
+        + "Your seats are still held.");
     }
-    if (now.status !== "PAYING") return showEnd(page, "The payment did not go through and the seats are free again.");
+    if (now.status !== "PAYING") {
+      return showEnd(page, "The payment did not go through and the seats are free again.");
+    }
     wait = now.pollAfterMs;
   }
 }

@@ -1,7 +1,8 @@
 // Finding an event and choosing seats in it.
 
 import {
-  Refusal, busy, count, date, field, get, h, load, money, newKey, notify, pause, post, session, show, store,
+  Refusal, busy, clock, count, date, everySecond, field, fill, get, h, load, money, newKey, notify,
+  pause, post, sentence, session, show, store,
 } from "./api.js";
 import { forgetPass, heldPass, waitForPass } from "./queue.js";
 import { LiveSeats, SeatMap, legend } from "./seats.js";
@@ -13,6 +14,9 @@ const PASS_IS_OVER = ["PASS_REQUIRED", "PASS_INVALID", "PASS_EXPIRED", "PASS_FOR
 
 /** Where a tab remembers what it holds of an event. */
 export const holdName = (eventId) => `usher.hold.${eventId}`;
+
+/** Where a tab remembers the seats chosen before the fan had to log in. */
+const wishName = (eventId) => `usher.wish.${eventId}`;
 
 // ---- search ----
 
@@ -26,7 +30,9 @@ export async function searchPage(main, signal, _argument, query) {
   const filters = searchFilters(query);
   const run = () => findInto(results, { q: text.value, ...filters.values() }, signal);
   const form = h("form", { role: "search" },
-    h("div", { class: "search" }, field("What do you want to see?", text), completions(text, run, signal)),
+    h("div", { class: "search" },
+      field("What do you want to see?", text),
+      completions(text, () => search(), signal)),
     filters.element);
   const search = (event) => {
     event?.preventDefault();
@@ -59,7 +65,9 @@ function searchFilters(query) {
   const city = h("input", { value: query.get("city") ?? "", placeholder: "any" });
   const category = h("input", { value: query.get("category") ?? "", placeholder: "any" });
   const from = h("input", { type: "date", value: query.get("day") ?? "" });
-  const price = h("input", { type: "number", min: 0, step: 1, inputmode: "numeric", value: query.get("price") ?? "" });
+  const price = h("input", {
+    type: "number", min: 0, step: 1, inputmode: "numeric", value: query.get("price") ?? "",
+  });
   const available = h("input", { type: "checkbox", checked: query.get("available") === "true" });
   const sorts = [["relevance", "Best match"], ["date", "Date"], ["price", "Price"]];
   const sort = h("select", {}, sorts.map(([value, words]) => h("option", { value }, words)));
@@ -90,10 +98,12 @@ async function findInto(box, values, signal, page = 0) {
   const found = await get(`/api/search?${new URLSearchParams(asked)}`, { signal });
   // A later question may have been answered earlier.
   if (turn !== box.turn) return;
-  const go = (to) => () => findInto(box, values, signal, to).catch(show);
+  const go = (to) => () =>
+    findInto(box, values, signal, to).then(() => box.scrollIntoView(), show);
   const last = Math.max(0, Math.ceil(found.total / PAGE_SIZE) - 1);
-  box.replaceChildren(
-    h("p", { class: "dim", role: "status" }, found.total ? `${count(found.total, "event")} found` : "Nothing found. Try fewer words."),
+  fill(box,
+    h("p", { class: "dim", role: "status" },
+      found.total ? `${count(found.total, "event")} found` : "Nothing found. Try fewer words."),
     facets(box, found.facets),
     h("ul", { class: "hits" }, found.hits.map(hitLine)),
     last === 0 ? null : h("div", { class: "bar" },
@@ -108,21 +118,22 @@ function facets(box, { city = [], category = [] }) {
     h("button", { type: "button", class: "plain", onclick: narrow({ [name]: facet.value }) },
       `${facet.value} (${facet.count.toLocaleString()})`);
   const all = [...city.slice(0, 6).map(link("city")), ...category.slice(0, 6).map(link("category"))];
-  return all.length < 3 ? null : h("div", { class: "row" }, all);
+  return all.length < 3 ? null : h("div", { class: "facets" }, all);
 }
 
 function hitLine(hit) {
   const free = hit.seatsFree ? count(hit.seatsFree, "place") + " free" : "sold out";
   return h("li", { class: "card" },
     h("a", { href: `#/event/${hit.eventId}` }, hit.name),
-    h("div", { class: "dim" }, `${date(hit.startsAt)} · ${hit.venue}, ${hit.city} · ${hit.category}`),
+    h("div", { class: "dim" },
+      `${date(hit.startsAt)} · ${hit.venue}, ${hit.city} · ${hit.category}`),
     h("div", { class: "bar" },
       h("span", {}, `from ${money(hit.priceMin)}`),
       h("span", { class: hit.seatsFree ? "good" : "bad" }, free)));
 }
 
 /** The list of names under the search field. */
-function completions(text, run, signal) {
+function completions(text, search, signal) {
   const list = h("ul", { class: "options", id: "options", role: "listbox", hidden: true });
   let [names, chosen, asked] = [[], -1, 0];
   const close = () => {
@@ -134,11 +145,14 @@ function completions(text, run, signal) {
   const take = (name) => {
     text.value = name;
     close();
-    run().catch(show);
+    search();
   };
   const draw = () => {
-    list.replaceChildren(...names.map((name, at) =>
-      h("li", { role: "option", id: `option-${at}`, "aria-selected": String(at === chosen), onmousedown: () => take(name) }, name)));
+    list.replaceChildren(...names.map((name, at) => {
+      const isChosen = String(at === chosen);
+      const option = { role: "option", id: `option-${at}`, "aria-selected": isChosen };
+      return h("li", { ...option, onmousedown: () => take(name) }, name);
+    }));
     list.hidden = names.length === 0;
     text.setAttribute("aria-expanded", String(!list.hidden));
     if (0 <= chosen) text.setAttribute("aria-activedescendant", `option-${chosen}`);
@@ -149,8 +163,9 @@ function completions(text, run, signal) {
     try {
       await pause(TYPING_PAUSE_MS, signal);
       if (turn !== asked) return;
-      const query = new URLSearchParams({ q: text.value.trim() });
-      const found = text.value.trim() ? await get(`/api/search/suggest?${query}`, { signal }) : { names: [] };
+      const q = text.value.trim();
+      const query = new URLSearchParams({ q });
+      const found = q ? await get(`/api/search/suggest?${query}`, { signal }) : {};
       if (turn !== asked) return;
       [names, chosen] = [found.names ?? [], -1];
       draw();
@@ -184,10 +199,11 @@ export async function eventPage(main, signal, eventId) {
   const path = `/api/events/${encodeURIComponent(eventId)}`;
   const event = await get(path, { signal });
   const box = h("div", {});
-  main.replaceChildren(
+  const free = `${event.seatsFree.toLocaleString()} of ${count(event.seatsTotal, "place")}`;
+  fill(main,
     h("h1", {}, event.name),
     h("p", {}, `${date(event.startsAt)} · ${event.venue}, ${event.city}`),
-    h("p", { class: "dim" }, `${event.category} · ${event.seatsFree.toLocaleString()} of ${count(event.seatsTotal, "place")} free`),
+    h("p", { class: "dim" }, `${event.category} · ${free} free`),
     heldNote(event),
     box);
   if (event.status === "CANCELLED") {
@@ -198,7 +214,9 @@ export async function eventPage(main, signal, eventId) {
     box.append(h("p", { class: "panel" }, `Seats are sold from ${date(event.saleStartsAt)} on.`));
   }
   for (;;) {
-    const pass = event.waitingRoom ? heldPass(event.eventId) ?? (await waitForPass(box, event, signal)) : null;
+    const pass = event.waitingRoom
+      ? heldPass(event.eventId) ?? (await waitForPass(box, event, signal))
+      : null;
     signal.throwIfAborted();
     const reason = await choose(box, event, pass, signal);
     forgetPass(event.eventId);
@@ -210,7 +228,8 @@ export async function eventPage(main, signal, eventId) {
 function heldNote(event) {
   const held = load(sessionStorage, holdName(event.eventId));
   if (!held) return null;
-  return h("p", { class: "say" }, "You hold seats for this event.", h("a", { href: `#/checkout/${held}` }, "Go on to pay"));
+  const go = h("a", { href: `#/checkout/${held}` }, "Go on to pay");
+  return h("p", { class: "say" }, "You hold seats for this event.", go);
 }
 
 /** Lets the fan choose and reserve; resolves with a sentence when the pass is over. */
@@ -219,16 +238,19 @@ function choose(box, event, pass, signal) {
     signal.addEventListener("abort", () => reject(signal.reason), { once: true });
     const over = new AbortController();
     const inner = AbortSignal.any([signal, over.signal]);
+    const leave = (reason) => {
+      over.abort();
+      resolve(reason);
+    };
     const desk = {
-      event, signal: inner,
-      seatsMax: pass?.seatsMax ?? Math.min(event.accountPlacesMax ?? SEATS_MAX_DEFAULT, SEATS_MAX_DEFAULT),
+      event, signal: inner, leave,
+      seatsMax: pass?.seatsMax ?? Math.min(event.accountPlacesMax ?? Infinity, SEATS_MAX_DEFAULT),
       reserve: (button, wish) => busy(button, async () => {
         try {
           await reserve(event, pass, wish);
         } catch (error) {
           if (!(error instanceof Refusal) || !PASS_IS_OVER.includes(error.code)) throw error;
-          over.abort();
-          resolve(error.message);
+          leave(error.message);
         }
       }),
     };
@@ -238,6 +260,7 @@ function choose(box, event, pass, signal) {
 
 async function reserve(event, pass, wish) {
   if (!session()) {
+    store(sessionStorage, wishName(event.eventId), (wish.seats ?? []).map((seat) => seat.seatId));
     location.hash = `#/login?next=${encodeURIComponent(`#/event/${event.eventId}`)}`;
     return;
   }
@@ -252,19 +275,22 @@ function drawDesk(box, desk, pass) {
   const map = h("div", {});
   const areas = h("div", {});
   const picked = pickedSeats(desk);
-  const side = h("div", {}, quickPick(desk), picked.element, areas);
+  const side = h("div", { class: "side" }, picked.element, quickPick(desk), areas);
   const layout = h("div", { class: "buy" }, map, side);
-  const inside = pass && h("p", { class: "say" }, `You are inside. Choose until ${date(pass.until)}.`);
-  const login = session() ? null : h("p", { class: "dim" }, "You can look around; to reserve, log in first.");
+  const inside = pass && timeInside(desk, pass);
+  const words = "You can look around; to reserve, log in first.";
+  const login = session() ? null : h("p", { class: "dim" }, words);
   box.replaceChildren(h("div", {}, inside, login, layout));
 
   let seatMap;
   const live = new LiveSeats(desk.event.eventId, desk.signal, (isNew) => {
     if (isNew && live.seats.length && !seatMap) {
-      seatMap = new SeatMap(live, picked.selected, (seat) => describe(desk.event, seat), picked.toggle);
+      const say = (seat) => describe(desk.event, seat);
+      seatMap = new SeatMap(live, picked.selected, say, picked.toggle);
       picked.onChange(() => seatMap.draw());
       layout.classList.add("with-map");
       map.replaceChildren(seatMap.element, legend(desk.event.priceLevels));
+      picked.recall(live);
     }
     if (isNew) seatMap?.reset();
     else seatMap?.draw();
@@ -273,11 +299,25 @@ function drawDesk(box, desk, pass) {
   });
 }
 
+function timeInside(desk, pass) {
+  const left = h("strong", { role: "timer" });
+  everySecond(desk.signal, () => {
+    const ms = pass.until - Date.now();
+    left.replaceChildren(clock(ms));
+    if (ms <= 0) desk.leave(sentence({ code: "PASS_EXPIRED" }));
+  });
+  return h("p", { class: "say" }, h("span", {}, "You are inside. Time left to choose: ", left));
+}
+
 function describe(event, seat) {
+  return `${nameSeat(event, seat)}: ${seat.status}`;
+}
+
+function nameSeat(event, seat) {
   const level = event.priceLevels[seat.level];
   const price = level ? `, ${money(level.price)}` : "";
   const kind = seat.accessible ? ", accessible place" : "";
-  return `Section ${seat.section}, row ${seat.row}, seat ${seat.number}: ${seat.status}${price}${kind}`;
+  return `Section ${seat.section}, row ${seat.row}, seat ${seat.number}${price}${kind}`;
 }
 
 /** The seats chosen on the map, and the button that reserves them. */
@@ -289,21 +329,27 @@ function pickedSeats(desk) {
   const button = h("button", { class: "main" }, "Reserve these seats");
   const wish = () => ({ seats: [...selected.keys()].map((seatId) => ({ seatId })) });
   button.addEventListener("click", () => desk.reserve(button, wish()));
-  const element = h("section", { class: "panel", hidden: true }, h("h2", {}, "Your choice"), list, button);
+  const title = h("h2", {}, "Your choice");
+  const element = h("section", { class: "panel", hidden: true }, title, list, button);
   const draw = () => {
     element.hidden = selected.size === 0;
-    const prices = [...selected.values()].map((seat) => event.priceLevels[seat.level]?.price).filter(Boolean);
-    const total = prices.length && { amount: prices.reduce((sum, price) => sum + price.amount, 0), currency: prices[0].currency };
-    list.replaceChildren(...[...selected.values()].map((seat) =>
-      h("li", {}, describe(event, seat), h("button", { class: "plain", onclick: () => toggle(seat) }, "Remove"))));
-    button.replaceChildren(total ? `Reserve for ${money(total)}` : "Reserve");
+    const seats = [...selected.values()];
+    const prices = seats.map((seat) => event.priceLevels[seat.level]?.price).filter(Boolean);
+    const amount = prices.reduce((sum, price) => sum + price.amount, 0);
+    const total = prices.length > 0 && money({ ...prices[0], amount });
+    list.replaceChildren(...seats.map((seat) => {
+      const remove = h("button", { class: "plain", onclick: () => toggle(seat) }, "Remove");
+      return h("li", {}, nameSeat(event, seat), remove);
+    }));
+    button.replaceChildren(total ? `Reserve for ${total}` : "Reserve");
     for (const listener of listeners) listener();
   };
   const toggle = (seat) => {
     if (selected.has(seat.id)) selected.delete(seat.id);
     else if (seat.status !== "free") return notify("This seat is not free.");
-    else if (desk.seatsMax <= selected.size) return notify(`You can choose up to ${count(desk.seatsMax, "seat")}.`);
-    else selected.set(seat.id, seat);
+    else if (desk.seatsMax <= selected.size) {
+      return notify(`You can choose up to ${count(desk.seatsMax, "seat")}.`);
+    } else selected.set(seat.id, seat);
     notify();
     return draw();
   };
@@ -315,7 +361,15 @@ function pickedSeats(desk) {
     draw();
     notify(`Somebody else has taken ${gone.join(", ")}.`);
   };
-  return { element, selected, toggle, dropTaken, onChange: (listener) => listeners.push(listener) };
+  const recall = (live) => {
+    const name = wishName(event.eventId);
+    const wished = (load(sessionStorage, name) ?? []).map((id) => live.byId.get(id));
+    store(sessionStorage, name, null);
+    for (const seat of wished.filter((one) => one?.status === "free")) selected.set(seat.id, seat);
+    draw();
+  };
+  const onChange = (listener) => listeners.push(listener);
+  return { element, selected, toggle, dropTaken, recall, onChange };
 }
 
 function quantityField(max) {
@@ -325,8 +379,9 @@ function quantityField(max) {
 function quickPick(desk) {
   const quantity = quantityField(desk.seatsMax);
   const levels = desk.event.priceLevels;
-  const level = h("select", {}, h("option", { value: "" }, "any price"),
-    levels.map(({ priceLevel, name, price }, at) => h("option", { value: String(priceLevel ?? at) }, `${name} ${money(price)}`)));
+  const option = ({ priceLevel, name, price }, at) =>
+    h("option", { value: String(priceLevel ?? at) }, `${name} ${money(price)}`);
+  const level = h("select", {}, h("option", { value: "" }, "any price"), levels.map(option));
   const section = h("input", { placeholder: "any", maxlength: 16 });
   const accessible = h("input", { type: "checkbox" });
   const button = h("button", { class: "main" }, "Reserve the best seats");
@@ -340,7 +395,8 @@ function quickPick(desk) {
   };
   return h("form", { class: "panel", "data-quick": true, onsubmit: submit },
     h("h2", {}, "Best available"),
-    h("div", { class: "row" }, field("Seats", quantity), field("Price", level), field("Section", section)),
+    h("div", { class: "row" },
+      field("Seats", quantity), field("Price", level), field("Section", section)),
     h("label", { class: "check" }, accessible, "accessible places"),
     button);
 }

@@ -46,7 +46,8 @@ function askToJoin(box, event, signal) {
     box.replaceChildren(
       h("section", { class: "panel" },
         h("h2", {}, "Waiting room"),
-        h("p", {}, "Many people want these seats. Join the line; you keep your place in it, also if you reload."),
+        h("p", {}, "Many people want these seats. Join the line; "
+          + "you keep your place in it, also if you reload."),
         status,
         button),
     );
@@ -112,7 +113,8 @@ async function look(eventId, headers, view, signal) {
       if (!(error instanceof Refusal)) throw error;
       if (!load(localStorage, placeName(eventId))) return null;
       // An ended login is no reason to lose a place: the next look goes without it.
-      const isGone = [400, 401, 403, 410, 422].includes(error.status) && error.code !== "LOGIN_REQUIRED";
+      const isGone = error.code !== "LOGIN_REQUIRED"
+        && [400, 401, 403, 410, 422].includes(error.status);
       if (isGone) {
         forgetPass(eventId);
         notify("Your place in this line is not valid any more. Please join again.");

@@ -1,4 +1,4 @@
-// The seat map: live statuses, a picture that can be moved, zoomed, and walked through with the keyboard.
+// The seat map: live statuses, a picture that can be moved, zoomed, and walked through with keys.
 
 import { get, h, money, pause, show } from "./api.js";
 
@@ -9,6 +9,10 @@ const HELD_COLOUR = "#c9a227";
 const SOLD_COLOUR = "#7b8694";
 const SCALE_MAX_PX_PER_SEAT = 40;
 const AGAIN_MS = 5000;
+/** Below this distance between seats nobody can tell which one is meant. */
+const CLOSE_PX = 8;
+const HINT = "Choose a seat with a click, or with the arrow keys on the map.";
+const HINT_FAR = "Come closer with a click, or with the arrow keys on the map, to choose a seat.";
 
 export function levelColour(level) {
   return LEVEL_COLOURS[level % LEVEL_COLOURS.length];
@@ -85,7 +89,7 @@ export function flatten(map) {
   return seats;
 }
 
-/** Finds the seat one step away: `dx` in the row, `dy` to another row (then section), nearest number. */
+/** Finds the seat one step away: `dx` in the row, `dy` to another row (then section). */
 export function step(seats, from, dx, dy) {
   const at = seats.indexOf(from);
   if (dx !== 0) return seats[Math.min(seats.length - 1, Math.max(0, at + dx))];
@@ -116,17 +120,18 @@ export class SeatMap {
     Object.assign(this, { live, selected, describe, onPick });
     this.canvas = h("canvas", {
       tabindex: 0, role: "application",
-      "aria-label": "Seat map. Arrow keys move from seat to seat, Enter chooses, plus and minus zoom.",
+      "aria-label": "Seat map. Arrow keys move from seat to seat, Enter chooses, + and - zoom.",
     });
-    this.said = h("p", { "aria-live": "polite", class: "dim" }, "Click a seat, or use the arrow keys on the map.");
+    this.said = h("p", { "aria-live": "polite", class: "dim" });
     const zoom = (factor) => () => this.zoom(factor, this.width / 2, this.height / 2);
-    const button = (text, label, onclick) => h("button", { type: "button", "aria-label": label, onclick }, text);
+    const button = (text, label, onclick) =>
+      h("button", { type: "button", "aria-label": label, onclick }, text);
     this.element = h("div", {},
       h("div", { class: "map" }, this.canvas,
         h("div", { class: "zoom" },
-          button("+", "Zoom in", zoom(1.5)),
           button("−", "Zoom out", zoom(1 / 1.5)),
-          button("⤢", "Show everything", () => this.fit()))),
+          button("+", "Zoom in", zoom(1.5)),
+          button("Show all", "Show all seats", () => this.fit()))),
       this.said);
     this.pointers = new Map();
     this.listen();
@@ -140,6 +145,8 @@ export class SeatMap {
       canvas.addEventListener(name, (event) => this.release(event));
     }
     canvas.addEventListener("wheel", (event) => {
+      // Who cannot go further out scrolls the page.
+      if (0 < event.deltaY && this.scale <= this.scaleMin) return;
       event.preventDefault();
       this.zoom(event.deltaY < 0 ? 1.2 : 1 / 1.2, event.offsetX, event.offsetY);
     }, { passive: false });
@@ -183,17 +190,37 @@ export class SeatMap {
     }
     const [left, top, right, bottom] = bounds;
     const margin = 2 * this.gap;
-    const widths = [this.width / (right - left + 2 * margin), this.height / (bottom - top + 2 * margin)];
-    this.scale = Math.min(...widths, SCALE_MAX_PX_PER_SEAT / this.gap);
+    const across = this.width / (right - left + 2 * margin);
+    const down = this.height / (bottom - top + 2 * margin);
+    this.scale = Math.min(across, down, SCALE_MAX_PX_PER_SEAT / this.gap);
     this.left = (left + right) / 2 - this.width / 2 / this.scale;
     this.top = (top + bottom) / 2 - this.height / 2 / this.scale;
     this.scaleMin = this.scale;
+    if (!this.cursor) this.said.replaceChildren(this.isFar() ? HINT_FAR : HINT);
+    this.draw();
+  }
+
+  isFar() {
+    return this.gap * this.scale < CLOSE_PX;
+  }
+
+  /** Comes so close to a seat that it can be told from its neighbours. */
+  approach(seat) {
+    this.zoom((2 * CLOSE_PX) / (this.gap * this.scale), 0, 0);
+    this.centre(seat);
+    this.said.replaceChildren(HINT);
+  }
+
+  centre(seat) {
+    this.left = seat.x - this.width / 2 / this.scale;
+    this.top = seat.y - this.height / 2 / this.scale;
     this.draw();
   }
 
   /** Changes the scale around a point of the canvas. */
   zoom(factor, x, y) {
-    const scale = Math.min(SCALE_MAX_PX_PER_SEAT / this.gap, Math.max(this.scaleMin, this.scale * factor));
+    const most = SCALE_MAX_PX_PER_SEAT / this.gap;
+    const scale = Math.min(most, Math.max(this.scaleMin, this.scale * factor));
     this.left += x / this.scale - x / scale;
     this.top += y / this.scale - y / scale;
     this.scale = scale;
@@ -227,14 +254,17 @@ export class SeatMap {
     const wasPressed = this.pointers.delete(event.pointerId);
     // A finger trembles: a few pixels are still a tap.
     if (!wasPressed || event.type === "pointercancel" || 8 < this.moved) return;
-    const seat = this.nearest(event.offsetX, event.offsetY);
-    if (seat) this.choose(seat);
+    // A fingertip reaches a little further than the seat; from afar, any seat shows where to go.
+    const reach = this.isFar() ? Infinity : Math.max(this.gap * 0.75, 10 / this.scale);
+    const seat = this.nearest(event.offsetX, event.offsetY, reach);
+    if (!seat) return;
+    if (this.isFar()) this.approach(seat);
+    else this.choose(seat);
   }
 
-  /** The seat under a point, or next to it as far as a fingertip reaches. */
-  nearest(px, py) {
+  /** The seat nearest to a point of the canvas, if one is within `reach`. */
+  nearest(px, py, reach) {
     const [x, y] = [this.left + px / this.scale, this.top + py / this.scale];
-    const reach = Math.max(this.gap * 0.75, 10 / this.scale);
     let [best, bestDistance] = [null, reach];
     for (const seat of this.live.seats) {
       const distance = Math.hypot(seat.x - x, seat.y - y);
@@ -264,11 +294,9 @@ export class SeatMap {
   /** Puts the cursor on a seat, into view, and says which it is. */
   goTo(seat) {
     this.cursor = seat;
+    if (this.isFar()) this.approach(seat);
     const [x, y] = [(seat.x - this.left) * this.scale, (seat.y - this.top) * this.scale];
-    if (x < 0 || y < 0 || this.width < x || this.height < y) {
-      this.left = seat.x - this.width / 2 / this.scale;
-      this.top = seat.y - this.height / 2 / this.scale;
-    }
+    if (x < 0 || y < 0 || this.width < x || this.height < y) this.centre(seat);
     this.said.replaceChildren(this.describe(seat));
     this.draw();
   }
@@ -285,6 +313,8 @@ export class SeatMap {
 
   paint() {
     if (!this.scale) return;
+    // A finger on a map that is shown as a whole has nothing to move: it scrolls the page.
+    this.canvas.style.touchAction = this.scaleMin < this.scale ? "none" : "pan-y";
     const pen = this.canvas.getContext("2d");
     pen.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
     pen.clearRect(0, 0, this.width, this.height);
@@ -304,7 +334,8 @@ export class SeatMap {
   }
 
   paintLabels(pen, text) {
-    pen.font = "600 12px system-ui, sans-serif";
+    const size = this.width < 500 ? Math.min(12, (9 * this.scale) / this.scaleMin) : 12;
+    pen.font = `600 ${size}px system-ui, sans-serif`;
     pen.textAlign = "center";
     pen.textBaseline = "middle";
     pen.lineWidth = 3;
@@ -362,7 +393,8 @@ export function legend(levels) {
     return h("li", {}, svg, words);
   };
   return h("ul", { class: "legend" },
-    levels.map((level, at) => entry(levelColour(level.priceLevel ?? at), 10, `${level.name} ${money(level.price)}`)),
+    levels.map((level, at) =>
+      entry(levelColour(level.priceLevel ?? at), 10, `${level.name} ${money(level.price)}`)),
     entry(HELD_COLOUR, 5, "held"),
     entry(SOLD_COLOUR, 5, "sold"));
 }
