@@ -131,7 +131,7 @@ async fn perform(
         Step::CloseReview => {
             let mut moving = Moving::close_review(order);
             if !order.sold {
-                moving = moving.payment_is(attempt_state(seen));
+                moving = moving.payment_is(attempt_state(seen)).ending_hold();
             }
             make_move(context, order, moving).await?;
             Ok(Turn::Done)
@@ -264,17 +264,15 @@ async fn finish_refund(context: &Context, order: &mut Order) -> Result<Turn, Err
 }
 
 async fn make_move(context: &Context, order: &mut Order, moving: Moving) -> Result<Turn, Error> {
-    let to = moving.to();
+    let (to, verdict) = (moving.to(), moving.verdict());
     let state = context.store.make_move(moving).await?;
     if state != to {
         return Ok(Turn::Reload);
     }
     metrics::order_moved(to);
     order.state = to;
-    match to {
-        State::Declined => context.verdicts.send(record_of(order, VerdictKind::Declined)),
-        State::Cancelled => context.verdicts.send(record_of(order, VerdictKind::Cancelled)),
-        _ => {}
+    if let Some(kind) = verdict {
+        context.verdicts.send(record_of(order, kind));
     }
     Ok(Turn::Moved)
 }

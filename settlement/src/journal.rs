@@ -98,12 +98,40 @@ impl Journal {
             let Some(step) = step else { return Ok(()) };
             let read: Result<Vec<Message>, _> = step.into_iter().collect();
             let messages = read.map_err(|error| Error::bus("read the journal", &error))?;
-            self.apply(&messages).await?;
+            if !self.apply_until_done(&messages, backoff).await? {
+                return Ok(());
+            }
             for message in &messages {
                 in_time("acknowledge the journal", message.ack()).await?;
             }
             metrics::journal_applied(self.shard, messages.len());
         }
+    }
+
+    /// Commits what messages say, however often that takes. `false` when the process ends.
+    ///
+    /// Messages that are dropped come again only [`JOURNAL_ACK_WAIT`] later, so they are kept while
+    /// the database is away.
+    async fn apply_until_done(
+        &self,
+        messages: &[Message],
+        backoff: &mut Backoff,
+    ) -> Result<bool, Error> {
+        loop {
+            let error = match self.apply(messages).await {
+                Ok(()) => break,
+                Err(error @ Error::Journal { .. }) => return Err(error),
+                Err(error) => chassis::telemetry::chain(&error).to_string(),
+            };
+            tracing::warn!(shard = %self.shard, error, "the journal waits");
+            self.health.set_failing(error);
+            if backoff.pause(&self.work.context.shutdown).await != Pause::Elapsed {
+                return Ok(false);
+            }
+        }
+        self.health.set_ready();
+        backoff.reset();
+        Ok(true)
     }
 
     async fn consumer(&self) -> Result<PullConsumer, async_nats::Error> {

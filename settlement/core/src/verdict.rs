@@ -57,12 +57,16 @@ pub fn command_id(order: OrderId, attempt: u32, kind: VerdictKind, round: u32) -
 }
 
 /// The verdict that an order in this state has had; `None` while it has none.
-pub fn verdict_of(state: State) -> Option<VerdictKind> {
+///
+/// `unsold`: nothing was sold and it is certain that no money is kept. Then the hold of an order
+/// under review ends too (SEAT-3): a person has to look at the order, not at the places.
+pub fn verdict_of(state: State, unsold: bool) -> Option<VerdictKind> {
     match state {
         State::Declined => Some(VerdictKind::Declined),
         State::Cancelled => Some(VerdictKind::Cancelled),
         State::Paid | State::Refunding => Some(VerdictKind::Sold),
         State::Refunded => Some(VerdictKind::Refunded),
+        State::ReviewNeeded if unsold => Some(VerdictKind::Cancelled),
         State::Open | State::Paying | State::Cancelling | State::ReviewNeeded => None,
     }
 }
@@ -102,7 +106,8 @@ fn fold64(value: u128) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{VerdictRecord, command_id, kind_from_text, kind_text, verdict};
+    use super::{VerdictRecord, command_id, kind_from_text, kind_text, verdict, verdict_of};
+    use crate::order::State;
     use schema::{OrderId, UnixMillis, VerdictKind};
     use std::collections::HashSet;
 
@@ -130,6 +135,16 @@ mod tests {
         let mut again = verdict(&record, UnixMillis(2));
         again.deadline = first.deadline;
         assert_eq!(first, again);
+    }
+
+    #[test]
+    fn an_order_under_review_ends_its_hold_only_when_nothing_was_sold() {
+        let of = |unsold| verdict_of(State::ReviewNeeded, unsold);
+        assert_eq!((of(true), of(false)), (Some(VerdictKind::Cancelled), None));
+        let others = State::ALL.into_iter().filter(|&state| state != State::ReviewNeeded);
+        for state in others {
+            assert_eq!(verdict_of(state, true), verdict_of(state, false), "{state}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::config::VERDICT_AGAIN_MS;
 use crate::error::{Error, in_time};
 use crate::order::Order;
 use chassis::clock;
-use schema::OrderId;
+use schema::{OrderId, VerdictKind};
 use settlement_core::{State, Trigger, command_id, kind_text, transition, verdict_of};
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -22,6 +22,8 @@ pub(crate) struct Moving {
     todo: bool,
     /// What the payment is known to be after it.
     attempt_state: Option<&'static str>,
+    /// Whether it ends an order under review that sold nothing and keeps no money.
+    unsold: bool,
 }
 
 impl Moving {
@@ -40,7 +42,7 @@ impl Moving {
     fn between(order: &Order, from: State, to: State) -> Self {
         let todo = matches!(to, State::Cancelling | State::Refunding | State::ReviewNeeded);
         let (order, attempt) = (order.id, order.attempt);
-        Self { order, attempt, from, to, reason: None, todo, attempt_state: None }
+        Self { order, attempt, from, to, reason: None, todo, attempt_state: None, unsold: false }
     }
 
     pub(crate) fn because(self, reason: impl Into<String>) -> Self {
@@ -51,16 +53,25 @@ impl Moving {
         Self { attempt_state: Some(state), ..self }
     }
 
+    /// The places of an order under review are free again: nothing was sold, no money is kept.
+    pub(crate) fn ending_hold(self) -> Self {
+        assert!(self.to == State::ReviewNeeded && !self.todo);
+        Self { unsold: true, ..self }
+    }
+
     pub(crate) fn to(&self) -> State {
         self.to
     }
 
-    fn verdict(&self) -> Option<(&'static str, Uuid)> {
-        let kind = (self.from != self.to).then(|| verdict_of(self.to)).flatten()?;
+    /// What the owner of the seats is told with it.
+    pub(crate) fn verdict(&self) -> Option<VerdictKind> {
         // Sold was told when it was sold.
-        if self.to == State::Refunding {
-            return None;
-        }
+        let silent = self.to == State::Refunding || (self.from == self.to && !self.unsold);
+        if silent { None } else { verdict_of(self.to, self.unsold) }
+    }
+
+    fn posting(&self) -> Option<(&'static str, Uuid)> {
+        let kind = self.verdict()?;
         let command = command_id(self.order, self.attempt, kind, 0);
         Some((kind_text(kind), Uuid::from_u128(command.0)))
     }
@@ -71,7 +82,7 @@ pub(super) async fn commit(pool: &PgPool, items: &[Moving]) -> Result<Vec<State>
     let orders: Vec<OrderId> = items.iter().map(|item| item.order).collect();
     let (kinds, commands): (Vec<_>, Vec<_>) = items
         .iter()
-        .map(|item| item.verdict().map_or((None, None), |(kind, id)| (Some(kind), Some(id))))
+        .map(|item| item.posting().map_or((None, None), |(kind, id)| (Some(kind), Some(id))))
         .unzip();
     let query = sqlx::query(
         "SELECT order_id, state

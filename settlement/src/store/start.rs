@@ -96,10 +96,15 @@ impl Store {
         self.lease_until(orders, lease, 0).await
     }
 
+    // Locks in the order of ids, as all steps do: else it and a sale wait for each other until the
+    // server looks for deadlocks, which it does after a second.
     async fn lease_until(&self, orders: &[OrderId], lease: Lease, until: i64) -> Result<(), Error> {
         let query = sqlx::query(
-            "UPDATE orders SET lease_until = $3
-             WHERE order_id = ANY($1) AND lease_owner = $2 AND todo",
+            "WITH ours AS MATERIALIZED (
+                 SELECT order_id FROM orders
+                 WHERE order_id = ANY($1) AND lease_owner = $2 AND todo
+                 ORDER BY order_id FOR NO KEY UPDATE)
+             UPDATE orders o SET lease_until = $3 FROM ours WHERE o.order_id = ours.order_id",
         );
         let ids: Vec<Uuid> = orders.iter().map(|&order| uuid_of(order)).collect();
         let query = query.bind(ids).bind(lease.owner).bind(until);
@@ -110,8 +115,11 @@ impl Store {
     /// Declined => Cancelled for orders whose hold has ended without another attempt.
     pub(crate) async fn end_declined(&self, ended: &[OrderId]) -> Result<(), Error> {
         let query = sqlx::query(
-            "UPDATE orders SET state = 'cancelled', updated_at = $2
-             WHERE order_id = ANY($1) AND state = 'declined'",
+            "WITH ended AS MATERIALIZED (
+                 SELECT order_id FROM orders WHERE order_id = ANY($1) AND state = 'declined'
+                 ORDER BY order_id FOR NO KEY UPDATE)
+             UPDATE orders o SET state = 'cancelled', updated_at = $2
+             FROM ended WHERE o.order_id = ended.order_id",
         );
         let ids: Vec<Uuid> = ended.iter().map(|&order| uuid_of(order)).collect();
         let query = query.bind(ids).bind(millis(clock::now()));

@@ -12,7 +12,9 @@ async fn of_two_orders_for_one_seat_one_fails_alone_and_its_money_is_set_free() 
     for seat in 0..20 {
         holds.push(rig.pay(&[seat, seat + 100], "tok_ok").await);
     }
-    let twin = rig.pay(&[7, 300], "tok_ok").await;
+    let places = rig.hold(&[7, 300], 0);
+    let twin = places.hold;
+    rig.owner.announce(&rig.event, payment(places.clone(), 1, "tok_ok", PATIENT), false).await;
     // Started last, so that all orders are ready together and go into the same commit.
     let _stage = rig.stage(Point::Never);
     for &hold in holds.iter().filter(|&&hold| hold != holds[7]) {
@@ -27,7 +29,17 @@ async fn of_two_orders_for_one_seat_one_fails_alone_and_its_money_is_set_free() 
     let voided = "SELECT count(*) FROM sandbox.payment WHERE state = 'cancelled'";
     assert_eq!(rig.count(voided).await, 1);
     let loser = if pair[0] == "paid" { twin } else { holds[7] };
-    assert_eq!(rig.owner.verdicts(loser), [], "the seats stay set aside for a person to look");
+    let ended = [(1, VerdictKind::Cancelled)];
+    assert_eq!(rig.owner.verdicts(loser), ended, "the hold ends, the order stays under review");
+    // As an owner that has forgotten the verdict reminds.
+    let places =
+        if loser == twin { places } else { schema::Held { hold: loser, ..rig.hold(&[7, 107], 0) } };
+    rig.owner.announce(&rig.event, payment(places, 1, "tok_ok", PATIENT), true).await;
+    eventually("a second verdict", || async { rig.owner.verdicts(loser).len() == 2 }).await;
+    rig.rest().await;
+    assert_eq!(rig.state(loser).await, "review_needed");
+    let next = rig.pay(&[if loser == twin { 300 } else { 107 }], "tok_ok").await;
+    rig.wait_for(next, "paid").await;
 }
 
 #[tokio::test]
@@ -47,12 +59,15 @@ async fn a_full_area_refuses_the_order_that_does_not_fit_and_no_other() {
     let all = "SELECT count(*) FROM orders";
     eventually("three orders", || async { rig.count(all).await == 3 }).await;
     rig.rest().await;
-    let mut states = Vec::new();
+    let mut ends = Vec::new();
     for &hold in &holds {
-        states.push(rig.state(hold).await);
+        ends.push((rig.state(hold).await, rig.owner.verdicts(hold)));
     }
-    states.sort_unstable();
-    assert_eq!(states, ["paid", "paid", "review_needed"]);
+    ends.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    let ended = |state: &str, kind| (state.to_owned(), vec![(1, kind)]);
+    let paid = ended("paid", VerdictKind::Sold);
+    let refused = ended("review_needed", VerdictKind::Cancelled);
+    assert_eq!(ends, [paid.clone(), paid, refused]);
     let differences = crate::audit(&rig.pool).await.unwrap();
     assert_eq!(differences.len(), 1, "{differences:?}");
     assert!(differences[0].contains("an area is full"), "{differences:?}");

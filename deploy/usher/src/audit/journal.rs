@@ -165,6 +165,16 @@ impl EventBooks {
         }
     }
 
+    /// Standing places of the holds that stand at `phase`.
+    pub fn places_in(&self, phase: Phase) -> BTreeMap<AreaIdx, u64> {
+        let mut places = BTreeMap::new();
+        let holds = self.holds.values().filter(|owned| owned.phase == phase);
+        for part in holds.flat_map(|owned| &owned.held.areas) {
+            *places.entry(part.area).or_default() += u64::from(part.quantity);
+        }
+        places
+    }
+
     /// Places that some hold owns.
     pub fn owned_count(&self) -> u64 {
         let seats = u64::try_from(self.seats.len()).expect("fewer seats than memory");

@@ -1,13 +1,14 @@
 //! One look at the running system.
 
-use super::compare::{self, LiveSeats};
+use super::compare::{self, Live};
 use super::journal::Books;
 use crate::config::Config;
 use allocator::OwnerView;
 use anyhow::{Context as _, bail};
 use chassis::{Follower, Nats, StartAt};
 use schema::{
-    Applied, Batch, EventId, EventListing, HoldId, SeatIdx, ShardId, Step, codec, limits, subject,
+    Applied, AreaIdx, Batch, EventId, EventListing, HoldId, SeatIdx, ShardId, Step, codec, limits,
+    subject,
 };
 use sqlx::{PgPool, Row};
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,7 +42,7 @@ impl Looker {
     pub async fn look(&self, only: Option<&EventId>) -> anyhow::Result<Seen> {
         let books = self.journals(only).await?;
         let totals = self.totals().await?;
-        let mut live = self.live_seats().await?;
+        let mut live = self.live().await?;
         let mut differences: BTreeSet<String> = books.differences.iter().cloned().collect();
         let named: BTreeSet<EventId> = match only {
             Some(event) => BTreeSet::from([event.clone()]),
@@ -143,17 +144,28 @@ impl Looker {
         Ok(())
     }
 
-    async fn live_seats(&self) -> anyhow::Result<BTreeMap<EventId, LiveSeats>> {
+    /// What Postgres calls sold, of each event that sold something.
+    async fn live(&self) -> anyhow::Result<BTreeMap<EventId, Live>> {
         let rows = sqlx::query("SELECT event_id, seat_idx, order_id FROM live_seat")
             .fetch_all(&self.postgres)
             .await
             .context("read the live seats")?;
-        let mut live: BTreeMap<EventId, LiveSeats> = BTreeMap::new();
+        let mut live: BTreeMap<EventId, Live> = BTreeMap::new();
         for row in rows {
             let event: EventId = row.try_get::<&str, _>("event_id")?.parse()?;
             let seat = SeatIdx(u32::try_from(row.try_get::<i32, _>("seat_idx")?)?);
             let order: sqlx::types::Uuid = row.try_get("order_id")?;
-            live.entry(event).or_default().insert(seat, HoldId(order.as_u128()));
+            live.entry(event).or_default().seats.insert(seat, HoldId(order.as_u128()));
+        }
+        let rows = sqlx::query("SELECT event_id, area_idx, sold FROM area_sold WHERE 0 < sold")
+            .fetch_all(&self.postgres)
+            .await
+            .context("read the sold standing places")?;
+        for row in rows {
+            let event: EventId = row.try_get::<&str, _>("event_id")?.parse()?;
+            let area = AreaIdx(u16::try_from(row.try_get::<i32, _>("area_idx")?)?);
+            let sold = u64::try_from(row.try_get::<i32, _>("sold")?)?;
+            live.entry(event).or_default().areas.insert(area, sold);
         }
         Ok(live)
     }
