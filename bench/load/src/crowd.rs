@@ -1,6 +1,6 @@
 //! Accounts to play a crowd with.
 
-use crate::connection::{Connection, Question};
+use crate::wire::{Connection, Door, Question};
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -11,10 +11,10 @@ const PASSWORD: &str = "usher-bench";
 const LOGINS_MAX: usize = 2;
 
 /// Logs in `count` accounts, and makes those that are missing. Returns their tokens.
-pub async fn log_in(target: &str, count: usize) -> anyhow::Result<Vec<String>> {
+pub async fn log_in(door: &Door, count: usize) -> anyhow::Result<Vec<String>> {
     let mut groups = JoinSet::new();
     for first in 0..LOGINS_MAX {
-        let mut connection = Connection::new(target)?;
+        let mut connection = Connection::new(door, first);
         groups.spawn(async move {
             let mut tokens = Vec::new();
             for number in (first..count).step_by(LOGINS_MAX) {

@@ -3,7 +3,7 @@
 use crate::bare::Bare;
 use crate::cli::Figures;
 use crate::closed_loop::{Measured, micros, run};
-use crate::connection::{Connection, Question};
+use crate::wire::{Connection, Door, Question};
 use crate::places::{Asking, Joining, me_questions, status_questions};
 use crate::report::{Report, say};
 use crate::sale::{Buyer, Confirming, Reserving, events};
@@ -52,13 +52,13 @@ pub async fn figures(figures: &Figures) -> anyhow::Result<()> {
 
 /// reserve/s, then confirm/s of what was reserved.
 async fn sale(figures: &Figures, report: &mut Report) -> anyhow::Result<()> {
-    let (target, time) = (&figures.target, Duration::from_secs(figures.seconds));
-    let events = Arc::new(events(target).await?);
+    let (door, time) = (&Door::new(&figures.target)?, Duration::from_secs(figures.seconds));
+    let events = Arc::new(events(door).await?);
     say(&format!("{} events; logging in {} fans", events.len(), figures.connections));
-    let tokens = crowd::log_in(target, figures.connections).await?;
+    let tokens = crowd::log_in(door, figures.connections).await?;
     let step = (events.len() / figures.connections).max(1);
     let buyer =
-        |(number, token): (usize, &String)| Buyer::new(target, token, &events, number * step);
+        |(number, token): (usize, &String)| Buyer::new(door, token, &events, number * step);
     let buyers = tokens.iter().enumerate().map(buyer);
     let buyers = buyers.map(|buyer| buyer.map(Reserving)).collect::<anyhow::Result<Vec<_>>>()?;
     let (buyers, measured) = run(buyers, time).await?;
@@ -71,11 +71,10 @@ async fn sale(figures: &Figures, report: &mut Report) -> anyhow::Result<()> {
 
 /// join/s, then polls beside a bare server's answers of the same size.
 async fn polls(figures: &Figures, report: &mut Report) -> anyhow::Result<()> {
-    let target = &figures.target;
+    let door = Door::new(&figures.target)?;
     let left = Arc::new(AtomicUsize::new(figures.places));
-    let joining = (0..figures.connections).map(|_| Joining::new(target, &left));
-    let joining = joining.collect::<anyhow::Result<Vec<_>>>()?;
-    let (joined, measured) = run(joining, JOIN_WAIT).await?;
+    let joining = (0..figures.connections).map(|number| Joining::new(&door, number, &left));
+    let (joined, measured) = run(joining.collect(), JOIN_WAIT).await?;
     report.add("join", measured);
     let tokens: Vec<String> = joined.into_iter().flat_map(|worker| worker.tokens).collect();
     ensure!(!tokens.is_empty(), "nobody could join");
@@ -90,12 +89,13 @@ async fn beside_bare(
     what: &str,
     questions: &Arc<Vec<Question>>,
 ) -> anyhow::Result<()> {
-    let sample = Connection::new(&figures.target)?.ask(questions[0].clone()).await?;
+    let door = Door::new(&figures.target)?;
+    let sample = Connection::new(&door, 0).ask(questions[0].clone()).await?;
     let bare = Bare::start(sample.body.len()).await?;
     for round in 1..=ROUNDS {
-        let measured = ask(figures, &figures.target, questions).await?;
+        let measured = ask(figures, &door, questions).await?;
         report.add(&format!("{what}, {} bytes ({round})", sample.body.len()), measured);
-        let measured = ask(figures, &bare.target, questions).await?;
+        let measured = ask(figures, &Door::new(&bare.target)?, questions).await?;
         report.add(&format!("bare hyper, same size ({round})"), measured);
     }
     Ok(())
@@ -103,15 +103,14 @@ async fn beside_bare(
 
 async fn ask(
     figures: &Figures,
-    target: &str,
+    door: &Door,
     questions: &Arc<Vec<Question>>,
 ) -> anyhow::Result<Measured> {
     // Each worker begins elsewhere, so that no place is asked twice in a row.
     let step = (questions.len() / figures.connections).max(1);
     let asking =
-        (0..figures.connections).map(|number| Asking::new(target, questions, number * step));
-    let asking = asking.collect::<anyhow::Result<Vec<_>>>()?;
+        (0..figures.connections).map(|number| Asking::new(door, questions, number * step));
     let time = Duration::from_secs(figures.seconds) / 2;
-    let (_, measured) = run(asking, time).await?;
+    let (_, measured) = run(asking.collect(), time).await?;
     Ok(measured)
 }

@@ -6,13 +6,15 @@
 mod bare;
 mod cli;
 mod closed_loop;
-mod connection;
 mod crowd;
 mod figures;
 mod places;
 mod processes;
+mod record;
 mod report;
+mod results;
 mod sale;
+mod wire;
 
 use clap::Parser;
 use cli::{Cli, Command};

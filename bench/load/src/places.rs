@@ -1,7 +1,7 @@
 //! People in line: they join, then poll.
 
 use crate::closed_loop::{Turn, Worker};
-use crate::connection::{Connection, Question};
+use crate::wire::{Connection, Door, Question};
 use crate::crowd::text;
 use crate::sale::label;
 use serde_json::json;
@@ -19,9 +19,9 @@ pub struct Joining {
 }
 
 impl Joining {
-    pub fn new(target: &str, left: &Arc<AtomicUsize>) -> anyhow::Result<Self> {
-        let connection = Connection::new(target)?;
-        Ok(Self { connection, left: Arc::clone(left), tokens: Vec::new() })
+    pub fn new(door: &Door, number: usize, left: &Arc<AtomicUsize>) -> Self {
+        let connection = Connection::new(door, number);
+        Self { connection, left: Arc::clone(left), tokens: Vec::new() }
     }
 }
 
@@ -52,9 +52,9 @@ pub struct Asking {
 
 impl Asking {
     /// `first` keeps workers apart: each goes round from there.
-    pub fn new(target: &str, questions: &Arc<Vec<Question>>, first: usize) -> anyhow::Result<Self> {
-        let connection = Connection::new(target)?;
-        Ok(Self { connection, questions: Arc::clone(questions), next: first })
+    pub fn new(door: &Door, questions: &Arc<Vec<Question>>, first: usize) -> Self {
+        let connection = Connection::new(door, first);
+        Self { connection, questions: Arc::clone(questions), next: first }
     }
 }
 

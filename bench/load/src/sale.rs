@@ -1,7 +1,7 @@
 //! Buyers: each reserves one seat after the other, then pays for them.
 
 use crate::closed_loop::{Turn, Worker};
-use crate::connection::{Answer, Connection, Question};
+use crate::wire::{Answer, Connection, Door, Question};
 use crate::crowd::text;
 use anyhow::ensure;
 use serde_json::{Value, json};
@@ -16,8 +16,8 @@ const EVENT_SEATS_MAX: usize = 40;
 const PAGE: usize = 100;
 
 /// Events without a room, with many seats.
-pub async fn events(target: &str) -> anyhow::Result<Vec<String>> {
-    let mut connection = Connection::new(target)?;
+pub async fn events(door: &Door) -> anyhow::Result<Vec<String>> {
+    let mut connection = Connection::new(door, 0);
     let mut found = Vec::new();
     for page in 0.. {
         let path = format!("/api/events?page={page}&size={PAGE}");
@@ -53,14 +53,14 @@ pub struct Buyer {
 
 impl Buyer {
     pub fn new(
-        target: &str,
+        door: &Door,
         token: &str,
         events: &Arc<Vec<String>>,
         offset: usize,
     ) -> anyhow::Result<Self> {
         let started = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
         Ok(Self {
-            connection: Connection::new(target)?,
+            connection: Connection::new(door, offset),
             authorization: format!("Bearer {token}"),
             events: Arc::clone(events),
             offset,

@@ -1,14 +1,16 @@
 //! One kept-alive connection, and questions over it.
 
+use super::{Answer, Door, Question};
 use anyhow::{Context as _, ensure};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
+use hyper::Request;
 use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::{Method, Request, Uri};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::task::JoinSet;
 
 /// How long an answer may take. The longest of the contract is a confirm of 10 s.
@@ -17,61 +19,26 @@ const ANSWER_WAIT: Duration = Duration::from_secs(30);
 /// A connection to one address; opened again when the other side closes it.
 pub struct Connection {
     authority: String,
+    source: Option<Ipv4Addr>,
+    reuse_max: u32,
+    /// Questions that the open connection has carried.
+    carried: u32,
     sender: Option<SendRequest<Full<Bytes>>>,
     /// What moves the bytes; ends with this.
     driver: JoinSet<()>,
 }
 
-/// A question with its headers.
-#[derive(Debug, Clone)]
-pub struct Question {
-    pub method: Method,
-    pub path: String,
-    pub headers: Vec<(&'static str, String)>,
-    pub body: Bytes,
-}
-
-#[derive(Debug, Clone)]
-pub struct Answer {
-    pub status: u16,
-    pub body: Bytes,
-}
-
-impl Question {
-    pub fn get(path: impl Into<String>) -> Self {
-        Self { method: Method::GET, path: path.into(), headers: Vec::new(), body: Bytes::new() }
-    }
-
-    pub fn post(path: impl Into<String>, body: &Value) -> Self {
-        let headers = vec![("content-type", "application/json".to_owned())];
-        let body = Bytes::from(body.to_string());
-        Self { method: Method::POST, path: path.into(), headers, body }
-    }
-
-    #[must_use]
-    pub fn header(mut self, name: &'static str, value: String) -> Self {
-        self.headers.push((name, value));
-        self
-    }
-}
-
-impl Answer {
-    pub fn json(&self) -> anyhow::Result<Value> {
-        serde_json::from_slice(&self.body).context("read an answer as JSON")
-    }
-
-    pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.body).into_owned()
-    }
-}
-
 impl Connection {
-    /// `target` is an address such as `http://127.0.0.1:8080`; nothing is sent yet.
-    pub fn new(target: &str) -> anyhow::Result<Self> {
-        let uri: Uri = target.parse().context("read the target's address")?;
-        ensure!(uri.scheme_str() == Some("http"), "the target is an http:// address");
-        let authority = uri.authority().context("the target has no host")?.to_string();
-        Ok(Self { authority, sender: None, driver: JoinSet::new() })
+    /// The connection with this number; nothing is sent yet.
+    pub fn new(door: &Door, number: usize) -> Self {
+        Self {
+            authority: door.authority.clone(),
+            source: door.source(number),
+            reuse_max: door.reuse_max,
+            carried: 0,
+            sender: None,
+            driver: JoinSet::new(),
+        }
     }
 
     pub async fn ask(&mut self, question: Question) -> anyhow::Result<Answer> {
@@ -106,17 +73,21 @@ impl Connection {
     }
 
     async fn sender(&mut self) -> anyhow::Result<&mut SendRequest<Full<Bytes>>> {
+        let worn = self.reuse_max != 0 && self.reuse_max <= self.carried;
         if let Some(mut open) = self.sender.take()
+            && !worn
             && open.ready().await.is_ok()
         {
+            self.carried = self.carried.wrapping_add(1);
             return Ok(self.sender.insert(open));
         }
         let open = self.connect().await?;
+        self.carried = 1;
         Ok(self.sender.insert(open))
     }
 
     async fn connect(&mut self) -> anyhow::Result<SendRequest<Full<Bytes>>> {
-        let stream = TcpStream::connect(&self.authority).await.context("connect to the target")?;
+        let stream = self.stream().await.context("connect to the target")?;
         stream.set_nodelay(true).context("send small packets at once")?;
         let (sender, driver) = handshake(TokioIo::new(stream)).await.context("open HTTP/1.1")?;
         self.driver.spawn(async move {
@@ -124,5 +95,15 @@ impl Connection {
             drop(driver.await);
         });
         Ok(sender)
+    }
+
+    async fn stream(&self) -> anyhow::Result<TcpStream> {
+        let Some(source) = self.source else {
+            return Ok(TcpStream::connect(&self.authority).await?);
+        };
+        let target = lookup_host(&self.authority).await?.find(SocketAddr::is_ipv4);
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(SocketAddr::from((source, 0)))?;
+        Ok(socket.connect(target.context("the target has no IPv4 address")?).await?)
     }
 }

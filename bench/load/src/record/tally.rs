@@ -1,0 +1,96 @@
+//! The sums of what was heard.
+
+use super::{Dealt, Deed, Latency};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// One answer. Times count from the start of the run.
+#[derive(Debug, Clone)]
+pub struct Heard {
+    pub deed: Deed,
+    /// When the person wanted to ask; before `asked` where no connection was free.
+    pub intended: Duration,
+    pub asked: Duration,
+    pub answered: Duration,
+    /// 0 if there was no answer.
+    pub status: u16,
+    /// The problem's code, or what went wrong on the way; empty for a success.
+    pub code: Box<str>,
+}
+
+/// What one second of the run brought.
+#[derive(Debug, Clone, Default)]
+pub struct Second {
+    /// Answers of each kind, successes only.
+    pub good: BTreeMap<Deed, u64>,
+    /// Other answers by `"STATUS CODE"`.
+    pub other: BTreeMap<Box<str>, u64>,
+    /// Of the answers that came in it, from the intended start.
+    pub latency: BTreeMap<Deed, Latency>,
+}
+
+/// Everything that a crowd was told.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// From the intended start, successes and told refusals alike.
+    pub latency: BTreeMap<Deed, Latency>,
+    /// From when the question was sent: what the system alone took.
+    pub service: BTreeMap<Deed, Latency>,
+    pub good: BTreeMap<Deed, u64>,
+    /// By deed and `"STATUS CODE"`.
+    pub other: BTreeMap<(Deed, Box<str>), u64>,
+    /// By whole seconds since the start.
+    pub seconds: BTreeMap<u64, Second>,
+    pub deals: Vec<Dealt>,
+}
+
+impl Tally {
+    pub fn hear(&mut self, heard: &Heard) {
+        let Heard { deed, intended, asked, answered, status, ref code } = *heard;
+        let took = answered.saturating_sub(intended);
+        self.latency.entry(deed).or_default().add(took);
+        self.service.entry(deed).or_default().add(answered.saturating_sub(asked));
+        let second = self.seconds.entry(answered.as_secs()).or_default();
+        second.latency.entry(deed).or_default().add(took);
+        if (200..300).contains(&status) {
+            *self.good.entry(deed).or_default() += 1;
+            *second.good.entry(deed).or_default() += 1;
+        } else {
+            let label: Box<str> = format!("{status} {code}").trim_end().into();
+            *second.other.entry(label.clone()).or_default() += 1;
+            *self.other.entry((deed, label)).or_default() += 1;
+        }
+    }
+
+    pub fn deal(&mut self, dealt: Dealt) {
+        self.deals.push(dealt);
+    }
+
+    /// From the start to the last answer.
+    pub fn lasted(&self) -> Duration {
+        let last = self.seconds.keys().next_back().copied();
+        Duration::from_secs(last.map_or(0, |second| second + 1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Deed, Heard, Tally};
+    use std::time::Duration;
+
+    #[test]
+    fn latency_counts_from_the_intended_start() {
+        let mut tally = Tally::default();
+        let at = Duration::from_millis;
+        let (deed, code) = (Deed::Reserve, Box::from(""));
+        let late = Heard { deed, intended: at(0), asked: at(900), answered: at(1_000), status: 201,
+            code };
+        tally.hear(&late);
+        tally.hear(&Heard { status: 409, code: "SEAT_TAKEN".into(), ..late });
+        assert_eq!(tally.latency[&Deed::Reserve].at(0.5).as_millis(), 1_000);
+        assert_eq!(tally.service[&Deed::Reserve].at(0.5).as_millis(), 100);
+        assert_eq!(tally.good[&Deed::Reserve], 1);
+        assert_eq!(tally.other[&(Deed::Reserve, "409 SEAT_TAKEN".into())], 1);
+        assert_eq!((tally.lasted().as_secs(), tally.seconds[&1].good[&Deed::Reserve]), (2, 1));
+    }
+}

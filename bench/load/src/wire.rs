@@ -1,0 +1,9 @@
+//! HTTP as a stranger speaks it: kept-alive connections from several local addresses.
+
+mod connection;
+mod door;
+mod question;
+
+pub use connection::Connection;
+pub use door::Door;
+pub use question::{Answer, Question};
