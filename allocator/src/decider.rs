@@ -9,7 +9,7 @@ use crate::config::{IDLE_WAIT, TICK_OUTCOMES_MAX};
 use crate::metrics;
 use crate::writer::{Answer, Decided};
 use allocator_core::{Decision, HoldPhase, Shard};
-use chassis::telemetry::chain;
+use chassis::telemetry::{TraceContext, chain};
 use crossbeam_channel::{Receiver, never, select};
 use schema::{Command, DurationMs, EventId, HoldId, Outcome, PlaceCounts, Reply, SeatIdx, ShardId};
 use std::time::{Duration, Instant};
@@ -128,8 +128,13 @@ impl Decider {
         let time = batch.time_from(|| self.clock.now(now));
         let decision = self.shard.decide(time, &command);
         metrics::command_decided(self.id, &decision);
-        let trace = command.trace.as_deref().unwrap_or_default();
-        tracing::debug!(trace, command = %command.id, event = %command.event, "command decided");
+        tracing::debug!(
+            trace_id = trace_id(&command),
+            command = %command.id,
+            event = %command.event,
+            verb = command.body.verb(),
+            "command decided"
+        );
         let answer = match decision {
             Decision::Fresh(outcome) => {
                 batch.push(outcome.clone());
@@ -194,4 +199,10 @@ impl Decider {
         seats.sort_unstable_by_key(|(seat, ..)| *seat);
         Inspection { counts: self.shard.counts(event), seats }
     }
+}
+
+/// The trace that a command belongs to, as log lines have it; empty where nobody keeps one.
+fn trace_id(command: &Command) -> String {
+    let trace = command.trace.as_deref().and_then(TraceContext::parse);
+    trace.map_or_else(String::new, |trace| trace.trace_id())
 }

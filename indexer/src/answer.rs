@@ -2,6 +2,7 @@
 
 use async_nats::{Client, Message, Subscriber};
 use bytes::Bytes;
+use chassis::telemetry::{TraceContext, traced};
 use chassis::{Cause, Nats, tasks};
 use futures_util::StreamExt;
 use schema::search::{Answer, Page, Query, SuggestQuery, Suggestions};
@@ -106,7 +107,8 @@ impl Clerk {
             return;
         };
         let clerk = self.clone();
-        tasks::spawn("search", async move {
+        let asker = TraceContext::from_nats(message.headers.as_ref());
+        let work = async move {
             if let Some(answer) = clerk.answer(question, message.payload).await {
                 let published = timeout(REPLY_WAIT, clerk.client.publish(reply, answer)).await;
                 if !matches!(published, Ok(Ok(()))) {
@@ -114,7 +116,8 @@ impl Clerk {
                 }
             }
             drop(place);
-        });
+        };
+        tasks::spawn("search", traced("search", asker, work));
     }
 
     async fn answer(&self, question: Question, payload: Bytes) -> Option<Bytes> {
@@ -134,6 +137,7 @@ impl Clerk {
         match work.await {
             Ok(Ok(answer)) => {
                 metrics::answered(question.name(), started.elapsed());
+                tracing::debug!(question = question.name(), "question answered");
                 Some(answer.into())
             }
             Ok(Err(Error::TooSlow)) => {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_nats::jetstream::context::{PublishAckFuture, PublishError};
 use async_nats::jetstream::message::PublishMessage;
 use bytes::Bytes;
+use chassis::telemetry::TraceContext;
 use chassis::{Nats, Shutdown};
 use futures_util::StreamExt;
 use schema::limits::{ASK_AGAIN, ASK_WAIT, SHARD_COUNT};
@@ -26,7 +27,6 @@ pub struct Ask {
     pub fingerprint: u64,
     pub event: EventId,
     pub account: AccountId,
-    pub trace: Option<String>,
     pub body: CommandBody,
 }
 
@@ -137,6 +137,7 @@ impl Asks {
         }
         let waiting = self.table.enter(ask.command).ok_or(Unanswered::InFlight)?;
         let subject = subject::commands(ask.event.shard(SHARD_COUNT));
+        let trace = TraceContext::current();
         let command = Command {
             id: ask.command,
             fingerprint: ask.fingerprint,
@@ -144,7 +145,7 @@ impl Asks {
             account: ask.account,
             deadline: chassis::clock::now() + ASK_WAIT,
             reply_to: self.reply_to.as_str().into(),
-            trace: ask.trace.map(Into::into),
+            trace: trace.map(|asker| asker.to_traceparent().into()),
             body: ask.body,
         };
         let bytes = Bytes::from(codec::encode(&command));

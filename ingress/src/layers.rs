@@ -7,4 +7,4 @@ mod limit;
 mod observe;
 
 pub use limit::{Limiter, limit};
-pub use observe::{RequestId, Trace, observe};
+pub use observe::{RequestId, observe};

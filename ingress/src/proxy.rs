@@ -11,6 +11,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::any;
 use chassis::http::Peer;
+use chassis::telemetry::TraceContext;
 use chassis::{Nats, Problem, Shutdown};
 use http::header::{CONNECTION, HOST, TE, TRANSFER_ENCODING, UPGRADE};
 use http::uri::Scheme;
@@ -128,6 +129,9 @@ fn forward(mut request: Request, authority: http::uri::Authority) -> Request {
     if let Some(value) = peer.and_then(|peer: SocketAddr| address_value(&peer)) {
         // Set, not appended: what the client claims about itself is not worth passing on.
         request.headers_mut().insert("x-forwarded-for", value);
+    }
+    if let Some(own) = TraceContext::current() {
+        own.set_header(request.headers_mut());
     }
     let mut parts = request.uri().clone().into_parts();
     parts.scheme = Some(Scheme::HTTP);

@@ -1,8 +1,8 @@
 //! How messages become bytes: one version byte, then MessagePack; journal batches add a checksum.
 //!
 //! MessagePack arrays are positional: a field may be added at the end with `#[serde(default)]`
-//! under the same version; any other change needs a new one. Golden bytes in the tests hold the
-//! format.
+//! under the same version, and left out there when it is `None`; any other change needs a new one.
+//! Golden bytes in the tests hold the format.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

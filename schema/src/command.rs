@@ -48,6 +48,19 @@ pub enum CommandBody {
     },
 }
 
+impl CommandBody {
+    /// The name in logs.
+    pub const fn verb(&self) -> &'static str {
+        match self {
+            Self::HoldSeats(_) => "hold_seats",
+            Self::ReleaseHold { .. } => "release_hold",
+            Self::StartPayment(_) => "start_payment",
+            Self::RecordVerdict(_) => "record_verdict",
+            Self::ReturnAllotted { .. } => "return_allotted",
+        }
+    }
+}
+
 /// Asks for places, all or nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HoldSeats {

@@ -34,7 +34,8 @@ impl Outcome {
         let parts = match &self.body {
             OutcomeBody::SeatsHeld(seats) => held(seats),
             OutcomeBody::PaymentStarted(payment) | OutcomeBody::PaymentAwaited(payment) => {
-                held(&payment.held) + payment.method.len() + payment.token.len()
+                let trace = payment.trace.as_ref().map_or(0, |trace| trace.len());
+                held(&payment.held) + payment.method.len() + payment.token.len() + trace
             }
             OutcomeBody::AllotmentReduced { parts } => parts
                 .iter()
@@ -165,6 +166,12 @@ pub struct Payment {
     pub token: CompactString,
     /// After this settlement cancels at the provider and then lets the seats go.
     pub payment_deadline: UnixMillis,
+    /// W3C `traceparent` of whoever asked to pay; `None` in reminders.
+    ///
+    /// Left out where there is none, so that nobody pays a byte for a trace that nobody keeps.
+    /// Boxed, because the memory of commands keeps many outcomes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<Box<str>>,
 }
 
 /// What a partner gave back of one allotment.

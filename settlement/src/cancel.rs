@@ -5,6 +5,7 @@ use crate::error::Error;
 use crate::store::Moving;
 use crate::work::Work;
 use async_nats::{Message, Subscriber};
+use chassis::telemetry::{TraceContext, traced};
 use chassis::{Nats, clock::Monotonic, tasks};
 use futures_util::StreamExt;
 use schema::{CancelAnswer, CancelBooking, codec, subject};
@@ -35,7 +36,8 @@ pub(crate) async fn answer(nats: Nats, mut requests: Subscriber, work: Work) {
             continue;
         };
         let (nats, work) = (nats.clone(), work.clone());
-        tasks::spawn("settlement-cancel", async move {
+        let asker = TraceContext::from_nats(request.headers.as_ref());
+        let answering = async move {
             if let Ok(wanted) = codec::decode::<CancelBooking>(&request.payload) {
                 let answer = cancel(&work, wanted).await.unwrap_or_else(|error| {
                     let error = chassis::telemetry::chain(&error);
@@ -45,7 +47,8 @@ pub(crate) async fn answer(nats: Nats, mut requests: Subscriber, work: Work) {
                 reply(&nats, &request, answer).await;
             }
             drop(room);
-        });
+        };
+        tasks::spawn("settlement-cancel", traced("cancel", asker, answering));
     }
 }
 
@@ -96,6 +99,7 @@ async fn begin(work: &Work, wanted: CancelBooking) -> Result<(), Error> {
     let state = store.make_move(Moving::by(&order, Trigger::Cancel)).await?;
     if state == State::Refunding {
         order.state = state;
+        order.trace = TraceContext::current();
         work.take(vec![order]).await?;
     }
     Ok(())

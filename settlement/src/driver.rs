@@ -47,6 +47,7 @@ enum Turn {
 
 /// Works on an order until nothing is left to do or the process ends.
 pub(crate) async fn drive(context: &Context, mut order: Order) {
+    tracing::debug!(order = %order.id, attempt = order.attempt, state = %order.state, "order begun");
     let mut seen = None;
     let mut backoff = Backoff::new(ORDER_PAUSE_FIRST, ORDER_PAUSE_MAX, None);
     loop {
@@ -225,9 +226,8 @@ async fn sell(context: &Context, order: &mut Order, charged: bool) -> Result<Tur
     let state = context.store.sell(Sale { order: id, attempt, total, charged, codes }).await?;
     match state {
         State::Paid => {
-            metrics::order_moved(State::Paid);
             order.sold = true;
-            order.state = State::Paid;
+            moved(order, State::Paid);
             context.verdicts.send(record_of(order, VerdictKind::Sold));
             Ok(Turn::Moved)
         }
@@ -257,8 +257,7 @@ async fn finish_refund(context: &Context, order: &mut Order) -> Result<Turn, Err
     if state != State::Refunded {
         return Ok(Turn::Reload);
     }
-    metrics::order_moved(state);
-    order.state = state;
+    moved(order, state);
     context.verdicts.send(record_of(order, VerdictKind::Refunded));
     Ok(Turn::Moved)
 }
@@ -269,12 +268,17 @@ async fn make_move(context: &Context, order: &mut Order, moving: Moving) -> Resu
     if state != to {
         return Ok(Turn::Reload);
     }
-    metrics::order_moved(to);
-    order.state = to;
+    moved(order, to);
     if let Some(kind) = verdict {
         context.verdicts.send(record_of(order, kind));
     }
     Ok(Turn::Moved)
+}
+
+fn moved(order: &mut Order, to: State) {
+    metrics::order_moved(to);
+    tracing::debug!(order = %order.id, from = %order.state, %to, "order moved");
+    order.state = to;
 }
 
 fn record_of(order: &Order, kind: VerdictKind) -> VerdictRecord {

@@ -1,5 +1,6 @@
 //! An order as a driver works on it.
 
+use chassis::telemetry::TraceContext;
 use schema::{AreaIdx, EventId, Money, OrderId, TicketId, UnixMillis};
 use settlement_core::{Facts, Place, State, lines_of};
 
@@ -20,6 +21,8 @@ pub(crate) struct Order {
     pub payment: Option<String>,
     pub sold: bool,
     pub captured: bool,
+    /// Who asked for what is done now; in memory only.
+    pub trace: Option<TraceContext>,
 }
 
 impl Order {
@@ -45,6 +48,7 @@ impl Order {
             payment: None,
             sold: false,
             captured: false,
+            trace: payment.trace.as_deref().and_then(TraceContext::parse),
         }
     }
 

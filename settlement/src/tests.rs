@@ -9,3 +9,4 @@ mod owner;
 mod rig;
 mod tables;
 mod tokens;
+mod trace;

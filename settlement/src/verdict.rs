@@ -5,6 +5,7 @@ use crate::config::{BUS_WAIT, RELAY_EVERY, VERDICT_QUEUE_MAX, VERDICTS_AT_ONCE_M
 use crate::metrics;
 use crate::store::{Outbox, Store};
 use bytes::Bytes;
+use chassis::telemetry::{TraceContext, traced};
 use chassis::{Nats, Shutdown, clock, tasks};
 use futures_util::future::join_all;
 use schema::{HoldId, codec, limits, subject};
@@ -14,7 +15,14 @@ use tokio::sync::mpsc;
 /// Where drivers put verdicts that were just committed. Clones share the queue.
 #[derive(Debug, Clone)]
 pub(crate) struct Verdicts {
-    queue: mpsc::Sender<VerdictRecord>,
+    queue: mpsc::Sender<Committed>,
+}
+
+/// A verdict with the trace of whoever asked for what led to it.
+#[derive(Debug)]
+struct Committed {
+    record: VerdictRecord,
+    asker: Option<TraceContext>,
 }
 
 impl Verdicts {
@@ -32,7 +40,8 @@ impl Verdicts {
 
     /// Sends a verdict soon. It is in the outbox, so one that finds the queue full is only late.
     pub(crate) fn send(&self, record: VerdictRecord) {
-        if self.queue.try_send(record).is_err() {
+        let asker = TraceContext::current();
+        if self.queue.try_send(Committed { record, asker }).is_err() {
             metrics::verdict_queue_full();
         }
     }
@@ -50,7 +59,10 @@ pub(crate) async fn relay(nats: Nats, store: Store, shutdown: Shutdown) {
         }
         match Outbox(&store).due().await {
             Ok(due) if due.is_empty() => {}
-            Ok(due) => send_all(&nats, due, true).await,
+            Ok(due) => {
+                let due = due.into_iter().map(|record| Committed { record, asker: None });
+                send_all(&nats, due.collect(), true).await;
+            }
             Err(error) => {
                 tracing::warn!(error = %chassis::telemetry::chain(&error), "outbox not read");
             }
@@ -58,17 +70,24 @@ pub(crate) async fn relay(nats: Nats, store: Store, shutdown: Shutdown) {
     }
 }
 
-async fn send_all(nats: &Nats, records: Vec<VerdictRecord>, again: bool) {
-    join_all(records.iter().map(|record| send(nats, record, again))).await;
+async fn send_all(nats: &Nats, verdicts: Vec<Committed>, again: bool) {
+    let sending = verdicts
+        .iter()
+        .map(|Committed { record, asker }| traced("verdict", *asker, send(nats, record, again)));
+    join_all(sending).await;
 }
 
 async fn send(nats: &Nats, record: &VerdictRecord, again: bool) {
-    let command = verdict(record, clock::now() + limits::ASK_WAIT);
+    let mut command = verdict(record, clock::now() + limits::ASK_WAIT);
+    command.trace = TraceContext::current().map(|own| own.to_traceparent().into());
     let subject = subject::commands(HoldId::from(record.order).shard());
     let payload = Bytes::from(codec::encode(&command));
     let published = async { nats.jetstream.publish(subject, payload).await?.await };
     match tokio::time::timeout(BUS_WAIT, published).await {
-        Ok(Ok(_)) => metrics::verdict_sent(again),
+        Ok(Ok(_)) => {
+            metrics::verdict_sent(again);
+            tracing::debug!(order = %record.order, again, "verdict sent");
+        }
         // The relay sends it again, so this is no more than late.
         Ok(Err(error)) => tracing::debug!(order = %record.order, %error, "verdict not sent"),
         Err(_) => tracing::debug!(order = %record.order, "verdict not sent in time"),

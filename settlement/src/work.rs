@@ -4,7 +4,7 @@ use crate::driver::{Context, drive};
 use crate::error::Error;
 use crate::metrics;
 use crate::order::Order;
-use chassis::{clock::Monotonic, tasks};
+use chassis::{clock::Monotonic, tasks, telemetry::traced};
 use schema::OrderId;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -53,7 +53,8 @@ impl Work {
         tasks::spawn("settlement-order", async move {
             let mut turn = Some(order);
             while let Some(order) = turn {
-                drive(&leave.work.context, order).await;
+                let asker = order.trace;
+                traced("order", asker, drive(&leave.work.context, order)).await;
                 turn = leave.work.next_turn(id);
             }
             drop((leave, room));

@@ -57,6 +57,7 @@ impl Shard {
                     method: ask.method.clone(),
                     token: ask.token.clone(),
                     payment_deadline: now + PAYMENT_WAIT_MAX,
+                    trace: command.trace.as_deref().map(Box::from),
                 }))
             }
             // The asker waits for the verdict of the payment that runs, or reads the booking.

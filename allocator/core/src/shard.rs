@@ -271,6 +271,7 @@ pub(crate) fn payment_of(entry: &Entry) -> Payment {
         method: terms.method.clone(),
         token: terms.token.clone(),
         payment_deadline: terms.deadline,
+        trace: None,
     }
 }
 

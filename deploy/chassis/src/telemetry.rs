@@ -1,4 +1,4 @@
-//! Log lines on standard error, error chains, spans.
+//! Log lines on standard error, error chains, traces.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -7,7 +7,7 @@ use std::io::IsTerminal;
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::{EnvFilter, fmt as layer};
 
-pub use self::trace::TraceContext;
+pub use self::trace::{TraceContext, question, traced};
 use crate::{Cause, Error, tasks};
 
 mod trace;
@@ -61,13 +61,6 @@ pub fn init(config: &LogConfig) -> Result<(), Error> {
 /// Shows `error` and everything that caused it in one line: `store checkpoint: connect: refused`.
 pub fn chain(error: &(dyn StdError + 'static)) -> impl fmt::Display + use<> {
     Cause::of(error)
-}
-
-/// Opens a span `name` that carries the trace's id, so that every log line within can be found by
-/// it.
-pub fn span(name: &'static str, context: &TraceContext) -> tracing::Span {
-    // The name is a field because the span macros need theirs at compile time.
-    tracing::info_span!("work", name, trace_id = %format_args!("{:032x}", context.trace_id))
 }
 
 #[cfg(test)]

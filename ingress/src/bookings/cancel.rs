@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::IntoResponse;
-use chassis::Problem;
+use chassis::{Problem, telemetry};
 use http::{HeaderValue, StatusCode};
 use schema::{CancelAnswer, CancelBooking, OrderId, codec, subject};
 
@@ -66,8 +66,7 @@ fn unavailable() -> Problem {
 }
 
 async fn ask(app: &App, question: CancelBooking) -> Result<CancelAnswer, Problem> {
-    let mut request = async_nats::Request::new();
-    request = request.payload(codec::encode(&question).into()).timeout(Some(ANSWER_WAIT));
+    let request = telemetry::question(codec::encode(&question).into()).timeout(Some(ANSWER_WAIT));
     let sent = app.nats.client.send_request(subject::SETTLE_CANCEL, request);
     let answer = tokio::time::timeout(ANSWER_WAIT, sent).await.map_err(|_| unavailable())?;
     let answer = answer.map_err(|error| {

@@ -7,7 +7,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Extension;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use chassis::Problem;
@@ -24,7 +23,6 @@ use crate::accounts::Caller;
 use crate::app::App;
 use crate::asks::{Answer, Ask, BARRIER_WAIT, Domain, Key, fingerprint};
 use crate::extract::{Json, json};
-use crate::layers::Trace;
 use crate::problems::{self, Answered};
 use crate::views::{Hold, HoldState};
 
@@ -72,7 +70,6 @@ enum Verdict {
         (status = 422, description = "REQUEST_INVALID")))]
 pub async fn confirm(
     State(app): State<Arc<App>>,
-    Extension(trace): Extension<Trace>,
     caller: Caller,
     headers: HeaderMap,
     body: Json<ConfirmBody>,
@@ -89,7 +86,6 @@ pub async fn confirm(
         fingerprint: fingerprint("POST", "/api/bookings/confirm", &body.sent, caller.account),
         event: hold.event.clone(),
         account: caller.account,
-        trace: trace.traceparent(),
         body: CommandBody::StartPayment(payment),
     };
     let answer = app.asks.ask(ask).await;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Extension;
 use axum::extract::State;
 use chassis::Problem;
 use http::{HeaderMap, StatusCode};
@@ -15,7 +14,6 @@ use crate::accounts::Caller;
 use crate::app::App;
 use crate::asks::{Ask, BARRIER_WAIT, Domain, Key, fingerprint};
 use crate::extract::{Id, json};
-use crate::layers::Trace;
 use crate::problems::{self, Answered};
 use crate::views::Hold;
 
@@ -44,7 +42,6 @@ pub async fn reservation(
         (status = 410, description = "RESERVATION_EXPIRED")))]
 pub async fn release(
     State(app): State<Arc<App>>,
-    Extension(trace): Extension<Trace>,
     caller: Caller,
     headers: HeaderMap,
     Id(id): Id<HoldId>,
@@ -57,7 +54,6 @@ pub async fn release(
         fingerprint: fingerprint("DELETE", "/api/bookings/reservations", &sent, caller.account),
         event: hold.event,
         account: caller.account,
-        trace: trace.traceparent(),
         body: CommandBody::ReleaseHold { hold: id },
     };
     let answer = app.asks.ask(ask).await;

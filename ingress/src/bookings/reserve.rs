@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
 use chassis::Problem;
@@ -19,7 +18,6 @@ use crate::accounts::Caller;
 use crate::app::App;
 use crate::asks::{Answer, Ask, Domain, Key, fingerprint};
 use crate::extract::{Json, json};
-use crate::layers::Trace;
 use crate::problems::{self, Answered};
 
 const PATH: &str = "/api/bookings/reserve";
@@ -53,7 +51,6 @@ pub struct ReserveBody {
             Idempotency-Key")))]
 pub async fn reserve(
     State(app): State<Arc<App>>,
-    Extension(trace): Extension<Trace>,
     caller: Caller,
     headers: HeaderMap,
     body: Json<ReserveBody>,
@@ -69,7 +66,6 @@ pub async fn reserve(
         fingerprint: fingerprint("POST", PATH, &body.sent, caller.account),
         event,
         account: caller.account,
-        trace: trace.traceparent(),
         body: CommandBody::HoldSeats(hold),
     };
     let answer = app.asks.ask(ask).await;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
-use chassis::Problem;
+use chassis::{Problem, telemetry};
 use http::StatusCode;
 use schema::search::{
     Answer, FacetCount, HIT_DEPTH_MAX, Hit, PAGE_SIZE_MAX, Page, Query, Sort, SuggestQuery,
@@ -187,7 +187,7 @@ async fn ask<T: DeserializeOwned>(
 ) -> Result<T, Problem> {
     let unavailable =
         || problems::unavailable("SEARCH_UNAVAILABLE", "search does not answer now; try again");
-    let request = app.nats.client.request(subject, question.into());
+    let request = app.nats.client.send_request(subject, telemetry::question(question.into()));
     let answer = tokio::time::timeout(ANSWER_WAIT, request).await.map_err(|_| unavailable())?;
     let answer = answer.map_err(|error| {
         tracing::debug!(%error, "no indexer answers");

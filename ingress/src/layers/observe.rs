@@ -4,12 +4,10 @@ use axum::extract::{MatchedPath, Request};
 use axum::middleware::Next;
 use axum::response::Response;
 use chassis::clock::Monotonic;
-use chassis::telemetry::TraceContext;
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
-use tracing::Instrument;
 
 use crate::metrics;
 
@@ -22,31 +20,14 @@ const REQUEST_ID_BYTES_MAX: usize = 64;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestId(pub String);
 
-/// The request's place in its trace; commands carry it on. None where the client keeps no trace.
-#[derive(Debug, Clone, Copy)]
-pub struct Trace(Option<TraceContext>);
-
-impl Trace {
-    pub fn traceparent(&self) -> Option<String> {
-        self.0.map(|context| context.child().to_traceparent())
-    }
-}
-
 /// The outermost layer.
 pub async fn observe(mut request: Request, next: Next) -> Response {
     let started = Monotonic::now();
     let id = request_id(request.headers());
-    let context = TraceContext::from_headers(request.headers());
     let route = request.extensions().get::<MatchedPath>().cloned();
     let method = request.method().clone();
     request.extensions_mut().insert(RequestId(id.clone()));
-    request.extensions_mut().insert(Trace(context));
-    let answered = next.run(request);
-    let mut response = match context {
-        // A span costs about a microsecond: only who keeps a trace pays for it.
-        Some(context) => answered.instrument(chassis::telemetry::span("request", &context)).await,
-        None => answered.await,
-    };
+    let mut response = next.run(request).await;
     let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
     metrics::request(route, method.as_str(), response.status().as_u16(), started.elapsed());
     finish(response.headers_mut(), &id);

@@ -39,7 +39,6 @@ pub async fn perform(
         fingerprint: fingerprint("POST", "/api/partners/allocations", &values, caller.account),
         event: listed.listing.event.clone(),
         account: caller.account,
-        trace: None,
         body: command(op, places),
     };
     let answer = app.asks.ask(ask).await;

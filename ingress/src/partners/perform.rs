@@ -75,7 +75,6 @@ fn prepare(app: &App, caller: &Caller, value: &Value) -> Result<Prepared, Result
         fingerprint: fingerprint("POST", "/api/partners/allocations", value, caller.account),
         event: listed.listing.event.clone(),
         account: caller.account,
-        trace: None,
         body: command(operation.op, places),
     };
     Ok(Prepared { reference, plan: listed.plan, released, ask })

@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use chassis::Problem;
+use chassis::telemetry::{TraceContext, traced};
 use futures_util::{Stream, StreamExt, stream};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
@@ -86,14 +87,16 @@ fn results(
     format: Format,
 ) -> impl Stream<Item = ResultLine> + Send {
     let finisher = Arc::clone(&app);
+    // The stream runs after its request was answered, so its trace is handed on.
+    let trace = TraceContext::current();
     items(body, format)
         .then(move |item| {
             let app = Arc::clone(&app);
-            async move { started(&app, &caller, item).await }
+            traced("operation", trace, async move { started(&app, &caller, item).await })
         })
         .map(move |pending| {
             let app = Arc::clone(&finisher);
-            async move { finish(&app, pending).await }
+            traced("operation", trace, async move { finish(&app, pending).await })
         })
         .buffered(PIPELINE)
 }

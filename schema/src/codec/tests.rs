@@ -3,7 +3,7 @@
 use super::{Error, decode, decode_checked, encode, encode_checked};
 use crate::{
     AccountId, Asked, Batch, Command, CommandBody, CommandId, Currency, Held, HeldSeat, HoldId,
-    HoldSeats, Outcome, OutcomeBody, OwnerKind, SeatIdx, UnixMillis, Want,
+    HoldSeats, Outcome, OutcomeBody, OwnerKind, Payment, SeatIdx, UnixMillis, Want,
 };
 
 fn command() -> Command {
@@ -23,8 +23,8 @@ fn command() -> Command {
     }
 }
 
-fn batch() -> Batch {
-    let held = Held {
+fn held() -> Held {
+    Held {
         hold: HoldId(9),
         account: AccountId(3),
         owner: OwnerKind::Fan,
@@ -33,13 +33,16 @@ fn batch() -> Batch {
         currency: Currency::EUR,
         deadline: Some(UnixMillis(70)),
         pass: None,
-    };
+    }
+}
+
+fn batch() -> Batch {
     let asked = Asked { command: CommandId(1), fingerprint: 2, account: AccountId(3) };
     let outcome = Outcome {
         asked: Some(asked),
         event: "EVT001".parse().unwrap(),
         free_after: 299,
-        body: OutcomeBody::SeatsHeld(held),
+        body: OutcomeBody::SeatsHeld(held()),
     };
     Batch { epoch: 7, number: 1, time: UnixMillis(60), outcomes: vec![outcome] }
 }
@@ -70,6 +73,27 @@ const BATCH_HEX: &str = concat!(
     "0000000003a6455654303031cd012b81a9536561747348656c6498c4100000000000000000000000",
     "0000000009c41000000000000000000000000000000003a346616e9194050100cd0fa090a3455552",
     "46c04302e4ba",
+);
+
+#[test]
+fn a_payment_without_a_trace_has_the_bytes_it_had_before_there_were_traces() {
+    let mut payment = Payment {
+        held: held(),
+        attempt: 1,
+        method: "CREDIT_CARD".into(),
+        token: "tok_ok".into(),
+        payment_deadline: UnixMillis(90),
+        trace: None,
+    };
+    assert_eq!(hex(&encode(&payment)), PAYMENT_HEX);
+    assert_eq!(decode::<Payment>(&encode(&payment)).unwrap(), payment);
+    payment.trace = Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into());
+    assert_eq!(decode::<Payment>(&encode(&payment)).unwrap(), payment);
+}
+
+const PAYMENT_HEX: &str = concat!(
+    "019598c41000000000000000000000000000000009c41000000000000000000000000000000003a3",
+    "46616e9194050100cd0fa090a345555246c001ab4352454449545f43415244a6746f6b5f6f6b5a",
 );
 
 #[test]

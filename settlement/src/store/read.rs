@@ -72,5 +72,6 @@ fn order_of_row(row: &PgRow) -> Order {
         payment: row.get("provider_id"),
         sold: row.get("sold"),
         captured: row.get("captured"),
+        trace: None,
     }
 }

@@ -23,6 +23,8 @@ pub(super) struct Heard {
     answered: HashSet<CommandId>,
     /// The verdicts on each hold, in their order, repetitions left out.
     pub verdicts: HashMap<HoldId, Vec<(u32, VerdictKind)>>,
+    /// The traces of these verdicts.
+    pub traces: Vec<Option<String>>,
     /// Commands that came again.
     pub repeated: u32,
     /// Whether verdicts are answered at all.
@@ -74,6 +76,7 @@ impl Owner {
                 }
                 let told = heard.verdicts.entry(verdict.hold).or_default();
                 told.push((verdict.attempt, verdict.kind));
+                heard.traces.push(command.trace.map(Into::into));
                 let refused = OutcomeBody::Refused(Refusal::HoldUnknown);
                 if heard.refuses { refused } else { outcome_of(verdict) }
             };
@@ -134,5 +137,6 @@ pub(super) fn payment(held: Held, attempt: u32, token: &str, wait_ms: u64) -> Pa
         method: "CREDIT_CARD".into(),
         token: token.into(),
         payment_deadline: clock::now() + schema::DurationMs(wait_ms),
+        trace: None,
     }
 }

@@ -110,6 +110,7 @@ fn parse(words: &[&str], number: u32, world: &World, labels: &Labels) -> Command
     let late = words.contains(&"late");
     let mut command = world.command(CommandId(u128::from(number)), words[0], body);
     command.deadline = if late { UnixMillis(world.now.0 - 1) } else { command.deadline };
+    command.trace = behind::<String>(words, "traced").map(Into::into);
     if words.contains(&"elsewhere") {
         command.event = "OTHER".parse().unwrap();
     }
@@ -188,7 +189,9 @@ fn show_body(body: &OutcomeBody, labels: &Labels) -> String {
         OutcomeBody::HoldReleased { hold, why } => format!("{} {why:?}", name(hold)),
         OutcomeBody::PaymentStarted(payment) => {
             let end = seconds(payment.payment_deadline);
-            format!("{} paying {} until {end}", name(&payment.held.hold), payment.attempt)
+            let trace = payment.trace.as_ref().map(|trace| format!(" traced {trace}"));
+            let (hold, trace) = (name(&payment.held.hold), trace.unwrap_or_default());
+            format!("{hold} paying {} until {end}{trace}", payment.attempt)
         }
         OutcomeBody::PaymentAwaited(payment) => {
             format!("{} awaited {}", name(&payment.held.hold), payment.attempt)

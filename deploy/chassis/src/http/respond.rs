@@ -17,6 +17,7 @@ use tower::Service;
 use super::Peer;
 use super::body::TrackedBody;
 use super::connection::Context;
+use crate::telemetry::{TraceContext, traced};
 use crate::{Problem, metrics};
 
 pub(super) async fn respond(
@@ -31,9 +32,24 @@ pub(super) async fn respond(
         request.extensions_mut().insert(Peer(context.peer));
         let body_bytes_max = usize::try_from(limits.body_bytes_max).expect("64-bit");
         DefaultBodyLimit::max(body_bytes_max).apply(&mut request);
-        answer(&context, request).await
+        let caller = TraceContext::from_headers(request.headers());
+        traced("request", caller, answer_in_trace(&context, request)).await
     };
     Ok(response.map(|body| TrackedBody { body, _in_flight: in_flight }))
+}
+
+/// Answers, and says so: in the log of who looks that close, and to a caller that keeps a trace.
+async fn answer_in_trace(context: &Context, request: Request<Incoming>) -> Response<Body> {
+    let shown = tracing::enabled!(tracing::Level::DEBUG)
+        .then(|| (request.method().clone(), request.uri().path().to_owned()));
+    let mut response = answer(context, request).await;
+    if let Some(own) = TraceContext::current() {
+        own.set_header(response.headers_mut());
+    }
+    if let Some((method, path)) = shown {
+        tracing::debug!(%method, path, status = response.status().as_u16(), "request answered");
+    }
+    response
 }
 
 async fn answer(context: &Context, request: Request<Incoming>) -> Response<Body> {

@@ -134,6 +134,21 @@ const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const GET_CLOSE: &str = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
 
 #[tokio::test]
+async fn an_answer_names_the_trace_that_its_request_came_with() {
+    let server = start(patient());
+    let with = |trace: &str| {
+        format!("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\ntraceparent: {trace}\r\n\r\n")
+    };
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let answer = server.raw(&with(&format!("00-{trace}-00f067aa0ba902b7-01"))).await;
+    let own = answer.lines().find_map(|line| line.strip_prefix("traceparent: "));
+    let own = own.expect("it was asked in a trace");
+    assert!(own.contains(trace) && !own.contains("00f067aa0ba902b7"), "{own}");
+    let answer = server.raw(&with("nonsense")).await;
+    assert!(answer.starts_with("HTTP/1.1 200") && !answer.contains("traceparent"), "{answer}");
+}
+
+#[tokio::test]
 async fn requests_on_one_connection_are_answered_and_carry_their_peer() {
     let server = start(patient());
     let mut stream = server.connect().await;

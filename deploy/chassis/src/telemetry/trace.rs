@@ -1,8 +1,31 @@
 //! W3C trace context: which request a piece of work belongs to, across processes.
+//!
+//! Who keeps a trace begins it: a request without the header has none, and costs nothing.
+
+use bytes::Bytes;
+use tracing::Instrument;
 
 use crate::random;
 
 const HEADER: &str = "traceparent";
+
+tokio::task_local! {
+    static CURRENT: TraceContext;
+}
+
+/// Does `work` as a part of its caller's trace: in a span `name`, so that every log line within can
+/// be found by the trace's id, and with [`TraceContext::current`] for what it asks of others.
+///
+/// A span costs about a microsecond: without a caller's context there is none.
+pub async fn traced<W: Future>(
+    name: &'static str,
+    caller: Option<TraceContext>,
+    work: W,
+) -> W::Output {
+    let Some(caller) = caller else { return work.await };
+    let own = caller.child();
+    CURRENT.scope(own, work.instrument(own.span(name))).await
+}
 
 /// The ids of one unit of work. Both are nonzero, as the standard wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,16 +38,13 @@ pub struct TraceContext {
 }
 
 impl TraceContext {
-    /// Begins a trace of its own.
-    pub fn root() -> TraceContext {
-        let trace_id = u128::from_le_bytes(random::random_bytes());
-        let span_id = u64::from_le_bytes(random::random_bytes());
-        TraceContext { trace_id: trace_id.max(1), span_id: span_id.max(1), sampled: true }
+    /// The work that this task does now; `None` outside of [`traced`].
+    pub fn current() -> Option<TraceContext> {
+        CURRENT.try_with(|current| *current).ok()
     }
 
     /// Returns the context of a part of this work: same trace, own span.
-    #[must_use]
-    pub fn child(&self) -> TraceContext {
+    fn child(&self) -> TraceContext {
         let span_id = u64::from_le_bytes(random::random_bytes());
         TraceContext { span_id: span_id.max(1), ..*self }
     }
@@ -45,6 +65,17 @@ impl TraceContext {
         Some(TraceContext { trace_id, span_id, sampled: flags & 1 == 1 })
     }
 
+    fn span(&self, name: &'static str) -> tracing::Span {
+        let (trace_id, span_id) = (self.trace_id(), format_args!("{:016x}", self.span_id));
+        // The name is a field because the span macros need theirs at compile time.
+        tracing::info_span!("work", name, trace_id, span_id = %span_id)
+    }
+
+    /// Shows the trace's id as log lines have it.
+    pub fn trace_id(&self) -> String {
+        format!("{:032x}", self.trace_id)
+    }
+
     /// Shows the context as header text, the form that envelopes carry too.
     pub fn to_traceparent(&self) -> String {
         let flags = u8::from(self.sampled);
@@ -56,14 +87,30 @@ impl TraceContext {
         TraceContext::parse(headers.get(HEADER)?.to_str().ok()?)
     }
 
-    /// Reads the header `traceparent` of a NATS message.
-    pub fn from_nats(headers: &async_nats::HeaderMap) -> Option<TraceContext> {
-        TraceContext::parse(headers.get(HEADER)?.as_str())
+    /// Sets the header `traceparent` of an HTTP message.
+    pub fn set_header(&self, headers: &mut http::HeaderMap) {
+        let value = self.to_traceparent().parse().expect("hex digits and dashes are ASCII");
+        headers.insert(HEADER, value);
     }
 
-    /// Sets the header `traceparent` of a NATS message.
-    pub fn insert_nats(&self, headers: &mut async_nats::HeaderMap) {
+    /// Reads the header `traceparent` of a NATS message.
+    pub fn from_nats(headers: Option<&async_nats::HeaderMap>) -> Option<TraceContext> {
+        TraceContext::parse(headers?.get(HEADER)?.as_str())
+    }
+
+    fn nats_headers(&self) -> async_nats::HeaderMap {
+        let mut headers = async_nats::HeaderMap::new();
         headers.insert(HEADER, self.to_traceparent());
+        headers
+    }
+}
+
+/// A question over NATS that carries the context of who asks.
+pub fn question(payload: Bytes) -> async_nats::Request {
+    let question = async_nats::Request::new().payload(payload);
+    match TraceContext::current() {
+        Some(asker) => question.headers(asker.nats_headers()),
+        None => question,
     }
 }
 
@@ -76,53 +123,4 @@ fn hex(text: &str, digits: usize) -> Option<u128> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::TraceContext;
-
-    const TEXT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-
-    #[test]
-    fn the_example_of_the_standard_is_read_and_written() {
-        let context = TraceContext::parse(TEXT).expect("valid");
-        assert_eq!(context.trace_id, 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736);
-        assert_eq!(context.span_id, 0x00f0_67aa_0ba9_02b7);
-        assert!(context.sampled);
-        assert_eq!(context.to_traceparent(), TEXT);
-    }
-
-    #[test]
-    fn a_context_survives_both_kinds_of_headers() {
-        let context = TraceContext::root();
-        let mut nats = async_nats::HeaderMap::new();
-        context.insert_nats(&mut nats);
-        assert_eq!(TraceContext::from_nats(&nats), Some(context));
-        let mut headers = http::HeaderMap::new();
-        assert_eq!(TraceContext::from_headers(&headers), None);
-        let value = context.to_traceparent().parse().expect("ascii");
-        headers.insert("traceparent", value);
-        assert_eq!(TraceContext::from_headers(&headers), Some(context));
-    }
-
-    #[test]
-    fn a_child_stays_in_the_trace_under_a_span_of_its_own() {
-        let root = TraceContext::root();
-        let child = root.child();
-        assert_eq!(child.trace_id, root.trace_id);
-        assert_ne!(child.span_id, root.span_id);
-        assert_ne!(TraceContext::root().trace_id, root.trace_id);
-    }
-
-    #[test]
-    fn other_text_is_no_context() {
-        let upper = TEXT.to_uppercase();
-        let zero_trace = format!("00-{:032}-00f067aa0ba902b7-01", 0);
-        let zero_span = format!("00-4bf92f3577b34da6a3ce929d0e0e4736-{:016}-01", 0);
-        let version_ff = TEXT.replacen("00", "ff", 1);
-        let longer = format!("{TEXT}-00");
-        for text in ["", "00", &TEXT[..54], &upper, &zero_trace, &zero_span, &version_ff, &longer] {
-            assert_eq!(TraceContext::parse(text), None, "{text:?}");
-        }
-        let later = longer.replacen("00", "01", 1);
-        assert_eq!(TraceContext::parse(&later), TraceContext::parse(TEXT));
-    }
-}
+mod tests;

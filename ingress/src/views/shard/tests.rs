@@ -53,6 +53,7 @@ fn outcome(words: &[&str]) -> OutcomeBody {
             method: "CREDIT_CARD".into(),
             token: "tok_ok".into(),
             payment_deadline: UnixMillis(9_999),
+            trace: None,
         }),
         "declined" => OutcomeBody::PaymentDeclined { hold, attempt, deadline: UnixMillis(20_000) },
         "sold" => OutcomeBody::SeatsSold { hold, pass: None },

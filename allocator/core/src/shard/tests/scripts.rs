@@ -249,6 +249,18 @@ fn a_verdict_only_raises_the_rank_of_a_hold() {
 }
 
 #[test]
+fn a_payment_carries_the_trace_of_who_asked_first() {
+    check(
+        "at 10            => nothing
+         ana holds H1 1   => held 1 until 610
+         ana pays H1 traced T1 => H1 paying 1 until 190 traced T1
+         again            => known H1 paying 1 until 190 traced T1
+         ana pays H1 traced T2 => unchanged
+         at 40            => H1 awaited 1",
+    );
+}
+
+#[test]
 fn a_late_sale_of_an_earlier_attempt_still_sells() {
     check(
         "at 10            => nothing
