@@ -1,20 +1,58 @@
 //! The names of this stage's metrics; nowhere else are they spelled.
 
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use metrics::{counter, gauge, histogram};
+use dashmap::DashMap;
+use http::Method;
+use metrics::{Counter, Histogram, counter, gauge, histogram};
 use schema::ShardId;
 
 use crate::asks::Unanswered;
 
+/// What is counted of one route. Its handles are looked up by name once, not at each request.
+struct Route {
+    path: String,
+    took: Histogram,
+    answers: DashMap<(&'static str, u16), Counter>,
+}
+
+static ROUTES: LazyLock<DashMap<String, Arc<Route>>> = LazyLock::new(DashMap::new);
+
 /// `route` is the path's pattern, so that ids make no series of their own.
-pub fn request(route: &str, method: &str, status: u16, took: Duration) {
-    let route = route.to_owned();
-    let (method, status) = (method.to_owned(), status.to_string());
-    counter!("usher_ingress_requests_total", "route" => route.clone(), "method" => method,
-        "status" => status)
-    .increment(1);
-    histogram!("usher_ingress_request_seconds", "route" => route).record(took);
+pub fn request(route: &str, method: &Method, status: u16, took: Duration) {
+    let known = ROUTES.get(route).map(|known| Arc::clone(&known));
+    let route = known.unwrap_or_else(|| {
+        let path = route.to_owned();
+        let took = histogram!("usher_ingress_request_seconds", "route" => path.clone());
+        let route = Arc::new(Route { path: path.clone(), took, answers: DashMap::new() });
+        ROUTES.insert(path, Arc::clone(&route));
+        route
+    });
+    route.took.record(took);
+    let answers = (method_name(method), status);
+    if let Some(counter) = route.answers.get(&answers) {
+        counter.increment(1);
+        return;
+    }
+    let counter = counter!("usher_ingress_requests_total", "route" => route.path.clone(),
+        "method" => answers.0, "status" => status.to_string());
+    counter.increment(1);
+    route.answers.insert(answers, counter);
+}
+
+/// A client may invent methods; they share a series.
+fn method_name(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
 }
 
 pub fn rate_limited() {

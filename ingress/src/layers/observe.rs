@@ -8,6 +8,9 @@ use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use uuid::Uuid;
 
 use crate::metrics;
 
@@ -29,7 +32,7 @@ pub async fn observe(mut request: Request, next: Next) -> Response {
     request.extensions_mut().insert(RequestId(id.clone()));
     let mut response = next.run(request).await;
     let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
-    metrics::request(route, method.as_str(), response.status().as_u16(), started.elapsed());
+    metrics::request(route, &method, response.status().as_u16(), started.elapsed());
     finish(response.headers_mut(), &id);
     response
 }
@@ -42,8 +45,16 @@ fn request_id(headers: &HeaderMap) -> String {
     };
     match chosen.filter(plain) {
         Some(chosen) => chosen.to_owned(),
-        None => uuid::Uuid::now_v7().simple().to_string(),
+        None => fresh_id(),
     }
+}
+
+/// Unlike any other id of this process or another, but no secret: the next one can be guessed.
+fn fresh_id() -> String {
+    static PROCESS: LazyLock<u64> = LazyLock::new(|| Uuid::now_v7().as_u64_pair().1);
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    // Relaxed: only that no two are the same matters.
+    format!("{:016x}-{:x}", *PROCESS, COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Handlers that want other values have set them already.
