@@ -5,7 +5,7 @@ use crate::cli::Figures;
 use crate::closed_loop::{Measured, micros, run};
 use crate::wire::{Connection, Door, Question};
 use crate::places::{Asking, Joining, me_questions, status_questions};
-use crate::report::{Report, say};
+use crate::figures_report::{Report, say};
 use crate::sale::{Buyer, Confirming, Reserving, events};
 use crate::{crowd, processes};
 use anyhow::{Context as _, ensure};

@@ -8,12 +8,16 @@ mod cli;
 mod closed_loop;
 mod crowd;
 mod figures;
+mod figures_report;
+mod machine;
 mod places;
 mod processes;
 mod record;
 mod report;
 mod results;
 mod sale;
+mod sample;
+mod system;
 mod wire;
 
 use clap::Parser;

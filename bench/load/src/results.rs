@@ -31,6 +31,15 @@ pub struct Figure {
     pub p999: Option<f64>,
 }
 
+/// What a check of a promise found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    pub promise: &'static str,
+    pub kept: Kept,
+    /// A sentence for people.
+    pub says: String,
+}
+
 /// What became of a promise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
