@@ -179,10 +179,13 @@ async fn act(context: &Context, order: &mut Order, verb: Verb) -> Result<Turn, E
     match ask(context, verb.as_str(), context.provider.act(id, verb)).await {
         Ok(seen) => Ok(Turn::Seen(seen)),
         Err(Failure::Unknown { .. }) => Ok(Turn::Later),
-        // The provider does not know what it gave us an id for: no rule can mend that.
+        // No rule can mend that: what became of the money is for a person to find out. The places
+        // are not, and nothing was sold.
         Err(Failure::Rejected { why, .. }) if order.state == State::ReviewNeeded => {
             tracing::error!(order = %order.id, why, "the provider refuses its own payment");
-            make_move(context, order, Moving::close_review(order)).await?;
+            let moving = Moving::close_review(order);
+            let moving = if order.sold { moving } else { moving.ending_hold() };
+            make_move(context, order, moving).await?;
             Ok(Turn::Done)
         }
         Err(Failure::Rejected { why, .. }) => {

@@ -58,8 +58,9 @@ pub fn command_id(order: OrderId, attempt: u32, kind: VerdictKind, round: u32) -
 
 /// The verdict that an order in this state has had; `None` while it has none.
 ///
-/// `unsold`: nothing was sold and it is certain that no money is kept. Then the hold of an order
-/// under review ends too (SEAT-3): a person has to look at the order, not at the places.
+/// `unsold`: nothing was sold, and nothing is left that could be done without a person. Then the
+/// hold of an order under review ends too (SEAT-3): a person has to look at the money, not at the
+/// places.
 pub fn verdict_of(state: State, unsold: bool) -> Option<VerdictKind> {
     match state {
         State::Declined => Some(VerdictKind::Declined),

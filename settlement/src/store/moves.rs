@@ -22,7 +22,7 @@ pub(crate) struct Moving {
     todo: bool,
     /// What the payment is known to be after it.
     attempt_state: Option<&'static str>,
-    /// Whether it ends an order under review that sold nothing and keeps no money.
+    /// Whether it ends an order under review that sold nothing.
     unsold: bool,
 }
 
@@ -53,7 +53,8 @@ impl Moving {
         Self { attempt_state: Some(state), ..self }
     }
 
-    /// The places of an order under review are free again: nothing was sold, no money is kept.
+    /// The places of an order under review are free again: nothing was sold, and whatever became of
+    /// the money, no tickets follow.
     pub(crate) fn ending_hold(self) -> Self {
         assert!(self.to == State::ReviewNeeded && !self.todo);
         Self { unsold: true, ..self }

@@ -59,17 +59,15 @@ impl Outbox<'_> {
     ///
     /// The next round is another command: the old one would only be answered from memory. An order
     /// that has a verdict still on its way, or none yet, needs nothing. Of orders under review only
-    /// those have one that sold nothing and whose payment is known to have come to nothing.
+    /// those have one that sold nothing and have nothing left to do.
     pub(crate) async fn reopen(self, announced: &[Announced]) -> Result<(), Error> {
         let query = sqlx::query(
             "SELECT o.order_id, o.state, o.attempt, o.event_id, coalesce(max(x.round), -1) AS round
              FROM unnest($1::UUID[], $2::INT[], $3::BIGINT[]) AS a(order_id, attempt, sequence)
              JOIN orders o ON o.order_id = a.order_id AND a.attempt <= o.attempt
-             LEFT JOIN payment_attempt t ON t.order_id = o.order_id AND t.attempt = o.attempt
              LEFT JOIN outbox x ON x.order_id = o.order_id AND x.attempt = o.attempt
              WHERE o.state IN ('declined', 'cancelled', 'paid', 'refunding', 'refunded')
-                 OR (o.state = 'review_needed' AND NOT o.todo AND o.sold_at IS NULL
-                     AND coalesce(t.state, 'cancelled') IN ('declined', 'cancelled', 'refunded'))
+                 OR (o.state = 'review_needed' AND NOT o.todo AND o.sold_at IS NULL)
              GROUP BY o.order_id, a.sequence
              HAVING coalesce(bool_and(x.done_at IS NOT NULL), true)
                  AND coalesce(max(x.done_sequence), -1) < a.sequence",

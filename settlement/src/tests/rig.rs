@@ -43,6 +43,10 @@ pub(super) enum Point {
     AfterCreate,
     Before(Verb),
     After(Verb),
+    /// The provider knows no payment any more.
+    Forgotten,
+    /// The provider refuses one verb.
+    Refused(Verb),
 }
 
 #[derive(Debug)]
@@ -77,6 +81,10 @@ impl Provider for Trap {
 
     fn act<'a>(&'a self, id: &'a str, verb: Verb) -> BoxFuture<'a, Result<Seen, Failure>> {
         Box::pin(async move {
+            if [Point::Forgotten, Point::Refused(verb)].contains(&self.point) {
+                let why = "no such payment".to_owned();
+                return Err(Failure::Rejected { what: verb.as_str(), why });
+            }
             self.pass(Point::Before(verb)).await;
             let seen = self.sandbox.act(id, verb).await;
             self.pass(Point::After(verb)).await;
@@ -108,7 +116,8 @@ impl Rig {
         Self { servers, pool, owner, event, keys, holds: 0 }
     }
 
-    /// Starts a settlement process that stops for ever at `point`.
+    /// Starts a settlement process whose provider does at `point` what that says; it stops for
+    /// ever at most of them.
     pub(super) fn stage(&self, point: Point) -> Stage {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)

@@ -2,6 +2,7 @@
 
 use super::owner::payment;
 use super::rig::{PATIENT, Point, Rig, eventually};
+use crate::provider::Verb;
 use schema::{Released, VerdictKind};
 
 #[tokio::test]
@@ -90,4 +91,40 @@ async fn past_the_payment_deadline_the_payment_is_cancelled_and_then_the_seats_a
     }
     let charged = "SELECT count(*) FROM sandbox.payment WHERE captured_at IS NOT NULL";
     assert_eq!(rig.count(charged).await, 0);
+}
+
+#[tokio::test]
+async fn a_provider_that_refuses_its_own_payment_keeps_no_seat() {
+    let mut rig = Rig::start().await;
+    for (seat, point) in [(1, Point::Forgotten), (2, Point::Refused(Verb::Authorise))] {
+        let stage = rig.stage(point);
+        let places = rig.hold(&[seat], 0);
+        let hold = places.hold;
+        rig.owner.announce(&rig.event, payment(places.clone(), 1, "tok_ok", PATIENT), false).await;
+        rig.wait_for(hold, "review_needed").await;
+        rig.rest().await;
+        let cancelled = (1, VerdictKind::Cancelled);
+        assert_eq!(rig.owner.verdicts(hold), [cancelled], "{point:?}");
+        // An owner that asks again has not taken it in: it is told anew.
+        rig.owner.announce(&rig.event, payment(places, 1, "tok_ok", PATIENT), true).await;
+        eventually("the verdict told anew", || async { rig.owner.verdicts(hold).len() == 2 }).await;
+        rig.rest().await;
+        drop(stage);
+    }
+}
+
+#[tokio::test]
+async fn money_that_the_provider_will_not_give_back_keeps_no_seat_either() {
+    let mut rig = Rig::start().await;
+    let first = rig.stage(Point::Never);
+    let owner_of_seat = rig.pay(&[1], "tok_ok").await;
+    rig.wait_for(owner_of_seat, "paid").await;
+    drop(first);
+    let _stage = rig.stage(Point::Refused(Verb::Cancel));
+    // The same seat once more: the last guard stops the sale, and the money set aside stays there.
+    let second = rig.pay(&[1], "tok_ok").await;
+    rig.wait_for(second, "review_needed").await;
+    rig.rest().await;
+    assert_eq!(rig.owner.verdicts(second), [(1, VerdictKind::Cancelled)]);
+    assert_eq!(rig.owner.verdicts(owner_of_seat), [(1, VerdictKind::Sold)]);
 }
