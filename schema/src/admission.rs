@@ -30,6 +30,9 @@ pub enum AdmissionRecord {
     GatherStarted { given_to: u64, base: u64 },
     /// The pre-queue closed and its order is known.
     Drawn(Draw),
+    /// Places called in `epoch` that were given up before a claim: they make room, and can never be
+    /// claimed.
+    Left { epoch: u32, numbers: Vec<u64> },
 }
 
 /// The order of a pre-queue: the place that got number `base + 1 + i` has number `base + 1 + p(i)`

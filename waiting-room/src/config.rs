@@ -89,6 +89,13 @@ pub(crate) const CHECK_INS_MAX: usize = 65_536;
 /// Returners that one tick looks at.
 pub(crate) const LATE_SEEN_MAX: usize = 4_096;
 
+/// Leaves that one tick deals with; more wait for the next one. One record of them is 40 KB.
+pub(crate) const LEAVES_SEEN_MAX: usize = 4_096;
+
+/// How long a leave waits for the end of a draw, and how often it looks.
+pub(crate) const LEAVE_WAIT: Duration = Duration::from_secs(2);
+pub(crate) const LEAVE_AGAIN: Duration = Duration::from_millis(50);
+
 /// How often a leader of a room that fails tries again to lead, and a follower to follow.
 pub(crate) const AGAIN_FIRST: Duration = Duration::from_millis(50);
 pub(crate) const AGAIN_MAX: Duration = Duration::from_secs(2);

@@ -1,6 +1,7 @@
 //! The life of a room's leader in this process: contend, rebuild, tick, and stop when deposed.
 
 mod epoch;
+mod leaves;
 mod phase;
 mod release;
 mod tick;

@@ -10,7 +10,9 @@ use schema::{EventId, EventListing, RoomSettings};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::sync::{mpsc, watch};
-use waiting_room_core::{Ledger, LiveIndex, NumberSet, PlaceKind, PollGuard, Token};
+use waiting_room_core::{
+    Ledger, LiveIndex, NumberSet, PlaceKind, PollGuard, Standing, Token, terms_in,
+};
 
 use crate::config::{CHECK_INS_MAX, STATUS_AGE_MAX};
 use dashmap::DashMap;
@@ -111,6 +113,17 @@ impl Room {
         Blessed::of(&self.ledger())
     }
 
+    /// How a place in line stands, with the terms as they are now, and what of Redis that is about:
+    /// both as of the same record.
+    pub(crate) fn standing(&self, number: u64) -> (Blessed, Standing) {
+        let ledger = self.ledger();
+        let standing = match ledger.standing(number) {
+            Standing::Called(terms) => Standing::Called(terms_in(terms, ledger.epoch)),
+            standing => standing,
+        };
+        (Blessed::of(&ledger), standing)
+    }
+
     pub(crate) fn seats(&self) -> MutexGuard<'_, Seats> {
         lock(&self.seats)
     }
@@ -159,6 +172,11 @@ impl Room {
         if numbers.len() < CHECK_INS_MAX {
             numbers.insert(number);
         }
+    }
+
+    /// Takes back a check-in that has not been written.
+    pub(crate) fn forget_check_in(&self, number: u64) {
+        lock(&self.check_ins).remove(number);
     }
 
     pub(crate) fn take_check_ins(&self) -> NumberSet {

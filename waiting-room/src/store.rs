@@ -6,7 +6,7 @@
 mod scripts;
 
 use chassis::Redis;
-use redis::ScriptInvocation;
+use redis::{Script, ScriptInvocation};
 use schema::{EventId, UnixMillis};
 use waiting_room_core::{Bits, GENERATION, Ledger, NumberSet};
 
@@ -22,6 +22,10 @@ pub(crate) struct Store {
     claimed: String,
     late: String,
     seen: String,
+    /// Who left since the leader's last look, by a rank that rises with each leave.
+    leaves: String,
+    /// Called places that were given up unclaimed.
+    void: String,
 }
 
 /// Which server process and epoch a call means.
@@ -77,10 +81,20 @@ pub(crate) struct Look {
     /// Live numbers from the first of `live` on, to the end of the line.
     pub live_total: u64,
     pub late: Vec<u64>,
+    /// Who left lately, as numbers with ranks, which ascend.
+    pub leaves: Vec<(u64, u64)>,
 }
 
-/// As the script returns it: last, mark, phase, live, seen twice, live in all, late.
-type LookAnswer = (u64, u64, String, Vec<u8>, Vec<u8>, Vec<u8>, u64, Vec<u64>);
+/// As the script returns it: last, mark, phase, live, seen twice, live in all, late, leaves.
+type LookAnswer = (u64, u64, String, Vec<u8>, Vec<u8>, Vec<u8>, u64, Vec<u64>, Vec<(u64, u64)>);
+
+/// What is noted of a called place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Marks {
+    pub claimed: bool,
+    /// Given up before a claim, for good if the place was called.
+    pub left: bool,
+}
 
 /// A change of the room's fields; `None` and empty leave what is there.
 #[derive(Debug, Clone, Default)]
@@ -118,6 +132,8 @@ impl Store {
             claimed: key("claimed"),
             late: key("late"),
             seen: key("seen"),
+            leaves: key("leaves"),
+            void: key("void"),
         }
     }
 
@@ -141,15 +157,16 @@ impl Store {
         blessed: &Blessed,
         (first_word, word_count): (u64, u64),
         (generation, generation_before): (u64, u64),
-        late_max: usize,
+        (late_max, leaves_max): (usize, usize),
     ) -> Result<Look, Fault> {
         let (first, last) = (first_word * 8, (first_word + word_count) * 8 - 1);
         let mut call = self.scripts.look.prepare_invoke();
         call.key(&self.room).key(&self.live).key(self.seen(generation));
-        call.key(self.seen(generation_before)).key(&self.late);
-        call.arg(&blessed.run_id).arg(blessed.epoch).arg(first).arg(last).arg(late_max);
+        call.key(self.seen(generation_before)).key(&self.late).key(&self.leaves);
+        call.arg(&blessed.run_id).arg(blessed.epoch).arg(first).arg(last);
+        call.arg(late_max).arg(leaves_max);
         let answer: LookAnswer = self.run(blessed, &call).await?;
-        let (last, mark, phase, live, now, before, live_total, late) = answer;
+        let (last, mark, phase, live, now, before, live_total, late, leaves) = answer;
         let seen: Vec<u8> = (0..now.len().max(before.len()))
             .map(|at| now.get(at).unwrap_or(&0) | before.get(at).unwrap_or(&0))
             .collect();
@@ -161,6 +178,7 @@ impl Store {
             seen: Bits::from_redis(first_word, &seen),
             live_total,
             late,
+            leaves,
         })
     }
 
@@ -182,6 +200,7 @@ impl Store {
     ) -> Result<(), Fault> {
         let mut call = self.scripts.bless.prepare_invoke();
         call.key(&self.room).key(&self.live).key(&self.claimed).key(&self.late);
+        call.key(&self.leaves).key(&self.void);
         call.arg(&blessed.run_id).arg(blessed.epoch).arg(last).arg(mark).arg(phase.text());
         call.arg(live.first_word() * 8).arg(live.to_redis());
         let done: u8 = self.run(blessed, &call).await?;
@@ -222,28 +241,65 @@ impl Store {
         Ok(())
     }
 
-    /// The place's fan has left.
-    pub(crate) async fn leave(&self, blessed: &Blessed, number: u64) -> Result<(), Fault> {
-        self.set_bit(blessed, &self.live, number, 0).await.map(drop)
-    }
-
-    /// Notes a claim; says whether it was noted before.
-    pub(crate) async fn claim(&self, blessed: &Blessed, number: u64) -> Result<bool, Fault> {
-        self.set_bit(blessed, &self.claimed, number, 1).await
-    }
-
-    async fn set_bit(
+    /// The place's fan leaves, unless the place was claimed. False while a draw makes it unclear
+    /// whose number this is.
+    ///
+    /// With `Phase::Gather` it is the number that a pre-queue gave, else a number in line; only of
+    /// those the leader hears.
+    pub(crate) async fn leave(
         &self,
         blessed: &Blessed,
-        bitmap: &str,
         number: u64,
-        value: u8,
+        phase: Option<Phase>,
     ) -> Result<bool, Fault> {
-        let mut call = self.scripts.set_bit.prepare_invoke();
-        call.key(&self.room).key(bitmap);
-        call.arg(&blessed.run_id).arg(blessed.epoch).arg(number).arg(value);
-        let before: u8 = self.run(blessed, &call).await?;
-        Ok(before == 1)
+        let mut call = self.scripts.leave.prepare_invoke();
+        call.key(&self.room).key(&self.live).key(&self.late);
+        call.key(&self.claimed).key(&self.leaves);
+        call.arg(&blessed.run_id).arg(blessed.epoch).arg(number);
+        call.arg(phase.map_or("", Phase::text));
+        Ok(self.run::<u8>(blessed, &call).await? == 1)
+    }
+
+    /// Makes sure that these called places are never claimed, but for those that were; returns the
+    /// others.
+    pub(crate) async fn void(&self, blessed: &Blessed, numbers: &[u64]) -> Result<Vec<u64>, Fault> {
+        let mut call = self.scripts.void.prepare_invoke();
+        call.key(&self.room).key(&self.claimed).key(&self.void);
+        call.arg(&blessed.run_id).arg(blessed.epoch).arg(numbers);
+        self.run(blessed, &call).await
+    }
+
+    /// The leader has dealt with the leaves up to this rank.
+    pub(crate) async fn heard(&self, blessed: &Blessed, rank: u64) -> Result<(), Fault> {
+        let mut call = self.scripts.heard.prepare_invoke();
+        call.key(&self.room).key(&self.leaves);
+        call.arg(&blessed.run_id).arg(blessed.epoch).arg(rank);
+        self.run::<u64>(blessed, &call).await.map(drop)
+    }
+
+    /// Notes a claim, unless the place was given up; says whether it is claimed now.
+    pub(crate) async fn claim(&self, blessed: &Blessed, number: u64) -> Result<bool, Fault> {
+        Ok(self.run::<u8>(blessed, &self.of_place(&self.scripts.claim, blessed, number)).await?
+            == 1)
+    }
+
+    /// What is noted of a called place.
+    pub(crate) async fn marks(&self, blessed: &Blessed, number: u64) -> Result<Marks, Fault> {
+        let call = self.of_place(&self.scripts.marks, blessed, number);
+        let (claimed, left): (u8, u8) = self.run(blessed, &call).await?;
+        Ok(Marks { claimed: claimed == 1, left: left == 1 })
+    }
+
+    fn of_place<'a>(
+        &self,
+        script: &'a Script,
+        blessed: &Blessed,
+        number: u64,
+    ) -> ScriptInvocation<'a> {
+        let mut call = script.prepare_invoke();
+        call.key(&self.room).key(&self.claimed).key(&self.void).key(&self.leaves);
+        call.arg(&blessed.run_id).arg(blessed.epoch).arg(number);
+        call
     }
 
     /// The claims of the numbers in `(after, last]`.

@@ -20,13 +20,9 @@ impl Bits {
         Self { first_word, words: words.collect() }
     }
 
-    /// The bytes from word `first_word` on, without zeros at the end.
+    /// The bytes from word `first_word` on; zeros at the end too, which replace what was there.
     pub fn to_redis(&self) -> Vec<u8> {
-        let mut bytes: Vec<u8> = self.words.iter().flat_map(|word| word.to_be_bytes()).collect();
-        while bytes.last() == Some(&0) {
-            bytes.pop();
-        }
-        bytes
+        self.words.iter().flat_map(|word| word.to_be_bytes()).collect()
     }
 
     /// No bits yet, with room for the numbers of `word_count` words.
@@ -172,7 +168,9 @@ mod tests {
         assert_eq!(bits.iter(0, 1_000).collect::<Vec<_>>(), [64, 71, 130]);
         assert!(bits.contains(64));
         assert!(!bits.contains(65));
-        assert_eq!(bits.to_redis(), bytes);
+        let written = bits.to_redis();
+        assert_eq!(written[..9], bytes);
+        assert_eq!(written[9..], [0; 7], "who has left is written as gone");
     }
 
     #[test]

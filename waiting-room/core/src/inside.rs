@@ -16,12 +16,15 @@ struct Batch {
     /// How many claimed; `None` while they still may, and when it cannot be known.
     claimed: Option<u32>,
     completed: u32,
+    /// How many gave their places up before a claim, for good.
+    left: u32,
 }
 
 /// The releases whose passes may be live.
 ///
-/// LINE-2: who was called counts until it is certain that the place was not claimed, was used up,
-/// or that its pass has ended. What is not known counts.
+/// LINE-2: who was called counts until it is certain that the place was not claimed and cannot be
+/// any more, was used up, or that its pass has ended. What is not known counts. Who leaves with a
+/// pass counts too: the pass stays good until it ends.
 #[derive(Debug, Clone, Default)]
 pub struct Inside {
     batches: VecDeque<Batch>,
@@ -55,6 +58,7 @@ impl Inside {
             pass_until: entry.pass_until + PASS_LEEWAY,
             claimed: entry.marks_lost.then_some(entry.called),
             completed: 0,
+            left: 0,
         });
     }
 
@@ -63,7 +67,8 @@ impl Inside {
         self.batches.retain(|batch| now < batch.pass_until);
         let inside = self.batches.iter().map(|batch| {
             let claimed = if now < batch.claim_until { None } else { batch.claimed };
-            claimed.unwrap_or(batch.called).saturating_sub(batch.completed)
+            let may_have_claimed = batch.called - batch.left;
+            claimed.unwrap_or(batch.called).min(may_have_claimed).saturating_sub(batch.completed)
         });
         inside.sum()
     }
@@ -77,12 +82,25 @@ impl Inside {
 
     /// The place bought: its pass is spent. Repeats are the caller's to leave out.
     pub fn completed(&mut self, number: u64) {
-        let owner = self.batches.iter_mut().find(|batch| {
-            batch.cursor_before < number && number <= batch.cursor || batch.late.contains(&number)
-        });
-        if let Some(batch) = owner {
+        if let Some(batch) = self.owner(number) {
             batch.completed = (batch.completed + 1).min(batch.called);
         }
+    }
+
+    /// The place was given up unclaimed and can never be claimed. Repeats are the caller's to leave
+    /// out.
+    pub fn left(&mut self, number: u64) {
+        if let Some(batch) = self.owner(number) {
+            batch.left = (batch.left + 1).min(batch.called);
+        }
+    }
+
+    /// The release that called the number. The newest first: a release that passed it as gone is
+    /// older than the one that called it from the late lane.
+    fn owner(&mut self, number: u64) -> Option<&mut Batch> {
+        self.batches.iter_mut().rev().find(|batch| {
+            batch.cursor_before < number && number <= batch.cursor || batch.late.contains(&number)
+        })
     }
 
     /// Releases whose claim window has closed and whose claims have not been counted: each as

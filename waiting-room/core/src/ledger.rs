@@ -37,6 +37,9 @@ pub struct Ledger {
     skipped: BTreeMap<u64, u64>,
     /// Numbers that were called from the late lane.
     late: BTreeMap<u64, Terms>,
+    /// Numbers that were given up after their call and before a claim, until their passes would
+    /// have ended.
+    left: BTreeMap<u64, UnixMillis>,
 }
 
 /// A release and when this process heard of it.
@@ -63,6 +66,8 @@ pub enum Standing {
     Called(Terms),
     /// Passed as gone; whoever asks is not gone.
     Skipped,
+    /// Called, and given up before a claim.
+    Left,
     /// Called so long ago that the terms are forgotten.
     Over,
 }
@@ -103,7 +108,25 @@ impl Ledger {
                 assert!(draw.last <= self.mark);
                 self.draws.push(draw);
             }
+            AdmissionRecord::Left { epoch, numbers } => {
+                assert!(epoch == self.epoch);
+                for number in numbers {
+                    self.leave(number);
+                }
+            }
         }
+    }
+
+    fn leave(&mut self, number: u64) {
+        let Standing::Called(terms) = self.standing(number) else { return };
+        // Of an earlier epoch nobody knows who has a pass.
+        schema::check!(InvariantId::Line2, terms.epoch == self.epoch, "{number} may have a pass");
+        self.left.insert(number, terms.pass_until);
+    }
+
+    /// Called places that were given up unclaimed.
+    pub fn left(&self) -> impl Iterator<Item = u64> + '_ {
+        self.left.keys().copied()
     }
 
     fn leave_gap(&mut self, given_to: u64, last: u64) {
@@ -166,6 +189,9 @@ impl Ledger {
         if self.cursor < number {
             return Standing::Waiting;
         }
+        if self.left.contains_key(&number) {
+            return Standing::Left;
+        }
         if let Some(terms) = self.late.get(&number) {
             return Standing::Called(*terms);
         }
@@ -213,6 +239,7 @@ impl Ledger {
             self.forgotten = kept.release.cursor;
         }
         self.late.retain(|_, terms| !over(terms.pass_until));
+        self.left.retain(|_, until| !over(*until));
         self.gaps.retain(|&(_, last)| self.cursor < last);
     }
 

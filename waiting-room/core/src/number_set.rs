@@ -19,6 +19,16 @@ impl NumberSet {
         is_new
     }
 
+    /// Takes a number out; does nothing if it is not in.
+    pub fn remove(&mut self, number: u64) {
+        let Some(word) = self.words.get_mut(&(number / 64)) else { return };
+        self.len -= usize::from(*word & bit(number) != 0);
+        *word &= !bit(number);
+        if *word == 0 {
+            self.words.remove(&(number / 64));
+        }
+    }
+
     pub fn contains(&self, number: u64) -> bool {
         self.words.get(&(number / 64)).is_some_and(|word| word & bit(number) != 0)
     }
@@ -59,5 +69,9 @@ mod tests {
         assert!(set.contains(63));
         assert!(!set.contains(65));
         assert!(!set.insert(64));
+        set.remove(64);
+        set.remove(65);
+        assert_eq!(set.iter().collect::<Vec<_>>(), [3, 63, u64::MAX]);
+        assert_eq!(set.len(), 3);
     }
 }

@@ -11,7 +11,7 @@ pub enum PlaceState {
     /// Called; the claim is open for so long.
     Ready(DurationMs),
     Admitted,
-    /// Called and not claimed, or the pass has ended.
+    /// Called and not claimed, given up, or the pass has ended.
     Expired,
     Completed,
 }
@@ -27,7 +27,7 @@ pub fn place_state(
         None => return PlaceState::Prequeued,
         _ if completed => return PlaceState::Completed,
         Some(Standing::Waiting | Standing::Skipped) => return PlaceState::Queued,
-        Some(Standing::Over) => return PlaceState::Expired,
+        Some(Standing::Over | Standing::Left) => return PlaceState::Expired,
         Some(Standing::Called(terms)) => terms,
     };
     if claimed && now < terms.pass_until {

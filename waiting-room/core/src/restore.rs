@@ -38,6 +38,9 @@ pub fn restore(ledger: &Ledger, completed: &NumberSet, origin: Origin) -> Room {
     for number in completed.iter() {
         room.inside.completed(number);
     }
+    for number in ledger.left() {
+        room.inside.left(number);
+    }
     room
 }
 

@@ -195,6 +195,11 @@ impl Room {
         self.inside.completed(number);
     }
 
+    /// The place was given up before a claim, and the record that says so is durable.
+    pub fn left(&mut self, number: u64) {
+        self.inside.left(number);
+    }
+
     /// Releases whose claims can be counted now, as `(cursor_before, cursor, late)`.
     pub fn uncounted(&self, now: MonoMs) -> Vec<(u64, u64, Vec<u64>)> {
         self.inside.uncounted(now)

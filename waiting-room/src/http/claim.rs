@@ -1,10 +1,11 @@
 //! Claiming a called place: the pass.
 
-use super::place::{is_claimed, note_presence, opened};
+use super::place::{marks, note_presence, opened};
 use super::{App, bodies, problems};
 use crate::metrics;
 use crate::room::Room;
 use crate::seal::Opened;
+use crate::store::Blessed;
 use axum::Json;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
@@ -46,7 +47,7 @@ pub(crate) struct ClaimBody {
         ("Authorization" = Option<String>, Header)),
     request_body = ClaimRequest,
     responses((status = 200, body = ClaimBody), (status = 401), (status = 403),
-        (status = 409, description = "NOT_CALLED"), (status = 410, description = "CLAIM_EXPIRED"),
+        (status = 409, description = "NOT_CALLED"), (status = 410, description = "CLAIM_EXPIRED: not claimed in time, or given up"),
         (status = 503)))]
 pub(super) async fn claim(
     State(app): State<Arc<App>>,
@@ -67,16 +68,16 @@ pub(super) async fn claim(
         })?),
     };
     let number = room.line_number(&place.token).ok_or_else(problems::not_called)?;
-    let standing = room.ledger().standing(number);
+    let (blessed, standing) = room.standing(number);
     let terms = match standing {
         Standing::Called(terms) => terms,
         Standing::Waiting | Standing::Skipped => {
             note_presence(&room, &place.token, now).await;
             return Err(problems::not_called());
         }
-        Standing::Over => return Err(problems::claim_expired()),
+        Standing::Left | Standing::Over => return Err(claim_expired()),
     };
-    secure_claim(&room, terms, number, now).await?;
+    secure_claim(&room, &blessed, terms, number, now).await?;
     metrics::claimed();
     let pass_place = PassPlace { epoch: place.token.epoch, number };
     let claims = PassClaims::new(room.event.clone(), pass_place, terms.pass_until, account);
@@ -92,22 +93,29 @@ pub(super) async fn claim(
 /// Makes sure that the place may have its pass, now and when it asks again.
 async fn secure_claim(
     room: &Room,
+    blessed: &Blessed,
     terms: Terms,
     number: u64,
     now: UnixMillis,
 ) -> Result<(), Problem> {
-    let epoch = room.ledger().epoch;
-    match decide(terms, epoch, now) {
+    match decide(terms, blessed.epoch, now) {
         Claim::MarkAndSign if room.claimed().contains(number) => Ok(()),
         Claim::MarkAndSign => {
-            let marked = room.store.claim(&room.blessed(), number).await;
-            marked.map_err(|_| problems::unavailable("the claim cannot be noted; ask again"))?;
+            let marked = room.store.claim(blessed, number).await;
+            match marked {
+                Ok(true) => {}
+                // LINE-2: its slot may be another's by now.
+                Ok(false) => return Err(claim_expired()),
+                Err(_) => {
+                    return Err(problems::unavailable("the claim cannot be noted; ask again"));
+                }
+            }
             room.claimed().insert(number);
             Ok(())
         }
-        Claim::SignIfMarked => match is_claimed(room, number).await {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(claim_expired()),
+        Claim::SignIfMarked => match marks(room, blessed, number).await {
+            Ok(marks) if marks.claimed => Ok(()),
+            Ok(_) => Err(claim_expired()),
             Err(_) => Err(problems::unavailable("earlier claims cannot be read; ask again")),
         },
         Claim::TooLate => Err(claim_expired()),

@@ -2,29 +2,62 @@
 
 use super::place::opened;
 use super::{App, problems};
+use crate::config::{LEAVE_AGAIN, LEAVE_WAIT};
+use crate::room::Room;
+use crate::store::{Fault, Phase};
 use axum::extract::{Path, State};
 use chassis::Problem;
+use chassis::clock::Monotonic;
 use http::{HeaderMap, StatusCode};
+use schema::UnixMillis;
 use std::sync::Arc;
-use waiting_room_core::Standing;
+use waiting_room_core::{Standing, Token};
 
+/// Leaves the line. Repeating it changes nothing.
+///
+/// A place that waits is passed; its fan may come back, into the late lane if it was passed
+/// already. A called place that is not claimed ends at once and makes room for the next. After the
+/// claim nothing changes: the pass stays good until it ends, and takes up its slot until then or
+/// until it has bought.
 #[utoipa::path(delete, path = "/api/queue/{eventId}/me", tag = "queue",
     params(("eventId" = String, Path), ("Waiting-Room-Token" = String, Header)),
-    responses((status = 204), (status = 401), (status = 403), (status = 503)))]
+    responses((status = 204), (status = 401), (status = 403),
+        (status = 503, description = "ROOM_UNAVAILABLE: nobody can leave now; ask again")))]
 pub(super) async fn leave(
     State(app): State<Arc<App>>,
     Path(event): Path<String>,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
     let room = app.room(&event)?;
-    let place = opened(&app, &room, &headers, chassis::clock::now())?;
-    let number = room.line_number(&place.token);
-    let waits = number.is_none_or(|number| room.ledger().standing(number) == Standing::Waiting);
-    if waits {
-        // Before its draw a place has its bit where it was given out.
-        let number = number.unwrap_or(place.token.number);
-        let left = room.store.leave(&room.blessed(), number).await;
-        left.map_err(|_| problems::unavailable("nobody can leave now; the place just passes"))?;
+    let now = chassis::clock::now();
+    let place = opened(&app, &room, &headers, now)?;
+    let started = Monotonic::now();
+    loop {
+        match try_leave(&room, &place.token, now).await {
+            Ok(true) => return Ok(StatusCode::NO_CONTENT),
+            Ok(false) if started.elapsed() < LEAVE_WAIT => tokio::time::sleep(LEAVE_AGAIN).await,
+            Ok(false) | Err(_) => {
+                return Err(problems::unavailable("nobody can leave now; the place just passes"));
+            }
+        }
     }
-    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Leaves if there is something to leave; false while the place is being drawn.
+async fn try_leave(room: &Room, token: &Token, now: UnixMillis) -> Result<bool, Fault> {
+    let Some(number) = room.line_number(token) else {
+        // Before its draw a place has its bit where it was given out.
+        return room.store.leave(&room.blessed(), token.number, Some(Phase::Gather)).await;
+    };
+    let (blessed, standing) = room.standing(number);
+    let is_over = match standing {
+        Standing::Waiting | Standing::Skipped => false,
+        Standing::Called(terms) => terms.claim_until <= now || room.claimed().contains(number),
+        Standing::Left | Standing::Over => true,
+    };
+    if is_over {
+        return Ok(true);
+    }
+    room.forget_check_in(number);
+    room.store.leave(&blessed, number, None).await
 }

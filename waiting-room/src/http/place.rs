@@ -4,14 +4,14 @@ use super::{App, problems};
 use crate::metrics;
 use crate::room::Room;
 use crate::seal::Opened;
-use crate::store::Fault;
+use crate::store::{Blessed, Fault, Marks};
 use chassis::Problem;
 use http::HeaderMap;
 use schema::UnixMillis;
 use schema::admission::SeatsBand;
 use serde::Serialize;
 use utoipa::ToSchema;
-use waiting_room_core::{POLLS, PlaceState, Standing, Token, place_state, terms_in, wait_seconds};
+use waiting_room_core::{POLLS, PlaceState, Standing, Token, place_state, wait_seconds};
 
 /// What is said about a place.
 #[derive(Debug, Serialize, ToSchema)]
@@ -72,34 +72,32 @@ pub(super) async fn note_presence(room: &Room, token: &Token, now: UnixMillis) {
                 tracing::debug!(event = %room.event, %fault, "a returner waits for the late lane");
             }
         }
-        Standing::Called(_) | Standing::Over => {}
+        Standing::Called(_) | Standing::Left | Standing::Over => {}
     }
 }
 
-/// Whether the place was claimed. Only places that have been called ask Redis, and only until they
-/// hear yes.
-pub(super) async fn is_claimed(room: &Room, number: u64) -> Result<bool, Fault> {
+/// Whether the place was claimed or given up. Only places that have been called ask Redis, and only
+/// until they hear that they are claimed.
+pub(super) async fn marks(room: &Room, blessed: &Blessed, number: u64) -> Result<Marks, Fault> {
     if room.claimed().contains(number) {
-        return Ok(true);
+        return Ok(Marks { claimed: true, left: false });
     }
-    let claims = room.store.claims(&room.blessed(), number - 1, number).await?;
-    let claimed = claims.contains(number);
-    if claimed {
+    let marks = room.store.marks(blessed, number).await?;
+    if marks.claimed {
         room.claimed().insert(number);
     }
-    Ok(claimed)
+    Ok(marks)
 }
 
 /// Describes a place. A place ahead of the cursor costs no call to Redis.
 pub(super) async fn describe(room: &Room, place: &Opened, now: UnixMillis) -> PlaceBody {
     let number = room.line_number(&place.token);
-    let standing = number.map(|number| standing(room, number));
-    let claimed = match (number, standing) {
-        // While Redis is away nobody hears that a place has expired.
-        (Some(number), Some(Standing::Called(terms))) => {
-            is_claimed(room, number).await.unwrap_or(terms.claim_until <= now)
+    let (standing, claimed) = match number {
+        None => (None, false),
+        Some(number) => {
+            let (standing, claimed) = standing(room, number, now).await;
+            (Some(standing), claimed)
         }
-        _ => false,
     };
     let completed = number.is_some_and(|number| room.completed().numbers.contains(number));
     let state = place_state(standing, claimed, completed, now);
@@ -126,11 +124,15 @@ pub(super) async fn describe(room: &Room, place: &Opened, now: UnixMillis) -> Pl
     }
 }
 
-fn standing(room: &Room, number: u64) -> Standing {
-    let ledger = room.ledger();
-    match ledger.standing(number) {
-        Standing::Called(terms) => Standing::Called(terms_in(terms, ledger.epoch)),
-        standing => standing,
+/// How the place stands, and whether it was claimed.
+async fn standing(room: &Room, number: u64, now: UnixMillis) -> (Standing, bool) {
+    let (blessed, standing) = room.standing(number);
+    let Standing::Called(terms) = standing else { return (standing, false) };
+    match marks(room, &blessed, number).await {
+        Ok(Marks { claimed: false, left: true }) => (Standing::Left, false),
+        Ok(marks) => (standing, marks.claimed),
+        // While Redis is away nobody hears that a place has expired.
+        Err(_) => (standing, terms.claim_until <= now),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::Leader;
 use super::release::sight_words;
-use crate::config::LATE_SEEN_MAX;
+use crate::config::{LATE_SEEN_MAX, LEAVES_SEEN_MAX};
 use crate::metrics;
 use crate::store::{Blessed, Fault, Look, Shift};
 use bytes::Bytes;
@@ -48,6 +48,11 @@ impl Leader {
             self.trouble(&fault);
             return Ok((LimitedBy::Recovery, live_ahead));
         }
+        // Before anybody is called: a leave is about the place as it stood at the look.
+        if let Err(fault) = self.hear_leaves(owner, &look).await? {
+            self.trouble(&fault);
+            return Ok((LimitedBy::Recovery, live_ahead));
+        }
         match self.shift_phase(owner, settings, look.phase).await? {
             Ok(true) => {}
             Ok(false) => return Ok((LimitedBy::Mode, live_ahead)),
@@ -66,8 +71,8 @@ impl Leader {
             return Err(Fault::Unblessed);
         }
         let words = sight_words(self.rules.cursor);
-        let blessed = Blessed::of(&self.ledger);
-        self.room.store.look(&blessed, words, self.generations.pair(), LATE_SEEN_MAX).await
+        let (blessed, most) = (Blessed::of(&self.ledger), (LATE_SEEN_MAX, LEAVES_SEEN_MAX));
+        self.room.store.look(&blessed, words, self.generations.pair(), most).await
     }
 
     /// Keeps the durable mark well above the last number, and Redis' copy at it.

@@ -1,4 +1,5 @@
--- KEYS: room, live, seen, seen before, late. ARGV: run, epoch, first byte, last byte, late count.
+-- KEYS: room, live, seen, seen before, late, leaves.
+-- ARGV: run, epoch, first byte, last byte, late count, leave count.
 local room = redis.call('HMGET', KEYS[1], 'last', 'mark', 'phase')
 return {
   tonumber(room[1]), tonumber(room[2]), room[3],
@@ -6,5 +7,6 @@ return {
   redis.call('GETRANGE', KEYS[3], ARGV[3], ARGV[4]),
   redis.call('GETRANGE', KEYS[4], ARGV[3], ARGV[4]),
   redis.call('BITCOUNT', KEYS[2], ARGV[3], -1),
-  redis.call('ZRANGE', KEYS[5], 0, tonumber(ARGV[5]) - 1)
+  redis.call('ZRANGE', KEYS[5], 0, tonumber(ARGV[5]) - 1),
+  redis.call('ZRANGE', KEYS[6], 0, tonumber(ARGV[6]) - 1, 'WITHSCORES')
 }

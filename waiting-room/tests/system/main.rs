@@ -3,6 +3,7 @@
 
 mod ends;
 mod flow;
+mod leaving;
 mod loss;
 mod rates;
 mod world;

@@ -91,6 +91,25 @@ fn numbers_that_were_given_to_nobody_are_not_alive_after_any_loss() {
 }
 
 #[test]
+fn a_called_place_that_was_given_up_is_over_for_good_and_others_are_as_they_were() {
+    let mut ledger = ledger();
+    ledger.apply(release(0, 10, &[(3, 5)], &[]), MonoMs(0));
+    ledger.apply(release(10, 12, &[], &[4]), MonoMs(0));
+    let left = AdmissionRecord::Left { epoch: 1, numbers: vec![2, 4, 5, 13] };
+    for _ in 0..2 {
+        ledger.apply(left.clone(), MonoMs(0));
+        assert_eq!(ledger.left().collect::<Vec<_>>(), [2, 4], "only who was called");
+    }
+    assert_eq!(ledger.standing(2), Standing::Left);
+    assert_eq!(ledger.standing(4), Standing::Left);
+    assert_eq!(ledger.standing(5), Standing::Skipped);
+    assert_eq!(ledger.standing(13), Standing::Waiting);
+    ledger.forget(UnixMillis(700_000));
+    assert_eq!(ledger.standing(2), Standing::Over);
+    assert_eq!(ledger.left().count(), 0);
+}
+
+#[test]
 #[should_panic(expected = "LINE-1 is broken")]
 fn an_epoch_below_the_mark_is_refused() {
     let started = AdmissionRecord::EpochStarted {

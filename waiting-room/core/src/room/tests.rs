@@ -23,6 +23,7 @@ struct World {
     called: Vec<(u64, u64)>,
     /// What a new leader finds.
     stored: Vec<Release>,
+    left: Vec<u64>,
 }
 
 impl World {
@@ -42,6 +43,7 @@ impl World {
             seats_free: None,
             called: Vec::new(),
             stored: Vec::new(),
+            left: Vec::new(),
         }
     }
 
@@ -84,6 +86,14 @@ impl World {
         (decision.release, decision.limited_by)
     }
 
+    /// A called fan gives the place up; the leader hears of it as often as it is said.
+    fn leave(&mut self, number: u64) {
+        if !self.left.contains(&number) {
+            self.left.push(number);
+            self.room.left(number);
+        }
+    }
+
     fn store(&mut self, plan: Plan) {
         self.stored.push(Release {
             epoch: 1,
@@ -115,6 +125,7 @@ impl World {
         for release in &self.stored {
             ledger.apply(AdmissionRecord::Released(release.clone()), at);
         }
+        ledger.apply(AdmissionRecord::Left { epoch: 1, numbers: self.left.clone() }, at);
         let origin = Origin { now: at, boot: Some(boot), wall: UnixMillis(self.now) };
         self.room = restore(&ledger, &NumberSet::default(), origin);
     }
@@ -191,6 +202,45 @@ fn the_active_cap_counts_claims_and_frees_what_was_not_claimed_or_has_bought() {
     world.now += 400_000;
     world.tick(1, 0);
     assert_eq!(world.room.cursor, 25);
+}
+
+#[test]
+fn who_leaves_unclaimed_makes_room_once_also_under_the_next_leader() {
+    let mut world = World::new(60_000);
+    world.settings.active_max = 10;
+    world.join(100);
+    world.tick(1, 0);
+    world.leave(3);
+    world.leave(3);
+    world.now += 200;
+    world.tick(1, 0);
+    assert_eq!(world.room.cursor, 11, "one left");
+    world.take_over(1);
+    // The new leader's window counts everybody; the cap of those inside is what is looked at.
+    assert_eq!(world.room.active(MonoMs(world.now)), 10);
+    world.room.epoch_started();
+    assert_eq!(world.room.active(MonoMs(world.now)), 10, "the one who left cannot come back");
+    world.now += 119_800;
+    world.room.claimed(0, 10, &[], 9);
+    assert_eq!(world.room.active(MonoMs(world.now)), 10, "nine claimed, and the eleventh");
+}
+
+#[test]
+fn a_returner_counts_with_the_release_that_called_it() {
+    let mut world = World::new(60_000);
+    world.join(4);
+    world.live = Bits::zeroed(0, 1_024);
+    world.live.set(4);
+    world.tick(1, 0);
+    world.now += 121_000;
+    world.room.claimed(0, 4, &[], 1);
+    world.late = vec![2];
+    world.tick(1, 0);
+    assert_eq!(world.room.active(MonoMs(world.now)), 2);
+    world.leave(2);
+    assert_eq!(world.room.active(MonoMs(world.now)), 1, "the fourth has a pass");
+    world.now += 302_000;
+    assert_eq!(world.room.active(MonoMs(world.now)), 0, "which has ended, and nobody else is in");
 }
 
 #[test]

@@ -1,0 +1,155 @@
+//! Leaving the line, from wherever a place stands in it.
+
+use super::world::{Instance, World, soon};
+use http::Method;
+use schema::RoomMode;
+use serde_json::Value;
+use std::time::Duration;
+
+const ID: &str = "EVT001";
+
+async fn leave(room: &Instance, token: &str) -> u16 {
+    let headers = [("waiting-room-token", token)];
+    room.call(Method::DELETE, &format!("{ID}/me"), &headers, Value::Null).await.status
+}
+
+async fn state(room: &Instance, token: &str) -> Value {
+    room.me(ID, token).await.body["state"].clone()
+}
+
+async fn comes_to(room: &Instance, token: &str, wanted: &str) {
+    soon(async || {
+        let found = state(room, token).await == wanted;
+        if !found {
+            // The poll is guarded.
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+        found.then_some(())
+    })
+    .await;
+}
+
+async fn one_at_a_time(world: &World) {
+    world
+        .set(ID, |settings| {
+            settings.active_max = 1;
+            settings.admission_rate_per_minute = 6_000;
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn who_leaves_when_called_makes_room_at_once_and_can_never_claim() {
+    let world = World::new().await;
+    let (one, two) = (world.instance("a").await, world.instance("b").await);
+    one_at_a_time(&world).await;
+    world.list(ID, 100).await;
+    let (first, second) = (one.place(ID).await, one.place(ID).await);
+    let third = one.place(ID).await;
+    comes_to(&one, &first, "ready").await;
+    comes_to(&two, &first, "ready").await;
+    assert_eq!(one.claim(ID, &second).await.body["code"], "NOT_CALLED", "one is inside");
+    assert_eq!(leave(&one, &first).await, 204);
+    for room in [&one, &two] {
+        let claim = room.claim(ID, &first).await;
+        assert_eq!((claim.status, &claim.body["code"]), (410, &"CLAIM_EXPIRED".into()));
+        assert_eq!(state(room, &first).await, "expired");
+    }
+    assert_eq!(leave(&two, &first).await, 204, "leaving twice is leaving");
+    // Long before the claim window of two minutes has closed.
+    assert_eq!(one.claimed(ID, &second).await.status, 200);
+    // Another leader, which rebuilds who is inside, and a Redis that remembers nothing.
+    drop(one);
+    let redis = world.servers.redis().await;
+    let () = redis.query(redis::cmd("FLUSHALL").arg("SYNC")).await.unwrap();
+    soon(async || (two.room_status(ID).await.body["epoch"] == 2).then_some(())).await;
+    assert_eq!(two.claim(ID, &first).await.status, 410);
+    assert_eq!(state(&two, &first).await, "expired");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(two.claim(ID, &third).await.body["code"], "NOT_CALLED", "the second is inside");
+    assert_eq!(two.claim(ID, &second).await.status, 200);
+    assert_eq!(leave(&two, &second).await, 204);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let third = two.claim(ID, &third).await;
+    assert_eq!(third.body["code"], "NOT_CALLED", "nobody knows any more who has a pass");
+}
+
+#[tokio::test]
+async fn who_leaves_with_a_pass_keeps_it_and_its_slot() {
+    let world = World::new().await;
+    let room = world.instance("a").await;
+    one_at_a_time(&world).await;
+    world.list(ID, 100).await;
+    let (first, second) = (room.place(ID).await, room.place(ID).await);
+    let pass = room.claimed(ID, &first).await.body["pass"].clone();
+    for _ in 0..2 {
+        assert_eq!(leave(&room, &first).await, 204);
+    }
+    // An instance that did not see the claim itself.
+    let other = world.instance("b").await;
+    comes_to(&other, &first, "admitted").await;
+    assert_eq!(leave(&other, &first).await, 204);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(other.claim(ID, &first).await.body["pass"], pass);
+    assert_eq!(state(&room, &first).await, "admitted");
+    assert_eq!(room.claim(ID, &second).await.body["code"], "NOT_CALLED");
+}
+
+#[tokio::test]
+async fn who_leaves_before_the_draw_is_passed_after_it() {
+    let world = World::new().await;
+    let room = world.instance("a").await;
+    world.set(ID, |settings| settings.mode = RoomMode::PreQueue).await;
+    world.list(ID, 100).await;
+    let (mut tokens, mut others) = (Vec::new(), 0);
+    // Before the pre-queue gathers the line takes some.
+    soon(async || {
+        let joined = room.join(ID).await;
+        others += u32::from(joined.status == 201);
+        (joined.body["state"] == "prequeued").then_some(())
+    })
+    .await;
+    for _ in 0..20 {
+        tokens.push(room.place(ID).await);
+    }
+    for token in tokens.iter().take(10) {
+        assert_eq!(leave(&room, token).await, 204);
+        assert_eq!(leave(&room, token).await, 204);
+    }
+    let opens_at = chassis::clock::now();
+    world
+        .set(ID, |settings| {
+            (settings.mode, settings.opens_at) = (RoomMode::PreQueue, Some(opens_at));
+            settings.admission_rate_per_minute = 6_000;
+        })
+        .await;
+    for token in tokens.iter().skip(10) {
+        assert_eq!(room.claimed(ID, token).await.status, 200, "who stayed is called");
+    }
+    let called = soon(async || {
+        let status = room.room_status(ID).await.body;
+        (status["waiting"] == 0).then(|| status["calledLastMinute"].clone())
+    })
+    .await;
+    assert_eq!(called, 10 + others, "who left was not");
+}
+
+#[tokio::test]
+async fn who_leaves_the_late_lane_is_not_called_from_it() {
+    let world = World::new().await;
+    let room = world.instance("a").await;
+    world.set(ID, |settings| settings.mode = RoomMode::Hold).await;
+    world.list(ID, 100).await;
+    let (left, stayed) = (room.place(ID).await, room.place(ID).await);
+    assert_eq!(leave(&room, &left).await, 204);
+    one_at_a_time(&world).await;
+    assert_eq!(room.claimed(ID, &stayed).await.status, 200);
+    // Back into the late lane, which waits for the one inside, and out of it again.
+    assert_eq!(room.claim(ID, &left).await.body["code"], "NOT_CALLED");
+    assert_eq!(leave(&room, &left).await, 204);
+    let third = room.place(ID).await;
+    world.set(ID, |settings| settings.active_max = 100).await;
+    assert_eq!(room.claimed(ID, &third).await.status, 200);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(room.room_status(ID).await.body["calledLastMinute"], 2);
+}
