@@ -2,12 +2,12 @@
 
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use chassis::Problem;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -91,7 +91,14 @@ fn unknown_id(path: &str) -> Problem {
 }
 
 /// `body` as JSON with `status`.
-pub fn json(status: StatusCode, body: &impl serde::Serialize) -> axum::response::Response {
+pub fn json(status: StatusCode, body: &impl serde::Serialize) -> Response {
     let text = serde_json::to_string(body).expect("answers hold only encodable types");
     (status, [(CONTENT_TYPE, "application/json")], text).into_response()
+}
+
+/// Says that the answer was given before.
+pub fn mark_replayed(response: &mut Response, replayed: bool) {
+    if replayed {
+        response.headers_mut().insert("idempotency-replayed", HeaderValue::from_static("true"));
+    }
 }

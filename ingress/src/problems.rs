@@ -1,8 +1,10 @@
 //! Problem documents of this stage: the codes that are not refusals of an owner.
 
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use chassis::Problem;
+use http::HeaderValue;
+use http::header::{ALLOW, CONTENT_TYPE, WWW_AUTHENTICATE};
 use schema::{PlanIndex, Refusal};
 use serde_json::Value;
 
@@ -114,5 +116,57 @@ pub fn of_status(status: StatusCode, detail: String) -> Problem {
     Problem::new(status.as_u16(), code, title, detail)
 }
 
+/// Brings the answers that a library makes by itself, as text or without a body, into the form of
+/// all other errors; a 401 says what kind of login is meant.
+pub async fn uniform(mut response: Response) -> Response {
+    let status = response.status();
+    let kind = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let is_error = status.is_client_error() || status.is_server_error();
+    if status == StatusCode::UNAUTHORIZED {
+        response
+            .headers_mut()
+            .entry(WWW_AUTHENTICATE)
+            .or_insert(HeaderValue::from_static("Bearer"));
+        return response;
+    }
+    if !is_error || kind.is_some_and(|kind| kind.contains("json")) {
+        return response;
+    }
+    let detail = status.canonical_reason().unwrap_or("the request failed").to_ascii_lowercase();
+    let mut problem = of_status(status, detail).into_response();
+    if let Some(allow) = response.headers().get(ALLOW) {
+        problem.headers_mut().insert(ALLOW, allow.clone());
+    }
+    problem
+}
+
 /// An answer of a handler.
 pub type Answered = Result<Response, Problem>;
+
+#[cfg(test)]
+mod tests {
+    use super::uniform;
+    use axum::response::IntoResponse;
+    use http::{StatusCode, header};
+
+    #[tokio::test]
+    async fn an_error_of_a_library_becomes_a_problem_and_everything_else_stays() {
+        let kind_of = async |response: axum::response::Response| {
+            let response = uniform(response).await;
+            let kind = response.headers().get(header::CONTENT_TYPE).cloned();
+            (response.status().as_u16(), kind.unwrap().to_str().unwrap().to_owned())
+        };
+        let problem = "application/problem+json".to_owned();
+        let text = (StatusCode::BAD_REQUEST, "Invalid URL").into_response();
+        assert_eq!(kind_of(text).await, (400, problem.clone()));
+        let bare = [(header::ALLOW, "GET")];
+        let bare = (StatusCode::METHOD_NOT_ALLOWED, bare).into_response();
+        assert_eq!(uniform(bare).await.headers()[header::ALLOW], "GET");
+        let own = super::not_found().into_response();
+        assert_eq!(kind_of(own).await, (404, problem));
+        let login = super::login_required("no token").into_response();
+        assert_eq!(uniform(login).await.headers()[header::WWW_AUTHENTICATE], "Bearer");
+        let fine = "fine".into_response();
+        assert_eq!(kind_of(fine).await, (200, "text/plain; charset=utf-8".to_owned()));
+    }
+}

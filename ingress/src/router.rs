@@ -66,7 +66,11 @@ pub fn router(app: Arc<App>, queue: Router, served: Served, health: &Health) -> 
         .method_not_allowed_fallback(async || problems::method_not_allowed())
         .layer(middleware::from_fn_with_state(limiter, limit));
     // Whoever watches over us must get an answer however busy we are.
-    health.router().merge(routes).layer(middleware::from_fn(observe))
+    health
+        .router()
+        .merge(routes)
+        .layer(middleware::map_response(problems::uniform))
+        .layer(middleware::from_fn(observe))
 }
 
 fn accounts_routes() -> Router<Arc<App>> {

@@ -4,6 +4,7 @@ mod barrier;
 mod follow;
 mod handlers;
 mod holds;
+mod moment;
 mod render;
 mod seats;
 mod shard;
@@ -20,6 +21,7 @@ pub use barrier::{Barrier, Unconfirmed};
 pub(crate) use handlers::__path_seats;
 pub use handlers::seats;
 pub use holds::{Hold, HoldState};
+pub use moment::Moment;
 pub use render::Renderings;
 pub use seats::EventSeats;
 pub use shard::{Keep, ShardView};
@@ -105,5 +107,9 @@ impl Shard {
     pub async fn hold(&self, hold: HoldId, wait: Duration) -> Result<Option<Hold>, Unconfirmed> {
         self.barrier.pass(wait).await?;
         Ok(self.lock().holds.get(&hold).cloned())
+    }
+
+    pub fn now(&self) -> Moment {
+        self.lock().now()
     }
 }

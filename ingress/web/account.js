@@ -117,7 +117,10 @@ export function bookingCard(booking, event, reload) {
 
 function ticketLine(ticket) {
   const place = ticket.seatId ? `Seat ${ticket.seatId}` : `Standing place ${ticket.areaId ?? ""}`;
-  const code = h("span", { class: "code" }, ticket.code ?? ticket.ticketId);
+  const isVoid = ticket.status === "VOID";
+  const code = isVoid
+    ? h("span", { class: "bad" }, "Not valid any more")
+    : h("span", { class: "code" }, ticket.code);
   return h("li", {}, h("span", {}, place), code);
 }
 

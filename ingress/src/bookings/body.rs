@@ -1,11 +1,11 @@
 //! Reservations and bookings as the API shows them.
 
-use schema::{AreaIdx, Currency, Held, Money, OrderId, PlanIndex, SeatIdx, UnixMillis};
+use schema::{AreaIdx, Currency, Held, Money, OrderId, PlanIndex, SeatIdx};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::catalog::MoneyBody;
-use crate::views::Hold;
+use crate::views::{Hold, Moment};
 
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -48,7 +48,7 @@ pub struct ReservationBody {
 }
 
 impl ReservationBody {
-    pub fn new(event: &str, held: &Held, plan: &PlanIndex, now: UnixMillis) -> Self {
+    pub fn new(event: &str, held: &Held, plan: &PlanIndex, now: Moment) -> Self {
         let seats = held.seats.iter().filter_map(|seat| {
             let place = plan.place(seat.seat)?;
             Some(HeldSeatBody {
@@ -76,20 +76,20 @@ impl ReservationBody {
             seats: seats.collect(),
             areas: areas.collect(),
             total: held.total().into(),
-            expires_at: held.deadline.map(UnixMillis::to_rfc3339),
-            expires_in_ms: held.deadline.map(|deadline| deadline.since(now).0),
+            expires_at: held.deadline.map(|deadline| now.on_wall(deadline).to_rfc3339()),
+            expires_in_ms: held.deadline.map(|deadline| now.until(deadline).0),
             booking_id: None,
         }
     }
 
     /// The reservation as its hold stands now.
-    pub fn of_hold(hold: &Hold, plan: &PlanIndex, now: UnixMillis) -> Self {
+    pub fn of_hold(hold: &Hold, plan: &PlanIndex, now: Moment) -> Self {
         use crate::views::HoldState::{Held, Paying, Released, Sold};
         let mut body = Self::new(hold.event.as_str(), &hold.held, plan, now);
         body.status = hold.state.name();
-        body.expires_at = hold.deadline.map(UnixMillis::to_rfc3339);
+        body.expires_at = hold.deadline.map(|deadline| now.on_wall(deadline).to_rfc3339());
         body.expires_in_ms = match hold.state {
-            Held => hold.deadline.map(|deadline| deadline.since(now).0),
+            Held => hold.deadline.map(|deadline| now.until(deadline).0),
             // No timer ends a payment, and nothing more ends after the end.
             Paying | Sold | Released(_) => None,
         };
@@ -120,6 +120,13 @@ impl PlaceNames {
     }
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum TicketStatus {
+    Valid,
+    Void,
+}
+
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TicketBody {
@@ -128,8 +135,10 @@ pub struct TicketBody {
     pub place: PlaceNames,
     pub price_level: u8,
     pub price: MoneyBody,
-    /// What the ticket's barcode holds.
-    pub code: String,
+    /// `VALID`, or `VOID` once the booking was paid back.
+    pub status: TicketStatus,
+    /// What the ticket's barcode holds; null when it opens no door any more.
+    pub code: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize, ToSchema)]

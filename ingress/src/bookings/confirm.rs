@@ -17,12 +17,11 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::body::BookingBody;
-use super::reserve::mark_replayed;
 use super::{orders, reservation};
 use crate::accounts::Caller;
 use crate::app::App;
 use crate::asks::{Answer, Ask, BARRIER_WAIT, Domain, Key, fingerprint};
-use crate::extract::{Json, json};
+use crate::extract::{Json, json, mark_replayed};
 use crate::problems::{self, Answered};
 use crate::views::{Hold, HoldState};
 

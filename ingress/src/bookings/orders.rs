@@ -13,7 +13,7 @@ use sqlx::{PgPool, Row};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::body::{BookingBody, PlaceNames, TicketBody, money};
+use super::body::{BookingBody, PlaceNames, TicketBody, TicketStatus, money};
 use crate::accounts::Caller;
 use crate::app::App;
 use crate::catalog::Catalog;
@@ -84,7 +84,8 @@ async fn read(
         .await?;
     let orders: Vec<Uuid> =
         rows.iter().map(|row| row.try_get("booking_id")).collect::<Result<_, _>>()?;
-    let lines = "SELECT booking_id, line, seat_idx, area_idx, price_level, price, code
+    let lines = "SELECT booking_id, line, seat_idx, area_idx, price_level, price, code,
+             ticket_state
          FROM booking_line_view WHERE booking_id = ANY($1) ORDER BY booking_id, line";
     let lines = sqlx::query(lines).bind(&orders).fetch_all(postgres).await?;
     let mut lines_of: HashMap<Uuid, Vec<PgRow>> = HashMap::new();
@@ -110,13 +111,16 @@ fn show(catalog: &Catalog, row: &PgRow, lines: &[PgRow]) -> Result<BookingBody, 
         let level: i32 = line.try_get("price_level")?;
         let seat = seat.and_then(|seat| u32::try_from(seat).ok()).map(SeatIdx);
         let area = area.and_then(|area| u16::try_from(area).ok()).map(AreaIdx);
+        let is_valid = line.try_get::<&str, _>("ticket_state")? == "valid";
+        let code: String = line.try_get("code")?;
         let line_number = u16::try_from(number).expect("an order has at most 4,096 lines");
         Ok(TicketBody {
             ticket_id: TicketId { order, line: line_number }.to_string(),
             place: PlaceNames::of(plan, seat, area),
             price_level: u8::try_from(level).expect("a level is below 32"),
             price: money(line.try_get("price")?, &currency),
-            code: line.try_get("code")?,
+            status: if is_valid { TicketStatus::Valid } else { TicketStatus::Void },
+            code: is_valid.then_some(code),
         })
     };
     let created_at: i64 = row.try_get("created_at")?;

@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::response::IntoResponse;
 use chassis::Problem;
 use http::{HeaderMap, StatusCode};
 use schema::{CommandBody, HoldId, OwnerKind, Refusal};
 use serde_json::json;
 
 use super::body::ReservationBody;
-use super::reserve::mark_replayed;
 use crate::accounts::Caller;
 use crate::app::App;
 use crate::asks::{Ask, BARRIER_WAIT, Domain, Key, fingerprint};
-use crate::extract::{Id, json};
+use crate::extract::{Id, json, mark_replayed};
 use crate::problems::{self, Answered};
 use crate::views::Hold;
 
@@ -29,13 +29,15 @@ pub async fn reservation(
 ) -> Answered {
     let hold = find(&app, &caller, id).await?.ok_or_else(unknown)?;
     let listed = app.catalog.find(&hold.event).ok_or_else(unknown)?;
-    let body = ReservationBody::of_hold(&hold, &listed.plan, chassis::clock::now());
+    let now = app.views.of_event(&hold.event).now();
+    let body = ReservationBody::of_hold(&hold, &listed.plan, now);
     Ok(json(StatusCode::OK, &body))
 }
 
 /// Gives a reservation up. Repeating it changes nothing.
 #[utoipa::path(delete, path = "/api/bookings/reservations/{reservationId}", tag = "bookings",
-    security(("bearer" = [])), params(("reservationId" = String, Path)),
+    security(("bearer" = [])),
+    params(("reservationId" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
     responses((status = 200, description = "{reservationId, status: RELEASED}"),
         (status = 404, description = "RESERVATION_UNKNOWN"),
         (status = 409, description = "PAYMENT_IN_PROGRESS, ALREADY_CONFIRMED"),
@@ -58,11 +60,11 @@ pub async fn release(
     };
     let answer = app.asks.ask(ask).await;
     let answer = answer.map_err(|error| problems::unanswered(error, &key.text))?;
-    if let Some(refusal) = answer.refusal() {
-        return Err(problems::refused(refusal, None));
-    }
-    let body = json!({"reservationId": id, "status": "RELEASED"});
-    let mut response = json(StatusCode::OK, &body);
+    let released = json!({"reservationId": id, "status": "RELEASED"});
+    let mut response = match answer.refusal() {
+        Some(refusal) => problems::refused(refusal, None).into_response(),
+        None => json(StatusCode::OK, &released),
+    };
     mark_replayed(&mut response, answer.replayed);
     Ok(response)
 }

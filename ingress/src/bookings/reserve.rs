@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::IntoResponse;
 use chassis::Problem;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, StatusCode};
 use schema::{
     CommandBody, EventId, EventListing, HoldSeats, OutcomeBody, OwnerKind, Pass, PlanIndex,
 };
@@ -17,8 +17,9 @@ use super::want::WantBody;
 use crate::accounts::Caller;
 use crate::app::App;
 use crate::asks::{Answer, Ask, Domain, Key, fingerprint};
-use crate::extract::{Json, json};
+use crate::extract::{Json, json, mark_replayed};
 use crate::problems::{self, Answered};
+use crate::views::Moment;
 
 const PATH: &str = "/api/bookings/reserve";
 
@@ -72,7 +73,7 @@ pub async fn reserve(
     let answer = answer.map_err(|error| problems::unanswered(error, &key.text))?;
     let mut response = match held(&answer, &listed.plan) {
         Ok(body) => json(StatusCode::CREATED, &body),
-        Err(problem) => axum::response::IntoResponse::into_response(problem),
+        Err(problem) => problem.into_response(),
     };
     mark_replayed(&mut response, answer.replayed);
     Ok(response)
@@ -94,13 +95,5 @@ fn held(answer: &Answer, plan: &PlanIndex) -> Result<ReservationBody, Problem> {
     let OutcomeBody::SeatsHeld(held) = &answer.outcome.body else {
         panic!("an owner answers HoldSeats with SeatsHeld or a refusal");
     };
-    Ok(ReservationBody::new(answer.outcome.event.as_str(), held, plan, answer.time))
-}
-
-/// Says that the answer was given before.
-pub(super) fn mark_replayed(response: &mut Response, replayed: bool) {
-    if replayed {
-        let value = HeaderValue::from_static("true");
-        response.headers_mut().insert("idempotency-replayed", value);
-    }
+    Ok(ReservationBody::new(answer.outcome.event.as_str(), held, plan, Moment::new(answer.time)))
 }

@@ -18,13 +18,14 @@ use crate::problems;
 /// Most operations that are put together: each has at least one place.
 const OPERATIONS_MAX: usize = 4_096;
 
-/// Reads all operations, carries them out as one, and returns their results.
+/// Reads all operations, carries them out as one, and returns their results and whether they were
+/// given before.
 pub async fn perform(
     app: &App,
     caller: &Caller,
     body: Body,
     format: Format,
-) -> Result<Vec<ResultLine>, Problem> {
+) -> Result<(Vec<ResultLine>, bool), Problem> {
     let (operations, values) = read(body, format).await?;
     let listed = operations[0].event().and_then(|event| app.catalog.find(&event));
     let listed = listed.ok_or_else(problems::event_unknown)?;
@@ -57,7 +58,8 @@ pub async fn perform(
         }
         Err(unanswered) => without_answer(&operation.r#ref, *unanswered),
     };
-    Ok(operations.iter().map(result).collect())
+    let replayed = answer.as_ref().is_ok_and(|answer| answer.replayed);
+    Ok((operations.iter().map(result).collect(), replayed))
 }
 
 async fn read(body: Body, format: Format) -> Result<(Vec<Operation>, Vec<Value>), Problem> {

@@ -22,7 +22,7 @@ use super::operation::{Operation, ResultLine};
 use super::perform::{Pending, begin, finish};
 use crate::accounts::{Caller, Partner};
 use crate::app::App;
-use crate::extract::Params;
+use crate::extract::{Params, mark_replayed};
 use crate::problems::{self, Answered};
 
 /// Operations of one stream that wait for their owners at once.
@@ -41,7 +41,8 @@ pub struct AllocationParams {
 
 /// Carries out a stream of operations; results come in their order while the stream still runs.
 ///
-/// A repeated `ref` gives the same result. Operations leave in order, and up to 64 are under way at
+/// A repeated `ref` gives the same result; a repeated atomic request also says so with
+/// `Idempotency-Replayed: true`. Operations leave in order, and up to 64 are under way at
 /// once.
 #[utoipa::path(post, path = "/api/partners/allocations", tag = "partners", params(AllocationParams),
     security(("bearer" = [])),
@@ -61,8 +62,10 @@ pub async fn allocations(
 ) -> Answered {
     let format = format(&headers)?;
     if params.atomic {
-        let lines = atomic::perform(&app, &caller, body, format).await?;
-        return Ok(respond(format, stream::iter(lines)));
+        let (lines, replayed) = atomic::perform(&app, &caller, body, format).await?;
+        let mut response = respond(format, stream::iter(lines));
+        mark_replayed(&mut response, replayed);
+        return Ok(response);
     }
     Ok(respond(format, results(app, caller, body, format)))
 }

@@ -4,10 +4,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chassis::{Backoff, Pause};
-use chassis::{Followed, Follower, HealthHandle, Nats, Shutdown, StartAt};
-use schema::{Batch, ShardId, codec, subject};
+use chassis::{Followed, Follower, HealthHandle, Nats, Shutdown, StartAt, clock};
+use schema::{Batch, DurationMs, ShardId, UnixMillis, codec, subject};
 use tokio::sync::watch;
 
+use super::moment::Follows;
 use super::shard::{Fault, Keep, ShardView};
 use crate::metrics;
 
@@ -75,7 +76,12 @@ impl Task {
                 Err(error) => return error.into(),
             };
             let sequence = message.sequence;
-            if let Err(error) = self.apply(&message) {
+            // A message that was there before tells by the server's clock how old it is; a fresh one
+            // is a moment old, whatever that clock says.
+            let stored = UnixMillis(message.timestamp_ms);
+            let is_past = sequence <= target;
+            let ago = if is_past { clock::now().since(stored) } else { DurationMs(0) };
+            if let Err(error) = self.apply(&message, ago) {
                 return error;
             }
             self.position.send_replace(sequence);
@@ -100,7 +106,7 @@ impl Task {
         }
     }
 
-    fn apply(&self, message: &Followed) -> Result<(), Error> {
+    fn apply(&self, message: &Followed, ago: DurationMs) -> Result<(), Error> {
         let sequence = message.sequence;
         if message.subject != subject::journal(self.shard) {
             return Ok(());
@@ -108,6 +114,9 @@ impl Task {
         let batch: Batch = codec::decode_checked(&message.payload)
             .map_err(|source| Error::Decode { sequence, source })?;
         let mut view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
-        view.apply(batch, sequence).map_err(|source| Error::Apply { sequence, source })
+        let time = batch.time;
+        view.apply(batch, sequence).map_err(|source| Error::Apply { sequence, source })?;
+        view.time = Some(Follows::batch(time, ago));
+        Ok(())
     }
 }

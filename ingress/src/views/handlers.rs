@@ -50,8 +50,25 @@ pub async fn seats(
 }
 
 fn form(headers: &HeaderMap) -> SeatsForm {
-    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if accept.contains("application/octet-stream") { SeatsForm::Compact } else { SeatsForm::Json }
+    let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let ranges: Vec<&str> = accepted.flat_map(|value| value.split(',')).collect();
+    let weight_of = |kind: &str| {
+        let named = ranges.iter().filter_map(|range| weight(range, kind));
+        named.fold(0.0, f32::max)
+    };
+    // Whoever names the compact form asks for it; JSON is for all others.
+    let (compact, json) = (weight_of("application/octet-stream"), weight_of("application/json"));
+    if 0.0 < compact && json <= compact { SeatsForm::Compact } else { SeatsForm::Json }
+}
+
+/// The `q` of a range of `Accept` that names `kind`; 1 without one.
+fn weight(range: &str, kind: &str) -> Option<f32> {
+    let mut parts = range.split(';').map(str::trim);
+    if !parts.next().is_some_and(|name| name.eq_ignore_ascii_case(kind)) {
+        return None;
+    }
+    let q = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
+    Some(q.map_or(1.0, |q| q.parse().unwrap_or(0.0)))
 }
 
 /// Renders what `look` shows, unless the same map was rendered a moment ago.
@@ -85,4 +102,40 @@ fn respond(rendered: Rendered) -> Response {
     let headers = [(CONTENT_TYPE, content_type), (CACHE_CONTROL, "no-cache"), (VARY, "accept")];
     let body: Bytes = rendered.body;
     (headers, [(ETAG, etag)], body).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SeatsForm, form};
+    use http::HeaderMap;
+    use http::header::ACCEPT;
+
+    #[test]
+    fn the_compact_form_goes_to_who_prefers_it() {
+        let of = |accept: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for value in accept {
+                headers.append(ACCEPT, value.parse().unwrap());
+            }
+            form(&headers)
+        };
+        for accept in [
+            &["application/octet-stream"][..],
+            &["APPLICATION/OCTET-STREAM; q=0.5"],
+            &["application/json;q=0.5, application/octet-stream"],
+            &["text/html", "application/octet-stream, */*;q=0.1"],
+        ] {
+            assert_eq!(of(accept), SeatsForm::Compact, "{accept:?}");
+        }
+        for accept in [
+            &[][..],
+            &["*/*"],
+            &["application/json"],
+            &["application/octet-stream;q=0"],
+            &["application/json, application/octet-stream;q=0.5"],
+            &["application/octet-stream;q=nonsense"],
+        ] {
+            assert_eq!(of(accept), SeatsForm::Json, "{accept:?}");
+        }
+    }
 }

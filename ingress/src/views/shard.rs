@@ -9,6 +9,7 @@ use schema::{
 use tokio::sync::oneshot;
 
 use super::holds::{Hold, HoldState};
+use super::moment::{Follows, Moment};
 use super::seats::{EventSeats, SeatStatus};
 
 /// How long and how many ended holds stay, so that their owners can ask what became of them.
@@ -34,6 +35,8 @@ pub enum Fault {
 pub struct ShardView {
     keep: Keep,
     applied: Applied,
+    /// Journal time; `None` before the first batch.
+    pub time: Option<Follows>,
     pub events: HashMap<EventId, EventSeats>,
     pub holds: HashMap<HoldId, Hold>,
     /// Holds without a deadline by account: what partners have.
@@ -48,6 +51,7 @@ impl ShardView {
         Self {
             keep,
             applied: Applied::default(),
+            time: None,
             events: HashMap::new(),
             holds: HashMap::new(),
             allotments: HashMap::new(),
@@ -83,6 +87,12 @@ impl ShardView {
         self.applied.advance(epoch, number, sequence);
         self.forget(batch.time);
         Ok(())
+    }
+
+    /// What time it is in the journal; the wall clock's before there is a batch.
+    pub fn now(&self) -> Moment {
+        let wall = chassis::clock::now();
+        self.time.map_or(Moment { journal: wall, wall }, |time| time.now())
     }
 
     /// Hears of the next change of a hold.

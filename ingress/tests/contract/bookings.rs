@@ -1,9 +1,10 @@
 //! Reserve, look, release, allocate: against an owner that the test plays.
 
 use ingress::Role;
+use schema::UnixMillis;
 use serde_json::{Value, json};
 
-use crate::owner;
+use crate::owner::{self, HOLD_MS};
 use crate::rig::Rig;
 
 const RESERVE: &str = "/api/bookings/reserve";
@@ -78,6 +79,64 @@ async fn the_same_key_hears_the_same_answer_and_another_body_is_refused() {
         (repeated.problem(), "true")
     );
     assert_eq!(ask("", seats(&["A-1-1"])).await.problem().1, "IDEMPOTENCY_KEY_INVALID");
+}
+
+#[tokio::test]
+async fn a_repeated_refusal_to_release_says_that_it_is_repeated() {
+    let (rig, fan) = open().await;
+    let made = rig.http.post(RESERVE, &fan, seats(&["A-2-5"])).await.json();
+    let id = made["reservationId"].as_str().unwrap();
+    let path = format!("/api/bookings/reservations/{id}");
+    let bearer = format!("Bearer {fan}");
+    let headers = [("authorization", bearer.as_str()), ("idempotency-key", "give-up")];
+    for (nth, replayed) in ["", "true"].into_iter().enumerate() {
+        let answer = rig.http.send("DELETE", &path, &headers, "").await;
+        assert_eq!(answer.problem(), (409, "PAYMENT_IN_PROGRESS".to_owned()), "{nth}");
+        assert_eq!(answer.header("idempotency-replayed"), replayed, "{nth}");
+    }
+}
+
+#[tokio::test]
+async fn a_deadline_is_told_in_the_callers_time_however_far_the_journal_is_behind() {
+    let (mut rig, fan) = open().await;
+    let made = rig.http.post(RESERVE, &fan, seats(&["A-1-1"])).await.json();
+    let path = format!("/api/bookings/reservations/{}", made["reservationId"].as_str().unwrap());
+    let shown = rig.http.get(&path, &fan).await.json();
+    // A gateway that starts later reads the same from the journal's past.
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    let later = rig.another().await.get(&path, &fan).await.json();
+    for (what, body) in [("reserve", made), ("get", shown), ("later", later)] {
+        let now = chassis::clock::now();
+        let expires_at = UnixMillis::parse_rfc3339(body["expiresAt"].as_str().unwrap()).unwrap();
+        let left = body["expiresInMs"].as_u64().unwrap();
+        assert!(left <= HOLD_MS && HOLD_MS < left + 15_000, "{what}: {left}");
+        let apart = expires_at.0.abs_diff(now.0 + HOLD_MS);
+        assert!(apart < 15_000, "{what}: {expires_at} is {apart} ms off");
+    }
+}
+
+#[tokio::test]
+async fn a_ticket_that_was_paid_back_is_void_and_has_no_code() {
+    let (rig, fan) = open().await;
+    let account = rig.http.get("/api/auth/me", &fan).await.json();
+    let account: schema::AccountId = account["accountId"].as_str().unwrap().parse().unwrap();
+    let (paid, refunded) =
+        (rig.booked(account, 0, "paid").await, rig.booked(account, 1, "refunded").await);
+    let shown = async |id: schema::OrderId| {
+        let booking = rig.http.get(&format!("/api/bookings/{id}"), &fan).await.json();
+        let ticket = &booking["tickets"][0];
+        (ticket["status"].clone(), ticket["code"].clone())
+    };
+    assert_eq!(shown(paid).await, (json!("VALID"), json!("code 0")));
+    assert_eq!(shown(refunded).await, (json!("VOID"), Value::Null));
+    let all = rig.http.get("/api/bookings", &fan).await.json();
+    let codes = all["bookings"].as_array().unwrap().iter().map(|b| &b["tickets"][0]["code"]);
+    assert_eq!(codes.filter(|code| code.is_null()).count(), 1);
+    // Confirm repeated long after: the hold has been forgotten, the booking has not.
+    let hold = schema::HoldId::from(refunded).to_string();
+    let again = json!({"reservationId": hold, "paymentMethod": "CREDIT_CARD"});
+    let again = rig.http.post("/api/bookings/confirm", &fan, again).await;
+    assert_eq!((again.status, &again.json()["tickets"][0]["code"]), (200, &Value::Null));
 }
 
 #[tokio::test]
@@ -171,6 +230,13 @@ async fn a_partner_allocates_in_a_stream_and_a_repeated_ref_gives_the_same_resul
     let atomic =
         rig.http.send("POST", "/api/partners/allocations?atomic=true", &headers, lines).await;
     assert_eq!(atomic.problem(), (422, "ATOMIC_REFUSED".to_owned()));
+    let whole = r#"{"ref":"4","op":"allocate","eventId":"EVT100","seats":["A-2-1"]}"#;
+    for replayed in ["", "true"] {
+        let path = "/api/partners/allocations?atomic=true";
+        let answer = rig.http.send("POST", path, &headers, whole).await;
+        assert_eq!(answer.json(), json!({"ref": "4", "status": "ok", "seatIds": ["A-2-1"]}));
+        assert_eq!(answer.header("idempotency-replayed"), replayed);
+    }
     let taken = rig.http.post(RESERVE, &fan, seats(&["A-1-1"])).await;
     assert_eq!(taken.problem().1, "SEAT_TAKEN");
 }

@@ -1,5 +1,5 @@
 //! A test's own owner of all shards: holds what is asked unless it is taken, and journals before it
-//! answers.
+//! answers. Its journal's time is behind the wall clock, as after a step of that.
 
 use chassis::{Followed, Follower, Nats, StartAt};
 use schema::limits::SHARD_COUNT;
@@ -9,6 +9,18 @@ use schema::{
     UnixMillis, Want, codec, subject,
 };
 use std::collections::HashMap;
+
+/// How long a hold lives.
+pub const HOLD_MS: u64 = 600_000;
+
+/// A hold with this seat is never released: `A-2-5`.
+const ALWAYS_PAID_FOR: SeatIdx = SeatIdx(8);
+
+const BEHIND_MS: u64 = 60_000;
+
+fn journal_time() -> UnixMillis {
+    UnixMillis(chassis::clock::now().0 - BEHIND_MS)
+}
 
 struct Owner {
     nats: Nats,
@@ -48,7 +60,7 @@ impl Owner {
             },
             None => self.decide(&command).await,
         };
-        let batch = ReplyBatch { time: chassis::clock::now(), replies: vec![(command.id, reply)] };
+        let batch = ReplyBatch { time: journal_time(), replies: vec![(command.id, reply)] };
         let to = command.reply_to.to_string();
         self.nats.client.publish(to, codec::encode(&batch).into()).await.unwrap();
     }
@@ -72,7 +84,7 @@ impl Owner {
         let batch = Batch {
             epoch: 1,
             number: *number,
-            time: chassis::clock::now(),
+            time: journal_time(),
             outcomes: vec![outcome.clone()],
         };
         let payload = codec::encode_checked(&batch).into();
@@ -102,7 +114,7 @@ impl Owner {
         }
         let seat = |&seat| HeldSeat { seat, generation: 1, price_level: 0, price: 4_000 };
         let area = |&(area, quantity)| HeldArea { area, quantity, price_level: 0, price: 4_000 };
-        let deadline = UnixMillis(chassis::clock::now().0 + 600_000);
+        let deadline = UnixMillis(journal_time().0 + HOLD_MS);
         let made = Held {
             hold,
             account: command.account,
@@ -118,6 +130,10 @@ impl Owner {
     }
 
     fn release(&mut self, hold: HoldId) -> OutcomeBody {
+        let is_paid_for = |held: &Held| held.seats.iter().any(|held| held.seat == ALWAYS_PAID_FOR);
+        if self.holds.get(&hold).is_some_and(is_paid_for) {
+            return OutcomeBody::Refused(Refusal::PaymentInProgress);
+        }
         if self.holds.remove(&hold).is_none() {
             return OutcomeBody::Unchanged { hold };
         }

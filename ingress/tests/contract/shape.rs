@@ -17,6 +17,7 @@ async fn a_wrong_request_gets_the_right_problem() {
     assert_eq!(problem("GET", "/api/nothing", &[], String::new()).await.0, 404);
     assert_eq!(problem("GET", "/nothing", &[], String::new()).await.1, "NOT_FOUND");
     assert_eq!(problem("DELETE", login, &[], String::new()).await.1, "METHOD_NOT_ALLOWED");
+    assert_eq!(problem("PUT", "/healthz", &[], String::new()).await.1, "METHOD_NOT_ALLOWED");
     assert_eq!(problem("POST", login, &json, "{".to_owned()).await, (400, "JSON_INVALID".into()));
     assert_eq!(problem("POST", login, &json, "[1]".to_owned()).await.0, 422);
     let wrong_type = r#"{"email": 1, "password": []}"#.to_owned();
@@ -58,7 +59,11 @@ async fn pages_and_descriptions_are_served() {
         "text/css; charset=utf-8"
     );
     assert_eq!(get("/web/../Cargo.toml", "*/*").await.status, 404);
-    assert_eq!(get("/docs", "*/*").await.status, 200);
+    for page in ["/", "/docs"] {
+        let text = get(page, "text/html").await.text;
+        assert!(text.contains(r#"<link rel="icon" type="image/svg+xml" href="/web/icon.svg">"#));
+    }
+    assert_eq!(get("/web/icon.svg", "*/*").await.header("content-type"), "image/svg+xml");
     let document = get("/openapi.json", "*/*").await.json();
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"), "{document}");
     assert_eq!(get("/healthz", "*/*").await.status, 200);
