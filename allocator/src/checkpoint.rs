@@ -2,9 +2,10 @@
 
 use crate::config::{CHECKPOINT_BYTES_MAX, CHECKPOINTS_KEPT, STORE_WAIT};
 use crate::error::Error;
-use allocator_core::Snapshot;
+use allocator_core::{EventSnapshot, EventView, Snapshot};
 use chassis::telemetry::chain;
 use schema::{Applied, ShardId, UnixMillis, codec};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sqlx::{PgPool, Row};
 
@@ -63,7 +64,7 @@ impl Store {
         };
         rows.iter().find_map(|row| {
             let sequence: i64 = row.get("sequence");
-            let whole = decode(row.get("snapshot"));
+            let whole = decode_large(row.get("snapshot"));
             if whole.is_none() {
                 tracing::error!(shard = %self.shard, sequence, "checkpoint is damaged");
             }
@@ -71,7 +72,7 @@ impl Store {
         })
     }
 
-    /// Stores an [encoded](encode) checkpoint and drops the older ones; returns its size in bytes.
+    /// Stores an [encoded](encode_large) checkpoint and drops the older ones; returns its size in bytes.
     pub(crate) async fn save(&self, applied: Applied, bytes: Vec<u8>) -> Result<usize, Error> {
         let size = bytes.len();
         let shard = i16::from(self.shard.0);
@@ -104,9 +105,26 @@ impl Store {
     }
 }
 
+/// What a checkpoint says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckpointView {
+    /// The last batch that it includes.
+    pub applied: Applied,
+    /// The events with traces of outcomes.
+    pub events: Vec<EventView>,
+}
+
+/// Reads the `snapshot` of a row of table `checkpoint`; `None` when it is damaged or of an unknown
+/// version, so that no owner could start from it.
+pub fn view_checkpoint(bytes: &[u8]) -> Option<CheckpointView> {
+    let Checkpoint { applied, snapshot, .. } = decode_large(bytes)?;
+    let events = snapshot.events.iter().map(EventSnapshot::inspect).collect::<Option<Vec<_>>>()?;
+    Some(CheckpointView { applied, events })
+}
+
 /// As [`codec::encode_checked`], without its bound on messages: a checkpoint is stored, not sent.
-pub(crate) fn encode(checkpoint: &Checkpoint) -> Vec<u8> {
-    let mut bytes = rmp_serde::to_vec(checkpoint).expect("a snapshot holds only encodable types");
+pub(crate) fn encode_large<T: Serialize>(state: &T) -> Vec<u8> {
+    let mut bytes = rmp_serde::to_vec(state).expect("a snapshot holds only encodable types");
     assert!(bytes.len() <= CHECKPOINT_BYTES_MAX, "a checkpoint of {} bytes", bytes.len());
     bytes.push(codec::VERSION);
     let checksum = codec::checksum(&bytes);
@@ -114,12 +132,12 @@ pub(crate) fn encode(checkpoint: &Checkpoint) -> Vec<u8> {
     bytes
 }
 
-fn decode(bytes: &[u8]) -> Option<Checkpoint> {
+pub(crate) fn decode_large<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
     let (body, checksum) = bytes.split_last_chunk::<4>()?;
-    let (version, snapshot) = body.split_last()?;
+    let (version, state) = body.split_last()?;
     let whole = codec::checksum(body) == u32::from_be_bytes(*checksum);
     if !whole || *version != codec::VERSION {
         return None;
     }
-    rmp_serde::from_slice(snapshot).ok()
+    rmp_serde::from_slice(state).ok()
 }

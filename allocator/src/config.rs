@@ -44,6 +44,13 @@ pub(crate) const IDLE_WAIT: Duration = Duration::from_millis(100);
 /// Largest reply message; several are sent when one batch answers more to one asker.
 pub(crate) const REPLY_BYTES_MAX: usize = 256 * 1024;
 
+/// How long a decider is given to show its memory to the audit, and how often a full queue is tried
+/// again.
+///
+/// It shows it between two batches, and copies all holds for it: the auditor waits as long.
+pub(crate) const INSPECT_WAIT: Duration = Duration::from_secs(2);
+pub(crate) const INSPECT_PAUSE: Duration = Duration::from_millis(5);
+
 /// Checkpoints kept per shard: the newest, and one before it in case the newest is damaged.
 pub(crate) const CHECKPOINTS_KEPT: i64 = 2;
 

@@ -6,12 +6,13 @@
 use crate::catalog::Catalog;
 use crate::clock::JournalClock;
 use crate::config::{IDLE_WAIT, TICK_OUTCOMES_MAX};
+use crate::inspect::OwnerView;
 use crate::metrics;
 use crate::writer::{Answer, Decided};
-use allocator_core::{Decision, HoldPhase, Shard};
+use allocator_core::{Decision, Shard};
 use chassis::telemetry::{TraceContext, chain};
 use crossbeam_channel::{Receiver, never, select};
-use schema::{Command, DurationMs, EventId, HoldId, Outcome, PlaceCounts, Reply, SeatIdx, ShardId};
+use schema::{Command, DurationMs, EventId, Outcome, Reply, ShardId};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
@@ -19,20 +20,19 @@ use tokio::sync::{mpsc, oneshot};
 pub(crate) enum Work {
     /// A command with its sequence in COMMANDS.
     Command { command: Box<Command>, sequence: u64 },
-    /// Shows what the owner thinks of an event, for the audit.
-    Inspect { event: EventId, answer: oneshot::Sender<Inspection> },
+    /// Shows the owner's memory of one event or of all, for the audit.
+    Inspect { event: Option<EventId>, answer: oneshot::Sender<OwnerView> },
+    #[cfg(all(feature = "testing", debug_assertions))]
+    Plant {
+        event: EventId,
+        seat: schema::SeatIdx,
+        word: allocator_core::SeatWord,
+        answer: oneshot::Sender<allocator_core::SeatWord>,
+    },
 }
 
 /// The sign that the batch under way is durable and the next one may go.
 pub(crate) struct Journaled;
-
-/// An event as its owner sees it, with everything decided so far.
-#[derive(Debug, Clone)]
-pub(crate) struct Inspection {
-    pub counts: Option<PlaceCounts>,
-    /// Seats that are not free, with their holds.
-    pub seats: Vec<(SeatIdx, HoldPhase, HoldId)>,
-}
 
 /// The events whose deadlines are still to be moved by an outage.
 #[derive(Debug, Default)]
@@ -49,11 +49,16 @@ impl Moves {
 
 pub(crate) struct Decider {
     pub id: ShardId,
+    pub epoch: u64,
+    /// Batches of the epoch that were sent to the journal.
+    pub sent: u64,
     pub shard: Shard,
     pub clock: JournalClock,
     pub catalog: Catalog,
     pub moves: Moves,
     pub work: Receiver<Work>,
+    /// Audits that wait for the end of the batch; the one who passes them on waits for each.
+    pub asked: Vec<(Option<EventId>, oneshot::Sender<OwnerView>)>,
     /// Holds one batch: the decider sends only when the one before is journaled.
     pub decided: mpsc::Sender<Decided>,
     pub journaled: Receiver<Journaled>,
@@ -91,11 +96,13 @@ impl Decider {
             }
             self.tick(&mut batch);
             if !journaling && !batch.is_empty() {
+                self.sent += u64::from(!batch.outcomes.is_empty());
                 if self.decided.try_send(std::mem::take(&mut batch)).is_err() {
                     return;
                 }
                 journaling = true;
             }
+            self.show(&batch);
         }
     }
 
@@ -114,9 +121,11 @@ impl Decider {
                 batch.commands_to = batch.commands_to.max(sequence);
                 self.decide(*command, batch);
             }
-            Work::Inspect { event, answer } => {
-                // The auditor may have gone: then nobody wants to know.
-                drop(answer.send(self.inspect(&event)));
+            Work::Inspect { event, answer } => self.asked.push((event, answer)),
+            #[cfg(all(feature = "testing", debug_assertions))]
+            Work::Plant { event, seat, word, answer } => {
+                let before = self.shard.plant(&event, seat, word);
+                answer.send(before).expect("the test waits for it");
             }
         }
     }
@@ -190,14 +199,16 @@ impl Decider {
         }
     }
 
-    fn inspect(&self, event: &EventId) -> Inspection {
-        let holds = self.shard.holds().filter(|hold| hold.event == event);
-        let seats = holds.flat_map(|hold| {
-            hold.held.seats.iter().map(move |seat| (seat.seat, hold.phase, hold.held.hold))
-        });
-        let mut seats: Vec<_> = seats.collect();
-        seats.sort_unstable_by_key(|(seat, ..)| *seat);
-        Inspection { counts: self.shard.counts(event), seats }
+    /// Answers the audit when the memory is exactly what the batches sent so far make it.
+    fn show(&mut self, batch: &Decided) {
+        if !batch.is_empty() {
+            return;
+        }
+        for (event, answer) in self.asked.drain(..) {
+            let events = self.shard.inspect(event.as_ref());
+            // The auditor may have gone: then nobody wants to know.
+            drop(answer.send(OwnerView { epoch: self.epoch, batch: self.sent, events }));
+        }
     }
 }
 

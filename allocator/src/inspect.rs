@@ -1,41 +1,51 @@
-//! Answers the audit's question of what the live owner thinks of an event.
+//! Answers the audit's question of what the live owner's memory is.
+//!
+//! The answer names the journal batch that it includes, so that the audit compares two states of
+//! the same moment, however busy the shard is.
 
-use crate::decider::{Inspection, Work};
-use allocator_core::HoldPhase;
+use crate::checkpoint;
+use crate::config::{INSPECT_PAUSE, INSPECT_WAIT, REPLY_BYTES_MAX};
+use crate::decider::Work;
+use allocator_core::EventView;
+use bytes::Bytes;
 use chassis::{Nats, Shutdown};
+use crossbeam_channel::{Sender, TrySendError};
 use futures_util::StreamExt;
-use schema::{EventId, HoldId, PlaceCounts, SeatIdx, ShardId, codec, subject};
+use schema::{EventId, ShardId, codec, subject};
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::time::Instant;
 use tokio::sync::{oneshot, watch};
 
-/// How long a decider is given to show an event; it does so between two batches.
-const INSPECT_WAIT: Duration = Duration::from_secs(2);
+/// What the audit asks an owner.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inspect {
+    /// `None` asks for all events of the shard.
+    pub event: Option<EventId>,
+}
 
-/// An event in the memory of its owner.
+/// The memory of an owner between two batches.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OwnerView {
-    /// `None` when the owner has not met the event.
-    pub counts: Option<PlaceCounts>,
-    /// Every seat that is not free, in order of seat.
-    pub seats: Vec<OwnedSeat>,
+    pub epoch: u64,
+    /// The last batch of the epoch that it includes, whether journaled already or on its way; 0
+    /// when there was none.
+    pub batch: u64,
+    /// The events with traces of outcomes.
+    pub events: Vec<EventView>,
 }
 
-/// A seat that is not free.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OwnedSeat {
-    pub seat: SeatIdx,
-    pub phase: HoldPhase,
-    pub hold: HoldId,
+impl OwnerView {
+    /// Reads the joined parts of an answer; `None` when some are lost or it is no such thing.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        checkpoint::decode_large(bytes)
+    }
 }
 
-/// Answers on the shard's inspection subject while this process owns it.
-pub(crate) async fn answer(
-    nats: Nats,
-    shard: ShardId,
-    desk: watch::Receiver<Option<crossbeam_channel::Sender<Work>>>,
-    stop: Shutdown,
-) {
+type Desk = watch::Receiver<Option<Sender<Work>>>;
+
+/// Answers on the shard's inspection subject while this process owns it: in parts, because a
+/// large event is larger than a message, and an empty one at the end.
+pub(crate) async fn answer(nats: Nats, shard: ShardId, desk: Desk, stop: Shutdown) {
     let mut asked = match nats.client.subscribe(subject::inspect(shard)).await {
         Ok(asked) => asked,
         Err(error) => {
@@ -50,26 +60,39 @@ pub(crate) async fn answer(
             () = stop.begun() => return,
         };
         let Some(message) = message else { return };
-        let work = desk.borrow().clone();
-        let (Some(reply_to), Some(work)) = (message.reply, work) else { continue };
-        let Ok(event) = codec::decode::<EventId>(&message.payload) else { continue };
+        let Some(reply_to) = message.reply else { continue };
+        let Ok(Inspect { event }) = codec::decode(&message.payload) else { continue };
         let (answer, shown) = oneshot::channel();
-        // A decider with a full queue is busy with buyers; the auditor asks again.
-        if work.try_send(Work::Inspect { event, answer }).is_err() {
+        if !give(&desk, Work::Inspect { event, answer }).await {
             continue;
         }
-        drop(work);
-        if let Ok(Ok(shown)) = tokio::time::timeout(INSPECT_WAIT, shown).await {
-            let bytes = codec::encode(&view(shown));
-            if let Err(error) = nats.client.publish(reply_to, bytes.into()).await {
+        let Ok(Ok(view)) = tokio::time::timeout(INSPECT_WAIT, shown).await else { continue };
+        // A large state takes longer than a runtime thread may be kept from its other tasks.
+        let bytes = tokio::task::block_in_place(|| Bytes::from(checkpoint::encode_large(&view)));
+        let parts = (0..bytes.len()).step_by(REPLY_BYTES_MAX);
+        let parts = parts.map(|from| bytes.slice(from..bytes.len().min(from + REPLY_BYTES_MAX)));
+        for part in parts.chain([Bytes::new()]) {
+            if let Err(error) = nats.client.publish(reply_to.clone(), part).await {
                 tracing::debug!(%shard, %error, "inspection not sent");
+                break;
             }
         }
     }
 }
 
-fn view(shown: Inspection) -> OwnerView {
-    let seats = shown.seats.into_iter();
-    let seats = seats.map(|(seat, phase, hold)| OwnedSeat { seat, phase, hold });
-    OwnerView { counts: shown.counts, seats: seats.collect() }
+/// Hands work to the decider, waiting for room in its queue; whether there is one and it took it.
+async fn give(desk: &Desk, mut work: Work) -> bool {
+    let deadline = Instant::now() + INSPECT_WAIT;
+    while Instant::now() < deadline {
+        // Taken anew each time: a sender that is kept would keep a deposed decider alive.
+        let Some(queue) = desk.borrow().clone() else { return false };
+        match queue.try_send(work) {
+            Ok(()) => return true,
+            Err(TrySendError::Full(back)) => work = back,
+            Err(TrySendError::Disconnected(_)) => return false,
+        }
+        drop(queue);
+        tokio::time::sleep(INSPECT_PAUSE).await;
+    }
+    false
 }

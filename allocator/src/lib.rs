@@ -9,6 +9,8 @@ mod checkpoint;
 mod clock;
 mod config;
 mod decider;
+#[cfg(all(feature = "testing", debug_assertions))]
+mod door;
 mod error;
 mod inspect;
 mod intake;
@@ -18,8 +20,11 @@ mod replica;
 mod stage;
 mod writer;
 
-pub use allocator_core::HoldPhase;
+pub use allocator_core::{EventView, HoldPhase, SeatView};
+pub use checkpoint::{CheckpointView, view_checkpoint};
 pub use config::Config;
+#[cfg(all(feature = "testing", debug_assertions))]
+pub use door::Plant;
 pub use error::Error;
-pub use inspect::{OwnedSeat, OwnerView};
+pub use inspect::{Inspect, OwnerView};
 pub use stage::{Deps, run};

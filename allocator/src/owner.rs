@@ -151,11 +151,14 @@ impl Ownership {
         let id = self.shard;
         let decider = Decider {
             id,
+            epoch,
+            sent: 0,
             shard,
             clock,
             catalog,
             moves,
             work: queue,
+            asked: Vec::new(),
             decided: full,
             journaled: done,
         };

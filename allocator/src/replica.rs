@@ -145,7 +145,7 @@ impl Replica {
         let (applied, time) = (self.applied, self.time);
         // A large state takes longer than a runtime thread may be kept from its other tasks.
         let bytes = tokio::task::block_in_place(|| {
-            checkpoint::encode(&Checkpoint { applied, time, snapshot: self.shard.snapshot() })
+            checkpoint::encode_large(&Checkpoint { applied, time, snapshot: self.shard.snapshot() })
         });
         match self.store.save(applied, bytes).await {
             Ok(bytes) => {

@@ -90,6 +90,11 @@ async fn serve(
     let following = replica.run(config, requests, health.journal, deps.shutdown.clone());
     let following = tasks::spawn("allocator-replica", following);
     let (desk, desks) = watch::channel(None);
+    #[cfg(all(feature = "testing", debug_assertions))]
+    tasks::spawn(
+        "allocator-door",
+        crate::door::answer(nats.clone(), shard, desks.clone(), deps.shutdown.clone()),
+    );
     let audits = inspect::answer(nats.clone(), shard, desks, deps.shutdown.clone());
     tasks::spawn("allocator-inspect", audits);
     let ownership = Ownership {

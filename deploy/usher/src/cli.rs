@@ -24,7 +24,7 @@ pub enum Command {
     Config(Config),
     /// Load the demo catalogue and logins into a running system that has no catalogue
     Demo(Target),
-    /// Check the promises over journal, Postgres and the live owners; print every difference
+    /// Check the promises over journal, checkpoints, Postgres and live owners; print every difference
     Audit(Audit),
 }
 
@@ -97,7 +97,7 @@ pub struct Audit {
     /// One event
     #[arg(required_unless_present = "all")]
     pub event: Option<EventId>,
-    /// Every event that the journal names
+    /// Every event
     #[arg(long, conflicts_with = "event")]
     pub all: bool,
     #[command(flatten)]

@@ -1,42 +1,53 @@
-//! Holds the journal, Postgres and the owner's memory against each other.
+//! Holds what others say of an event against its journal.
+//!
+//! A sentence names the hold it is about wherever there is one, and [`likeness`] tells two looks'
+//! sentences apart by it.
 
-use super::journal::{EventBooks, Phase};
-use allocator::{HoldPhase, OwnerView};
-use schema::{AreaIdx, EventId, HoldId, InvariantId, SeatIdx};
+use super::journal::{EventBooks, Owned};
+use allocator::{EventView, SeatView};
+use schema::{AreaIdx, EventId, HeldArea, HoldId, InvariantId, PlaceCounts, SeatIdx};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+
+/// Who says what is held against the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Witness {
+    Owner,
+    Checkpoint,
+}
+
+impl Witness {
+    /// "Seat 4 is nobody's ...".
+    fn place(self) -> &'static str {
+        match self {
+            Self::Owner => "to the owner",
+            Self::Checkpoint => "in the checkpoint",
+        }
+    }
+}
 
 /// What Postgres calls sold of one event.
 #[derive(Debug, Default)]
 pub struct Live {
     /// With their orders' holds.
     pub seats: BTreeMap<SeatIdx, HoldId>,
-    /// How many places of each standing area; areas that sold none are left out.
-    pub areas: BTreeMap<AreaIdx, u64>,
+    /// Tickets for standing places by their orders' holds.
+    pub areas: BTreeMap<(HoldId, AreaIdx), u32>,
 }
 
-/// Returns a sentence for each difference about one event.
-///
-/// `owner` is `None` when no owner answered.
-pub fn differences(
-    event: &EventId,
-    places_total: Option<u32>,
-    books: &EventBooks,
-    live: &Live,
-    owner: Option<&OwnerView>,
-) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    found.extend(counts(event, places_total, books));
-    found.extend(postgres(event, books, &live.seats));
-    found.extend(areas(event, books, &live.areas));
-    match owner {
-        Some(owner) => found.extend(memory(event, places_total, books, owner)),
-        None => drop(found.insert(format!("{} {event}: no owner answers", InvariantId::Fence1))),
-    }
-    found
+/// A sentence without its counts, which change from look to look while the difference stays.
+pub fn likeness(sentence: &str) -> String {
+    let is_number = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
+    let word = |word| if is_number(bare(word)) { "#" } else { word };
+    sentence.split(' ').map(word).collect::<Vec<_>>().join(" ")
+}
+
+fn bare(word: &str) -> &str {
+    word.trim_matches(|char: char| !char.is_alphanumeric())
 }
 
 /// SEAT-2: what is owned and what is free make all.
-fn counts(event: &EventId, total: Option<u32>, books: &EventBooks) -> Option<String> {
+pub fn counts(event: &EventId, total: Option<u32>, books: &EventBooks) -> Option<String> {
     let free = books.free_after?;
     let owned = books.owned_count();
     let id = InvariantId::Seat2;
@@ -48,120 +59,145 @@ fn counts(event: &EventId, total: Option<u32>, books: &EventBooks) -> Option<Str
         .then(|| format!("{id} {event}: {free} free and {owned} owned of {total} in the journal"))
 }
 
-/// SEAT-1 and ORD-3: Postgres and the journal call the same seats sold.
-fn postgres(event: &EventId, books: &EventBooks, live: &BTreeMap<SeatIdx, HoldId>) -> Vec<String> {
-    let mut found = Vec::new();
-    for (&seat, &hold) in live {
-        let id = InvariantId::Seat1;
-        let owner = books.seats.get(&seat);
-        let phase = owner.and_then(|owner| books.holds.get(owner)).map(|owned| owned.phase);
-        match (owner, phase) {
-            (Some(&owner), _) if owner != hold => found.push(format!(
-                "{id} {event}: seat {} is {hold}'s in Postgres and {owner}'s in the journal",
-                seat.0
-            )),
-            // Paying: the sale is committed and its verdict is on the way.
-            (Some(_), Some(Phase::Sold | Phase::Paying)) => {}
-            _ => found.push(format!(
-                "{} {event}: seat {} is sold in Postgres and not in the journal",
-                InvariantId::Ord3,
-                seat.0
-            )),
-        }
-    }
-    for (&seat, hold) in &books.seats {
-        let sold = books.holds.get(hold).is_some_and(|owned| owned.phase == Phase::Sold);
-        if sold && !live.contains_key(&seat) {
-            found.push(format!(
-                "{} {event}: seat {} is sold in the journal and not in Postgres",
-                InvariantId::Ord3,
-                seat.0
-            ));
-        }
-    }
-    found
-}
-
-/// ORD-3: Postgres and the journal call as many standing places sold.
-fn areas(event: &EventId, books: &EventBooks, live: &BTreeMap<AreaIdx, u64>) -> Vec<String> {
-    let (sold, paying) = (books.places_in(Phase::Sold), books.places_in(Phase::Paying));
-    let of = |places: &BTreeMap<AreaIdx, u64>, area| places.get(area).copied().unwrap_or(0);
-    let named: BTreeSet<&AreaIdx> = sold.keys().chain(live.keys()).collect();
-    let mut found = Vec::new();
-    for area in named {
-        let (journal, postgres) = (of(&sold, area), of(live, area));
+/// SEAT-1 and ORD-3: Postgres, read between the mark and the end of the books, calls sold what
+/// the journal does.
+pub fn postgres(event: &EventId, books: &EventBooks, live: &Live) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let id = InvariantId::Ord3;
+    for (&seat, &hold) in &live.seats {
         // Paying: the sale is committed and its verdict is on the way.
-        if postgres < journal || journal + of(&paying, area) < postgres {
-            found.push(format!(
-                "{} {event}: area {} has {postgres} sold in Postgres and {journal} in the journal",
-                InvariantId::Ord3,
-                area.0
-            ));
+        let bought = books.bought.get(&hold);
+        if bought.is_some_and(|held| held.seats.iter().any(|held| held.seat == seat)) {
+            continue;
+        }
+        let seat = seat.0;
+        found.insert(match books.seats.get(&SeatIdx(seat)) {
+            Some(owner) if *owner != hold => {
+                let whose = format!("{hold}'s in Postgres and {owner}'s in the journal");
+                format!("{} {event}: seat {seat} is {whose}", InvariantId::Seat1)
+            }
+            _ => format!("{id} {event}: seat {seat} is sold to {hold} in Postgres only"),
+        });
+    }
+    for (&(hold, area), &tickets) in &live.areas {
+        let sold = books.bought.get(&hold).map_or(0, |held| places(&held.areas, area));
+        if sold != tickets {
+            found.insert(standing(event, hold, area, tickets, sold));
+        }
+    }
+    let is_sold = |hold: &&HoldId| {
+        books.holds.get(hold).is_some_and(|owned| owned.phase == allocator::HoldPhase::Sold)
+    };
+    for hold in books.sold_before.iter().filter(is_sold) {
+        let held = &books.holds[hold].held;
+        for seat in held.seats.iter().filter(|seat| !live.seats.contains_key(&seat.seat)) {
+            let seat = seat.seat.0;
+            found
+                .insert(format!("{id} {event}: seat {seat} is sold to {hold} in the journal only"));
+        }
+        for HeldArea { area, quantity, .. } in &held.areas {
+            if !live.areas.contains_key(&(*hold, *area)) {
+                found.insert(standing(event, *hold, *area, 0, *quantity));
+            }
         }
     }
     found
 }
 
-/// SEAT-1: the owner's memory is what its journal says.
-fn memory(
+fn places(areas: &[HeldArea], area: AreaIdx) -> u32 {
+    areas.iter().filter(|part| part.area == area).map(|part| part.quantity).sum()
+}
+
+fn standing(event: &EventId, hold: HoldId, area: AreaIdx, tickets: u32, sold: u32) -> String {
+    let (id, area) = (InvariantId::Ord3, area.0);
+    let what = format!("{tickets} places in Postgres and {sold} in the journal");
+    format!("{id} {event}: {hold} bought of area {area} {what}")
+}
+
+/// SEAT-1 and SEAT-2: a state of the same moment is what the journal says.
+pub fn state(
     event: &EventId,
-    total: Option<u32>,
+    witness: Witness,
     books: &EventBooks,
-    owner: &OwnerView,
-) -> Vec<String> {
-    let id = InvariantId::Seat1;
-    let known: BTreeMap<SeatIdx, HoldId> =
-        owner.seats.iter().map(|seat| (seat.seat, seat.hold)).collect();
-    let seats: BTreeSet<SeatIdx> = known.keys().chain(books.seats.keys()).copied().collect();
-    let differing = seats.iter().filter(|seat| known.get(seat) != books.seats.get(seat));
-    let show = |hold: Option<&HoldId>| hold.map_or("nobody".to_owned(), HoldId::to_string);
-    let mut found: Vec<String> = differing
-        .map(|seat| {
-            let (memory, journal) = (show(known.get(seat)), show(books.seats.get(seat)));
-            let whose = format!("{memory}'s to the owner and {journal}'s in the journal");
-            format!("{id} {event}: seat {} is {whose}", seat.0)
-        })
+    view: &EventView,
+) -> BTreeSet<String> {
+    let place = witness.place();
+    let mut found = BTreeSet::new();
+    let known: BTreeMap<SeatIdx, &SeatView> =
+        view.seats.iter().map(|seat| (seat.seat, seat)).collect();
+    let seats: BTreeSet<SeatIdx> = known.keys().chain(books.generations.keys()).copied().collect();
+    for at in seats {
+        let difference = seat(place, books, at, known.get(&at).copied());
+        let line = |what| format!("{} {event}: seat {} {what}", InvariantId::Seat1, at.0);
+        found.extend(difference.map(line));
+    }
+    let known: BTreeMap<HoldId, Owned> = view
+        .holds
+        .iter()
+        .map(|(phase, held)| (held.hold, Owned { held: held.clone(), phase: *phase }))
         .collect();
-    found.extend(phases(event, books, owner));
-    let id = InvariantId::Seat2;
-    let Some(counts) = owner.counts else { return found };
-    if total.is_some_and(|total| !counts.make_all_of(total)) {
-        found.push(format!("{id} {event}: the owner counts {counts:?}"));
+    let holds: BTreeSet<&HoldId> = known.keys().chain(books.holds.keys()).collect();
+    for id in holds {
+        let difference = hold(place, known.get(id), books.holds.get(id));
+        found.extend(difference.map(|what| format!("{} {event}: {id} {what}", InvariantId::Seat1)));
     }
-    if let Some(free) = books.free_after.filter(|&free| free != counts.free) {
-        let memory = counts.free;
-        found.push(format!("{id} {event}: {memory} free to the owner and {free} in the journal"));
-    }
-    found
-}
-
-/// SEAT-1: a seat stands with the owner where it stands in the journal.
-fn phases(event: &EventId, books: &EventBooks, owner: &OwnerView) -> Vec<String> {
-    let mut found = Vec::new();
-    for seat in &owner.seats {
-        let same_hold = books.seats.get(&seat.seat) == Some(&seat.hold);
-        let Some(hold) = books.holds.get(&seat.hold).filter(|_| same_hold) else { continue };
-        if !may_follow(hold.phase, seat.phase) {
-            found.push(format!(
-                "{} {event}: seat {} is {:?} to the owner and {:?} in the journal",
-                InvariantId::Seat1,
-                seat.seat.0,
-                seat.phase,
-                hold.phase
-            ));
-        }
+    let journal = books.counts();
+    if let Some(counts) = view.counts
+        && counts != journal
+        && books.free_after.is_some()
+    {
+        let (counts, journal) = (show(counts), show(journal));
+        let id = InvariantId::Seat2;
+        found.insert(format!("{id} {event}: {counts} {place} and {journal} in the journal"));
     }
     found
 }
 
-/// The owner is asked after the journal is read, so it may be a step of a payment ahead.
-fn may_follow(journal: Phase, owner: HoldPhase) -> bool {
-    match journal {
-        Phase::Held => matches!(owner, HoldPhase::Held | HoldPhase::Paying),
-        Phase::Paying => matches!(owner, HoldPhase::Paying | HoldPhase::Held | HoldPhase::Sold),
-        Phase::Sold => owner == HoldPhase::Sold,
-        Phase::Blocked => owner == HoldPhase::Blocked,
+/// What differs about a seat.
+fn seat(place: &str, books: &EventBooks, at: SeatIdx, seat: Option<&SeatView>) -> Option<String> {
+    let name = |hold: Option<&HoldId>| hold.map_or("nobody".to_owned(), HoldId::to_string);
+    let (phase, hold) = seat.map_or((None, None), |seat| (seat.phase, seat.hold));
+    let owner = books.seats.get(&at);
+    if let (Some(phase), None) = (phase, hold) {
+        return Some(format!("is {phase:?} {place} without a hold"));
     }
+    if hold.as_ref() != owner {
+        let (hold, owner) = (name(hold.as_ref()), name(owner));
+        return Some(format!("is {hold}'s {place} and {owner}'s in the journal"));
+    }
+    let stands = owner.and_then(|owner| books.holds.get(owner)).map(|owned| owned.phase);
+    if let (Some(phase), Some(stands)) = (phase, stands)
+        && phase != stands
+    {
+        return Some(format!("is {phase:?} {place} and {stands:?} in the journal"));
+    }
+    let changes = seat.map_or(0, |seat| seat.generation);
+    let told = books.generations.get(&at).copied().unwrap_or_default();
+    (changes != told).then(|| format!("changed {changes} times {place} and {told} in the journal"))
+}
+
+/// What differs about a hold.
+fn hold(place: &str, known: Option<&Owned>, journal: Option<&Owned>) -> Option<String> {
+    let (Some(known), Some(journal)) = (known, journal) else {
+        let there = if known.is_some() { place } else { "in the journal" };
+        return Some(format!("is there {there} only"));
+    };
+    let differs = |what: &str, one: &dyn Debug, other: &dyn Debug| {
+        format!("has {what} {one:?} {place} and {other:?} in the journal")
+    };
+    let (one, other) = (&known.held, &journal.held);
+    if known.phase != journal.phase {
+        return Some(differs("phase", &known.phase, &journal.phase));
+    }
+    if one.deadline != other.deadline {
+        return Some(differs("deadline", &one.deadline, &other.deadline));
+    }
+    (one != other).then(|| differs("places", one, other))
+}
+
+fn show(counts: PlaceCounts) -> String {
+    let PlaceCounts { free, held, paying, sold, blocked } = counts;
+    format!("{free} free, {held} held, {paying} paying, {sold} sold, {blocked} blocked")
 }
 
 #[cfg(test)]

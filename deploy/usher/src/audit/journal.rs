@@ -1,27 +1,21 @@
 //! What a journal says, by the plainest fold there is: who owns which seat, and what contradicts
 //! itself.
 
+use allocator::HoldPhase;
 use schema::{
-    AreaIdx, Batch, EventId, Held, HoldId, InvariantId, Outcome, OutcomeBody, OwnerKind, SeatIdx,
-    UnixMillis,
+    AreaIdx, Batch, EventId, Held, HoldId, InvariantId, Outcome, OutcomeBody, OwnerKind,
+    PlaceCounts, SeatIdx, UnixMillis,
 };
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Where a hold stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
-    Held,
-    Paying,
-    Sold,
-    /// An allotment or a kill.
-    Blocked,
-}
+/// The generation of a seat after 1 << 29 changes is 1 again: 0 is for seats that nobody had.
+const GENERATIONS: u32 = (1 << 29) - 1;
 
 /// A hold that owns places.
 #[derive(Debug, Clone)]
 pub struct Owned {
     pub held: Held,
-    pub phase: Phase,
+    pub phase: HoldPhase,
 }
 
 /// An event's places after the last batch.
@@ -29,10 +23,16 @@ pub struct Owned {
 pub struct EventBooks {
     pub holds: BTreeMap<HoldId, Owned>,
     pub seats: BTreeMap<SeatIdx, HoldId>,
+    /// How often each seat has changed; one that never did is left out.
+    pub generations: BTreeMap<SeatIdx, u32>,
     /// Standing places that some hold owns.
     pub areas: BTreeMap<AreaIdx, u32>,
     /// What the last outcome says is free.
     pub free_after: Option<u32>,
+    /// The holds that were Paying or Sold at some time since [`Books::mark`].
+    pub bought: BTreeMap<HoldId, Held>,
+    /// The holds that were Sold at [`Books::mark`].
+    pub sold_before: BTreeSet<HoldId>,
 }
 
 /// All events of the journals read so far.
@@ -41,7 +41,6 @@ pub struct Books {
     pub events: BTreeMap<EventId, EventBooks>,
     /// Sentences about what contradicts itself.
     pub differences: Vec<String>,
-    event_of_hold: HashMap<HoldId, EventId>,
 }
 
 impl Books {
@@ -52,28 +51,48 @@ impl Books {
         }
     }
 
+    /// Begins to remember who buys: another witness is heard between here and the end.
+    pub fn mark(&mut self) {
+        for books in self.events.values_mut() {
+            let in_phase = |wanted: HoldPhase| {
+                books.holds.iter().filter(move |(_, owned)| owned.phase == wanted)
+            };
+            books.sold_before = in_phase(HoldPhase::Sold).map(|(hold, _)| *hold).collect();
+            let bought = in_phase(HoldPhase::Sold).chain(in_phase(HoldPhase::Paying));
+            books.bought = bought.map(|(hold, owned)| (*hold, owned.held.clone())).collect();
+        }
+    }
+
     fn outcome(&mut self, sequence: u64, now: UnixMillis, outcome: &Outcome) {
         let books = self.events.entry(outcome.event.clone()).or_default();
         books.free_after = Some(outcome.free_after);
         let found = match &outcome.body {
-            OutcomeBody::SeatsHeld(held) => {
-                self.event_of_hold.insert(held.hold, outcome.event.clone());
-                books.open(held)
-            }
+            OutcomeBody::SeatsHeld(held) => books.open(held),
             OutcomeBody::HoldReleased { hold, .. } => books.close(*hold),
-            OutcomeBody::PaymentStarted(payment) => books.turn(payment.held.hold, Phase::Paying),
-            OutcomeBody::PaymentDeclined { hold, deadline, .. } => {
-                let early = *deadline < now;
-                let declined = books.turn(*hold, Phase::Held);
-                if early { Some(format!("{hold} is declined into the past")) } else { declined }
+            OutcomeBody::PaymentStarted(payment) => {
+                books.turn(payment.held.hold, HoldPhase::Paying)
             }
-            OutcomeBody::SeatsSold { hold, .. } => books.turn(*hold, Phase::Sold),
+            OutcomeBody::PaymentDeclined { hold, deadline, .. } => {
+                let declined = books.turn(*hold, HoldPhase::Held);
+                if let Some(owned) = books.holds.get_mut(hold) {
+                    owned.held.deadline = Some(*deadline);
+                }
+                let early = *deadline < now;
+                declined.or_else(|| early.then(|| format!("{hold} is declined into the past")))
+            }
+            OutcomeBody::DeadlinesMoved { by } => {
+                let unpaid = |owned: &&mut Owned| owned.phase == HoldPhase::Held;
+                for owned in books.holds.values_mut().filter(unpaid) {
+                    owned.held.deadline = owned.held.deadline.map(|deadline| deadline + *by);
+                }
+                None
+            }
+            OutcomeBody::SeatsSold { hold, .. } => books.turn(*hold, HoldPhase::Sold),
             OutcomeBody::AllotmentReduced { parts } => {
                 let mut parts = parts.iter();
                 parts.find_map(|part| books.shrink(part.hold, &part.seats, &part.areas))
             }
             OutcomeBody::PaymentAwaited(_)
-            | OutcomeBody::DeadlinesMoved { .. }
             | OutcomeBody::Refused(_)
             | OutcomeBody::Unchanged { .. } => None,
         };
@@ -87,17 +106,25 @@ impl Books {
 
 impl EventBooks {
     fn open(&mut self, held: &Held) -> Option<String> {
-        let taken = held.seats.iter().find_map(|seat| {
-            let owner = self.seats.insert(seat.seat, held.hold)?;
-            Some(format!("seat {} goes to {} while {owner} owns it", seat.seat.0, held.hold))
-        });
+        let mut found = None;
+        for seat in &held.seats {
+            let changes = self.change(seat.seat);
+            if changes != seat.generation {
+                let what = format!("seat {} has changed {changes} times", seat.seat.0);
+                found = Some(format!("{what} and says {}", seat.generation));
+            }
+            if let Some(owner) = self.seats.insert(seat.seat, held.hold) {
+                let what = format!("seat {} goes to {}", seat.seat.0, held.hold);
+                found = Some(format!("{what} while {owner} owns it"));
+            }
+        }
         for area in &held.areas {
             *self.areas.entry(area.area).or_default() += area.quantity;
         }
-        let phase = if held.owner == OwnerKind::Fan { Phase::Held } else { Phase::Blocked };
+        let phase = if held.owner == OwnerKind::Fan { HoldPhase::Held } else { HoldPhase::Blocked };
         let owned = Owned { held: held.clone(), phase };
         let again = self.holds.insert(held.hold, owned).is_some();
-        taken.or_else(|| again.then(|| format!("{} is made twice", held.hold)))
+        found.or_else(|| again.then(|| format!("{} is made twice", held.hold)))
     }
 
     fn close(&mut self, hold: HoldId) -> Option<String> {
@@ -141,6 +168,7 @@ impl EventBooks {
     ) -> Option<String> {
         let mut found = None;
         for seat in seats {
+            self.change(*seat);
             if self.seats.remove(seat) != Some(hold) {
                 found = Some(format!("{hold} gives up seat {} that it does not own", seat.0));
             }
@@ -155,24 +183,42 @@ impl EventBooks {
         found
     }
 
-    fn turn(&mut self, hold: HoldId, phase: Phase) -> Option<String> {
-        match self.holds.get_mut(&hold) {
-            Some(owned) => {
-                owned.phase = phase;
-                None
-            }
-            None => Some(format!("{hold} becomes {phase:?} and is not there")),
+    fn turn(&mut self, hold: HoldId, phase: HoldPhase) -> Option<String> {
+        let Some(owned) = self.holds.get_mut(&hold) else {
+            return Some(format!("{hold} becomes {phase:?} and is not there"));
+        };
+        owned.phase = phase;
+        let held = owned.held.clone();
+        for seat in &held.seats {
+            self.change(seat.seat);
         }
+        if matches!(phase, HoldPhase::Paying | HoldPhase::Sold) {
+            self.bought.insert(hold, held);
+        }
+        None
     }
 
-    /// Standing places of the holds that stand at `phase`.
-    pub fn places_in(&self, phase: Phase) -> BTreeMap<AreaIdx, u64> {
-        let mut places = BTreeMap::new();
-        let holds = self.holds.values().filter(|owned| owned.phase == phase);
-        for part in holds.flat_map(|owned| &owned.held.areas) {
-            *places.entry(part.area).or_default() += u64::from(part.quantity);
+    /// Counts a change of a seat; returns how many there were.
+    fn change(&mut self, seat: SeatIdx) -> u32 {
+        let changes = self.generations.entry(seat).or_default();
+        *changes = *changes % GENERATIONS + 1;
+        *changes
+    }
+
+    /// The places by the phase of their holds, free ones as the last outcome says.
+    pub fn counts(&self) -> PlaceCounts {
+        let mut counts =
+            PlaceCounts { free: self.free_after.unwrap_or_default(), ..PlaceCounts::default() };
+        for owned in self.holds.values() {
+            let count = match owned.phase {
+                HoldPhase::Held => &mut counts.held,
+                HoldPhase::Paying => &mut counts.paying,
+                HoldPhase::Sold => &mut counts.sold,
+                HoldPhase::Blocked => &mut counts.blocked,
+            };
+            *count = count.saturating_add(owned.held.place_count());
         }
-        places
+        counts
     }
 
     /// Places that some hold owns.

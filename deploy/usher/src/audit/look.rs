@@ -1,181 +1,150 @@
 //! One look at the running system.
 
 use super::compare::{self, Live};
-use super::journal::Books;
+use super::journal::EventBooks;
+use super::owner;
+use super::stored::Store;
+use super::trial::Trial;
 use crate::config::Config;
-use allocator::OwnerView;
 use anyhow::{Context as _, bail};
 use chassis::{Follower, Nats, StartAt};
-use schema::{
-    Applied, AreaIdx, Batch, EventId, EventListing, HoldId, SeatIdx, ShardId, Step, codec, limits,
-    subject,
-};
-use sqlx::{PgPool, Row};
+use futures_util::future::try_join_all;
+use schema::{EventId, EventListing, ShardId, codec, limits, subject};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-
-/// How long an owner may take to show an event.
-const OWNER_WAIT: Duration = Duration::from_secs(2);
 
 /// How long the reading of one stream may stand still.
 const READ_WAIT: Duration = Duration::from_secs(10);
 
+/// How long the batch that an owner has named may take to the journal.
+const BATCH_WAIT: Duration = Duration::from_secs(5);
+
+/// How long the servers may take to be there. A start waits longer; an auditor shall say so.
+const CONNECT_WAIT_MS: u64 = 5_000;
+
+/// How long a question of Postgres may take: it may go through every ticket that was ever sold.
+const STATEMENT_WAIT_MS: u64 = 60_000;
+
 /// What one look has found.
 pub struct Seen {
     pub events: usize,
+    pub checkpoints: usize,
     pub differences: BTreeSet<String>,
 }
 
 pub struct Looker {
     nats: Nats,
-    postgres: PgPool,
+    store: Store,
 }
 
 impl Looker {
-    pub async fn connect(config: &Config) -> anyhow::Result<Self> {
+    pub async fn connect(mut config: Config) -> anyhow::Result<Self> {
+        config.nats.connect_wait_ms = CONNECT_WAIT_MS;
+        config.postgres.connect_wait_ms = CONNECT_WAIT_MS;
+        config.postgres.statement_timeout_ms = STATEMENT_WAIT_MS;
+        config.postgres.connections = 2;
         let nats = Nats::connect(&config.nats, "usher audit").await?;
-        let postgres = chassis::connect_postgres(&config.postgres, "usher audit").await?;
-        Ok(Self { nats, postgres })
+        let pool = chassis::connect_postgres(&config.postgres, "usher audit").await?;
+        Ok(Self { nats, store: Store { pool } })
     }
 
-    /// Compares the three for one event, or for all that the journal or Postgres names.
+    /// Compares everything for one event, or for all.
+    ///
+    /// # Errors
+    /// When a part cannot be read, so that nothing can be said about it.
     pub async fn look(&self, only: Option<&EventId>) -> anyhow::Result<Seen> {
-        let books = self.journals(only).await?;
-        let totals = self.totals().await?;
-        let mut live = self.live().await?;
-        let mut differences: BTreeSet<String> = books.differences.iter().cloned().collect();
-        let named: BTreeSet<EventId> = match only {
-            Some(event) => BTreeSet::from([event.clone()]),
-            None => books.events.keys().chain(live.keys()).cloned().collect(),
-        };
-        if let Some(event) = only
-            && !totals.contains_key(event)
-        {
-            bail!("event {event} is not in the catalogue");
-        }
-        for event in &named {
-            let event_books = books.events.get(event).cloned().unwrap_or_default();
-            let sold = live.remove(event).unwrap_or_default();
-            let owner = self.owner(event).await?;
-            let total = totals.get(event).copied();
-            let found = compare::differences(event, total, &event_books, &sold, owner.as_ref());
-            differences.extend(found);
-        }
-        let money = settlement::audit(&self.postgres).await.context("audit the ledger")?;
-        differences.extend(money);
-        Ok(Seen { events: named.len(), differences })
-    }
-
-    async fn journals(&self, only: Option<&EventId>) -> anyhow::Result<Books> {
-        let mut books = Books::default();
+        let mut differences = BTreeSet::new();
+        let totals = self.totals(&mut differences).await?;
         let shards: Vec<ShardId> = match only {
-            Some(event) => vec![event.shard(limits::SHARD_COUNT)],
+            Some(event) if totals.contains_key(event) => vec![event.shard(limits::SHARD_COUNT)],
+            Some(event) => bail!("event {event} is not in the catalogue"),
             None => (0..limits::SHARD_COUNT).map(ShardId).collect(),
         };
-        for shard in shards {
-            self.journal(shard, &mut books).await?;
+        let mut trials = try_join_all(shards.iter().map(|shard| self.open(*shard, only))).await?;
+        // Between the beginnings and the ends: then what it says is true somewhere between them.
+        let mut live = self.store.live().await?;
+        try_join_all(trials.iter_mut().map(|trial| self.hear(trial))).await?;
+        let mut named: BTreeSet<EventId> = live.keys().chain(totals.keys()).cloned().collect();
+        let mut books: BTreeMap<EventId, EventBooks> = BTreeMap::new();
+        let mut checkpoints = 0;
+        for trial in trials {
+            checkpoints += usize::from(trial.has_checkpoint);
+            differences.extend(trial.differences);
+            books.extend(trial.books.events);
         }
-        if let Some(event) = only {
-            books.events.retain(|name, _| name == event);
+        named.extend(books.keys().cloned());
+        named.retain(|event| only.is_none_or(|only| only == event));
+        for event in &named {
+            let books = books.remove(event).unwrap_or_default();
+            let live: Live = live.remove(event).unwrap_or_default();
+            differences.extend(compare::counts(event, totals.get(event).copied(), &books));
+            differences.extend(compare::postgres(event, &books, &live));
         }
-        Ok(books)
+        let money = settlement::audit(&self.store.pool).await.context("audit the ledger")?;
+        differences.extend(money);
+        Ok(Seen { events: named.len(), checkpoints, differences })
     }
 
-    async fn journal(&self, shard: ShardId, books: &mut Books) -> anyhow::Result<()> {
+    /// Notes where the journal is, and what is checkpointed of it.
+    async fn open(&self, shard: ShardId, only: Option<&EventId>) -> anyhow::Result<Trial> {
+        let name = subject::journal_stream(shard);
+        let stream = self.nats.jetstream.get_stream(&name).await;
+        let stream = stream.with_context(|| format!("find {name}"))?;
+        let info = stream.cached_info();
+        let created = i64::try_from(info.created.unix_timestamp_nanos() / 1_000_000)?;
+        let checkpoint = self.store.checkpoint(shard, created).await?;
+        let from = chassis::last_sequence(&self.nats, &name).await?;
+        Ok(Trial::new(shard, from, only.cloned(), checkpoint))
+    }
+
+    /// Asks the owner, and reads the journal to its end and to where the owner is.
+    async fn hear(&self, trial: &mut Trial) -> anyhow::Result<()> {
+        let shard = trial.shard;
+        match owner::ask(&self.nats, shard, trial.only.as_ref()).await? {
+            Some(owner) => trial.owner = Some(owner),
+            None => trial.say(format!("FENCE-1 owner of shard {shard}: nobody answers")),
+        }
         let stream = subject::journal_stream(shard);
-        let mut applied = Applied::default();
-        self.read(&stream, &subject::journal_all(shard), |sequence, name, payload| {
-            if name != subject::journal(shard) {
-                return;
-            }
-            let Ok(batch) = codec::decode_checked::<Batch>(payload) else {
-                books.differences.push(format!("journal {shard} at {sequence}: not a batch"));
-                return;
-            };
-            match applied.step(batch.epoch, batch.number, sequence) {
-                Step::Apply => {
-                    applied.advance(batch.epoch, batch.number, sequence);
-                    books.take(sequence, &batch);
-                }
-                Step::Skip => books.differences.push(format!(
-                    "FENCE-1 journal {shard} at {sequence}: batch {} of epoch {} is out of turn",
-                    batch.number, batch.epoch
-                )),
-                Step::Gap => {
-                    let what = format!("journal {shard} at {sequence}: a batch is missing");
-                    books.differences.push(what);
-                }
-            }
-        })
-        .await
-    }
-
-    async fn totals(&self) -> anyhow::Result<BTreeMap<EventId, u32>> {
-        let mut totals = BTreeMap::new();
-        self.read(subject::CATALOG, subject::CATALOG_ALL, |_, name, payload| {
-            if name.starts_with(subject::CATALOG_PLAN_PREFIX) {
-                return;
-            }
-            if let Ok(listing) = codec::decode::<EventListing>(payload) {
-                totals.insert(listing.event, listing.places_total);
-            }
-        })
-        .await?;
-        Ok(totals)
-    }
-
-    /// Hands every message that is stored now to `take`, in order. `all` are all subjects of the
-    /// stream.
-    async fn read(
-        &self,
-        stream: &str,
-        all: &str,
-        mut take: impl FnMut(u64, &str, &[u8]),
-    ) -> anyhow::Result<()> {
-        let last = chassis::last_sequence(&self.nats, stream).await?;
-        let mut follower = Follower::start(self.nats.clone(), stream, all, StartAt::First);
+        let all = subject::journal_all(shard);
+        let end = chassis::last_sequence(&self.nats, &stream).await?;
+        let mut follower = Follower::start(self.nats.clone(), &stream, &all, StartAt::First);
         let mut read = 0;
+        while read < end || trial.owner.is_some() {
+            let wait = if read < end { READ_WAIT } else { BATCH_WAIT };
+            let message = match tokio::time::timeout(wait, follower.next()).await {
+                Ok(message) => message.with_context(|| format!("read {stream} after {read}"))?,
+                Err(_) if end <= read => break,
+                Err(_) => bail!("read {stream} after {read}: nothing comes"),
+            };
+            read = message.sequence;
+            trial.take(read, &message.subject, &message.payload);
+        }
+        trial.end();
+        Ok(())
+    }
+
+    /// How many places each listed event has.
+    async fn totals(
+        &self,
+        differences: &mut BTreeSet<String>,
+    ) -> anyhow::Result<BTreeMap<EventId, u32>> {
+        let stream = subject::CATALOG;
+        let last = chassis::last_sequence(&self.nats, stream).await?;
+        let all = subject::CATALOG_ALL;
+        let mut follower = Follower::start(self.nats.clone(), stream, all, StartAt::First);
+        let (mut totals, mut read) = (BTreeMap::new(), 0);
         while read < last {
             let message = tokio::time::timeout(READ_WAIT, follower.next()).await;
             let message = message.with_context(|| format!("read {stream} after {read}"))??;
             read = message.sequence;
-            take(read, &message.subject, &message.payload);
+            if message.subject.starts_with(subject::CATALOG_PLAN_PREFIX) {
+                continue;
+            }
+            match codec::decode::<EventListing>(&message.payload) {
+                Ok(listing) => drop(totals.insert(listing.event, listing.places_total)),
+                Err(_) => drop(differences.insert(format!("{}: not a listing", message.subject))),
+            }
         }
-        Ok(())
-    }
-
-    /// What Postgres calls sold, of each event that sold something.
-    async fn live(&self) -> anyhow::Result<BTreeMap<EventId, Live>> {
-        let rows = sqlx::query("SELECT event_id, seat_idx, order_id FROM live_seat")
-            .fetch_all(&self.postgres)
-            .await
-            .context("read the live seats")?;
-        let mut live: BTreeMap<EventId, Live> = BTreeMap::new();
-        for row in rows {
-            let event: EventId = row.try_get::<&str, _>("event_id")?.parse()?;
-            let seat = SeatIdx(u32::try_from(row.try_get::<i32, _>("seat_idx")?)?);
-            let order: sqlx::types::Uuid = row.try_get("order_id")?;
-            live.entry(event).or_default().seats.insert(seat, HoldId(order.as_u128()));
-        }
-        let rows = sqlx::query("SELECT event_id, area_idx, sold FROM area_sold WHERE 0 < sold")
-            .fetch_all(&self.postgres)
-            .await
-            .context("read the sold standing places")?;
-        for row in rows {
-            let event: EventId = row.try_get::<&str, _>("event_id")?.parse()?;
-            let area = AreaIdx(u16::try_from(row.try_get::<i32, _>("area_idx")?)?);
-            let sold = u64::try_from(row.try_get::<i32, _>("sold")?)?;
-            live.entry(event).or_default().areas.insert(area, sold);
-        }
-        Ok(live)
-    }
-
-    async fn owner(&self, event: &EventId) -> anyhow::Result<Option<OwnerView>> {
-        let subject = subject::inspect(event.shard(limits::SHARD_COUNT));
-        let asked = self.nats.client.request(subject, codec::encode(event).into());
-        match tokio::time::timeout(OWNER_WAIT, asked).await {
-            Ok(Ok(answer)) => Ok(Some(codec::decode(&answer.payload)?)),
-            Ok(Err(_)) | Err(_) => Ok(None),
-        }
+        Ok(totals)
     }
 }

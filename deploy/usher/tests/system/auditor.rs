@@ -22,8 +22,8 @@ pub async fn postgres(reach: &Reach) -> PgPool {
     chassis::connect_postgres(&config, "system test").await.expect("Postgres is there")
 }
 
-/// Runs `usher audit` on everything; returns whether it found nothing, and what it printed.
-pub async fn audit(reach: &Reach, events: &[&str]) -> (bool, String) {
+/// Runs `usher audit`; returns its exit code and what it printed.
+pub async fn audit(reach: &Reach, events: &[&str]) -> (i32, String) {
     let folder = temporary_folder();
     let log = folder.path().join("audit.log");
     // A folder without a running system, so that the addresses count.
@@ -31,13 +31,21 @@ pub async fn audit(reach: &Reach, events: &[&str]) -> (bool, String) {
     let arguments = [&["audit", "--data", &data], events].concat();
     let (status, printed, log) = Process::start(&arguments, &reach.variables, &log).ended().await;
     assert!(!printed.is_empty(), "the audit itself failed: {log}");
-    (status.success(), printed)
+    (status.code().expect("nobody killed it"), printed)
 }
 
 /// Asserts that the audit finds no difference.
 pub async fn assert_clean(reach: &Reach, events: &[&str]) {
-    let (clean, printed) = audit(reach, events).await;
-    assert!(clean, "{printed}");
+    let (code, printed) = audit(reach, events).await;
+    assert_eq!(code, 0, "{printed}");
+    assert!(printed.ends_with(" 0 differences"), "{printed}");
+}
+
+/// Asserts that the audit finds differences, this one among them.
+pub async fn assert_found(reach: &Reach, events: &[&str], expected: &str) {
+    let (code, printed) = audit(reach, events).await;
+    assert_eq!(code, 1, "{printed}");
+    assert!(printed.lines().any(|line| line == expected), "{expected:?} is not in:\n{printed}");
 }
 
 /// The sold seats of an event by the orders that Postgres names, in the text forms of the API.

@@ -1,53 +1,217 @@
 //! `usher audit` finds what was planted, and nothing else.
 
-use crate::auditor::{assert_clean, audit, postgres};
+use crate::auditor::{assert_clean, assert_found, audit, postgres};
+use crate::crowd::sell_out;
 use crate::fan::{Fan, best};
 use crate::journal::{Bus, Entry, shard_of};
-use crate::up::Up;
+use crate::process::free_port;
+use crate::up::{Reach, Up};
+use crate::wait::until;
 use async_nats::HeaderMap;
+use rustix::process::Signal;
 use schema::{
     AccountId, Batch, Currency, Held, HeldSeat, HoldId, Outcome, OutcomeBody, OwnerKind, SeatIdx,
-    codec, subject,
+    ShardId, codec, subject,
 };
+use sqlx::types::Uuid;
+use sqlx::{PgPool, Row};
+
+const EVENT: &[&str] = &["EVT002"];
+
+/// A seat that nobody buys.
+const FREE_SEAT: u32 = 299;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_audit_finds_a_difference_planted_in_postgres_or_in_the_journal() {
+async fn the_audit_finds_a_difference_planted_in_any_of_the_four() {
     let up = Up::start().await;
-    let reach = up.reach();
+    Box::pin(planted_differences_are_found(&up.reach())).await;
+}
+
+/// Plants differences one after the other, and audits before, with and after each.
+pub async fn planted_differences_are_found(reach: &Reach) {
     let fan = Fan::new(&reach.client, "audited").await;
-    let booking = fan.buy(&best("EVT002", 2)).await;
-    assert_clean(&reach, &["EVT002"]).await;
-
-    let pool = postgres(&reach).await;
-    let planted = "DELETE FROM live_seat WHERE ctid IN (SELECT ctid FROM live_seat LIMIT 1) \
-                   RETURNING seat_idx, order_id, line";
-    let (seat, order, line): (i32, sqlx::types::Uuid, i32) =
-        sqlx::query_as(planted).fetch_one(&pool).await.unwrap();
-    let (clean, printed) = audit(&reach, &["EVT002"]).await;
-    assert!(!clean, "{printed}");
-    let named = format!("seat {seat}");
-    assert!(printed.contains("ORD-3") && printed.contains(&named), "{booking:?}: {printed}");
-
-    let repair = "INSERT INTO live_seat VALUES ('EVT002', $1, $2, $3)";
-    sqlx::query(repair).bind(seat).bind(order).bind(line).execute(&pool).await.unwrap();
-    assert_clean(&reach, &["EVT002"]).await;
-
-    let stray = "INSERT INTO live_seat VALUES ('EVT002', 299, $1, 7)";
-    sqlx::query(stray).bind(order).execute(&pool).await.unwrap();
-    let (clean, printed) = audit(&reach, &["EVT002"]).await;
-    assert!(!clean && printed.contains("seat 299"), "{printed}");
-    let repair = "DELETE FROM live_seat WHERE line = 7";
-    sqlx::query(repair).execute(&pool).await.unwrap();
-    assert_clean(&reach, &["EVT002"]).await;
+    fan.buy(&best("EVT002", 1)).await;
+    assert_clean(reach, EVENT).await;
+    let pool = postgres(reach).await;
+    let sold = Sold::find(&pool).await;
+    plant_in_postgres(reach, &pool, &sold).await;
+    #[cfg(debug_assertions)]
+    plant_in_the_owner(reach, &sold).await;
+    plant_in_the_checkpoint(reach, &pool, &sold).await;
 
     // Last, because the system itself now follows a journal that its owner did not write.
-    forge_a_hold(&Bus::connect(&reach.nats).await, SeatIdx(250)).await;
-    let (clean, printed) = audit(&reach, &["EVT002"]).await;
-    assert!(!clean && printed.contains("seat 250"), "{printed}");
+    let hold = forge_a_hold(&Bus::connect(&reach.nats).await, SeatIdx(250)).await;
+    let whose = format!("nobody's to the owner and {hold}'s in the journal");
+    assert_found(reach, EVENT, &format!("SEAT-1 EVT002: seat 250 is {whose}")).await;
+}
+
+/// The one sold seat.
+struct Sold {
+    seat: u32,
+    hold: HoldId,
+}
+
+impl Sold {
+    async fn find(pool: &PgPool) -> Self {
+        let query = "SELECT seat_idx, order_id FROM live_seat";
+        let row = sqlx::query(query).fetch_one(pool).await.unwrap();
+        let seat = u32::try_from(row.get::<i32, _>("seat_idx")).unwrap();
+        Self { seat, hold: HoldId(row.get::<Uuid, _>("order_id").as_u128()) }
+    }
+}
+
+async fn plant_in_postgres(reach: &Reach, pool: &PgPool, sold: &Sold) {
+    let Sold { seat, hold } = sold;
+    let other = HoldId(hold.0 ^ 1);
+    let plants = [
+        (
+            "UPDATE live_seat SET event_id = 'EVT003'",
+            "UPDATE live_seat SET event_id = 'EVT002'",
+            format!("ORD-3 EVT002: seat {seat} is sold to {hold} in the journal only"),
+        ),
+        (
+            "INSERT INTO live_seat SELECT event_id, 299, order_id, 7 FROM live_seat",
+            "DELETE FROM live_seat WHERE line = 7",
+            format!("ORD-3 EVT002: seat {FREE_SEAT} is sold to {hold} in Postgres only"),
+        ),
+        (
+            "UPDATE live_seat SET order_id = (left(order_id::text, 35) || \
+                to_hex(get_byte(uuid_send(order_id), 15) % 16 # 1))::uuid",
+            "UPDATE live_seat SET order_id = (left(order_id::text, 35) || \
+                to_hex(get_byte(uuid_send(order_id), 15) % 16 # 1))::uuid",
+            format!(
+                "SEAT-1 EVT002: seat {seat} is {other}'s in Postgres and {hold}'s in the journal"
+            ),
+        ),
+    ];
+    for (plant, repair, expected) in plants {
+        sqlx::query(plant).execute(pool).await.unwrap();
+        assert_found(reach, EVENT, &expected).await;
+        sqlx::query(repair).execute(pool).await.unwrap();
+        assert_clean(reach, EVENT).await;
+    }
+}
+
+/// Changes words in the memory of the running owner through a door that only test builds have.
+#[cfg(debug_assertions)]
+async fn plant_in_the_owner(reach: &Reach, sold: &Sold) {
+    let client = async_nats::connect(&reach.nats).await.unwrap();
+    let plant = async |seat: u32, word: u64| -> u64 {
+        let plant =
+            allocator::Plant { event: "EVT002".parse().unwrap(), seat: SeatIdx(seat), word };
+        let subject = allocator::Plant::subject(shard_of("EVT002"));
+        let planted = client.request(subject, codec::encode(&plant).into()).await.unwrap();
+        codec::decode(&planted.payload).unwrap()
+    };
+    // `generation:29 | state:3 | slot:32`: once changed, sold to a hold that there is not.
+    let before = plant(FREE_SEAT, (1 << 35) | (3 << 32) | 4_000_000).await;
+    let found = format!("SEAT-1 EVT002: seat {FREE_SEAT} is Sold to the owner without a hold");
+    assert_found(reach, EVENT, &found).await;
+    plant(FREE_SEAT, before).await;
+    assert_clean(reach, EVENT).await;
+
+    let Sold { seat, hold } = sold;
+    let before = plant(*seat, 9 << 35).await;
+    let found =
+        format!("SEAT-1 EVT002: seat {seat} is nobody's to the owner and {hold}'s in the journal");
+    assert_found(reach, EVENT, &found).await;
+    plant(*seat, before).await;
+    assert_clean(reach, EVENT).await;
+}
+
+async fn plant_in_the_checkpoint(reach: &Reach, pool: &PgPool, sold: &Sold) {
+    let shard = shard_of("EVT002");
+    let (sequence, snapshot) = checkpoint_of(pool, shard).await;
+    assert_clean(reach, EVENT).await;
+    let store = async |bytes: &[u8]| {
+        let query = "UPDATE checkpoint SET snapshot = $1 WHERE shard = $2 AND sequence = $3";
+        let query = sqlx::query(query).bind(bytes).bind(i16::from(shard.0)).bind(sequence);
+        assert_eq!(query.execute(pool).await.unwrap().rows_affected(), 1);
+    };
+    let unreadable = format!("CMD-1 checkpoint {shard} at {sequence}: it cannot be read");
+    let mut damaged = snapshot.clone();
+    damaged[0] ^= 1;
+    store(&damaged).await;
+    assert_found(reach, EVENT, &unreadable).await;
+    let mut body = snapshot[..snapshot.len() - 4].to_vec();
+    *body.last_mut().unwrap() += 1;
+    store(&with_checksum(body)).await;
+    assert_found(reach, EVENT, &unreadable).await;
+
+    // Whole and well-formed, but its hold is not sold.
+    let mut body = snapshot[..snapshot.len() - 4].to_vec();
+    let at = body.windows(5).position(|bytes| bytes == b"\xA4Sold").unwrap();
+    body[at..at + 5].copy_from_slice(b"\xA4Held");
+    store(&with_checksum(body)).await;
+    let hold = sold.hold;
+    let phase = format!("{hold} has phase Held in the checkpoint and Sold in the journal");
+    assert_found(reach, EVENT, &format!("SEAT-1 EVT002: {phase}")).await;
+    store(&snapshot).await;
+    assert_clean(reach, EVENT).await;
+}
+
+/// Waits until the sale is in a checkpoint.
+async fn checkpoint_of(pool: &PgPool, shard: ShardId) -> (i64, Vec<u8>) {
+    let query = "SELECT sequence, snapshot FROM checkpoint WHERE shard = $1 \
+                 ORDER BY sequence DESC LIMIT 1";
+    until("a checkpoint with the sale", async || {
+        let row =
+            sqlx::query(query).bind(i16::from(shard.0)).fetch_optional(pool).await.unwrap()?;
+        let snapshot: Vec<u8> = row.get("snapshot");
+        let sold = snapshot.windows(5).any(|bytes| bytes == b"\xA4Sold");
+        sold.then(|| (row.get("sequence"), snapshot))
+    })
+    .await
+}
+
+fn with_checksum(mut body: Vec<u8>) -> Vec<u8> {
+    let checksum = codec::checksum(&body);
+    body.extend_from_slice(&checksum.to_be_bytes());
+    body
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_audit_that_cannot_read_a_part_says_so_and_fails() {
+    let mut up = Up::start().await;
+    let reach = up.reach();
+    let nowhere = format!("127.0.0.1:{}", free_port());
+    for (name, url, says) in [
+        ("USHER__NATS__URL", format!("nats://{nowhere}"), "not audited: connect to nats://"),
+        ("USHER__POSTGRES__URL", format!("postgres://a@{nowhere}/a"), "not audited: connect to P"),
+    ] {
+        let mut reach = reach.clone();
+        reach.variables.push((name.to_owned(), url));
+        let (code, printed) = audit(&reach, &["--all"]).await;
+        assert_eq!(code, 2, "{printed}");
+        assert!(printed.starts_with(says), "{printed}");
+    }
+    let (code, printed) = audit(&reach, &["EVT-NONE"]).await;
+    assert_eq!((code, &*printed), (2, "not audited: event EVT-NONE is not in the catalogue"));
+    up.process().signal(Signal::STOP);
+    let shard = shard_of("EVT002");
+    assert_found(&reach, EVENT, &format!("FENCE-1 owner of shard {shard}: nobody answers")).await;
+    up.process().signal(Signal::CONT);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_audit_while_a_crowd_buys_finds_nothing() {
+    let up = Up::start().await;
+    let reach = up.reach();
+    let client = reach.client.clone();
+    let selling = tokio::spawn(async move { sell_out(&client, "EVT002", 1_000).await });
+    let mut audits = 0;
+    while !selling.is_finished() {
+        assert_clean(&reach, &["--all"]).await;
+        audits += 1;
+    }
+    let crowd = selling.await.unwrap();
+    eprintln!("{audits} audits while {} bookings were made", crowd.bookings.len());
+    assert!(2 < audits, "the sale was over before the audits");
+    assert_clean(&reach, &["--all"]).await;
 }
 
 /// Appends what looks like the owner's next batch: a hold that the owner knows nothing of.
-async fn forge_a_hold(bus: &Bus, seat: SeatIdx) {
+async fn forge_a_hold(bus: &Bus, seat: SeatIdx) -> HoldId {
     let shard = shard_of("EVT002");
     let entries = bus.journal(shard).await;
     let last = entries.iter().rev().find_map(|entry| match entry {
@@ -56,8 +220,10 @@ async fn forge_a_hold(bus: &Bus, seat: SeatIdx) {
     });
     let last = last.expect("a seat was sold");
     let free_after = last.outcomes.last().expect("batches are not empty").free_after;
+    let hold = HoldId(7 << 80 | u128::from(shard.0) << 72);
+    assert_eq!(hold.shard(), shard);
     let held = Held {
-        hold: HoldId(7 << 80),
+        hold,
         account: AccountId(7),
         owner: OwnerKind::Fan,
         seats: vec![HeldSeat { seat, generation: 1, price_level: 0, price: 1 }],
@@ -79,4 +245,5 @@ async fn forge_a_hold(bus: &Bus, seat: SeatIdx) {
     };
     let bytes = codec::encode_checked(&forged);
     bus.append(subject::journal(shard), HeaderMap::new(), bytes).await;
+    hold
 }

@@ -6,9 +6,14 @@ use schema::{
     SeatIdx, UnixMillis,
 };
 
-fn held(hold: u128, seats: &[u32]) -> OutcomeBody {
-    let seat =
-        |&seat: &u32| HeldSeat { seat: SeatIdx(seat), generation: 1, price_level: 0, price: 100 };
+/// Each seat comes with its generation.
+fn held(hold: u128, seats: &[(u32, u32)]) -> OutcomeBody {
+    let seat = |&(seat, generation): &(u32, u32)| HeldSeat {
+        seat: SeatIdx(seat),
+        generation,
+        price_level: 0,
+        price: 100,
+    };
     OutcomeBody::SeatsHeld(Held {
         hold: HoldId(hold),
         account: AccountId(1),
@@ -42,13 +47,13 @@ fn differences(bodies: Vec<OutcomeBody>) -> Vec<String> {
 
 #[test]
 fn a_journal_in_order_shows_no_difference() {
-    let story = vec![held(1, &[1, 2]), released(1), held(2, &[2, 3]), sold(2)];
+    let story = vec![held(1, &[(1, 1), (2, 1)]), released(1), held(2, &[(2, 3), (3, 1)]), sold(2)];
     assert_eq!(differences(story), Vec::<String>::new());
 }
 
 #[test]
 fn a_seat_that_two_holds_own_is_found() {
-    let found = differences(vec![held(1, &[1, 2]), held(2, &[2, 3])]);
+    let found = differences(vec![held(1, &[(1, 1), (2, 1)]), held(2, &[(2, 2), (3, 1)])]);
     assert_eq!(found.len(), 1);
     assert!(found[0].starts_with("SEAT-1 EVT002: journal at 3: seat 2 goes to"), "{found:?}");
 }
@@ -56,5 +61,11 @@ fn a_seat_that_two_holds_own_is_found() {
 #[test]
 fn an_end_or_a_sale_of_a_hold_that_is_not_there_is_found() {
     assert_eq!(differences(vec![sold(1)]).len(), 1);
-    assert_eq!(differences(vec![held(1, &[1]), released(1), released(1)]).len(), 1);
+    assert_eq!(differences(vec![held(1, &[(1, 1)]), released(1), released(1)]).len(), 1);
+}
+
+#[test]
+fn a_change_of_a_seat_that_the_journal_does_not_tell_is_found() {
+    let found = differences(vec![held(1, &[(1, 1)]), released(1), held(2, &[(1, 5)])]);
+    assert_eq!(found, ["SEAT-1 EVT002: journal at 4: seat 1 has changed 3 times and says 5"]);
 }
