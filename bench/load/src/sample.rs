@@ -1,7 +1,14 @@
 //! What the system did and took, second by second.
 
+mod live;
+mod proc_files;
+mod process;
 mod sampler;
 mod samples;
+mod scrape;
+mod slope;
 
-pub use sampler::{Live, Sampler, Watched};
+pub use live::Live;
+pub use sampler::{Sampler, Watched};
 pub use samples::{Inside, Process, Samples};
+pub use slope::per_hour;

@@ -1,23 +1,27 @@
 //! A system of our own: `usher up` in a child process, on a fresh folder and free ports.
 
-use crate::wire::Door;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+mod child;
+mod launch;
 
-/// How a system is to be started.
-#[derive(Debug, Clone)]
-pub struct Launch {
-    /// The binary.
-    pub usher: PathBuf,
-    /// Where the log goes, and the data while the system runs.
-    pub out: PathBuf,
-    /// Options of `usher up` besides the folder and the ports.
-    pub options: Vec<String>,
-    /// Settings by the environment: `USHER__...`.
-    pub settings: Vec<(String, String)>,
-    /// Leave the data behind when the system has ended.
-    pub keep_data: bool,
-}
+pub use launch::Launch;
+
+use crate::wire::Door;
+use anyhow::Context as _;
+use child::Child;
+use launch::{free_ports, fresh_folder};
+use serde::Deserialize;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// How long a start may take: three servers that make their files, and a catalogue of thousands.
+const READY_WAIT: Duration = Duration::from_mins(2);
+
+/// Between two looks for the ready line.
+const LOOK_PAUSE: Duration = Duration::from_millis(20);
+
+const READY_LINE: &str = "usher is ready on ";
 
 /// A running `usher up`. It ends with this: dropping waits for it.
 pub struct System {
@@ -30,22 +34,96 @@ pub struct System {
     pub bench_door: bool,
     /// From the start of the process to its ready line.
     pub ready_after: Duration,
+    child: Child,
+    keep_data: bool,
 }
 
-impl Launch {
-    /// The `usher` beside this program's own binary, with the bench door where it knows one.
-    pub fn new(out: &Path) -> anyhow::Result<Self> {
-        anyhow::bail!("not yet: {}", out.display())
-    }
+/// What `usher.json` says that matters here.
+#[derive(Deserialize)]
+struct Running {
+    http: String,
+    metrics: String,
 }
 
 impl System {
+    /// Returns when every stage serves. Its words go to `usher.out`, its log to `usher.log`.
     pub async fn start(launch: Launch) -> anyhow::Result<Self> {
-        anyhow::bail!("not yet: {}", launch.out.display())
+        let data = fresh_folder(&launch.out)?;
+        let [port, metrics_port] = free_ports()?.map(|port| port.to_string());
+        let said = launch.out.join("usher.out");
+        let mut command = launch.command(&data);
+        command.args(["--port", &port, "--metrics-port", &metrics_port]);
+        let started = Instant::now();
+        let mut child = Child::start(command, &said, &launch.out.join("usher.log"))?;
+        let ready = ready(&mut child, &said).await;
+        let running = match ready.and_then(|()| running(&data)) {
+            Ok(running) => running,
+            Err(error) => {
+                drop(child);
+                drop(fs::remove_dir_all(&data));
+                return Err(error);
+            }
+        };
+        Ok(Self {
+            door: Door::new(&running.http)?,
+            data,
+            metrics: running.metrics,
+            bench_door: launch.bench_door(),
+            ready_after: started.elapsed(),
+            child,
+            keep_data: launch.keep_data,
+        })
     }
 
-    /// Ends it by SIGTERM, and waits until it has ended.
-    pub async fn stop(self) -> anyhow::Result<()> {
-        anyhow::bail!("not yet")
+    /// Ends it by SIGTERM, and waits until it has ended; an error if it did not end well.
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        let stopped = tokio::task::spawn_blocking(move || self.child.end());
+        stopped.await.context("wait for usher")?
     }
 }
+
+impl Drop for System {
+    fn drop(&mut self) {
+        // Who wants to know calls `stop`. What cannot be removed is left behind.
+        drop(self.child.end());
+        if !self.keep_data {
+            drop(fs::remove_dir_all(&self.data));
+        }
+    }
+}
+
+/// Waits until somebody asks this program to end: Ctrl-C or SIGTERM.
+///
+/// Until it is polled for the first time, the signals end the program at once. A system is in a
+/// process group of its own and hears nothing of a Ctrl-C: it ends when it is dropped.
+pub async fn interrupted() -> anyhow::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
+    let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
+    // Both are cancel-safe.
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
+
+async fn ready(child: &mut Child, said: &Path) -> anyhow::Result<()> {
+    let asked = Instant::now();
+    loop {
+        let text = fs::read_to_string(said).context("read what usher says")?;
+        if text.lines().any(|line| line.starts_with(READY_LINE)) {
+            return Ok(());
+        }
+        child.still_runs()?;
+        anyhow::ensure!(asked.elapsed() < READY_WAIT, "usher was not ready in time");
+        tokio::time::sleep(LOOK_PAUSE).await;
+    }
+}
+
+fn running(data: &Path) -> anyhow::Result<Running> {
+    let text = fs::read(data.join("usher.json")).context("read usher.json")?;
+    serde_json::from_slice(&text).context("parse usher.json")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,12 @@
 //! The samples of a run. Times count from its start.
 
+use super::slope::per_hour;
 use crate::results::Figure;
 use std::collections::BTreeMap;
 use std::time::Duration;
+
+/// Runs shorter than this get no slopes: what grows in minutes is not a leak yet.
+const SLOPE_SPAN_MIN: Duration = Duration::from_mins(5);
 
 /// One process, with its children (Postgres has one for each connection).
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -10,8 +14,9 @@ pub struct Process {
     pub at: Duration,
     /// Time on a core since the process began.
     pub cpu: Duration,
+    /// Pages shared between parent and children count once.
     pub resident_kib: u64,
-    /// Resident, with shared pages split among those who share them; read only now and then.
+    /// Resident, with shared pages split among all who share them; read only now and then.
     pub proportional_kib: Option<u64>,
     pub threads: u32,
     /// `None` where we may not look.
@@ -19,7 +24,7 @@ pub struct Process {
 }
 
 /// One event, as its operator sees it.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Inside {
     pub at: Duration,
     pub queued: u64,
@@ -40,8 +45,10 @@ pub struct Inside {
 
 #[derive(Debug, Clone, Default)]
 pub struct Samples {
-    /// By name: `usher`, `nats`, `redis`, `postgres`, and `bench` for the crowd itself.
+    /// By name: those of `usher.json`, those that were named, and `bench` for the crowd itself.
     pub processes: BTreeMap<String, Vec<Process>>,
+    /// Cores that were not idle, of all the machine's programs together.
+    pub busy: Vec<(Duration, f64)>,
     /// By event.
     pub inside: BTreeMap<String, Vec<Inside>>,
     /// Series of the metrics page by name and labels, without buckets.
@@ -49,8 +56,70 @@ pub struct Samples {
 }
 
 impl Samples {
-    /// `rss_mib_<process>`, and for long runs the slopes of memory and open files.
+    /// `rss_mib_<process>`: the most that was resident at a sample. Of runs of five minutes and
+    /// more also `rss_slope_<process>` and `open_files_slope_<process>`, by [`per_hour`].
     pub fn figures(&self) -> BTreeMap<String, Figure> {
-        BTreeMap::new()
+        let mut figures = BTreeMap::new();
+        for (name, samples) in &self.processes {
+            let mib: Vec<_> = samples.iter().map(|one| (one.at, one.resident_mib())).collect();
+            let most = mib.iter().map(|(_, mib)| *mib).fold(0.0, f64::max);
+            figures.insert(format!("rss_mib_{name}"), plain(most, "MiB"));
+            let first = samples.first().map_or(Duration::ZERO, |one| one.at);
+            let last = samples.last().map_or(Duration::ZERO, |one| one.at);
+            if last - first < SLOPE_SPAN_MIN {
+                continue;
+            }
+            let files = |one: &Process| Some((one.at, f64::from(one.open_files?)));
+            let files: Vec<_> = samples.iter().filter_map(files).collect();
+            let slopes = [("rss_slope", mib, "MiB/h"), ("open_files_slope", files, "1/h")];
+            for (what, samples, unit) in slopes {
+                if let Some(slope) = per_hour(&samples) {
+                    figures.insert(format!("{what}_{name}"), plain(slope, unit));
+                }
+            }
+        }
+        figures
+    }
+}
+
+impl Process {
+    pub fn resident_mib(&self) -> f64 {
+        // A petabyte fits in 40 bits of KiB.
+        #[expect(clippy::cast_precision_loss, reason = "memory in KiB is far below 2^53")]
+        let kib = self.resident_kib as f64;
+        kib / 1_024.0
+    }
+}
+
+/// A figure without percentiles, with three digits after the point.
+fn plain(value: f64, unit: &str) -> Figure {
+    let value = (value * 1_000.0).round() / 1_000.0;
+    Figure { value, unit: unit.to_owned(), p50: None, p99: None, p999: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Process, Samples};
+    use std::time::Duration;
+
+    fn samples(seconds: u64) -> Samples {
+        let sample = |second: u64| Process {
+            at: Duration::from_secs(second),
+            resident_kib: 102_400 + second * 1_024,
+            open_files: Some(30),
+            ..Process::default()
+        };
+        let processes = [("usher".to_owned(), (0..=seconds).map(sample).collect())].into();
+        Samples { processes, ..Samples::default() }
+    }
+
+    #[test]
+    fn memory_is_the_most_that_was_seen_and_long_runs_have_slopes() {
+        let short = samples(100).figures();
+        assert_eq!(short.len(), 1);
+        assert!((short["rss_mib_usher"].value - 200.0).abs() < 1e-9);
+        let long = samples(600).figures();
+        assert!((long["rss_slope_usher"].value - 3_600.0).abs() < 1e-3);
+        assert!(long["open_files_slope_usher"].value.abs() < 1e-9);
     }
 }
