@@ -4,6 +4,8 @@ use crate::config::COMMIT_QUEUE_MAX;
 use crate::error::Error;
 use crate::metrics;
 use chassis::{clock::Monotonic, tasks};
+use futures_util::future::try_join_all;
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 /// One kind of statement, which takes the items of many askers. Clones share it.
@@ -29,13 +31,21 @@ impl<I, A> Clone for Group<I, A> {
 
 impl<I: Clone + Send + 'static, A: Send + 'static> Group<I, A> {
     /// Starts the task that commits. `commit` answers its items in their order.
-    pub(crate) fn start<C, F>(what: &'static str, items_max: usize, commit: C) -> Self
+    ///
+    /// The first item waits `linger` for company. Only what nobody waits for should: under load
+    /// company comes by itself while the commit before is under way.
+    pub(crate) fn start<C, F>(
+        what: &'static str,
+        items_max: usize,
+        linger: Duration,
+        commit: C,
+    ) -> Self
     where
         C: Fn(Vec<I>) -> F + Send + 'static,
         F: Future<Output = Result<Vec<A>, Error>> + Send + 'static,
     {
         let (waiting, queue) = mpsc::channel(COMMIT_QUEUE_MAX);
-        tasks::spawn(what, run(what, items_max, queue, commit));
+        tasks::spawn(what, run(what, items_max, linger, queue, commit));
         Self { waiting }
     }
 
@@ -46,11 +56,17 @@ impl<I: Clone + Send + 'static, A: Send + 'static> Group<I, A> {
         self.waiting.send(waiting).await.map_err(|_| Error::ShuttingDown)?;
         answered.await.map_err(|_| Error::ShuttingDown)?
     }
+
+    /// As `submit`, for several; they may come into several commits.
+    pub(crate) async fn submit_all(&self, items: Vec<I>) -> Result<Vec<A>, Error> {
+        try_join_all(items.into_iter().map(|item| self.submit(item))).await
+    }
 }
 
 async fn run<I, A, C, F>(
     what: &'static str,
     items_max: usize,
+    linger: Duration,
     mut queue: mpsc::Receiver<Waiting<I, A>>,
     commit: C,
 ) where
@@ -61,6 +77,11 @@ async fn run<I, A, C, F>(
 {
     let mut ready = Vec::new();
     while queue.recv_many(&mut ready, items_max).await != 0 {
+        if !linger.is_zero() {
+            tokio::time::sleep(linger).await;
+            let more = std::iter::from_fn(|| queue.try_recv().ok());
+            ready.extend(more.take(items_max - ready.len()));
+        }
         let (items, answers): (Vec<_>, Vec<_>) =
             ready.drain(..).map(|waiting| (waiting.item, waiting.answer)).unzip();
         let began = Monotonic::now();
@@ -102,12 +123,32 @@ mod tests {
     use futures_util::future::join_all;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_lingers_waits_for_company_and_no_longer() {
+        let sizes = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&sizes);
+        let linger = Duration::from_millis(10);
+        let group = Group::start("test-commit", 8, linger, move |items: Vec<usize>| {
+            seen.lock().unwrap().push(items.len());
+            async move { Ok(items) }
+        });
+        let late = async {
+            tokio::time::sleep(Duration::from_millis(9)).await;
+            group.submit(2).await
+        };
+        let (first, second) = futures_util::join!(group.submit(1), late);
+        assert_eq!((first.unwrap(), second.unwrap()), (1, 2));
+        assert_eq!(group.submit_all(vec![3]).await.unwrap(), [3]);
+        assert_eq!(*sizes.lock().unwrap(), [2, 1]);
+    }
 
     #[tokio::test]
     async fn what_gathers_during_a_commit_goes_together_up_to_the_bound() {
         let sizes = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&sizes);
-        let group = Group::start("test-commit", 8, move |items: Vec<usize>| {
+        let group = Group::start("test-commit", 8, Duration::ZERO, move |items: Vec<usize>| {
             seen.lock().unwrap().push(items.len());
             async move {
                 tokio::task::yield_now().await;
@@ -124,7 +165,7 @@ mod tests {
     async fn a_statement_that_gets_no_answer_is_not_tried_again_behind_its_askers_backs() {
         let commits = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&commits);
-        let group = Group::start("test-commit", 8, move |_: Vec<usize>| {
+        let group = Group::start("test-commit", 8, Duration::ZERO, move |_: Vec<usize>| {
             // Relaxed: read after all answers, which order it.
             counter.fetch_add(1, Ordering::Relaxed);
             async { Err::<Vec<usize>, _>(Error::Slow { what: "test" }) }

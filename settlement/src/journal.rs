@@ -6,7 +6,8 @@
 //! successor's epoch record, so there is none to be told apart.
 
 use crate::config::{
-    BUS_WAIT, JOURNAL_ACK_WAIT, JOURNAL_STEP_MAX, JOURNAL_UNACKED_MAX, PULL_HEARTBEAT, PULL_WAIT,
+    BUS_WAIT, JOURNAL_ACK_WAIT, JOURNAL_STEP_MAX, JOURNAL_STEPS_AT_ONCE, JOURNAL_UNACKED_MAX,
+    PULL_HEARTBEAT, PULL_WAIT,
 };
 use crate::error::Error;
 use crate::metrics;
@@ -20,7 +21,7 @@ use futures_util::StreamExt;
 use schema::{
     Batch, OrderId, Outcome, OutcomeBody, Released, SYSTEM_ACCOUNT, ShardId, codec, subject,
 };
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -83,7 +84,8 @@ impl Journal {
             .heartbeat(PULL_HEARTBEAT)
             .messages();
         let messages = in_time("pull the journal", async { Ok(opening.await?) }).await?;
-        let mut steps = messages.ready_chunks(JOURNAL_STEP_MAX);
+        let steps = messages.ready_chunks(JOURNAL_STEP_MAX).map(|step| self.take(step));
+        let mut taken = std::pin::pin!(steps.buffer_unordered(JOURNAL_STEPS_AT_ONCE));
         self.health.set_ready();
         backoff.reset();
         let shutdown = &self.work.context.shutdown;
@@ -91,32 +93,40 @@ impl Journal {
             // Cancel-safe: the next of a stream, a watch and a switch lose nothing that was not
             // acknowledged.
             let step = tokio::select! {
-                step = steps.next() => step,
+                step = taken.next() => step,
                 () = self.nats.reconnected(connects_seen) => return Ok(()),
                 () = shutdown.begun() => return Ok(()),
             };
-            let Some(step) = step else { return Ok(()) };
-            let read: Result<Vec<Message>, _> = step.into_iter().collect();
-            let messages = read.map_err(|error| Error::bus("read the journal", &error))?;
-            if !self.apply_until_done(&messages, backoff).await? {
-                return Ok(());
+            match step {
+                Some(taken) => taken?,
+                None => return Ok(()),
             }
-            for message in &messages {
-                in_time("acknowledge the journal", message.ack()).await?;
-            }
-            metrics::journal_applied(self.shard, messages.len());
         }
+    }
+
+    /// Commits what the messages of a step say, and acknowledges them then.
+    async fn take<E>(&self, step: Vec<Result<Message, E>>) -> Result<(), Error>
+    where
+        E: std::error::Error + 'static,
+    {
+        let read: Result<Vec<Message>, _> = step.into_iter().collect();
+        let messages = read.map_err(|error| Error::bus("read the journal", &error))?;
+        if !self.apply_until_done(&messages).await? {
+            return Ok(());
+        }
+        for message in &messages {
+            in_time("acknowledge the journal", message.ack()).await?;
+        }
+        metrics::journal_applied(self.shard, messages.len());
+        Ok(())
     }
 
     /// Commits what messages say, however often that takes. `false` when the process ends.
     ///
     /// Messages that are dropped come again only [`JOURNAL_ACK_WAIT`] later, so they are kept while
     /// the database is away.
-    async fn apply_until_done(
-        &self,
-        messages: &[Message],
-        backoff: &mut Backoff,
-    ) -> Result<bool, Error> {
+    async fn apply_until_done(&self, messages: &[Message]) -> Result<bool, Error> {
+        let mut backoff = Backoff::new(PAUSE_FIRST, PAUSE_MAX, None);
         loop {
             let error = match self.apply(messages).await {
                 Ok(()) => break,
@@ -130,7 +140,6 @@ impl Journal {
             }
         }
         self.health.set_ready();
-        backoff.reset();
         Ok(true)
     }
 
@@ -165,14 +174,14 @@ impl Journal {
             })?;
             batch.outcomes.into_iter().for_each(|outcome| news.take(outcome, sequence));
         }
-        let context = &self.work.context;
-        if !news.answers.is_empty() {
-            Outbox(&context.store).done(&news.answers).await?;
-        }
-        if !news.ended.is_empty() {
-            context.store.end_declined(&news.ended).await?;
-        }
-        self.start(news.announced).await
+        let store = &self.work.context.store;
+        let ended = async {
+            if news.ended.is_empty() { Ok(()) } else { store.end_declined(&news.ended).await }
+        };
+        // Payments do not wait for the unhurried rest.
+        let ((), (), ()) =
+            futures_util::try_join!(store.close(news.answers), ended, self.start(news.announced))?;
+        Ok(())
     }
 
     async fn start(&self, announced: HashMap<OrderId, Announced>) -> Result<(), Error> {
@@ -180,18 +189,17 @@ impl Journal {
             return Ok(());
         }
         let context = &self.work.context;
-        let mut announced: Vec<Announced> = announced.into_values().collect();
-        let fresh: HashSet<OrderId> =
-            context.store.start_orders(&announced, context.lease).await?.into_iter().collect();
-        let is_fresh = |a: &Announced| fresh.contains(&OrderId::from(a.payment.held.hold));
-        let orders = announced.iter().filter(|a| is_fresh(a));
-        let orders = orders.map(|a| Order::of_payment(&a.event, &a.payment)).collect();
-        self.work.take(orders).await?;
-        announced.retain(|a| !is_fresh(a));
-        if announced.is_empty() {
+        let announced: Vec<Announced> = announced.into_values().collect();
+        let fresh = context.store.start_orders(announced.clone()).await?;
+        let (fresh, known): (Vec<_>, Vec<_>) =
+            announced.into_iter().zip(fresh).partition(|(_, is_fresh)| *is_fresh);
+        let orders = fresh.iter().map(|(a, _)| Order::of_payment(&a.event, &a.payment));
+        self.work.take(orders.collect()).await?;
+        if known.is_empty() {
             return Ok(());
         }
-        Outbox(&context.store).reopen(&announced).await
+        let known: Vec<Announced> = known.into_iter().map(|(announced, _)| announced).collect();
+        Outbox(&context.store).reopen(&known).await
     }
 }
 
@@ -213,10 +221,9 @@ impl News {
         match outcome.body {
             OutcomeBody::PaymentStarted(payment) | OutcomeBody::PaymentAwaited(payment) => {
                 let announced = Announced { event: outcome.event, payment, sequence };
-                let order = OrderId::from(announced.payment.held.hold);
-                let rank = |a: &Announced| (a.payment.attempt, a.sequence);
+                let order = announced.order();
                 let known = self.announced.get(&order);
-                if known.is_none_or(|known| rank(known) < rank(&announced)) {
+                if known.is_none_or(|known| known.rank() < announced.rank()) {
                     self.announced.insert(order, announced);
                 }
             }

@@ -4,6 +4,7 @@
 //! survives our crashes as a real provider would. What happens to a payment is a script that its
 //! token names.
 
+use crate::config::NO_LINGER;
 use crate::error::{Error, in_time};
 use crate::group::Group;
 use crate::provider::{Failure, NewPayment, Payment, Provider, Verb};
@@ -59,15 +60,17 @@ impl Sandbox {
     /// Opens the sandbox in the database of `pool`.
     pub fn start(pool: &PgPool) -> Self {
         let creating = pool.clone();
-        let creations = Group::start("sandbox-create", CALLS_MAX, move |new: Vec<NewPayment>| {
-            let pool = creating.clone();
-            async move { create(&pool, &new).await }
-        });
+        let creations =
+            Group::start("sandbox-create", CALLS_MAX, NO_LINGER, move |new: Vec<NewPayment>| {
+                let pool = creating.clone();
+                async move { create(&pool, &new).await }
+            });
         let acting = pool.clone();
-        let acts = Group::start("sandbox-act", CALLS_MAX, move |calls: Vec<(String, Verb)>| {
-            let pool = acting.clone();
-            async move { act(&pool, calls).await }
-        });
+        let acts =
+            Group::start("sandbox-act", CALLS_MAX, NO_LINGER, move |calls: Vec<(String, Verb)>| {
+                let pool = acting.clone();
+                async move { act(&pool, calls).await }
+            });
         Self { creations, acts }
     }
 

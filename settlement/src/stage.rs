@@ -95,14 +95,14 @@ pub async fn run_with(
 
 fn context(config: Config, deps: &Deps, provider: Arc<dyn Provider>) -> Result<Context, Error> {
     let ticket_key = deps.keys.ed25519(TICKET_KEY).map_err(prepared("load the ticket key"))?;
-    let owner = Uuid::from_bytes(random_bytes());
+    let lease = Lease { owner: Uuid::from_bytes(random_bytes()), ms: config.lease_ms };
     Ok(Context {
-        store: Store::start(&deps.postgres, &config, provider.name()),
+        store: Store::start(&deps.postgres, &config, provider.name(), lease),
         provider,
         ticket_key,
         areas: Areas::new(deps.nats.clone(), deps.postgres.clone()),
         verdicts: Verdicts::start(deps.nats.clone()),
-        lease: Lease { owner, ms: config.lease_ms },
+        lease,
         shutdown: deps.shutdown.clone(),
         config,
     })

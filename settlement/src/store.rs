@@ -1,6 +1,6 @@
 //! Orders in Postgres: each step is one stored function, called for many orders in one commit.
 
-use crate::config::Config;
+use crate::config::{Config, NO_LINGER, UNHURRIED_LINGER};
 use crate::error::Error;
 use crate::group::Group;
 use schema::{OrderId, UnixMillis};
@@ -26,42 +26,83 @@ mod start;
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
     pub pool: PgPool,
+    starts: Group<Announced, bool>,
     bindings: Group<Binding, Option<String>>,
     sales: Group<Sale, State>,
     captures: Group<Capture, State>,
     moves: Group<Moving, State>,
     refunds: Group<Refund, State>,
+    closings: Group<Answered, ()>,
 }
 
 impl Store {
-    pub(crate) fn start(pool: &PgPool, config: &Config, provider: &'static str) -> Self {
+    pub(crate) fn start(
+        pool: &PgPool,
+        config: &Config,
+        provider: &'static str,
+        lease: Lease,
+    ) -> Self {
         let most = config.commit_orders_max;
         let pooled = || pool.clone();
-        let (binding, selling, capturing, moving, refunding) =
-            (pooled(), pooled(), pooled(), pooled(), pooled());
+        let (starting, binding, selling, capturing) = (pooled(), pooled(), pooled(), pooled());
+        let (moving, refunding, closing) = (pooled(), pooled(), pooled());
+        let (at_once, unhurried) = (NO_LINGER, UNHURRIED_LINGER);
         Self {
             pool: pool.clone(),
-            bindings: Group::start("settlement-bind", most, move |items: Vec<Binding>| {
+            starts: Group::start(
+                "settlement-start",
+                most,
+                at_once,
+                move |items: Vec<Announced>| {
+                    let pool = starting.clone();
+                    async move { start::commit(&pool, &items, lease).await }
+                },
+            ),
+            bindings: Group::start("settlement-bind", most, at_once, move |items: Vec<Binding>| {
                 let pool = binding.clone();
                 async move { bind::commit(&pool, provider, &items).await }
             }),
-            sales: Group::start("settlement-sell", most, move |items: Vec<Sale>| {
+            sales: Group::start("settlement-sell", most, at_once, move |items: Vec<Sale>| {
                 let pool = selling.clone();
                 async move { sell::commit_sales(&pool, &items).await }
             }),
-            captures: Group::start("settlement-capture", most, move |items: Vec<Capture>| {
-                let pool = capturing.clone();
-                async move { sell::commit_captures(&pool, &items).await }
-            }),
-            moves: Group::start("settlement-move", most, move |items: Vec<Moving>| {
+            captures: Group::start(
+                "settlement-capture",
+                most,
+                unhurried,
+                move |items: Vec<Capture>| {
+                    let pool = capturing.clone();
+                    async move { sell::commit_captures(&pool, &items).await }
+                },
+            ),
+            moves: Group::start("settlement-move", most, at_once, move |items: Vec<Moving>| {
                 let pool = moving.clone();
                 async move { moves::commit(&pool, &items).await }
             }),
-            refunds: Group::start("settlement-refund", most, move |items: Vec<Refund>| {
+            refunds: Group::start("settlement-refund", most, at_once, move |items: Vec<Refund>| {
                 let pool = refunding.clone();
                 async move { sell::commit_refunds(&pool, &items).await }
             }),
+            closings: Group::start(
+                "settlement-close",
+                most,
+                unhurried,
+                move |items: Vec<Answered>| {
+                    let pool = closing.clone();
+                    async move { outbox::commit_closings(&pool, &items).await }
+                },
+            ),
         }
+    }
+
+    /// Stores announced payments. Says of each whether it is new to us, and leased to us then.
+    pub(crate) async fn start_orders(&self, announced: Vec<Announced>) -> Result<Vec<bool>, Error> {
+        self.starts.submit_all(announced).await
+    }
+
+    /// Marks verdicts as done whose answers have been read back.
+    pub(crate) async fn close(&self, answers: Vec<Answered>) -> Result<(), Error> {
+        self.closings.submit_all(answers).await.map(drop)
     }
 
     /// Stores the provider's id of a payment. Returns the id that counts, which may be an earlier

@@ -6,7 +6,7 @@ use crate::error::{Error, in_time};
 use chassis::clock;
 use schema::{CommandId, OrderId};
 use settlement_core::{VerdictRecord, command_id, kind_from_text, kind_text, verdict_of};
-use sqlx::{Row, postgres::PgRow};
+use sqlx::{PgPool, Row, postgres::PgRow};
 use uuid::Uuid;
 
 /// The outbox of a store.
@@ -23,23 +23,6 @@ pub(crate) struct Answered {
 }
 
 impl Outbox<'_> {
-    /// Marks verdicts as done whose answers have been read back.
-    pub(crate) async fn done(self, answers: &[Answered]) -> Result<(), Error> {
-        let query = sqlx::query(
-            "UPDATE outbox x SET done_at = $4, done_sequence = a.sequence, answer = a.refusal
-             FROM unnest($1::UUID[], $2::BIGINT[], $3::TEXT[])
-                 AS a(command_id, sequence, refusal)
-             WHERE x.command_id = a.command_id AND x.done_at IS NULL",
-        );
-        let query = query
-            .bind(answers.iter().map(|a| Uuid::from_u128(a.command.0)).collect::<Vec<_>>())
-            .bind(answers.iter().map(|a| sequence_of(a.sequence)).collect::<Vec<_>>())
-            .bind(answers.iter().map(|a| a.refusal).collect::<Vec<_>>())
-            .bind(millis(clock::now()));
-        in_time("close verdicts", query.execute(&self.0.pool)).await?;
-        Ok(())
-    }
-
     /// Takes verdicts that are due to be sent again; they are due once more a second later.
     pub(crate) async fn due(self) -> Result<Vec<VerdictRecord>, Error> {
         let query = sqlx::query(
@@ -112,6 +95,22 @@ impl Outbox<'_> {
         in_time("open a verdict again", query.execute(&self.0.pool)).await?;
         Ok(())
     }
+}
+
+pub(super) async fn commit_closings(pool: &PgPool, answers: &[Answered]) -> Result<Vec<()>, Error> {
+    let query = sqlx::query(
+        "UPDATE outbox x SET done_at = $4, done_sequence = a.sequence, answer = a.refusal
+         FROM unnest($1::UUID[], $2::BIGINT[], $3::TEXT[])
+             AS a(command_id, sequence, refusal)
+         WHERE x.command_id = a.command_id AND x.done_at IS NULL",
+    );
+    let query = query
+        .bind(answers.iter().map(|a| Uuid::from_u128(a.command.0)).collect::<Vec<_>>())
+        .bind(answers.iter().map(|a| sequence_of(a.sequence)).collect::<Vec<_>>())
+        .bind(answers.iter().map(|a| a.refusal).collect::<Vec<_>>())
+        .bind(millis(clock::now()));
+    in_time("close verdicts", query.execute(pool)).await?;
+    Ok(vec![(); answers.len()])
 }
 
 fn sequence_of(sequence: u64) -> i64 {

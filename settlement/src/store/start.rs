@@ -5,7 +5,8 @@ use crate::error::{Error, in_time};
 use chassis::clock;
 use schema::{EventId, OrderId, Payment};
 use settlement_core::{Line, Place, lines_of};
-use sqlx::Row;
+use sqlx::{PgPool, Row};
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write;
 use uuid::Uuid;
 
@@ -16,6 +17,17 @@ pub(crate) struct Announced {
     pub payment: Payment,
     /// The announcement's place in the shard's journal.
     pub sequence: u64,
+}
+
+impl Announced {
+    pub(crate) fn order(&self) -> OrderId {
+        OrderId::from(self.payment.held.hold)
+    }
+
+    /// Of announcements of one order the highest is the newest.
+    pub(crate) fn rank(&self) -> (u32, u64) {
+        (self.payment.attempt, self.sequence)
+    }
 }
 
 /// Who works on orders, and until when unless it renews that.
@@ -31,44 +43,62 @@ impl Lease {
     }
 }
 
-impl Store {
-    /// Stores announced payments, each order at most once. Returns those that are new, leased to
-    /// us.
-    pub(crate) async fn start_orders(
-        &self,
-        announced: &[Announced],
-        lease: Lease,
-    ) -> Result<Vec<OrderId>, Error> {
-        let payments = || announced.iter().map(|announced| &announced.payment);
-        let lines: Vec<Vec<Line>> = payments().map(|payment| lines_of(&payment.held)).collect();
-        let column = |of: fn(&Line) -> i64| lines.iter().map(|l| literal(l, of)).collect();
-        let (seats, areas, levels, prices): (Vec<_>, Vec<_>, Vec<_>, Vec<_>) =
-            (column(seat_of), column(area_of), column(level_of), column(|line| line.price));
-        let query = sqlx::query(
-            "SELECT order_start($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,
-                $16) AS order_id",
-        );
-        let query = query
-            .bind(payments().map(|p| uuid_of(p.held.hold.into())).collect::<Vec<_>>())
-            .bind(announced.iter().map(|a| a.event.as_str()).collect::<Vec<_>>())
-            .bind(payments().map(|p| Uuid::from_u128(p.held.account.0)).collect::<Vec<_>>())
-            .bind(payments().map(|p| attempt_of(p.attempt)).collect::<Vec<_>>())
-            .bind(payments().map(|p| p.method.as_str()).collect::<Vec<_>>())
-            .bind(payments().map(|p| p.token.as_str()).collect::<Vec<_>>())
-            .bind(payments().map(|p| p.held.total().amount).collect::<Vec<_>>())
-            .bind(payments().map(|p| p.held.currency.to_string()).collect::<Vec<_>>())
-            .bind(seats)
-            .bind(areas)
-            .bind(levels)
-            .bind(prices)
-            .bind(payments().map(|p| millis(p.payment_deadline)).collect::<Vec<_>>())
-            .bind(millis(clock::now()))
-            .bind(lease.owner)
-            .bind(lease.until());
-        let rows = in_time("store announced payments", query.fetch_all(&self.pool)).await?;
-        Ok(rows.iter().map(|row| order_of(row.get("order_id"))).collect())
+/// Says of each announcement whether its order is new to us. Of several of one order only the
+/// newest can be.
+pub(super) async fn commit(
+    pool: &PgPool,
+    announced: &[Announced],
+    lease: Lease,
+) -> Result<Vec<bool>, Error> {
+    let mut newest: BTreeMap<OrderId, &Announced> = BTreeMap::new();
+    for announced in announced {
+        let kept = newest.entry(announced.order()).or_insert(announced);
+        if kept.rank() < announced.rank() {
+            *kept = announced;
+        }
     }
+    let fresh = insert(pool, &newest.values().copied().collect::<Vec<_>>(), lease).await?;
+    let is_newest = |a: &Announced| newest[&a.order()].rank() == a.rank();
+    Ok(announced.iter().map(|a| is_newest(a) && fresh.contains(&a.order())).collect())
+}
 
+/// Stores payments, no order twice. Returns the orders that are new, leased to us.
+async fn insert(
+    pool: &PgPool,
+    announced: &[&Announced],
+    lease: Lease,
+) -> Result<HashSet<OrderId>, Error> {
+    let payments = || announced.iter().map(|announced| &announced.payment);
+    let lines: Vec<Vec<Line>> = payments().map(|payment| lines_of(&payment.held)).collect();
+    let column = |of: fn(&Line) -> i64| lines.iter().map(|l| literal(l, of)).collect();
+    let (seats, areas, levels, prices): (Vec<_>, Vec<_>, Vec<_>, Vec<_>) =
+        (column(seat_of), column(area_of), column(level_of), column(|line| line.price));
+    let query = sqlx::query(
+        "SELECT order_start($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,
+            $16) AS order_id",
+    );
+    let query = query
+        .bind(payments().map(|p| uuid_of(p.held.hold.into())).collect::<Vec<_>>())
+        .bind(announced.iter().map(|a| a.event.as_str()).collect::<Vec<_>>())
+        .bind(payments().map(|p| Uuid::from_u128(p.held.account.0)).collect::<Vec<_>>())
+        .bind(payments().map(|p| attempt_of(p.attempt)).collect::<Vec<_>>())
+        .bind(payments().map(|p| p.method.as_str()).collect::<Vec<_>>())
+        .bind(payments().map(|p| p.token.as_str()).collect::<Vec<_>>())
+        .bind(payments().map(|p| p.held.total().amount).collect::<Vec<_>>())
+        .bind(payments().map(|p| p.held.currency.to_string()).collect::<Vec<_>>())
+        .bind(seats)
+        .bind(areas)
+        .bind(levels)
+        .bind(prices)
+        .bind(payments().map(|p| millis(p.payment_deadline)).collect::<Vec<_>>())
+        .bind(millis(clock::now()))
+        .bind(lease.owner)
+        .bind(lease.until());
+    let rows = in_time("store announced payments", query.fetch_all(pool)).await?;
+    Ok(rows.iter().map(|row| order_of(row.get("order_id"))).collect())
+}
+
+impl Store {
     /// Leases up to `count` orders that have something left to do and nobody at work.
     pub(crate) async fn claim(&self, count: usize, lease: Lease) -> Result<Vec<OrderId>, Error> {
         let query = sqlx::query(

@@ -1,12 +1,13 @@
 //! What the database itself refuses.
 
 use super::rig::{Point, Rig};
-use crate::store::{Sale, Store};
+use crate::store::{Lease, Sale, Store};
 use crate::{Config, ticket_code};
 use chassis::keys::KeyFolder;
 use schema::{Currency, Money, OrderId, TicketId};
 use settlement_core::{State, TRANSITIONS};
 use sqlx::{Executor, PgPool};
+use uuid::Uuid;
 
 #[tokio::test]
 async fn the_database_allows_the_moves_of_the_core_and_no_other() {
@@ -81,7 +82,8 @@ async fn selling_twice_is_selling_once() {
         charged: true,
         codes: vec![code(0), code(1)],
     };
-    let store = Store::start(&rig.pool, &Config::default(), "sandbox");
+    let lease = Lease { owner: Uuid::nil(), ms: 1_000 };
+    let store = Store::start(&rig.pool, &Config::default(), "sandbox", lease);
     let both = futures_util::join!(store.sell(sale.clone()), store.sell(sale));
     assert_eq!((both.0.unwrap(), both.1.unwrap()), (State::Paid, State::Paid));
     assert_eq!(rig.count("SELECT count(*) FROM ticket").await, 2);
