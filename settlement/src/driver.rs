@@ -47,7 +47,7 @@ enum Turn {
 
 /// Works on an order until nothing is left to do or the process ends.
 pub(crate) async fn drive(context: &Context, mut order: Order) {
-    tracing::debug!(order = %order.id, attempt = order.attempt, state = %order.state, "order begun");
+    tracing::debug!(order = %order.id, attempt = order.attempt, from = %order.state, "order begun");
     let mut seen = None;
     let mut backoff = Backoff::new(ORDER_PAUSE_FIRST, ORDER_PAUSE_MAX, None);
     loop {

@@ -30,5 +30,4 @@ mod test_refusals;
 mod test_split;
 mod test_start_and_stop;
 mod test_trace;
-mod test_trace;
 mod test_whole_way;

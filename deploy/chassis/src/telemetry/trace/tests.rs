@@ -1,3 +1,5 @@
+//! What text and headers are read as, and where a trace is kept.
+
 use super::{TraceContext, traced};
 
 const TEXT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
