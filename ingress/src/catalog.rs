@@ -19,6 +19,9 @@ pub use handlers::{event, events};
 pub(crate) use search::{__path_search, __path_suggest};
 pub use search::{search, suggest};
 
+/// The component of readiness that says whether the catalogue is read.
+pub const CATALOGUE: &str = "catalogue";
+
 /// An event with the plan it is sold by.
 #[derive(Debug, Clone)]
 pub struct Listed {
@@ -51,7 +54,7 @@ impl Catalog {
             nats: nats.clone(),
             content: Arc::clone(&content),
             position,
-            health: health.register("catalogue"),
+            health: health.register(CATALOGUE),
             shutdown: shutdown.clone(),
         };
         chassis::tasks::spawn("ingress-catalog", task.run());

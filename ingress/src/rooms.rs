@@ -17,6 +17,9 @@ pub use passes::Passes;
 
 use crate::Error;
 
+/// The component of readiness that says whether the settings are read.
+pub const ROOM_SETTINGS: &str = "room settings";
+
 /// Settings with the revision that names them in `If-Match`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Versioned {
@@ -41,7 +44,7 @@ impl Rooms {
         let bucket = nats.ensure_bucket(subject::SETTINGS).await?;
         let rooms =
             Self { bucket, settings: Arc::new(DashMap::new()), statuses: Arc::new(DashMap::new()) };
-        let ready = health.register("room settings");
+        let ready = health.register(ROOM_SETTINGS);
         let following = rooms.clone().follow(nats.clone(), ready, shutdown.clone());
         chassis::tasks::spawn("ingress-rooms", following);
         let statuses = nats.client.subscribe(subject::ROOM_STATUS_ALL).await;

@@ -8,7 +8,7 @@ use axum::{Router, middleware};
 use chassis::Health;
 
 use crate::app::App;
-use crate::layers::{Limiter, limit, observe};
+use crate::layers::{Limiter, Start, limit, observe, started};
 use crate::openapi::Served;
 use crate::{accounts, admin, bookings, catalog, page, partners, problems, views};
 
@@ -54,11 +54,14 @@ pub const ROUTES: &[(&str, &str)] = &[
 /// Puts all routes together; `queue` are those of the waiting room, wherever it runs.
 pub fn router(app: Arc<App>, queue: Router, served: Served, health: &Health) -> Router {
     let limiter = Arc::new(Limiter::new(app.config.requests, app.config.demo));
-    let routes = accounts_routes()
-        .merge(event_routes())
+    let start = Arc::new(Start::new(health));
+    let about_events = event_routes()
         .merge(booking_routes())
         .merge(partner_routes())
         .merge(admin_routes())
+        .route_layer(middleware::from_fn_with_state(start, started));
+    let routes = accounts_routes()
+        .merge(about_events)
         .with_state(app)
         .merge(queue)
         .merge(pages(served))
