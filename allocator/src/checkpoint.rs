@@ -72,7 +72,8 @@ impl Store {
         })
     }
 
-    /// Stores an [encoded](encode_large) checkpoint and drops the older ones; returns its size in bytes.
+    /// Stores an [encoded](encode_large) checkpoint and drops the older ones; returns its size in
+    /// bytes.
     pub(crate) async fn save(&self, applied: Applied, bytes: Vec<u8>) -> Result<usize, Error> {
         let size = bytes.len();
         let shard = i16::from(self.shard.0);
