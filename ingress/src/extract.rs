@@ -64,6 +64,27 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
     }
 }
 
+/// Query parameters of a list: unknown ones are ignored, and empty ones, which a form sends for
+/// every field that nobody has filled in, are as if they were missing.
+#[derive(Debug)]
+pub struct Filters<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Filters<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let given = |pair: &&str| pair.split_once('=').is_some_and(|(_, value)| !value.is_empty());
+        let query: Vec<&str> =
+            parts.uri.query().unwrap_or_default().split('&').filter(given).collect();
+        let uri = format!("/?{}", query.join("&")).parse();
+        let uri = uri.expect("a part of a query that was parsed is one");
+        let read = Query::try_from_uri(&uri);
+        let Query(value) = read
+            .map_err(|rejection| problems::bad_request("QUERY_INVALID", rejection.body_text()))?;
+        Ok(Self(value))
+    }
+}
+
 /// The one id in the path. Text that is no such id names nothing: 404.
 #[derive(Debug)]
 pub struct Id<T>(pub T);
@@ -100,5 +121,27 @@ pub fn json(status: StatusCode, body: &impl serde::Serialize) -> Response {
 pub fn mark_replayed(response: &mut Response, replayed: bool) {
     if replayed {
         response.headers_mut().insert("idempotency-replayed", HeaderValue::from_static("true"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Filters;
+    use axum::extract::FromRequestParts;
+    use http::Request;
+    use std::collections::BTreeMap;
+
+    #[tokio::test]
+    async fn a_filter_that_was_left_empty_is_none() {
+        let read = async |query: &str| {
+            let request = Request::get(format!("/x?{query}")).body(()).unwrap();
+            let (mut parts, ()) = request.into_parts();
+            let filters = Filters::<BTreeMap<String, String>>::from_request_parts(&mut parts, &());
+            let filters = filters.await.unwrap().0;
+            filters.iter().map(|(name, value)| format!("{name}:{value}")).collect::<Vec<_>>()
+        };
+        assert_eq!(read("q=&city=Bonn&page=&size").await, ["city:Bonn"]);
+        assert_eq!(read("q=a%26b=c&x==").await, ["q:a&b=c", "x:="]);
+        assert!(read("").await.is_empty());
     }
 }

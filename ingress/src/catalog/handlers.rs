@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::body::EventBody;
 use crate::app::App;
-use crate::extract::{Id, Params, json};
+use crate::extract::{Filters, Id, json};
 use crate::problems::{self, Answered};
 
 /// Page size without a wish, and the largest.
@@ -38,7 +38,7 @@ pub struct EventsBody {
 /// Lists events in the order of their start.
 #[utoipa::path(get, path = "/api/events", tag = "events", params(Paging),
     responses((status = 200, body = EventsBody), (status = 422, description = "REQUEST_INVALID")))]
-pub async fn events(State(app): State<Arc<App>>, Params(paging): Params<Paging>) -> Answered {
+pub async fn events(State(app): State<Arc<App>>, Filters(paging): Filters<Paging>) -> Answered {
     let (page, size) = (paging.page, paging.size.unwrap_or(SIZE_DEFAULT));
     if !(1..=SIZE_MAX).contains(&size) {
         return Err(problems::invalid("size is 1 to 100"));

@@ -16,14 +16,14 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::body::MoneyBody;
 use crate::app::App;
-use crate::extract::{Params, json};
+use crate::extract::{Filters, json};
 use crate::problems::{self, Answered};
 
 /// How long an indexer may take. A search is milliseconds; this covers its restart.
 const ANSWER_WAIT: Duration = Duration::from_secs(2);
 
-const SIZE_DEFAULT: u16 = 20;
-const SUGGESTIONS_DEFAULT: u16 = 8;
+const SIZE_DEFAULT: u32 = 20;
+const SUGGESTIONS_DEFAULT: u32 = 8;
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase", default)]
@@ -45,7 +45,7 @@ pub struct SearchParams {
     /// From 0.
     page: u32,
     /// 1 to 100; 20 without.
-    size: Option<u16>,
+    size: Option<u32>,
 }
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -54,7 +54,7 @@ pub struct SearchParams {
 pub struct SuggestParams {
     q: String,
     /// 1 to 100; 8 without.
-    size: Option<u16>,
+    size: Option<u32>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -101,7 +101,10 @@ pub struct SuggestBody {
 #[utoipa::path(get, path = "/api/search", tag = "search", params(SearchParams),
     responses((status = 200, body = SearchBody), (status = 422, description = "REQUEST_INVALID"),
         (status = 503, description = "SEARCH_UNAVAILABLE")))]
-pub async fn search(State(app): State<Arc<App>>, Params(params): Params<SearchParams>) -> Answered {
+pub async fn search(
+    State(app): State<Arc<App>>,
+    Filters(params): Filters<SearchParams>,
+) -> Answered {
     let query = query(params)?;
     let page: Page = ask(&app, subject::SEARCH, codec::encode(&query)).await?;
     let facets =
@@ -116,11 +119,10 @@ pub async fn search(State(app): State<Arc<App>>, Params(params): Params<SearchPa
     responses((status = 200, body = SuggestBody), (status = 422, description = "REQUEST_INVALID")))]
 pub async fn suggest(
     State(app): State<Arc<App>>,
-    Params(params): Params<SuggestParams>,
+    Filters(params): Filters<SuggestParams>,
 ) -> Answered {
-    let size = params.size.unwrap_or(SUGGESTIONS_DEFAULT);
     check_text(&params.q)?;
-    check_size(size)?;
+    let size = page_size(params.size.unwrap_or(SUGGESTIONS_DEFAULT))?;
     let query = SuggestQuery { text: params.q.into(), size };
     let found: Suggestions = ask(&app, subject::SUGGEST, codec::encode(&query)).await?;
     let names = found.names.into_iter().map(Into::into).collect();
@@ -128,13 +130,15 @@ pub async fn suggest(
 }
 
 fn query(params: SearchParams) -> Result<Query, Problem> {
-    let size = params.size.unwrap_or(SIZE_DEFAULT);
     for text in [Some(&params.q), params.city.as_ref(), params.category.as_ref()] {
         check_text(text.map(String::as_str).unwrap_or_default())?;
     }
-    check_size(size)?;
+    let size = page_size(params.size.unwrap_or(SIZE_DEFAULT))?;
     if HIT_DEPTH_MAX <= params.page.saturating_mul(u32::from(size)) {
         return Err(problems::invalid("page * size is below 10,000"));
+    }
+    if params.price_max.is_some_and(|price| price < 0) {
+        return Err(problems::invalid("priceMax is 0 or more"));
     }
     let sort = match params.sort.as_deref() {
         None | Some("" | "relevance") => Sort::Relevance,
@@ -164,11 +168,9 @@ fn check_text(text: &str) -> Result<(), Problem> {
     Err(problems::invalid("a search text has at most 200 bytes"))
 }
 
-fn check_size(size: u16) -> Result<(), Problem> {
-    if (1..=PAGE_SIZE_MAX).contains(&size) {
-        return Ok(());
-    }
-    Err(problems::invalid("size is 1 to 100"))
+fn page_size(size: u32) -> Result<u16, Problem> {
+    let size = u16::try_from(size).ok().filter(|size| (1..=PAGE_SIZE_MAX).contains(size));
+    size.ok_or_else(|| problems::invalid("size is 1 to 100"))
 }
 
 /// A time, or a day as its first instant in UTC.

@@ -76,8 +76,8 @@ impl Task {
                 Err(error) => return error.into(),
             };
             let sequence = message.sequence;
-            // A message that was there before tells by the server's clock how old it is; a fresh one
-            // is a moment old, whatever that clock says.
+            // A message that was there before tells by the server's clock how old it is; a fresh
+            // one is a moment old, whatever that clock says.
             let stored = UnixMillis(message.timestamp_ms);
             let is_past = sequence <= target;
             let ago = if is_past { clock::now().since(stored) } else { DurationMs(0) };

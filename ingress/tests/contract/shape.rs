@@ -25,6 +25,11 @@ async fn a_wrong_request_gets_the_right_problem() {
     assert_eq!(problem("POST", login, &[], "{}".to_owned()).await.0, 415);
     let giant = format!("{{\"email\": \"{}\"}}", "x".repeat(200_000));
     assert_eq!(problem("POST", login, &json, giant).await, (413, "BODY_TOO_LARGE".into()));
+    let empty = "/api/search?q=&city=&category=&from=&to=&priceMax=&available=&sort=&page=&size=";
+    assert_eq!(problem("GET", empty, &[], String::new()).await.0, 503, "no indexer");
+    assert_eq!(http.get("/api/events?page=&size=", "").await.status, 200);
+    assert_eq!(problem("GET", "/api/search?size=100000", &[], String::new()).await.0, 422);
+    assert_eq!(problem("GET", "/api/search?priceMax=-1", &[], String::new()).await.0, 422);
     assert_eq!(problem("GET", "/api/events?page=x", &[], String::new()).await.0, 400);
     assert_eq!(problem("GET", "/api/events?size=1000", &[], String::new()).await.0, 422);
     assert_eq!(problem("GET", "/api/events/EVT404", &[], String::new()).await.1, "EVENT_UNKNOWN");
