@@ -9,6 +9,7 @@
 
 mod boot;
 mod config;
+mod document;
 mod error;
 mod follow;
 mod http;

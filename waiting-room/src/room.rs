@@ -4,8 +4,8 @@ use crate::joiner::JoinAsk;
 use crate::seats::Seats;
 use crate::store::{Blessed, Store};
 use chassis::clock::Monotonic;
-use chassis::keys::HmacKey;
-use schema::admission::{LimitedBy, RoomStatus};
+use chassis::keys::{HmacKey, random_bytes};
+use schema::admission::{GivenReport, LimitedBy, RoomStatus};
 use schema::{EventId, EventListing, RoomSettings};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -15,6 +15,7 @@ use waiting_room_core::{
 };
 
 use crate::config::{CHECK_INS_MAX, STATUS_AGE_MAX};
+use crate::document::Document;
 use dashmap::DashMap;
 use schema::DurationMs;
 
@@ -31,8 +32,13 @@ pub(crate) struct Room {
     pub read_to: watch::Sender<u64>,
     /// Whether anybody asked for a position since the index was read.
     pub index_wanted: AtomicBool,
-    /// The highest number that this instance has given out.
-    pub given_max: AtomicU64,
+    /// What everybody may know, as it is given out.
+    pub document: Document,
+    /// The highest number that this instance has given out. Raised under the ledger's lock, so that
+    /// it is final for an epoch once the next one is in the ledger.
+    given_max: AtomicU64,
+    /// Names this instance to the leader, for its life.
+    pub giver: u64,
     listing: RwLock<Arc<EventListing>>,
     settings: RwLock<RoomSettings>,
     ledger: RwLock<Ledger>,
@@ -70,7 +76,9 @@ impl Room {
             joins,
             read_to: watch::Sender::new(0),
             index_wanted: AtomicBool::new(false),
+            document: Document::default(),
             given_max: AtomicU64::new(0),
+            giver: u64::from_be_bytes(random_bytes()),
             listing: RwLock::new(Arc::new(listing)),
             settings: RwLock::new(settings),
             ledger: RwLock::default(),
@@ -111,6 +119,29 @@ impl Room {
 
     pub(crate) fn blessed(&self) -> Blessed {
         Blessed::of(&self.ledger())
+    }
+
+    /// Notes that numbers up to `last` go out, if `epoch` is still the room's epoch and they are not
+    /// above its mark. `None` if the mark is not known to be that high yet.
+    pub(crate) fn may_give(&self, epoch: u32, last: u64) -> Option<bool> {
+        let ledger = self.ledger();
+        if ledger.epoch != epoch {
+            return Some(false);
+        }
+        if ledger.mark < last {
+            return None;
+        }
+        // Relaxed: the ledger's lock orders it before the next epoch.
+        self.given_max.fetch_max(last, Ordering::Relaxed);
+        Some(true)
+    }
+
+    /// What this instance has given out before the ledger's epoch, or in it.
+    pub(crate) fn given_report(&self) -> GivenReport {
+        let epoch = self.ledger().epoch;
+        // Relaxed: see `may_give`.
+        let given_to = self.given_max.load(Ordering::Relaxed);
+        GivenReport { giver: self.giver, epoch, given_to }
     }
 
     /// How a place in line stands, with the terms as they are now, and what of Redis that is about:

@@ -1,12 +1,13 @@
 //! What everybody may know of a room: one document for all, to be kept by caches for a second.
 
 use super::App;
+use crate::document::Rendered;
 use crate::room::Room;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use chassis::{Problem, base64url, keys};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use schema::RoomMode;
 use schema::admission::{LimitedBy, SeatsBand};
 use serde::Serialize;
@@ -57,21 +58,25 @@ pub(super) async fn status(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let room = app.room(&event)?;
-    let mut body = describe(&room);
+    let rendered = room.document.get(|| render(&room));
+    let tag = (ETAG, rendered.tag.clone());
+    let cached = (CACHE_CONTROL, HeaderValue::from_static(CACHED));
+    if headers.get_all(IF_NONE_MATCH).iter().any(|known| *known == rendered.tag) {
+        return Ok((StatusCode::NOT_MODIFIED, [tag, cached]).into_response());
+    }
+    let json = (CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(([json, tag, cached], rendered.body.clone()).into_response())
+}
+
+fn render(room: &Room) -> Rendered {
+    let mut body = describe(room);
     let text = serde_json::to_vec(&body).expect("numbers and texts become JSON");
     // The time is not part of the tag: it alone is no news.
     let tag = format!("\"{}\"", base64url::encode(&keys::sha256(&[&text])[..12]));
-    let known =
-        headers.get_all(IF_NONE_MATCH).iter().any(|value| value.as_bytes() == tag.as_bytes());
-    if known {
-        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, tag.as_str()), (CACHE_CONTROL, CACHED)])
-            .into_response());
-    }
+    let tag = HeaderValue::from_str(&tag).expect("base64 fits a header");
     body.server_time = chassis::clock::now().to_rfc3339();
     let text = serde_json::to_vec(&body).expect("numbers and texts become JSON");
-    let headers =
-        [(CONTENT_TYPE, "application/json"), (ETAG, tag.as_str()), (CACHE_CONTROL, CACHED)];
-    Ok((headers, text).into_response())
+    Rendered { tag, body: text.into() }
 }
 
 fn describe(room: &Room) -> StatusBody {
