@@ -1,13 +1,26 @@
 //! A run as a page to read, and as a line on the terminal while it goes.
 
+mod charts;
+mod crowd_charts;
+mod grid;
+mod machine_charts;
+mod metrics;
+mod page;
+mod plot;
 mod progress;
+mod room_charts;
+mod tables;
+mod text;
 
 pub use progress::{Progress, Standing};
 
 use crate::record::Tally;
 use crate::results::{Finding, Results};
 use crate::sample::Samples;
+use anyhow::Context as _;
+use std::fs;
 use std::path::Path;
+use std::time::SystemTime;
 
 /// All that is known of a run.
 pub struct Report<'a> {
@@ -21,5 +34,15 @@ pub struct Report<'a> {
 
 /// Writes `results.json` and `report.html` into the folder.
 pub fn write(folder: &Path, report: &Report<'_>) -> anyhow::Result<()> {
-    report.results.write(folder)
+    report.results.write(folder)?;
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let now = now.context("read the clock")?.as_millis();
+    let now = schema::UnixMillis(u64::try_from(now).context("read the clock")?);
+    let path = folder.join("report.html");
+    fs::write(&path, page::page(report, now)).with_context(|| format!("write {}", path.display()))
 }
+
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,141 @@
+//! The tables of a page.
+
+use super::Report;
+use super::plot::put;
+use super::text::{count, escape, grouped, millis, short, took};
+use crate::record::{Deed, Latency};
+use crate::results::{Figure, Kept};
+
+/// The name of a deed in results and reports.
+pub fn deed_name(deed: Deed) -> String {
+    format!("{deed:?}").to_lowercase()
+}
+
+/// The system answered, and said no; everything else that is no success is an error.
+pub fn is_refusal(label: &str) -> bool {
+    label.starts_with('4')
+}
+
+pub fn promises(report: &Report<'_>) -> String {
+    if report.results.promises.is_empty() {
+        return "<p>This run checked no promise.</p>".to_owned();
+    }
+    let mut html = head("promises", &["promise", "kept", "found"], 3);
+    for (promise, kept) in &report.results.promises {
+        let said = report.findings.iter().filter(|finding| finding.promise == promise);
+        let said: Vec<String> = said.map(|finding| escape(&finding.says)).collect();
+        let (class, word) = match kept {
+            Kept::Held => ("held", "held"),
+            Kept::Broken => ("broken", "broken"),
+        };
+        put(
+            &mut html,
+            format_args!(
+                "<tr><th scope=\"row\">{}</th><td><span class=\"badge {class}\">{word}</span></td>\
+             <td class=\"words\">{}</td></tr>",
+                escape(promise),
+                said.join("<br>")
+            ),
+        );
+    }
+    html + FOOT
+}
+
+pub fn figures(report: &Report<'_>) -> String {
+    let columns = ["figure", "value", "unit", "p50", "p99", "p99.9"];
+    let mut html = head("figures", &columns, 1);
+    for (name, figure) in &report.results.figures {
+        let Figure { value, unit, p50, p99, p999 } = figure;
+        let times = [p50, p99, p999].map(|time| time.map_or_else(|| "–".to_owned(), millis));
+        let value = if 100.0 <= value.abs() { grouped(*value) } else { short(*value) };
+        put(
+            &mut html,
+            format_args!(
+                "<tr><th scope=\"row\">{}</th><td>{value}</td><td class=\"words\">{}</td>\
+             <td>{}</td><td>{}</td><td>{}</td></tr>",
+                escape(name),
+                escape(unit),
+                times[0],
+                times[1],
+                times[2]
+            ),
+        );
+    }
+    html + FOOT
+}
+
+pub fn ratios(report: &Report<'_>) -> String {
+    let mut html = head("ratios", &["ratio", "median"], 1);
+    for (name, ratio) in &report.results.ratios {
+        let (name, ratio) = (escape(name), short(*ratio));
+        put(&mut html, format_args!("<tr><th scope=\"row\">{name}</th><td>{ratio} ×</td></tr>"));
+    }
+    html + FOOT
+}
+
+/// What was asked, with latencies from the intended start, and of the system alone.
+pub fn deeds(report: &Report<'_>) -> String {
+    let columns =
+        ["asked", "answers", "good", "p50", "p90", "p99", "p99.9", "most", "p99 from sending"];
+    let mut html = head("deeds", &columns, 1);
+    for (deed, latency) in &report.tally.latency {
+        let good = report.tally.good.get(deed).copied().unwrap_or_default();
+        let times = [0.5, 0.9, 0.99, 0.999].map(|share| took(latency.at(share)));
+        let service = report.tally.service.get(deed).map_or_else(String::new, p99);
+        put(
+            &mut html,
+            format_args!(
+                "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td>\
+             <td>{}</td><td>{}</td><td>{service}</td></tr>",
+                deed_name(*deed),
+                count(latency.count()),
+                count(good),
+                times[0],
+                times[1],
+                times[2],
+                times[3],
+                took(latency.max())
+            ),
+        );
+    }
+    html + FOOT
+}
+
+/// Every answer that was no success.
+pub fn codes(report: &Report<'_>) -> String {
+    if report.tally.other.is_empty() {
+        return "<p>Every answer was a success.</p>".to_owned();
+    }
+    let mut html = head("codes", &["asked", "answer", "kind", "count"], 3);
+    for ((deed, code), times) in &report.tally.other {
+        let (class, kind) = if is_refusal(code) { ("", "refusal") } else { ("bad", "error") };
+        put(
+            &mut html,
+            format_args!(
+                "<tr><th scope=\"row\">{}</th><td class=\"words\">{}</td>\
+             <td class=\"words {class}\">{kind}</td><td>{}</td></tr>",
+                deed_name(*deed),
+                escape(code),
+                count(*times)
+            ),
+        );
+    }
+    html + FOOT
+}
+
+fn p99(latency: &Latency) -> String {
+    took(latency.at(0.99))
+}
+
+const FOOT: &str = "</tbody></table></div>\n";
+
+/// The first `words` columns are text, the others numbers.
+fn head(class: &str, columns: &[&str], words: usize) -> String {
+    let mut html = format!("<div class=\"wide\"><table class=\"{class}\"><thead><tr>");
+    for (idx, column) in columns.iter().enumerate() {
+        let class = if idx < words { " class=\"words\"" } else { "" };
+        put(&mut html, format_args!("<th scope=\"col\"{class}>{column}</th>"));
+    }
+    html.push_str("</tr></thead><tbody>");
+    html
+}
