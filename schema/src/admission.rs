@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub enum AdmissionRecord {
     /// A new epoch of numbers starts: Redis was lost or is new. Numbers go on above `number_floor`.
     ///
-    /// Those in `(given_to, number_floor]` were given to nobody, as far as the leader saw.
+    /// Those in `(given_to, number_floor]` are in doubt: they may have been given before the loss.
     EpochStarted {
         epoch: u32,
         given_to: u64,
@@ -26,13 +26,29 @@ pub enum AdmissionRecord {
     Released(Release),
     /// Numbers above `base` are places of a pre-queue: their order is drawn when it closes.
     ///
-    /// Those in `(given_to, base]` were given to nobody, as far as the leader saw.
+    /// Those in `(given_to, base]` may have been given as places of the line; only Redis knows.
     GatherStarted { given_to: u64, base: u64 },
     /// The pre-queue closed and its order is known.
     Drawn(Draw),
     /// Places called in `epoch` that were given up before a claim: they make room, and can never be
     /// claimed.
     Left { epoch: u32, numbers: Vec<u64> },
+    /// Redis was seen to have given out every number of the epoch up to this.
+    NumbersSeen { epoch: u32, given_to: u64 },
+    /// All who gave out numbers before the loss that began `epoch` have said how far they came: the
+    /// numbers above `given_to` up to the epoch's floor were given to nobody.
+    DoubtEnded { epoch: u32, given_to: u64 },
+}
+
+/// An instance's word on which numbers it has given out, to the room's leader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GivenReport {
+    /// Names the instance for the time of its life.
+    pub giver: u64,
+    /// It has heard of this epoch and gives out no number of an earlier one.
+    pub epoch: u32,
+    /// The highest number that it has given to anybody.
+    pub given_to: u64,
 }
 
 /// The order of a pre-queue: the place that got number `base + 1 + i` has number `base + 1 + p(i)`

@@ -89,6 +89,22 @@ pub(crate) const CHECK_INS_MAX: usize = 65_536;
 /// Returners that one tick looks at.
 pub(crate) const LATE_SEEN_MAX: usize = 4_096;
 
+/// How often an instance says what it has given out, and how often at once in a new epoch: once is
+/// lost with its message.
+pub(crate) const REPORT_EVERY: Duration = Duration::from_secs(10);
+pub(crate) const REPORTS_FIRST: usize = 5;
+
+/// How long an instance is silent before it may give out nothing until the leader knows it anew.
+///
+/// Shorter and a busy one asks for every join; longer and one that has died leaves more losses of
+/// Redis with a doubt.
+pub(crate) const GIVER_SILENCE_MS: u64 = 30_000;
+
+/// How long a new epoch waits for the word of those who gave out numbers in the last one.
+///
+/// Some pulses. Longer would not leave the line two seconds to go on in (LINE-3).
+pub(crate) const REPORTS_WAIT: Duration = Duration::from_secs(1);
+
 /// Leaves that one tick deals with; more wait for the next one. One record of them is 40 KB.
 pub(crate) const LEAVES_SEEN_MAX: usize = 4_096;
 
@@ -110,5 +126,7 @@ pub(crate) const LEASE_SILENCE_MS: u64 = 1_000;
 const _: () = {
     assert!(JOIN_BATCH_MAX < JOINS_WAITING_MAX);
     assert!(JOIN_AGAIN.as_millis() < JOIN_WAIT.as_millis());
+    assert!(REPORT_EVERY.as_millis() * 2 < GIVER_SILENCE_MS as u128);
+    assert!(PULSE.as_millis() * 2 < REPORTS_WAIT.as_millis());
     assert!(LEASE_BEAT_MS * 3 <= LEASE_SILENCE_MS);
 };

@@ -3,10 +3,9 @@
 use crate::config::{JOIN_AGAIN, JOIN_BATCH_MAX, LEDGER_WAIT};
 use crate::metrics;
 use crate::room::Room;
-use crate::store::{Blessed, Fault, Given, Phase};
+use crate::store::{Fault, Given, Phase};
 use chassis::Shutdown;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use tokio::sync::{mpsc, oneshot};
 use waiting_room_core::PlaceKind;
 
@@ -58,8 +57,6 @@ pub(crate) async fn run(room: Arc<Room>, mut asks: mpsc::Receiver<JoinAsk>, shut
             tokio::time::sleep(JOIN_AGAIN).await;
             continue;
         };
-        // Relaxed: a lower bound for the leader in this process; see `Leader::start_epoch`.
-        room.given_max.fetch_max(given.after + given.count, Ordering::Relaxed);
         answer(&mut waiting, epoch, given);
     }
 }
@@ -79,6 +76,9 @@ fn answer(waiting: &mut Vec<JoinAsk>, epoch: u32, given: Given) {
 
 /// Takes numbers from Redis and checks them against the stream before anybody gets one.
 ///
+/// Nothing waits between that check and the answers, so that the room's word on what it gave is
+/// final when a new epoch is known.
+///
 /// LINE-1: a number is given out only if the epoch that gave it is the room's epoch and the number
 /// is not above the durable mark, so that a Redis that was rolled back gives nothing.
 async fn give(room: &Room, count: usize) -> Result<Option<(u32, Given)>, Fault> {
@@ -86,15 +86,14 @@ async fn give(room: &Room, count: usize) -> Result<Option<(u32, Given)>, Fault> 
     if blessed.epoch == 0 {
         return Ok(None);
     }
-    let given = room.store.join(&blessed, count).await?;
+    let given = room.store.join(&blessed, count, room.giver).await?;
     let last = given.after + given.count;
     let mut read_to = room.read_to.subscribe();
     let known = async {
         loop {
             read_to.mark_unchanged();
-            let (is_current, mark) = standing(room, &blessed);
-            if !is_current || last <= mark {
-                return is_current;
+            if let Some(may_give) = room.may_give(blessed.epoch, last) {
+                return may_give;
             }
             if read_to.changed().await.is_err() {
                 return false;
@@ -103,9 +102,4 @@ async fn give(room: &Room, count: usize) -> Result<Option<(u32, Given)>, Fault> 
     };
     let known = tokio::time::timeout(LEDGER_WAIT, known).await.unwrap_or(false);
     Ok(known.then_some((blessed.epoch, given)))
-}
-
-fn standing(room: &Room, blessed: &Blessed) -> (bool, u64) {
-    let ledger = room.ledger();
-    (ledger.epoch == blessed.epoch, ledger.mark)
 }

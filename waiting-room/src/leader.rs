@@ -1,6 +1,7 @@
 //! The life of a room's leader in this process: contend, rebuild, tick, and stop when deposed.
 
 mod epoch;
+mod givers;
 mod leaves;
 mod phase;
 mod release;
@@ -17,9 +18,12 @@ use chassis::{
 };
 use schema::admission::AdmissionRecord;
 use schema::{codec, subject};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use waiting_room_core::{GENERATION, Ledger, MonoMs, NumberSet, Origin, Room as Rules, restore};
+use waiting_room_core::{
+    Bits, GENERATION, Ledger, MonoMs, NumberSet, Origin, Room as Rules, restore,
+};
 
 /// After how many records the leader drops what nobody needs: less often than once a minute.
 const FORGET_EVERY: u64 = 256;
@@ -137,7 +141,7 @@ async fn take_over(
     let rules = restore(&ledger, &completed, origin);
     let presence = deps.nats.client.subscribe(subject::room_presence(&room.event)).await;
     let presence = presence.map_err(|error| tracing::warn!(%error, "no word of lost check-ins"));
-    Some(Leader {
+    let mut leader = Leader {
         room: Arc::clone(room),
         nats: deps.nats.clone(),
         clock: clock.clone(),
@@ -147,8 +151,12 @@ async fn take_over(
         presence: presence.ok(),
         records: 0,
         last_seen: None,
-        joins_a_tick: 0,
-    })
+        givers: None,
+        doubt: Bits::default(),
+        is_troubled: false,
+    };
+    leader.recall_doubt().await;
+    Some(leader)
 }
 
 /// The leader's own state: what is durable (`ledger`) and what follows from it.
@@ -165,8 +173,13 @@ struct Leader {
     records: u64,
     /// The last number that Redis was seen to have given out in this epoch.
     last_seen: Option<u64>,
-    /// How many numbers were given out between the last two looks, at most.
-    joins_a_tick: u64,
+    /// The instances that may have given out numbers since the last look, and when each was heard;
+    /// `None` until the first look.
+    givers: Option<BTreeMap<u64, MonoMs>>,
+    /// Numbers in line of which nobody knows whether anybody has them.
+    doubt: Bits,
+    /// Redis did not do its part in this tick.
+    is_troubled: bool,
 }
 
 impl Leader {

@@ -1,11 +1,12 @@
 //! The small periodic work of an instance for one room: check-ins to Redis, positions from it.
 
-use crate::config::{INDEX_AGE_MAX, PULSE};
+use crate::config::{INDEX_AGE_MAX, PULSE, REPORT_EVERY, REPORTS_FIRST};
 use crate::metrics;
 use crate::room::Room;
+use bytes::Bytes;
 use chassis::clock::Monotonic;
 use chassis::{Nats, Shutdown};
-use schema::subject;
+use schema::{codec, subject};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -18,12 +19,23 @@ pub(crate) async fn run(room: Arc<Room>, nats: Nats, shutdown: Shutdown) {
     let mut ticks = tokio::time::interval(PULSE);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let (mut index_read, mut forgot) = (None::<Monotonic>, Monotonic::now());
+    let (mut epoch, mut told) = (0, Vec::<Monotonic>::new());
     loop {
         // Cancel-safe: both only wait.
         tokio::select! {
             biased;
             () = shutdown.begun() => return,
             _ = ticks.tick() => {}
+        }
+        let report = room.given_report();
+        if epoch != report.epoch {
+            (epoch, told) = (report.epoch, Vec::new());
+        }
+        let is_due = told.last().is_none_or(|at| REPORT_EVERY <= at.elapsed());
+        if is_due || told.len() < REPORTS_FIRST {
+            tell(&room, &nats, codec::encode(&report).into()).await;
+            told = told.split_off(told.len().saturating_sub(REPORTS_FIRST - 1));
+            told.push(Monotonic::now());
         }
         flush_check_ins(&room, &nats).await;
         // Relaxed: a wish; see `Room::index`.
@@ -53,10 +65,19 @@ async fn flush_check_ins(room: &Room, nats: &Nats) {
     if let Err(fault) = written {
         tracing::debug!(event = %room.event, %fault, "check-ins were lost");
         metrics::store_failed("check_in");
-        let told = nats.client.publish(subject::room_presence(&room.event), bytes::Bytes::new());
-        if let Err(error) = told.await {
+        tell(room, nats, Bytes::new()).await;
+    }
+}
+
+/// Tells the leader that check-ins were lost, with an empty payload, or what was given out.
+async fn tell(room: &Room, nats: &Nats, payload: Bytes) {
+    let told = nats.client.publish(subject::room_presence(&room.event), payload);
+    match tokio::time::timeout(PULSE, told).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
             tracing::debug!(event = %room.event, %error, "the leader was not told");
         }
+        Err(_) => tracing::debug!(event = %room.event, "NATS takes no word to the leader now"),
     }
 }
 

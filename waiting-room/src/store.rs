@@ -26,6 +26,9 @@ pub(crate) struct Store {
     leaves: String,
     /// Called places that were given up unclaimed.
     void: String,
+    /// Instances that may give out numbers, and those that ask to.
+    givers: String,
+    asking: String,
 }
 
 /// Which server process and epoch a call means.
@@ -83,10 +86,26 @@ pub(crate) struct Look {
     pub late: Vec<u64>,
     /// Who left lately, as numbers with ranks, which ascend.
     pub leaves: Vec<(u64, u64)>,
+    /// Instances that may give out numbers, and those that ask to.
+    pub givers: Vec<u64>,
+    pub asking: Vec<u64>,
 }
 
-/// As the script returns it: last, mark, phase, live, seen twice, live in all, late, leaves.
-type LookAnswer = (u64, u64, String, Vec<u8>, Vec<u8>, Vec<u8>, u64, Vec<u64>, Vec<(u64, u64)>);
+/// As the script returns it: last, mark, phase, live, seen twice, live in all, late, leaves, givers,
+/// asking.
+type LookAnswer = (
+    u64,
+    u64,
+    String,
+    Vec<u8>,
+    Vec<u8>,
+    Vec<u8>,
+    u64,
+    Vec<u64>,
+    Vec<(u64, u64)>,
+    Vec<u64>,
+    Vec<u64>,
+);
 
 /// What is noted of a called place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,6 +153,8 @@ impl Store {
             seen: key("seen"),
             leaves: key("leaves"),
             void: key("void"),
+            givers: key("givers"),
+            asking: key("asking"),
         }
     }
 
@@ -142,13 +163,32 @@ impl Store {
         Ok(self.redis.run_id().await?)
     }
 
-    /// Gives out up to `count` numbers, in one atomic step with their live bits.
-    pub(crate) async fn join(&self, blessed: &Blessed, count: usize) -> Result<Given, Fault> {
+    /// Gives out up to `count` numbers, in one atomic step with their live bits. None until the
+    /// leader knows of `giver`, who asks to be known by this.
+    pub(crate) async fn join(
+        &self,
+        blessed: &Blessed,
+        count: usize,
+        giver: u64,
+    ) -> Result<Given, Fault> {
         let mut call = self.scripts.join.prepare_invoke();
-        call.key(&self.room).key(&self.live);
-        call.arg(&blessed.run_id).arg(blessed.epoch).arg(count);
+        call.key(&self.room).key(&self.live).key(&self.givers).key(&self.asking);
+        call.arg(&blessed.run_id).arg(blessed.epoch).arg(count).arg(giver);
         let (after, count, phase): (u64, u64, String) = self.run(blessed, &call).await?;
         Ok(Given { after, count, phase: Phase::of(&phase)? })
+    }
+
+    /// Lets these instances give out numbers, or no longer.
+    pub(crate) async fn admit(
+        &self,
+        blessed: &Blessed,
+        givers: &[u64],
+        admitted: bool,
+    ) -> Result<(), Fault> {
+        let mut call = self.scripts.admit.prepare_invoke();
+        call.key(&self.room).key(&self.givers).key(&self.asking);
+        call.arg(&blessed.run_id).arg(blessed.epoch).arg(u8::from(admitted)).arg(givers);
+        self.run::<u8>(blessed, &call).await.map(drop)
     }
 
     /// Reads what a tick needs, for numbers from that of word `first_word` on.
@@ -163,10 +203,12 @@ impl Store {
         let mut call = self.scripts.look.prepare_invoke();
         call.key(&self.room).key(&self.live).key(self.seen(generation));
         call.key(self.seen(generation_before)).key(&self.late).key(&self.leaves);
+        call.key(&self.givers).key(&self.asking);
         call.arg(&blessed.run_id).arg(blessed.epoch).arg(first).arg(last);
         call.arg(late_max).arg(leaves_max);
         let answer: LookAnswer = self.run(blessed, &call).await?;
-        let (last, mark, phase, live, now, before, live_total, late, leaves) = answer;
+        let (last, mark, phase, live, now, before, live_total, late, leaves, givers, asking) =
+            answer;
         let seen: Vec<u8> = (0..now.len().max(before.len()))
             .map(|at| now.get(at).unwrap_or(&0) | before.get(at).unwrap_or(&0))
             .collect();
@@ -179,6 +221,8 @@ impl Store {
             live_total,
             late,
             leaves,
+            givers,
+            asking,
         })
     }
 
@@ -197,12 +241,13 @@ impl Store {
         (last, mark): (u64, u64),
         phase: Phase,
         live: &Bits,
+        givers: &[u64],
     ) -> Result<(), Fault> {
         let mut call = self.scripts.bless.prepare_invoke();
         call.key(&self.room).key(&self.live).key(&self.claimed).key(&self.late);
-        call.key(&self.leaves).key(&self.void);
+        call.key(&self.leaves).key(&self.void).key(&self.givers).key(&self.asking);
         call.arg(&blessed.run_id).arg(blessed.epoch).arg(last).arg(mark).arg(phase.text());
-        call.arg(live.first_word() * 8).arg(live.to_redis());
+        call.arg(live.first_word() * 8).arg(live.to_redis()).arg(givers);
         let done: u8 = self.run(blessed, &call).await?;
         if done == 1 { Ok(()) } else { Err(Fault::Unblessed) }
     }

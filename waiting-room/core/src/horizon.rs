@@ -30,11 +30,18 @@ pub struct Horizons {
 impl Horizons {
     /// Returns the horizon to publish at `now`: never lower than one published before.
     ///
-    /// It does not go beyond `given`, the last number given out: whoever joins later has not been
-    /// asked yet, and must not count as silent.
-    pub fn publish(&mut self, now: MonoMs, cursor: u64, given: u64, rate_per_minute: u32) -> u64 {
+    /// It reaches `asked` at least, and does not go beyond `given`, the last number given out:
+    /// whoever joins later has not been asked yet, and must not count as silent.
+    pub fn publish(
+        &mut self,
+        now: MonoMs,
+        cursor: u64,
+        given: u64,
+        asked: u64,
+        rate_per_minute: u32,
+    ) -> u64 {
         let span = (u64::from(rate_per_minute) * SPAN_MINUTES).max(SPAN_MIN);
-        let horizon = self.highest.max(given.min(cursor + span));
+        let horizon = self.highest.max(given.min(asked.max(cursor + span)));
         let is_known = self.published.back().is_some_and(|&(_, last)| last == horizon);
         if !is_known && self.published.len() < PUBLISHED_MAX {
             self.published.push_back((now, horizon));
@@ -75,9 +82,9 @@ mod tests {
     #[test]
     fn whoever_joins_after_a_long_idle_time_is_not_silent() {
         let mut horizons = Horizons::default();
-        assert_eq!(horizons.publish(MonoMs(0), 0, 0, 600), 0, "nobody has a number");
+        assert_eq!(horizons.publish(MonoMs(0), 0, 0, 0, 600), 0, "nobody has a number");
         assert_eq!(horizons.checked(MonoMs(100_000)), 0);
-        assert_eq!(horizons.publish(MonoMs(100_000), 0, 8, 600), 8);
+        assert_eq!(horizons.publish(MonoMs(100_000), 0, 8, 0, 600), 8);
         assert_eq!(horizons.checked(MonoMs(139_000)), 0, "eight have just joined");
         assert_eq!(horizons.checked(MonoMs(140_001)), 8);
     }
@@ -85,14 +92,18 @@ mod tests {
     #[test]
     fn silence_counts_only_after_the_lapse_and_never_across_an_interruption() {
         let mut horizons = Horizons::default();
-        assert_eq!(horizons.publish(MonoMs(0), 0, 9_000, 600), 2_400);
+        assert_eq!(horizons.publish(MonoMs(0), 0, 9_000, 0, 600), 2_400);
         assert_eq!(horizons.checked(MonoMs(40_000)), 0);
-        assert_eq!(horizons.publish(MonoMs(40_000), 100, 9_000, 600), 2_500);
+        assert_eq!(horizons.publish(MonoMs(40_000), 100, 9_000, 0, 600), 2_500);
         assert_eq!(horizons.checked(MonoMs(40_001)), 2_400);
         assert_eq!(horizons.checked(MonoMs(80_001)), 2_500);
         horizons.interrupt();
         assert_eq!(horizons.checked(MonoMs(80_002)), 0);
-        assert_eq!(horizons.publish(MonoMs(80_002), 100, 9_000, 60), 2_500, "it never goes back");
+        assert_eq!(
+            horizons.publish(MonoMs(80_002), 100, 9_000, 0, 60),
+            2_500,
+            "it never goes back"
+        );
         assert_eq!(horizons.checked(MonoMs(120_002)), 0);
         assert_eq!(horizons.checked(MonoMs(120_003)), 2_500);
     }

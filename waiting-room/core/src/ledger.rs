@@ -31,8 +31,14 @@ pub struct Ledger {
     releases: VecDeque<Received>,
     /// All releases up to this number were dropped.
     forgotten: u64,
+    /// Every number up to it was given out, or is in `gaps`, `unseen` or `doubts`.
+    pub given: u64,
     /// Numbers that were given to nobody, first to last, ascending.
     gaps: Vec<(u64, u64)>,
+    /// Numbers of which only Redis knows whether they were given: in doubt when it is lost.
+    unseen: Vec<(u64, u64)>,
+    /// Numbers of which nobody knows any more whether they were given.
+    doubts: Vec<(u64, u64)>,
     /// Numbers passed as gone, first to last, and not called since.
     skipped: BTreeMap<u64, u64>,
     /// Numbers that were called from the late lane.
@@ -86,7 +92,9 @@ impl Ledger {
                 schema::check!(InvariantId::Line1, self.mark <= number_floor, "{number_floor}");
                 self.epoch = epoch;
                 self.number_floor = number_floor;
-                self.leave_gap(given_to, number_floor);
+                self.doubts.append(&mut self.unseen);
+                push_range(&mut self.doubts, given_to, number_floor);
+                self.given = number_floor;
                 self.redis_run_id = redis_run_id.into();
                 self.mark = number_floor;
             }
@@ -99,13 +107,18 @@ impl Ledger {
             AdmissionRecord::GatherStarted { given_to, base } => {
                 assert!(self.gathering.is_none());
                 assert!(self.cursor <= base);
-                self.leave_gap(given_to, base);
+                push_range(&mut self.unseen, given_to, base);
+                self.given = self.given.max(base);
                 self.gathering = Some(base);
             }
             AdmissionRecord::Drawn(draw) => {
                 assert!(self.gathering.take() == Some(draw.base));
                 assert!(draw.base <= draw.last);
                 assert!(draw.last <= self.mark);
+                self.given = self.given.max(draw.last);
+                // Where they are in line now is the draw's secret until it is asked.
+                let is_drawn = |&mut (_, last): &mut (u64, u64)| draw.base < last;
+                self.unseen.extend(self.gaps.extract_if(.., is_drawn));
                 self.draws.push(draw);
             }
             AdmissionRecord::Left { epoch, numbers } => {
@@ -113,6 +126,18 @@ impl Ledger {
                 for number in numbers {
                     self.leave(number);
                 }
+            }
+            AdmissionRecord::NumbersSeen { epoch, given_to } => {
+                assert!(epoch == self.epoch);
+                schema::check!(InvariantId::Line1, given_to <= self.mark, "{given_to} was given");
+                self.given = self.given.max(given_to);
+            }
+            AdmissionRecord::DoubtEnded { epoch, given_to } => {
+                assert!(epoch == self.epoch);
+                let last = self.number_floor;
+                let Some(doubt) = self.doubts.pop_if(|doubt| doubt.1 == last) else { return };
+                assert!(doubt.0 <= given_to + 1, "what was seen to be given was given");
+                push_range(&mut self.gaps, given_to, last);
             }
         }
     }
@@ -129,10 +154,9 @@ impl Ledger {
         self.left.keys().copied()
     }
 
-    fn leave_gap(&mut self, given_to: u64, last: u64) {
-        if given_to < last {
-            self.gaps.push((given_to + 1, last));
-        }
+    /// The numbers, as given out, of which nobody knows whether they were.
+    pub fn doubts(&self) -> impl Iterator<Item = u64> + '_ {
+        self.doubts.iter().flat_map(|&(first, last)| first..=last)
     }
 
     /// Everybody who may be waiting, up to `last`, taken for alive.
@@ -240,11 +264,25 @@ impl Ledger {
         }
         self.late.retain(|_, terms| !over(terms.pass_until));
         self.left.retain(|_, until| !over(*until));
-        self.gaps.retain(|&(_, last)| self.cursor < last);
+        let (cursor, draws) = (self.cursor, &self.draws);
+        let is_passed = |&(_, last): &(u64, u64)| {
+            let draw = draws.iter().find(|draw| draw.base < last && last <= draw.last);
+            draw.map_or(last, |draw| draw.last) <= cursor
+        };
+        self.gaps.retain(|gap| !is_passed(gap));
+        self.unseen.retain(|unseen| !is_passed(unseen));
+        self.doubts.retain(|doubt| !is_passed(doubt));
     }
 
     pub(crate) fn releases(&self) -> impl Iterator<Item = &Received> {
         self.releases.iter()
+    }
+}
+
+/// Adds the numbers in `(after, last]`, if there are any.
+fn push_range(ranges: &mut Vec<(u64, u64)>, after: u64, last: u64) {
+    if after < last {
+        ranges.push((after + 1, last));
     }
 }
 

@@ -4,7 +4,7 @@ use crate::bits::{Bits, between};
 use crate::horizon::Horizons;
 use crate::inside::{Entry, Inside};
 use crate::late::LateShare;
-use crate::limits::CALLED_MAX;
+use crate::limits::{CALLED_MAX, SIGHT_NUMBERS};
 use crate::mono::MonoMs;
 use crate::pace::Pace;
 use crate::window::Window;
@@ -37,6 +37,9 @@ pub struct Sight<'a> {
     pub live: &'a Bits,
     /// Who checked in lately.
     pub seen: &'a Bits,
+    /// Numbers whose bit in `live` says only that they may have been given out before Redis was
+    /// lost.
+    pub doubt: &'a Bits,
     /// Skipped numbers that came back, longest waiting first.
     pub late: &'a [u64],
     /// Free seats; `None` for a room without seats, or while they are not known.
@@ -88,14 +91,18 @@ impl Room {
         let line_waits = sight.live.count(self.cursor, sight.line_last) != 0;
         let late_waiting = u32::try_from(sight.late.len()).unwrap_or(u32::MAX);
         let late_called = self.late.of(limit, late_waiting, line_waits);
-        let mut plan = self.walk(sight, checked, limit - late_called);
+        let (mut plan, is_held) = self.walk(sight, checked, limit - late_called);
         let line_called = plan.called;
         plan.called += late_called;
         plan.late = sight.late.iter().copied().take(late_called as usize).collect();
         let still_waiting = sight.live.count(plan.cursor, sight.line_last) != 0
             || late_called < late_waiting
             || sight.sight_last < sight.line_last;
-        let limited_by = if still_waiting { binding } else { LimitedBy::Nothing };
+        let limited_by = match (is_held, still_waiting) {
+            (true, _) => LimitedBy::Recovery,
+            (false, true) => binding,
+            (false, false) => LimitedBy::Nothing,
+        };
         if plan.called == 0 && plan.cursor == self.cursor {
             return Decision { release: None, limited_by };
         }
@@ -151,8 +158,12 @@ impl Room {
     ///
     /// A number is gone if its bit is 0, or if it was asked to check in for long enough and did
     /// not. LINE-1: nobody is called before a smaller live number, because the walk is in order and
-    /// stops.
-    fn walk(&self, sight: Sight<'_>, checked: u64, limit: u32) -> Plan {
+    /// stops. A number in doubt is called once it has checked in, as it would if anybody had it;
+    /// until its silence means that nobody has, the walk stops before it. So the line never waits
+    /// at its own pace for numbers that nobody has, and waits for them one lapse at most.
+    ///
+    /// Says too whether a doubt stopped it.
+    fn walk(&self, sight: Sight<'_>, checked: u64, limit: u32) -> (Plan, bool) {
         let mut plan = Plan {
             cursor_before: self.cursor,
             cursor: self.cursor,
@@ -162,27 +173,43 @@ impl Room {
         };
         let last = sight.line_last.min(sight.sight_last);
         if limit == 0 || last <= self.cursor {
-            return plan;
+            return (plan, false);
         }
         for word in Bits::word_of(self.cursor + 1)..=Bits::word_of(last) {
             let silent = between(word, 0, checked) & !sight.seen.word(word);
             let mut alive = sight.live.word(word) & !silent & between(word, self.cursor, last);
+            let unsure = sight.doubt.word(word) & !sight.seen.word(word);
             while alive != 0 {
                 let idx = alive.leading_zeros();
+                if unsure >> (63 - idx) & 1 == 1 {
+                    plan.skip_to(word * 64 + u64::from(idx) - 1);
+                    return (plan, true);
+                }
                 alive &= !(1 << (63 - idx));
                 plan.call(word * 64 + u64::from(idx));
                 if plan.called == limit {
-                    return plan;
+                    return (plan, false);
                 }
             }
         }
         plan.skip_to(last);
-        plan
+        (plan, false)
     }
 
     /// The horizon to publish now, `given` being the last number given out.
-    pub fn publish_horizon(&mut self, now: MonoMs, given: u64, settings: &RoomSettings) -> u64 {
-        self.horizons.publish(now, self.cursor, given, settings.admission_rate_per_minute)
+    ///
+    /// All doubts in sight are asked at once, however slow the line: else each stretch of them
+    /// would hold it up for another lapse.
+    pub fn publish_horizon(
+        &mut self,
+        now: MonoMs,
+        given: u64,
+        doubt: &Bits,
+        settings: &RoomSettings,
+    ) -> u64 {
+        let asked = doubt.iter(self.cursor, self.cursor + SIGHT_NUMBERS).last().unwrap_or(0);
+        let rate = settings.admission_rate_per_minute;
+        self.horizons.publish(now, self.cursor, given, asked, rate)
     }
 
     /// Check-ins did not work for a while.

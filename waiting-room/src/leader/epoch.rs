@@ -5,18 +5,18 @@ use crate::metrics;
 use crate::store::{Blessed, Fault, Phase};
 use chassis::{AppendError, Owner};
 use schema::admission::AdmissionRecord;
-use std::sync::atomic::Ordering;
 use waiting_room_core::MARK_BLOCK;
-
-/// Numbers that may have been given out since the last look, at most, beyond four times those of
-/// the tick before: a burst that began in between.
-const UNSEEN_JOINS: u64 = 64;
 
 impl Leader {
     /// Starts an epoch whose numbers are above every number that may have been given out.
     ///
     /// The record comes first. LINE-1: what an older Redis may still give is not above the mark of
     /// its own epoch, and nobody hands out numbers of an epoch that the stream has left.
+    ///
+    /// What Redis itself says is a lower bound only: it may have been rolled back. Above what is
+    /// known, those who gave out numbers are asked. If one of them does not answer, for it died too,
+    /// the rest is in doubt: the line stops there for those who have a number to check in, once, and
+    /// then goes on past those that nobody has.
     pub(super) async fn start_epoch(&mut self, owner: &Owner) -> Result<(), AppendError> {
         let found =
             async { Ok::<_, Fault>((self.room.store.run_id().await?, self.last_named().await?)) };
@@ -28,14 +28,8 @@ impl Leader {
             }
         };
         let (epoch, floor) = (self.ledger.epoch + 1, self.ledger.mark);
-        // Relaxed: a lower bound; the numbers themselves are ordered by Redis.
-        let own = self.room.given_max.load(Ordering::Relaxed);
-        let seen = self.last_seen.map_or(own, |seen| seen.max(own));
-        let given_to = match named {
-            // Redis kept what it knew: nobody has a number that it does not name.
-            Some(named) if seen <= named => named.min(self.ledger.mark),
-            _ => self.given_to(self.last_seen.max(named).map(|seen| seen.max(own))),
-        };
+        let seen = self.last_seen.max(named).unwrap_or(0);
+        let given_to = seen.max(self.ledger.given).min(floor);
         let at = chassis::clock::now();
         let redis_run_id = run_id.as_str().into();
         let started = AdmissionRecord::EpochStarted {
@@ -49,14 +43,23 @@ impl Leader {
         let number_max = floor + MARK_BLOCK;
         self.append(owner, AdmissionRecord::MarkRaised { epoch, number_max }).await?;
         self.rules.epoch_started();
+        let given_before = if given_to < floor { self.given_before(epoch).await } else { None };
+        if let Some(given_before) = given_before {
+            let given_to = given_before.clamp(given_to, floor);
+            self.append(owner, AdmissionRecord::DoubtEnded { epoch, given_to }).await?;
+        }
+        self.recall_doubt().await;
         self.last_seen = Some(floor);
         metrics::epoch_started();
         let event = &self.room.event;
-        tracing::info!(%event, epoch, floor, given_to, "epoch of numbers started");
+        tracing::info!(%event, epoch, floor, given_to, ?given_before, "epoch of numbers started");
         let phase = if self.ledger.gathering.is_some() { Phase::Gather } else { Phase::Line };
         let live = self.ledger.all_alive(floor);
+        let givers: Vec<u64> =
+            self.givers.iter().flat_map(|givers| givers.keys().copied()).collect();
         let blessed = Blessed { run_id, epoch };
-        let done = self.room.store.bless(&blessed, (floor, number_max), phase, &live).await;
+        let done =
+            self.room.store.bless(&blessed, (floor, number_max), phase, &live, &givers).await;
         if let Err(fault) = done {
             self.trouble(&fault);
         }
@@ -65,15 +68,5 @@ impl Leader {
 
     async fn last_named(&self) -> Result<Option<u64>, Fault> {
         self.room.store.last_named().await
-    }
-
-    /// Up to where numbers may have been given out, `seen` being the last one that is known.
-    ///
-    /// Above it nobody was given a number as far as this leader has seen. Should somebody have
-    /// been, in the moment between the last look and the loss, a check-in or the late lane finds
-    /// the place again.
-    pub(super) fn given_to(&self, seen: Option<u64>) -> u64 {
-        let mark = self.ledger.mark;
-        seen.map_or(mark, |seen| (seen + UNSEEN_JOINS + 4 * self.joins_a_tick).min(mark))
     }
 }

@@ -7,7 +7,7 @@ use chassis::{AppendError, Owner, keys};
 use schema::RoomSettings;
 use schema::admission::{AdmissionRecord, Draw};
 use tokio::sync::oneshot;
-use waiting_room_core::{Bits, MARK_BLOCK, PhaseStep, draw_live, phase_step};
+use waiting_room_core::{Bits, Ledger, MARK_BLOCK, PhaseStep, draw_live, phase_step};
 
 impl Leader {
     /// Does the next step that the settings ask for, and any step that an earlier leader left half
@@ -39,7 +39,7 @@ impl Leader {
     /// give as places of the line until it hears of the change.
     async fn start_gather(&mut self, owner: &Owner) -> Result<(), AppendError> {
         let (epoch, base) = (self.ledger.epoch, self.ledger.mark);
-        let given_to = self.given_to(self.last_seen);
+        let given_to = self.last_seen.unwrap_or(0).clamp(self.ledger.given, base);
         let number_max = base + MARK_BLOCK;
         self.append(owner, AdmissionRecord::MarkRaised { epoch, number_max }).await?;
         self.append(owner, AdmissionRecord::GatherStarted { given_to, base }).await?;
@@ -68,6 +68,7 @@ impl Leader {
         let draw = Draw { base, last: last.max(base), seed, at: chassis::clock::now() };
         tracing::info!(event = %self.room.event, base, last, "the pre-queue is drawn");
         self.append(owner, AdmissionRecord::Drawn(draw)).await?;
+        self.recall_doubt().await;
         Ok(self.show_draw().await.map(|()| false))
     }
 
@@ -86,15 +87,49 @@ impl Leader {
     }
 }
 
+impl Leader {
+    /// Finds out where in line the numbers in doubt are.
+    pub(super) async fn recall_doubt(&mut self) {
+        let ledger = self.ledger.clone();
+        self.doubt = away("room-doubt", move || doubt(&ledger)).await;
+    }
+}
+
+fn doubt(ledger: &Ledger) -> Bits {
+    let in_line = |number| match ledger.draw_of(number) {
+        None => number,
+        Some(draw) => {
+            let key = draw_key(&draw.seed);
+            Ledger::drawn_number(draw, number, &|round, half| prf(&key, round, half))
+        }
+    };
+    let numbers: Vec<u64> = ledger.doubts().map(in_line).collect();
+    let (Some(&first), Some(&last)) = (numbers.iter().min(), numbers.iter().max()) else {
+        return Bits::default();
+    };
+    let first_word = Bits::word_of(first);
+    let word_count = Bits::word_of(last) - first_word + 1;
+    let word_count = usize::try_from(word_count).expect("stretches fit in memory");
+    let mut doubt = Bits::zeroed(first_word, word_count);
+    for number in numbers {
+        doubt.set(number);
+    }
+    doubt
+}
+
 /// A million places take about a second: too long for a thread that serves others.
 async fn permute(live: Bits, draw: Draw) -> Bits {
-    let (done, permuted) = oneshot::channel();
-    let work = move || {
+    let permute = move || {
         let key = draw_key(&draw.seed);
-        let drawn = draw_live(&live, draw.base, draw.last, &|round, half| prf(&key, round, half));
-        // The leader waits; it is gone only if the process is.
-        done.send(drawn).unwrap_or_default();
+        draw_live(&live, draw.base, draw.last, &|round, half| prf(&key, round, half))
     };
-    chassis::tasks::spawn_thread("room-draw", work).expect("one thread for a draw");
-    permuted.await.expect("the thread sends or ends the process")
+    away("room-draw", permute).await
+}
+
+async fn away(name: &'static str, work: impl FnOnce() -> Bits + Send + 'static) -> Bits {
+    let (done, found) = oneshot::channel();
+    // The leader waits; it is gone only if the process is.
+    let work = move || done.send(work()).unwrap_or_default();
+    chassis::tasks::spawn_thread(name, work).expect("one thread for a draw");
+    found.await.expect("the thread sends or ends the process")
 }

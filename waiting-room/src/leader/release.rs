@@ -28,6 +28,7 @@ impl Leader {
             sight_last: sight_last(self.rules.cursor),
             live: &look.live,
             seen: &look.seen,
+            doubt: &self.doubt,
             late: &late,
             seats_free: self.room.seats().to_sell(),
             headroom: Headroom::default(),

@@ -7,7 +7,6 @@ use crate::metrics;
 use crate::store::{Blessed, Fault, Look, Shift};
 use bytes::Bytes;
 use chassis::{AppendError, Owner};
-use futures_util::{FutureExt, StreamExt};
 use schema::admission::{AdmissionRecord, LimitedBy, RoomStatus};
 use schema::{DurationMs, RoomSettings, codec, subject};
 use std::time::Duration;
@@ -16,7 +15,8 @@ use waiting_room_core::{MARK_BLOCK, NUMBER_MAX};
 impl Leader {
     pub(super) async fn tick(&mut self, owner: &Owner, tick: Duration) -> Result<(), AppendError> {
         let settings = self.room.settings();
-        self.hear_of_lost_check_ins();
+        self.is_troubled = false;
+        self.hear();
         self.take_completed();
         self.generations.advance(self.clock.now());
         let (limited_by, live_ahead) = match self.look().await {
@@ -41,10 +41,13 @@ impl Leader {
         settings: &RoomSettings,
         look: Look,
     ) -> Result<(LimitedBy, u64), AppendError> {
-        let before = self.last_seen.replace(look.last).unwrap_or(look.last);
-        self.joins_a_tick = look.last.saturating_sub(before);
+        self.last_seen = Some(look.last);
         let live_ahead = live_ahead(self.rules.cursor, &look);
         if let Err(fault) = self.raise_mark(owner, &look).await? {
+            self.trouble(&fault);
+            return Ok((LimitedBy::Recovery, live_ahead));
+        }
+        if let Err(fault) = self.know_givers(owner, &look).await? {
             self.trouble(&fault);
             return Ok((LimitedBy::Recovery, live_ahead));
         }
@@ -99,17 +102,8 @@ impl Leader {
     pub(super) fn trouble(&mut self, fault: &Fault) {
         metrics::store_failed("tick");
         tracing::debug!(event = %self.room.event, %fault, "the room holds");
+        self.is_troubled = true;
         self.rules.check_ins_failed();
-    }
-
-    fn hear_of_lost_check_ins(&mut self) {
-        let Some(presence) = &mut self.presence else {
-            self.rules.check_ins_failed();
-            return;
-        };
-        while let Some(Some(_)) = presence.next().now_or_never() {
-            self.rules.check_ins_failed();
-        }
     }
 
     fn take_completed(&mut self) {
@@ -128,7 +122,7 @@ impl Leader {
         tick: Duration,
     ) {
         let now = self.clock.now();
-        let check_in_horizon = self.horizon(settings, limited_by);
+        let check_in_horizon = self.horizon(settings);
         let seats_remaining = self.room.seats().band();
         let status = RoomStatus {
             event: self.room.event.clone(),
@@ -158,10 +152,11 @@ impl Leader {
     }
 
     /// The horizon counts as published only while check-ins can be written.
-    fn horizon(&mut self, settings: &RoomSettings, limited_by: LimitedBy) -> u64 {
+    fn horizon(&mut self, settings: &RoomSettings) -> u64 {
         let given = self.last_seen.unwrap_or(self.ledger.cursor);
-        let horizon = self.rules.publish_horizon(self.clock.now(), given, settings);
-        if limited_by == LimitedBy::Recovery {
+        let now = self.clock.now();
+        let horizon = self.rules.publish_horizon(now, given, &self.doubt, settings);
+        if self.is_troubled {
             self.rules.check_ins_failed();
         }
         horizon

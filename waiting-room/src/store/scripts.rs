@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 #[derive(Debug)]
 pub(crate) struct Scripts {
     pub join: Script,
+    pub admit: Script,
     pub look: Script,
     pub bless: Script,
     pub shift: Script,
@@ -31,6 +32,7 @@ impl Scripts {
         static SCRIPTS: OnceLock<Scripts> = OnceLock::new();
         SCRIPTS.get_or_init(|| Self {
             join: guarded!("join.lua"),
+            admit: guarded!("admit.lua"),
             look: guarded!("look.lua"),
             bless: Script::new(include_str!("bless.lua")),
             shift: guarded!("shift.lua"),

@@ -1,10 +1,10 @@
 //! Redis and NATS taken away in the middle.
 
-use super::world::{World, soon};
+use super::world::{Instance, World, event, soon};
 use chassis::Which;
 use schema::RoomMode;
 use std::collections::HashSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const ID: &str = "EVT001";
 
@@ -45,6 +45,75 @@ async fn redis_emptied_under_the_line_loses_no_place_and_gives_no_number_twice()
     for token in &tokens {
         assert_eq!(room.claimed(ID, token).await.status, 200, "no place is lost");
     }
+}
+
+/// Joins at a rate of one a second, claims, and loses what Redis has; returns the cursor.
+async fn called_then_lost(world: &World, room: &Instance) -> u64 {
+    world.set(ID, |settings| settings.admission_rate_per_minute = 60).await;
+    world.list(ID, 10_000).await;
+    let first = room.place(ID).await;
+    assert_eq!(room.claimed(ID, &first).await.status, 200);
+    let cursor = room.room_status(ID).await.body["cursor"].as_u64().unwrap();
+    let redis = world.servers.redis().await;
+    let () = redis.query(redis::cmd("FLUSHALL").arg("SYNC")).await.unwrap();
+    cursor
+}
+
+#[tokio::test]
+async fn who_joins_an_empty_line_after_a_loss_of_redis_waits_for_no_phantoms() {
+    let world = World::new().await;
+    let (room, other) = (world.instance("a").await, world.instance("b").await);
+    called_then_lost(&world, &room).await;
+    // Each of the two gives out numbers, and says so after the next loss.
+    let joined = Instant::now();
+    for room in [&room, &other] {
+        let next = room.place(ID).await;
+        assert_eq!(room.claimed(ID, &next).await.status, 200);
+    }
+    let redis = world.servers.redis().await;
+    let () = redis.query(redis::cmd("FLUSHALL").arg("SYNC")).await.unwrap();
+    let last = other.place(ID).await;
+    assert_eq!(other.claimed(ID, &last).await.status, 200);
+    assert!(joined.elapsed().as_secs() < 10, "{:?}", joined.elapsed());
+}
+
+#[tokio::test]
+async fn when_process_and_redis_are_lost_together_nobody_is_overtaken_and_no_phantom_is_called() {
+    let world = World::new().await;
+    let room = world.instance("a").await;
+    let cursor = called_then_lost(&world, &room).await;
+    drop(room);
+    let room = world.instance("b").await;
+    // Given in the last moment: nobody but the fan knows.
+    let key = world.key_folder().hmac("token").unwrap();
+    let token = waiting_room_core::Token {
+        kid: chassis::base64url::decode(&key.kid).unwrap().try_into().unwrap(),
+        kind: waiting_room_core::PlaceKind::Line,
+        event: event(ID),
+        epoch: 1,
+        number: cursor + 700,
+        issued_at: chassis::clock::now(),
+        pop_hash: None,
+    };
+    let mut bytes = token.body();
+    bytes.extend(key.mac(&[waiting_room_core::Token::DOMAIN, &bytes]));
+    let unseen = chassis::base64url::encode(&bytes);
+    let newcomer = room.place(ID).await;
+    let started = Instant::now();
+    let mut order = Vec::new();
+    while order.len() < 2 {
+        assert!(started.elapsed().as_secs() < 60, "{order:?} after {:?}", started.elapsed());
+        for (name, token) in [("unseen", &unseen), ("newcomer", &newcomer)] {
+            let state = room.me(ID, token).await.body["state"].clone();
+            if state == "ready" && !order.contains(&name) {
+                order.push(name);
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(600)).await;
+    }
+    assert_eq!(order, ["unseen", "newcomer"]);
+    let called = room.room_status(ID).await.body["calledLastMinute"].as_u64().unwrap();
+    assert!(called <= 3, "no phantom took a call");
 }
 
 #[tokio::test]

@@ -75,19 +75,39 @@ fn a_pre_queue_has_no_numbers_until_it_is_drawn() {
     assert_eq!(ledger.draw_of(151), None);
 }
 
+fn epoch(epoch: u32, given_to: u64, number_floor: u64) -> AdmissionRecord {
+    let (redis_run_id, at) = ("s".into(), UnixMillis(0));
+    AdmissionRecord::EpochStarted { epoch, given_to, number_floor, redis_run_id, at }
+}
+
 #[test]
-fn numbers_that_were_given_to_nobody_are_not_alive_after_any_loss() {
+fn what_nobody_knows_is_in_doubt_and_what_was_given_to_nobody_is_not_alive() {
     let mut ledger = ledger();
     ledger.apply(release(0, 10, &[], &[]), MonoMs(0));
-    for (epoch, given_to, number_floor) in [(2, 15, 1_000), (3, 1_002, 2_000)] {
-        let redis_run_id = "s".into();
-        let at = UnixMillis(0);
-        let started =
-            AdmissionRecord::EpochStarted { epoch, given_to, number_floor, redis_run_id, at };
-        ledger.apply(started, MonoMs(0));
-    }
-    let alive: Vec<u64> = ledger.all_alive(2_003).iter(0, 5_000).collect();
-    assert_eq!(alive, [11, 12, 13, 14, 15, 1_001, 1_002, 2_001, 2_002, 2_003]);
+    ledger.apply(AdmissionRecord::NumbersSeen { epoch: 1, given_to: 15 }, MonoMs(0));
+    assert_eq!(ledger.given, 15);
+    ledger.apply(epoch(2, 15, 1_000), MonoMs(0));
+    assert_eq!((ledger.given, ledger.doubts().count()), (1_000, 985));
+    assert_eq!(ledger.all_alive(1_000).count(0, 5_000), 990);
+    ledger.apply(AdmissionRecord::DoubtEnded { epoch: 2, given_to: 17 }, MonoMs(0));
+    assert_eq!(ledger.doubts().count(), 0);
+    ledger.apply(epoch(3, 1_002, 1_004), MonoMs(0));
+    assert_eq!(ledger.doubts().collect::<Vec<_>>(), [1_003, 1_004]);
+    let alive: Vec<u64> = ledger.all_alive(1_006).iter(0, 5_000).collect();
+    assert_eq!(alive[..7], [11, 12, 13, 14, 15, 16, 17]);
+    assert_eq!(alive[7..], [1_001, 1_002, 1_003, 1_004, 1_005, 1_006]);
+}
+
+#[test]
+fn numbers_between_line_and_pre_queue_are_in_doubt_only_after_a_loss() {
+    let mut ledger = ledger();
+    ledger.apply(AdmissionRecord::GatherStarted { given_to: 90, base: 100 }, MonoMs(0));
+    assert_eq!(ledger.doubts().count(), 0, "Redis knows");
+    ledger.apply(epoch(2, 1_000, 1_000), MonoMs(0));
+    assert_eq!(ledger.doubts().count(), 10);
+    ledger.apply(release(0, 100, &[], &[]), MonoMs(0));
+    ledger.forget(UnixMillis(0));
+    assert_eq!(ledger.doubts().count(), 0, "passed");
 }
 
 #[test]

@@ -24,6 +24,7 @@ struct World {
     /// What a new leader finds.
     stored: Vec<Release>,
     left: Vec<u64>,
+    doubt: Bits,
 }
 
 impl World {
@@ -44,6 +45,7 @@ impl World {
             called: Vec::new(),
             stored: Vec::new(),
             left: Vec::new(),
+            doubt: Bits::default(),
         }
     }
 
@@ -63,6 +65,7 @@ impl World {
             sight_last: 65_535,
             live: &self.live,
             seen: &self.seen,
+            doubt: &self.doubt,
             late: &self.late,
             seats_free: self.seats_free,
             headroom: Headroom::default(),
@@ -84,6 +87,19 @@ impl World {
             self.room.acked(MonoMs(self.now), claim, pass);
         }
         (decision.release, decision.limited_by)
+    }
+
+    fn publish(&mut self, given: u64) -> u64 {
+        self.room.publish_horizon(MonoMs(self.now), given, &self.doubt, &self.settings)
+    }
+
+    /// Redis was lost: the numbers in `(after, last]` may have been given, and count as alive.
+    fn lose(&mut self, after: u64, last: u64) {
+        self.doubt = Bits::zeroed(0, 1_024);
+        self.doubt.fill(after, last);
+        self.live.fill(after, last);
+        self.last = last;
+        self.room.epoch_started();
     }
 
     /// A called fan gives the place up; the leader hears of it as often as it is said.
@@ -247,7 +263,7 @@ fn a_returner_counts_with_the_release_that_called_it() {
 fn a_silent_number_is_passed_only_after_the_horizon_has_lapsed() {
     let mut world = World::new(60);
     world.join(100);
-    world.room.publish_horizon(MonoMs(world.now), 100, &world.settings);
+    world.publish(100);
     for number in [50, 51] {
         world.seen.set(number);
     }
@@ -267,13 +283,37 @@ fn a_silent_number_is_passed_only_after_the_horizon_has_lapsed() {
 #[test]
 fn fans_who_join_a_room_that_stood_empty_for_long_are_called_in_order() {
     let mut world = World::new(60);
-    world.room.publish_horizon(MonoMs(world.now), 0, &world.settings);
+    world.publish(0);
     world.now += 100_000;
     world.join(8);
-    world.room.publish_horizon(MonoMs(world.now), 8, &world.settings);
+    world.publish(8);
     world.now += 1_000;
     let plan = world.tick(1, 0).0.unwrap();
     assert_eq!((plan.skipped, plan.cursor), (vec![], 1), "nobody has been silent for long");
+}
+
+#[test]
+fn phantoms_are_never_called_and_hold_the_line_for_one_lapse_at_most() {
+    let mut world = World::new(60);
+    world.join(3);
+    world.lose(3, 40_000);
+    world.join(1);
+    world.seen.set(10);
+    for _ in 0..39 {
+        assert_eq!(world.publish(40_001), 40_000, "all doubts are asked");
+        let (plan, limited_by) = world.tick(1, 0);
+        assert!(world.room.cursor <= 3, "the tenth is there, and others may be");
+        if plan.is_none() && world.room.cursor == 3 {
+            assert_eq!(limited_by, LimitedBy::Recovery);
+        }
+        world.now += 1_000;
+    }
+    for _ in 0..4 {
+        world.now += 1_000;
+        world.tick(1, 0);
+    }
+    let called: Vec<u64> = world.called.iter().map(|&(_, number)| number).collect();
+    assert_eq!(called, [1, 2, 3, 10, 40_001], "and no phantom took a call");
 }
 
 #[test]
@@ -333,6 +373,37 @@ fn a_new_leader_of_the_same_boot_goes_on_at_once_and_another_one_waits_out_the_w
 }
 
 proptest! {
+    #[test]
+    fn whoever_was_given_a_number_in_doubt_is_called_in_order(
+        known in 0_u64..20,
+        fans in prop::collection::btree_map(21_u64..400, 0_u64..30_000, 0..30),
+        newcomers in 1_u64..10,
+        rate in 60_u32..6_000,
+    ) {
+        let mut world = World::new(rate);
+        world.join(known);
+        world.lose(known, 400);
+        world.join(newcomers);
+        let started = world.now;
+        while world.now < started + 120_000 {
+            // Each fan polls within `pollAfterMs`, and is heard from then on.
+            for (&number, &polls_at) in &fans {
+                if started + polls_at <= world.now {
+                    world.seen.set(number);
+                }
+            }
+            world.seen.fill(0, known);
+            world.seen.fill(400, 400 + newcomers);
+            world.publish(400 + newcomers);
+            world.tick(1, 0);
+            world.now += 199;
+        }
+        let called: Vec<u64> = world.called.iter().map(|&(_, number)| number).collect();
+        let line: Vec<u64> =
+            (1..=known).chain(fans.keys().copied()).chain(401..=400 + newcomers).collect();
+        prop_assert_eq!(called, line, "LINE-1, LINE-3, and no phantoms");
+    }
+
     #[test]
     fn no_window_holds_more_than_the_cap_and_nobody_is_overtaken(
         rate in 1_u32..3_000,

@@ -1,0 +1,109 @@
+//! Who gives out numbers: after a loss of Redis their word says which were given.
+
+use super::Leader;
+use crate::config::{GIVER_SILENCE_MS, REPORTS_WAIT};
+use crate::store::{Blessed, Fault, Look};
+use bytes::Bytes;
+use chassis::{AppendError, Owner};
+use futures_util::{FutureExt, StreamExt};
+use schema::admission::{AdmissionRecord, GivenReport};
+use schema::{DurationMs, codec};
+use std::collections::BTreeSet;
+
+impl Leader {
+    /// Notes what was given out, and lets in those who ask to give.
+    ///
+    /// The record comes first: an overtaken leader admits nobody behind the back of its successor.
+    /// Whoever has been silent for long is taken out, in Redis before it is forgotten here; it may
+    /// have died, and a loss of Redis would wait for its word in vain.
+    pub(super) async fn know_givers(
+        &mut self,
+        owner: &Owner,
+        look: &Look,
+    ) -> Result<Result<(), Fault>, AppendError> {
+        let (now, blessed) = (self.clock.now(), Blessed::of(&self.ledger));
+        let (epoch, given_to) = (self.ledger.epoch, look.last);
+        if self.ledger.given < given_to || !look.asking.is_empty() {
+            self.append(owner, AdmissionRecord::NumbersSeen { epoch, given_to }).await?;
+        }
+        let givers = self.givers.get_or_insert_default();
+        for &giver in look.givers.iter().chain(&look.asking) {
+            givers.entry(giver).or_insert(now);
+        }
+        let silence = DurationMs(GIVER_SILENCE_MS);
+        let is_silent = |giver: &u64| givers.get(giver).is_some_and(|&at| silence < now.since(at));
+        let silent: Vec<u64> = look.givers.iter().copied().filter(is_silent).collect();
+        if !look.asking.is_empty() {
+            if let Err(fault) = self.room.store.admit(&blessed, &look.asking, true).await {
+                return Ok(Err(fault));
+            }
+        }
+        if !silent.is_empty() && self.presence.is_some() {
+            if let Err(fault) = self.room.store.admit(&blessed, &silent, false).await {
+                return Ok(Err(fault));
+            }
+            if let Some(givers) = &mut self.givers {
+                givers.retain(|giver, _| !silent.contains(giver));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// Takes in what instances have said since the last tick.
+    pub(super) fn hear(&mut self) {
+        if self.presence.is_none() {
+            self.rules.check_ins_failed();
+        }
+        while let Some(message) = self.next_word() {
+            self.hear_one(&message.payload);
+        }
+    }
+
+    fn next_word(&mut self) -> Option<async_nats::Message> {
+        self.presence.as_mut()?.next().now_or_never().flatten()
+    }
+
+    /// Takes in one word: that check-ins were lost, or what was given out.
+    fn hear_one(&mut self, payload: &Bytes) -> Option<GivenReport> {
+        if payload.is_empty() {
+            self.rules.check_ins_failed();
+            return None;
+        }
+        let report = match codec::decode::<GivenReport>(payload) {
+            Ok(report) => report,
+            Err(error) => {
+                tracing::error!(event = %self.room.event, %error, "a word that nobody can read");
+                return None;
+            }
+        };
+        let now = self.clock.now();
+        let heard = self.givers.as_mut().and_then(|givers| givers.get_mut(&report.giver));
+        if let Some(heard) = heard {
+            *heard = now;
+        }
+        Some(report)
+    }
+
+    /// Up to where numbers were given out before `epoch`, if everybody who may have given some says
+    /// it within [`REPORTS_WAIT`]: from the record of the epoch on nobody gives out older ones.
+    pub(super) async fn given_before(&mut self, epoch: u32) -> Option<u64> {
+        let mut missing: BTreeSet<u64> = self.givers.as_ref()?.keys().copied().collect();
+        let mut given_to = 0;
+        let limit = tokio::time::sleep(REPORTS_WAIT);
+        let mut limit = std::pin::pin!(limit);
+        while !missing.is_empty() {
+            let presence = self.presence.as_mut()?;
+            // Cancel-safe: a message that is not taken stays, and the limit is pinned outside.
+            let message = tokio::select! {
+                biased;
+                message = presence.next() => message?,
+                () = &mut limit => return None,
+            };
+            let Some(report) = self.hear_one(&message.payload) else { continue };
+            if report.epoch == epoch && missing.remove(&report.giver) {
+                given_to = given_to.max(report.given_to);
+            }
+        }
+        Some(given_to)
+    }
+}
