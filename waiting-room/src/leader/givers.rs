@@ -33,10 +33,10 @@ impl Leader {
         let silence = DurationMs(GIVER_SILENCE_MS);
         let is_silent = |giver: &u64| givers.get(giver).is_some_and(|&at| silence < now.since(at));
         let silent: Vec<u64> = look.givers.iter().copied().filter(is_silent).collect();
-        if !look.asking.is_empty() {
-            if let Err(fault) = self.room.store.admit(&blessed, &look.asking, true).await {
-                return Ok(Err(fault));
-            }
+        if !look.asking.is_empty()
+            && let Err(fault) = self.room.store.admit(&blessed, &look.asking, true).await
+        {
+            return Ok(Err(fault));
         }
         if !silent.is_empty() && self.presence.is_some() {
             if let Err(fault) = self.room.store.admit(&blessed, &silent, false).await {
