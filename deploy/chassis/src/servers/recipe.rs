@@ -181,7 +181,10 @@ pub(super) fn init(initdb: &Path, data: &Path, account: &Account) -> Result<(), 
     }
     fs::create_dir_all(&unfinished).map_err(|source| Error::io(what(), source))?;
     account.own(&unfinished)?;
-    let mut words = account.prefix.iter().map(OsString::as_os_str).chain([initdb.as_os_str()]);
+    // The thread that waits for it ends with the process at the latest.
+    let die_with_us = ["setpriv", "--pdeathsig", "KILL", "--"].map(OsString::from);
+    let words = account.prefix.iter().chain(&die_with_us).map(OsString::as_os_str);
+    let mut words = words.chain([initdb.as_os_str()]);
     let output = Command::new(words.next().expect("the program itself is there"))
         .args(words)
         .args(["--no-sync", "--data-checksums", "--auth=trust", "--username=postgres"])
