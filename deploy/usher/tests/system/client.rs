@@ -84,6 +84,11 @@ impl Answer {
         matches!(self.status, 429 | 503) || self.code() == "IDEMPOTENCY_IN_FLIGHT"
     }
 
+    /// An answer that is to be waited for counts as none.
+    pub fn settled(self) -> Result<Self, Lost> {
+        if self.is_passing() { Err(Lost(format!("{self:?}"))) } else { Ok(self) }
+    }
+
     pub fn expect(self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", String::from_utf8_lossy(&self.body));
         self.json()

@@ -15,9 +15,11 @@ mod fan;
 mod journal;
 mod market;
 mod process;
+mod promises;
 mod room;
 mod seats;
 mod split;
+mod system;
 mod up;
 mod wait;
 

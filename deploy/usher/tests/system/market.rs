@@ -150,7 +150,7 @@ impl Buyer {
 
     async fn ask(&self, call: crate::client::Call) -> Result<Answer, Lost> {
         match self.when_lost {
-            WhenLost::GoHome => self.fan.send(call).await,
+            WhenLost::GoHome => self.fan.send(call).await?.settled(),
             WhenLost::AskAgain => Ok(self.fan.client.ask_stubbornly(self.fan.signed(call)).await),
         }
     }

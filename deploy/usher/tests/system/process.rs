@@ -143,15 +143,24 @@ impl Identity {
     }
 }
 
-/// Processes that work in this folder or below it.
+/// Processes that work in this folder or below it, or were told of it.
 pub fn working_in(folder: &Path) -> Vec<u32> {
+    let name = folder.to_str().expect("a temporary path is text");
     let entries = fs::read_dir("/proc").unwrap().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_string_lossy().parse().ok());
     let inside = |pid: &u32| {
         let place = fs::read_link(format!("/proc/{pid}/cwd")).unwrap_or_default();
-        place.starts_with(folder) && Identity::of(*pid).is_some()
+        let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let told = String::from_utf8_lossy(&words).contains(name);
+        (place.starts_with(folder) || told) && Identity::of(*pid).is_some()
     };
     pids.filter(inside).collect()
+}
+
+/// Whether a process runs this program.
+pub fn runs(pid: u32, program: &str) -> bool {
+    let found = fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
+    found.file_name().is_some_and(|name| name == program)
 }
 
 /// A free loopback port, below those that the kernel gives to outgoing connections.

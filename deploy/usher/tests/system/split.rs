@@ -2,13 +2,15 @@
 
 use crate::client::{Call, Client};
 use crate::process::{Process, free_port};
+use crate::system::System;
 use crate::up::{Reach, temporary_folder};
 use crate::wait::until;
 use chassis::{TestServers, Which};
+use rustix::process::Signal;
 use std::collections::BTreeMap;
 use tempfile::TempDir;
 
-const STAGES: [&str; 5] = ["allocator", "settlement", "waiting-room", "indexer", "ingress"];
+pub const STAGES: [&str; 5] = ["allocator", "settlement", "waiting-room", "indexer", "ingress"];
 
 /// A system of five processes.
 pub struct Split {
@@ -40,18 +42,10 @@ impl Split {
         let variables = variables.map(|(name, value)| (name.to_owned(), value)).to_vec();
         let client = Client::new(&format!("http://127.0.0.1:{http}"));
         let mut split = Self { stages: BTreeMap::new(), variables, client, servers, folder };
+        // The stages first: the catalogue counts as loaded when search shows it.
+        split.spawn_all(&STAGES);
         split.load_demo().await;
-        for stage in STAGES {
-            split.spawn(stage, stage);
-        }
-        for process in split.stages.values_mut() {
-            process.printed("usher runs ").await;
-        }
-        until("every stage to be ready", async || {
-            let answer = split.client.send(Call::get("/readyz")).await.ok()?;
-            (answer.status == 200).then_some(())
-        })
-        .await;
+        split.serves(&STAGES).await;
         split
     }
 
@@ -61,6 +55,24 @@ impl Split {
         let mut demo = Process::start(&["demo", "--data", &data], &self.variables, &log);
         let (status, printed, log) = demo.ended().await;
         assert!(status.success(), "{printed}\n{log}");
+    }
+
+    fn spawn_all(&mut self, stages: &[&str]) {
+        for stage in stages {
+            self.spawn(stage, stage);
+        }
+    }
+
+    /// Waits until these stages serve, and the gateway says so of itself.
+    async fn serves(&mut self, stages: &[&str]) {
+        for stage in stages {
+            self.stage(stage).printed("usher runs ").await;
+        }
+        until("every stage to be ready", async || {
+            let answer = self.client.send(Call::get("/readyz")).await.ok()?;
+            (answer.status == 200).then_some(())
+        })
+        .await;
     }
 
     /// Starts one more process of `stage`, and waits until it lives. It serves when the others are
@@ -91,7 +103,19 @@ impl Split {
         self.stages.get_mut(name).expect("it was started")
     }
 
-    pub fn reach(&self) -> Reach {
+    fn kill_stages(&mut self, stages: &[&str]) {
+        // All are dead before any is waited for.
+        for stage in stages {
+            self.stage(stage).signal(Signal::KILL);
+        }
+        for stage in stages {
+            self.stage(stage).kill();
+        }
+    }
+}
+
+impl System for Split {
+    fn reach(&self) -> Reach {
         Reach {
             client: self.client.clone(),
             nats: self.servers.url(Which::Nats).to_owned(),
@@ -99,5 +123,26 @@ impl Split {
             keys: self.folder.path().join("keys"),
             variables: self.variables.clone(),
         }
+    }
+
+    async fn kill_server(&self, server: Which) {
+        self.servers.kill(server).await;
+        self.servers.restart(server).await;
+    }
+
+    async fn kill(&mut self, stages: &[&str]) {
+        self.kill_stages(stages);
+        self.spawn_all(stages);
+        self.serves(stages).await;
+    }
+
+    async fn kill_everything(&mut self) {
+        self.kill_stages(&STAGES);
+        self.servers.kill_all().await;
+        for server in Which::ALL {
+            self.servers.restart(server).await;
+        }
+        self.spawn_all(&STAGES);
+        self.serves(&STAGES).await;
     }
 }

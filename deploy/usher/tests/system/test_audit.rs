@@ -5,6 +5,7 @@ use crate::crowd::sell_out;
 use crate::fan::{Fan, best};
 use crate::journal::{Bus, Entry, shard_of};
 use crate::process::free_port;
+use crate::system::System;
 use crate::up::{Reach, Up};
 use crate::wait::until;
 use async_nats::HeaderMap;

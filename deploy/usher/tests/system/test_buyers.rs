@@ -5,6 +5,7 @@ use crate::client::Client;
 use crate::crowd::{Crowd, sell_out};
 use crate::fan::Fan;
 use crate::seats::SeatMap;
+use crate::system::System;
 use crate::up::{Reach, Up};
 use crate::wait::until_equal;
 

@@ -6,6 +6,7 @@ use crate::fan::{Fan, best, text};
 use crate::journal::{Bus, Entry, check_epochs, shard_of};
 use crate::market::{Market, WhenLost};
 use crate::split::Split;
+use crate::system::System;
 use crate::up::Up;
 use crate::wait::until;
 use async_nats::HeaderMap;

@@ -5,6 +5,7 @@ use crate::client::{Answer, Call, Client};
 use crate::fan::{Fan, best, confirm, fresh_key, named, reserve, standing, text};
 use crate::room::Place;
 use crate::seats::SeatMap;
+use crate::system::System;
 use crate::up::{Reach, Up};
 use chassis::base64url;
 use chassis::keys::{Ed25519Key, KeyFolder};
@@ -61,7 +62,11 @@ fn problem_fault(answer: &Answer) -> Option<String> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_must_be_refused_is_refused_and_changes_nothing() {
     let up = Up::start().await;
-    let reach = up.reach();
+    Box::pin(every_wrong_request_is_refused(&up.reach())).await;
+}
+
+/// Asks for everything that nobody may have.
+pub async fn every_wrong_request_is_refused(reach: &Reach) {
     let client = &reach.client;
     let fan = Fan::new(client, "hostile").await;
     let other = Fan::new(client, "victim").await;
@@ -71,13 +76,13 @@ async fn what_must_be_refused_is_refused_and_changes_nothing() {
     let mut found = faults(client, malformed(&fan)).await;
     found.extend(faults(client, impossible(&fan)).await);
     found.extend(faults(client, not_yours(&fan, &reservation)).await);
-    found.extend(faults(client, passes(&reach, &fan, &other).await).await);
+    found.extend(faults(client, passes(reach, &fan, &other).await).await);
     found.extend(faults(client, rooms()).await);
     found.extend(giants(&fan));
     assert!(found.is_empty(), "{}", found.join("\n"));
     assert_eq!(everything(client).await, before, "a refused request changed something");
     assert_eq!(other.reservation_status(&reservation).await, "HELD");
-    assert_clean(&reach, &["--all"]).await;
+    assert_clean(reach, &["--all"]).await;
 }
 
 async fn everything(client: &Client) -> Vec<SeatMap> {

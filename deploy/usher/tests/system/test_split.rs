@@ -2,8 +2,13 @@
 
 use crate::client::Call;
 use crate::fan::{Fan, best};
-use crate::split::Split;
+use crate::split::{STAGES, Split};
+use crate::system::System;
+use crate::test_audit::planted_differences_are_found;
 use crate::test_buyers::the_theatre_sells_out_and_everything_agrees;
+use crate::test_kill_server::each_killed_server_loses_nothing;
+use crate::test_kill_usher::{each_kill_loses_nothing, the_kill_of_everything_loses_nothing};
+use crate::test_refusals::every_wrong_request_is_refused;
 use crate::test_whole_way::a_fan_goes_the_whole_way;
 use crate::wait::until;
 use chassis::Which;
@@ -16,9 +21,41 @@ async fn with_a_process_for_each_stage_a_fan_goes_the_whole_way() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn with_a_process_for_each_stage_600_buyers_get_each_seat_once() {
+async fn with_a_process_for_each_stage_2000_buyers_get_each_seat_once() {
     let split = Split::start().await;
-    the_theatre_sells_out_and_everything_agrees(&split.reach(), 600).await;
+    the_theatre_sells_out_and_everything_agrees(&split.reach(), 2_000).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_a_process_for_each_stage_what_must_be_refused_is_refused() {
+    let split = Split::start().await;
+    Box::pin(every_wrong_request_is_refused(&split.reach())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_a_process_for_each_stage_the_audit_finds_what_was_planted() {
+    let split = Split::start().await;
+    Box::pin(planted_differences_are_found(&split.reach())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_killed_stage_and_all_at_once_lose_no_booking_and_repeat_their_answers() {
+    let mut split = Split::start().await;
+    let alone = STAGES.each_ref().map(std::slice::from_ref);
+    let groups = [&alone[..], &[&STAGES[..]]].concat();
+    Box::pin(each_kill_loses_nothing(&mut split, &groups)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_kill_of_every_stage_and_server_at_once_loses_no_booking() {
+    let mut split = Split::start().await;
+    Box::pin(the_kill_of_everything_loses_nothing(&mut split)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_a_process_for_each_stage_each_killed_server_loses_nothing() {
+    let split = Split::start().await;
+    Box::pin(each_killed_server_loses_nothing(&split)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,10 +1,14 @@
 //! Who may start, and what is left behind.
 
 use crate::client::Call;
+use crate::journal::Bus;
 use crate::process::{Process, free_port, working_in};
+use crate::system::System;
 use crate::up::{Up, temporary_folder};
 use crate::wait::until_equal;
-use rustix::process::Signal;
+use rustix::process::{Signal, kill_process};
+use schema::subject;
+use serde_json::Value;
 use std::net::TcpListener;
 use std::time::Instant;
 
@@ -64,7 +68,7 @@ async fn a_stopped_usher_leaves_no_process_and_starts_again_on_its_data() {
 async fn a_killed_usher_leaves_no_orphan() {
     let mut up = Up::start().await;
     let servers = up.servers();
-    up.kill();
+    up.process().kill();
     until_equal("the servers to end with usher", Vec::<u32>::new(), async || {
         working_in(&up.data())
     })
@@ -72,4 +76,60 @@ async fn a_killed_usher_leaves_no_orphan() {
     for (name, server) in servers {
         assert!(!server.lives(), "{name} {} outlived usher", server.pid);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_usher_that_is_told_to_end_while_it_starts_leaves_no_process() {
+    let mut up = Up::prepare();
+    for step in ["initdb", "stages", "postgres"] {
+        let mut process = up.spawn(up.port);
+        match step {
+            "stages" => up.stages_start().await,
+            program => {
+                let pid = up.runs(program).await;
+                // So that it cannot be gone because it was quick.
+                kill_process(crate::process::pid(pid), Signal::STOP).unwrap();
+            }
+        }
+        process.signal(Signal::TERM);
+        let (status, printed, log) = process.ended().await;
+        assert!(status.success(), "{step}: {status}: {log}");
+        assert!(!printed.contains("usher is ready"), "{step}: the signal came too late");
+        // The kernel ends what was just being started, a moment after.
+        until_equal(&format!("{step}: nobody left behind"), Vec::<u32>::new(), async || {
+            working_in(&up.data())
+        })
+        .await;
+    }
+    up.start_again().await;
+    assert_eq!(up.reach().client.get("/api/events/EVT001").await["waitingRoom"], true);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_interrupted_load_of_the_demo_left_out_is_loaded_at_the_next_start() {
+    let mut up = Up::start().await;
+    let before = shown(&up).await;
+    // An interrupted load lacks its last entry, and any others.
+    let bus = Bus::connect(&up.reach().nats).await;
+    let stream = bus.jetstream.get_stream(subject::CATALOG).await.unwrap();
+    let last = stream.get_info().await.unwrap().state.last_sequence;
+    for sequence in (0..=last).rev().step_by(50) {
+        if 0 < sequence {
+            assert!(stream.delete_message(sequence).await.unwrap());
+        }
+    }
+    let end = subject::catalog_event(&"EVT001".parse().unwrap());
+    assert!(stream.get_last_raw_message_by_subject(&end).await.is_err());
+    up.process().kill();
+    up.start_again().await;
+    assert_eq!(shown(&up).await, before);
+}
+
+/// The numbers of events that are listed and that search finds.
+async fn shown(up: &Up) -> (Value, Value) {
+    let client = up.reach().client;
+    let listed = client.get("/api/events?page=0&size=1").await["total"].take();
+    let found = client.get("/api/search?q=").await["total"].take();
+    assert!(2_000 < listed.as_u64().unwrap());
+    (listed, found)
 }

@@ -1,8 +1,11 @@
 //! `usher up` as a test runs it.
 
-use crate::client::Client;
-use crate::process::{Identity, Process, free_port};
+use crate::client::{Call, Client};
+use crate::process::{Identity, Process, free_port, pid, runs, working_in};
+use crate::system::System;
 use crate::wait::until;
+use chassis::Which;
+use rustix::process::{Signal, kill_process};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -37,12 +40,17 @@ pub struct Up {
 impl Up {
     /// Starts with an empty folder and the demo catalogue.
     pub async fn start() -> Self {
+        let mut up = Self::prepare();
+        up.start_again().await;
+        up
+    }
+
+    /// Chooses the folder and the ports, and starts nothing.
+    pub fn prepare() -> Self {
         let folder = temporary_folder();
         let (port, metrics_port) = (free_port(), free_port());
         let start_time = Duration::ZERO;
-        let mut up = Self { port, metrics_port, start_time, process: None, folder };
-        up.start_again().await;
-        up
+        Self { port, metrics_port, start_time, process: None, folder }
     }
 
     /// Starts the binary on the same folder and ports, and waits until it serves.
@@ -66,17 +74,30 @@ impl Up {
         Process::start(&[&arguments[..], &ports[..]].concat(), &[], &log)
     }
 
+    /// Waits for a program to run in the data folder.
+    pub async fn runs(&self, program: &str) -> u32 {
+        until(&format!("{program} to run"), async || {
+            working_in(&self.data()).into_iter().find(|pid| runs(*pid, program))
+        })
+        .await
+    }
+
+    /// Waits until stages start; they serve only later.
+    pub async fn stages_start(&self) {
+        let pages = Client::new(&format!("http://127.0.0.1:{}", self.metrics_port));
+        until("stages to start", async || {
+            let answer = pages.send(Call::get("/healthz")).await.ok()?;
+            (answer.status == 200).then_some(())
+        })
+        .await;
+    }
+
     pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
 
     pub fn process(&mut self) -> &mut Process {
         self.process.as_mut().expect("it was started")
-    }
-
-    /// kill -9 of usher alone.
-    pub fn kill(&mut self) {
-        self.process().kill();
     }
 
     /// What `usher.json` says now.
@@ -105,8 +126,10 @@ impl Up {
         })
         .await
     }
+}
 
-    pub fn reach(&self) -> Reach {
+impl System for Up {
+    fn reach(&self) -> Reach {
         let running = self.running();
         let text = |name: &str| running[name].as_str().expect("addresses are text").to_owned();
         assert_eq!(text("http"), format!("http://127.0.0.1:{}", self.port));
@@ -116,6 +139,31 @@ impl Up {
             variables.map(|(name, url)| (format!("USHER__{name}__URL"), url.clone())).to_vec();
         let client = Client::new(&text("http"));
         Reach { client, nats, postgres, keys: self.data().join("keys"), variables }
+    }
+
+    async fn kill_server(&self, server: Which) {
+        let name = server.name();
+        let old = self.servers().remove(name).expect("all three run");
+        kill_process(pid(old.pid), Signal::KILL).unwrap();
+        let new = self.replaced(name, &old).await;
+        eprintln!("kill -9 {name} {}: {} runs in its place", old.pid, new.pid);
+    }
+
+    async fn kill(&mut self, processes: &[&str]) {
+        assert_eq!(processes, ["usher"], "there is no other process");
+        let servers = self.servers();
+        self.process().kill();
+        self.start_again().await;
+        for (name, server) in servers {
+            assert!(!server.lives(), "{name} {} outlived usher", server.pid);
+        }
+    }
+
+    async fn kill_everything(&mut self) {
+        for server in self.servers().values() {
+            kill_process(pid(server.pid), Signal::KILL).unwrap();
+        }
+        self.kill(&["usher"]).await;
     }
 }
 
