@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 
 use crate::accounts::{Jwks, Passwords, Throttle, Tokens};
 use crate::asks::Asks;
+use crate::bookings::Bookings;
 use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::error::Error;
@@ -45,6 +46,7 @@ pub struct App {
     pub views: Views,
     pub rooms: Rooms,
     pub asks: Asks,
+    pub bookings: Bookings,
     pub renderings: Renderings,
     /// Seat maps that may be rendered at once.
     pub rendering: Semaphore,
@@ -75,6 +77,7 @@ impl App {
             views: Views::start(nats, config.keep(), health, shutdown),
             rooms: Rooms::start(nats, health, shutdown).await?,
             asks: Asks::start(nats, instance, shutdown).await?,
+            bookings: Bookings::start(postgres),
             renderings: Renderings::default(),
             rendering: Semaphore::new(places(config.renderings_max)),
             streams: Arc::new(Semaphore::new(places(config.streams_max))),

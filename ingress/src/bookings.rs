@@ -6,6 +6,7 @@ mod confirm;
 mod orders;
 mod reservation;
 mod reserve;
+mod stored;
 mod want;
 
 pub(crate) use cancel::__path_cancel;
@@ -18,3 +19,4 @@ pub(crate) use reservation::{__path_release, __path_reservation};
 pub use reservation::{release, reservation};
 pub(crate) use reserve::__path_reserve;
 pub use reserve::reserve;
+pub use stored::Bookings;

@@ -36,9 +36,6 @@ impl Default for Config {
     }
 }
 
-/// Waiters of one kind of commit. Above the orders in work, so that only a bug fills it.
-pub(crate) const COMMIT_QUEUE_MAX: usize = 4_096;
-
 /// How long the first item of a commit that a fan waits for stays for company: not at all.
 pub(crate) const NO_LINGER: Duration = Duration::ZERO;
 
@@ -118,7 +115,5 @@ impl Config {
     pub(crate) fn check(&self) {
         assert!(0 < self.lease_ms && 0 < self.sweep_every_ms);
         assert!(0 < self.orders_max && 0 < self.commit_orders_max);
-        let orders = usize::try_from(self.orders_max).expect("a u32 fits");
-        assert!(orders <= COMMIT_QUEUE_MAX, "every order in work can wait for a commit");
     }
 }

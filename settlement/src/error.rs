@@ -1,5 +1,6 @@
 //! What can go wrong outside of settlement.
 
+use chassis::GroupError;
 use schema::{EventId, ShardId};
 use std::sync::Arc;
 
@@ -40,9 +41,14 @@ impl Error {
     pub(crate) fn bus(what: &'static str, source: &(dyn std::error::Error + 'static)) -> Self {
         Self::Bus { what, source: chassis::Cause::of(source) }
     }
+}
 
-    /// Whether Postgres refused the statement itself, so that its parts may do better one by one.
-    pub(crate) fn is_refusal(&self) -> bool {
+impl GroupError for Error {
+    fn ended() -> Self {
+        Self::ShuttingDown
+    }
+
+    fn may_be_of_one(&self) -> bool {
         matches!(self, Self::Postgres { source, .. }
             if matches!(&**source, sqlx::Error::Database(_)))
     }

@@ -11,7 +11,6 @@ mod cancel;
 mod config;
 mod driver;
 mod error;
-mod group;
 mod journal;
 mod metrics;
 mod order;

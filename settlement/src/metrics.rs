@@ -14,16 +14,6 @@ pub(crate) fn review_needed() {
     counter!("usher_settlement_reviews_total").increment(1);
 }
 
-pub(crate) fn committed(what: &'static str, orders: usize, took: Duration) {
-    let orders = u32::try_from(orders).unwrap_or(u32::MAX);
-    histogram!("usher_settlement_commit_orders", "what" => what).record(orders);
-    histogram!("usher_settlement_commit_seconds", "what" => what).record(took);
-}
-
-pub(crate) fn commit_failed(what: &'static str) {
-    counter!("usher_settlement_commit_failures_total", "what" => what).increment(1);
-}
-
 pub(crate) fn provider_answered(verb: &'static str, known: bool, took: Duration) {
     let answer = if known { "known" } else { "unknown" };
     let labels = [("verb", verb), ("answer", answer)];

@@ -6,9 +6,8 @@
 
 use crate::config::NO_LINGER;
 use crate::error::{Error, in_time};
-use crate::group::Group;
 use crate::provider::{Failure, NewPayment, Payment, Provider, Verb};
-use chassis::clock;
+use chassis::{Group, clock};
 use futures_util::future::BoxFuture;
 use settlement_core::Seen;
 use sqlx::{PgPool, Row, postgres::PgRow};
@@ -21,8 +20,8 @@ const CALLS_MAX: usize = 256;
 /// The provider.
 #[derive(Debug, Clone)]
 pub struct Sandbox {
-    creations: Group<NewPayment, Payment>,
-    acts: Group<(String, Verb), Acted>,
+    creations: Group<NewPayment, Payment, Error>,
+    acts: Group<(String, Verb), Acted, Error>,
 }
 
 /// What a token stands for.

@@ -2,7 +2,7 @@
 
 use crate::config::{Config, NO_LINGER, UNHURRIED_LINGER};
 use crate::error::Error;
-use crate::group::Group;
+use chassis::Group;
 use schema::{OrderId, UnixMillis};
 use settlement_core::State;
 use sqlx::{PgPool, Row, postgres::PgRow};
@@ -26,13 +26,13 @@ mod start;
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
     pub pool: PgPool,
-    starts: Group<Announced, bool>,
-    bindings: Group<Binding, Option<String>>,
-    sales: Group<Sale, State>,
-    captures: Group<Capture, State>,
-    moves: Group<Moving, State>,
-    refunds: Group<Refund, State>,
-    closings: Group<Answered, ()>,
+    starts: Group<Announced, bool, Error>,
+    bindings: Group<Binding, Option<String>, Error>,
+    sales: Group<Sale, State, Error>,
+    captures: Group<Capture, State, Error>,
+    moves: Group<Moving, State, Error>,
+    refunds: Group<Refund, State, Error>,
+    closings: Group<Answered, (), Error>,
 }
 
 impl Store {

@@ -129,6 +129,15 @@ pub(crate) fn redis_connected() {
     counter!("usher_redis_connects_total").increment(1);
 }
 
+pub(crate) fn group_called(what: &'static str, items: usize, took: Duration, good: bool) {
+    let items = u32::try_from(items).unwrap_or(u32::MAX);
+    histogram!("usher_group_items", "what" => what).record(items);
+    histogram!("usher_group_seconds", "what" => what).record(took);
+    if !good {
+        counter!("usher_group_failures_total", "what" => what).increment(1);
+    }
+}
+
 pub(crate) fn follower_restarted() {
     counter!("usher_follower_restarts_total").increment(1);
 }

@@ -1,0 +1,213 @@
+//! Calls that go together: what is ready when one ends is the next one.
+
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{clock::Monotonic, metrics, tasks};
+
+/// Items that wait for a call of one kind. More askers than this wait for a place.
+const WAITING_MAX: usize = 4_096;
+
+/// What a call may fail with.
+pub trait GroupError: Clone + Send + 'static {
+    /// The group's task has ended, as it does with the process.
+    fn ended() -> Self;
+
+    /// Whether the call was refused as a whole for what may be one item's fault, so that each item
+    /// may do better alone.
+    fn may_be_of_one(&self) -> bool;
+}
+
+/// One kind of call, which takes the items of many askers. Clones share it.
+///
+/// It lives until the last clone is dropped. An asker that goes away changes nothing: its item is
+/// dealt with all the same.
+#[derive(Debug)]
+pub struct Group<I, A, E> {
+    waiting: mpsc::Sender<Waiting<I, A, E>>,
+}
+
+#[derive(Debug)]
+struct Waiting<I, A, E> {
+    item: I,
+    answer: oneshot::Sender<Result<A, E>>,
+}
+
+impl<I, A, E> Clone for Group<I, A, E> {
+    fn clone(&self) -> Self {
+        Self { waiting: self.waiting.clone() }
+    }
+}
+
+impl<I: Clone + Send + 'static, A: Send + 'static, E: GroupError> Group<I, A, E> {
+    /// Starts the task that calls. `call` answers its items, `items_max` at most, in their order.
+    ///
+    /// The first item waits `linger` for company. Only what nobody waits for should: under load
+    /// company comes by itself while the call before is under way.
+    pub fn start<C, F>(what: &'static str, items_max: usize, linger: Duration, call: C) -> Self
+    where
+        C: Fn(Vec<I>) -> F + Send + 'static,
+        F: Future<Output = Result<Vec<A>, E>> + Send + 'static,
+    {
+        let (waiting, queue) = mpsc::channel(WAITING_MAX);
+        tasks::spawn(what, run(what, items_max, linger, queue, call));
+        Self { waiting }
+    }
+
+    /// Hands an item in together with those of others and returns its answer.
+    pub async fn submit(&self, item: I) -> Result<A, E> {
+        let (answer, answered) = oneshot::channel();
+        let waiting = Waiting { item, answer };
+        self.waiting.send(waiting).await.map_err(|_| E::ended())?;
+        answered.await.map_err(|_| E::ended())?
+    }
+
+    /// As `submit`, for several; they may come into several calls.
+    pub async fn submit_all(&self, items: Vec<I>) -> Result<Vec<A>, E> {
+        try_join_all(items.into_iter().map(|item| self.submit(item))).await
+    }
+}
+
+async fn run<I, A, E, C, F>(
+    what: &'static str,
+    items_max: usize,
+    linger: Duration,
+    mut queue: mpsc::Receiver<Waiting<I, A, E>>,
+    call: C,
+) where
+    I: Clone + Send,
+    A: Send,
+    E: GroupError,
+    C: Fn(Vec<I>) -> F + Send,
+    F: Future<Output = Result<Vec<A>, E>> + Send,
+{
+    let mut ready = Vec::new();
+    while queue.recv_many(&mut ready, items_max).await != 0 {
+        if !linger.is_zero() {
+            tokio::time::sleep(linger).await;
+            let more = std::iter::from_fn(|| queue.try_recv().ok());
+            ready.extend(more.take(items_max - ready.len()));
+        }
+        let (items, answers): (Vec<_>, Vec<_>) =
+            ready.drain(..).map(|waiting| (waiting.item, waiting.answer)).unzip();
+        let began = Monotonic::now();
+        let called = call(items.clone()).await;
+        metrics::group_called(what, items.len(), began.elapsed(), called.is_ok());
+        match called {
+            Ok(results) => {
+                assert!(results.len() == answers.len(), "{what} answers each item");
+                answers.into_iter().zip(results).for_each(|(to, result)| tell(to, Ok(result)));
+            }
+            // Refused for the sake of one: each alone hurts nobody but itself.
+            Err(error) if error.may_be_of_one() && 1 < items.len() => {
+                tracing::warn!(what, items = items.len(), "calling one by one");
+                for (item, to) in items.into_iter().zip(answers) {
+                    let alone = call(vec![item]).await;
+                    tell(to, alone.map(|mut results| results.remove(0)));
+                }
+            }
+            Err(error) => {
+                for to in answers {
+                    tell(to, Err(error.clone()));
+                }
+            }
+        }
+    }
+}
+
+fn tell<A>(to: oneshot::Sender<A>, result: A) {
+    // The asker may have gone.
+    drop(to.send(result));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Group, GroupError};
+    use futures_util::future::join_all;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+
+    #[derive(Debug, Clone, PartialEq)]
+    enum Failed {
+        Ended,
+        Slow,
+        OneIsOdd,
+    }
+
+    impl GroupError for Failed {
+        fn ended() -> Self {
+            Self::Ended
+        }
+
+        fn may_be_of_one(&self) -> bool {
+            *self == Self::OneIsOdd
+        }
+    }
+
+    type Doubling = Group<usize, usize, Failed>;
+
+    #[tokio::test]
+    async fn a_call_that_is_refused_for_one_item_fails_for_that_item_only() {
+        let group =
+            Doubling::start("test-call", 8, Duration::ZERO, |items: Vec<usize>| async move {
+                let odd = items.iter().any(|item| item % 2 == 1);
+                if odd { Err(Failed::OneIsOdd) } else { Ok(items) }
+            });
+        let answers = join_all([2, 3, 4].map(|item| group.submit(item))).await;
+        assert_eq!(answers, [Ok(2), Err(Failed::OneIsOdd), Ok(4)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_lingers_waits_for_company_and_no_longer() {
+        let sizes = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&sizes);
+        let linger = Duration::from_millis(10);
+        let group = Doubling::start("test-call", 8, linger, move |items: Vec<usize>| {
+            seen.lock().unwrap().push(items.len());
+            async move { Ok(items) }
+        });
+        let late = async {
+            tokio::time::sleep(Duration::from_millis(9)).await;
+            group.submit(2).await
+        };
+        let (first, second) = futures_util::join!(group.submit(1), late);
+        assert_eq!((first.unwrap(), second.unwrap()), (1, 2));
+        assert_eq!(group.submit_all(vec![3]).await.unwrap(), [3]);
+        assert_eq!(*sizes.lock().unwrap(), [2, 1]);
+    }
+
+    #[tokio::test]
+    async fn what_gathers_during_a_call_goes_together_up_to_the_bound() {
+        let sizes = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&sizes);
+        let group = Doubling::start("test-call", 8, Duration::ZERO, move |items: Vec<usize>| {
+            seen.lock().unwrap().push(items.len());
+            async move {
+                tokio::task::yield_now().await;
+                Ok(items.into_iter().map(|item| item * 2).collect())
+            }
+        });
+        let answers = join_all((0..20).map(|item| group.submit(item))).await;
+        let doubled: Vec<usize> = answers.into_iter().map(Result::unwrap).collect();
+        assert_eq!(doubled, (0..20).map(|item| item * 2).collect::<Vec<_>>());
+        assert_eq!(*sizes.lock().unwrap(), [8, 8, 4]);
+    }
+
+    #[tokio::test]
+    async fn a_call_that_gets_no_answer_is_not_tried_again_behind_its_askers_backs() {
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&calls);
+        let group = Doubling::start("test-call", 8, Duration::ZERO, move |_: Vec<usize>| {
+            // Relaxed: read after all answers, which order it.
+            counter.fetch_add(1, Ordering::Relaxed);
+            async { Err(Failed::Slow) }
+        });
+        let answers = join_all((0..4).map(|item| group.submit(item))).await;
+        assert!(answers.iter().all(|answer| matches!(answer, Err(Failed::Slow))));
+        // Relaxed: as above.
+        assert_eq!(calls.load(Ordering::Relaxed), 1);
+    }
+}

@@ -1,0 +1,160 @@
+//! Bookings as settlement has stored them, read for many askers at a time.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chassis::{Group, GroupError};
+use schema::{AccountId, AreaIdx, OrderId, SeatIdx, UnixMillis};
+use sqlx::postgres::PgRow;
+use sqlx::{PgPool, Row};
+use uuid::Uuid;
+
+/// Most bookings in one query. Under load some ten fans are answered at once; more only comes after
+/// an outage.
+const READ_MAX: usize = 256;
+
+/// Most bookings in a list, newest first. A fan with more has a history that no page shows at once.
+const LIST_MAX: i64 = 200;
+
+/// One booking.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    pub order: OrderId,
+    pub account: AccountId,
+    pub event_id: String,
+    pub status: String,
+    pub amount: i64,
+    pub currency: String,
+    pub created_at: UnixMillis,
+    /// None before it is paid.
+    pub lines: Vec<StoredLine>,
+}
+
+/// One ticket of a booking.
+#[derive(Debug, Clone)]
+pub struct StoredLine {
+    pub line: u16,
+    pub seat: Option<SeatIdx>,
+    pub area: Option<AreaIdx>,
+    pub price_level: u8,
+    pub price: i64,
+    pub code: String,
+    pub is_valid: bool,
+}
+
+/// Why nothing is known. Shared by all who asked in one query.
+#[derive(Debug, Clone)]
+pub enum Unread {
+    Failed(Arc<sqlx::Error>),
+    /// The process ends.
+    Ended,
+}
+
+impl GroupError for Unread {
+    fn ended() -> Self {
+        Self::Ended
+    }
+
+    fn may_be_of_one(&self) -> bool {
+        false
+    }
+}
+
+impl From<sqlx::Error> for Unread {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Failed(Arc::new(error))
+    }
+}
+
+/// Reads bookings. Clones share their queries.
+#[derive(Debug, Clone)]
+pub struct Bookings {
+    postgres: PgPool,
+    single: Group<OrderId, Option<Stored>, Unread>,
+}
+
+impl Bookings {
+    pub fn start(postgres: &PgPool) -> Self {
+        let pool = postgres.clone();
+        let single = Group::start("ingress-bookings", READ_MAX, Duration::ZERO, move |orders| {
+            let pool = pool.clone();
+            async move { by_order(&pool, &orders).await.map_err(Unread::from) }
+        });
+        Self { postgres: postgres.clone(), single }
+    }
+
+    /// The booking with this id, whoever owns it.
+    pub async fn find(&self, order: OrderId) -> Result<Option<Stored>, Unread> {
+        self.single.submit(order).await
+    }
+
+    /// The account's bookings, newest first.
+    pub async fn of_account(&self, account: AccountId) -> Result<Vec<Stored>, Unread> {
+        let select = "SELECT booking_id, account_id, event_id, status, amount, currency, created_at
+             FROM booking_view WHERE account_id = $1
+             ORDER BY created_at DESC, booking_id DESC LIMIT $2";
+        let query = sqlx::query(select).bind(Uuid::from_u128(account.0)).bind(LIST_MAX);
+        Ok(with_lines(&self.postgres, query.fetch_all(&self.postgres).await?).await?)
+    }
+}
+
+async fn by_order(
+    postgres: &PgPool,
+    orders: &[OrderId],
+) -> Result<Vec<Option<Stored>>, sqlx::Error> {
+    let ids: Vec<Uuid> = orders.iter().map(|order| Uuid::from_u128(order.0)).collect();
+    let select = "SELECT booking_id, account_id, event_id, status, amount, currency, created_at
+         FROM booking_view WHERE booking_id = ANY($1)";
+    let rows = sqlx::query(select).bind(ids).fetch_all(postgres).await?;
+    let found = with_lines(postgres, rows).await?;
+    let found: HashMap<OrderId, Stored> =
+        found.into_iter().map(|stored| (stored.order, stored)).collect();
+    // Two may have asked for the same one.
+    Ok(orders.iter().map(|order| found.get(order).cloned()).collect())
+}
+
+/// Bookings with their tickets, in the order of `rows`.
+async fn with_lines(postgres: &PgPool, rows: Vec<PgRow>) -> Result<Vec<Stored>, sqlx::Error> {
+    let orders: Vec<Uuid> =
+        rows.iter().map(|row| row.try_get("booking_id")).collect::<Result<_, _>>()?;
+    let select = "SELECT booking_id, line, seat_idx, area_idx, price_level, price, code,
+             ticket_state
+         FROM booking_line_view WHERE booking_id = ANY($1) ORDER BY booking_id, line";
+    let mut lines_of: HashMap<Uuid, Vec<StoredLine>> = HashMap::new();
+    for row in sqlx::query(select).bind(&orders).fetch_all(postgres).await? {
+        lines_of.entry(row.try_get("booking_id")?).or_default().push(line(&row)?);
+    }
+    let lines = orders.iter().map(|order| lines_of.remove(order).unwrap_or_default());
+    rows.iter().zip(lines).map(|(row, lines)| stored(row, lines)).collect()
+}
+
+fn stored(row: &PgRow, lines: Vec<StoredLine>) -> Result<Stored, sqlx::Error> {
+    let created_at: i64 = row.try_get("created_at")?;
+    Ok(Stored {
+        order: OrderId(row.try_get::<Uuid, _>("booking_id")?.as_u128()),
+        account: AccountId(row.try_get::<Uuid, _>("account_id")?.as_u128()),
+        event_id: row.try_get("event_id")?,
+        status: row.try_get("status")?,
+        amount: row.try_get("amount")?,
+        currency: row.try_get("currency")?,
+        created_at: UnixMillis(u64::try_from(created_at).unwrap_or_default()),
+        lines,
+    })
+}
+
+fn line(row: &PgRow) -> Result<StoredLine, sqlx::Error> {
+    let number: i32 = row.try_get("line")?;
+    let seat: Option<i32> = row.try_get("seat_idx")?;
+    let area: Option<i32> = row.try_get("area_idx")?;
+    let level: i32 = row.try_get("price_level")?;
+    Ok(StoredLine {
+        line: u16::try_from(number).expect("an order has at most 4,096 lines"),
+        seat: seat.and_then(|seat| u32::try_from(seat).ok()).map(SeatIdx),
+        area: area.and_then(|area| u16::try_from(area).ok()).map(AreaIdx),
+        price_level: u8::try_from(level).expect("a level is below 32"),
+        price: row.try_get("price")?,
+        code: row.try_get("code")?,
+        is_valid: row.try_get::<&str, _>("ticket_state")? == "valid",
+    })
+}
