@@ -121,8 +121,8 @@ impl Room {
         Blessed::of(&self.ledger())
     }
 
-    /// Notes that numbers up to `last` go out, if `epoch` is still the room's epoch and they are not
-    /// above its mark. `None` if the mark is not known to be that high yet.
+    /// Notes that numbers up to `last` go out, if `epoch` is still the room's epoch and they are
+    /// not above its mark. `None` if the mark is not known to be that high yet.
     pub(crate) fn may_give(&self, epoch: u32, last: u64) -> Option<bool> {
         let ledger = self.ledger();
         if ledger.epoch != epoch {
@@ -144,8 +144,8 @@ impl Room {
         GivenReport { giver: self.giver, epoch, given_to }
     }
 
-    /// How a place in line stands, with the terms as they are now, and what of Redis that is about:
-    /// both as of the same record.
+    /// How a place in line stands, with the terms as they are now, and what of Redis that is
+    /// about: both as of the same record.
     pub(crate) fn standing(&self, number: u64) -> (Blessed, Standing) {
         let ledger = self.ledger();
         let standing = match ledger.standing(number) {

@@ -91,8 +91,8 @@ pub(crate) struct Look {
     pub asking: Vec<u64>,
 }
 
-/// As the script returns it: last, mark, phase, live, seen twice, live in all, late, leaves, givers,
-/// asking.
+/// As the script returns it: last, mark, phase, live, seen twice, live in all, late, leaves,
+/// givers, asking.
 type LookAnswer = (
     u64,
     u64,

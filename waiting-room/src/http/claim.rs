@@ -47,7 +47,8 @@ pub(crate) struct ClaimBody {
         ("Authorization" = Option<String>, Header)),
     request_body = ClaimRequest,
     responses((status = 200, body = ClaimBody), (status = 401), (status = 403),
-        (status = 409, description = "NOT_CALLED"), (status = 410, description = "CLAIM_EXPIRED: not claimed in time, or given up"),
+        (status = 409, description = "NOT_CALLED"),
+        (status = 410, description = "CLAIM_EXPIRED: not claimed in time, or given up"),
         (status = 503)))]
 pub(super) async fn claim(
     State(app): State<Arc<App>>,

@@ -14,9 +14,9 @@ impl Leader {
     /// its own epoch, and nobody hands out numbers of an epoch that the stream has left.
     ///
     /// What Redis itself says is a lower bound only: it may have been rolled back. Above what is
-    /// known, those who gave out numbers are asked. If one of them does not answer, for it died too,
-    /// the rest is in doubt: the line stops there for those who have a number to check in, once, and
-    /// then goes on past those that nobody has.
+    /// known, those who gave out numbers are asked. If one of them does not answer, for it died
+    /// too, the rest is in doubt: the line stops there for those who have a number to check in,
+    /// once, and then goes on past those that nobody has.
     pub(super) async fn start_epoch(&mut self, owner: &Owner) -> Result<(), AppendError> {
         let found =
             async { Ok::<_, Fault>((self.room.store.run_id().await?, self.last_named().await?)) };
