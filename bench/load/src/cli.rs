@@ -15,6 +15,31 @@ pub struct Cli {
 pub enum Command {
     /// Reserves, confirms and polls as fast as the answers come; prints a table and JSON
     Figures(Figures),
+    /// Names the known scenarios
+    List,
+    /// Plays a scenario, checks what was promised, writes results.json and report.html
+    Run(Run),
+}
+
+#[derive(Debug, Args)]
+pub struct Run {
+    /// A known scenario, or the path of a TOML file
+    pub scenario: String,
+    /// The public address of a system with the demo catalogue; starts one of its own without
+    #[arg(long)]
+    pub target: Option<String>,
+    /// The data folder of the target, to see its processes
+    #[arg(long, requires = "target")]
+    pub data: Option<PathBuf>,
+    /// The target was started with --bench-door
+    #[arg(long, requires = "target")]
+    pub bench_door: bool,
+    /// Where results go [default: bench-results/SCENARIO]
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+    /// The small form, below a minute
+    #[arg(long)]
+    pub quick: bool,
 }
 
 #[derive(Debug, Args)]

@@ -3,7 +3,9 @@
 mod connection;
 mod door;
 mod question;
+mod socket;
 
 pub use connection::Connection;
 pub use door::Door;
 pub use question::{Answer, Question};
+pub use socket::{Reply, Socket};

@@ -25,7 +25,7 @@ pub struct Second {
     pub good: BTreeMap<Deed, u64>,
     /// Other answers by `"STATUS CODE"`.
     pub other: BTreeMap<Box<str>, u64>,
-    /// Of the answers that came in it, from the intended start.
+    /// Of the answers that came in it, from the intended start; to 6 %.
     pub latency: BTreeMap<Deed, Latency>,
 }
 
@@ -51,7 +51,7 @@ impl Tally {
         self.latency.entry(deed).or_default().add(took);
         self.service.entry(deed).or_default().add(answered.saturating_sub(asked));
         let second = self.seconds.entry(answered.as_secs()).or_default();
-        second.latency.entry(deed).or_default().add(took);
+        second.latency.entry(deed).or_insert_with(Latency::rough).add(took);
         if (200..300).contains(&status) {
             *self.good.entry(deed).or_default() += 1;
             *second.good.entry(deed).or_default() += 1;
@@ -60,6 +60,21 @@ impl Tally {
             *second.other.entry(label.clone()).or_default() += 1;
             *self.other.entry((deed, label)).or_default() += 1;
         }
+    }
+
+    /// Adds what others heard in the same run.
+    pub fn merge(&mut self, other: Self) {
+        merge_latency(&mut self.latency, other.latency);
+        merge_latency(&mut self.service, other.service);
+        merge_counts(&mut self.good, other.good);
+        merge_counts(&mut self.other, other.other);
+        for (at, second) in other.seconds {
+            let into = self.seconds.entry(at).or_default();
+            merge_counts(&mut into.good, second.good);
+            merge_counts(&mut into.other, second.other);
+            merge_latency(&mut into.latency, second.latency);
+        }
+        self.deals.extend(other.deals);
     }
 
     pub fn deal(&mut self, dealt: Dealt) {
@@ -73,6 +88,21 @@ impl Tally {
     }
 }
 
+fn merge_counts<K: Ord>(into: &mut BTreeMap<K, u64>, other: BTreeMap<K, u64>) {
+    for (key, count) in other {
+        *into.entry(key).or_default() += count;
+    }
+}
+
+fn merge_latency(into: &mut BTreeMap<Deed, Latency>, other: BTreeMap<Deed, Latency>) {
+    for (deed, latency) in other {
+        match into.get_mut(&deed) {
+            Some(into) => into.merge(&latency),
+            None => drop(into.insert(deed, latency)),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Deed, Heard, Tally};
@@ -83,8 +113,8 @@ mod tests {
         let mut tally = Tally::default();
         let at = Duration::from_millis;
         let (deed, code) = (Deed::Reserve, Box::from(""));
-        let late = Heard { deed, intended: at(0), asked: at(900), answered: at(1_000), status: 201,
-            code };
+        let late =
+            Heard { deed, intended: at(0), asked: at(900), answered: at(1_000), status: 201, code };
         tally.hear(&late);
         tally.hear(&Heard { status: 409, code: "SEAT_TAKEN".into(), ..late });
         assert_eq!(tally.latency[&Deed::Reserve].at(0.5).as_millis(), 1_000);

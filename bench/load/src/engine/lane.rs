@@ -1,0 +1,363 @@
+//! A lane: its people, their times, and what they were told.
+
+use super::answer;
+use super::deals::Told;
+use super::edge::Edge;
+use super::question::{Asking, Writer};
+use super::wheel::Wheel;
+use super::work::Times;
+use super::{Counts, Group, Played, World};
+use crate::arrivals;
+use crate::dice::Dice;
+use crate::fan::{Ask, News, Person, Scene, Status, Step};
+use crate::record::{Deal, Dealt, Deed, Heard, Latency, Place, Tally};
+use crate::scenario::{Habits, Kind, People, Scenario};
+use crate::wire::Reply;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub struct Lane {
+    scenario: Arc<Scenario>,
+    world: Arc<World>,
+    cast: Vec<Cast>,
+    people: Vec<Person>,
+    wheel: Wheel,
+    /// Who is due, with the intended times.
+    ready: VecDeque<(u32, Duration)>,
+    edges: Vec<Edge>,
+    leaked: Option<(Box<str>, u32)>,
+    tally: Tally,
+    counts: Counts,
+    all_joined: bool,
+    has_ended: bool,
+}
+
+/// One group of people.
+struct Cast {
+    name: String,
+    /// None for the operator.
+    kind: Option<Kind>,
+    habits: Habits,
+    group: Group,
+}
+
+/// What to think of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    /// A success, or a refusal that says why.
+    Told,
+    /// A request to come later.
+    Shed,
+    Error,
+}
+
+impl Lane {
+    /// Every `of`-th person of the scenario, beginning with the `number`-th.
+    pub fn new(scenario: Arc<Scenario>, world: Arc<World>, number: usize, of: usize) -> Self {
+        let mut people = Vec::new();
+        let mut starts = Vec::new();
+        let mut cast = Vec::new();
+        for (group_at, (name, group)) in (0_u16..).zip(&scenario.people) {
+            let seed = scenario.seed.wrapping_add(u64::from(group_at) << 32);
+            let range = world.named.get(&group.event).cloned().unwrap_or(0..1);
+            let accounts = u32::try_from(world.accounts.len()).expect("far fewer than people");
+            let first = u32::try_from(number).expect("lanes are few");
+            for at in (first..group.count).step_by(of) {
+                let mut dice = Dice::new(seed, at.into());
+                starts.push(arrivals::start(&group.arrivals, at, group.count, &mut dice));
+                let event = range.start + dice.below(range.end - range.start);
+                people.push(Person::new(group.kind, group_at, event, accounts, dice));
+            }
+            cast.push(Cast::of(name, group));
+        }
+        if number == 0 && !scenario.operator.is_empty() {
+            let group = u16::try_from(cast.len()).expect("groups are few");
+            starts.push(Duration::ZERO);
+            people.push(Person::operator(group));
+        }
+        cast.push(Cast::operator());
+        let mut wheel = Wheel::new(people.len());
+        for (person, start) in (0..).zip(starts) {
+            wheel.put(person, millis(start));
+        }
+        let joins = |person: &&Person| {
+            let kind = cast[usize::from(person.group)].kind;
+            let joins = matches!(kind, Some(Kind::Fan | Kind::Hoarder | Kind::Flooder));
+            joins && world.venue(person.event).has_room
+        };
+        let to_join = people.iter().filter(joins).count();
+        let counts =
+            Counts { people: number_of(&people), to_join: count(to_join), ..Counts::default() };
+        Self {
+            edges: vec![Edge::default(); world.venues.len()],
+            ready: VecDeque::new(),
+            leaked: None,
+            tally: Tally::default(),
+            all_joined: false,
+            has_ended: false,
+            scenario,
+            world,
+            cast,
+            people,
+            wheel,
+            counts,
+        }
+    }
+
+    /// Wakes everybody who is due; returns how many wait for a connection.
+    pub fn wake(&mut self, now: Duration) -> usize {
+        let ready = &mut self.ready;
+        self.wheel.take(millis(now), |person, due_ms| {
+            ready.push_back((person, Duration::from_millis(due_ms.into())));
+        });
+        self.ready.len()
+    }
+
+    /// Whose turn it is, with the time that was meant; nobody's after the end.
+    pub fn next_due(&mut self) -> Option<(u32, Duration)> {
+        if self.has_ended { None } else { self.ready.pop_front() }
+    }
+
+    pub fn end(&mut self) {
+        self.has_ended = true;
+    }
+
+    pub fn has_ended(&self) -> bool {
+        self.has_ended
+    }
+
+    pub fn everybody_joined(&mut self) {
+        self.all_joined = true;
+    }
+
+    pub fn counts(&self) -> Counts {
+        let p99 = self.last_second_p99();
+        Counts { overdue: count(self.ready.len()), p99, ..self.counts }
+    }
+
+    fn last_second_p99(&self) -> Duration {
+        let mut all = Latency::rough();
+        if let Some(second) = self.tally.seconds.values().rev().nth(1) {
+            second.latency.values().for_each(|latency| all.merge(latency));
+        }
+        all.at(0.99)
+    }
+
+    pub fn sleep(&mut self, person: u32, until: Duration) {
+        self.wheel.put(person, millis(until));
+    }
+
+    pub fn leave(&mut self, person: u32) {
+        self.counts.gone += 1;
+        // A token of somebody who has gone is only memory.
+        self.person_mut(person).papers = crate::fan::Papers::default();
+    }
+
+    /// Tells a person the news.
+    pub fn step(&mut self, person: u32, now: Duration, news: News<'_>) -> Step {
+        let person = &mut self.people[idx(person)];
+        let venue = self.world.venue(person.event);
+        let scene = Scene {
+            now,
+            habits: &self.cast[usize::from(person.group)].habits,
+            plan: &venue.plan,
+            has_room: venue.has_room,
+            accounts: u32::try_from(self.world.accounts.len()).expect("far fewer than people"),
+            all_joined: self.all_joined,
+            leaked: self.leaked.as_ref().map(|(pass, owner)| (&**pass, *owner)),
+            steering: &self.scenario.operator,
+        };
+        person.step(&scene, news)
+    }
+
+    /// What a cache in front of the service answers, if it does.
+    pub fn cached(&mut self, person: u32, ask: &Ask, now: Duration) -> Option<Status> {
+        if ask.deed != Deed::Status {
+            return None;
+        }
+        let event = self.people[idx(person)].event;
+        let status = self.edges[idx(event)].find(now)?;
+        self.counts.cached += 1;
+        Some(status)
+    }
+
+    pub fn write(&self, person: u32, ask: &Ask, writer: &mut Writer) {
+        let person = &self.people[idx(person)];
+        let asking = Asking { world: &self.world, person, steering: &self.scenario.operator };
+        writer.write(&asking, ask);
+    }
+
+    /// Notes what came back, and tells it to who asked.
+    pub fn hear(
+        &mut self,
+        person: u32,
+        ask: &Ask,
+        times: Times,
+        reply: anyhow::Result<Reply<'_>>,
+    ) -> Step {
+        let lost = reply.as_ref().err().map(ToString::to_string);
+        let (status, body) = reply.map_or((0, &[][..]), |reply| (reply.status, reply.body));
+        let (news, code) = match &lost {
+            Some(reason) => (News::Lost, reason.as_str()),
+            None => answer::read(ask.deed, status, body),
+        };
+        let Times { intended, asked, answered } = times;
+        self.count(person, ask, status, code, times);
+        let heard = Heard { deed: ask.deed, intended, asked, answered, status, code: code.into() };
+        self.tally.hear(&heard);
+        let told =
+            Told { world: &self.world, person: &self.people[idx(person)], ask, status, code, body };
+        if let Some(deal) = told.deal() {
+            self.deal(person, times, deal);
+        }
+        self.notice(person, answered, &news);
+        let step = self.step(person, answered, news);
+        let asks_again = matches!(&step, Step::Ask(next) if next.deed == Deed::Join);
+        let ends = step == Step::Gone || !news.try_again();
+        if ask.deed == Deed::Join && ends && !asks_again {
+            self.counts.joined += 1;
+        }
+        step
+    }
+
+    /// Everything that was counted, and whether somebody was still due.
+    pub fn played(mut self) -> Played {
+        let counts = self.counts();
+        let groups = self.cast.drain(..).map(|cast| (cast.name, cast.group));
+        Played { groups: groups.collect(), tally: self.tally, counts }
+    }
+
+    fn count(&mut self, person: u32, ask: &Ask, status: u16, code: &str, times: Times) {
+        let cast = &mut self.cast[usize::from(self.people[idx(person)].group)];
+        let took = times.answered.saturating_sub(times.intended);
+        cast.group.latency.entry(ask.deed).or_default().add(took);
+        self.counts.asked += 1;
+        cast.group.asked += 1;
+        match cast.verdict(status, code) {
+            Verdict::Told => {}
+            Verdict::Shed => {
+                self.counts.shed += 1;
+                cast.group.shed += 1;
+            }
+            Verdict::Error => {
+                self.counts.errors += 1;
+                cast.group.errors += 1;
+            }
+        }
+        let private = matches!(ask.deed, Deed::Me | Deed::Claim | Deed::Reserve);
+        if cast.kind == Some(Kind::Replayer) && private && (200..300).contains(&status) {
+            self.counts.trespasses += 1;
+        }
+        if code == "SOLD_OUT" {
+            self.counts.sold_out.get_or_insert(times.answered);
+        }
+    }
+
+    fn deal(&mut self, person: u32, times: Times, deal: Deal) {
+        let event = self.people[idx(person)].event;
+        match &deal {
+            Deal::Reserved { reservation, places, .. } => {
+                let inside = self.people[idx(person)].papers.inside.as_ref();
+                if inside.is_some_and(|inside| inside.reservation == *reservation) {
+                    // The same key, the same answer: nothing new was promised.
+                    return;
+                }
+                self.counts.reserved += place_count(places);
+                self.counts.first_reserved.get_or_insert(times.answered);
+            }
+            Deal::Confirmed { places, .. } => self.counts.sold += place_count(places),
+            Deal::Released { .. } => self.counts.released += 1,
+            _ => {}
+        }
+        let by_partner = self.cast[usize::from(self.people[idx(person)].group)].kind;
+        // A partner has no account of the run.
+        let account = match by_partner {
+            Some(Kind::Partner) => u32::MAX,
+            _ => self.people[idx(person)].account,
+        };
+        let event = self.world.venue(event).event.clone();
+        self.tally.deal(Dealt {
+            event,
+            account,
+            asked: times.asked,
+            answered: times.answered,
+            deal,
+        });
+    }
+
+    /// What news mean to others than the one who heard them.
+    fn notice(&mut self, person: u32, now: Duration, news: &News<'_>) {
+        let (event, account) = {
+            let person = &self.people[idx(person)];
+            (person.event, person.account)
+        };
+        match news {
+            News::Status(status) => {
+                self.edges[idx(event)].keep(now, *status);
+                if status.sold_out {
+                    self.counts.sold_out.get_or_insert(now);
+                }
+            }
+            News::Place { sold_out: true, .. } => {
+                self.counts.sold_out.get_or_insert(now);
+            }
+            News::Pass(pass) => self.leaked = Some(((*pass).into(), account)),
+            _ => {}
+        }
+    }
+
+    fn person_mut(&mut self, person: u32) -> &mut Person {
+        &mut self.people[idx(person)]
+    }
+}
+
+impl Cast {
+    fn of(name: &str, people: &People) -> Self {
+        let (name, habits) = (name.to_owned(), people.habits.clone());
+        Self { name, kind: Some(people.kind), habits, group: Group::default() }
+    }
+
+    fn operator() -> Self {
+        let (name, habits) = ("operator".to_owned(), Habits::default());
+        Self { name, kind: None, habits, group: Group::default() }
+    }
+
+    fn verdict(&self, status: u16, code: &str) -> Verdict {
+        let is_bot = matches!(self.kind, Some(Kind::Flooder | Kind::Replayer | Kind::Hoarder));
+        match status {
+            200..300 if code.is_empty() => Verdict::Told,
+            429 if is_bot => Verdict::Told,
+            429 | 503 => Verdict::Shed,
+            401 if self.kind == Some(Kind::Replayer) => Verdict::Told,
+            402 | 403 | 409 | 410 | 423 if !code.is_empty() => Verdict::Told,
+            _ => Verdict::Error,
+        }
+    }
+}
+
+fn place_count(places: &[Place]) -> u64 {
+    let count = |place: &Place| match place {
+        Place::Seat(_) => 1,
+        Place::Area { quantity, .. } => u64::from(*quantity),
+    };
+    places.iter().map(count).sum()
+}
+
+/// Milliseconds, rounded up: nobody is woken early.
+fn millis(time: Duration) -> u32 {
+    let ms = time.as_micros().div_ceil(1_000);
+    u32::try_from(ms).unwrap_or(u32::MAX)
+}
+
+fn idx(number: u32) -> usize {
+    usize::try_from(number).expect("usize has 32 bits or more")
+}
+
+fn number_of(people: &[Person]) -> u64 {
+    count(people.len())
+}
+
+fn count(number: usize) -> u64 {
+    u64::try_from(number).expect("usize has at most 64 bits")
+}

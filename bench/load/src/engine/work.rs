@@ -1,0 +1,73 @@
+//! A connection at work: takes whoever is due, asks for them, and tells them what came back.
+
+use super::lane::Lane;
+use super::question::Writer;
+use crate::fan::{News, Step};
+use crate::wire::Socket;
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+
+/// What the connections of a lane share; nobody keeps it borrowed over an await.
+#[derive(Clone)]
+pub struct Shared {
+    pub lane: Rc<RefCell<Lane>>,
+    /// Rings when somebody is due, or the run has ended.
+    pub bell: Rc<Notify>,
+    pub began: Instant,
+}
+
+/// One question's times since the start of the run.
+#[derive(Debug, Clone, Copy)]
+pub struct Times {
+    pub intended: Duration,
+    pub asked: Duration,
+    pub answered: Duration,
+}
+
+/// Works until the run has ended.
+pub async fn work(shared: Shared, mut socket: Socket, mut writer: Writer) {
+    loop {
+        let due = shared.lane.borrow_mut().next_due();
+        match due {
+            Some((person, intended)) => {
+                serve(&shared, &mut socket, &mut writer, person, intended).await;
+            }
+            None if shared.lane.borrow().has_ended() => return,
+            None => shared.bell.notified().await,
+        }
+    }
+}
+
+/// Asks for a person until they sleep or go.
+async fn serve(
+    shared: &Shared,
+    socket: &mut Socket,
+    writer: &mut Writer,
+    person: u32,
+    mut intended: Duration,
+) {
+    let mut now = shared.began.elapsed();
+    let mut step = shared.lane.borrow_mut().step(person, now, News::Woken);
+    loop {
+        let ask = match step {
+            Step::Sleep(time) => return shared.lane.borrow_mut().sleep(person, now + time),
+            Step::Gone => return shared.lane.borrow_mut().leave(person),
+            Step::Ask(ask) => ask,
+        };
+        let cached = shared.lane.borrow_mut().cached(person, &ask, now);
+        if let Some(status) = cached {
+            step = shared.lane.borrow_mut().step(person, now, News::Status(status));
+            continue;
+        }
+        shared.lane.borrow().write(person, &ask, writer);
+        let asked = shared.began.elapsed();
+        let reply = socket.ask(&writer.bytes).await;
+        now = shared.began.elapsed();
+        let times = Times { intended, asked, answered: now };
+        step = shared.lane.borrow_mut().hear(person, &ask, times, reply);
+        // What follows at once was meant to be asked as soon as this was heard.
+        intended = now;
+    }
+}

@@ -1,0 +1,15 @@
+//! What a run plays: events, people, what an operator does, and what is expected of it.
+//!
+//! A scenario is a TOML file; the known ones are part of the program. Its `[quick]` table has the
+//! same form and lies over the rest.
+
+mod check;
+mod library;
+mod model;
+mod read;
+
+pub use library::{find, list};
+pub use model::{
+    Act, Arrivals, Event, Expect, Habits, Kind, Make, People, Range, Room, Scenario, Shape,
+    Steering,
+};
