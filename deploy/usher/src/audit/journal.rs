@@ -188,12 +188,12 @@ impl EventBooks {
             return Some(format!("{hold} becomes {phase:?} and is not there"));
         };
         owned.phase = phase;
-        let held = owned.held.clone();
-        for seat in &held.seats {
+        let places = owned.held.clone();
+        for seat in &places.seats {
             self.change(seat.seat);
         }
         if matches!(phase, HoldPhase::Paying | HoldPhase::Sold) {
-            self.bought.insert(hold, held);
+            self.bought.insert(hold, places);
         }
         None
     }

@@ -114,13 +114,13 @@ impl Trial {
 
     /// Compares the owner, once the journal has been read up to what it includes.
     fn hear_owner(&mut self, sequence: u64) {
-        let reached = |owner: &&OwnerView| {
+        let reached = |owner: &OwnerView| {
             let applied = (self.applied.epoch, self.applied.number);
             owner.epoch < self.epoch
                 || (owner.epoch == self.epoch && owner.batch == 0)
                 || (owner.epoch, owner.batch) <= applied
         };
-        if self.owner.as_ref().filter(reached).is_none() {
+        if !self.owner.as_ref().is_some_and(reached) {
             return;
         }
         let owner = self.owner.take().expect("looked at just above");

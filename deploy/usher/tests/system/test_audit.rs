@@ -105,7 +105,7 @@ async fn plant_in_the_owner(reach: &Reach, sold: &Sold) {
         codec::decode(&planted.payload).unwrap()
     };
     // `generation:29 | state:3 | slot:32`: once changed, sold to a hold that there is not.
-    let before = plant(FREE_SEAT, (1 << 35) | (3 << 32) | 4_000_000).await;
+    let before = plant(FREE_SEAT, (1 << 35) | (3 << 32) | 0x00ff_ffff).await;
     let found = format!("SEAT-1 EVT002: seat {FREE_SEAT} is Sold to the owner without a hold");
     assert_found(reach, EVENT, &found).await;
     plant(FREE_SEAT, before).await;
@@ -199,7 +199,8 @@ async fn an_audit_while_a_crowd_buys_finds_nothing() {
     let up = Up::start().await;
     let reach = up.reach();
     let client = reach.client.clone();
-    let selling = tokio::spawn(async move { sell_out(&client, "EVT002", 1_000).await });
+    let selling = async move { sell_out(&client, "EVT002", 1_000).await };
+    let selling = chassis::tasks::spawn("crowd", selling);
     let mut audits = 0;
     while !selling.is_finished() {
         assert_clean(&reach, &["--all"]).await;
@@ -223,7 +224,7 @@ async fn forge_a_hold(bus: &Bus, seat: SeatIdx) -> HoldId {
     let free_after = last.outcomes.last().expect("batches are not empty").free_after;
     let hold = HoldId(7 << 80 | u128::from(shard.0) << 72);
     assert_eq!(hold.shard(), shard);
-    let held = Held {
+    let taken = Held {
         hold,
         account: AccountId(7),
         owner: OwnerKind::Fan,
@@ -241,7 +242,7 @@ async fn forge_a_hold(bus: &Bus, seat: SeatIdx) -> HoldId {
             asked: None,
             event: "EVT002".parse().unwrap(),
             free_after: free_after - 1,
-            body: OutcomeBody::SeatsHeld(held),
+            body: OutcomeBody::SeatsHeld(taken),
         }],
     };
     let bytes = codec::encode_checked(&forged);

@@ -107,9 +107,9 @@ async fn a_trace_id_is_in_the_log_of_every_stage_that_its_request_went_through()
         system.logged(stage, &queue, &["request answered", "/api/queue/EVT002/status"]).await;
     }
 
-    let held = fan.ask(traced(reserve(&best("EVT002", 2), &fresh_key()), &hold)).await;
-    assert_traced(&held, &hold);
-    let reservation = text(&held.expect(201)["reservationId"]);
+    let granted = fan.ask(traced(reserve(&best("EVT002", 2), &fresh_key()), &hold)).await;
+    assert_traced(&granted, &hold);
+    let reservation = text(&granted.expect(201)["reservationId"]);
     system.logged("ingress", &hold, &["request answered", "status=201"]).await;
     system.logged("allocator", &hold, &["command decided", "hold_seats"]).await;
 

@@ -65,7 +65,7 @@ fn found(change: impl FnOnce(&mut Books)) -> Vec<String> {
 
 fn check(change: impl FnOnce(&mut Books), expected: &str) {
     let found = found(change);
-    let expected = format!("{expected}").replace("HOLD", &HOLD.to_string());
+    let expected = expected.replace("HOLD", &HOLD.to_string());
     assert!(found.contains(&expected), "{expected}: {found:#?}");
 }
 
