@@ -41,7 +41,10 @@ enum Kind {
     Stage,
     Usher,
     Load,
-    /// Programs of `bench/` other than the load generator: they run the cores in one process.
+    /// Measures single steps where they live: the codec, the cores, and the keys and the base64 of
+    /// chassis, of which tokens are made. No stage: what a stage costs is seen from outside only.
+    Micro,
+    /// Other programs of `bench/`: they run the cores in one process.
     Bench,
     Xtask,
 }
@@ -68,6 +71,7 @@ fn kind_of(folder: &str) -> Option<Kind> {
         "deploy/usher" => Kind::Usher,
         "deploy/xtask" => Kind::Xtask,
         "bench/load" => Kind::Load,
+        "bench/micro" => Kind::Micro,
         _ if folder.starts_with("bench/") => Kind::Bench,
         _ if STAGES.contains(&folder) => Kind::Stage,
         _ if folder.strip_suffix("/core").is_some_and(|stage| STAGES.contains(&stage)) => {
@@ -104,6 +108,7 @@ fn is_allowed(from: &str, kind: Kind, to: &str, to_kind: Kind) -> bool {
             own_core || matches!(to_kind, Kind::Schema | Kind::Chassis)
         }
         Kind::Usher => matches!(to_kind, Kind::Schema | Kind::Chassis | Kind::Stage),
+        Kind::Micro => matches!(to_kind, Kind::Schema | Kind::Core | Kind::Chassis),
         Kind::Bench => matches!(to_kind, Kind::Schema | Kind::Core),
     }
 }
@@ -137,6 +142,8 @@ mod tests {
             ("deploy/chassis", "schema"),
             ("deploy/chassis", "tokio"),
             ("bench/load", "schema"),
+            ("bench/micro", "deploy/chassis"),
+            ("bench/micro", "waiting-room/core"),
             ("bench/sim", "settlement/core"),
         ] {
             assert!(allowed(from, to, None, &[]), "{from} -> {to}");
@@ -154,6 +161,8 @@ mod tests {
             ("deploy/chassis", "ingress"),
             ("deploy/usher", "allocator/core"),
             ("bench/load", "deploy/chassis"),
+            ("bench/micro", "waiting-room"),
+            ("bench/sim", "deploy/chassis"),
             ("deploy/xtask", "schema"),
             ("ingress/extra", "schema"),
         ] {
