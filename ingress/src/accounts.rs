@@ -1,6 +1,7 @@
 //! Accounts: who somebody is, and how they prove it.
 
 mod api_keys;
+mod bulk;
 mod caller;
 mod handlers;
 mod jwks;
@@ -13,6 +14,7 @@ mod tokens;
 
 pub(crate) use api_keys::__path_create_api_key;
 pub use api_keys::create_api_key;
+pub use bulk::make_accounts;
 pub use caller::{Caller, Operator, Partner};
 pub(crate) use handlers::{
     __path_login, __path_logout, __path_me, __path_refresh, __path_register,

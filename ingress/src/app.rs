@@ -72,7 +72,7 @@ impl App {
             passes: Passes::new(&pass_key),
             jwks: Jwks::of(&[("account", &account_key), ("pass", &pass_key)]),
             passwords: Passwords::new(config.passwords),
-            throttle: Throttle::new(config.logins, config.demo),
+            throttle: Throttle::new(config.logins, config.plays_crowd()),
             catalog: Catalog::start(nats, health, shutdown),
             views: Views::start(nats, config.keep(), health, shutdown),
             rooms: Rooms::start(nats, health, shutdown).await?,

@@ -15,6 +15,9 @@ pub struct Config {
     /// Demo data is loaded: requests from this machine have the `_demo` rates, so that it can play
     /// a crowd.
     pub demo: bool,
+    /// `POST /bench/accounts` gives anybody who asks any number of new accounts with their tokens,
+    /// and requests from this machine have the `_demo` rates. For measurements only.
+    pub bench_door: bool,
     pub http: chassis::http::HttpLimits,
     pub passwords: PasswordLimits,
     pub logins: LoginRates,
@@ -40,6 +43,7 @@ impl Default for Config {
         Self {
             listen: ([127, 0, 0, 1], 8080).into(),
             demo: false,
+            bench_door: false,
             http: chassis::http::HttpLimits::default(),
             passwords: PasswordLimits::default(),
             logins: LoginRates::default(),
@@ -88,6 +92,11 @@ impl Config {
         assert!(self.token_ttl_s < self.refresh_ttl_s);
         assert!(0 < self.renderings_max);
         assert!(0 < self.requests.concurrent_max);
+    }
+
+    /// Whether requests from this machine are a crowd's.
+    pub fn plays_crowd(&self) -> bool {
+        self.demo || self.bench_door
     }
 
     pub fn keep(&self) -> Keep {

@@ -40,6 +40,13 @@ pub async fn start(config: Config, deps: Deps, queue: QueueRoutes) -> Result<Ing
         source,
     })?;
     let limits = config.http.clone();
+    if config.bench_door {
+        tracing::warn!(
+            %address,
+            "THE BENCH DOOR IS OPEN: POST /bench/accounts gives accounts to anybody who asks. \
+             For measurements only, never where strangers come"
+        );
+    }
     let app = Arc::new(App::start(config, &deps).await?);
     let queue = match queue {
         QueueRoutes::Here(router) => router,

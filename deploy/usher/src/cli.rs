@@ -42,6 +42,9 @@ pub struct Up {
     /// Do not load the demo catalogue and logins
     #[arg(long)]
     pub no_demo: bool,
+    /// Give accounts in bulk to anybody who asks (POST /bench/accounts); for measurements only
+    #[arg(long)]
+    pub bench_door: bool,
     /// A configuration file
     #[arg(long)]
     pub config: Option<PathBuf>,

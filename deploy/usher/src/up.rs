@@ -33,8 +33,9 @@ pub async fn up(up: Up) -> anyhow::Result<ExitCode> {
     // Given back at once: the stages take them again when there is something to serve.
     drop(chassis::http::bind(config.ingress.listen)?);
     drop(chassis::http::bind(config.metrics.listen)?);
-    if !up.no_demo {
-        config.ingress.demo = true;
+    config.ingress.demo |= !up.no_demo;
+    config.ingress.bench_door |= up.bench_door;
+    if config.ingress.demo || config.ingress.bench_door {
         // One machine plays the crowd: all of it has one address.
         config.ingress.http.peer_connections_max = config.ingress.http.connections_max;
     }

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a panic is how a test says what failed")]
 
 mod accounts;
+mod bench_door;
 mod bookings;
 mod client;
 mod operators;
