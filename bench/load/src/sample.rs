@@ -11,4 +11,3 @@ mod slope;
 pub use live::Live;
 pub use sampler::{Sampler, Watched};
 pub use samples::{Inside, Process, Samples};
-pub use slope::per_hour;

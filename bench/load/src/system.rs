@@ -92,10 +92,24 @@ impl Drop for System {
     }
 }
 
-/// Waits until somebody asks this program to end: Ctrl-C or SIGTERM.
-///
-/// Until it is polled for the first time, the signals end the program at once. A system is in a
-/// process group of its own and hears nothing of a Ctrl-C: it ends when it is dropped.
+/// Does the work, unless somebody asks this program to end before it is done. Then what the work
+/// holds is dropped, and systems among it end: they are in process groups of their own, and hear
+/// nothing of a Ctrl-C.
+pub async fn unless_interrupted<T>(
+    work: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
+    // Nothing goes on after either.
+    tokio::select! {
+        done = work => done,
+        asked = interrupted() => {
+            asked?;
+            anyhow::bail!("interrupted")
+        }
+    }
+}
+
+/// Waits until somebody asks this program to end: Ctrl-C or SIGTERM. Until it is polled for the
+/// first time, the signals end the program at once.
 pub async fn interrupted() -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;

@@ -19,9 +19,11 @@ pub fn sections(report: &Report<'_>) -> Vec<Section> {
     stages.push(machine_charts::threads(samples, grid));
     stages.push(metrics::times(samples, grid));
     stages.push(room_charts::lag(samples, grid));
+    let mut rooms = room_charts::rooms(samples, grid);
+    rooms.push(crowd_charts::sums(tally, grid));
     vec![
         Section { title: "The crowd", plots: crowd_charts::crowd(tally, grid) },
-        Section { title: "The room and the seats", plots: room_charts::rooms(samples, grid) },
+        Section { title: "The room and the seats", plots: rooms },
         Section { title: "Latency", plots: crowd_charts::latency(tally, grid) },
         Section { title: "Refusals and errors", plots: crowd_charts::refusals(tally, grid) },
         Section { title: "The machine", plots: stages },

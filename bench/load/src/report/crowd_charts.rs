@@ -8,7 +8,7 @@ use crate::record::{Deed, Latency, Second, Tally};
 use std::collections::BTreeMap;
 
 pub fn crowd(tally: &Tally, grid: Grid) -> Vec<Plot> {
-    vec![arrivals(tally, grid), answers(tally, grid), sums(tally, grid)]
+    vec![arrivals(tally, grid), answers(tally, grid)]
 }
 
 /// p50 and p99 over time, a plot for each deed.
@@ -112,7 +112,7 @@ fn answers(tally: &Tally, grid: Grid) -> Plot {
 }
 
 /// What the crowd was promised so far.
-fn sums(tally: &Tally, grid: Grid) -> Plot {
+pub fn sums(tally: &Tally, grid: Grid) -> Plot {
     let sum = |deed: Deed| {
         let counts = tally.seconds.iter();
         let counts = counts.map(|(second, heard)| (*second, heard.good.get(&deed).copied()));
@@ -173,13 +173,16 @@ fn codes(tally: &Tally, grid: Grid, refused: bool) -> Vec<Series> {
         };
         grid.per_second(tally.seconds.iter().map(|(second, heard)| (*second, count(heard))))
     };
+    // Errors begin with another colour, so that nobody takes them for refusals.
+    let first = usize::from(!refused);
     let mut series: Vec<Series> = Vec::new();
-    for colour in 0..named {
-        let values = rate(&codes[colour..=colour]);
-        series.push(Series::new(codes[colour].0, colour, Look::Column, values));
+    for (idx, one) in codes[..named].iter().enumerate() {
+        let values = rate(std::slice::from_ref(one));
+        series.push(Series::new(one.0, first + idx, Look::Column, values));
     }
     if named < codes.len() {
-        series.push(Series::new("others", named, Look::Column, rate(&codes[named..])));
+        let values = rate(&codes[named..]);
+        series.push(Series::new("others", first + named, Look::Column, values));
     }
     series
 }

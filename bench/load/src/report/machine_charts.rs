@@ -6,6 +6,9 @@ use super::text::Unit;
 use crate::sample::{Process, Samples};
 use std::time::Duration;
 
+/// The bench's own process.
+const CROWD: &str = "bench";
+
 pub fn cpu(samples: &Samples, grid: Grid) -> Plot {
     let mut series = of_each(samples, Look::Area, |samples| grid.mean(cores(samples)));
     let busy = grid.mean(samples.busy.iter().copied());
@@ -41,21 +44,17 @@ fn plot(title: &str, says: &str, unit: Unit, grid: Grid, series: Vec<Series>) ->
     Plot { title, says, unit, logarithmic: false, grid, series }
 }
 
+/// Usher first, then its servers, then others, and the crowd last.
 fn of_each(samples: &Samples, look: Look, values: impl Fn(&[Process]) -> Values) -> Vec<Series> {
-    let mut others = [3, 4, 5].into_iter().cycle();
-    let mut series = Vec::new();
-    for (name, samples) in &samples.processes {
-        let colour = match name.as_str() {
-            "usher" => 0,
-            "nats" => 1,
-            "postgres" => 2,
-            "redis" => 4,
-            "bench" => 6,
-            _ => others.next().expect("a cycle has no end"),
-        };
-        series.push(Series::new(name, colour, look, values(samples)));
-    }
-    series
+    let known = [("usher", 0), ("nats", 1), ("postgres", 2), ("redis", 4)];
+    let others = samples.processes.keys().map(String::as_str);
+    let others = others.filter(|name| *name != CROWD && known.iter().all(|(one, _)| one != name));
+    let others = others.zip([3, 5, 7].into_iter().cycle());
+    let names = known.into_iter().chain(others).chain([(CROWD, 6)]);
+    let series = names.filter_map(|(name, colour)| {
+        Some(Series::new(name, colour, look, values(samples.processes.get(name)?)))
+    });
+    series.collect()
 }
 
 /// Cores in use between each two samples. A fall is a process that began anew, or a child whose

@@ -17,11 +17,16 @@ pub fn page(report: &Report<'_>, now: UnixMillis) -> String {
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <title>{scenario} – Usher bench</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n"
+         <title>{scenario} – Usher bench</title>\n<style>\n{STYLE}</style>\n\
+         </head>\n<body>\n<main>\n"
     );
     html.push_str(&header(report, now));
     html.push_str(&tiles(report));
     section(&mut html, "Promises", &tables::promises(report));
+    let targets = tables::targets(report);
+    if !targets.is_empty() {
+        section(&mut html, "Targets", &targets);
+    }
     if !report.results.figures.is_empty() {
         section(&mut html, "Figures", &tables::figures(report));
     }
@@ -32,7 +37,7 @@ pub fn page(report: &Report<'_>, now: UnixMillis) -> String {
         section(&mut html, "Answers", &tables::deeds(report));
     }
     plots(&mut html, report);
-    section(&mut html, "Every other answer", &tables::codes(report));
+    section(&mut html, "Refusals and errors, by what was asked", &tables::codes(report));
     put(
         &mut html,
         format_args!(

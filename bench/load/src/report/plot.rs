@@ -66,7 +66,7 @@ impl Plot {
         let (title, says) = (escape(&self.title), escape(&self.says));
         let mut html = format!("<figure id=\"{id}\"><figcaption><h3>{title}</h3><p>{says}</p>");
         html.push_str(&legend(&series));
-        html.push_str("</figcaption><div class=\"wide\">");
+        html.push_str("</figcaption><div class=\"plot\">");
         html.push_str(&draw::svg(self, &series, id, &self.description(&series)));
         html.push_str("</div>");
         html.push_str(&self.table(&series));
@@ -90,7 +90,8 @@ impl Plot {
 
     fn table(&self, series: &[&Series]) -> String {
         let mut html = String::from(
-            "<details><summary>Numbers</summary><div class=\"scroll\"><table><thead><tr>\
+            "<details><summary>Numbers</summary><div class=\"scroll\" tabindex=\"0\"><table>\
+             <thead><tr>\
              <th scope=\"col\">from</th>",
         );
         for one in series {
@@ -113,10 +114,6 @@ impl Plot {
 }
 
 fn legend(series: &[&Series]) -> String {
-    // One series is named by the title.
-    if series.len() < 2 {
-        return String::new();
-    }
     let mut html = String::from("<ul class=\"legend\">");
     for one in series {
         let class = match one.look {

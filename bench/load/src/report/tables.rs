@@ -4,7 +4,7 @@ use super::Report;
 use super::plot::put;
 use super::text::{count, escape, grouped, millis, short, took};
 use crate::record::{Deed, Latency};
-use crate::results::{Figure, Kept};
+use crate::results::{Figure, Finding, Kept};
 
 /// The name of a deed in results and reports.
 pub fn deed_name(deed: Deed) -> String {
@@ -24,21 +24,40 @@ pub fn promises(report: &Report<'_>) -> String {
     for (promise, kept) in &report.results.promises {
         let said = report.findings.iter().filter(|finding| finding.promise == promise);
         let said: Vec<String> = said.map(|finding| escape(&finding.says)).collect();
-        let (class, word) = match kept {
-            Kept::Held => ("held", "held"),
-            Kept::Broken => ("broken", "broken"),
-        };
-        put(
-            &mut html,
-            format_args!(
-                "<tr><th scope=\"row\">{}</th><td><span class=\"badge {class}\">{word}</span></td>\
-             <td class=\"words\">{}</td></tr>",
-                escape(promise),
-                said.join("<br>")
-            ),
-        );
+        row(&mut html, promise, *kept, ["held", "broken"], &said.join("<br>"));
     }
     html + FOOT
+}
+
+/// What the scenario wishes for besides: findings that are no promises. Empty without any.
+pub fn targets(report: &Report<'_>) -> String {
+    let promised = |finding: &&Finding| report.results.promises.contains_key(finding.promise);
+    let mut targets = report.findings.iter().filter(|finding| !promised(finding)).peekable();
+    if targets.peek().is_none() {
+        return String::new();
+    }
+    let mut html = head("promises", &["what", "met", "found"], 3);
+    for target in targets {
+        row(&mut html, target.promise, target.kept, ["met", "missed"], &escape(&target.says));
+    }
+    html + FOOT
+}
+
+/// `words` are those for held and broken; `said` is HTML.
+fn row(html: &mut String, name: &str, kept: Kept, words: [&str; 2], said: &str) {
+    let (class, word) = match kept {
+        Kept::Held => ("held", words[0]),
+        Kept::Broken => ("broken", words[1]),
+    };
+    let badge = format!("<span class=\"badge {class}\">{word}</span>");
+    let name = escape(name);
+    put(
+        html,
+        format_args!(
+            "<tr><th scope=\"row\">{name}</th><td class=\"words\">{badge}</td>\
+             <td class=\"words\">{said}</td></tr>"
+        ),
+    );
 }
 
 pub fn figures(report: &Report<'_>) -> String {
@@ -85,8 +104,8 @@ pub fn deeds(report: &Report<'_>) -> String {
         put(
             &mut html,
             format_args!(
-                "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td>\
-             <td>{}</td><td>{}</td><td>{service}</td></tr>",
+                "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td>\
+             <td>{}</td><td>{}</td><td>{}</td><td>{service}</td></tr>",
                 deed_name(*deed),
                 count(latency.count()),
                 count(good),
@@ -129,11 +148,12 @@ fn p99(latency: &Latency) -> String {
 
 const FOOT: &str = "</tbody></table></div>\n";
 
-/// The first `words` columns are text, the others numbers.
+/// The first `words` columns are text, and so is a unit; the others are numbers.
 fn head(class: &str, columns: &[&str], words: usize) -> String {
-    let mut html = format!("<div class=\"wide\"><table class=\"{class}\"><thead><tr>");
+    let mut html =
+        format!("<div class=\"wide\" tabindex=\"0\"><table class=\"{class}\"><thead><tr>");
     for (idx, column) in columns.iter().enumerate() {
-        let class = if idx < words { " class=\"words\"" } else { "" };
+        let class = if idx < words || *column == "unit" { " class=\"words\"" } else { "" };
         put(&mut html, format_args!("<th scope=\"col\"{class}>{column}</th>"));
     }
     html.push_str("</tr></thead><tbody>");

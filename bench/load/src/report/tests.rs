@@ -1,3 +1,5 @@
+//! The page and its tables, of a run that never was.
+
 use super::{Report, fixture, page, tables, write};
 use crate::record::Tally;
 use crate::results::{Kept, Results};
@@ -61,7 +63,10 @@ fn tables_show_what_was_heard_and_tell_refusals_from_errors() {
         let figures = tables::figures(report);
         assert!(figures.contains("<td>10,432</td><td class=\"words\">1/s</td><td>5.6 ms</td>"));
         assert!(tables::ratios(report).contains("<td>4.31 ×</td>"));
-        assert!(tables::promises(report).contains("none was promised to two accounts"));
+        let promises = tables::promises(report);
+        assert!(promises.contains("none was promised to two accounts"));
+        assert!(!promises.contains("at most 50 ms"));
+        assert!(tables::targets(report).contains("missed</span></td>"));
     });
 }
 

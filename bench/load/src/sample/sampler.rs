@@ -132,10 +132,9 @@ async fn processes(data: Option<PathBuf>, more: Named, began: Instant, samples: 
             samples.processes.entry(name).or_default().push(process);
         }
         if let (Some((before, busy_before)), Some((at, busy))) = (busy_before, busy)
-            && before < at
+            && let Some(time) = at.checked_sub(before).filter(|time| !time.is_zero())
         {
-            let cores = busy.saturating_sub(busy_before).div_duration_f64(at - before);
-            samples.busy.push((at, cores));
+            samples.busy.push((at, busy.saturating_sub(busy_before).div_duration_f64(time)));
         }
         busy_before = busy;
     }
@@ -214,7 +213,7 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         assert_eq!(sampler.latest().at, Duration::ZERO);
-        let samples = sampler.stop().await.unwrap();
-        assert!(!samples.processes["bench"].is_empty() && samples.metrics.is_empty());
+        let seen = sampler.stop().await.unwrap();
+        assert!(!seen.processes["bench"].is_empty() && seen.metrics.is_empty());
     }
 }

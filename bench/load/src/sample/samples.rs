@@ -56,17 +56,21 @@ pub struct Samples {
 }
 
 impl Samples {
-    /// `rss_mib_<process>`: the most that was resident at a sample. Of runs of five minutes and
-    /// more also `rss_slope_<process>` and `open_files_slope_<process>`, by [`per_hour`].
+    /// `rss_mib_<process>`: the most that was resident at a sample, and `pss_mib_<process>` with
+    /// shared pages split, where that was cheap to know. Of runs of five minutes and more also
+    /// `rss_slope_<process>` and `open_files_slope_<process>`, by [`per_hour`].
     pub fn figures(&self) -> BTreeMap<String, Figure> {
         let mut figures = BTreeMap::new();
         for (name, samples) in &self.processes {
             let mib: Vec<_> = samples.iter().map(|one| (one.at, one.resident_mib())).collect();
             let most = mib.iter().map(|(_, mib)| *mib).fold(0.0, f64::max);
             figures.insert(format!("rss_mib_{name}"), plain(most, "MiB"));
+            if let Some(most) = samples.iter().filter_map(|one| one.proportional_kib).max() {
+                figures.insert(format!("pss_mib_{name}"), plain(as_mib(most), "MiB"));
+            }
             let first = samples.first().map_or(Duration::ZERO, |one| one.at);
             let last = samples.last().map_or(Duration::ZERO, |one| one.at);
-            if last - first < SLOPE_SPAN_MIN {
+            if last.saturating_sub(first) < SLOPE_SPAN_MIN {
                 continue;
             }
             let files = |one: &Process| Some((one.at, f64::from(one.open_files?)));
@@ -84,11 +88,15 @@ impl Samples {
 
 impl Process {
     pub fn resident_mib(&self) -> f64 {
-        // A petabyte fits in 40 bits of KiB.
-        #[expect(clippy::cast_precision_loss, reason = "memory in KiB is far below 2^53")]
-        let kib = self.resident_kib as f64;
-        kib / 1_024.0
+        as_mib(self.resident_kib)
     }
+}
+
+fn as_mib(kib: u64) -> f64 {
+    // A petabyte fits in 40 bits of KiB.
+    #[expect(clippy::cast_precision_loss, reason = "memory in KiB is far below 2^53")]
+    let kib = kib as f64;
+    kib / 1_024.0
 }
 
 /// A figure without percentiles, with three digits after the point.

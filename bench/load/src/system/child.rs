@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// How long it may take to end: its stages have 15 s, then three servers write their files.
-const END_WAIT: Duration = Duration::from_secs(60);
+const END_WAIT: Duration = Duration::from_mins(1);
 
 const LOOK_PAUSE: Duration = Duration::from_millis(20);
 

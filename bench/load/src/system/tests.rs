@@ -1,3 +1,5 @@
+//! A fake `usher` is started and ended.
+
 use super::{Launch, System};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -16,10 +16,10 @@ pub struct Axis {
 }
 
 impl Axis {
-    /// From zero to the first mark that is not below `most`.
-    pub fn linear(most: f64) -> Self {
+    /// From zero to the first mark that is not below `most`; marks are `step_min` apart or more.
+    pub fn linear(most: f64, step_min: f64) -> Self {
         let most = if most.is_finite() && 0.0 < most { most } else { 1.0 };
-        let step = nice(most / MARKS);
+        let step = nice(most / MARKS).max(step_min);
         let count = (most / step - 1e-9).ceil().max(1.0);
         let mut marks = vec![0.0];
         let mut mark = 0.0;
@@ -30,7 +30,7 @@ impl Axis {
         Self { from: 0.0, to: count * step, logarithmic: false, marks }
     }
 
-    /// Whole powers of ten around `[least, most]`.
+    /// Whole powers of ten around `[least, most]`. Few of them have 2 and 5 marked between.
     pub fn logarithmic(least: f64, most: f64) -> Self {
         let least = if least.is_finite() && 0.0 < least { least } else { 1.0 };
         let most = if most.is_finite() && least <= most { most } else { least };
@@ -40,6 +40,9 @@ impl Axis {
         let mut power = low;
         while power <= high {
             marks.push(10_f64.powf(power));
+            if power < high && high - low < 3.0 {
+                marks.extend([2.0, 5.0].map(|between| between * 10_f64.powf(power)));
+            }
             power += 1.0;
         }
         Self { from: 10_f64.powf(low), to: 10_f64.powf(high), logarithmic: true, marks }

@@ -2,7 +2,7 @@
 
 use super::axis::{Axis, time_marks};
 use super::{COLOURS, Look, Plot, Series, put};
-use crate::report::text::{clock, compact, escape};
+use crate::report::text::{Unit, clock, compact, escape};
 
 /// Places are in these units; the page scales them.
 const WIDTH: f64 = 560.0;
@@ -30,6 +30,7 @@ pub(super) fn svg(plot: &Plot, series: &[&Series], id: &str, description: &str) 
     );
     canvas.frame();
     canvas.stacks(series);
+    canvas.base();
     for one in series {
         match one.look {
             Look::Line => canvas.line(one, "line"),
@@ -56,7 +57,9 @@ fn axis(plot: &Plot, series: &[&Series]) -> Axis {
         };
         (0..plot.grid.count).map(height).fold(0.0, f64::max)
     };
-    Axis::linear(single.max(stacked(Look::Area)).max(stacked(Look::Column)))
+    // Of whole things there are no halves.
+    let step_min = if matches!(plot.unit, Unit::Count(_)) { 1.0 } else { 0.0 };
+    Axis::linear(single.max(stacked(Look::Area)).max(stacked(Look::Column)), step_min)
 }
 
 impl Canvas<'_> {
@@ -88,12 +91,11 @@ impl Canvas<'_> {
         put(&mut self.svg, format_args!("<text class=\"unit\" x=\"0\" y=\"11\">{unit}</text>"));
         for mark in self.axis.marks.clone() {
             let (y, label) = (self.y(mark), compact(mark));
-            let class = if mark <= self.axis.from { "base" } else { "rule" };
             let (at, low) = (LEFT - 6.0, y + 4.0);
             put(
                 &mut self.svg,
                 format_args!(
-                    "<path class=\"{class}\" d=\"M{LEFT} {y:.1}H{right}\"/>\
+                    "<path class=\"rule\" d=\"M{LEFT} {y:.1}H{right}\"/>\
                  <text class=\"end\" x=\"{at}\" y=\"{low:.1}\">{label}</text>"
                 ),
             );
@@ -107,9 +109,17 @@ impl Canvas<'_> {
             let label = clock(mark);
             put(
                 &mut self.svg,
-                format_args!("<text class=\"{class}\" x=\"{x:.1}\" y=\"{foot}\">{label}</text>"),
+                format_args!(
+                    "<text class=\"time {class}\" x=\"{x:.1}\" y=\"{foot}\">{label}</text>"
+                ),
             );
         }
+    }
+
+    /// The foot of the picture, over what stands on it.
+    fn base(&mut self) {
+        let (right, y) = (WIDTH - RIGHT, HEIGHT - BOTTOM);
+        put(&mut self.svg, format_args!("<path class=\"base\" d=\"M{LEFT} {y}H{right}\"/>"));
     }
 
     /// Areas and columns, each upon those before it.
@@ -133,8 +143,11 @@ impl Canvas<'_> {
             .map(|(below, value)| below + value.unwrap_or_default())
             .collect();
         let mut path = String::new();
-        let upper = above.iter().enumerate();
-        let lower = below.iter().enumerate().rev();
+        // Before the first look and after the last there is nothing, not zero.
+        let first = series.values.iter().position(Option::is_some).unwrap_or(0);
+        let end = series.values.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+        let upper = above.iter().enumerate().take(end).skip(first);
+        let lower = below.iter().enumerate().take(end).skip(first).rev();
         for (idx, (span, value)) in upper.chain(lower).enumerate() {
             let (step, x, y) =
                 (if idx == 0 { 'M' } else { 'L' }, self.middle(span), self.y(*value));

@@ -1,3 +1,5 @@
+//! Scales and marks by value, and what stands in a drawn plot.
+
 use super::axis::{Axis, time_marks};
 use super::{Look, Plot, Series};
 use crate::report::grid::Grid;
@@ -15,7 +17,7 @@ fn a_linear_axis_ends_at_a_round_mark_above_the_most() {
         (f64::INFINITY, &[0.0, 0.2, 0.4, 0.6, 0.8, 1.0]),
     ];
     for (most, marks) in cases {
-        let axis = Axis::linear(most);
+        let axis = Axis::linear(most, 0.0);
         assert_eq!(axis.marks.len(), marks.len(), "{most}: {axis:?}");
         let near = axis.marks.iter().zip(marks).all(|(mark, wanted)| (mark - wanted).abs() < 1e-6);
         assert!(near, "{most}: {axis:?}");
@@ -23,13 +25,19 @@ fn a_linear_axis_ends_at_a_round_mark_above_the_most() {
 }
 
 #[test]
+fn whole_things_have_no_marks_between() {
+    assert_eq!(Axis::linear(0.0, 1.0).marks, [0.0, 1.0]);
+    assert_eq!(Axis::linear(3.0, 1.0).marks, [0.0, 1.0, 2.0, 3.0]);
+}
+
+#[test]
 fn a_logarithmic_axis_has_whole_powers_of_ten() {
     let cases: [(f64, f64, &[f64]); 5] = [
         (0.3, 40.0, &[0.1, 1.0, 10.0, 100.0]),
         (1.0, 1_000.0, &[1.0, 10.0, 100.0, 1_000.0]),
-        (5.0, 5.0, &[1.0, 10.0]),
-        (10.0, 10.0, &[10.0, 100.0]),
-        (f64::INFINITY, 0.0, &[1.0, 10.0]),
+        (5.0, 5.0, &[1.0, 2.0, 5.0, 10.0]),
+        (10.0, 10.0, &[10.0, 20.0, 50.0, 100.0]),
+        (f64::INFINITY, 0.0, &[1.0, 2.0, 5.0, 10.0]),
     ];
     for (least, most, marks) in cases {
         let axis = Axis::logarithmic(least, most);
@@ -42,7 +50,7 @@ fn a_logarithmic_axis_has_whole_powers_of_ten() {
 
 #[test]
 fn values_stand_where_they_belong_and_never_outside() {
-    let linear = Axis::linear(100.0);
+    let linear = Axis::linear(100.0, 0.0);
     let log = Axis::logarithmic(1.0, 100.0);
     let cases = [
         (&linear, 0.0, 0.0),
