@@ -120,6 +120,6 @@ pub fn samples() -> Samples {
         room_lag: Some(Duration::from_millis(u64::from(100 + second % 7 * 20))),
     };
     samples.inside.insert(HOSTILE.to_owned(), (0..SECONDS).map(inside).collect());
-    samples.metrics = metrics::fixture((0..SECONDS).map(at));
+    samples.metrics = metrics::fixture(&(0..SECONDS).map(at).collect::<Vec<_>>());
     samples
 }

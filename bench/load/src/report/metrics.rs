@@ -49,16 +49,14 @@ fn all(samples: &Samples, metric: &str) -> Vec<(Duration, f64)> {
 
 /// Pages as a system shows them, at these times.
 #[cfg(test)]
-pub fn fixture(
-    times: impl Iterator<Item = Duration> + Clone,
-) -> BTreeMap<String, Vec<(Duration, f64)>> {
+pub fn fixture(times: &[Duration]) -> BTreeMap<String, Vec<(Duration, f64)>> {
     let series = [
         ("usher_allocator_append_seconds_sum{shard=\"0\"}", 0.12),
         ("usher_allocator_append_seconds_count{shard=\"0\"}", 60.0),
         ("usher_ingress_ask_seconds_sum", 0.9),
         ("usher_ingress_ask_seconds_count", 120.0),
     ];
-    let counted = |each: f64| times.clone().map(|at| (at, at.as_secs_f64() * each)).collect();
+    let counted = |each: f64| times.iter().map(|at| (*at, at.as_secs_f64() * each)).collect();
     series.into_iter().map(|(name, each)| (name.to_owned(), counted(each))).collect()
 }
 
@@ -69,7 +67,7 @@ mod tests {
 
     #[test]
     fn a_step_takes_the_growth_of_its_sum_by_the_growth_of_its_count() {
-        let metrics = fixture((0..10).map(Duration::from_secs));
+        let metrics = fixture(&(0..10).map(Duration::from_secs).collect::<Vec<_>>());
         let plot = times(&Samples { metrics, ..Samples::default() }, Grid { step: 1, count: 10 });
         let append = plot.series.iter().find(|one| one.name == "append to the journal").unwrap();
         let last = append.values.last().copied().flatten().unwrap();
