@@ -9,6 +9,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// The binary under test.
@@ -24,6 +25,7 @@ pub struct Process {
     child: Child,
     log: PathBuf,
     printed: Arc<Mutex<Vec<String>>>,
+    reader: JoinHandle<()>,
 }
 
 impl Process {
@@ -37,12 +39,12 @@ impl Process {
         let stdout = child.stdout.take().expect("it is piped");
         let printed = Arc::new(Mutex::new(Vec::new()));
         let lines = Arc::clone(&printed);
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
                 lines.lock().unwrap().push(line);
             }
         });
-        Self { pid: child.id(), child, log: log.to_owned(), printed }
+        Self { pid: child.id(), child, log: log.to_owned(), printed, reader }
     }
 
     /// Waits for a line on standard output that begins so; fails when the process ends before.
@@ -63,6 +65,7 @@ impl Process {
     /// Waits for the end; returns how it ended, what it printed and what it logged.
     pub async fn ended(&mut self) -> (ExitStatus, String, String) {
         let status = until("the end of the process", async || self.child.try_wait().unwrap()).await;
+        until("the end of its output", async || self.reader.is_finished().then_some(())).await;
         let log = fs::read_to_string(&self.log).unwrap_or_default();
         (status, self.printed.lock().unwrap().join("\n"), log)
     }

@@ -63,6 +63,14 @@ impl Up {
         self.process = Some(process);
     }
 
+    /// Starts again after a kill; the servers of the killed one are gone by then.
+    async fn follow(&mut self, servers: BTreeMap<String, Identity>) {
+        self.start_again().await;
+        for (name, server) in servers {
+            assert!(!server.lives(), "{name} {} outlived usher", server.pid);
+        }
+    }
+
     /// Starts one more on the same folder.
     pub fn spawn(&self, port: u16) -> Process {
         let data = self.data();
@@ -153,17 +161,16 @@ impl System for Up {
         assert_eq!(processes, ["usher"], "there is no other process");
         let servers = self.servers();
         self.process().kill();
-        self.start_again().await;
-        for (name, server) in servers {
-            assert!(!server.lives(), "{name} {} outlived usher", server.pid);
-        }
+        self.follow(servers).await;
     }
 
     async fn kill_everything(&mut self) {
-        for server in self.servers().values() {
+        let servers = self.servers();
+        for server in servers.values() {
             kill_process(pid(server.pid), Signal::KILL).unwrap();
         }
-        self.kill(&["usher"]).await;
+        self.process().kill();
+        self.follow(servers).await;
     }
 }
 
