@@ -1,7 +1,8 @@
 //! What happens to every request around its handler.
 //!
 //! From the outside in: measured and named ([`observe`]), limited by address, shed when too many
-//! run at once, then routed; put off while the events are not known yet ([`started`]). Security headers go on at the very end, on every answer.
+//! run at once, put off while the events are not known yet ([`started`]), then routed. Security
+//! headers go on at the very end, on every answer.
 
 mod limit;
 mod observe;
