@@ -62,7 +62,7 @@ fn command() -> Command {
         event: event(),
         account: AccountId(ID),
         deadline: NOW,
-        reply_to: "rep.2f8d0a4e".into(),
+        reply_to: schema::subject::replies("2f8d0a4e").into(),
         trace: None,
         body: CommandBody::HoldSeats(HoldSeats { want, owner: OwnerKind::Fan, pass: Some(pass) }),
     }
