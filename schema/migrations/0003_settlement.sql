@@ -192,15 +192,29 @@ FROM ticket;
 
 -- The functions below take parallel arrays and do the work of many orders in one statement and one
 -- commit. All lock orders in the order of their ids first, then seats, then areas, so that callers
--- do not deadlock. Plans are made anew in each call: one that was kept from when the tables were
--- small would read all of them once they are large.
+-- do not deadlock.
+
+-- Lets a function keep its plans: to plan anew in each call was a quarter of the database's work
+-- under load. A plan that is kept must be good for small tables and large ones, so it may only go
+-- by index, and is never compiled, which would begin as soon as a plan looks dear. What the
+-- function calls runs under its settings.
+CREATE PROCEDURE keep_plans(p_function REGPROC) LANGUAGE plpgsql AS $$
+DECLARE setting TEXT;
+BEGIN
+    FOREACH setting IN ARRAY ARRAY['plan_cache_mode = force_generic_plan', 'enable_seqscan = off',
+        'enable_hashjoin = off', 'enable_mergejoin = off', 'jit = off']
+    LOOP
+        EXECUTE format('ALTER FUNCTION %s SET %s', p_function, setting);
+    END LOOP;
+END $$;
 
 -- Books ledger entries: for each entry the order, kind, account and amount. All of `p_order` are
 -- locked.
 CREATE FUNCTION ledger_post(
     p_order UUID[], p_entry_order UUID[], p_kind TEXT[], p_account TEXT[], p_amount BIGINT[],
     p_now BIGINT
-) RETURNS VOID LANGUAGE sql AS $$
+) RETURNS VOID LANGUAGE plpgsql AS $$
+BEGIN
     INSERT INTO ledger_transaction (order_id, kind, part, event_id, at)
     SELECT DISTINCT e.order_id, e.kind, 0, o.event_id, p_now
     FROM unnest(p_entry_order, p_kind) AS e(order_id, kind) JOIN orders o USING (order_id)
@@ -210,21 +224,22 @@ CREATE FUNCTION ledger_post(
     FROM unnest(p_entry_order, p_kind, p_account, p_amount)
         AS e(order_id, kind, account, amount) JOIN orders o USING (order_id)
     WHERE e.order_id = ANY(p_order);
-$$;
+END $$;
 
 -- Puts verdicts of `p_order` into the outbox. Their first sending is the caller's; `send_at` is the
 -- second.
 CREATE FUNCTION outbox_post(
     p_order UUID[], p_verdict_order UUID[], p_kind TEXT[], p_command UUID[],
     p_now BIGINT, p_send_at BIGINT
-) RETURNS VOID LANGUAGE sql AS $$
+) RETURNS VOID LANGUAGE plpgsql AS $$
+BEGIN
     INSERT INTO outbox (order_id, attempt, kind, round, command_id, event_id, created_at, send_at)
     SELECT v.order_id, o.attempt, v.kind, 0, v.command_id, o.event_id, p_now, p_send_at
     FROM unnest(p_verdict_order, p_kind, p_command) AS v(order_id, kind, command_id)
     JOIN orders o USING (order_id)
     WHERE v.order_id = ANY(p_order)
     ON CONFLICT (order_id, attempt, kind) DO NOTHING;
-$$;
+END $$;
 
 -- Open => Paying, Declined => Paying. Returns the orders that are new to us, for their driver; an
 -- announcement that repeats changes nothing. Lines come as array literals. No order occurs twice.
@@ -233,9 +248,10 @@ CREATE FUNCTION order_start(
     p_token TEXT[], p_amount BIGINT[], p_currency TEXT[], p_seat TEXT[], p_area TEXT[],
     p_level TEXT[], p_price TEXT[], p_deadline BIGINT[],
     p_now BIGINT, p_lease_owner UUID, p_lease_until BIGINT
-) RETURNS SETOF UUID LANGUAGE sql AS $$
-    INSERT INTO orders AS o (order_id, event_id, account_id, state, attempt, method, token,
-        amount, currency, line_seat, line_area, line_level, line_price, payment_deadline,
+) RETURNS SETOF UUID LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN QUERY INSERT INTO orders AS o (order_id, event_id, account_id, state, attempt, method,
+        token, amount, currency, line_seat, line_area, line_level, line_price, payment_deadline,
         created_at, updated_at, todo, lease_owner, lease_until)
     SELECT a.order_id, a.event_id, a.account_id, 'paying', a.attempt, a.method, a.token,
         a.amount, a.currency, a.seat::INT[], a.area::INT[], a.level::INT[], a.price::BIGINT[],
@@ -250,14 +266,13 @@ CREATE FUNCTION order_start(
         lease_owner = p_lease_owner, lease_until = p_lease_until
     WHERE o.state = 'declined' AND o.attempt < EXCLUDED.attempt
     RETURNING o.order_id;
-$$;
+END $$;
 
 -- Stores the provider's ids of payments. Returns for each order the id that counts, or NULL if the
 -- order is not Paying that attempt any more: such a payment must not be authorised.
 CREATE FUNCTION order_bind(
     p_order UUID[], p_attempt INT[], p_provider TEXT, p_provider_id TEXT[], p_now BIGINT
-) RETURNS TABLE (order_id UUID, provider_id TEXT) LANGUAGE plpgsql
-SET plan_cache_mode = force_custom_plan AS $$
+) RETURNS TABLE (order_id UUID, provider_id TEXT) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE paying UUID[];
 BEGIN
@@ -278,8 +293,7 @@ BEGIN
 END $$;
 
 -- Makes seats and standing places live. Fails as a whole if one is somebody's already.
-CREATE FUNCTION places_claim(p_order UUID[]) RETURNS VOID LANGUAGE plpgsql
-SET plan_cache_mode = force_custom_plan AS $$
+CREATE FUNCTION places_claim(p_order UUID[]) RETURNS VOID LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO live_seat (event_id, seat_idx, order_id, line)
     SELECT o.event_id, l.seat, o.order_id, l.line - 1
@@ -290,8 +304,7 @@ BEGIN
 END $$;
 
 -- Adds the standing places of orders to what is sold, or takes them off: one update an area.
-CREATE FUNCTION areas_change(p_order UUID[], p_sign INT) RETURNS VOID LANGUAGE plpgsql
-SET plan_cache_mode = force_custom_plan AS $$
+CREATE FUNCTION areas_change(p_order UUID[], p_sign INT) RETURNS VOID LANGUAGE plpgsql AS $$
 DECLARE wanted INT; found_count INT;
 BEGIN
     wanted := (SELECT count(DISTINCT (o.event_id, l.area))
@@ -322,8 +335,7 @@ CREATE FUNCTION sell(
     p_order UUID[], p_charged BOOLEAN[], p_codes TEXT[], p_command UUID[],
     p_entry_order UUID[], p_entry_kind TEXT[], p_entry_account TEXT[], p_entry_amount BIGINT[],
     p_now BIGINT, p_send_at BIGINT
-) RETURNS TABLE (order_id UUID, state TEXT) LANGUAGE plpgsql
-SET plan_cache_mode = force_custom_plan AS $$
+) RETURNS TABLE (order_id UUID, state TEXT) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
     selling UUID[]; sold UUID[] := '{}'; one UUID; culprit TEXT; lines BIGINT; issued BIGINT;
@@ -378,8 +390,7 @@ END $$;
 CREATE FUNCTION order_capture(
     p_order UUID[], p_entry_order UUID[], p_entry_kind TEXT[], p_entry_account TEXT[],
     p_entry_amount BIGINT[], p_now BIGINT
-) RETURNS TABLE (order_id UUID, state TEXT) LANGUAGE plpgsql
-SET plan_cache_mode = force_custom_plan AS $$
+) RETURNS TABLE (order_id UUID, state TEXT) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE fresh UUID[];
 BEGIN
@@ -403,8 +414,7 @@ END $$;
 CREATE FUNCTION order_move(
     p_order UUID[], p_attempt INT[], p_from TEXT[], p_to TEXT[], p_reason TEXT[], p_todo BOOLEAN[],
     p_attempt_state TEXT[], p_kind TEXT[], p_command UUID[], p_now BIGINT, p_send_at BIGINT
-) RETURNS TABLE (order_id UUID, state TEXT) LANGUAGE plpgsql
-SET plan_cache_mode = force_custom_plan AS $$
+) RETURNS TABLE (order_id UUID, state TEXT) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE moving UUID[];
 BEGIN
@@ -432,8 +442,7 @@ END $$;
 CREATE FUNCTION refund(
     p_order UUID[], p_command UUID[], p_entry_order UUID[], p_entry_kind TEXT[],
     p_entry_account TEXT[], p_entry_amount BIGINT[], p_now BIGINT, p_send_at BIGINT
-) RETURNS TABLE (order_id UUID, state TEXT) LANGUAGE plpgsql
-SET plan_cache_mode = force_custom_plan AS $$
+) RETURNS TABLE (order_id UUID, state TEXT) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE refunding UUID[]; seats BIGINT; freed BIGINT;
 BEGIN
@@ -463,3 +472,10 @@ BEGIN
         array_fill('refunded'::TEXT, ARRAY[cardinality(p_order)]), p_command, p_now, p_send_at);
     RETURN QUERY SELECT o.order_id, o.state FROM orders o WHERE o.order_id = ANY(p_order);
 END $$;
+
+CALL keep_plans('order_start');
+CALL keep_plans('order_bind');
+CALL keep_plans('sell');
+CALL keep_plans('order_capture');
+CALL keep_plans('order_move');
+CALL keep_plans('refund');

@@ -30,8 +30,7 @@ CREATE FUNCTION sandbox.create_payments(
     p_id TEXT[], p_key TEXT[], p_order TEXT[], p_amount BIGINT[], p_currency TEXT[],
     p_outcome TEXT[], p_reason TEXT[], p_delay BIGINT[], p_silent BOOLEAN[], p_now BIGINT
 ) RETURNS TABLE (idempotency_key TEXT, payment_id TEXT, state TEXT, reason TEXT)
-LANGUAGE plpgsql
-SET plan_cache_mode = force_custom_plan AS $$
+LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 BEGIN
     INSERT INTO sandbox.payment (payment_id, idempotency_key, order_ref, amount, currency, state,
@@ -50,8 +49,7 @@ END $$;
 -- payment's state changes nothing. No payment occurs twice.
 CREATE FUNCTION sandbox.act(p_id TEXT[], p_verb TEXT[], p_now BIGINT)
 RETURNS TABLE (payment_id TEXT, state TEXT, reason TEXT, silent BOOLEAN, settles_at BIGINT)
-LANGUAGE plpgsql
-SET plan_cache_mode = force_custom_plan AS $$
+LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 BEGIN
     PERFORM 1 FROM sandbox.payment p WHERE p.payment_id = ANY(p_id)
@@ -74,3 +72,6 @@ BEGIN
         CASE WHEN p.state = 'declined' THEN p.reason END, p.silent, p.settles_at
         FROM sandbox.payment p WHERE p.payment_id = ANY(p_id);
 END $$;
+
+CALL keep_plans('sandbox.create_payments');
+CALL keep_plans('sandbox.act');

@@ -1,0 +1,448 @@
+//! The bytes of everything that is stored or sent: one value of each variant, with numbers that
+//! differ from field to field, so that two fields of one type cannot change places unseen.
+//!
+//! The bytes are in `golden.txt`, a line each: the name and the hex digits. What is written has
+//! these bytes, and these bytes are read as the value. A line changes only together with
+//! [`VERSION`](super::super::VERSION) or by a field added at the end with a default.
+
+use super::super::{Error, decode, decode_checked, encode, encode_checked};
+use super::hex;
+use crate::admission::{
+    AdmissionRecord, Draw, GivenReport, LimitedBy, MachineClock, Release, RoomStatus, SeatsBand,
+};
+use crate::{
+    AccountId, Applied, Area, AreaIdx, Asked, Batch, BestAvailable, CancelAnswer, CancelBooking,
+    Command, CommandBody, CommandId, Currency, DurationMs, EventId, EventListing, EventStatus,
+    Held, HeldArea, HeldSeat, HoldId, HoldSeats, Money, OrderId, Outcome, OutcomeBody, OwnerKind,
+    Pass, PassPlace, Payment, PriceLevel, Refusal, Released, Reply, ReplyBatch, ReturnedPart,
+    RoomMode, RoomSettings, Row, SeatIdx, SeatingPlan, Section, StartPayment, UnixMillis, Verdict,
+    VerdictKind, Want,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+
+/// A value with its name in the file.
+struct Sample {
+    name: &'static str,
+    bytes: Vec<u8>,
+    /// Whether bytes are read as the value.
+    reads: Box<dyn Fn(&[u8]) -> bool>,
+}
+
+fn sample<T>(name: &'static str, value: T) -> Sample
+where
+    T: Serialize + DeserializeOwned + PartialEq + 'static,
+{
+    let bytes = encode(&value);
+    let reads = move |golden: &[u8]| decode::<T>(golden).is_ok_and(|read| read == value);
+    Sample { name, bytes, reads: Box::new(reads) }
+}
+
+/// One sample of each variant. The match is exhaustive: a variant without a sample does not
+/// compile.
+macro_rules! variants {
+    ($of:ident: $($variant:ident => $value:expr),+ $(,)?) => {{
+        fn name(value: &$of) -> &'static str {
+            match value {
+                $($of::$variant { .. } => concat!(stringify!($of), ".", stringify!($variant)),)+
+            }
+        }
+        vec![$({
+            let value = $value;
+            sample(name(&value), value)
+        }),+]
+    }};
+}
+
+fn samples() -> Vec<Sample> {
+    [envelopes(), commands(), outcomes(), refusals(), replies(), catalogue(), rooms(), settles()]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+#[test]
+fn the_bytes_of_every_message_and_record_are_frozen() {
+    let golden: BTreeMap<&str, &str> = include_str!("golden.txt")
+        .lines()
+        .map(|line| line.split_once(' ').expect("a name and hex digits"))
+        .collect();
+    let samples = samples();
+    let names: BTreeMap<&str, &Sample> =
+        samples.iter().map(|sample| (sample.name, sample)).collect();
+    assert_eq!(names.len(), samples.len(), "two samples have one name");
+    let wrong: Vec<String> = samples
+        .iter()
+        .filter(|sample| golden.get(sample.name) != Some(&hex(&sample.bytes).as_str()))
+        .map(|sample| format!("{} {}", sample.name, hex(&sample.bytes)))
+        .collect();
+    assert!(wrong.is_empty(), "new or changed bytes:\n{}", wrong.join("\n"));
+    for (name, digits) in golden {
+        let sample = names.get(name).unwrap_or_else(|| panic!("{name} is written no more"));
+        assert!((sample.reads)(&unhex(digits)), "{name} is read as another value");
+    }
+}
+
+#[test]
+fn a_checksum_is_the_last_four_bytes() {
+    let bytes = encode_checked(&batch());
+    let (body, checksum) = bytes.split_last_chunk::<4>().unwrap();
+    assert_eq!(body, encode(&batch()));
+    assert_eq!(hex(checksum), "CHECKSUM");
+    assert_eq!(decode_checked::<Batch>(&bytes).unwrap(), batch());
+    assert!(matches!(decode_checked::<Batch>(body), Err(Error::Checksum)));
+}
+
+fn unhex(digits: &str) -> Vec<u8> {
+    let byte = |at: usize| u8::from_str_radix(&digits[at..at + 2], 16).unwrap();
+    (0..digits.len()).step_by(2).map(byte).collect()
+}
+
+fn event() -> EventId {
+    "EVT001".parse().unwrap()
+}
+
+fn place() -> PassPlace {
+    PassPlace { epoch: 11, number: 1_200 }
+}
+
+fn held() -> Held {
+    Held {
+        hold: HoldId(21),
+        account: AccountId(22),
+        owner: OwnerKind::Fan,
+        seats: vec![
+            HeldSeat { seat: SeatIdx(23), generation: 24, price_level: 1, price: 5_000 },
+            HeldSeat { seat: SeatIdx(300), generation: 70_000, price_level: 2, price: -1 },
+        ],
+        areas: vec![HeldArea { area: AreaIdx(25), quantity: 26, price_level: 3, price: 4_000 }],
+        currency: Currency::USD,
+        deadline: Some(UnixMillis(1_800_000_000_027)),
+        pass: Some(place()),
+    }
+}
+
+fn payment(trace: Option<&str>) -> Payment {
+    Payment {
+        held: held(),
+        attempt: 31,
+        method: "CREDIT_CARD".into(),
+        token: "tok_ok".into(),
+        payment_deadline: UnixMillis(1_800_000_000_032),
+        trace: trace.map(Into::into),
+    }
+}
+
+fn outcome() -> Outcome {
+    let asked = Asked { command: CommandId(41), fingerprint: 42, account: AccountId(43) };
+    let (event, body) = (event(), OutcomeBody::SeatsHeld(held()));
+    Outcome { asked: Some(asked), event, free_after: 44, body }
+}
+
+fn expiry() -> Outcome {
+    let body = OutcomeBody::HoldReleased { hold: HoldId(45), why: Released::Expired };
+    Outcome { asked: None, event: event(), free_after: 46, body }
+}
+
+fn batch() -> Batch {
+    let outcomes = vec![outcome(), expiry()];
+    Batch { epoch: 51, number: 52, time: UnixMillis(1_800_000_000_053), outcomes }
+}
+
+fn envelopes() -> Vec<Sample> {
+    let body = CommandBody::ReleaseHold { hold: HoldId(61) };
+    let command = Command {
+        id: CommandId(62),
+        fingerprint: 63,
+        event: event(),
+        account: AccountId(64),
+        deadline: UnixMillis(1_800_000_000_065),
+        reply_to: "rep.x".into(),
+        trace: Some("00-trace-01".into()),
+        body,
+    };
+    let unknown = Command { trace: None, reply_to: "".into(), ..command.clone() };
+    let reply = Reply::Done { sequence: 66, replayed: true, outcome: Box::new(outcome()) };
+    let replies = vec![(CommandId(67), reply), (CommandId(68), Reply::TooLate)];
+    vec![
+        sample("Command", command),
+        sample("Command-nobody-waits", unknown),
+        sample("Batch", batch()),
+        sample("ReplyBatch", ReplyBatch { time: UnixMillis(1_800_000_000_069), replies }),
+        sample("Applied", Applied { epoch: 54, number: 55, sequence: 56 }),
+    ]
+}
+
+fn commands() -> Vec<Sample> {
+    let expires_at = UnixMillis(1_800_000_000_071);
+    let pass = Pass { place: place(), expires_at, account: Some(AccountId(72)) };
+    let best = BestAvailable {
+        quantity: 4,
+        section: Some(73),
+        price_level: Some(5),
+        accessible: true,
+    };
+    let seats = vec![SeatIdx(5), SeatIdx(600)];
+    let hold_seats = HoldSeats {
+        want: Want::Seats(seats.clone()),
+        owner: OwnerKind::Allotment,
+        pass: Some(pass),
+    };
+    let start = StartPayment { hold: HoldId(74), method: "SEPA".into(), token: "tok".into() };
+    let verdict = Verdict { hold: HoldId(75), attempt: 76, kind: VerdictKind::Sold };
+    let areas = vec![(AreaIdx(77), 78)];
+    let mut samples = variants!(CommandBody:
+        HoldSeats => CommandBody::HoldSeats(hold_seats),
+        ReleaseHold => CommandBody::ReleaseHold { hold: HoldId(79) },
+        StartPayment => CommandBody::StartPayment(start),
+        RecordVerdict => CommandBody::RecordVerdict(verdict),
+        ReturnAllotted => CommandBody::ReturnAllotted {
+            seats: seats.clone(),
+            areas: areas.clone(),
+        },
+    );
+    samples.extend(variants!(Want:
+        Seats => Want::Seats(seats),
+        BestAvailable => Want::BestAvailable(best),
+        Areas => Want::Areas(areas),
+    ));
+    samples.extend(variants!(OwnerKind:
+        Fan => OwnerKind::Fan,
+        Allotment => OwnerKind::Allotment,
+        Kill => OwnerKind::Kill,
+    ));
+    samples.extend(variants!(VerdictKind:
+        Declined => VerdictKind::Declined,
+        Cancelled => VerdictKind::Cancelled,
+        Sold => VerdictKind::Sold,
+        Refunded => VerdictKind::Refunded,
+    ));
+    samples
+}
+
+fn outcomes() -> Vec<Sample> {
+    let deadline = UnixMillis(1_800_000_000_083);
+    let part = ReturnedPart {
+        hold: HoldId(84),
+        seats: vec![SeatIdx(85)],
+        areas: vec![(AreaIdx(86), 87)],
+    };
+    let mut samples = variants!(OutcomeBody:
+        SeatsHeld => OutcomeBody::SeatsHeld(held()),
+        HoldReleased => OutcomeBody::HoldReleased { hold: HoldId(81), why: Released::ByOwner },
+        PaymentStarted => OutcomeBody::PaymentStarted(payment(Some("00-trace-01"))),
+        PaymentAwaited => OutcomeBody::PaymentAwaited(payment(None)),
+        PaymentDeclined => OutcomeBody::PaymentDeclined {
+            hold: HoldId(82),
+            attempt: 88,
+            deadline,
+        },
+        SeatsSold => OutcomeBody::SeatsSold { hold: HoldId(89), pass: Some(place()) },
+        AllotmentReduced => OutcomeBody::AllotmentReduced { parts: vec![part] },
+        DeadlinesMoved => OutcomeBody::DeadlinesMoved { by: DurationMs(90_000) },
+        Refused => OutcomeBody::Refused(Refusal::SoldOut),
+        Unchanged => OutcomeBody::Unchanged { hold: HoldId(91) },
+    );
+    samples.extend(variants!(Released:
+        ByOwner => Released::ByOwner,
+        Expired => Released::Expired,
+        PaymentCancelled => Released::PaymentCancelled,
+        Refunded => Released::Refunded,
+    ));
+    samples
+}
+
+fn refusals() -> Vec<Sample> {
+    variants!(Refusal:
+        SeatTaken => Refusal::SeatTaken { seats: vec![SeatIdx(7), SeatIdx(800)] },
+        NotEnoughSeats => Refusal::NotEnoughSeats,
+        SoldOut => Refusal::SoldOut,
+        EventUnknown => Refusal::EventUnknown,
+        SeatUnknown => Refusal::SeatUnknown,
+        RequestInvalid => Refusal::RequestInvalid,
+        NotOnSale => Refusal::NotOnSale,
+        PassExpired => Refusal::PassExpired,
+        PassForeign => Refusal::PassForeign,
+        PassInUse => Refusal::PassInUse,
+        PassSpent => Refusal::PassSpent,
+        LimitExceeded => Refusal::LimitExceeded,
+        HoldUnknown => Refusal::HoldUnknown,
+        HoldEnded => Refusal::HoldEnded,
+        PaymentInProgress => Refusal::PaymentInProgress,
+        AlreadySold => Refusal::AlreadySold,
+        NotAllotted => Refusal::NotAllotted,
+        Full => Refusal::Full,
+    )
+}
+
+fn replies() -> Vec<Sample> {
+    variants!(Reply:
+        Done => Reply::Done { sequence: 92, replayed: false, outcome: Box::new(outcome()) },
+        Mismatch => Reply::Mismatch,
+        TooLate => Reply::TooLate,
+        Busy => Reply::Busy,
+    )
+}
+
+fn plan() -> SeatingPlan {
+    let row = Row {
+        label: "12".into(),
+        seat_count: 20,
+        first_number: 101,
+        price_level: 4,
+        accessible: 0b11,
+        x_cm: -102,
+        y_cm: 1_030,
+        step_x_cm: 55,
+        step_y_cm: -6,
+    };
+    let area = Area { id: "FLOOR".into(), name: "Floor".into(), capacity: 104, price_level: 5 };
+    SeatingPlan {
+        id: "p-1".parse().unwrap(),
+        sections: vec![Section { name: "A".into(), rows: vec![row] }],
+        areas: vec![area],
+        focal_x_cm: 105,
+        focal_y_cm: -106,
+    }
+}
+
+fn listing() -> EventListing {
+    let level = PriceLevel { name: "Lower bowl".into(), price: Money::new(4_500, Currency::EUR) };
+    EventListing {
+        event: event(),
+        plan: "p-1".parse().unwrap(),
+        name: "Name".into(),
+        venue: "Venue".into(),
+        city: "City".into(),
+        category: "Category".into(),
+        starts_at: UnixMillis(1_800_000_000_111),
+        sale_starts_at: UnixMillis(1_800_000_000_112),
+        status: EventStatus::OnSale,
+        price_levels: vec![level],
+        places_total: 113,
+        hold_ttl_ms: DurationMs(114_000),
+        account_places_max: 6,
+        waiting_room: true,
+    }
+}
+
+fn catalogue() -> Vec<Sample> {
+    let settings = RoomSettings {
+        mode: RoomMode::PreQueue,
+        admission_rate_per_minute: 121,
+        active_max: 122,
+        claim_window_seconds: 123,
+        pass_ttl_seconds: 124,
+        adaptive: true,
+        opens_at: Some(UnixMillis(1_800_000_000_125)),
+    };
+    let mut samples = vec![
+        sample("SeatingPlan", plan()),
+        sample("EventListing", listing()),
+        sample("RoomSettings", settings),
+    ];
+    samples.extend(variants!(EventStatus:
+        OnSale => EventStatus::OnSale,
+        Cancelled => EventStatus::Cancelled,
+    ));
+    samples.extend(variants!(RoomMode:
+        Off => RoomMode::Off,
+        PreQueue => RoomMode::PreQueue,
+        Open => RoomMode::Open,
+        Hold => RoomMode::Hold,
+        Drain => RoomMode::Drain,
+        Closed => RoomMode::Closed,
+    ));
+    samples
+}
+
+fn release() -> Release {
+    Release {
+        epoch: 131,
+        cursor_before: 132,
+        cursor: 133,
+        called: 134,
+        at: UnixMillis(1_800_000_000_135),
+        claim_until: UnixMillis(1_800_000_000_136),
+        pass_until: UnixMillis(1_800_000_000_137),
+        skipped: vec![(138, 139)],
+        late: vec![140],
+        clock: Some(MachineClock { boot: 141, uptime: DurationMs(142) }),
+    }
+}
+
+fn records() -> Vec<Sample> {
+    let draw = Draw { base: 143, last: 144, seed: [145; 32], at: UnixMillis(1_800_000_000_146) };
+    variants!(AdmissionRecord:
+        EpochStarted => AdmissionRecord::EpochStarted {
+            epoch: 147,
+            given_to: 148,
+            number_floor: 149,
+            redis_run_id: "run".into(),
+            at: UnixMillis(1_800_000_000_150),
+        },
+        MarkRaised => AdmissionRecord::MarkRaised { epoch: 151, number_max: 152 },
+        Released => AdmissionRecord::Released(release()),
+        GatherStarted => AdmissionRecord::GatherStarted { given_to: 153, base: 154 },
+        Drawn => AdmissionRecord::Drawn(draw),
+        Left => AdmissionRecord::Left { epoch: 155, numbers: vec![156, 157] },
+        NumbersSeen => AdmissionRecord::NumbersSeen { epoch: 158, given_to: 159 },
+        DoubtEnded => AdmissionRecord::DoubtEnded { epoch: 160, given_to: 161 },
+    )
+}
+
+fn rooms() -> Vec<Sample> {
+    let status = RoomStatus {
+        event: event(),
+        mode: RoomMode::Open,
+        epoch: 171,
+        cursor: 172,
+        number_last: 173,
+        live_ahead: 174,
+        rate_per_minute: 175,
+        limited_by: LimitedBy::Rate,
+        seats_remaining: SeatsBand::Few,
+        called_last_minute: 176,
+        active: 177,
+        at: UnixMillis(1_800_000_000_178),
+        tick: DurationMs(179),
+        check_in_horizon: 180,
+        check_in_generation: 181,
+    };
+    let report = GivenReport { giver: 182, epoch: 183, given_to: 184 };
+    let mut samples = records();
+    samples.extend([sample("RoomStatus", status), sample("GivenReport", report)]);
+    samples.extend(variants!(LimitedBy:
+        Nothing => LimitedBy::Nothing,
+        Rate => LimitedBy::Rate,
+        Active => LimitedBy::Active,
+        Seats => LimitedBy::Seats,
+        Allocator => LimitedBy::Allocator,
+        Settlement => LimitedBy::Settlement,
+        Mode => LimitedBy::Mode,
+        Recovery => LimitedBy::Recovery,
+    ));
+    samples.extend(variants!(SeatsBand:
+        Many => SeatsBand::Many,
+        Some => SeatsBand::Some,
+        Few => SeatsBand::Few,
+        None => SeatsBand::None,
+        Unknown => SeatsBand::Unknown,
+    ));
+    samples
+}
+
+fn settles() -> Vec<Sample> {
+    let cancel = CancelBooking { order: OrderId(191), account: AccountId(192) };
+    let mut samples = vec![sample("CancelBooking", cancel)];
+    samples.extend(variants!(CancelAnswer:
+        Refunded => CancelAnswer::Refunded { sequence: 193 },
+        Underway => CancelAnswer::Underway,
+        NotConfirmed => CancelAnswer::NotConfirmed,
+        UnderReview => CancelAnswer::UnderReview,
+        Unknown => CancelAnswer::Unknown,
+        Busy => CancelAnswer::Busy,
+    ));
+    samples
+}
