@@ -124,9 +124,9 @@ fn order(state: &mut State, order: &Value) -> (u16, Value) {
     assert!(seats.len() == if state.seatless { 0 } else { positions.len() });
     let taken = |seat: &String| state.snatched.contains(seat) || state.sold.contains(seat);
     if seats.iter().any(taken) {
-        let blame = |seat: &String| match taken(seat) {
-            true => json!({"seat": [format!("The selected seat \"{seat}\" is not available.")]}),
-            false => json!({}),
+        let blame = |seat: &String| {
+            let text = format!("The selected seat \"{seat}\" is not available.");
+            if taken(seat) { json!({"seat": [text]}) } else { json!({}) }
         };
         return (400, json!({"positions": seats.iter().map(blame).collect::<Vec<_>>()}));
     }
