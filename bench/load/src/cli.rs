@@ -1,6 +1,6 @@
 //! The command line.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// Measures a running Usher
@@ -13,10 +13,16 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Reserves, confirms and polls as fast as the answers come; prints a table and JSON
-    Figures(Figures),
+    /// Reserves, confirms, books, joins and polls as fast as the answers come
+    Measure(Measure),
+    /// Usher and what people would use instead, in turns
+    Compare(Compare),
+    /// Serves one of what people would use instead
+    Baseline(Baseline),
     /// Names the known scenarios
     List,
+    /// Sells seats of a running pretix to the same parties, over its REST API
+    Pretix(Pretix),
     /// Plays a scenario, checks what was promised, writes results.json and report.html
     Run(Run),
 }
@@ -43,23 +49,189 @@ pub struct Run {
 }
 
 #[derive(Debug, Args)]
-pub struct Figures {
-    /// The public address (`http://HOST:PORT`) of a system with the demo catalogue
+pub struct Measure {
+    /// The public address (`http://HOST:PORT`) of a system with the demo logins, or of a baseline
     #[arg(long)]
     pub target: String,
+    /// The target makes accounts in bulk, as baselines do
+    #[arg(long)]
+    pub bench_door: bool,
     /// Connections that ask at the same time
     #[arg(long, default_value_t = 64)]
-    pub connections: usize,
+    pub connections: u32,
     /// How long each measurement runs
     #[arg(long, default_value_t = 10)]
-    pub seconds: u64,
+    pub seconds: u32,
+    /// What to measure; what others need is done too
+    #[arg(long, value_delimiter = ',', default_value = "reserve,confirm,booking,join,poll")]
+    pub only: Vec<Deeds>,
+    /// Weights of parties of one, two and so on
+    #[arg(long, value_delimiter = ',', default_value = "1")]
+    pub parties: Vec<f64>,
+    /// Ask for the best seats instead of named ones
+    #[arg(long)]
+    pub best: bool,
     /// Places in line that poll in turn. A place may poll once a second, after a burst of ten
     #[arg(long, default_value_t = 40_000)]
-    pub places: usize,
-    /// The data folder of the system, for start-up time and memory
-    #[arg(long, default_value = "data")]
-    pub data: PathBuf,
-    /// Write the JSON to this file too
+    pub places: u32,
+    /// The event whose waiting room is joined
+    #[arg(long, default_value = "EVT001")]
+    pub room: String,
+    /// Write JSON to this file
     #[arg(long)]
     pub json: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Deeds {
+    Reserve,
+    /// Pays for what was reserved
+    Confirm,
+    /// Reserve and confirm, timed together
+    Booking,
+    Join,
+    Poll,
+}
+
+impl Deeds {
+    pub fn buys(self) -> bool {
+        matches!(self, Self::Reserve | Self::Confirm | Self::Booking)
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct Compare {
+    /// A known scenario, or the path of a TOML file: its connections and party sizes are used
+    pub scenario: String,
+    /// Only these comparisons
+    #[arg(long, value_delimiter = ',')]
+    pub only: Vec<Ratio>,
+    /// Where results go [default: bench-results/compare-SCENARIO]
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+    /// Two short pairs of each instead of five, below a minute
+    #[arg(long)]
+    pub quick: bool,
+}
+
+/// One comparison, named as in results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum Ratio {
+    ReserveVsConventional,
+    BookingVsConventional,
+    PollVsBareHyper,
+    PollVsRedisZset,
+    JournalVsRawJetstream,
+    SettleVsRawPostgres,
+    ReserveVsPostgresOnly,
+    BookingVsPostgresOnly,
+}
+
+impl Ratio {
+    pub fn name(self) -> String {
+        let value = self.to_possible_value().expect("no variant is skipped");
+        value.get_name().to_owned()
+    }
+
+    /// What stands against Usher, in words.
+    pub fn other(self) -> &'static str {
+        match self {
+            Self::ReserveVsConventional | Self::BookingVsConventional => "conventional",
+            Self::PollVsBareHyper => "bare-hyper",
+            Self::PollVsRedisZset => "redis-zset",
+            Self::JournalVsRawJetstream => "raw-jetstream",
+            Self::SettleVsRawPostgres => "raw-postgres",
+            Self::ReserveVsPostgresOnly | Self::BookingVsPostgresOnly => "postgres-only",
+        }
+    }
+
+    /// The figure of Usher's turns.
+    pub fn figure(self) -> &'static str {
+        match self {
+            Self::ReserveVsConventional
+            | Self::ReserveVsPostgresOnly
+            | Self::JournalVsRawJetstream => "reserve_per_second",
+            Self::BookingVsConventional | Self::BookingVsPostgresOnly => "booking_per_second",
+            Self::PollVsBareHyper | Self::PollVsRedisZset => "poll_per_second",
+            Self::SettleVsRawPostgres => "confirm_per_second",
+        }
+    }
+
+    pub fn polls(self) -> bool {
+        self.figure() == "poll_per_second"
+    }
+
+    /// Left out of the small form.
+    pub fn is_extra(self) -> bool {
+        matches!(self, Self::ReserveVsPostgresOnly | Self::BookingVsPostgresOnly)
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct Baseline {
+    pub name: BaselineName,
+    /// Port of loopback to serve on; 0 takes a free one
+    #[arg(long, default_value_t = 0)]
+    pub port: u16,
+    /// Private servers are started where no address is given
+    #[arg(long)]
+    pub postgres: Option<String>,
+    #[arg(long)]
+    pub redis: Option<String>,
+    /// A new folder for private servers; it is removed at the end [default: one of the system's]
+    #[arg(long)]
+    pub data: Option<PathBuf>,
+    /// Connections to Postgres
+    #[arg(long, default_value_t = 32)]
+    pub pool: u32,
+    /// Connections to Redis, each of which is pipelined
+    #[arg(long, default_value_t = 1)]
+    pub redis_connections: usize,
+    /// Bytes of an answer to a poll
+    #[arg(long, default_value_t = 200)]
+    pub body_bytes: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BaselineName {
+    /// A Redis lock for each seat, then one Postgres transaction
+    Conventional,
+    /// SKIP LOCKED and conditional UPDATE in one function call
+    PostgresOnly,
+    /// A waiting room in a sorted set
+    RedisZset,
+    /// An answer of the same size, and nothing else
+    Bare,
+}
+
+#[derive(Debug, Args)]
+pub struct Pretix {
+    /// The address (`http://HOST:PORT`) of a pretix
+    #[arg(long)]
+    pub url: String,
+    /// A token of a team of the organizer that may change orders and read the event's settings
+    #[arg(long)]
+    pub token: String,
+    /// The organizer's short name
+    #[arg(long)]
+    pub organizer: String,
+    /// The event's short name
+    #[arg(long)]
+    pub event: String,
+    /// Sells only seats of the item with this number; needed where an event has no seats
+    #[arg(long)]
+    pub item: Option<u64>,
+    /// Connections that ask at the same time
+    #[arg(long, default_value_t = 16)]
+    pub connections: u32,
+    /// How long the measurement runs
+    #[arg(long, default_value_t = 30)]
+    pub seconds: u32,
+    /// Free seats that are looked up beforehand, fifty a question; more than are sold in the time
+    #[arg(long, default_value_t = 4_000)]
+    pub seats_max: u32,
+    /// Where results.json goes [default: bench-results/pretix]
+    #[arg(long)]
+    pub out: Option<PathBuf>,
 }

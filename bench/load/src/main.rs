@@ -1,27 +1,22 @@
 //! Measures a running Usher from outside: by HTTP, and by what `usher.json` and `/proc` tell.
 //!
-//! The load is a closed loop: each connection asks again when it was answered. So a slow server is
-//! asked less, and the percentiles are those of a crowd of this size, not of a fixed rate.
+//! `run` plays a crowd in an open loop; `measure` and `compare` ask in a closed one.
 
 mod arrivals;
-mod bare;
+mod baseline;
 mod cli;
-mod closed_loop;
-mod crowd;
+mod compare;
 mod dice;
 mod engine;
 mod fan;
-mod figures;
-mod figures_report;
 mod machine;
-mod places;
+mod measure;
 mod prepare;
-mod processes;
+mod pretix;
 mod record;
 mod report;
 mod results;
 mod run;
-mod sale;
 mod sample;
 mod scenario;
 mod system;
@@ -31,13 +26,24 @@ use clap::Parser;
 use cli::{Cli, Command};
 use std::process::ExitCode;
 
+/// As Usher has it, so that baselines of this program are no slower for theirs.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     match Cli::parse().command {
-        Command::Figures(figures) => {
-            runtime.block_on(figures::figures(&figures)).map(|()| ExitCode::SUCCESS)
+        Command::Pretix(options) => done(runtime.block_on(pretix::pretix(&options))),
+        Command::Measure(options) => done(runtime.block_on(measure::measure(&options))),
+        Command::Compare(options) => {
+            done(runtime.block_on(system::unless_interrupted(compare::compare(&options))))
         }
+        Command::Baseline(options) => done(runtime.block_on(baseline::baseline(&options))),
         Command::List => run::list(),
-        Command::Run(options) => runtime.block_on(run::run(&options)),
+        Command::Run(options) => runtime.block_on(system::unless_interrupted(run::run(&options))),
     }
+}
+
+fn done(outcome: anyhow::Result<()>) -> anyhow::Result<ExitCode> {
+    outcome.map(|()| ExitCode::SUCCESS)
 }

@@ -10,6 +10,6 @@ mod read;
 
 pub use library::{find, list};
 pub use model::{
-    Act, Arrivals, Event, Expect, Habits, Kind, Make, People, Range, Room, Scenario, Shape,
-    Steering,
+    Act, Arrivals, DoorSpec, Event, Expect, Habits, Kind, Make, People, Range, Room, Scenario,
+    Shape, Steering,
 };

@@ -1,0 +1,144 @@
+//! What most teams build: a lock in Redis for each seat, then one transaction in Postgres.
+//!
+//! Reserve: all locks in one round trip; BEGIN; one statement that checks and changes the seats and
+//! stores the reservation with its idempotency key; COMMIT; the locks are given back by compare and
+//! delete. Confirm: BEGIN; the reservation is locked; one statement stores order, payment, tickets
+//! and ledger; COMMIT.
+
+use super::hall::Hall;
+use super::store::{self, Held, Paid, Payment, Wish};
+use anyhow::Context as _;
+use redis::Script;
+use redis::aio::MultiplexedConnection;
+use sqlx::PgPool;
+
+/// How long a lock lives if its owner dies: far longer than a transaction takes.
+const LOCK_MS: u64 = 5_000;
+
+/// Deletes the locks that are ours still.
+const UNLOCK: &str = "for _, key in ipairs(KEYS) do \
+                      if redis.call('GET', key) == ARGV[1] then redis.call('DEL', key) end end";
+
+pub struct Conventional {
+    pool: PgPool,
+    redis: MultiplexedConnection,
+    unlock: Script,
+}
+
+impl Conventional {
+    pub async fn open(postgres: &str, redis: &str, connections: u32) -> anyhow::Result<Self> {
+        let pool = store::open(postgres, connections).await?;
+        let client = redis::Client::open(redis).context("read the address of Redis")?;
+        let redis = client.get_multiplexed_async_connection().await.context("connect to Redis")?;
+        Ok(Self { pool, redis, unlock: Script::new(UNLOCK) })
+    }
+
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    pub async fn hold(&self, wish: &Wish, hall: &Hall, seats: Vec<i32>) -> anyhow::Result<Held> {
+        let keys: Vec<String> =
+            seats.iter().map(|seat| format!("lock:{}:{seat}", hall.number)).collect();
+        let owner = wish.id.simple().to_string();
+        let locked = self.lock(&keys, &owner).await?;
+        let mut done = None;
+        if locked.len() == keys.len() {
+            done = Some(self.hold_locked(wish, hall, &seats).await);
+        }
+        self.unlock(&locked, &owner).await?;
+        match done.transpose()? {
+            Some(true) => Ok(Held::Fresh { seats }),
+            // Taken, or a repetition: the key tells.
+            _ => Ok(store::find_key(&self.pool, wish).await?.unwrap_or(Held::Taken)),
+        }
+    }
+
+    /// Returns the keys that were locked.
+    async fn lock<'a>(&self, keys: &'a [String], owner: &str) -> anyhow::Result<Vec<&'a str>> {
+        let mut pipe = redis::pipe();
+        for key in keys {
+            pipe.cmd("SET").arg(key).arg(owner).arg("NX").arg("PX").arg(LOCK_MS);
+        }
+        let set: Vec<Option<String>> = pipe.query_async(&mut self.redis.clone()).await?;
+        let locked = keys.iter().zip(set).filter(|(_, set)| set.is_some());
+        Ok(locked.map(|(key, _)| key.as_str()).collect())
+    }
+
+    async fn unlock(&self, keys: &[&str], owner: &str) -> anyhow::Result<()> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let mut unlock = self.unlock.prepare_invoke();
+        for key in keys {
+            unlock.key(*key);
+        }
+        let unlocked = unlock.arg(owner).invoke_async::<()>(&mut self.redis.clone()).await;
+        unlocked.context("give locks back")
+    }
+
+    /// Whether all seats were free and the key new; nothing has changed otherwise.
+    async fn hold_locked(&self, wish: &Wish, hall: &Hall, seats: &[i32]) -> anyhow::Result<bool> {
+        let mut transaction = self.pool.begin().await?;
+        let whole: bool = sqlx::query_scalar(include_str!("hold.sql"))
+            .bind(wish.id)
+            .bind(wish.account)
+            .bind(hall.number)
+            .bind(seats)
+            .bind(wish.expires_at)
+            .bind(wish.now)
+            .bind(&hall.currency)
+            .bind(wish.key.as_deref())
+            .bind(wish.fingerprint)
+            .fetch_one(&mut *transaction)
+            .await?;
+        if whole {
+            transaction.commit().await?;
+        } else {
+            transaction.rollback().await?;
+        }
+        Ok(whole)
+    }
+
+    pub async fn pay(&self, payment: &Payment) -> anyhow::Result<Paid> {
+        let mut transaction = self.pool.begin().await?;
+        let find = "SELECT event_no, seats, total, currency, confirmed, expires_at \
+                    FROM reservation WHERE reservation_id = $1 AND account_id = $2 FOR UPDATE";
+        let find = sqlx::query_as::<_, (i32, Vec<i32>, i64, String, bool, i64)>(find);
+        let find = find.bind(payment.id).bind(payment.account);
+        let found = find.fetch_optional(&mut *transaction).await?;
+        let Some((event_no, seats, total, currency, confirmed, expires_at)) = found else {
+            return Ok(Paid::Unknown);
+        };
+        if confirmed {
+            let find = "SELECT code FROM ticket WHERE order_id = $1 ORDER BY line";
+            let find = sqlx::query_scalar(find).bind(payment.id);
+            let codes = find.fetch_all(&mut *transaction).await?;
+            return Ok(Paid::Sold { event_no, seats, codes });
+        }
+        if expires_at < payment.now {
+            return Ok(Paid::Expired);
+        }
+        let codes = store::codes(seats.len());
+        let sold: i64 = sqlx::query_scalar(include_str!("pay.sql"))
+            .bind(payment.id)
+            .bind(payment.account)
+            .bind(event_no)
+            .bind(&seats)
+            .bind(&payment.method)
+            .bind(&payment.token)
+            .bind(total)
+            .bind(&currency)
+            .bind(payment.now)
+            .bind(payment.id.simple().to_string())
+            .bind(&codes)
+            .fetch_one(&mut *transaction)
+            .await?;
+        if usize::try_from(sold) != Ok(seats.len()) {
+            transaction.rollback().await?;
+            return Ok(Paid::Expired);
+        }
+        transaction.commit().await?;
+        Ok(Paid::Sold { event_no, seats, codes })
+    }
+}

@@ -1,0 +1,20 @@
+//! Closed-loop measurements of anything that speaks the public contract: Usher and its baselines
+//! are asked by the same code with the same bodies.
+//!
+//! Each connection asks again when it was answered. So a slow server is asked less, and percentiles
+//! are those of a crowd of this size, not of a fixed rate of arrivals: `run` has those.
+
+mod buying;
+mod closed_loop;
+mod command;
+mod measured;
+mod stock;
+mod waiting;
+mod wording;
+
+pub use buying::{Booking, Buyer, Confirming, Habits, Reserving, Stocking};
+pub use closed_loop::{Turn, Worker, run};
+pub use command::measure;
+pub use measured::{Measured, heads, rate};
+pub use stock::Stock;
+pub use waiting::{Joining, Polling, answer_bytes, polls};

@@ -1,0 +1,108 @@
+//! `usher-bench measure`: one measurement after the other, and the table.
+
+use super::{
+    Booking, Buyer, Confirming, Habits, Joining, Measured, Polling, Reserving, Stock, Worker,
+    heads, polls, run,
+};
+use crate::cli::{self, Deeds};
+use crate::machine;
+use crate::wire::Door;
+use anyhow::{Context as _, ensure};
+use serde_json::{Value, json};
+use std::io::Write as _;
+use std::time::Duration;
+
+/// Seats put on sale for each second of buying: more than anybody sells.
+const SEATS_PER_SECOND: u32 = 80_000;
+
+/// Accounts that the buyers share.
+const ACCOUNTS: u32 = 4_096;
+
+/// How long joining may take.
+const JOIN_WAIT: Duration = Duration::from_mins(2);
+
+/// What was measured so far.
+struct Table {
+    json: serde_json::Map<String, Value>,
+}
+
+pub async fn measure(options: &cli::Measure) -> anyhow::Result<()> {
+    ensure!(0 < options.connections && 0 < options.seconds, "nothing to measure");
+    let mut table = Table { json: serde_json::Map::new() };
+    say(&heads(&format!("{} connections, {} s", options.connections, options.seconds)))?;
+    if options.only.iter().any(|deed| deed.buys()) {
+        buying(options, &mut table).await?;
+    }
+    if options.only.iter().any(|deed| !deed.buys()) {
+        waiting(options, &mut table).await?;
+    }
+    say("closed loop: percentiles are of a crowd of this size, not of a fixed rate")?;
+    let Some(path) = &options.json else { return Ok(()) };
+    let whole = json!({
+        "commit": machine::commit(), "machine": machine::machine(), "load": "closed loop",
+        "connections": options.connections, "seconds": options.seconds, "measured": table.json,
+    });
+    let text = serde_json::to_string_pretty(&whole)? + "\n";
+    std::fs::write(path, text).with_context(|| format!("write {}", path.display()))
+}
+
+async fn buying(options: &cli::Measure, table: &mut Table) -> anyhow::Result<()> {
+    let door = Door::new(&options.target)?;
+    let time = Duration::from_secs(options.seconds.into());
+    let wants = |deed| options.only.contains(&deed);
+    let habits =
+        Habits { connections: options.connections, parties: &options.parties, best: options.best };
+    let seats = SEATS_PER_SECOND.saturating_mul(options.seconds);
+    let mut stock = Stock::make(&door, options.bench_door, seats, ACCOUNTS).await?;
+    if wants(Deeds::Reserve) || wants(Deeds::Confirm) {
+        let buyers = Buyer::all(&door, &stock, habits).await?;
+        let buyers = table.run("reserve", buyers, Reserving, time).await?;
+        if wants(Deeds::Confirm) {
+            let buyers = buyers.into_iter().map(|Reserving(buyer)| buyer).collect();
+            table.run("confirm", buyers, Confirming, time).await?;
+        }
+    }
+    if wants(Deeds::Booking) {
+        let accounts = std::mem::take(&mut stock.accounts);
+        stock = Stock { accounts, ..Stock::make(&door, options.bench_door, seats, 0).await? };
+        let buyers = Buyer::all(&door, &stock, habits).await?;
+        table.run("booking", buyers, Booking, time).await?;
+    }
+    Ok(())
+}
+
+async fn waiting(options: &cli::Measure, table: &mut Table) -> anyhow::Result<()> {
+    let (door, event) = (Door::new(&options.target)?, &options.room);
+    let joining = Joining::all(&door, event, options.connections, options.places).await?;
+    let joined = table.run("join", joining, |worker| worker, JOIN_WAIT).await?;
+    let tokens: Vec<String> = joined.into_iter().flat_map(|worker| worker.tokens).collect();
+    ensure!(!tokens.is_empty(), "nobody could join");
+    if options.only.contains(&Deeds::Poll) {
+        let polls = polls(&door, event, &tokens);
+        let polling = Polling::all(&door, &polls, options.connections, 0).await?;
+        let time = Duration::from_secs(options.seconds.into());
+        table.run("poll", polling, |worker| worker, time).await?;
+    }
+    Ok(())
+}
+
+impl Table {
+    /// Measures, shows a line, and gives the workers back.
+    async fn run<T, W: Worker>(
+        &mut self,
+        what: &str,
+        workers: Vec<T>,
+        work: impl Fn(T) -> W,
+        time: Duration,
+    ) -> anyhow::Result<Vec<W>> {
+        let workers = workers.into_iter().map(work).collect();
+        let (workers, measured): (Vec<W>, Measured) = run(workers, time).await?;
+        say(&measured.line(what))?;
+        self.json.insert(what.to_owned(), measured.json());
+        Ok(workers)
+    }
+}
+
+fn say(line: &str) -> anyhow::Result<()> {
+    Ok(writeln!(std::io::stdout().lock(), "{line}")?)
+}
