@@ -13,6 +13,7 @@ mod machine;
 mod measure;
 mod prepare;
 mod pretix;
+mod promises;
 mod record;
 mod report;
 mod results;

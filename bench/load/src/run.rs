@@ -4,13 +4,14 @@ mod expect;
 mod figures;
 
 use crate::cli;
-use crate::engine::{self, Board, Counts, Play, Played, World};
+use crate::engine::{self, Board, Play, Played, World};
 use crate::machine;
 use crate::prepare::prepare;
+use crate::promises::{self, Checked, Forged};
 use crate::report::{self, Progress, Report, Standing};
 use crate::results::{Finding, Kept, Results};
 use crate::sample::{Live, Sampler, Samples, Watched};
-use crate::scenario::{self, Scenario};
+use crate::scenario::{self, Kind, Scenario};
 use crate::system::{Launch, System, interrupted};
 use crate::wire::Door;
 use anyhow::{Context as _, bail};
@@ -133,7 +134,15 @@ async fn play(scenario: Arc<Scenario>, target: &Target) -> anyhow::Result<Seen> 
     let played = watch(&play, &sampler).await;
     let seen = sampler.stop().await?;
     let played = played?;
-    let findings = vec![trespasses(&played.counts)];
+    let checked = Checked {
+        door: &target.door,
+        data: target.data.as_deref(),
+        accounts: &play.world.accounts,
+        alone: target.system.is_some(),
+        inside: &seen.inside,
+        forged: forged(&play.scenario, &played),
+    };
+    let findings = promises::check(&played.tally, &checked).await;
     Ok(Seen { played, samples: seen, findings })
 }
 
@@ -180,13 +189,12 @@ async fn watch(play: &Play, sampler: &Sampler) -> anyhow::Result<Played> {
     played
 }
 
-/// Whether bots got in with what was not theirs.
-fn trespasses(counts: &Counts) -> Finding {
-    let (kept, says) = match counts.trespasses {
-        0 => (Kept::Held, "no forged token and no other's pass was let in".to_owned()),
-        many => (Kept::Broken, format!("{many} forged tokens or others' passes were let in")),
-    };
-    Finding { promise: "PASS-1", kept, says }
+/// What replayers tried, if there were any.
+fn forged(scenario: &Scenario, played: &Played) -> Option<Forged> {
+    let replayers = scenario.people.iter().filter(|(_, people)| people.kind == Kind::Replayer);
+    let asked = replayers.map(|(name, _)| played.groups.get(name).map_or(0, |group| group.asked));
+    let tries = asked.sum();
+    (0 < tries).then_some(Forged { tries, let_in: played.counts.trespasses })
 }
 
 fn say(results: &Results, findings: &[Finding], expected: &[Finding]) -> anyhow::Result<()> {

@@ -28,11 +28,10 @@ impl Told<'_> {
             (Deed::Confirm, 402 | 403 | 404 | 409 | 410 | 422)
             | (Deed::Reserve, 403 | 404 | 409 | 422)
             | (Deed::Join | Deed::Claim, 403 | 409 | 410) => Some(self.refused()),
-            (Deed::Reserve | Deed::Confirm | Deed::Release, status)
-                if status == 0 || status == 202 || 500 <= status =>
-            {
-                Some(Deal::Unknown { deed: self.ask.deed, reservation: self.reservation() })
-            }
+            (
+                Deed::Reserve | Deed::Confirm | Deed::Release | Deed::Cancel | Deed::Allocate,
+                status,
+            ) if status == 0 || status == 202 || 500 <= status => Some(self.unknown()),
             (Deed::Release, 200 | 204) => Some(Deal::Released { reservation: self.reservation()? }),
             (Deed::Cancel, 200) => {
                 let booking = self.person.papers.inside.as_ref()?.booking.clone();
@@ -41,6 +40,16 @@ impl Told<'_> {
             (Deed::Allocate, 200) => self.allotted(),
             _ => None,
         }
+    }
+
+    fn unknown(&self) -> Deal {
+        let (seats, quantity) = self.wanted();
+        let (deed, reservation) = match self.ask.what {
+            What::Allot { row, back: true, .. } => (Deed::Release, Some(self.allotment(row))),
+            What::Allot { row, .. } => (Deed::Allocate, Some(self.allotment(row))),
+            _ => (self.ask.deed, self.reservation()),
+        };
+        Deal::Unknown { deed, reservation, seats, quantity }
     }
 
     fn reservation(&self) -> Option<Box<str>> {
@@ -77,15 +86,27 @@ impl Told<'_> {
     fn refused(&self) -> Deal {
         let named = serde_json::from_slice::<Problem>(self.body).ok();
         let named = named.and_then(|problem| problem.seat_ids);
-        let (wanted, quantity) = match &self.ask.what {
+        let (wanted, quantity) = self.wanted();
+        let seats = named.unwrap_or(wanted);
+        Deal::Refused { deed: self.ask.deed, code: self.code.into(), seats, quantity }
+    }
+
+    /// The seats that were asked for, or how many where none were named; for standing places the
+    /// area and how many.
+    fn wanted(&self) -> (Box<[Box<str>]>, u32) {
+        match &self.ask.what {
             What::Reserve { want: Want::Seats(seats), .. } => (self.names(seats), 0),
             What::Reserve { want: Want::Best(quantity), .. } => {
                 (Box::default(), (*quantity).into())
             }
+            What::Allot { row, .. } => (self.row(*row), 0),
             _ => (Box::default(), 1),
-        };
-        let seats = named.unwrap_or(wanted);
-        Deal::Refused { deed: self.ask.deed, code: self.code.into(), seats, quantity }
+        }
+    }
+
+    fn row(&self, row: u32) -> Box<[Box<str>]> {
+        let row = self.world.venue(self.person.event).plan.row(row);
+        self.names(&(row.first_idx..row.first_idx + row.seats).collect::<Vec<_>>())
     }
 
     fn names(&self, seats: &[u32]) -> Box<[Box<str>]> {
@@ -104,15 +125,18 @@ impl Told<'_> {
         if &*body.status != "ok" {
             return None;
         }
-        let row = self.world.venue(self.person.event).plan.row(row);
-        // One row is set aside at a time, and given back before the next.
-        let reservation = format!("allotment-{}-{}", row.section, row.label).into();
+        let reservation = self.allotment(row);
         if back {
             return Some(Deal::Released { reservation });
         }
-        let seats = (row.first_idx..row.first_idx + row.seats).collect::<Vec<_>>();
-        let places = self.names(&seats).into_iter().map(Place::Seat).collect();
+        let places = self.row(row).into_iter().map(Place::Seat).collect();
         Some(Deal::Reserved { reservation, places, expires_in: FOR_GOOD })
+    }
+
+    /// A partner's row by a name of its own: it is given back before it is set aside again.
+    fn allotment(&self, row: u32) -> Box<str> {
+        let row = self.world.venue(self.person.event).plan.row(row);
+        format!("allotment-{}-{}", row.section, row.label).into()
     }
 }
 

@@ -9,7 +9,7 @@ use super::work::Times;
 use super::{Counts, Group, Played, World};
 use crate::arrivals;
 use crate::dice::Dice;
-use crate::fan::{Ask, News, Person, Scene, Status, Step};
+use crate::fan::{Ask, News, Person, Scene, Status, Step, What};
 use crate::record::{Deal, Dealt, Deed, Heard, Latency, Place, Tally};
 use crate::scenario::{Habits, Kind, People, Scenario};
 use crate::wire::Reply;
@@ -209,7 +209,11 @@ impl Lane {
         let told =
             Told { world: &self.world, person: &self.people[idx(person)], ask, status, code, body };
         if let Some(deal) = told.deal() {
-            self.deal(person, times, deal);
+            let key = match ask.what {
+                What::Reserve { key, .. } => Some(key),
+                _ => None,
+            };
+            self.deal(person, times, key, deal);
         }
         self.notice(person, answered, &news);
         let step = self.step(person, answered, news);
@@ -254,7 +258,7 @@ impl Lane {
         }
     }
 
-    fn deal(&mut self, person: u32, times: Times, deal: Deal) {
+    fn deal(&mut self, person: u32, times: Times, key: Option<u64>, deal: Deal) {
         let event = self.people[idx(person)].event;
         match &deal {
             Deal::Reserved { reservation, places, .. } => {
@@ -280,6 +284,7 @@ impl Lane {
         self.tally.deal(Dealt {
             event,
             account,
+            key,
             asked: times.asked,
             answered: times.answered,
             deal,
