@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::{PgPool, Row};
 
 /// A snapshot with the last batch that it includes.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Checkpoint {
     pub applied: Applied,
     /// Journal time of the last batch.
@@ -142,3 +142,6 @@ pub(crate) fn decode_large<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
     }
     rmp_serde::from_slice(state).ok()
 }
+
+#[cfg(test)]
+mod tests;

@@ -89,7 +89,7 @@ fn a_checksum_is_the_last_four_bytes() {
     let bytes = encode_checked(&batch());
     let (body, checksum) = bytes.split_last_chunk::<4>().unwrap();
     assert_eq!(body, encode(&batch()));
-    assert_eq!(hex(checksum), "CHECKSUM");
+    assert_eq!(hex(checksum), "1f9ffba7");
     assert_eq!(decode_checked::<Batch>(&bytes).unwrap(), batch());
     assert!(matches!(decode_checked::<Batch>(body), Err(Error::Checksum)));
 }
@@ -177,12 +177,8 @@ fn envelopes() -> Vec<Sample> {
 fn commands() -> Vec<Sample> {
     let expires_at = UnixMillis(1_800_000_000_071);
     let pass = Pass { place: place(), expires_at, account: Some(AccountId(72)) };
-    let best = BestAvailable {
-        quantity: 4,
-        section: Some(73),
-        price_level: Some(5),
-        accessible: true,
-    };
+    let best =
+        BestAvailable { quantity: 4, section: Some(73), price_level: Some(5), accessible: true };
     let seats = vec![SeatIdx(5), SeatIdx(600)];
     let hold_seats = HoldSeats {
         want: Want::Seats(seats.clone()),
@@ -223,11 +219,8 @@ fn commands() -> Vec<Sample> {
 
 fn outcomes() -> Vec<Sample> {
     let deadline = UnixMillis(1_800_000_000_083);
-    let part = ReturnedPart {
-        hold: HoldId(84),
-        seats: vec![SeatIdx(85)],
-        areas: vec![(AreaIdx(86), 87)],
-    };
+    let part =
+        ReturnedPart { hold: HoldId(84), seats: vec![SeatIdx(85)], areas: vec![(AreaIdx(86), 87)] };
     let mut samples = variants!(OutcomeBody:
         SeatsHeld => OutcomeBody::SeatsHeld(held()),
         HoldReleased => OutcomeBody::HoldReleased { hold: HoldId(81), why: Released::ByOwner },
@@ -389,6 +382,7 @@ fn records() -> Vec<Sample> {
         Left => AdmissionRecord::Left { epoch: 155, numbers: vec![156, 157] },
         NumbersSeen => AdmissionRecord::NumbersSeen { epoch: 158, given_to: 159 },
         DoubtEnded => AdmissionRecord::DoubtEnded { epoch: 160, given_to: 161 },
+        GivingClosed => AdmissionRecord::GivingClosed { epoch: 162, given_to: 163 },
     )
 }
 
