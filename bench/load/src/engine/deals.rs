@@ -94,10 +94,14 @@ impl Told<'_> {
     /// The seats that were asked for, or how many where none were named; for standing places the
     /// area and how many.
     fn wanted(&self) -> (Box<[Box<str>]>, u32) {
+        let plan = &self.world.venue(self.person.event).plan;
         match &self.ask.what {
             What::Reserve { want: Want::Seats(seats), .. } => (self.names(seats), 0),
             What::Reserve { want: Want::Best(quantity), .. } => {
                 (Box::default(), (*quantity).into())
+            }
+            What::Reserve { want: Want::Standing(quantity), .. } => {
+                (plan.standing().into_iter().map(Into::into).collect(), (*quantity).into())
             }
             What::Allot { row, .. } => (self.row(*row), 0),
             _ => (Box::default(), 1),

@@ -108,7 +108,9 @@ impl Lane {
     /// Wakes everybody who is due; returns how many wait for a connection.
     pub fn wake(&mut self, now: Duration) -> usize {
         let ready = &mut self.ready;
-        self.wheel.take(millis(now), |person, due_ms| {
+        // Rounded down: nobody is woken early.
+        let now_ms = u32::try_from(now.as_millis()).unwrap_or(u32::MAX);
+        self.wheel.take(now_ms, |person, due_ms| {
             ready.push_back((person, Duration::from_millis(due_ms.into())));
         });
         self.ready.len()
@@ -349,7 +351,7 @@ fn place_count(places: &[Place]) -> u64 {
     places.iter().map(count).sum()
 }
 
-/// Milliseconds, rounded up: nobody is woken early.
+/// Milliseconds, rounded up.
 fn millis(time: Duration) -> u32 {
     let ms = time.as_micros().div_ceil(1_000);
     u32::try_from(ms).unwrap_or(u32::MAX)

@@ -198,6 +198,13 @@ fn put_want(body: &mut Vec<u8>, asking: &Asking<'_>, event: &str, want: &Want) {
         Want::Best(quantity) => {
             put(body, format_args!("\"bestAvailable\":{{\"quantity\":{quantity}}}}}"));
         }
+        Want::Standing(quantity) => {
+            let area = asking.world.venue(asking.person.event).plan.standing().unwrap_or_default();
+            put(
+                body,
+                format_args!("\"areas\":[{{\"areaId\":\"{area}\",\"quantity\":{quantity}}}]}}"),
+            );
+        }
         Want::Seats(seats) => {
             body.extend_from_slice(b"\"seats\":[");
             let plan = &asking.world.venue(asking.person.event).plan;

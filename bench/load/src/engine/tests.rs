@@ -30,7 +30,8 @@ fn answer(method: &str, path: &str, number: u64) -> (u16, String) {
             return (
                 201,
                 format!(
-                    r#"{{"token":"t{number}","state":"queued","number":{number},"pollAfterMs":200}}"#
+                    r#"{{"token":"t{number}","state":"queued","number":{number},
+                        "pollAfterMs":200}}"#
                 ),
             );
         }
@@ -41,7 +42,8 @@ fn answer(method: &str, path: &str, number: u64) -> (u16, String) {
             return (
                 201,
                 format!(
-                    r#"{{"reservationId":"r{number}","expiresInMs":60000,"seats":[{seat}],"areas":[]}}"#
+                    r#"{{"reservationId":"r{number}","expiresInMs":60000,"seats":[{seat}],
+                        "areas":[]}}"#
                 ),
             );
         }

@@ -47,6 +47,8 @@ pub enum What {
 pub enum Want {
     /// So many adjacent seats.
     Best(u8),
+    /// So many standing places of the plan's first area.
+    Standing(u8),
     /// Those that the person has chosen, by their index in the plan.
     Seats(Box<[u32]>),
 }

@@ -7,6 +7,8 @@ use crate::dice::Dice;
 pub struct Plan {
     rows: Box<[Row]>,
     seat_count: u32,
+    /// Areas with standing places.
+    areas: Box<[Box<str>]>,
 }
 
 /// One row of seats with consecutive numbers.
@@ -26,7 +28,17 @@ const MAP_HEAD_BYTES: usize = 18;
 impl Plan {
     pub fn new(rows: Vec<Row>) -> Self {
         let seat_count = rows.iter().map(|row| row.seats).sum();
-        Self { rows: rows.into(), seat_count }
+        Self { rows: rows.into(), seat_count, areas: Box::default() }
+    }
+
+    #[must_use]
+    pub fn with_areas(self, areas: Vec<Box<str>>) -> Self {
+        Self { areas: areas.into(), ..self }
+    }
+
+    /// Where those stand who find no seats.
+    pub fn standing(&self) -> Option<&str> {
+        self.areas.first().map(|area| &**area)
     }
 
     pub fn has_seats(&self) -> bool {
@@ -49,7 +61,8 @@ impl Plan {
     }
 
     /// Chooses `party` free neighbours on a compact map, searching from a row by chance; any seat
-    /// if there are none, since what is wanted may become free. Of the first `among` seats (0: all).
+    /// if there are none, since what is wanted may become free. Of the first `among` seats; 0 for
+    /// all.
     pub fn choose(&self, map: &[u8], party: u32, among: u32, dice: &mut Dice) -> Box<[u32]> {
         let bound = if among == 0 { self.seat_count } else { among.min(self.seat_count) };
         let rows = self.rows.partition_point(|row| row.first_idx < bound);

@@ -20,7 +20,11 @@ pub struct Purchase {
     /// Tries to get seats.
     tries: u8,
     party: u8,
+    /// How many they were before the party shrank.
+    friends: u8,
     named: bool,
+    /// Has given up on seats.
+    stands: bool,
     /// The first card will be declined.
     poor: bool,
     key: u64,
@@ -125,6 +129,8 @@ impl Purchase {
     fn begin(&mut self, scene: &Scene<'_>, dice: &mut Dice) -> Course {
         let size = dice.choose(scene.habits.parties.iter().copied());
         self.party = u8::try_from(size + 1).expect("parties are of at most 10");
+        self.friends = self.party;
+        self.stands = !scene.plan.has_seats();
         self.named = dice.hits(scene.habits.named) && scene.plan.has_seats();
         self.poor = dice.hits(scene.habits.decline);
         self.look()
@@ -141,7 +147,9 @@ impl Purchase {
     }
 
     fn reserve(&self) -> Course {
-        let want = if self.seats.is_empty() {
+        let want = if self.stands {
+            Want::Standing(self.party)
+        } else if self.seats.is_empty() {
             Want::Best(self.party)
         } else {
             Want::Seats(self.seats.clone())
@@ -170,12 +178,18 @@ impl Purchase {
 
     // Reserving => Looking, for other seats or fewer.
     fn refused(&mut self, scene: &Scene<'_>, code: &str) -> Course {
-        self.tries += 1;
+        self.tries = self.tries.saturating_add(1);
         self.seats = Box::default();
+        let has_standing = scene.plan.standing().is_some();
         match code {
             "SEAT_TAKEN" if self.tries < scene.habits.tries_max => self.look(),
             "NOT_ENOUGH_SEATS" if 1 < self.party => {
                 self.party -= 1;
+                self.look()
+            }
+            // Better to stand than not to be there.
+            "NOT_ENOUGH_SEATS" | "SOLD_OUT" if !self.stands && has_standing => {
+                (self.stands, self.named, self.party) = (true, false, self.friends);
                 self.look()
             }
             _ => Course::Over,

@@ -78,7 +78,10 @@ fn plan_body(make: &Make) -> Value {
 }
 
 fn event_body(id: &str, make: &Make, plan: &Value) -> Value {
-    let level = |price: &u32| json!({"name": format!("Level {price}"), "price": {"amount": price, "currency": "EUR"}});
+    let level = |price: &u32| {
+        let amount = json!({"amount": price, "currency": "EUR"});
+        json!({"name": format!("Level {price}"), "price": amount})
+    };
     json!({
         "eventId": id, "name": format!("Bench {id}"), "venue": "Bench Hall", "city": "Bench",
         "category": "Bench", "startsAt": "2099-01-01T19:00:00Z",
@@ -105,6 +108,13 @@ fn made_plan(make: &Make) -> Plan {
 #[derive(Deserialize)]
 struct Map {
     sections: Vec<MapSection>,
+    areas: Vec<MapArea>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct MapArea {
+    area_id: Box<str>,
 }
 
 #[derive(Deserialize)]
@@ -141,5 +151,6 @@ async fn found_plan(connection: &mut Connection, event: &str) -> anyhow::Result<
             first_idx += seats;
         }
     }
-    Ok(Plan::new(rows))
+    let areas = map.areas.into_iter().map(|area| area.area_id).collect();
+    Ok(Plan::new(rows).with_areas(areas))
 }

@@ -1,3 +1,5 @@
+//! Questions of every kind, as bytes.
+
 use super::{Asking, Writer};
 use crate::dice::Dice;
 use crate::engine::{Account, Venue, World};

@@ -1,3 +1,5 @@
+//! Fans and bots in line, step by step.
+
 use crate::fan::testing::{Stage, TWO_SECONDS, joined, plain, refused, status};
 use crate::fan::{News, PlaceState, Step, What};
 use crate::record::Deed;

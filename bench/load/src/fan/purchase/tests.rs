@@ -1,3 +1,5 @@
+//! Purchases, step by step.
+
 use crate::fan::testing::{Stage, TWO_SECONDS, plain, refused, reserved};
 use crate::fan::{Card, News, Step, Want, What};
 use crate::record::Deed;
@@ -56,6 +58,26 @@ fn a_party_shrinks_when_there_is_no_room_for_all_of_it() {
     stage.sleeps(News::Fine);
     let again = stage.asks(News::Woken, Deed::Reserve);
     assert!(matches!(again, What::Reserve { want: Want::Best(1), .. }));
+    assert_eq!(stage.hear(refused(409, "NOT_ENOUGH_SEATS")), Step::Gone);
+}
+
+#[test]
+fn who_finds_no_seat_stands_where_that_is_possible() {
+    let mut stage = Stage::new(Kind::Fan, plain(), false);
+    stage.plan = stage.plan.with_areas(vec!["PIT".into()]);
+    let mut news = News::Woken;
+    for want in [Want::Best(2), Want::Best(1), Want::Standing(2)] {
+        stage.asks(news, Deed::Event);
+        stage.sleeps(News::Fine);
+        let What::Reserve { want: asked, .. } = stage.asks(News::Woken, Deed::Reserve) else {
+            panic!("nothing was reserved")
+        };
+        assert_eq!(asked, want);
+        news = refused(409, "NOT_ENOUGH_SEATS");
+    }
+    stage.asks(refused(409, "NOT_ENOUGH_SEATS"), Deed::Event);
+    stage.sleeps(News::Fine);
+    stage.asks(News::Woken, Deed::Reserve);
     assert_eq!(stage.hear(refused(409, "NOT_ENOUGH_SEATS")), Step::Gone);
 }
 

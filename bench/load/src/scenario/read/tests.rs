@@ -1,3 +1,5 @@
+//! Scenarios that are read, and some that are refused.
+
 use super::read;
 
 const TEXT: &str = r#"
