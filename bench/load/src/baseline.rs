@@ -22,3 +22,6 @@ pub use command::{READY_LINE, baseline};
 pub use raw_jetstream::{Appending, append};
 pub use raw_postgres::{Inserting, insert};
 pub use servers::{Kind, Servers};
+
+#[cfg(test)]
+mod tests;

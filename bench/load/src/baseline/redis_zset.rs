@@ -42,7 +42,7 @@ pub async fn start(
     redis: &str,
     connections: usize,
     body_bytes: usize,
-) -> anyhow::Result<(Router, impl Future<Output = ()>)> {
+) -> anyhow::Result<(Router, impl Future<Output = ()> + use<>)> {
     let client = redis::Client::open(redis).context("read the address of Redis")?;
     let mut open = Vec::new();
     for _ in 0..connections {

@@ -36,8 +36,8 @@ struct Part {
 
 /// Lets all workers ask for `time`, and gives them back with what was measured.
 ///
-/// The rate is that of what was asked after the warm-up, over the time from there to the last answer:
-/// so it is right too if everything was asked before the time was over.
+/// The rate is that of what was asked after the warm-up, over the time from there to the last
+/// answer: so it is right too if everything was asked before the time was over.
 pub async fn run<W: Worker>(workers: Vec<W>, time: Duration) -> anyhow::Result<(Vec<W>, Measured)> {
     let begun = Instant::now();
     let counts_from = begun + (time / WARM_UP_PART).min(WARM_UP_MAX);
