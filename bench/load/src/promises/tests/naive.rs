@@ -64,7 +64,7 @@ fn lives(span: Span, tick: u64) -> bool {
     span.from <= at(tick) && at(tick) < span.to
 }
 
-/// Seats that somebody may own at an instant, by those who were told, or also by those who were not.
+/// Seats that somebody may own at an instant: who was told so, and with `untold` who was not.
 fn owned<'a>(ledger: &'a Ledger, map: &'a SeatMap, tick: u64, untold: bool) -> HashSet<&'a str> {
     let mut owned = HashSet::new();
     for hold in ledger.holds.iter().filter(|hold| lives(hold.possible, tick)) {
@@ -125,7 +125,8 @@ proptest! {
         let shows = (0..=2 * END).any(|tick| {
             let mut known = HashSet::new();
             let certain = |hold: &&Hold| hold.certain.is_some_and(|span| lives(span, tick));
-            let mut owned = ledger.holds.iter().filter(certain).flat_map(|hold| seats(&hold.places));
+            let holds = ledger.holds.iter().filter(certain);
+            let mut owned = holds.flat_map(|hold| seats(&hold.places));
             !owned.all(|seat| known.insert(seat))
         });
         prop_assert_eq!(!double_owners("E", &ledger).is_empty(), shows);
