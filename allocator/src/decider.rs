@@ -96,7 +96,7 @@ impl Decider {
             }
             self.tick(&mut batch);
             if !journaling && !batch.is_empty() {
-                self.sent += u64::from(!batch.outcomes.is_empty());
+                self.sent += u64::from(batch.is_journaled());
                 if self.decided.try_send(std::mem::take(&mut batch)).is_err() {
                     return;
                 }

@@ -31,7 +31,7 @@ pub(crate) enum Answer {
         replayed: bool,
         outcome: Box<Outcome>,
     },
-    /// Not remembered, so it could leave at once; it waits with the others because that is simpler.
+    /// Not remembered; it waits for the append all the same, see [`Decided::is_journaled`].
     Other(Reply),
 }
 
@@ -50,6 +50,15 @@ impl Decided {
         let answered = limits::BATCH_OUTCOMES_MAX <= self.answers.len();
         let decided = limits::BATCH_OUTCOMES_MAX <= self.outcomes.len();
         answered || decided || limits::BATCH_BYTES_SOFT_MAX <= self.bytes_max
+    }
+
+    /// Whether it has to pass the journal, which is where the fence is.
+    ///
+    /// FENCE-1: also what decides nothing new (repetitions, refused fingerprints, late commands) is
+    /// answered only behind an append of this epoch, be it an empty one: an owner that was paused
+    /// and wakes deposed answers nobody.
+    pub(crate) fn is_journaled(&self) -> bool {
+        !(self.outcomes.is_empty() && self.answers.is_empty())
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -84,7 +93,7 @@ impl Writer {
         let mut number = 0;
         while let Some(decided) = self.decided.recv().await {
             let time = decided.time.expect("a batch is sent when something was decided");
-            if !decided.outcomes.is_empty() {
+            if decided.is_journaled() {
                 number += 1;
                 let batch = Batch { epoch: owner.epoch, number, time, outcomes: decided.outcomes };
                 match self.append(owner, &batch).await {

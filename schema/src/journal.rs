@@ -13,6 +13,7 @@ pub struct Batch {
     pub number: u64,
     /// Journal time: never smaller than that of the batch before.
     pub time: UnixMillis,
+    /// None when only answers without a new decision wait for the fence.
     pub outcomes: Vec<Outcome>,
 }
 

@@ -185,13 +185,28 @@ impl Bench {
         .await;
     }
 
-    /// Appends an epoch record as a contender that nobody else sees would.
-    pub async fn overtake(&self) {
+    /// Appends an epoch record as a contender that nobody else sees would; returns its sequence.
+    pub async fn overtake(&self) -> u64 {
         let shard: ShardId = event().shard(limits::SHARD_COUNT);
         let record = chassis::EpochRecord { nonce: "usurper".into(), owner: "nobody".into() };
         let record = record.encode();
         let sent = self.nats.jetstream.publish(subject::journal_epoch(shard), record).await;
-        sent.unwrap().await.unwrap();
+        sent.unwrap().await.unwrap().sequence
+    }
+
+    /// The sequence of the newest epoch record.
+    pub async fn epoch(&self) -> u64 {
+        let shard: ShardId = event().shard(limits::SHARD_COUNT);
+        let stream = self.nats.jetstream.get_stream(subject::journal_stream(shard)).await.unwrap();
+        let epoch = subject::journal_epoch(shard);
+        stream.get_last_raw_message_by_subject(&epoch).await.unwrap().sequence
+    }
+
+    /// Waits until nothing asked before is under way, and forgets the answers nobody took.
+    pub async fn settle(&self, fresh: &Command) {
+        // Commands are answered in order, so repetitions of earlier ones were answered before this.
+        self.ask(fresh).await;
+        self.answers.clear();
     }
 }
 

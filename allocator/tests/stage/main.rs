@@ -6,7 +6,7 @@ mod bench;
 
 use bench::{Bench, held_seats, refusal};
 use chassis::Which;
-use schema::{Outcome, OutcomeBody, Refusal, Reply};
+use schema::{Outcome, OutcomeBody, Refusal, Reply, UnixMillis};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hold_is_in_the_journal_before_it_is_answered_and_a_repetition_hears_the_same() {
@@ -91,6 +91,28 @@ async fn a_deposed_owner_answers_nobody_and_its_successor_knows_all_it_answered(
     assert!(epochs.is_sorted(), "{epochs:?}");
     assert!(epochs.first() < epochs.last(), "the successor has an epoch of its own");
     assert!(matches!(bench.ask(&before).await, Reply::Done { replayed: true, .. }));
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deposed_owner_is_silent_also_where_there_is_nothing_new_to_decide() {
+    let bench = Bench::start().await;
+    let known = Bench::hold(1, &[4]);
+    bench.ask(&known).await;
+    let mut mismatch = known.clone();
+    mismatch.fingerprint += 1;
+    let mut late = Bench::hold(2, &[5]);
+    late.deadline = UnixMillis(1);
+    for (round, command) in (10..).zip([known, mismatch, late]) {
+        bench.settle(&Bench::hold(round.into(), &[round])).await;
+        // The owner does not see this, and goes on to beat: only the fence can stop it.
+        let usurped = bench.overtake().await;
+        let reply = bench.ask(&command).await;
+        assert!(usurped < bench.epoch().await, "FENCE-1: a deposed owner answered {reply:?}");
+        if let Reply::Done { sequence, .. } = reply {
+            assert!(usurped < sequence, "FENCE-1: answered behind an append of an old epoch");
+        }
+    }
     bench.stop().await;
 }
 
