@@ -53,5 +53,5 @@ BEGIN
     RAISE EXCEPTION 'the audit log is append-only' USING ERRCODE = 'restrict_violation';
 END $$;
 
-CREATE TRIGGER audit_entry_append_only BEFORE UPDATE OR DELETE ON audit_entry
+CREATE TRIGGER audit_entry_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_entry
     FOR EACH STATEMENT EXECUTE FUNCTION audit_is_append_only();

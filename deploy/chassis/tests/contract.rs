@@ -8,6 +8,7 @@
 //! - A16: each sale is one statement, so that a paused process holds no transaction open.
 #![expect(clippy::unwrap_used, reason = "a panic is the message of a failed test")]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use async_nats::{
@@ -15,7 +16,7 @@ use async_nats::{
     client::RequestErrorKind,
     jetstream::{
         consumer::{AckPolicy, pull},
-        stream::{Config, DiscardPolicy, RetentionPolicy},
+        stream::{Config, DiscardPolicy, RetentionPolicy, Stream},
     },
 };
 use bytes::Bytes;
@@ -222,15 +223,32 @@ async fn a11_kill_9_under_load_loses_nothing_acknowledged() {
     let last = stream.cached_info().state.last_sequence;
     let count: usize = written.iter().map(|(_, acknowledged)| acknowledged.len()).sum();
     assert!(100 < count, "there was load: {count}");
+    let stored = message_ids(&stream, last).await;
+    let ids: BTreeSet<&String> = stored.values().collect();
+    assert_eq!(ids.len(), stored.len(), "every message is stored once");
+    let mut expected = BTreeMap::new();
+    let mut in_flight = BTreeSet::new();
     for (writer, acknowledged) in written {
-        let (sequence, number) = *acknowledged.last().unwrap();
-        assert!(sequence <= last, "{sequence} was acknowledged, the stream ends at {last}");
-        let stored = stream.get_raw_message(sequence).await.unwrap();
-        let id = stored.headers.get(MESSAGE_ID).unwrap().as_str().to_owned();
-        assert_eq!(id, format!("{writer}/{number}"));
+        in_flight.insert(format!("{writer}/{}", acknowledged.len()));
+        let ids = acknowledged.iter().map(|(at, number)| (*at, format!("{writer}/{number}")));
+        expected.extend(ids);
     }
-    let ghosts = usize::try_from(last).unwrap() - count;
-    assert!(ghosts <= 8, "at most what was in flight is stored without an answer: {ghosts}");
+    assert_eq!(expected.len(), count, "no two messages got one sequence");
+    for (sequence, id) in &expected {
+        assert_eq!(stored.get(sequence), Some(id), "acknowledged at {sequence}");
+    }
+    for (sequence, id) in stored.iter().filter(|(at, _)| !expected.contains_key(at)) {
+        assert!(in_flight.contains(id), "{id} at {sequence} was not under way at the kill");
+    }
+}
+
+/// The message ids of a whole stream by sequence.
+async fn message_ids(stream: &Stream, last: u64) -> BTreeMap<u64, String> {
+    let id = |sequence| async move {
+        let message = stream.get_raw_message(sequence).await.unwrap();
+        (sequence, message.headers.get(MESSAGE_ID).unwrap().as_str().to_owned())
+    };
+    futures_util::stream::iter(1..=last).map(id).buffer_unordered(64).collect().await
 }
 
 const ONE_SECOND: Duration = Duration::from_secs(1);
@@ -263,4 +281,26 @@ async fn a15_a_seat_that_is_sold_already_fails_the_whole_statement_with_23505() 
     let count: i64 =
         sqlx::query_scalar("SELECT count(*) FROM sold").fetch_one(&pool).await.unwrap();
     assert_eq!(count, 3, "seat 4 must not be sold either");
+}
+
+#[tokio::test]
+async fn the_audit_log_takes_lines_and_gives_none_back() {
+    let servers = TestServers::with(&[Which::Postgres]).await;
+    let pool = servers.postgres().await;
+    chassis::migrate(&pool).await.unwrap();
+    let insert = "INSERT INTO audit_entry (at, account_id, action, object, request_id, detail)
+         VALUES (1, '00000000-0000-0000-0000-000000000001', 'block', 'E', 'r', '{}')";
+    sqlx::query(insert).execute(&pool).await.unwrap();
+    for statement in [
+        "UPDATE audit_entry SET at = 2",
+        "DELETE FROM audit_entry",
+        "TRUNCATE audit_entry",
+        "TRUNCATE audit_entry CASCADE",
+    ] {
+        let error = sqlx::query(statement).execute(&pool).await.unwrap_err();
+        assert_eq!(error.as_database_error().unwrap().code().unwrap(), "23001", "{statement}");
+    }
+    let count: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM audit_entry").fetch_one(&pool).await.unwrap();
+    assert_eq!(count, 1);
 }
