@@ -72,6 +72,14 @@ pub enum Stage {
 impl Stage {
     pub const ALL: &[Self] =
         &[Self::Allocator, Self::Settlement, Self::WaitingRoom, Self::Indexer, Self::Ingress];
+
+    /// Whether it cannot start without Postgres.
+    pub fn uses_postgres(self) -> bool {
+        match self {
+            Self::Allocator | Self::Settlement | Self::Ingress => true,
+            Self::WaitingRoom | Self::Indexer => false,
+        }
+    }
 }
 
 /// Which running system a command speaks of.

@@ -19,7 +19,8 @@ const READY_LOOK: std::time::Duration = std::time::Duration::from_millis(20);
 /// The running stages.
 pub struct Stages {
     pub nats: Nats,
-    pub postgres: PgPool,
+    /// `None` where no stage of this process uses Postgres.
+    pub postgres: Option<PgPool>,
     health: Health,
     /// Stages that add their components once they run.
     background: Vec<&'static str>,
@@ -31,7 +32,7 @@ pub struct Stages {
 /// What every stage is given.
 struct Common {
     nats: Nats,
-    postgres: PgPool,
+    postgres: Option<PgPool>,
     keys: KeyFolder,
     health: Health,
     shutdown: Shutdown,
@@ -50,11 +51,18 @@ impl Stages {
         let instance = format!("{:x}-{:x}", std::process::id(), chassis::clock::now().0);
         let name = format!("usher {instance}");
         let nats = Nats::connect(&config.nats, &name).await?;
-        let postgres = chassis::connect_postgres(&config.postgres, &name).await?;
-        chassis::migrate(&postgres).await.context("bring the schema of Postgres up to date")?;
+        let postgres = if stages.iter().any(|stage| stage.uses_postgres()) {
+            Some(connect_postgres(config, &name).await?)
+        } else {
+            None
+        };
         let keys = KeyFolder::open(&config.keys.dir)?;
         let health = Health::new();
         let shutdown = shutdown.clone();
+        chassis::watch_nats(&nats, &health, &shutdown);
+        if let Some(postgres) = &postgres {
+            chassis::watch_postgres(postgres, &health, &shutdown);
+        }
         let common = Common { nats, postgres, keys, health, shutdown, instance };
         let pages = chassis::metrics::router(recorder).merge(common.health.router());
         let listener = chassis::http::bind(config.metrics.listen)?;
@@ -104,14 +112,25 @@ pub fn exit_code(shutdown: &Shutdown) -> ExitCode {
     if shutdown.is_asked_for() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+/// Connects, and brings the schema up to date.
+async fn connect_postgres(config: &Config, name: &str) -> anyhow::Result<PgPool> {
+    let postgres = chassis::connect_postgres(&config.postgres, name).await?;
+    chassis::migrate(&postgres).await.context("bring the schema of Postgres up to date")?;
+    Ok(postgres)
+}
+
 impl Common {
+    fn postgres(&self) -> PgPool {
+        self.postgres.clone().expect("connected for the stages that use it")
+    }
+
     /// The stages without a door of their own.
     fn background(&self, config: &Config, stages: &[Stage]) -> Vec<&'static str> {
         let mut started = Vec::new();
         if stages.contains(&Stage::Allocator) {
             let deps = allocator::Deps {
                 nats: self.nats.clone(),
-                postgres: self.postgres.clone(),
+                postgres: self.postgres(),
                 health: self.health.clone(),
                 shutdown: self.shutdown.clone(),
                 instance: self.instance.clone(),
@@ -123,7 +142,7 @@ impl Common {
         if stages.contains(&Stage::Settlement) {
             let deps = settlement::Deps {
                 nats: self.nats.clone(),
-                postgres: self.postgres.clone(),
+                postgres: self.postgres(),
                 keys: self.keys.clone(),
                 health: self.health.clone(),
                 shutdown: self.shutdown.clone(),
@@ -155,6 +174,7 @@ impl Common {
             return Ok(None);
         }
         let redis = Redis::connect(&config.redis).await?;
+        chassis::watch_redis(&redis, &self.health, &self.shutdown);
         let deps = waiting_room::Deps {
             nats: self.nats.clone(),
             redis,
@@ -170,7 +190,7 @@ impl Common {
         let here = matches!(queue, QueueRoutes::Here(_));
         let deps = ingress::Deps {
             nats: self.nats.clone(),
-            postgres: self.postgres.clone(),
+            postgres: self.postgres(),
             keys: self.keys.clone(),
             health: self.health.clone(),
             shutdown: self.shutdown.clone(),

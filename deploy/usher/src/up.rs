@@ -119,7 +119,8 @@ async fn serve(
 async fn start_stages(up: &Up, config: &Config, shutdown: &Shutdown) -> anyhow::Result<Stages> {
     let stages = Stages::start(config, Stage::ALL, shutdown).await?;
     if !up.no_demo {
-        demo::load_once(&stages.nats, &stages.postgres).await.context("load the demo catalogue")?;
+        let postgres = stages.postgres.as_ref().expect("every stage was started");
+        demo::load_once(&stages.nats, postgres).await.context("load the demo catalogue")?;
     }
     stages.ready().await;
     Ok(stages)

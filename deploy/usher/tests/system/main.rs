@@ -28,6 +28,7 @@ mod test_buyers;
 mod test_kill_server;
 mod test_kill_usher;
 mod test_owners;
+mod test_readiness;
 mod test_refusals;
 mod test_split;
 mod test_start_and_stop;

@@ -75,6 +75,13 @@ impl Split {
         .await;
     }
 
+    /// kill -9 of one stage and a new start; resolves when it serves, whatever the others do.
+    pub async fn restart_alone(&mut self, stage: &str) {
+        self.kill_stages(&[stage]);
+        self.spawn_all(&[stage]);
+        self.stage(stage).printed("usher runs ").await;
+    }
+
     /// Starts one more process of `stage`, and waits until it lives. It serves when the others are
     /// gone.
     pub async fn stand_by(&mut self, name: &str, stage: &str) {

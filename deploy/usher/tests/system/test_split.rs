@@ -8,6 +8,7 @@ use crate::test_audit::planted_differences_are_found;
 use crate::test_buyers::the_theatre_sells_out_and_everything_agrees;
 use crate::test_kill_server::each_killed_server_loses_nothing;
 use crate::test_kill_usher::{each_kill_loses_nothing, the_kill_of_everything_loses_nothing};
+use crate::test_readiness::lacks;
 use crate::test_refusals::every_wrong_request_is_refused;
 use crate::test_whole_way::a_fan_goes_the_whole_way;
 use crate::wait::until;
@@ -59,8 +60,8 @@ async fn with_a_process_for_each_stage_each_killed_server_loses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn search_answers_while_postgres_is_stopped() {
-    let split = Split::start().await;
+async fn search_answers_while_postgres_is_stopped_even_by_an_indexer_that_starts_then() {
+    let mut split = Split::start().await;
     let reach = split.reach();
     let fan = Fan::new(&reach.client, "search").await;
     let search = Call::get("/api/search?q=glass%20lighthouse");
@@ -76,6 +77,11 @@ async fn search_answers_while_postgres_is_stopped() {
     }
     let seats = reach.client.ask(Call::get("/api/events/EVT002/seats")).await;
     assert_eq!(seats.status, 200);
+    lacks(&reach.client, &["postgres"]).await;
+    split.restart_alone("indexer").await;
+    let again = reach.client.ask_stubbornly(search).await;
+    assert_eq!(again.expect(200)["hits"], found["hits"]);
+    lacks(&reach.client, &["postgres"]).await;
     split.servers.restart(Which::Postgres).await;
     let restarted = Instant::now();
     let call = fan.signed(crate::fan::reserve(&best("EVT002", 1), &crate::fan::fresh_key()));
@@ -83,5 +89,6 @@ async fn search_answers_while_postgres_is_stopped() {
     let reservation = crate::fan::text(&held["reservationId"]);
     let paid = fan.signed(crate::fan::confirm(&reservation, "tok_ok"));
     fan.client.ask_stubbornly(paid).await.expect(200);
+    lacks(&reach.client, &[]).await;
     eprintln!("Postgres back: a seat was paid after {:?}", restarted.elapsed());
 }
