@@ -29,6 +29,7 @@ mod shape;
 mod shard;
 mod snapshot;
 mod split;
+mod sync;
 
 pub use answers::Answer;
 pub use audit::Difference;

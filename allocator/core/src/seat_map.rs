@@ -8,9 +8,9 @@
 
 use crate::plan_tables::PlanTables;
 use crate::seat_word::{SeatState, SeatWord};
+use crate::sync::{AtomicU64, Ordering};
 use schema::SeatIdx;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The state of all seats of an event: 8 bytes a seat, and one bit of a row's word.
 #[derive(Debug)]
@@ -34,10 +34,14 @@ impl SeatMap {
 
     /// Sets the word of a seat that nobody else can see yet.
     pub(crate) fn restore(&mut self, seat: SeatIdx, word: SeatWord) {
-        *self.words[at(seat)].get_mut() = word.encode();
+        // Relaxed, all three: `&mut self` says that no other thread has the map.
+        self.words[at(seat)].store(word.encode(), Ordering::Relaxed);
         let (row, bit) = self.tables.row_bit(seat);
-        let free = self.free_rows[row].get_mut();
-        *free = if word.state == SeatState::Free { *free | bit } else { *free & !bit };
+        if word.state == SeatState::Free {
+            self.free_rows[row].fetch_or(bit, Ordering::Relaxed);
+        } else {
+            self.free_rows[row].fetch_and(!bit, Ordering::Relaxed);
+        }
     }
 
     pub fn seat_count(&self) -> u32 {
@@ -185,5 +189,9 @@ fn word(bits: u64) -> SeatWord {
     SeatWord::decode(bits).expect("only encoded words are stored")
 }
 
+#[cfg(test)]
+mod fixture;
+#[cfg(all(test, feature = "loom"))]
+mod interleavings;
 #[cfg(test)]
 mod tests;
