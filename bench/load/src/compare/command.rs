@@ -23,8 +23,8 @@ use std::time::{Duration, Instant};
 /// Most connections, as the goals have it.
 const CONNECTIONS_MAX: u32 = 256;
 
-/// How many pairs, how long a turn is, how many poll, and the rest after a turn in which what it
-/// left behind is done.
+/// How many pairs, how long a turn is, how many poll, and the rest before and after a turn in which
+/// what was left behind is done.
 struct Size {
     pairs: u32,
     turn_ms: u32,
@@ -38,7 +38,7 @@ const WHOLE: Size = Size { pairs: 5, turn_ms: 4_000, places: 60_000, rest: Durat
 
 /// All six comparisons in less than a minute.
 const QUICK: Size =
-    Size { pairs: 2, turn_ms: 1_000, places: 20_000, rest: Duration::from_millis(100) };
+    Size { pairs: 2, turn_ms: 1_000, places: 20_000, rest: Duration::from_millis(200) };
 
 /// What came of all turns.
 #[derive(Default)]
@@ -110,6 +110,7 @@ fn terms(scenario: &Scenario, size: &Size) -> Terms {
         parties,
         turn_ms: size.turn_ms,
         places: size.places,
+        rest: size.rest,
     }
 }
 
@@ -129,26 +130,33 @@ async fn turns(
         say(&measured.line("usher: join"))?;
         sums.heard("join_per_second", &measured);
     }
+    let mut standing: Option<(&str, Rival)> = None;
     for ratio in chosen {
-        let name = ratio.name();
-        let mut rival = Rival::start(ratio, &mut usher, terms, out)
-            .await
-            .with_context(|| format!("start what {name} is about"))?;
+        let (name, other) = (ratio.name(), ratio.other());
+        let mut rival = match standing.take() {
+            Some((before, rival)) if before == other => rival,
+            before => {
+                // It is ended before another is started.
+                drop(before);
+                let rival = Rival::start(ratio, &mut usher, terms, out).await;
+                rival.with_context(|| format!("start {other}"))?
+            }
+        };
         let mut pairs = Vec::new();
         for number in 1..=size.pairs {
             let first = usher.turn(ratio, terms).await;
             let first = first.with_context(|| format!("usher's turn of {name}"))?;
             keep(out, &format!("{name}-{number}-a-usher"), "usher", &first)?;
-            tokio::time::sleep(size.rest).await;
+            tokio::time::sleep(terms.rest).await;
             let second = rival.turn(ratio, &mut usher, terms).await;
             let second = second.with_context(|| format!("the other's turn of {name}"))?;
-            keep(out, &format!("{name}-{number}-b-{}", ratio.other()), ratio.other(), &second)?;
-            tokio::time::sleep(size.rest).await;
+            keep(out, &format!("{name}-{number}-b-{other}"), other, &second)?;
+            tokio::time::sleep(terms.rest).await;
             pairs.push(Pair { usher: first.per_second, other: second.per_second });
             sums.heard(ratio.figure(), &first.measured);
         }
-        drop(rival);
         sums.paired(ratio, &pairs);
+        standing = Some((other, rival));
     }
     Ok(sums)
 }

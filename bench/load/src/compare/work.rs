@@ -31,6 +31,8 @@ pub struct Terms {
     pub turn_ms: u32,
     /// Places in line that are polled.
     pub places: u32,
+    /// After seats were put on sale and after a turn, for what they leave behind.
+    pub rest: Duration,
 }
 
 impl Terms {
@@ -139,6 +141,7 @@ impl Side {
             Habits { connections: terms.connections, parties: &terms.parties, best: false };
         let buyers = Buyer::all(&self.door, &stock, habits).await?;
         self.accounts = stock.accounts;
+        tokio::time::sleep(terms.rest).await;
         Ok(buyers)
     }
 }
