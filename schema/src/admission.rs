@@ -38,6 +38,10 @@ pub enum AdmissionRecord {
     /// All who gave out numbers before the loss that began `epoch` have said how far they came: the
     /// numbers above `given_to` up to the epoch's floor were given to nobody.
     DoubtEnded { epoch: u32, given_to: u64 },
+    /// Nobody joined for a while, and nobody gives out a number until the mark is raised again: the
+    /// mark goes down to `given_to`, the last number that the epoch has given. What is lost from
+    /// here on leaves nobody in doubt.
+    GivingClosed { epoch: u32, given_to: u64 },
 }
 
 /// An instance's word on which numbers it has given out, to the room's leader.

@@ -9,6 +9,7 @@ mod leave;
 mod me;
 mod place;
 mod problems;
+mod room_of_path;
 mod status;
 
 use crate::config::{Config, Deps};

@@ -11,6 +11,7 @@ use crate::boot::BootClock;
 use crate::config::{AGAIN_FIRST, AGAIN_MAX, Deps, LEASE_BEAT_MS, LEASE_SILENCE_MS};
 use crate::metrics;
 use crate::room::Room;
+use crate::store::{Blessed, Leading};
 use async_nats::jetstream::stream::Config as StreamConfig;
 use bytes::Bytes;
 use chassis::{
@@ -147,10 +148,12 @@ async fn take_over(
         clock: clock.clone(),
         ledger,
         rules,
+        fence: owner.epoch,
         generations: Generations::new(owner.epoch, now),
         presence: presence.ok(),
         records: 0,
         last_seen: None,
+        wanted_at: now,
         givers: None,
         doubt: Bits::default(),
         is_troubled: false,
@@ -166,6 +169,8 @@ struct Leader {
     clock: BootClock,
     ledger: Ledger,
     rules: Rules,
+    /// This leader among those of the room.
+    fence: u64,
     generations: Generations,
     /// Instances say here that check-ins were lost.
     presence: Option<async_nats::Subscriber>,
@@ -173,6 +178,8 @@ struct Leader {
     records: u64,
     /// The last number that Redis was seen to have given out in this epoch.
     last_seen: Option<u64>,
+    /// When numbers were seen to be given out or asked for.
+    wanted_at: MonoMs,
     /// The instances that may have given out numbers since the last look, and when each was heard;
     /// `None` until the first look.
     givers: Option<BTreeMap<u64, MonoMs>>,
@@ -204,6 +211,10 @@ impl Leader {
             }
             self.tick(owner, tick).await?;
         }
+    }
+
+    fn leading(&self) -> Leading {
+        Leading { blessed: Blessed::of(&self.ledger), fence: self.fence }
     }
 
     /// Makes a record durable, and only then part of the ledger.

@@ -5,6 +5,26 @@ use schema::EventId;
 use schema::admission::RoomStatus;
 use std::time::Duration;
 
+/// Puts the counters on the page before they count, so that an alarm sees the step from zero.
+pub(crate) fn declare() {
+    for name in [
+        "usher_room_joins_total",
+        "usher_room_called_total",
+        "usher_room_skipped_total",
+        "usher_room_polls_total",
+        "usher_room_claims_total",
+        "usher_room_epochs_total",
+    ] {
+        counter!(name).increment(0);
+    }
+    for cause in ["rate", "token", "claim", "busy"] {
+        counter!("usher_room_refused_total", "cause" => cause).increment(0);
+    }
+    for what in ["tick", "check_in", "index"] {
+        counter!("usher_room_store_failures_total", "what" => what).increment(0);
+    }
+}
+
 pub(crate) fn joined(count: usize) {
     counter!("usher_room_joins_total").increment(count as u64);
     // A batch is at most 512.

@@ -4,6 +4,7 @@ use crate::config::{Config, Deps};
 use crate::error::Error;
 use crate::follow;
 use crate::http::{self, App};
+use crate::metrics;
 use crate::rooms::Rooms;
 use axum::Router;
 use chassis::{Announcement, Cause, Nats, stream_config, tasks};
@@ -29,6 +30,7 @@ pub struct Stage {
 /// # Errors
 /// [`Error`] when a stream cannot be prepared or the address is taken.
 pub async fn start(config: Config, deps: Deps) -> Result<Stage, Error> {
+    metrics::declare();
     let health = deps.health.register("waiting room");
     let (nats, shutdown) = (deps.nats.clone(), deps.shutdown.clone());
     nats.ensure_stream(&stream_config(&stream::catalog(), nats.replicas)).await?;

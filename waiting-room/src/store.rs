@@ -44,6 +44,21 @@ impl Blessed {
     }
 }
 
+/// Which leader calls, by its fence: a call of one that has been overtaken changes nothing once
+/// its successor has looked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Leading {
+    pub blessed: Blessed,
+    pub fence: u64,
+}
+
+impl Leading {
+    /// The arguments that a leader's script begins with.
+    fn args<'a, 'b>(&self, call: &'a mut ScriptInvocation<'b>) -> &'a mut ScriptInvocation<'b> {
+        call.arg(&self.blessed.run_id).arg(self.blessed.epoch).arg(self.fence)
+    }
+}
+
 /// Why the store did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fault {
@@ -181,20 +196,29 @@ impl Store {
     /// Lets these instances give out numbers, or no longer.
     pub(crate) async fn admit(
         &self,
-        blessed: &Blessed,
+        leading: &Leading,
         givers: &[u64],
         admitted: bool,
     ) -> Result<(), Fault> {
         let mut call = self.scripts.admit.prepare_invoke();
         call.key(&self.room).key(&self.givers).key(&self.asking);
-        call.arg(&blessed.run_id).arg(blessed.epoch).arg(u8::from(admitted)).arg(givers);
-        self.run::<u8>(blessed, &call).await.map(drop)
+        leading.args(&mut call).arg(u8::from(admitted)).arg(givers);
+        self.run::<u8>(&leading.blessed, &call).await.map(drop)
+    }
+
+    /// Ends the giving of numbers if `last` is still the last one and nobody asks to give; says
+    /// whether it has ended.
+    pub(crate) async fn close(&self, leading: &Leading, last: u64) -> Result<bool, Fault> {
+        let mut call = self.scripts.close.prepare_invoke();
+        call.key(&self.room).key(&self.givers).key(&self.asking);
+        leading.args(&mut call).arg(last);
+        Ok(self.run::<u8>(&leading.blessed, &call).await? == 1)
     }
 
     /// Reads what a tick needs, for numbers from that of word `first_word` on.
     pub(crate) async fn look(
         &self,
-        blessed: &Blessed,
+        leading: &Leading,
         (first_word, word_count): (u64, u64),
         (generation, generation_before): (u64, u64),
         (late_max, leaves_max): (usize, usize),
@@ -204,9 +228,8 @@ impl Store {
         call.key(&self.room).key(&self.live).key(self.seen(generation));
         call.key(self.seen(generation_before)).key(&self.late).key(&self.leaves);
         call.key(&self.givers).key(&self.asking);
-        call.arg(&blessed.run_id).arg(blessed.epoch).arg(first).arg(last);
-        call.arg(late_max).arg(leaves_max);
-        let answer: LookAnswer = self.run(blessed, &call).await?;
+        leading.args(&mut call).arg(first).arg(last).arg(late_max).arg(leaves_max);
+        let answer: LookAnswer = self.run(&leading.blessed, &call).await?;
         let (last, mark, phase, live, now, before, live_total, late, leaves, givers, asking) =
             answer;
         let seen: Vec<u8> = (0..now.len().max(before.len()))
@@ -237,7 +260,7 @@ impl Store {
     /// Begins an epoch here: forgets all there is, and takes those of `live` for alive.
     pub(crate) async fn bless(
         &self,
-        blessed: &Blessed,
+        leading: &Leading,
         (last, mark): (u64, u64),
         phase: Phase,
         live: &Bits,
@@ -246,9 +269,9 @@ impl Store {
         let mut call = self.scripts.bless.prepare_invoke();
         call.key(&self.room).key(&self.live).key(&self.claimed).key(&self.late);
         call.key(&self.leaves).key(&self.void).key(&self.givers).key(&self.asking);
-        call.arg(&blessed.run_id).arg(blessed.epoch).arg(last).arg(mark).arg(phase.text());
+        leading.args(&mut call).arg(last).arg(mark).arg(phase.text());
         call.arg(live.first_word() * 8).arg(live.to_redis()).arg(givers);
-        let done: u8 = self.run(blessed, &call).await?;
+        let done: u8 = self.run(&leading.blessed, &call).await?;
         if done == 1 { Ok(()) } else { Err(Fault::Unblessed) }
     }
 
@@ -259,13 +282,13 @@ impl Store {
     }
 
     /// Changes mark and phase; returns the last number given out.
-    pub(crate) async fn shift(&self, blessed: &Blessed, shift: &Shift) -> Result<u64, Fault> {
+    pub(crate) async fn shift(&self, leading: &Leading, shift: &Shift) -> Result<u64, Fault> {
         let mut call = self.scripts.shift.prepare_invoke();
         call.key(&self.room).key(&self.live);
-        call.arg(&blessed.run_id).arg(blessed.epoch).arg(shift.mark);
+        leading.args(&mut call).arg(shift.mark);
         call.arg(shift.phase.map_or("", Phase::text)).arg(shift.last_min);
         call.arg(shift.live.first_word() * 8).arg(shift.live.to_redis());
-        self.run(blessed, &call).await
+        self.run(&leading.blessed, &call).await
     }
 
     /// Notes that these numbers are there.
@@ -406,3 +429,6 @@ impl Store {
         session.script::<Option<T>>(call).await?.ok_or(Fault::Unblessed)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! What the room's records say: every reader of the stream keeps one of these.
 
-use crate::bits::Bits;
+use crate::bits::{Bits, LiveIndex};
 use crate::draw::Permutation;
 use crate::mono::MonoMs;
 use schema::admission::{AdmissionRecord, Draw, Release};
@@ -20,7 +20,7 @@ pub struct Ledger {
     pub number_floor: u64,
     /// The Redis process that may give out numbers of this epoch.
     pub redis_run_id: String,
-    /// No number above it has been given out.
+    /// No number above it has been given out. While giving is closed it is the last one given.
     pub mark: u64,
     pub cursor: u64,
     /// The numbers above it wait for a draw.
@@ -132,6 +132,12 @@ impl Ledger {
                 schema::check!(InvariantId::Line1, given_to <= self.mark, "{given_to} was given");
                 self.given = self.given.max(given_to);
             }
+            AdmissionRecord::GivingClosed { epoch, given_to } => {
+                assert!(epoch == self.epoch);
+                schema::check!(InvariantId::Line1, self.given <= given_to, "{}", self.given);
+                schema::check!(InvariantId::Line1, given_to <= self.mark, "{given_to} was given");
+                (self.given, self.mark) = (given_to, given_to);
+            }
             AdmissionRecord::DoubtEnded { epoch, given_to } => {
                 assert!(epoch == self.epoch);
                 let last = self.number_floor;
@@ -159,7 +165,40 @@ impl Ledger {
         self.doubts.iter().flat_map(|&(first, last)| first..=last)
     }
 
-    /// Everybody who may be waiting, up to `last`, taken for alive.
+    /// Whether numbers may be given out: no more are above the mark.
+    pub fn is_giving(&self) -> bool {
+        self.given < self.mark
+    }
+
+    /// How many live people wait before the place with `number` in line, as far as is known.
+    ///
+    /// Numbers that `index` has not read count as alive, but for those that were given to nobody
+    /// and those in doubt: whoever has one of them counts once the check-in shows in the index.
+    pub fn ahead(&self, index: &LiveIndex, number: u64) -> u64 {
+        let (after, last) = (self.cursor.max(index.last), number.saturating_sub(1));
+        let overlap = |&(first, end): &(u64, u64)| {
+            let from = after.max(first - 1);
+            end.min(last).saturating_sub(from)
+        };
+        let nobodys: u64 = self.gaps.iter().chain(&self.doubts).map(overlap).sum();
+        let unread = last.saturating_sub(after).saturating_sub(nobodys);
+        index.ahead(self.cursor, number) + unread
+    }
+
+    /// The first number in doubt between the cursor and the place with `number` in line.
+    ///
+    /// Those of a drawn pre-queue may be anywhere in its draw.
+    pub fn doubt_before(&self, number: u64) -> Option<u64> {
+        let in_line = |&(first, last): &(u64, u64)| match self.draw_of(last) {
+            None => (first, last),
+            Some(draw) => (draw.base + 1, draw.last),
+        };
+        let waiting = self.doubts.iter().map(in_line).filter(|&(_, last)| self.cursor < last);
+        let first = waiting.map(|(first, _)| first.max(self.cursor + 1)).min();
+        first.filter(|&first| first < number)
+    }
+
+    /// Everybody who may be waiting, up to `last`, taken for alive: those in doubt too.
     pub fn all_alive(&self, last: u64) -> Bits {
         let first_word = Bits::word_of(self.cursor + 1);
         let word_count = (Bits::word_of(last) + 1).saturating_sub(first_word);

@@ -25,8 +25,8 @@ pub use bits::{Bits, LiveIndex};
 pub use draw::{Permutation, draw_live};
 pub use ledger::{Ledger, Standing, Terms};
 pub use limits::{
-    CALLED_MAX, GENERATION, HORIZON_LAPSE, MARK_BLOCK, NUMBER_MAX, PASS_LEEWAY, SIGHT_NUMBERS,
-    TICK_MAX, WINDOW,
+    CALLED_MAX, GENERATION, GIVING_IDLE, HORIZON_LAPSE, MARK_BLOCK, NUMBER_MAX, PASS_LEEWAY,
+    SIGHT_NUMBERS, TICK_MAX, WINDOW,
 };
 pub use mono::MonoMs;
 pub use number_set::NumberSet;

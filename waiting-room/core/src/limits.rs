@@ -32,6 +32,12 @@ pub const MARK_BLOCK: u64 = 32_768;
 /// The largest number. Redis' bitmaps end here; at 40,000 joins a second that is a day.
 pub const NUMBER_MAX: u64 = u32::MAX as u64;
 
+/// How long nobody takes a number before giving is closed.
+///
+/// A loss of process and Redis together within this time of the last join leaves a doubt. Shorter
+/// saves little of that, and in a slow line more joins wait a tick until giving is open again.
+pub const GIVING_IDLE: DurationMs = DurationMs(2_000);
+
 /// How long a place must have been inside a published horizon before its silence means anything.
 ///
 /// Longer than the longest `pollAfterMs`, by the time a slow phone and a slow status may need.

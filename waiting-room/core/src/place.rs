@@ -1,6 +1,7 @@
 //! What a fan is told about a place, and whether it may be claimed.
 
 use crate::ledger::{Standing, Terms};
+use crate::limits::HORIZON_LAPSE;
 use schema::{DurationMs, UnixMillis};
 
 /// The state of a place, as `GET .../me` names it.
@@ -84,17 +85,24 @@ pub struct Wait {
 ///
 /// `called_last_minute` is measured; it is trusted once people were called at all. The upper figure
 /// allows for a rate that falls by a third.
-pub fn wait_seconds(ahead: u64, called_last_minute: u32) -> Option<Wait> {
+///
+/// `doubt_ahead` people wait before a doubt that stands before the place, if one does. Should the
+/// line come there before its lapse is over, it stands for a time that nobody knows.
+pub fn wait_seconds(ahead: u64, doubt_ahead: Option<u64>, called_last_minute: u32) -> Option<Wait> {
     if called_last_minute == 0 {
         return None;
     }
-    let p50 = ahead.saturating_mul(60) / u64::from(called_last_minute);
+    let seconds = |people: u64| people.saturating_mul(60) / u64::from(called_last_minute);
+    if doubt_ahead.is_some_and(|people| seconds(people) < HORIZON_LAPSE.0 / 1_000) {
+        return None;
+    }
+    let p50 = seconds(ahead);
     Some(Wait { p50, p90: p50 + p50 / 2 + 1 })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Claim, PlaceState, claim, place_state};
+    use super::{Claim, PlaceState, Wait, claim, place_state, wait_seconds};
     use crate::ledger::{Standing, Terms};
     use schema::{DurationMs, UnixMillis};
 
@@ -112,6 +120,14 @@ mod tests {
         assert_eq!(state(true, false, 200), PlaceState::Expired);
         assert_eq!(state(true, true, 300), PlaceState::Completed);
         assert_eq!(place_state(None, false, false, UnixMillis(0)), PlaceState::Prequeued);
+    }
+
+    #[test]
+    fn a_wait_behind_a_doubt_is_known_only_if_the_doubt_is_over_when_the_line_comes_there() {
+        assert_eq!(wait_seconds(60, None, 60), Some(Wait { p50: 60, p90: 91 }));
+        assert_eq!(wait_seconds(60, Some(39), 60), None);
+        assert_eq!(wait_seconds(60, Some(40), 60), Some(Wait { p50: 60, p90: 91 }));
+        assert_eq!(wait_seconds(60, None, 0), None);
     }
 
     #[test]

@@ -33,12 +33,12 @@ pub struct Sight<'a> {
     pub line_last: u64,
     /// The numbers up to this are in the bitmaps.
     pub sight_last: u64,
-    /// Who joined and did not leave.
+    /// Who is known to have joined, or has checked in, and did not leave.
     pub live: &'a Bits,
     /// Who checked in lately.
     pub seen: &'a Bits,
-    /// Numbers whose bit in `live` says only that they may have been given out before Redis was
-    /// lost.
+    /// Numbers of which nobody knows whether they were given out before Redis was lost: in `live`
+    /// only once they have checked in.
     pub doubt: &'a Bits,
     /// Skipped numbers that came back, longest waiting first.
     pub late: &'a [u64],
@@ -177,8 +177,9 @@ impl Room {
         }
         for word in Bits::word_of(self.cursor + 1)..=Bits::word_of(last) {
             let silent = between(word, 0, checked) & !sight.seen.word(word);
-            let mut alive = sight.live.word(word) & !silent & between(word, self.cursor, last);
             let unsure = sight.doubt.word(word) & !sight.seen.word(word);
+            let maybe = sight.live.word(word) | unsure;
+            let mut alive = maybe & !silent & between(word, self.cursor, last);
             while alive != 0 {
                 let idx = alive.leading_zeros();
                 if unsure >> (63 - idx) & 1 == 1 {

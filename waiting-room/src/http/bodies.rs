@@ -6,15 +6,17 @@ use axum::response::IntoResponse;
 use bytes::Bytes;
 use chassis::{Problem, base64url};
 use http::HeaderMap;
+use http::header::CONTENT_TYPE;
 use serde::de::DeserializeOwned;
-use serde_json::error::Category;
+use serde_json::Value;
 
 /// Longest `Idempotency-Key`, and longest secret of a place.
 const KEY_BYTES_MAX: usize = 255;
 const SECRET_BYTES_MAX: usize = 256;
 
-/// Reads a JSON body; none at all is an empty one.
+/// Reads a JSON object; no body at all is an empty one.
 pub(super) fn json<T: DeserializeOwned + Default>(
+    headers: &HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<T, Problem> {
     let body = body.map_err(|rejection| {
@@ -24,10 +26,23 @@ pub(super) fn json<T: DeserializeOwned + Default>(
     if body.is_empty() {
         return Ok(T::default());
     }
-    serde_json::from_slice(&body).map_err(|error| match error.classify() {
-        Category::Data => problems::invalid(error.to_string()),
-        _ => problems::unreadable(400, error.to_string()),
-    })
+    if !is_json(headers) {
+        return Err(problems::media_type());
+    }
+    let sent: Value = serde_json::from_slice(&body)
+        .map_err(|error| problems::unreadable(400, error.to_string()))?;
+    // A list would be read as the fields in their order.
+    if !sent.is_object() {
+        return Err(problems::invalid("the body is a JSON object"));
+    }
+    T::deserialize(sent).map_err(|error| problems::invalid(error.to_string()))
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let kind = value.and_then(|value| value.split(';').next()).unwrap_or_default();
+    let kind = kind.trim().to_ascii_lowercase();
+    kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
 }
 
 /// The `Idempotency-Key`, bare or quoted.

@@ -1,14 +1,15 @@
 //! Claiming a called place: the pass.
 
 use super::place::{marks, note_presence, opened};
+use super::room_of_path::RoomOfPath;
 use super::{App, bodies, problems};
 use crate::metrics;
 use crate::room::Room;
 use crate::seal::Opened;
 use crate::store::Blessed;
 use axum::Json;
+use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use chassis::Problem;
@@ -52,14 +53,13 @@ pub(crate) struct ClaimBody {
         (status = 503)))]
 pub(super) async fn claim(
     State(app): State<Arc<App>>,
-    Path(event): Path<String>,
+    RoomOfPath(room): RoomOfPath,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let room = app.room(&event)?;
     let now = chassis::clock::now();
     let place = opened(&app, &room, &headers, now)?;
-    let request: ClaimRequest = bodies::json(body)?;
+    let request: ClaimRequest = bodies::json(&headers, body)?;
     check_secret(&place, request.pop_secret.as_deref())?;
     let account = match bearer(&headers) {
         None => None,

@@ -1,9 +1,10 @@
 //! What there is to check of a pre-queue's draw.
 
 use super::place::opened;
+use super::room_of_path::RoomOfPath;
 use super::{App, problems};
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use chassis::{Problem, base64url};
 use http::HeaderMap;
 use serde::Serialize;
@@ -38,11 +39,7 @@ pub(crate) struct ProofBody {
 #[utoipa::path(get, path = "/api/queue/{eventId}/fairness", tag = "queue",
     params(("eventId" = String, Path)),
     responses((status = 200, body = FairnessBody), (status = 404)))]
-pub(super) async fn fairness(
-    State(app): State<Arc<App>>,
-    Path(event): Path<String>,
-) -> Result<Json<FairnessBody>, Problem> {
-    let room = app.room(&event)?;
+pub(super) async fn fairness(RoomOfPath(room): RoomOfPath) -> Result<Json<FairnessBody>, Problem> {
     let ledger = room.ledger();
     let body = ledger.draws.last().map_or_else(FairnessBody::default, |draw| FairnessBody {
         n: Some(draw.last - draw.base),
@@ -58,10 +55,9 @@ pub(super) async fn fairness(
     responses((status = 200, body = ProofBody), (status = 404, description = "NOT_DRAWN")))]
 pub(super) async fn proof(
     State(app): State<Arc<App>>,
-    Path(event): Path<String>,
+    RoomOfPath(room): RoomOfPath,
     headers: HeaderMap,
 ) -> Result<Json<ProofBody>, Problem> {
-    let room = app.room(&event)?;
     let place = opened(&app, &room, &headers, chassis::clock::now())?;
     let number = room.line_number(&place.token).ok_or_else(problems::not_drawn)?;
     let ledger = room.ledger();

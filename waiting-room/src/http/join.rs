@@ -1,6 +1,7 @@
 //! Joining the line.
 
 use super::place::{PlaceBody, describe};
+use super::room_of_path::RoomOfPath;
 use super::{App, bodies, problems};
 use crate::config::JOIN_WAIT;
 use crate::joiner::{JoinAsk, Joined};
@@ -8,8 +9,8 @@ use crate::metrics;
 use crate::remembered::Recall;
 use crate::room::Room;
 use axum::Json;
+use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use chassis::{Problem, keys};
@@ -47,22 +48,22 @@ pub(crate) struct JoinBody {
     request_body = JoinRequest,
     responses((status = 201, body = JoinBody),
         (status = 409, description = "SOLD_OUT, ROOM_CLOSED, ROOM_OFF"),
+        (status = 415, description = "MEDIA_TYPE_UNSUPPORTED"),
         (status = 423, description = "NOT_OPEN_YET"), (status = 503, description = "BUSY")))]
 pub(super) async fn join(
     State(app): State<Arc<App>>,
-    Path(event): Path<String>,
+    RoomOfPath(room): RoomOfPath,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let room = app.room(&event)?;
-    let request: JoinRequest = bodies::json(body)?;
+    let request: JoinRequest = bodies::json(&headers, body)?;
     let pop_hash = request.pop_hash.as_deref().map(bodies::pop_hash).transpose()?;
     let key = bodies::idempotency_key(&headers)?;
     let Some(key) = key else {
         let token = take_place(&app, &room, pop_hash).await?;
         return answer(&app, &room, token, false).await;
     };
-    let key = keys::sha256(&[event.as_bytes(), b"\0", key.as_bytes()]);
+    let key = keys::sha256(&[room.event.as_str().as_bytes(), b"\0", key.as_bytes()]);
     let asked = [request.pop_hash.unwrap_or_default(), request.enqueue_token.unwrap_or_default()];
     let fingerprint = keys::sha256(&[asked.join("\0").as_bytes()]);
     match app.remembered.begin(key, fingerprint) {

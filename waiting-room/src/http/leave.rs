@@ -1,11 +1,12 @@
 //! Leaving the line.
 
 use super::place::opened;
+use super::room_of_path::RoomOfPath;
 use super::{App, problems};
 use crate::config::{LEAVE_AGAIN, LEAVE_WAIT};
 use crate::room::Room;
 use crate::store::{Fault, Phase};
-use axum::extract::{Path, State};
+use axum::extract::State;
 use chassis::Problem;
 use chassis::clock::Monotonic;
 use http::{HeaderMap, StatusCode};
@@ -25,10 +26,9 @@ use waiting_room_core::{Standing, Token};
         (status = 503, description = "ROOM_UNAVAILABLE: nobody can leave now; ask again")))]
 pub(super) async fn leave(
     State(app): State<Arc<App>>,
-    Path(event): Path<String>,
+    RoomOfPath(room): RoomOfPath,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
-    let room = app.room(&event)?;
     let now = chassis::clock::now();
     let place = opened(&app, &room, &headers, now)?;
     let started = Monotonic::now();

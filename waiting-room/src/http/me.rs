@@ -1,10 +1,11 @@
 //! A fan's own place: the poll.
 
 use super::place::{PlaceBody, describe, note_presence, opened};
+use super::room_of_path::RoomOfPath;
 use super::{App, problems};
 use crate::metrics;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use chassis::Problem;
 use http::HeaderMap;
@@ -19,10 +20,9 @@ use std::sync::Arc;
         (status = 429, description = "POLL_TOO_SOON")))]
 pub(super) async fn me(
     State(app): State<Arc<App>>,
-    Path(event): Path<String>,
+    RoomOfPath(room): RoomOfPath,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let room = app.room(&event)?;
     let now = chassis::clock::now();
     let place = opened(&app, &room, &headers, now)?;
     room.guard(place.token.number, app.uptime_ms()).map_err(|wait| {

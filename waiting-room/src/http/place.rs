@@ -23,7 +23,7 @@ pub(crate) struct PlaceBody {
     number: Option<u64>,
     /// Live people ahead, plus one; only while the place waits.
     position: Option<u64>,
-    /// Null while nothing is known.
+    /// Null while nothing is known, and while a loss of Redis leaves a doubt before the place.
     estimated_wait_seconds: Option<WaitBody>,
     /// From 0 to 1; null while nothing is known.
     sell_out_likelihood: Option<f64>,
@@ -102,10 +102,13 @@ pub(super) async fn describe(room: &Room, place: &Opened, now: UnixMillis) -> Pl
     let completed = number.is_some_and(|number| room.completed().numbers.contains(number));
     let state = place_state(standing, claimed, completed, now);
     let waiting = number.filter(|_| state == PlaceState::Queued);
-    let ahead = waiting.map(|number| ahead(room, number, standing));
+    let before = waiting.map(|number| before(room, number, standing));
+    let ahead = before.map(|(ahead, _)| ahead);
     let status = room.status();
-    let wait = status.as_ref().zip(ahead);
-    let wait = wait.and_then(|(status, ahead)| wait_seconds(ahead, status.called_last_minute));
+    let wait = status.as_ref().zip(before);
+    let wait = wait.and_then(|(status, (ahead, doubt_ahead))| {
+        wait_seconds(ahead, doubt_ahead, status.called_last_minute)
+    });
     let sold_out = status.as_ref().is_some_and(|status| status.seats_remaining == SeatsBand::None);
     let rate = room.settings().admission_rate_per_minute;
     // Before the draw everybody is as far as everybody else.
@@ -136,16 +139,16 @@ async fn standing(room: &Room, number: u64, now: UnixMillis) -> (Standing, bool)
     }
 }
 
-/// How many live people are ahead. A returner in the late lane is served beside the line.
-fn ahead(room: &Room, number: u64, standing: Option<Standing>) -> u64 {
+/// How many live people are ahead, and how many before the first doubt, if one stands before the
+/// place. A returner in the late lane is served beside the line.
+fn before(room: &Room, number: u64, standing: Option<Standing>) -> (u64, Option<u64>) {
     if standing == Some(Standing::Skipped) {
-        return 0;
+        return (0, None);
     }
-    let (cursor, floor) = {
-        let ledger = room.ledger();
-        (ledger.cursor, ledger.number_floor)
-    };
-    room.index().ahead(cursor, floor, number)
+    let index = room.index();
+    let ledger = room.ledger();
+    let doubt_ahead = ledger.doubt_before(number).map(|doubt| ledger.ahead(&index, doubt));
+    (ledger.ahead(&index, number), doubt_ahead)
 }
 
 fn name(state: PlaceState) -> &'static str {

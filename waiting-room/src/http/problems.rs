@@ -100,6 +100,12 @@ pub(super) fn unreadable(status: u16, detail: impl Into<String>) -> Problem {
     Problem::new(status, code, "The request cannot be read", detail)
 }
 
+pub(super) fn media_type() -> Problem {
+    let title = "The body's media type is not taken here";
+    let detail = "send the body with Content-Type: application/json";
+    Problem::new(415, "MEDIA_TYPE_UNSUPPORTED", title, detail)
+}
+
 pub(super) fn not_called() -> Problem {
     let title = "The place has not been called yet";
     Problem::new(409, "NOT_CALLED", title, "its state says when it is ready")

@@ -1,9 +1,8 @@
 //! What everybody may know of a room: one document for all, to be kept by caches for a second.
 
-use super::App;
+use super::room_of_path::RoomOfPath;
 use crate::document::Rendered;
 use crate::room::Room;
-use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use chassis::{Problem, base64url, keys};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
@@ -11,7 +10,6 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use schema::RoomMode;
 use schema::admission::{LimitedBy, SeatsBand};
 use serde::Serialize;
-use std::sync::Arc;
 use utoipa::ToSchema;
 use waiting_room_core::POLLS;
 
@@ -53,11 +51,9 @@ struct PollPolicyBody {
     params(("eventId" = String, Path)),
     responses((status = 200, body = StatusBody), (status = 304), (status = 404)))]
 pub(super) async fn status(
-    State(app): State<Arc<App>>,
-    Path(event): Path<String>,
+    RoomOfPath(room): RoomOfPath,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let room = app.room(&event)?;
     let rendered = room.document.get(|| render(&room));
     let tag = (ETAG, rendered.tag.clone());
     let cached = (CACHE_CONTROL, HeaderValue::from_static(CACHED));

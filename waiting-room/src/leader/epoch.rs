@@ -2,7 +2,7 @@
 
 use super::Leader;
 use crate::metrics;
-use crate::store::{Blessed, Fault, Phase};
+use crate::store::{Fault, Phase};
 use chassis::{AppendError, Owner};
 use schema::admission::AdmissionRecord;
 use waiting_room_core::MARK_BLOCK;
@@ -16,7 +16,10 @@ impl Leader {
     /// What Redis itself says is a lower bound only: it may have been rolled back. Above what is
     /// known, those who gave out numbers are asked. If one of them does not answer, for it died
     /// too, the rest is in doubt: the line stops there for those who have a number to check in,
-    /// once, and then goes on past those that nobody has.
+    /// once, and then goes on past those that nobody has. While giving was closed nothing is in
+    /// doubt: the mark is the last number given.
+    ///
+    /// Giving goes on at once for those who gave before, and else opens with the first who asks.
     pub(super) async fn start_epoch(&mut self, owner: &Owner) -> Result<(), AppendError> {
         let found =
             async { Ok::<_, Fault>((self.room.store.run_id().await?, self.last_named().await?)) };
@@ -40,8 +43,12 @@ impl Leader {
             at,
         };
         self.append(owner, started).await?;
-        let number_max = floor + MARK_BLOCK;
-        self.append(owner, AdmissionRecord::MarkRaised { epoch, number_max }).await?;
+        let givers: Vec<u64> =
+            self.givers.iter().flat_map(|givers| givers.keys().copied()).collect();
+        if !givers.is_empty() {
+            let number_max = floor + MARK_BLOCK;
+            self.append(owner, AdmissionRecord::MarkRaised { epoch, number_max }).await?;
+        }
         self.rules.epoch_started();
         let given_before = if given_to < floor { self.given_before(epoch).await } else { None };
         if let Some(given_before) = given_before {
@@ -49,17 +56,16 @@ impl Leader {
             self.append(owner, AdmissionRecord::DoubtEnded { epoch, given_to }).await?;
         }
         self.recall_doubt().await;
-        self.last_seen = Some(floor);
+        (self.last_seen, self.wanted_at) = (Some(floor), self.clock.now());
         metrics::epoch_started();
         let event = &self.room.event;
         tracing::info!(%event, epoch, floor, given_to, ?given_before, "epoch of numbers started");
         let phase = if self.ledger.gathering.is_some() { Phase::Gather } else { Phase::Line };
-        let live = self.ledger.all_alive(floor);
-        let givers: Vec<u64> =
-            self.givers.iter().flat_map(|givers| givers.keys().copied()).collect();
-        let blessed = Blessed { run_id, epoch };
-        let done =
-            self.room.store.bless(&blessed, (floor, number_max), phase, &live, &givers).await;
+        let mut live = self.ledger.all_alive(floor);
+        // Whoever has a number in doubt counts from the check-in on.
+        live.clear(&self.doubt);
+        let numbers = (floor, self.ledger.mark);
+        let done = self.room.store.bless(&self.leading(), numbers, phase, &live, &givers).await;
         if let Err(fault) = done {
             self.trouble(&fault);
         }

@@ -2,13 +2,14 @@
 
 use super::Leader;
 use crate::config::{GIVER_SILENCE_MS, REPORTS_WAIT};
-use crate::store::{Blessed, Fault, Look};
+use crate::store::{Fault, Look};
 use bytes::Bytes;
 use chassis::{AppendError, Owner};
 use futures_util::{FutureExt, StreamExt};
 use schema::admission::{AdmissionRecord, GivenReport};
 use schema::{DurationMs, codec};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use waiting_room_core::GIVING_IDLE;
 
 impl Leader {
     /// Notes what was given out, and lets in those who ask to give.
@@ -21,7 +22,7 @@ impl Leader {
         owner: &Owner,
         look: &Look,
     ) -> Result<Result<(), Fault>, AppendError> {
-        let (now, blessed) = (self.clock.now(), Blessed::of(&self.ledger));
+        let (now, leading) = (self.clock.now(), self.leading());
         let (epoch, given_to) = (self.ledger.epoch, look.last);
         if self.ledger.given < given_to || !look.asking.is_empty() {
             self.append(owner, AdmissionRecord::NumbersSeen { epoch, given_to }).await?;
@@ -34,18 +35,54 @@ impl Leader {
         let is_silent = |giver: &u64| givers.get(giver).is_some_and(|&at| silence < now.since(at));
         let silent: Vec<u64> = look.givers.iter().copied().filter(is_silent).collect();
         if !look.asking.is_empty()
-            && let Err(fault) = self.room.store.admit(&blessed, &look.asking, true).await
+            && let Err(fault) = self.room.store.admit(&leading, &look.asking, true).await
         {
             return Ok(Err(fault));
         }
         if !silent.is_empty() && self.presence.is_some() {
-            if let Err(fault) = self.room.store.admit(&blessed, &silent, false).await {
+            if let Err(fault) = self.room.store.admit(&leading, &silent, false).await {
                 return Ok(Err(fault));
             }
             if let Some(givers) = &mut self.givers {
                 givers.retain(|giver, _| !silent.contains(giver));
             }
         }
+        Ok(Ok(()))
+    }
+
+    /// Notes whether numbers were given out since the last look, or are asked for.
+    pub(super) fn note_wanted(&mut self, look: &Look) {
+        if self.last_seen != Some(look.last) || !look.asking.is_empty() {
+            self.wanted_at = self.clock.now();
+        }
+    }
+
+    /// Closes giving once nobody has taken a number for a while, so that a loss of everything in a
+    /// quiet moment leaves nobody in doubt.
+    ///
+    /// Redis first: from there on it gives no number above the last one, which is then known for
+    /// certain, also if an instance has not answered with it yet. LINE-1: nobody but a leader
+    /// raises the mark there again, after the record of it, and not one that this leader has
+    /// overtaken.
+    pub(super) async fn close_giving(
+        &mut self,
+        owner: &Owner,
+        look: &Look,
+    ) -> Result<Result<(), Fault>, AppendError> {
+        let is_idle = GIVING_IDLE <= self.clock.now().since(self.wanted_at);
+        // Redis may not have heard yet where a pre-queue begins.
+        let is_known = look.last == self.ledger.given;
+        if !(is_idle && is_known && self.ledger.is_giving()) {
+            return Ok(Ok(()));
+        }
+        match self.room.store.close(&self.leading(), look.last).await {
+            Ok(true) => {}
+            Ok(false) => return Ok(Ok(())),
+            Err(fault) => return Ok(Err(fault)),
+        }
+        let (epoch, given_to) = (self.ledger.epoch, look.last);
+        self.append(owner, AdmissionRecord::GivingClosed { epoch, given_to }).await?;
+        self.givers = Some(BTreeMap::new());
         Ok(Ok(()))
     }
 

@@ -2,7 +2,7 @@
 
 use super::Leader;
 use crate::room::{draw_key, prf};
-use crate::store::{Blessed, Fault, Phase, Shift};
+use crate::store::{Fault, Phase, Shift};
 use chassis::{AppendError, Owner, keys};
 use schema::RoomSettings;
 use schema::admission::{AdmissionRecord, Draw};
@@ -51,7 +51,7 @@ impl Leader {
         let last_min = self.ledger.gathering.unwrap_or(0);
         let phase = Some(Phase::Gather);
         let shift = Shift { mark: self.ledger.mark, last_min, phase, live: Bits::default() };
-        self.room.store.shift(&Blessed::of(&self.ledger), &shift).await.map(drop)
+        self.room.store.shift(&self.leading(), &shift).await.map(drop)
     }
 
     /// Closes the pre-queue and draws its order. While it closes nobody gets a number, so the last
@@ -59,7 +59,7 @@ impl Leader {
     async fn draw(&mut self, owner: &Owner) -> Result<Result<bool, Fault>, AppendError> {
         let phase = Some(Phase::Closing);
         let shift = Shift { mark: self.ledger.mark, phase, ..Shift::default() };
-        let last = match self.room.store.shift(&Blessed::of(&self.ledger), &shift).await {
+        let last = match self.room.store.shift(&self.leading(), &shift).await {
             Ok(last) => last,
             Err(fault) => return Ok(Err(fault)),
         };
@@ -75,7 +75,6 @@ impl Leader {
     /// Moves the living to their drawn numbers. Repeatable: until it is done the bits are as they
     /// were.
     async fn show_draw(&self) -> Result<(), Fault> {
-        let blessed = Blessed::of(&self.ledger);
         let mut live = Bits::default();
         if let Some(draw) = self.ledger.draws.last().cloned() {
             let drawn = self.room.store.live(Bits::word_of(draw.base + 1)).await?;
@@ -83,7 +82,7 @@ impl Leader {
         }
         let phase = Some(Phase::Line);
         let shift = Shift { mark: self.ledger.mark, last_min: 0, phase, live };
-        self.room.store.shift(&blessed, &shift).await.map(drop)
+        self.room.store.shift(&self.leading(), &shift).await.map(drop)
     }
 }
 

@@ -4,7 +4,7 @@ use super::Leader;
 use super::release::sight_words;
 use crate::config::{LATE_SEEN_MAX, LEAVES_SEEN_MAX};
 use crate::metrics;
-use crate::store::{Blessed, Fault, Look, Shift};
+use crate::store::{Fault, Look, Shift};
 use bytes::Bytes;
 use chassis::{AppendError, Owner};
 use schema::admission::{AdmissionRecord, LimitedBy, RoomStatus};
@@ -41,6 +41,7 @@ impl Leader {
         settings: &RoomSettings,
         look: Look,
     ) -> Result<(LimitedBy, u64), AppendError> {
+        self.note_wanted(&look);
         self.last_seen = Some(look.last);
         let live_ahead = live_ahead(self.rules.cursor, &look);
         if let Err(fault) = self.raise_mark(owner, &look).await? {
@@ -48,6 +49,10 @@ impl Leader {
             return Ok((LimitedBy::Recovery, live_ahead));
         }
         if let Err(fault) = self.know_givers(owner, &look).await? {
+            self.trouble(&fault);
+            return Ok((LimitedBy::Recovery, live_ahead));
+        }
+        if let Err(fault) = self.close_giving(owner, &look).await? {
             self.trouble(&fault);
             return Ok((LimitedBy::Recovery, live_ahead));
         }
@@ -74,25 +79,27 @@ impl Leader {
             return Err(Fault::Unblessed);
         }
         let words = sight_words(self.rules.cursor);
-        let (blessed, most) = (Blessed::of(&self.ledger), (LATE_SEEN_MAX, LEAVES_SEEN_MAX));
-        self.room.store.look(&blessed, words, self.generations.pair(), most).await
+        let most = (LATE_SEEN_MAX, LEAVES_SEEN_MAX);
+        self.room.store.look(&self.leading(), words, self.generations.pair(), most).await
     }
 
-    /// Keeps the durable mark well above the last number, and Redis' copy at it.
+    /// Keeps the durable mark well above the last number while numbers are given or asked for, and
+    /// Redis' copy at it.
     async fn raise_mark(
         &mut self,
         owner: &Owner,
         look: &Look,
     ) -> Result<Result<(), Fault>, AppendError> {
         let ahead = self.ledger.mark.saturating_sub(look.last);
-        if ahead < MARK_BLOCK / 2 && self.ledger.mark < NUMBER_MAX - MARK_BLOCK {
+        let is_wanted = self.ledger.is_giving() || !look.asking.is_empty();
+        if is_wanted && ahead < MARK_BLOCK / 2 && self.ledger.mark < NUMBER_MAX - MARK_BLOCK {
             let (epoch, number_max) = (self.ledger.epoch, look.last + MARK_BLOCK);
             let number_max = number_max.max(self.ledger.mark);
             self.append(owner, AdmissionRecord::MarkRaised { epoch, number_max }).await?;
         }
         if look.mark < self.ledger.mark {
             let shift = Shift { mark: self.ledger.mark, ..Shift::default() };
-            let raised = self.room.store.shift(&Blessed::of(&self.ledger), &shift).await;
+            let raised = self.room.store.shift(&self.leading(), &shift).await;
             return Ok(raised.map(drop));
         }
         Ok(Ok(()))

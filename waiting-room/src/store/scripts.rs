@@ -3,11 +3,12 @@
 use redis::Script;
 use std::sync::OnceLock;
 
-/// Every script; all but `bless` begin with the guard.
+/// Every script; all but `bless` begin with the guard, and those of leaders with theirs besides.
 #[derive(Debug)]
 pub(crate) struct Scripts {
     pub join: Script,
     pub admit: Script,
+    pub close: Script,
     pub look: Script,
     pub bless: Script,
     pub shift: Script,
@@ -27,15 +28,26 @@ macro_rules! guarded {
     };
 }
 
+macro_rules! led {
+    ($file:literal) => {
+        Script::new(concat!(
+            include_str!("guard.lua"),
+            include_str!("lead.lua"),
+            include_str!($file)
+        ))
+    };
+}
+
 impl Scripts {
     pub(crate) fn get() -> &'static Self {
         static SCRIPTS: OnceLock<Scripts> = OnceLock::new();
         SCRIPTS.get_or_init(|| Self {
             join: guarded!("join.lua"),
-            admit: guarded!("admit.lua"),
-            look: guarded!("look.lua"),
+            admit: led!("admit.lua"),
+            close: led!("close.lua"),
+            look: led!("look.lua"),
             bless: Script::new(include_str!("bless.lua")),
-            shift: guarded!("shift.lua"),
+            shift: led!("shift.lua"),
             check_in: guarded!("check_in.lua"),
             leave: guarded!("leave.lua"),
             void: guarded!("void.lua"),

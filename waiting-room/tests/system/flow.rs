@@ -84,7 +84,18 @@ async fn tokens_that_are_forged_foreign_or_missing_are_refused_with_their_codes(
         let unknown = room.call(Method::POST, path, &[], Value::Null).await;
         assert_eq!((unknown.status, &unknown.body["code"]), (404, &json!(code)));
     }
+    for path in ["%FF/join", "%FF/claim"] {
+        let unknown = room.call(Method::POST, path, &[], Value::Null).await;
+        assert_eq!((unknown.status, &unknown.body["code"]), (404, &json!("EVENT_UNKNOWN")));
+    }
     let path = format!("{ID}/join");
+    for body in [json!([]), json!(["x"]), json!("x"), json!(7)] {
+        let bad = room.call(Method::POST, &path, &[], body).await;
+        assert_eq!((bad.status, &bad.body["code"]), (422, &json!("REQUEST_INVALID")));
+    }
+    let text = [("content-type", "text/plain")];
+    let bad = room.call(Method::POST, &path, &text, json!({})).await;
+    assert_eq!((bad.status, &bad.body["code"]), (415, &json!("MEDIA_TYPE_UNSUPPORTED")));
     let bad = room.call(Method::POST, &path, &[], json!({"popHash": "zz"})).await;
     assert_eq!((bad.status, &bad.body["code"]), (422, &json!("REQUEST_INVALID")));
     let bad = room.call(Method::POST, &path, &[], json!({"popHash": 7})).await;

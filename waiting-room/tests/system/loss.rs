@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 
 const ID: &str = "EVT001";
 
+/// The shortest `pollAfterMs` with the most jitter.
+const POLL_SOON_MS: u64 = 2_650;
+
 #[tokio::test]
 async fn redis_emptied_under_the_line_loses_no_place_and_gives_no_number_twice() {
     let world = World::new().await;
@@ -78,6 +81,42 @@ async fn who_joins_an_empty_line_after_a_loss_of_redis_waits_for_no_phantoms() {
 }
 
 #[tokio::test]
+async fn when_process_and_redis_are_lost_in_a_quiet_moment_the_next_is_first_and_called_at_once() {
+    let world = World::new().await;
+    let room = world.instance("a").await;
+    world.list(ID, 10_000).await;
+    let mut last = 0;
+    for _ in 0..2 {
+        let joined = room.place(ID).await;
+        assert_eq!(room.claimed(ID, &joined).await.status, 200);
+        let number = room.me(ID, &joined).await.body["number"].as_u64().unwrap();
+        assert!(last < number, "giving opens again with the next who joins");
+        last = number;
+        world.giving_is_closed(ID).await;
+    }
+    drop(room);
+    let redis = world.servers.redis().await;
+    let () = redis.query(redis::cmd("FLUSHALL").arg("SYNC")).await.unwrap();
+    let room = world.instance("b").await;
+    let newcomer = room.place(ID).await;
+    let joined = Instant::now();
+    soon(async || {
+        let me = room.me(ID, &newcomer).await.body;
+        assert_eq!(me["number"], last + 1, "no number is lost");
+        if me["state"] == "ready" {
+            return Some(());
+        }
+        assert_eq!(me["position"], 1, "{me}");
+        assert!(me["pollAfterMs"].as_u64().unwrap() < POLL_SOON_MS, "{me}");
+        assert!(room.room_status(ID).await.body["waiting"].as_u64().unwrap() <= 1);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        None
+    })
+    .await;
+    assert!(joined.elapsed().as_secs() < 5, "{:?}", joined.elapsed());
+}
+
+#[tokio::test]
 async fn when_process_and_redis_are_lost_together_nobody_is_overtaken_and_no_phantom_is_called() {
     let world = World::new().await;
     let room = world.instance("a").await;
@@ -99,12 +138,22 @@ async fn when_process_and_redis_are_lost_together_nobody_is_overtaken_and_no_pha
     bytes.extend(key.mac(&[waiting_room_core::Token::DOMAIN, &bytes]));
     let unseen = chassis::base64url::encode(&bytes);
     let newcomer = room.place(ID).await;
+    let number = room.me(ID, &newcomer).await.body["number"].as_u64().unwrap();
+    assert!(waiting_room_core::MARK_BLOCK < number, "the loss left a doubt");
     let started = Instant::now();
     let mut order = Vec::new();
     while order.len() < 2 {
         assert!(started.elapsed().as_secs() < 60, "{order:?} after {:?}", started.elapsed());
-        for (name, token) in [("unseen", &unseen), ("newcomer", &newcomer)] {
-            let state = room.me(ID, token).await.body["state"].clone();
+        for (name, token, people) in [("unseen", &unseen, 1), ("newcomer", &newcomer, 2)] {
+            let me = room.me(ID, token).await.body;
+            let state = me["state"].clone();
+            if state == "queued" {
+                assert!(me["position"].as_u64().unwrap() <= people, "{name}: {me}");
+                assert!(me["pollAfterMs"].as_u64().unwrap() < POLL_SOON_MS, "{name}: {me}");
+                assert!(me["estimatedWaitSeconds"].is_null(), "{name}: {me}");
+                let waiting = room.room_status(ID).await.body["waiting"].as_u64().unwrap();
+                assert!(waiting <= 2, "{waiting} wait");
+            }
             if state == "ready" && !order.contains(&name) {
                 order.push(name);
             }

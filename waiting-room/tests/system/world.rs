@@ -6,6 +6,7 @@ use chassis::keys::KeyFolder;
 use chassis::{Health, Nats, Shutdown, TestServers, Which};
 use http::{Method, Request};
 use http_body_util::BodyExt;
+use schema::admission::AdmissionRecord;
 use schema::{
     DurationMs, EventId, EventListing, EventStatus, RoomSettings, UnixMillis, codec, subject,
 };
@@ -105,6 +106,19 @@ impl World {
         KeyFolder::open(self.keys.path()).unwrap()
     }
 
+    /// Waits until the room has closed the giving of numbers, after a quiet time.
+    pub async fn giving_is_closed(&self, id: &str) {
+        let stream = subject::admission_stream(&event(id));
+        let stream = self.nats.jetstream.get_stream(stream).await.unwrap();
+        let subject = subject::admission(&event(id));
+        soon(async || {
+            let last = stream.get_last_raw_message_by_subject(&subject);
+            let record = codec::decode::<AdmissionRecord>(&last.await.ok()?.payload).unwrap();
+            matches!(record, AdmissionRecord::GivingClosed { .. }).then_some(())
+        })
+        .await;
+    }
+
     /// How many commands Redis has executed.
     pub async fn redis_calls(&self) -> u64 {
         let redis = self.servers.redis().await;
@@ -125,6 +139,9 @@ impl Instance {
         let mut request = Request::builder().method(method).uri(format!("/api/queue/{path}"));
         for (name, value) in headers {
             request = request.header(*name, *value);
+        }
+        if !body.is_null() && !headers.iter().any(|(name, _)| *name == "content-type") {
+            request = request.header("content-type", "application/json");
         }
         let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
         let request = request.body(body).unwrap();

@@ -68,6 +68,7 @@ fn the_bytes_of_every_message_and_record_are_frozen() {
         .lines()
         .map(|line| line.split_once(' ').expect("a name and hex digits"))
         .collect();
+    assert_eq!(golden.len(), include_str!("golden.txt").lines().count(), "a name has two lines");
     let samples = samples();
     let names: BTreeMap<&str, &Sample> =
         samples.iter().map(|sample| (sample.name, sample)).collect();

@@ -1,6 +1,7 @@
 //! Tests of the ledger.
 
 use super::{Ledger, Standing};
+use crate::bits::{Bits, LiveIndex};
 use crate::mono::MonoMs;
 use schema::UnixMillis;
 use schema::admission::{AdmissionRecord, Draw, Release};
@@ -96,6 +97,74 @@ fn what_nobody_knows_is_in_doubt_and_what_was_given_to_nobody_is_not_alive() {
     let alive: Vec<u64> = ledger.all_alive(1_006).iter(0, 5_000).collect();
     assert_eq!(alive[..7], [11, 12, 13, 14, 15, 16, 17]);
     assert_eq!(alive[7..], [1_001, 1_002, 1_003, 1_004, 1_005, 1_006]);
+}
+
+fn closed(epoch: u32, given_to: u64) -> AdmissionRecord {
+    AdmissionRecord::GivingClosed { epoch, given_to }
+}
+
+#[test]
+fn what_is_lost_while_giving_is_closed_leaves_nobody_in_doubt() {
+    let mut ledger = ledger();
+    assert!(ledger.is_giving());
+    ledger.apply(AdmissionRecord::NumbersSeen { epoch: 1, given_to: 15 }, MonoMs(0));
+    ledger.apply(closed(1, 17), MonoMs(0));
+    assert!(!ledger.is_giving());
+    assert_eq!((ledger.given, ledger.mark), (17, 17));
+    let mut lost = ledger.clone();
+    lost.apply(epoch(2, 17, 17), MonoMs(0));
+    assert_eq!(lost.doubts().count(), 0);
+    assert!(!lost.is_giving());
+    assert_eq!(lost.ahead(&LiveIndex::default(), 18), 17);
+    assert_eq!(lost.doubt_before(18), None);
+    ledger.apply(AdmissionRecord::MarkRaised { epoch: 1, number_max: 100 }, MonoMs(0));
+    assert!(ledger.is_giving());
+    ledger.apply(epoch(2, 18, 100), MonoMs(0));
+    assert_eq!(ledger.doubts().count(), 82, "lost while it was open again");
+}
+
+#[test]
+#[should_panic(expected = "LINE-1 is broken")]
+fn giving_is_not_closed_below_what_was_given() {
+    let mut ledger = ledger();
+    ledger.apply(AdmissionRecord::NumbersSeen { epoch: 1, given_to: 15 }, MonoMs(0));
+    ledger.apply(closed(1, 14), MonoMs(0));
+}
+
+#[test]
+fn numbers_in_doubt_are_not_people_ahead_until_they_have_checked_in() {
+    let mut ledger = ledger();
+    ledger.apply(release(0, 10, &[], &[]), MonoMs(0));
+    ledger.apply(epoch(2, 15, 1_000), MonoMs(0));
+    ledger.apply(AdmissionRecord::MarkRaised { epoch: 2, number_max: 2_000 }, MonoMs(0));
+    let unread = LiveIndex::default();
+    assert_eq!(ledger.ahead(&unread, 700), 5, "a place in doubt sees those who are known");
+    assert_eq!(ledger.ahead(&unread, 1_001), 5);
+    assert_eq!(ledger.ahead(&unread, 1_003), 7);
+    assert_eq!(ledger.ahead(&unread, 12), 1);
+    let mut live = Bits::zeroed(0, 32);
+    live.fill(10, 15);
+    live.set(700);
+    live.set(1_001);
+    let read = LiveIndex::new(live, 1_001);
+    assert_eq!(ledger.ahead(&read, 700), 5);
+    assert_eq!(ledger.ahead(&read, 1_003), 8, "one has checked in, one joined after the reading");
+    let before = [15, 16, 17, 1_001].map(|number| ledger.doubt_before(number));
+    assert_eq!(before, [None, None, Some(16), Some(16)]);
+    ledger.apply(AdmissionRecord::DoubtEnded { epoch: 2, given_to: 17 }, MonoMs(0));
+    assert_eq!(ledger.doubt_before(1_001), None);
+    assert_eq!(ledger.ahead(&unread, 1_001), 7, "and those above it were given to nobody");
+}
+
+#[test]
+fn a_doubt_in_a_drawn_pre_queue_may_be_before_each_of_its_places() {
+    let mut ledger = ledger();
+    ledger.apply(AdmissionRecord::GatherStarted { given_to: 100, base: 100 }, MonoMs(0));
+    ledger.apply(epoch(2, 120, 1_000), MonoMs(0));
+    let draw = Draw { base: 100, last: 1_000, seed: [7; 32], at: UnixMillis(0) };
+    ledger.apply(AdmissionRecord::Drawn(draw), MonoMs(0));
+    assert_eq!(ledger.doubt_before(101), None);
+    assert_eq!(ledger.doubt_before(102), Some(101));
 }
 
 #[test]

@@ -93,13 +93,18 @@ impl World {
         self.room.publish_horizon(MonoMs(self.now), given, &self.doubt, &self.settings)
     }
 
-    /// Redis was lost: the numbers in `(after, last]` may have been given, and count as alive.
+    /// Redis was lost: the numbers in `(after, last]` may have been given.
     fn lose(&mut self, after: u64, last: u64) {
         self.doubt = Bits::zeroed(0, 1_024);
         self.doubt.fill(after, last);
-        self.live.fill(after, last);
         self.last = last;
         self.room.epoch_started();
+    }
+
+    /// A fan polls: that the number is somebody's is known from here on.
+    fn check_in(&mut self, number: u64) {
+        self.live.set(number);
+        self.seen.set(number);
     }
 
     /// A called fan gives the place up; the leader hears of it as often as it is said.
@@ -298,7 +303,7 @@ fn phantoms_are_never_called_and_hold_the_line_for_one_lapse_at_most() {
     world.join(3);
     world.lose(3, 40_000);
     world.join(1);
-    world.seen.set(10);
+    world.check_in(10);
     for _ in 0..39 {
         assert_eq!(world.publish(40_001), 40_000, "all doubts are asked");
         let (plan, limited_by) = world.tick(1, 0);
@@ -389,7 +394,7 @@ proptest! {
             // Each fan polls within `pollAfterMs`, and is heard from then on.
             for (&number, &polls_at) in &fans {
                 if started + polls_at <= world.now {
-                    world.seen.set(number);
+                    world.check_in(number);
                 }
             }
             world.seen.fill(0, known);
