@@ -22,8 +22,8 @@ pub(crate) use handlers::{
 pub use handlers::{login, logout, me, refresh, register};
 pub(crate) use jwks::__path_jwks;
 pub use jwks::{Jwks, jwks};
-pub use passwords::{PasswordLimits, Passwords};
+pub use passwords::{PasswordLimits, Passwords, checked_password};
 pub use roles::{Role, Roles};
-pub use store::{NewAccount, create_account};
+pub use store::{NewAccount, checked_name, create_account, grant, normal_email};
 pub use throttle::{LoginRates, Throttle, network};
 pub use tokens::Tokens;

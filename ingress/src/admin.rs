@@ -2,6 +2,7 @@
 
 mod admission;
 mod audit;
+mod called;
 mod event_body;
 mod events;
 mod live;

@@ -1,5 +1,7 @@
 //! Extractors whose rejections are problem documents.
 
+pub mod strict;
+
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::response::{IntoResponse, Response};
@@ -31,9 +33,13 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
         let bytes = Bytes::from_request(request, state)
             .await
             .map_err(|rejection| unreadable(&rejection))?;
-        let sent: Value = serde_json::from_slice(&bytes)
+        let written = strict::parse(&bytes)
             .map_err(|error| problems::bad_request("JSON_INVALID", error.to_string()))?;
-        let value = T::deserialize(&sent).map_err(|error| problems::invalid(error.to_string()))?;
+        if let Some(name) = written.twice {
+            return Err(problems::invalid(format!("the field {name:?} is named twice")));
+        }
+        let sent = written.value;
+        let value = strict::read(&sent).map_err(|error| problems::invalid(error.to_string()))?;
         Ok(Self { value, sent })
     }
 }

@@ -10,6 +10,7 @@ mod catalog;
 mod config;
 mod error;
 mod extract;
+mod in_time;
 mod layers;
 mod metrics;
 mod openapi;
@@ -25,7 +26,8 @@ mod testing;
 mod views;
 
 pub use accounts::{
-    LoginRates, NewAccount, PasswordLimits, Passwords, Role, Roles, create_account,
+    LoginRates, NewAccount, PasswordLimits, Passwords, Role, Roles, checked_name, checked_password,
+    create_account, grant, normal_email,
 };
 pub use app::Deps;
 pub use buckets::Rate;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use dashmap::DashMap;
 use http::Method;
 use metrics::{Counter, Histogram, counter, gauge, histogram};
-use schema::ShardId;
+use schema::{ShardId, limits};
 
 use crate::asks::Unanswered;
 
@@ -18,6 +18,30 @@ struct Route {
 }
 
 static ROUTES: LazyLock<DashMap<String, Arc<Route>>> = LazyLock::new(DashMap::new);
+
+/// Puts the counters on the page before they count, so that an alarm sees the step from zero.
+pub fn declare() {
+    for name in [
+        "usher_ingress_rate_limited_total",
+        "usher_ingress_shed_total",
+        "usher_ingress_asks_repeated_total",
+        "usher_ingress_replies_unawaited_total",
+        "usher_ingress_slow_readers_dropped_total",
+    ] {
+        counter!(name).increment(0);
+    }
+    for answer in ["answered", "in_flight", "mismatch", "busy", "timed_out"] {
+        counter!("usher_ingress_asks_total", "answer" => answer).increment(0);
+    }
+    for passed in ["yes", "no"] {
+        counter!("usher_ingress_barriers_total", "passed" => passed).increment(0);
+    }
+    for shard in (0..limits::SHARD_COUNT).map(ShardId) {
+        let shard = shard.to_string();
+        counter!("usher_ingress_views_rebuilt_total", "shard" => shard).increment(0);
+    }
+    streams_open(0);
+}
 
 /// `route` is the path's pattern, so that ids make no series of their own.
 pub fn request(route: &str, method: &Method, status: u16, took: Duration) {

@@ -1,9 +1,10 @@
 //! The OpenAPI document, generated from the handlers.
 
+mod common;
+
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use utoipa::OpenApi;
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 
 use crate::{accounts, admin, bookings, catalog, partners, views};
 
@@ -12,7 +13,8 @@ use crate::{accounts, admin, bookings, catalog, partners, views};
     info(
         title = "Usher",
         description = "Sells seats when far more people come than there are seats. \
-        Every error is an RFC 9457 problem document with a stable `code`."
+        Every error is an RFC 9457 problem document with a stable `code`; only the HTTP parser's \
+        own 400 and 431, for what it cannot read as a request at all, have no body."
     ),
     paths(
         accounts::register,
@@ -55,9 +57,7 @@ pub fn document(queue: Option<utoipa::openapi::OpenApi>) -> utoipa::openapi::Ope
     if let Some(queue) = queue {
         document.merge(queue);
     }
-    let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
-    let components = document.components.get_or_insert_default();
-    components.add_security_scheme("bearer", bearer);
+    common::complete(&mut document);
     document
 }
 
@@ -77,21 +77,4 @@ impl Served {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::document;
-
-    #[test]
-    fn the_document_describes_every_route_of_the_router() {
-        let document = serde_json::to_value(document(None)).unwrap();
-        let paths = document["paths"].as_object().unwrap();
-        for (method, path) in crate::router::ROUTES {
-            let described = paths.get(*path).and_then(|path| path.get(*method));
-            assert!(described.is_some(), "{method} {path} is not described");
-        }
-        let described: usize = paths
-            .values()
-            .map(|path| path.as_object().unwrap().keys().filter(|key| key.len() <= 6).count())
-            .sum();
-        assert_eq!(described, crate::router::ROUTES.len(), "described but not routed");
-    }
-}
+mod tests;

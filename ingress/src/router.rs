@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{MethodRouter, delete, get, patch, post, put};
+use axum::handler::Handler;
+use axum::routing::{MethodFilter, MethodRouter, get, on, post};
 use axum::{Router, middleware};
 use chassis::Health;
+use http::Method;
 
 use crate::app::App;
 use crate::layers::{Limiter, Start, limit, observe, started};
@@ -16,51 +18,22 @@ use crate::{accounts, admin, bookings, catalog, page, partners, problems, views}
 /// own.
 const IMPORT_BYTES_MAX: usize = 32 * 1024 * 1024;
 
-/// The routes of the API, for the test that holds the document against them.
-#[cfg(test)]
-pub const ROUTES: &[(&str, &str)] = &[
-    ("post", "/api/auth/register"),
-    ("post", "/api/auth/login"),
-    ("post", "/api/auth/refresh"),
-    ("post", "/api/auth/logout"),
-    ("get", "/api/auth/me"),
-    ("get", "/.well-known/jwks.json"),
-    ("post", "/api/partners/keys"),
-    ("get", "/api/events"),
-    ("get", "/api/events/{eventId}"),
-    ("get", "/api/events/{eventId}/seats"),
-    ("get", "/api/events/{eventId}/seats/stream"),
-    ("get", "/api/search"),
-    ("get", "/api/search/suggest"),
-    ("post", "/api/bookings/reserve"),
-    ("get", "/api/bookings/reservations/{reservationId}"),
-    ("delete", "/api/bookings/reservations/{reservationId}"),
-    ("post", "/api/bookings/confirm"),
-    ("get", "/api/bookings"),
-    ("get", "/api/bookings/{bookingId}"),
-    ("post", "/api/bookings/{bookingId}/cancel"),
-    ("post", "/api/partners/allocations"),
-    ("get", "/api/partners/allotments"),
-    ("post", "/api/admin/events"),
-    ("put", "/api/admin/events/{eventId}"),
-    ("post", "/api/admin/events/import"),
-    ("get", "/api/admin/events/{eventId}/admission"),
-    ("patch", "/api/admin/events/{eventId}/admission"),
-    ("get", "/api/admin/events/{eventId}/live"),
-    ("get", "/api/admin/audit"),
-    ("get", "/api/admin/services"),
-];
+/// One method of one path. The router and the test that holds the document against it are made of
+/// the same ones.
+pub struct Route {
+    #[cfg_attr(not(test), expect(dead_code, reason = "the handler knows it, but does not tell"))]
+    pub method: Method,
+    pub path: &'static str,
+    handler: MethodRouter<Arc<App>>,
+}
 
 /// Puts all routes together; `queue` are those of the waiting room, wherever it runs.
 pub fn router(app: Arc<App>, queue: Router, served: Served, health: &Health) -> Router {
     let limiter = Arc::new(Limiter::new(app.config.requests, app.config.plays_crowd()));
     let start = Arc::new(Start::new(health));
-    let about_events = event_routes()
-        .merge(booking_routes())
-        .merge(partner_routes())
-        .merge(admin_routes())
-        .route_layer(middleware::from_fn_with_state(start, started));
-    let routes = accounts_routes()
+    let about_events =
+        together(routes_about_events()).route_layer(middleware::from_fn_with_state(start, started));
+    let routes = together(account_routes())
         .merge(bench_routes(app.config.bench_door))
         .merge(about_events)
         .with_state(app)
@@ -77,14 +50,90 @@ pub fn router(app: Arc<App>, queue: Router, served: Served, health: &Health) -> 
         .layer(middleware::from_fn(observe))
 }
 
-fn accounts_routes() -> Router<Arc<App>> {
-    Router::new()
-        .route("/api/auth/register", post(accounts::register))
-        .route("/api/auth/login", post(accounts::login))
-        .route("/api/auth/refresh", post(accounts::refresh))
-        .route("/api/auth/logout", post(accounts::logout))
-        .route("/api/auth/me", get(accounts::me))
-        .route("/.well-known/jwks.json", get(accounts::jwks))
+/// The routes that need nothing but the store.
+pub fn account_routes() -> Vec<Route> {
+    vec![
+        route(Method::POST, "/api/auth/register", accounts::register),
+        route(Method::POST, "/api/auth/login", accounts::login),
+        route(Method::POST, "/api/auth/refresh", accounts::refresh),
+        route(Method::POST, "/api/auth/logout", accounts::logout),
+        route(Method::GET, "/api/auth/me", accounts::me),
+        route(Method::GET, "/.well-known/jwks.json", accounts::jwks),
+    ]
+}
+
+/// The routes that answer only once the catalogue and the views have been read.
+pub fn routes_about_events() -> Vec<Route> {
+    [event_routes(), booking_routes(), partner_routes(), admin_routes()]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+fn event_routes() -> Vec<Route> {
+    vec![
+        route(Method::GET, "/api/events", catalog::events),
+        route(Method::GET, "/api/events/{eventId}", catalog::event),
+        route(Method::GET, "/api/events/{eventId}/seats", views::seats),
+        route(Method::GET, "/api/events/{eventId}/seats/stream", views::stream),
+        route(Method::GET, "/api/search", catalog::search),
+        route(Method::GET, "/api/search/suggest", catalog::suggest),
+    ]
+}
+
+fn booking_routes() -> Vec<Route> {
+    let reservation = "/api/bookings/reservations/{reservationId}";
+    vec![
+        route(Method::POST, "/api/bookings/reserve", bookings::reserve),
+        route(Method::GET, reservation, bookings::reservation),
+        route(Method::DELETE, reservation, bookings::release),
+        route(Method::POST, "/api/bookings/confirm", bookings::confirm),
+        route(Method::GET, "/api/bookings", bookings::bookings),
+        route(Method::GET, "/api/bookings/{bookingId}", bookings::booking),
+        route(Method::POST, "/api/bookings/{bookingId}/cancel", bookings::cancel),
+    ]
+}
+
+fn partner_routes() -> Vec<Route> {
+    vec![
+        route(Method::POST, "/api/partners/keys", accounts::create_api_key),
+        route(Method::POST, "/api/partners/allocations", partners::allocations),
+        route(Method::GET, "/api/partners/allotments", partners::allotments),
+    ]
+}
+
+fn admin_routes() -> Vec<Route> {
+    let admission = "/api/admin/events/{eventId}/admission";
+    vec![
+        large(route(Method::POST, "/api/admin/events", admin::create_event)),
+        large(route(Method::POST, "/api/admin/events/import", admin::import_events)),
+        large(route(Method::PUT, "/api/admin/events/{eventId}", admin::replace_event)),
+        route(Method::GET, admission, admin::admission),
+        route(Method::PATCH, admission, admin::change_admission),
+        route(Method::GET, "/api/admin/events/{eventId}/live", admin::live),
+        route(Method::GET, "/api/admin/audit", admin::audit),
+        route(Method::GET, "/api/admin/services", admin::services),
+    ]
+}
+
+fn route<H, T>(method: Method, path: &'static str, handler: H) -> Route
+where
+    H: Handler<T, Arc<App>>,
+    T: 'static,
+{
+    let filter = MethodFilter::try_from(method.clone()).expect("a method of the standard");
+    Route { method, path, handler: on(filter, handler) }
+}
+
+/// Takes a whole catalogue.
+fn large(route: Route) -> Route {
+    let handler = route.handler.layer(DefaultBodyLimit::max(IMPORT_BYTES_MAX));
+    Route { handler, ..route }
+}
+
+fn together(routes: Vec<Route>) -> Router<Arc<App>> {
+    let add = |router: Router<Arc<App>>, route: Route| router.route(route.path, route.handler);
+    routes.into_iter().fold(Router::new(), add)
 }
 
 /// Not in the document: no stranger shall look for it.
@@ -95,49 +144,7 @@ fn bench_routes(open: bool) -> Router<Arc<App>> {
     Router::new().route("/bench/accounts", post(accounts::make_accounts))
 }
 
-fn event_routes() -> Router<Arc<App>> {
-    Router::new()
-        .route("/api/events", get(catalog::events))
-        .route("/api/events/{eventId}", get(catalog::event))
-        .route("/api/events/{eventId}/seats", get(views::seats))
-        .route("/api/events/{eventId}/seats/stream", get(views::stream))
-        .route("/api/search", get(catalog::search))
-        .route("/api/search/suggest", get(catalog::suggest))
-}
-
-fn booking_routes() -> Router<Arc<App>> {
-    let reservation: MethodRouter<Arc<App>> =
-        get(bookings::reservation).merge(delete(bookings::release));
-    Router::new()
-        .route("/api/bookings/reserve", post(bookings::reserve))
-        .route("/api/bookings/reservations/{reservationId}", reservation)
-        .route("/api/bookings/confirm", post(bookings::confirm))
-        .route("/api/bookings", get(bookings::bookings))
-        .route("/api/bookings/{bookingId}", get(bookings::booking))
-        .route("/api/bookings/{bookingId}/cancel", post(bookings::cancel))
-}
-
-fn partner_routes() -> Router<Arc<App>> {
-    Router::new()
-        .route("/api/partners/keys", post(accounts::create_api_key))
-        .route("/api/partners/allocations", post(partners::allocations))
-        .route("/api/partners/allotments", get(partners::allotments))
-}
-
-fn admin_routes() -> Router<Arc<App>> {
-    let large = DefaultBodyLimit::max(IMPORT_BYTES_MAX);
-    let admission: MethodRouter<Arc<App>> =
-        get(admin::admission).merge(patch(admin::change_admission));
-    Router::new()
-        .route("/api/admin/events", post(admin::create_event).layer(large))
-        .route("/api/admin/events/import", post(admin::import_events).layer(large))
-        .route("/api/admin/events/{eventId}", put(admin::replace_event).layer(large))
-        .route("/api/admin/events/{eventId}/admission", admission)
-        .route("/api/admin/events/{eventId}/live", get(admin::live))
-        .route("/api/admin/audit", get(admin::audit))
-        .route("/api/admin/services", get(admin::services))
-}
-
+/// Not in the document: they are for people, who follow links.
 fn pages(served: Served) -> Router {
     Router::new()
         .route("/", get(page::index))

@@ -12,7 +12,7 @@ use crate::app::{App, Deps};
 use crate::config::Config;
 use crate::error::Error;
 use crate::openapi::{self, Served};
-use crate::{proxy, router};
+use crate::{metrics, proxy, router};
 
 /// Where the waiting room's routes are.
 #[derive(Debug)]
@@ -39,6 +39,7 @@ pub async fn start(config: Config, deps: Deps, queue: QueueRoutes) -> Result<Ing
         what: "ask the listener for its address".to_owned(),
         source,
     })?;
+    metrics::declare();
     let limits = config.http.clone();
     if config.bench_door {
         tracing::warn!(

@@ -17,6 +17,7 @@ use super::roles::Roles;
 use super::store::{millis, uuid};
 use crate::app::App;
 use crate::extract::{Json, json};
+use crate::in_time::in_time;
 use crate::problems::{self, Answered};
 
 /// Shows in logs and leak scanners what the text is.
@@ -38,6 +39,7 @@ pub struct ApiKeyMade {
 
 /// Makes an API key for the partner who asks.
 #[utoipa::path(post, path = "/api/partners/keys", tag = "partners", request_body = NewApiKey,
+    security(("bearer" = []), ("apiKey" = [])),
     responses((status = 201, body = ApiKeyMade), (status = 403, description = "ROLE_REQUIRED")))]
 pub async fn create_api_key(
     State(app): State<Arc<App>>,
@@ -52,14 +54,13 @@ pub async fn create_api_key(
     let api_key = format!("{PREFIX}{}", base64url::encode(&random_bytes::<32>()));
     let insert = "INSERT INTO api_key (key_hash, account_id, name, created_at)
          VALUES ($1, $2, $3, $4)";
-    let done = sqlx::query(insert)
+    let insert = sqlx::query(insert)
         .bind(hash(&api_key))
         .bind(uuid(caller.account))
         .bind(&name)
         .bind(millis(chassis::clock::now()))
-        .execute(&app.postgres)
-        .await;
-    done.map_err(|error| problems::store(&error))?;
+        .execute(&app.postgres);
+    in_time(insert).await.map_err(|error| problems::store(&error))?;
     Ok(json(StatusCode::CREATED, &ApiKeyMade { name, api_key }))
 }
 
@@ -72,8 +73,9 @@ pub async fn find(app: &App, api_key: &str) -> Result<Caller, Problem> {
     let select = "SELECT account.account_id, account.roles
          FROM api_key JOIN account USING (account_id)
          WHERE key_hash = $1 AND revoked_at IS NULL";
-    let row = sqlx::query(select).bind(hash(api_key)).fetch_optional(&app.postgres).await;
-    let row = row.map_err(|error| problems::store(&error))?.ok_or_else(unknown)?;
+    let select = sqlx::query(select).bind(hash(api_key)).fetch_optional(&app.postgres);
+    let row = in_time(select).await.map_err(|error| problems::store(&error))?;
+    let row = row.ok_or_else(unknown)?;
     let read = || -> Result<Caller, sqlx::Error> {
         let account = AccountId(row.try_get::<Uuid, _>("account_id")?.as_u128());
         Ok(Caller { account, roles: Roles::from_bits(row.try_get("roles")?) })

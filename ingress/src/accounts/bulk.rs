@@ -21,6 +21,7 @@ use super::store;
 use super::tokens::{Identity, Tokens};
 use crate::app::App;
 use crate::extract::Json;
+use crate::in_time::in_time;
 use crate::problems::{self, Answered};
 
 /// Accounts of one call. Signing so many tokens takes a core some seconds; more would be near the
@@ -88,7 +89,7 @@ async fn create(
     now: UnixMillis,
 ) -> Result<bool, Problem> {
     let stored = async {
-        let mut tx = postgres.begin().await?;
+        let mut tx = in_time(postgres.begin()).await?;
         let mut first = 0_i64;
         for some in accounts.chunks(ROWS_MAX) {
             let insert = "INSERT INTO account
@@ -104,12 +105,12 @@ async fn create(
                 .bind(Roles::FAN.bits())
                 .bind(store::millis(now));
             let rows = u64::try_from(some.len()).expect("a chunk has at most 10,000");
-            if insert.execute(&mut *tx).await?.rows_affected() != rows {
-                return tx.rollback().await.map(|()| false);
+            if in_time(insert.execute(&mut *tx)).await?.rows_affected() != rows {
+                return in_time(tx.rollback()).await.map(|()| false);
             }
             first += i64::try_from(rows).expect("a chunk has at most 10,000");
         }
-        tx.commit().await.map(|()| true)
+        in_time(tx.commit()).await.map(|()| true)
     };
     stored.await.map_err(|error: sqlx::Error| problems::store(&error))
 }

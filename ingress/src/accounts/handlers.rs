@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::caller::Caller;
-use super::passwords::{PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN};
+use super::passwords::{PASSWORD_BYTES_MAX, checked_password};
 use super::refresh as families;
 use super::roles::{Role, Roles};
 use super::store::{self, Account, NewAccount};
@@ -74,15 +74,12 @@ pub async fn register(
     let Registration { email, password, name } = body.value;
     let email = store::normal_email(&email)
         .ok_or_else(|| problems::invalid("email is not an e-mail address"))?;
-    if !(PASSWORD_BYTES_MIN..=PASSWORD_BYTES_MAX).contains(&password.len()) {
+    if !checked_password(&password) {
         return Err(problems::invalid("a password has 8 to 256 bytes"));
     }
-    let name = name.trim().to_owned();
-    // A control character is no part of a name, and Postgres refuses to store a NUL.
-    let plain = !name.chars().any(char::is_control);
-    if !plain || !(1..=schema::TITLE_BYTES_MAX).contains(&name.len()) {
-        return Err(problems::invalid("a name is 1 to 200 bytes of text"));
-    }
+    let name = store::checked_name(&name)
+        .ok_or_else(|| problems::invalid("a name is 1 to 200 bytes of text"))?
+        .to_owned();
     let now = chassis::clock::now();
     app.throttle.address(peer.ip(), now)?;
     let password_hash = app.passwords.hash(password).await?;

@@ -18,8 +18,13 @@ const PASSES: u32 = 2;
 const LANES: u32 = 1;
 
 /// Shortest and longest password, in bytes. Longer ones would be work for nothing.
-pub const PASSWORD_BYTES_MIN: usize = 8;
+const PASSWORD_BYTES_MIN: usize = 8;
 pub const PASSWORD_BYTES_MAX: usize = 256;
+
+/// Whether this may be somebody's password.
+pub fn checked_password(password: &str) -> bool {
+    (PASSWORD_BYTES_MIN..=PASSWORD_BYTES_MAX).contains(&password.len())
+}
 
 /// How much password work this instance takes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

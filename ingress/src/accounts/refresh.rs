@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::roles::Roles;
 use super::store::{millis, uuid};
+use crate::in_time::in_time;
 
 /// A refresh token in parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,14 +54,14 @@ pub async fn open(
     let token = Token { family: Uuid::now_v7(), secret: random_bytes() };
     let insert = "INSERT INTO refresh_family
          (family_id, account_id, secret_hash, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)";
-    sqlx::query(insert)
+    let insert = sqlx::query(insert)
         .bind(token.family)
         .bind(uuid(account))
         .bind(token.hash())
         .bind(millis(now))
         .bind(millis(UnixMillis(now.0 + ttl_s * 1_000)))
-        .execute(postgres)
-        .await?;
+        .execute(postgres);
+    in_time(insert).await?;
     Ok(token.text())
 }
 
@@ -79,14 +80,13 @@ pub async fn rotate(
          WHERE family.family_id = $1 AND family.secret_hash = $2 AND family.ended_at IS NULL
            AND $4 < family.expires_at AND account.account_id = family.account_id
          RETURNING account.account_id, account.roles";
-    let row = sqlx::query(update)
+    let update = sqlx::query(update)
         .bind(token.family)
         .bind(token.hash())
         .bind(next.hash())
         .bind(millis(now))
-        .fetch_optional(postgres)
-        .await?;
-    let Some(row) = row else {
+        .fetch_optional(postgres);
+    let Some(row) = in_time(update).await? else {
         end(postgres, text, now).await?;
         return Ok(None);
     };
@@ -102,7 +102,8 @@ pub async fn end(postgres: &PgPool, text: &str, now: UnixMillis) -> Result<(), s
     let Some(token) = Token::parse(text) else { return Ok(()) };
     let update = "UPDATE refresh_family SET ended_at = $2
          WHERE family_id = $1 AND ended_at IS NULL";
-    sqlx::query(update).bind(token.family).bind(millis(now)).execute(postgres).await?;
+    let update = sqlx::query(update).bind(token.family).bind(millis(now)).execute(postgres);
+    in_time(update).await?;
     Ok(())
 }
 

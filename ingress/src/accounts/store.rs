@@ -6,6 +6,7 @@ use sqlx::{PgPool, Row};
 use uuid::Uuid;
 
 use super::roles::Roles;
+use crate::in_time::in_time;
 use crate::problems;
 
 /// An account as it is stored.
@@ -43,6 +44,15 @@ pub fn normal_email(text: &str) -> Option<String> {
     (plain && whole && email.len() <= EMAIL_BYTES_MAX).then_some(email)
 }
 
+/// Brings a person's name to the form in which it is stored; `None` when it cannot be one.
+///
+/// A control character is no part of a name, and Postgres refuses to store a NUL.
+pub fn checked_name(text: &str) -> Option<&str> {
+    let name = text.trim();
+    let plain = !name.chars().any(char::is_control);
+    (plain && (1..=schema::TITLE_BYTES_MAX).contains(&name.len())).then_some(name)
+}
+
 /// The longest address that mail can carry (RFC 5321).
 const EMAIL_BYTES_MAX: usize = 254;
 
@@ -54,31 +64,45 @@ pub async fn create_account(
 ) -> Result<bool, sqlx::Error> {
     let insert = "INSERT INTO account (account_id, email, name, password_hash, roles, created_at)
          VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (email) DO NOTHING";
-    let done = sqlx::query(insert)
+    let insert = sqlx::query(insert)
         .bind(uuid(new.account))
         .bind(new.email)
         .bind(new.name)
         .bind(new.password_hash)
         .bind(new.roles.bits())
         .bind(millis(now))
-        .execute(postgres)
-        .await?;
-    Ok(done.rows_affected() == 1)
+        .execute(postgres);
+    Ok(in_time(insert).await?.rows_affected() == 1)
+}
+
+/// Adds roles to the account of an address, and renames it if a name is given; `false` when the
+/// address has none. Tokens that are out keep the roles that they were given with.
+pub async fn grant(
+    postgres: &PgPool,
+    email: &str,
+    name: Option<&str>,
+    roles: Roles,
+) -> Result<bool, sqlx::Error> {
+    let update = "UPDATE account SET roles = roles | $2, name = COALESCE($3, name)
+         WHERE email = $1";
+    let update =
+        sqlx::query(update).bind(email).bind(roles.bits()).bind(name).execute(postgres);
+    Ok(in_time(update).await?.rows_affected() == 1)
 }
 
 pub async fn by_email(postgres: &PgPool, email: &str) -> Result<Option<Account>, Problem> {
     let select = "SELECT account_id, email, name, password_hash, roles FROM account
          WHERE email = $1";
-    let row = sqlx::query(select).bind(email).fetch_optional(postgres).await;
-    let row = row.map_err(|error| problems::store(&error))?;
+    let select = sqlx::query(select).bind(email).fetch_optional(postgres);
+    let row = in_time(select).await.map_err(|error| problems::store(&error))?;
     row.map(|row| read(&row)).transpose().map_err(|error| problems::store(&error))
 }
 
 pub async fn by_id(postgres: &PgPool, id: AccountId) -> Result<Option<Account>, Problem> {
     let select = "SELECT account_id, email, name, password_hash, roles FROM account
          WHERE account_id = $1";
-    let row = sqlx::query(select).bind(uuid(id)).fetch_optional(postgres).await;
-    let row = row.map_err(|error| problems::store(&error))?;
+    let select = sqlx::query(select).bind(uuid(id)).fetch_optional(postgres);
+    let row = in_time(select).await.map_err(|error| problems::store(&error))?;
     row.map(|row| read(&row)).transpose().map_err(|error| problems::store(&error))
 }
 

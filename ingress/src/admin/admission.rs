@@ -45,16 +45,18 @@ pub struct AdmissionBody {
     opens_at: Option<String>,
 }
 
-/// What to change; the rest stays.
-#[derive(Debug, Deserialize, ToSchema)]
+/// What to change; the rest stays, and a change that names nothing changes nothing.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AdmissionChange {
     #[schema(value_type = Option<String>)]
     mode: Option<RoomMode>,
     admission_rate_per_minute: Option<u32>,
+    /// 1 to 10,000,000.
     active_max: Option<u32>,
     claim_window_seconds: Option<u32>,
     pass_ttl_seconds: Option<u32>,
+    /// Only `false`: no room adapts its pace by itself yet.
     adaptive: Option<bool>,
     /// RFC 3339.
     opens_at: Option<String>,
@@ -79,7 +81,7 @@ pub async fn admission(
     request_body = AdmissionChange, security(("bearer" = [])),
     responses((status = 200, body = AdmissionBody, headers(("ETag" = String))),
         (status = 412, description = "SETTINGS_CHANGED: read them again"),
-        (status = 422, description = "REQUEST_INVALID"),
+        (status = 422, description = "REQUEST_INVALID, ADAPTIVE_UNSUPPORTED"),
         (status = 428, description = "IF_MATCH_REQUIRED")))]
 pub async fn change_admission(
     State(app): State<Arc<App>>,
@@ -91,6 +93,9 @@ pub async fn change_admission(
 ) -> Answered {
     let before = current(&app, &event).await?;
     check_match(&headers, before.revision)?;
+    if body.value == AdmissionChange::default() {
+        return Ok(respond(&event, &before));
+    }
     let settings = body.value.apply(before.settings)?;
     let object = format!("room {event}");
     record(&app, &caller, &request, "admission.change", &object, &body.sent).await?;
@@ -197,6 +202,11 @@ impl AdmissionChange {
         };
         settings.opens_at = opens_at;
         settings.mode = self.mode.unwrap_or(settings.mode);
+        if self.adaptive == Some(true) {
+            let title = "A room does not adapt its pace by itself yet";
+            let detail = "leave adaptive out, and set admissionRatePerMinute instead";
+            return Err(Problem::new(422, "ADAPTIVE_UNSUPPORTED", title, detail));
+        }
         settings.adaptive = self.adaptive.unwrap_or(settings.adaptive);
         let rate = self.admission_rate_per_minute;
         settings.admission_rate_per_minute = rate.unwrap_or(settings.admission_rate_per_minute);
@@ -204,8 +214,12 @@ impl AdmissionChange {
         let window = self.claim_window_seconds;
         settings.claim_window_seconds = window.unwrap_or(settings.claim_window_seconds);
         settings.pass_ttl_seconds = self.pass_ttl_seconds.unwrap_or(settings.pass_ttl_seconds);
-        if RATE_MAX < settings.admission_rate_per_minute || ACTIVE_MAX < settings.active_max {
-            return Err(problems::invalid("the rate or activeMax is beyond its bound"));
+        if RATE_MAX < settings.admission_rate_per_minute {
+            return Err(problems::invalid("admissionRatePerMinute is 0 to 1,000,000"));
+        }
+        // With none inside nobody is ever called: the mode `hold` says that in the open.
+        if !(1..=ACTIVE_MAX).contains(&settings.active_max) {
+            return Err(problems::invalid("activeMax is 1 to 10,000,000"));
         }
         let windows = [settings.claim_window_seconds, settings.pass_ttl_seconds];
         if windows.iter().any(|window| !WINDOW_S.contains(window)) {
@@ -244,6 +258,8 @@ mod tests {
             json!({"claimWindowSeconds": 4}),
             json!({"passTtlSeconds": 3_601}),
             json!({"activeMax": 10_000_001}),
+            json!({"activeMax": 0}),
+            json!({"adaptive": true}),
             json!({"mode": "pre-queue"}),
             json!({"opensAt": "soon"}),
         ] {

@@ -16,6 +16,7 @@ use uuid::Uuid;
 use crate::accounts::{Caller, Operator};
 use crate::app::App;
 use crate::extract::{Params, json};
+use crate::in_time::in_time;
 use crate::layers::RequestId;
 use crate::problems::{self, Answered};
 
@@ -64,16 +65,15 @@ pub(super) async fn record(
     let insert = "INSERT INTO audit_entry (at, account_id, action, object, request_id, detail)
          VALUES ($1, $2, $3, $4, $5, $6)";
     let now = i64::try_from(chassis::clock::now().0).expect("this century fits");
-    let done = sqlx::query(insert)
+    let insert = sqlx::query(insert)
         .bind(now)
         .bind(Uuid::from_u128(caller.account.0))
         .bind(action)
         .bind(object)
         .bind(&request.0)
         .bind(sqlx::types::Json(detail))
-        .execute(&app.postgres)
-        .await;
-    done.map(drop).map_err(|error| problems::store(&error))
+        .execute(&app.postgres);
+    in_time(insert).await.map(drop).map_err(|error| problems::store(&error))
 }
 
 /// Shows the audit log, newest first.
@@ -92,8 +92,8 @@ pub async fn audit(
     let select = "SELECT entry, at, account_id, action, object, request_id, detail
          FROM audit_entry WHERE entry < $1 ORDER BY entry DESC LIMIT $2";
     let before = params.before.unwrap_or(i64::MAX);
-    let rows = sqlx::query(select).bind(before).bind(size).fetch_all(&app.postgres).await;
-    let rows = rows.map_err(|error| problems::store(&error))?;
+    let select = sqlx::query(select).bind(before).bind(size).fetch_all(&app.postgres);
+    let rows = in_time(select).await.map_err(|error| problems::store(&error))?;
     let entries = rows.iter().map(read).collect::<Result<_, _>>();
     let entries = entries.map_err(|error| problems::store(&error))?;
     Ok(json(StatusCode::OK, &AuditBody { entries }))

@@ -14,6 +14,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Interval, MissedTickBehavior};
 use utoipa::ToSchema;
 
+use super::called::Called;
 use crate::accounts::Operator;
 use crate::app::App;
 use crate::extract::Id;
@@ -31,7 +32,7 @@ pub struct LiveBody {
     paying: u32,
     sold: u32,
     blocked: u32,
-    /// Of the room; absent while it has said nothing.
+    /// Of the room; absent while it has said nothing, or its record is not read.
     #[serde(skip_serializing_if = "Option::is_none")]
     room: Option<LiveRoomBody>,
     lags: LagsBody,
@@ -42,7 +43,7 @@ pub struct LiveBody {
 pub struct LiveRoomBody {
     /// People who wait.
     queued: u64,
-    /// Every number up to it has been called.
+    /// People called since the room is there.
     called: u64,
     /// People inside.
     active: u32,
@@ -67,6 +68,7 @@ struct Reader {
     event: EventId,
     total: u32,
     ticks: Interval,
+    called: Called,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -88,17 +90,22 @@ pub async fn live(
     let mut ticks = tokio::time::interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let total = listed.listing.places_total;
-    let reader = Reader { app, event, total, ticks, _permit: permit };
+    let called = Called::new(app.nats.clone(), event.clone());
+    let reader = Reader { app, event, total, ticks, called, _permit: permit };
     Ok(views::respond(reader.events()))
 }
 
 impl Reader {
     fn events(self) -> impl Stream<Item = Result<Event, Infallible>> {
         stream::unfold(self, |mut reader| async move {
-            // Both branches are cancel-safe.
+            // All branches are cancel-safe.
             tokio::select! {
                 _ = reader.ticks.tick() => {}
-                () = reader.app.shutdown.begun() => return None,
+                () = reader.called.read_on() => {}
+                () = reader.app.shutdown.closing() => return None,
+            }
+            if reader.app.rooms.status(&reader.event).is_some() {
+                reader.called.begin().await;
             }
             let data = serde_json::to_string(&reader.look()).expect("numbers and text are JSON");
             Some((Ok(Event::default().event("live").data(data)), reader))
@@ -117,9 +124,9 @@ impl Reader {
         };
         let status = self.app.rooms.status(&self.event);
         let room_ms = status.as_ref().map(|status| now.since(status.at).0);
-        let room = status.map(|status| LiveRoomBody {
+        let room = status.zip(self.called.count()).map(|(status, called)| LiveRoomBody {
             queued: status.live_ahead,
-            called: status.cursor,
+            called,
             active: status.active,
             admitted_per_minute: status.called_last_minute,
             limited_by: status.limited_by,

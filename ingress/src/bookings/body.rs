@@ -149,6 +149,9 @@ pub struct BookingBody {
     pub event_id: String,
     /// `PENDING`, `CONFIRMED`, `CANCELLED` or `REFUNDED`.
     pub status: String,
+    /// Whether the last payment was declined. Then a `PENDING` booking waits for nothing: another
+    /// card may be tried while the reservation lives.
+    pub declined: bool,
     pub tickets: Vec<TicketBody>,
     pub total: MoneyBody,
     pub created_at: String,

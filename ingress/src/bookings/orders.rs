@@ -71,6 +71,7 @@ fn show(catalog: &Catalog, stored: &Stored) -> BookingBody {
         reservation_id: HoldId::from(stored.order).to_string(),
         event_id: stored.event_id.clone(),
         status: stored.status.clone(),
+        declined: stored.is_declined,
         tickets: stored.lines.iter().map(ticket).collect(),
         total: money(stored.amount, &stored.currency),
         created_at: stored.created_at.to_rfc3339(),

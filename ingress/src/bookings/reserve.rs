@@ -9,11 +9,9 @@ use http::{HeaderMap, StatusCode};
 use schema::{
     CommandBody, EventId, EventListing, HoldSeats, OutcomeBody, OwnerKind, Pass, PlanIndex,
 };
-use serde::Deserialize;
-use utoipa::ToSchema;
 
 use super::body::ReservationBody;
-use super::want::WantBody;
+use super::want::ReserveBody;
 use crate::accounts::Caller;
 use crate::app::App;
 use crate::asks::{Answer, Ask, Domain, Key, fingerprint};
@@ -22,15 +20,6 @@ use crate::problems::{self, Answered};
 use crate::views::Moment;
 
 const PATH: &str = "/api/bookings/reserve";
-
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ReserveBody {
-    #[schema(example = "EVT002")]
-    event_id: String,
-    #[serde(flatten)]
-    want: WantBody,
-}
 
 /// Holds places for a while.
 ///
@@ -59,7 +48,7 @@ pub async fn reserve(
     let key = Key::from_headers(&headers)?;
     let event: EventId = body.value.event_id.parse().map_err(|_| problems::event_unknown())?;
     let listed = app.catalog.find(&event).ok_or_else(problems::event_unknown)?;
-    let want = body.value.want.resolve(&listed.plan)?;
+    let want = body.value.resolve(&listed.plan)?;
     let pass = pass(&app, &listed.listing, &headers)?;
     let hold = HoldSeats { want, owner: OwnerKind::Fan, pass };
     let ask = Ask {

@@ -10,6 +10,8 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgPool, Row};
 use uuid::Uuid;
 
+use crate::in_time::in_time;
+
 /// Most bookings in one query. Under load some ten fans are answered at once; more only comes after
 /// an outage.
 const READ_MAX: usize = 256;
@@ -24,6 +26,8 @@ pub struct Stored {
     pub account: AccountId,
     pub event_id: String,
     pub status: String,
+    /// The last payment was declined, and no other has begun since.
+    pub is_declined: bool,
     pub amount: i64,
     pub currency: String,
     pub created_at: UnixMillis,
@@ -79,7 +83,7 @@ impl Bookings {
         let pool = postgres.clone();
         let single = Group::start("ingress-bookings", READ_MAX, Duration::ZERO, move |orders| {
             let pool = pool.clone();
-            async move { by_order(&pool, &orders).await.map_err(Unread::from) }
+            async move { in_time(by_order(&pool, &orders)).await.map_err(Unread::from) }
         });
         Self { postgres: postgres.clone(), single }
     }
@@ -91,11 +95,14 @@ impl Bookings {
 
     /// The account's bookings, newest first.
     pub async fn of_account(&self, account: AccountId) -> Result<Vec<Stored>, Unread> {
-        let select = "SELECT booking_id, account_id, event_id, status, amount, currency, created_at
+        let select = "SELECT booking_id, account_id, event_id, state, status, amount, currency,
+                created_at
              FROM booking_view WHERE account_id = $1
              ORDER BY created_at DESC, booking_id DESC LIMIT $2";
         let query = sqlx::query(select).bind(Uuid::from_u128(account.0)).bind(LIST_MAX);
-        Ok(with_lines(&self.postgres, query.fetch_all(&self.postgres).await?).await?)
+        let read =
+            async { with_lines(&self.postgres, query.fetch_all(&self.postgres).await?).await };
+        Ok(in_time(read).await?)
     }
 }
 
@@ -104,7 +111,8 @@ async fn by_order(
     orders: &[OrderId],
 ) -> Result<Vec<Option<Stored>>, sqlx::Error> {
     let ids: Vec<Uuid> = orders.iter().map(|order| Uuid::from_u128(order.0)).collect();
-    let select = "SELECT booking_id, account_id, event_id, status, amount, currency, created_at
+    let select = "SELECT booking_id, account_id, event_id, state, status, amount, currency,
+            created_at
          FROM booking_view WHERE booking_id = ANY($1)";
     let rows = sqlx::query(select).bind(ids).fetch_all(postgres).await?;
     let found = with_lines(postgres, rows).await?;
@@ -136,6 +144,7 @@ fn stored(row: &PgRow, lines: Vec<StoredLine>) -> Result<Stored, sqlx::Error> {
         account: AccountId(row.try_get::<Uuid, _>("account_id")?.as_u128()),
         event_id: row.try_get("event_id")?,
         status: row.try_get("status")?,
+        is_declined: row.try_get::<&str, _>("state")? == "declined",
         amount: row.try_get("amount")?,
         currency: row.try_get("currency")?,
         created_at: UnixMillis(u64::try_from(created_at).unwrap_or_default()),

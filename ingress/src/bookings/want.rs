@@ -8,10 +8,12 @@ use utoipa::ToSchema;
 
 use crate::problems;
 
-/// One of `seats`, `bestAvailable` and `areas`.
-#[derive(Debug, Default, Deserialize, ToSchema)]
+/// An event, and one of `seats`, `bestAvailable` and `areas`.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct WantBody {
+pub struct ReserveBody {
+    #[schema(example = "EVT002")]
+    pub event_id: String,
     #[serde(default)]
     seats: Option<Vec<SeatBody>>,
     #[serde(default)]
@@ -46,7 +48,7 @@ pub struct AreaBody {
     quantity: u32,
 }
 
-impl WantBody {
+impl ReserveBody {
     /// Resolves names to positions; the owner checks everything that can change.
     pub fn resolve(&self, plan: &PlanIndex) -> Result<Want, Problem> {
         match (&self.seats, &self.best_available, &self.areas) {
@@ -112,13 +114,14 @@ fn unknown(what: &str, name: &str) -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use super::WantBody;
+    use super::ReserveBody;
     use crate::testing::plan;
     use schema::{AreaIdx, SeatIdx, Want};
     use serde_json::{Value, json};
 
-    fn resolve(body: Value) -> Result<Want, (u16, &'static str)> {
-        let body: WantBody = serde_json::from_value(body).unwrap();
+    fn resolve(mut body: Value) -> Result<Want, (u16, &'static str)> {
+        body["eventId"] = json!("EVT001");
+        let body: ReserveBody = serde_json::from_value(body).unwrap();
         body.resolve(&plan()).map_err(|problem| (problem.status, problem.code))
     }
 

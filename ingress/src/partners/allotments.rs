@@ -46,7 +46,7 @@ pub struct AllottedAreaBody {
 
 /// Lists one's own allotments.
 #[utoipa::path(get, path = "/api/partners/allotments", tag = "partners", params(AllotmentParams),
-    security(("bearer" = [])),
+    security(("bearer" = []), ("apiKey" = [])),
     responses((status = 200, body = AllotmentsBody),
         (status = 404, description = "EVENT_UNKNOWN")))]
 pub async fn allotments(

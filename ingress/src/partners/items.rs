@@ -4,8 +4,9 @@
 use axum::body::{Body, BodyDataStream};
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::{Stream, StreamExt, stream};
-use serde::Deserialize;
 use serde_json::Value;
+
+use crate::extract::strict::{self, Written};
 
 /// Largest operation. The largest sensible one names 4,096 seats of some 20 bytes each.
 pub const ITEM_BYTES_MAX: usize = 128 * 1024;
@@ -30,6 +31,8 @@ impl Format {
 pub enum Fault {
     /// This one is broken; the next may be whole.
     Unreadable,
+    /// It names a field twice; the next may be whole.
+    Twice,
     /// Where this one ends is unknown: nothing after it can be read.
     Lost { code: &'static str },
 }
@@ -90,7 +93,14 @@ fn cut_line(buffer: &mut BytesMut, ended: bool) -> Option<Result<Value, Fault>> 
         if line.is_empty() {
             continue;
         }
-        return Some(serde_json::from_slice(&line).map_err(|_| Fault::Unreadable));
+        return Some(strict::parse(&line).map_err(|_| Fault::Unreadable).and_then(unambiguous));
+    }
+}
+
+fn unambiguous(written: Written) -> Result<Value, Fault> {
+    match written.twice {
+        None => Ok(written.value),
+        Some(_) => Err(Fault::Twice),
     }
 }
 
@@ -99,12 +109,12 @@ fn cut_value(buffer: &mut BytesMut, ended: bool) -> Option<Result<Value, Fault>>
         return None;
     }
     let mut deserializer = rmp_serde::Deserializer::new(std::io::Cursor::new(&buffer[..]));
-    let value = Value::deserialize(&mut deserializer);
+    let written = strict::parse_from(&mut deserializer);
     let read = deserializer.get_ref().position();
-    match value {
-        Ok(value) => {
+    match written {
+        Ok(written) => {
             buffer.advance(usize::try_from(read).expect("within the buffer"));
-            Some(Ok(value))
+            Some(unambiguous(written))
         }
         // The rest of the value may still come.
         Err(error) if !ended && is_cut_short(&error) => None,
@@ -153,6 +163,18 @@ mod tests {
         }
         let cut = read(bytes[..bytes.len() - 1].to_vec(), 7, Format::MessagePack).await;
         assert_eq!(cut[1], Err(Fault::Lost { code: "MSGPACK_INVALID" }));
+    }
+
+    #[tokio::test]
+    async fn an_operation_with_a_field_named_twice_is_faulty_and_the_next_is_read() {
+        let lines = b"{\"ref\":1,\"ref\":2}\n{\"ref\":3}".to_vec();
+        let wanted = [Err(Fault::Twice), Ok(json!({"ref": 3}))];
+        assert_eq!(read(lines, 9, Format::Lines).await, wanted);
+        // A map of two fields `ref`, then a map of one.
+        let values = b"\x82\xA3ref\x01\xA3ref\x02\x81\xA3ref\x03".to_vec();
+        for size in 1..=values.len() {
+            assert_eq!(read(values.clone(), size, Format::MessagePack).await, wanted, "{size}");
+        }
     }
 
     #[tokio::test]

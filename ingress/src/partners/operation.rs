@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use crate::extract::strict;
+
 /// Longest `ref`.
 const REF_BYTES_MAX: usize = 128;
 
@@ -86,7 +88,7 @@ impl Operation {
     pub fn read(value: &Value) -> Result<Self, ResultLine> {
         let reference = value.get("ref").and_then(Value::as_str);
         let reference = reference.filter(|text| (1..=REF_BYTES_MAX).contains(&text.len()));
-        let operation = Self::deserialize(value);
+        let operation = strict::read::<Self>(value);
         let operation = operation.ok().filter(|_| reference.is_some());
         let operation =
             operation.ok_or_else(|| ResultLine::invalid(reference, "REQUEST_INVALID"))?;
@@ -209,6 +211,9 @@ mod tests {
     fn what_is_no_operation_keeps_its_ref_where_it_can_be_read() {
         let invalid = |reference, code| Err(ResultLine::invalid(reference, code));
         assert_eq!(Operation::read(&json!([1])), invalid(None, "REQUEST_INVALID"));
+        let seats = json!(["A-1-1"]);
+        let list = json!(["r", "allocate", "EVT001", seats, null, null, null, null, null, null]);
+        assert_eq!(Operation::read(&list), invalid(None, "REQUEST_INVALID"));
         let nameless = json!({"op": "allocate", "eventId": "EVT001"});
         assert_eq!(Operation::read(&nameless), invalid(None, "REQUEST_INVALID"));
         let unknown = json!({"ref": "r", "op": "steal", "eventId": "EVT001"});

@@ -45,7 +45,7 @@ pub struct AllocationParams {
 /// `Idempotency-Replayed: true`. Operations leave in order, and up to 64 are under way at
 /// once.
 #[utoipa::path(post, path = "/api/partners/allocations", tag = "partners", params(AllocationParams),
-    security(("bearer" = [])),
+    security(("bearer" = []), ("apiKey" = [])),
     request_body(content((Operation = "application/x-ndjson"),
         (Operation = "application/msgpack"))),
     responses((status = 200, description = "One result a line", body = ResultLine,
@@ -108,6 +108,7 @@ async fn started(app: &App, caller: &Caller, item: Result<Value, Fault>) -> Pend
     match item {
         Ok(value) => begin(app, caller, &value).await,
         Err(Fault::Unreadable) => Pending::Known(ResultLine::invalid(None, "JSON_INVALID")),
+        Err(Fault::Twice) => Pending::Known(ResultLine::invalid(None, "REQUEST_INVALID")),
         Err(Fault::Lost { code }) => Pending::Known(ResultLine::invalid(None, code)),
     }
 }

@@ -6,8 +6,8 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use chassis::Problem;
-use http::HeaderMap;
-use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, ETAG, VARY};
+use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
+use http::{HeaderMap, StatusCode};
 use schema::EventId;
 
 use super::render::{Rendered, SeatsForm, render};
@@ -29,9 +29,11 @@ use crate::problems::{self, Answered};
 /// the lowest bits; 0 free, 1 held, 2 sold, 3 blocked), padded to a whole byte, then the free
 /// places of each area as u32.
 #[utoipa::path(get, path = "/api/events/{eventId}/seats", tag = "events",
-    params(("eventId" = String, Path, example = "EVT002")),
-    responses((status = 200, description = "The map", content(
+    params(("eventId" = String, Path, example = "EVT002"),
+        ("If-None-Match" = Option<String>, Header)),
+    responses((status = 200, description = "The map", headers(("ETag" = String)), content(
             (serde_json::Value = "application/json"), (Vec<u8> = "application/octet-stream"))),
+        (status = 304, description = "The map is still the one that If-None-Match names"),
         (status = 404, description = "EVENT_UNKNOWN"),
         (status = 503, description = "VIEW_UNCONFIRMED")))]
 pub async fn seats(
@@ -46,7 +48,7 @@ pub async fn seats(
     let rendered = rendered(&app, &listed, form, || {
         shard.lock().events.get(&event).map(super::EventSeats::snapshot).unwrap_or_default()
     });
-    Ok(respond(rendered.await?))
+    Ok(respond(rendered.await?, &headers))
 }
 
 fn form(headers: &HeaderMap) -> SeatsForm {
@@ -93,22 +95,49 @@ pub(super) async fn rendered(
     Ok(rendered)
 }
 
-fn respond(rendered: Rendered) -> Response {
-    let content_type = match rendered.form {
-        SeatsForm::Json => "application/json",
-        SeatsForm::Compact => "application/octet-stream",
+fn respond(rendered: Rendered, asked: &HeaderMap) -> Response {
+    let (content_type, etag) = match rendered.form {
+        SeatsForm::Json => ("application/json", format!("\"{}\"", rendered.version)),
+        SeatsForm::Compact => {
+            ("application/octet-stream", format!("\"{}-compact\"", rendered.version))
+        }
     };
-    let etag = format!("\"{}\"", rendered.version);
-    let headers = [(CONTENT_TYPE, content_type), (CACHE_CONTROL, "no-cache"), (VARY, "accept")];
+    let headers = [(CACHE_CONTROL, "no-cache"), (VARY, "accept")];
+    if is_known(asked, &etag) {
+        return (StatusCode::NOT_MODIFIED, headers, [(ETAG, etag)]).into_response();
+    }
     let body: Bytes = rendered.body;
-    (headers, [(ETAG, etag)], body).into_response()
+    (headers, [(CONTENT_TYPE, content_type)], [(ETAG, etag)], body).into_response()
+}
+
+/// Whether `If-None-Match` names the map, which is compared weakly (RFC 9110, 13.1.2).
+fn is_known(asked: &HeaderMap, etag: &str) -> bool {
+    let values = asked.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    let mut named = values.flat_map(|value| value.split(',')).map(str::trim);
+    named.any(|name| name == "*" || name.strip_prefix("W/").unwrap_or(name) == etag)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{SeatsForm, form};
+    use super::{SeatsForm, form, is_known};
     use http::HeaderMap;
-    use http::header::ACCEPT;
+    use http::header::{ACCEPT, IF_NONE_MATCH};
+
+    #[test]
+    fn a_map_is_known_by_each_way_to_name_it() {
+        let known = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(IF_NONE_MATCH, value.parse().unwrap());
+            is_known(&headers, "\"7\"")
+        };
+        for value in ["\"7\"", "W/\"7\"", "*", "\"6\", \"7\""] {
+            assert!(known(value), "{value}");
+        }
+        for value in ["", "7", "\"70\"", "\"7-compact\"", "\"6\", \"8\""] {
+            assert!(!known(value), "{value}");
+        }
+        assert!(!is_known(&HeaderMap::new(), "\"7\""));
+    }
 
     #[test]
     fn the_compact_form_goes_to_who_prefers_it() {

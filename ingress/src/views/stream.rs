@@ -107,7 +107,7 @@ impl Reader {
         // Both branches are cancel-safe.
         let delta = tokio::select! {
             delta = self.receiver.recv() => delta,
-            () = self.shutdown.begun() => return None,
+            () = self.shutdown.closing() => return None,
         };
         match delta {
             Ok(delta) => Some(event_of(&self.plan, &delta)),

@@ -140,6 +140,44 @@ async fn a_ticket_that_was_paid_back_is_void_and_has_no_code() {
 }
 
 #[tokio::test]
+async fn a_booking_whose_payment_was_declined_says_that_it_waits_for_nothing() {
+    let (rig, fan) = open().await;
+    let account = rig.http.get("/api/auth/me", &fan).await.json();
+    let account: schema::AccountId = account["accountId"].as_str().unwrap().parse().unwrap();
+    rig.booked(account, 0, "declined").await;
+    rig.booked(account, 1, "paying").await;
+    // Neither was ever sold.
+    for query in ["DELETE FROM ticket", "UPDATE orders SET sold_at = NULL"] {
+        sqlx::query(query).execute(&rig.postgres).await.unwrap();
+    }
+    let all = rig.http.get("/api/bookings", &fan).await.json();
+    let all = all["bookings"].as_array().unwrap();
+    assert!(all.iter().all(|booking| booking["status"] == "PENDING"), "{all:?}");
+    let mut declined: Vec<_> = all.iter().map(|booking| booking["declined"] == true).collect();
+    declined.sort_unstable();
+    assert_eq!(declined, [false, true]);
+}
+
+#[tokio::test]
+async fn a_seat_map_that_has_not_changed_is_not_sent_again() {
+    let (rig, fan) = open().await;
+    let path = "/api/events/EVT100/seats";
+    let compact = ("accept", "application/octet-stream");
+    let first = rig.http.get(path, "").await;
+    let small = rig.http.send("GET", path, &[compact], "").await;
+    assert_ne!(first.header("etag"), small.header("etag"), "one name for each form");
+    let known = ("if-none-match", first.header("etag"));
+    let again = rig.http.send("GET", path, &[known], "").await;
+    assert_eq!((again.status, again.header("etag")), (304, first.header("etag")));
+    assert_eq!(again.text, "");
+    assert_eq!(rig.http.send("GET", path, &[known, compact], "").await.status, 200);
+    assert_eq!(rig.http.post(RESERVE, &fan, seats(&["A-1-1"])).await.status, 201);
+    let changed = rig.http.send("GET", path, &[known], "").await;
+    assert_eq!(changed.status, 200);
+    assert_ne!(changed.header("etag"), first.header("etag"));
+}
+
+#[tokio::test]
 async fn without_an_owner_nothing_is_promised_and_the_request_may_be_repeated() {
     let rig = Rig::start().await;
     let operator = rig.login("operator", &[Role::Operator]).await;

@@ -11,3 +11,4 @@ mod operators;
 mod owner;
 mod rig;
 mod shape;
+mod strict;

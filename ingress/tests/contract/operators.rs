@@ -58,4 +58,16 @@ async fn a_room_is_changed_only_by_who_has_seen_its_latest_settings() {
     assert_eq!(rig.http.get(path, &operator).await.header("etag"), second.header("etag"));
     let event = rig.http.get("/api/events/EVT100", "").await.json();
     assert_eq!(event["waitingRoom"], true);
+
+    let seen = [("if-match", second.header("etag"))];
+    for nothing in [json!({}), json!({"unknown": 1}), json!({"mode": null})] {
+        let same = change(&seen, nothing).await;
+        assert_eq!((same.status, same.header("etag")), (200, second.header("etag")));
+    }
+    let adaptive = change(&seen, json!({"adaptive": true})).await;
+    assert_eq!(adaptive.problem(), (422, "ADAPTIVE_UNSUPPORTED".to_owned()));
+    let nobody = change(&seen, json!({"activeMax": 0})).await;
+    assert_eq!(nobody.problem(), (422, "REQUEST_INVALID".to_owned()));
+    let audit = rig.http.get("/api/admin/audit", &operator).await.json();
+    assert_eq!(audit["entries"].as_array().unwrap().len(), 3, "{audit}");
 }

@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::extract::DefaultBodyLimit;
 use axum::response::IntoResponse;
 use futures_util::FutureExt;
-use http::header::{CONNECTION, CONTENT_TYPE, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_TYPE, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use tower::Service;
@@ -86,6 +86,12 @@ async fn answer(context: &Context, request: Request<Incoming>) -> Response<Body>
 /// Returns the answer to a request that is not worth routing.
 fn misshapen(context: &Context, request: &Request<Incoming>) -> Option<Problem> {
     let headers = request.headers();
+    // RFC 9112, 3.2: without one, or with two, two servers on the way may mean different hosts.
+    if request.version() == Version::HTTP_11 && headers.get_all(HOST).iter().count() != 1 {
+        metrics::request_refused("host");
+        let detail = "an HTTP/1.1 request has one Host header";
+        return Some(Problem::new(400, "REQUEST_INVALID", "The request is invalid", detail));
+    }
     if headers.contains_key(TRANSFER_ENCODING) {
         let ambiguous = context.watch.progress().doubtful_framing;
         if ambiguous || !is_just_chunked(headers) {

@@ -222,6 +222,18 @@ async fn a_request_whose_end_is_ambiguous_is_refused_and_the_connection_closed()
 }
 
 #[tokio::test]
+async fn a_request_of_http_1_1_names_one_host() {
+    let server = start(patient());
+    for hosts in ["", "Host: a\r\nHost: b\r\n"] {
+        let answer = server.raw(&GET.replace("Host: a\r\n", hosts)).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{hosts}: {answer}");
+        assert!(answer.contains("\"code\":\"REQUEST_INVALID\""), "{hosts}: {answer}");
+    }
+    let old = server.raw("GET / HTTP/1.0\r\n\r\n").await;
+    assert!(old.starts_with("HTTP/1.0 200 "), "{old}");
+}
+
+#[tokio::test]
 async fn too_many_or_too_large_headers_are_431() {
     let server = start(patient());
     let many = |count: usize| {
