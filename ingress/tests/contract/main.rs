@@ -11,4 +11,5 @@ mod operators;
 mod owner;
 mod rig;
 mod shape;
+mod store;
 mod strict;

@@ -18,7 +18,7 @@ pub struct Rig {
     keys: PathBuf,
     gateways: Vec<Gateway>,
     // Last: the servers end when everything that talks to them has.
-    pub servers: TestServers,
+    _servers: TestServers,
 }
 
 struct Gateway {
@@ -41,7 +41,7 @@ impl Rig {
         change(&mut config);
         let gateway = Gateway::start(config.clone(), &nats, &postgres, &keys).await;
         let http = Http::new(format!("http://{}", gateway.ingress.address));
-        Self { http, nats, postgres, config, keys, gateways: vec![gateway], servers }
+        Self { http, nats, postgres, config, keys, gateways: vec![gateway], _servers: servers }
     }
 
     /// A gateway that starts now, beside the first one.
