@@ -135,10 +135,10 @@ pub fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
     })
 }
 
-/// Serves `router` on `listener` until `shutdown`, then drains.
+/// Serves `router` on `listener` until `shutdown` closes the doors, then drains.
 ///
-/// Every request carries [`Peer`] in its extensions. The listener closes at once when the shutdown
-/// begins; this returns when the last connection has ended, after `drain_ms` at the latest.
+/// Every request carries [`Peer`] in its extensions. The listener closes at once when the doors
+/// close; this returns when the last connection has ended, after `drain_ms` at the latest.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -146,6 +146,7 @@ pub async fn serve(
     shutdown: Shutdown,
 ) -> Result<(), Error> {
     limits.check();
+    let _door = shutdown.open_door();
     let drain = Duration::from(limits.drain_ms);
     let server = accept::Server::new(router, limits, shutdown.clone());
     server.accept_until_shutdown(&listener, &shutdown).await;

@@ -57,6 +57,7 @@ pub fn install(shutdown: &Shutdown) -> Result<Handle, Error> {
         .and_then(PrometheusBuilder::install_recorder)
         .map_err(rejected)?;
     let handle = INSTALLED.get_or_init(|| Handle(recorder)).clone();
+    declare();
     let (upkeep, shutdown) = (handle.clone(), shutdown.clone());
     tasks::spawn("metrics", async move {
         // Both branches are cancel-safe.
@@ -81,6 +82,33 @@ pub fn router(handle: Handle) -> Router {
         ([(CONTENT_TYPE, "text/plain; version=0.0.4")], handle.render()).into_response()
     };
     Router::new().route("/metrics", get(show)).with_state(handle)
+}
+
+/// Puts the counters of this crate on the page before they count, so that an alarm sees the step
+/// from zero.
+fn declare() {
+    for name in [
+        "usher_http_accept_errors_total",
+        "usher_nats_connects_total",
+        "usher_nats_slow_readers_total",
+        "usher_redis_connects_total",
+        "usher_follower_restarts_total",
+        "usher_takeovers_total",
+        "usher_append_repeats_total",
+    ] {
+        counter!(name).increment(0);
+    }
+    for cause in ["cap", "peer_cap"] {
+        counter!("usher_http_connections_refused_total", "cause" => cause).increment(0);
+    }
+    for cause in ["framing", "headers", "timeout", "body", "panic"] {
+        counter!("usher_http_requests_refused_total", "cause" => cause).increment(0);
+    }
+}
+
+/// The first task of a name that runs.
+pub(crate) fn task_known(name: &'static str) {
+    counter!("usher_task_panics_total", "task" => name).increment(0);
 }
 
 pub(crate) fn task_started(name: &'static str) {
@@ -190,6 +218,8 @@ mod tests {
         let page = install(&shutdown).expect("the first again").render();
         for line in [
             "usher_tasks_running{task=\"visible\"} 1",
+            "usher_task_panics_total{task=\"visible\"} 0",
+            "usher_follower_restarts_total 0",
             "usher_test_seconds_bucket{le=\"0.00025\"} 0",
             "usher_test_seconds_bucket{le=\"0.0005\"} 1",
             "usher_test_batch_bytes_bucket{le=\"64\"} 1",

@@ -137,16 +137,18 @@ impl Servers {
             }
             tracing::warn!(server = name, %ended, deaths = deaths.len(), "server died");
             if deaths.len() > DEATHS_MAX {
-                let log = child.log.display();
-                shutdown.begin(format!(
-                    "{name} ended ({ended}), the death beyond {DEATHS_MAX} in {} s; see {log}",
-                    DEATHS_WINDOW.as_secs()
-                ));
-                return;
+                let (log, window_s) = (child.log.display(), DEATHS_WINDOW.as_secs());
+                return give_up(
+                    shutdown,
+                    format!(
+                        "{name} ended ({ended}), the death beyond {DEATHS_MAX} in {window_s} s; \
+                         see {log}"
+                    ),
+                );
             }
             if let Err(error) = child.restart().await {
-                shutdown.begin(format!("{name} does not start again: {}", Cause::of(&error)));
-                return;
+                let why = Cause::of(&error);
+                return give_up(shutdown, format!("{name} does not start again: {why}"));
             }
             restarted(self);
         }
@@ -156,4 +158,9 @@ impl Servers {
     pub async fn stop(&self) {
         join_all(self.children.iter().map(Child::stop)).await;
     }
+}
+
+fn give_up(shutdown: &Shutdown, reason: String) {
+    tracing::error!(reason, "a server cannot be kept running");
+    shutdown.begin(reason);
 }

@@ -145,7 +145,15 @@ struct Running(&'static str);
 impl Running {
     fn enter(name: &'static str) -> Running {
         assert!(!name.is_empty(), "a task has a name");
-        *running().entry(name).or_insert(0) += 1;
+        let is_first = {
+            let mut running = running();
+            let count = running.entry(name).or_insert(0);
+            *count += 1;
+            *count == 1
+        };
+        if is_first {
+            metrics::task_known(name);
+        }
         metrics::task_started(name);
         Running(name)
     }

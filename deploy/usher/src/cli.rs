@@ -24,6 +24,8 @@ pub enum Command {
     Config(Config),
     /// Load the demo catalogue and logins into a running system that has no catalogue
     Demo(Target),
+    /// Create an account in a running system, or give a role to the one that the address has
+    Account(Account),
     /// Check the promises over journal, checkpoints, Postgres and live owners; print every difference
     Audit(Audit),
 }
@@ -91,6 +93,28 @@ pub struct Target {
     /// A configuration file
     #[arg(long)]
     pub config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "A new account's password is the variable USHER_PASSWORD, else the first \
+                        line of standard input. An account that exists keeps its own.")]
+pub struct Account {
+    #[arg(long)]
+    pub email: String,
+    #[arg(long)]
+    pub role: Role,
+    /// How it is called; a new one without is called by its address
+    #[arg(long)]
+    pub name: Option<String>,
+    #[command(flatten)]
+    pub target: Target,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Role {
+    Operator,
+    Partner,
+    Fan,
 }
 
 #[derive(Debug, Args)]

@@ -1,5 +1,6 @@
 //! The one binary: everything on one machine, or some stages of a larger system.
 
+mod account;
 mod audit;
 mod cli;
 mod config;
@@ -46,6 +47,7 @@ async fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Run(run) => run::run(run).await,
         Command::Migrate(target) => migrate::migrate(target).await,
         Command::Demo(target) => demo::demo(target).await,
+        Command::Account(account) => account::account(account).await,
         Command::Audit(audit) => audit::audit(audit).await,
         Command::Config(shown) => {
             let config = config::load(shown.config.as_deref())?;

@@ -1,14 +1,11 @@
 //! `usher run --stages ...`: some stages against given servers.
 
-use crate::cli::Run;
-use crate::stages::{Stages, exit_code};
+use crate::cli::{Run, Stage};
+use crate::config::Config;
+use crate::stages::{STAGES_END_WAIT, Stages, exit_code};
 use crate::{config, output};
 use chassis::{Shutdown, tasks};
 use std::process::ExitCode;
-use std::time::Duration;
-
-/// How long stages may take to end.
-const STAGES_END_WAIT: Duration = Duration::from_secs(15);
 
 pub async fn run(run: Run) -> anyhow::Result<ExitCode> {
     let config = config::load(run.config.as_deref())?;
@@ -16,16 +13,25 @@ pub async fn run(run: Run) -> anyhow::Result<ExitCode> {
     let shutdown = Shutdown::default();
     tasks::on_panic(&shutdown);
     shutdown.listen_for_signals()?;
-    let stages = Stages::start(&config, &run.stages, &shutdown).await?;
-    // Cancel-safe: waiting for readiness only reads.
-    tokio::select! {
-        () = stages.ready() => output::line(&format!("usher runs {:?}", run.stages)),
-        () = shutdown.begun() => {}
-    }
+    // They live until all tasks have ended. Cancel-safe: what has started by then ends with the
+    // shutdown, and waiting for readiness only reads.
+    let stages = tokio::select! {
+        started = start(&config, &run.stages, &shutdown) => Some(started?),
+        () = shutdown.begun() => None,
+    };
     shutdown.begun().await;
     let stragglers = tasks::drain(STAGES_END_WAIT).await;
     if !stragglers.is_empty() {
         tracing::warn!(?stragglers, "these did not end in time");
     }
-    Ok(exit_code(&shutdown))
+    drop(stages);
+    exit_code(&shutdown)
+}
+
+/// Returns when every stage serves.
+async fn start(config: &Config, names: &[Stage], shutdown: &Shutdown) -> anyhow::Result<Stages> {
+    let stages = Stages::start(config, names, shutdown).await?;
+    stages.ready().await;
+    output::line(&format!("usher runs {names:?}"));
+    Ok(stages)
 }

@@ -1,6 +1,7 @@
 //! `usher.json`: where a running `usher up` is, for scripts, tests and the other commands.
 
 use anyhow::Context as _;
+use chassis::FolderLock;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -44,10 +45,40 @@ pub fn remove(data: &Path) -> std::io::Result<()> {
 ///
 /// A file that a killed process left behind counts as none: its folder is not locked.
 pub fn read(data: &Path) -> anyhow::Result<Option<Running>> {
+    if !FolderLock::is_taken(data)? {
+        return Ok(None);
+    }
     let text = match std::fs::read(path(data)) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error).context("read usher.json"),
     };
     Ok(Some(serde_json::from_slice(&text).context("parse usher.json")?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Pids, Running, read, write};
+    use chassis::FolderLock;
+
+    #[test]
+    fn only_a_folder_that_somebody_has_says_where_a_system_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = |word: &str| word.to_owned();
+        let running = Running {
+            http: text("http"),
+            metrics: text("metrics"),
+            nats: text("nats"),
+            redis: text("redis"),
+            postgres: text("postgres"),
+            pids: Pids { usher: 1, nats: None, redis: None, postgres: None },
+        };
+        assert_eq!(read(folder.path()).unwrap(), None);
+        let lock = FolderLock::take(folder.path()).unwrap();
+        assert_eq!(read(folder.path()).unwrap(), None);
+        write(folder.path(), &running).unwrap();
+        assert_eq!(read(folder.path()).unwrap(), Some(running));
+        drop(lock);
+        assert_eq!(read(folder.path()).unwrap(), None, "a killed owner left the file");
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::cli::Stage;
 use crate::config::Config;
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use chassis::keys::KeyFolder;
 use chassis::{Health, Nats, Redis, Shutdown, tasks};
 use ingress::{Ingress, QueueRoutes};
@@ -12,6 +12,12 @@ use std::process::ExitCode;
 
 /// How long the stages may take until all of them serve. A large journal is read within this.
 const READY_WAIT: std::time::Duration = std::time::Duration::from_mins(2);
+
+/// How long the stages may take to end once the last request is answered.
+///
+/// They wait for one answer of a server at most. What is cut then is what a kill would cut, and
+/// loses nothing either; a longer wait only delays whoever stops a system that has lost a server.
+pub const STAGES_END_WAIT: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// How often readiness is looked at while starting.
 const READY_LOOK: std::time::Duration = std::time::Duration::from_millis(20);
@@ -107,9 +113,13 @@ impl Stages {
     }
 }
 
-/// The code of a process that ends for the shutdown's reason.
-pub fn exit_code(shutdown: &Shutdown) -> ExitCode {
-    if shutdown.is_asked_for() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+/// The code of a process that ends for the shutdown's reason, which is an error unless somebody
+/// asked for it.
+pub fn exit_code(shutdown: &Shutdown) -> anyhow::Result<ExitCode> {
+    if shutdown.is_asked_for() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    Err(anyhow!("usher ends: {}", shutdown.reason().unwrap_or("nobody knows why")))
 }
 
 /// Connects, and brings the schema up to date.

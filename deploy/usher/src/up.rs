@@ -3,7 +3,7 @@
 use crate::cli::{Stage, Up};
 use crate::config::{self, Config};
 use crate::running::{self, Pids, Running};
-use crate::stages::{Stages, exit_code};
+use crate::stages::{STAGES_END_WAIT, Stages, exit_code};
 use crate::{demo, output};
 use anyhow::Context as _;
 use chassis::config::Url;
@@ -11,9 +11,6 @@ use chassis::{FolderLock, Servers, ServersSpec, Shutdown, Which, tasks};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-
-/// How long stages may take to end before the servers are stopped under them.
-const STAGES_END_WAIT: std::time::Duration = std::time::Duration::from_secs(15);
 
 pub async fn up(up: Up) -> anyhow::Result<ExitCode> {
     let mut config = config::load(up.config.as_deref())?;
@@ -43,7 +40,7 @@ pub async fn up(up: Up) -> anyhow::Result<ExitCode> {
     // Cancel-safe: servers that are starting are killed when they are dropped.
     let servers = tokio::select! {
         servers = start_servers(&data, &mut config) => Arc::new(servers?),
-        () = shutdown.begun() => return Ok(exit_code(&shutdown)),
+        () = shutdown.begun() => return exit_code(&shutdown),
     };
     let here = Arc::new(Here { data: data.clone(), config: config.clone() });
     let watched = watch(&servers, &here, &shutdown);
@@ -103,7 +100,7 @@ async fn serve(
     // missing of the demo.
     let _stages = tokio::select! {
         stages = start_stages(up, config, shutdown) => stages?,
-        () = shutdown.begun() => return Ok(exit_code(shutdown)),
+        () = shutdown.begun() => return exit_code(shutdown),
     };
     here.write_down(servers);
     if !up.no_demo {
@@ -112,7 +109,7 @@ async fn serve(
     output::line(&format!("metrics are on http://{}/metrics", config.metrics.listen));
     output::line(&format!("usher is ready on http://{}", config.ingress.listen));
     shutdown.begun().await;
-    Ok(exit_code(shutdown))
+    exit_code(shutdown)
 }
 
 /// Returns when every stage serves.

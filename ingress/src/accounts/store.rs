@@ -85,8 +85,7 @@ pub async fn grant(
 ) -> Result<bool, sqlx::Error> {
     let update = "UPDATE account SET roles = roles | $2, name = COALESCE($3, name)
          WHERE email = $1";
-    let update =
-        sqlx::query(update).bind(email).bind(roles.bits()).bind(name).execute(postgres);
+    let update = sqlx::query(update).bind(email).bind(roles.bits()).bind(name).execute(postgres);
     Ok(in_time(update).await?.rows_affected() == 1)
 }
 

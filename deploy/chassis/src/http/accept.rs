@@ -79,11 +79,11 @@ impl Server {
         shutdown: &Shutdown,
     ) {
         let mut backoff = Backoff::new(ACCEPT_PAUSE_FIRST, ACCEPT_PAUSE_MAX, None);
-        let mut begun = pin!(shutdown.begun());
+        let mut closing = pin!(shutdown.closing());
         loop {
-            // `accept` is cancel-safe, and `begun` is pinned outside.
+            // `accept` is cancel-safe, and `closing` is pinned outside.
             let accepted = tokio::select! {
-                () = &mut begun => return,
+                () = &mut closing => return,
                 accepted = listener.accept() => accepted,
             };
             match accepted {

@@ -40,8 +40,8 @@ pub(super) async fn run(server: Arc<Server>, stream: TcpStream, peer: SocketAddr
     let idle = Duration::from(server.limits.idle_ms);
     let drain = Duration::from(server.limits.drain_ms);
     // A token of its own: all connections polling the shared one would meet at its lock.
-    let begun = server.shutdown.child_token();
-    let mut begun = pin!(begun.cancelled());
+    let closing = server.shutdown.closing_token();
+    let mut closing = pin!(closing.cancelled());
     let mut timer = pin!(sleep(idle));
     let mut requests_before = u64::MAX;
     let mut draining = false;
@@ -55,7 +55,7 @@ pub(super) async fn run(server: Arc<Server>, stream: TcpStream, peer: SocketAddr
                 }
                 return;
             }
-            () = &mut begun, if !draining => {
+            () = &mut closing, if !draining => {
                 draining = true;
                 timer.as_mut().reset(Instant::now() + drain);
                 connection.as_mut().graceful_shutdown();

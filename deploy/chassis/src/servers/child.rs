@@ -122,6 +122,8 @@ impl Child {
             Which::Postgres => Signal::INT,
             Which::Nats | Which::Redis => Signal::TERM,
         });
+        // One that somebody has stopped would hear the other signal only when it goes on.
+        process.signal(Signal::CONT);
         if tokio::time::timeout(STOP_WAIT, process.wait()).await.is_err() {
             tracing::warn!(server = self.which.name(), "does not stop: killing it");
             process.signal(Signal::KILL);

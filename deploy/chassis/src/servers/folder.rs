@@ -49,6 +49,24 @@ impl FolderLock {
             .map_err(|source| Error::io(what(), source))?;
         Ok(FolderLock { _file: file })
     }
+
+    /// Says whether somebody has the folder.
+    ///
+    /// A look takes the lock for a moment where nobody has it: an owner that starts in that very
+    /// moment is refused, and nothing is lost.
+    pub fn is_taken(dir: &Path) -> Result<bool, Error> {
+        let what = || format!("look at the lock of folder {}", dir.display());
+        let file = match File::open(dir.join("lock")) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(Error::io(what(), error)),
+        };
+        match flock(&file, FlockOperation::NonBlockingLockShared) {
+            Ok(()) => Ok(false),
+            Err(Errno::WOULDBLOCK) => Ok(true),
+            Err(errno) => Err(Error::io(what(), errno.into())),
+        }
+    }
 }
 
 /// Loopback ports of the three servers; remembered in the folder, so that a restart keeps the

@@ -159,12 +159,15 @@ async fn a_server_that_cannot_start_says_why_and_where_its_log_is() {
 #[test]
 fn a_folder_has_one_owner() {
     let folder = folder();
+    assert!(!FolderLock::is_taken(folder.path()).unwrap());
     let first = FolderLock::take(folder.path()).unwrap();
+    assert!(FolderLock::is_taken(folder.path()).unwrap());
     let error = FolderLock::take(folder.path()).unwrap_err();
     let text = error.to_string();
     assert!(text.contains(&std::process::id().to_string()), "{text}");
     assert!(text.contains(&folder.path().display().to_string()), "{text}");
     drop(first);
+    assert!(!FolderLock::is_taken(folder.path()).unwrap());
     FolderLock::take(folder.path()).unwrap();
 }
 

@@ -23,8 +23,10 @@ mod system;
 mod up;
 mod wait;
 
+mod test_account;
 mod test_audit;
 mod test_buyers;
+mod test_drain;
 mod test_kill_server;
 mod test_kill_usher;
 mod test_owners;

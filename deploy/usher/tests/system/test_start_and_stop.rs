@@ -9,7 +9,7 @@ use crate::wait::until_equal;
 use rustix::process::{Signal, kill_process};
 use schema::subject;
 use serde_json::Value;
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener};
 use std::time::Instant;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -31,14 +31,21 @@ async fn a_taken_port_is_named_and_nothing_is_left_behind() {
     let data = folder.path().join("data");
     let taken = free_port();
     let _listener = TcpListener::bind(("127.0.0.1", taken)).unwrap();
-    let (port, metrics) = (taken.to_string(), free_port().to_string());
-    let data_text = data.display().to_string();
-    let arguments = ["up", "--data", &data_text, "--port", &port, "--metrics-port", &metrics];
-    let log = folder.path().join("usher.log");
-    let (status, printed, log) = Process::start(&arguments, &[], &log).ended().await;
-    assert!(!status.success(), "{printed}");
-    assert!(log.contains(&port), "the port is not named: {log}");
-    assert_eq!(working_in(&data), Vec::<u32>::new(), "a server was left behind");
+    let (taken, free) = (taken.to_string(), free_port().to_string());
+    for (port, metrics) in [(&taken, &free), (&free, &taken)] {
+        let data_text = data.display().to_string();
+        let arguments = ["up", "--data", &data_text, "--port", port, "--metrics-port", metrics];
+        let log = folder.path().join(format!("usher-{port}.log"));
+        let (status, printed, log) = Process::start(&arguments, &[], &log).ended().await;
+        assert!(!status.success(), "{printed}");
+        let said = chassis::Error::AddressTaken {
+            port: taken.parse().unwrap(),
+            ip: Ipv4Addr::LOCALHOST.into(),
+        };
+        assert!(log.contains(&said.to_string()), "no {said}: {log}");
+        assert!(log.contains(&taken), "{log}");
+        assert_eq!(working_in(&data), Vec::<u32>::new(), "a server was left behind");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
