@@ -2,11 +2,25 @@
 
 use allocator_core::Decision;
 use metrics::{Label, counter, gauge, histogram};
-use schema::{Batch, OutcomeBody, ShardId};
+use schema::{Batch, OutcomeBody, ShardId, limits};
 use std::time::Duration;
 
 fn labels(shard: ShardId) -> Vec<Label> {
     vec![Label::new("shard", shard.to_string())]
+}
+
+/// Puts the counters on the page before they count, so that an alarm sees the step from zero.
+pub(crate) fn declare() {
+    for shard in (0..limits::SHARD_COUNT).map(ShardId) {
+        for name in [
+            "usher_allocator_intake_restarts_total",
+            "usher_allocator_undecodable_total",
+            "usher_allocator_deposed_total",
+            "usher_allocator_checkpoint_failures_total",
+        ] {
+            counter!(name, labels(shard)).increment(0);
+        }
+    }
 }
 
 pub(crate) fn command_decided(shard: ShardId, decision: &Decision) {

@@ -5,6 +5,7 @@ use crate::checkpoint::Store;
 use crate::config::Config;
 use crate::error::Error;
 use crate::inspect;
+use crate::metrics;
 use crate::owner::Ownership;
 use crate::replica::Replica;
 use chassis::telemetry::chain;
@@ -34,6 +35,7 @@ pub struct Deps {
 /// [`Error`] when a stream cannot be prepared or a journal cannot be followed; the other shards
 /// stop too.
 pub async fn run(config: Config, deps: Deps) -> Result<(), Error> {
+    metrics::declare();
     let nats = &deps.nats;
     // All are registered before the first is ready, or the stage would look ready in between.
     let registered = |shard| Healths {

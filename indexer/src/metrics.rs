@@ -3,6 +3,17 @@
 use metrics::{counter, gauge, histogram};
 use std::time::Duration;
 
+/// Puts the counters on the page before they count, so that an alarm sees the step from zero.
+pub(crate) fn declare() {
+    counter!("usher_indexer_rebuilds_total").increment(0);
+    for kind in ["search", "suggest"] {
+        for cause in ["full", "waited", "slow", "failed", "reply"] {
+            let labels = [("kind", kind), ("cause", cause)];
+            counter!("usher_search_dropped_total", &labels).increment(0);
+        }
+    }
+}
+
 pub(crate) fn documents(count: usize) {
     let count = u32::try_from(count).unwrap_or(u32::MAX);
     gauge!("usher_indexer_documents").set(f64::from(count));

@@ -12,7 +12,7 @@ use crate::answer::Desk;
 use crate::config::{Config, FED_WAITING_MAX};
 use crate::search::Searches;
 use crate::writer::Writer;
-use crate::{Error, feed, store};
+use crate::{Error, feed, metrics, store};
 
 /// What the indexer is given.
 #[derive(Debug, Clone)]
@@ -37,6 +37,7 @@ const SESSION_IS_SOUND: Duration = Duration::from_secs(30);
 /// If another process has the folder. Everything else is tried again until it works, with
 /// the reason in the readiness page.
 pub async fn run(config: Config, deps: Deps) -> Result<(), Error> {
+    metrics::declare();
     let _lock = FolderLock::take(&config.dir)?;
     let ready = deps.health.register("indexer");
     let mut backoff = Backoff::new(PAUSE_FIRST, PAUSE_MAX, None);

@@ -1,9 +1,26 @@
 //! What settlement counts.
 
 use metrics::{counter, gauge, histogram};
-use schema::ShardId;
+use schema::{ShardId, limits};
 use settlement_core::State;
 use std::time::Duration;
+
+/// Puts the counters on the page before they count, so that an alarm sees the step from zero.
+pub(crate) fn declare() {
+    for name in [
+        "usher_settlement_reviews_total",
+        "usher_settlement_swept_total",
+        "usher_settlement_verdict_queue_full_total",
+        "usher_settlement_verdicts_refused_total",
+    ] {
+        counter!(name).increment(0);
+    }
+    for shard in (0..limits::SHARD_COUNT).map(ShardId) {
+        let shard = shard.to_string();
+        counter!("usher_settlement_batches_total", "shard" => shard.clone()).increment(0);
+        counter!("usher_settlement_journal_restarts_total", "shard" => shard).increment(0);
+    }
+}
 
 pub(crate) fn order_moved(to: State) {
     counter!("usher_settlement_orders_total", "state" => to.as_str()).increment(1);

@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::driver::Context;
 use crate::error::Error;
 use crate::journal::Journal;
+use crate::metrics;
 use crate::provider::Provider;
 use crate::sandbox::Sandbox;
 use crate::store::{Lease, Store};
@@ -58,6 +59,7 @@ pub async fn run_with(
     provider: Arc<dyn Provider>,
 ) -> Result<(), Error> {
     config.check();
+    metrics::declare();
     let Deps { nats, health, shutdown, .. } = &deps;
     // Before the first await: a process that asks whether it is ready must find them missing.
     let registered = |shard| health.register(format!("settlement journal {shard}"));
