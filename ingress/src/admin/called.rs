@@ -72,7 +72,7 @@ impl Called {
         while self.reading.is_some() {
             self.read_one().await;
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     async fn read_one(&mut self) {
