@@ -8,13 +8,109 @@ use crate::market::{Market, WhenLost};
 use crate::split::Split;
 use crate::system::System;
 use crate::up::Up;
-use crate::wait::until;
-use async_nats::HeaderMap;
+use crate::wait::{PATIENCE, until};
 use async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE;
+use async_nats::{HeaderMap, Subscriber};
 use chassis::EpochRecord;
+use futures_util::StreamExt;
 use rustix::process::Signal;
-use schema::subject;
-use std::time::Instant;
+use schema::{
+    AccountId, Batch, BestAvailable, Command, CommandBody, CommandId, DurationMs, HoldSeats,
+    OwnerKind, Reply, ReplyBatch, UnixMillis, Want, codec, subject,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+/// How often a command that was answered is asked again of an owner that is paused.
+const REPETITIONS: usize = 20;
+
+/// FENCE-1 as those who ask see it: each answer left behind an append of its owner's own epoch,
+/// because it has the time and the sequence of a batch that the journal took. An owner that
+/// answered from its memory alone would tell a time that no batch has, or an older batch.
+fn check_answers(journal: &[Entry], heard: &[ReplyBatch], successor: u64) {
+    let batches: BTreeMap<u64, &Batch> = journal
+        .iter()
+        .filter_map(|entry| match entry {
+            Entry::Batch { sequence, batch } => Some((*sequence, batch)),
+            Entry::Epoch { .. } => None,
+        })
+        .collect();
+    let times: BTreeSet<UnixMillis> = batches.values().map(|batch| batch.time).collect();
+    let mut after = 0;
+    for ReplyBatch { time, replies } in heard {
+        assert!(times.contains(time), "FENCE-1: answered at {time} without an append: {replies:?}");
+        for (command, reply) in replies {
+            let Reply::Done { sequence, replayed, outcome } = reply else { continue };
+            let batch = batches.get(sequence).expect("FENCE-1: an answer names its batch");
+            assert_eq!(batch.time, *time, "FENCE-1: {command} was answered without an append");
+            assert!(
+                *replayed || batch.outcomes.contains(outcome),
+                "{command} is not at {sequence}"
+            );
+            after += usize::from(successor < *sequence);
+        }
+    }
+    assert!(0 < after, "the successor was heard");
+}
+
+/// Hears every answer of every owner.
+struct Ear {
+    answers: Subscriber,
+    heard: Vec<ReplyBatch>,
+}
+
+impl Ear {
+    async fn open(nats: &str) -> Self {
+        let client = async_nats::connect(nats).await.unwrap();
+        let answers = client.subscribe(subject::replies(">")).await.unwrap();
+        client.flush().await.unwrap();
+        Self { answers, heard: Vec::new() }
+    }
+
+    /// Waits for the answer to a command.
+    async fn hears(&mut self, command: CommandId) {
+        loop {
+            let message = tokio::time::timeout(PATIENCE, self.answers.next()).await;
+            let batch = read(&message.expect("an answer in time").expect("NATS is there"));
+            let found = batch.replies.iter().any(|(id, _)| *id == command);
+            self.heard.push(batch);
+            if found {
+                return;
+            }
+        }
+    }
+
+    /// Everything heard so far.
+    async fn heard(&mut self) -> Vec<ReplyBatch> {
+        while let Ok(Some(message)) = tokio::time::timeout(LULL, self.answers.next()).await {
+            self.heard.push(read(&message));
+        }
+        std::mem::take(&mut self.heard)
+    }
+}
+
+/// Asks for a seat as nobody's account, and to be answered where this ear hears it.
+fn command(event: &str) -> Command {
+    let best = BestAvailable { quantity: 1, section: None, price_level: None, accessible: false };
+    let want = Want::BestAvailable(best);
+    Command {
+        id: CommandId(77),
+        fingerprint: 78,
+        event: event.parse().unwrap(),
+        account: AccountId(79),
+        deadline: chassis::clock::now() + DurationMs(60_000),
+        reply_to: subject::replies("ear").into(),
+        trace: None,
+        body: CommandBody::HoldSeats(HoldSeats { want, owner: OwnerKind::Fan, pass: None }),
+    }
+}
+
+/// Nobody asks any more when the ear is read, so a short silence is the end.
+const LULL: Duration = Duration::from_millis(300);
+
+fn read(message: &async_nats::Message) -> ReplyBatch {
+    codec::decode(&message.payload).expect("an owner sends reply batches")
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_allocator_whose_epoch_is_overtaken_stops_and_its_successor_serves() {
@@ -25,6 +121,7 @@ async fn an_allocator_whose_epoch_is_overtaken_stops_and_its_successor_serves() 
     let fans = accounts(&reach.client, 4, "owner").await;
     let market = Market::open(&fans, "EVT002", WhenLost::AskAgain, false);
     market.sells(10).await;
+    let mut ear = Ear::open(&reach.nats).await;
     let old = bus.epoch(shard).await;
     let record = EpochRecord { nonce: "f".repeat(32), owner: "a contender".to_owned() };
     let mut headers = HeaderMap::new();
@@ -45,11 +142,7 @@ async fn an_allocator_whose_epoch_is_overtaken_stops_and_its_successor_serves() 
     let record = market.close().await;
     let journal = bus.journal(shard).await;
     check_epochs(&journal);
-    let between = journal.iter().filter(|entry| match entry {
-        Entry::Batch { sequence, .. } => (usurped..successor).contains(sequence),
-        Entry::Epoch { .. } => false,
-    });
-    assert_eq!(between.count(), 0, "FENCE-1: somebody answered without owning the shard");
+    check_answers(&journal, &ear.heard().await, usurped);
     let bookings = crate::market::bookings(&record);
     crate::auditor::assert_sold(&reach, "EVT002", &bookings).await;
 }
@@ -65,22 +158,32 @@ async fn a_paused_allocator_is_succeeded_and_stays_silent_when_it_wakes() {
     let fan = Fan::new(&reach.client, "patient").await;
     fan.buy(&best("EVT002", 1)).await;
 
+    let mut ear = Ear::open(&reach.nats).await;
+    let known = command("EVT002");
+    bus.ask(shard, &known).await;
+    ear.hears(known.id).await;
     let old = bus.epoch(shard).await;
     split.stage("allocator").signal(Signal::STOP);
     let paused = Instant::now();
+    for _ in 0..REPETITIONS {
+        bus.ask(shard, &known).await;
+    }
     let answer = fan.client.ask_stubbornly(
         fan.signed(crate::fan::reserve(&best("EVT002", 1), &crate::fan::fresh_key())),
     );
     let held = answer.await.expect(201);
     eprintln!("SIGSTOP of the allocator: its successor reserved after {:?}", paused.elapsed());
-    assert!(old < bus.epoch(shard).await);
+    let new = bus.epoch(shard).await;
+    assert!(old < new);
     split.stage("allocator").signal(Signal::CONT);
     let paid = fan.confirm(&text(&held["reservationId"]), "tok_ok").await;
     paid.expect(200);
     for _ in 0..30 {
         fan.buy(&best("EVT002", 1)).await;
     }
-    check_epochs(&bus.journal(shard).await);
+    let journal = bus.journal(shard).await;
+    check_epochs(&journal);
+    check_answers(&journal, &ear.heard().await, new);
     assert_clean(&reach, &["--all"]).await;
 
     // And back: the one that was paused serves when the other has gone.
