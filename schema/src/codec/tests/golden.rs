@@ -22,12 +22,15 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 
+/// Whether bytes are read as a value.
+type Reads = Box<dyn Fn(&[u8]) -> bool>;
+
 /// A value with its name in the file.
 struct Sample {
     name: &'static str,
     bytes: Vec<u8>,
     /// Whether bytes are read as the value.
-    reads: Box<dyn Fn(&[u8]) -> bool>,
+    reads: Reads,
 }
 
 fn sample<T>(name: &'static str, value: T) -> Sample
