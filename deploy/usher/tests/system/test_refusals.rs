@@ -11,6 +11,7 @@ use chassis::base64url;
 use chassis::keys::{Ed25519Key, KeyFolder};
 use hyper::Method;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use tempfile::TempDir;
 
 const RESERVE: &str = "/api/bookings/reserve";
@@ -21,26 +22,58 @@ struct Case {
     call: Call,
     status: u16,
     code: &'static str,
+    /// A part of the detail, where one code has several causes.
+    detail: &'static str,
 }
 
 fn case(what: &'static str, call: Call, status: u16, code: &'static str) -> Case {
-    Case { what, call, status, code }
+    Case { what, call, status, code, detail: "" }
+}
+
+impl Case {
+    fn because(self, detail: &'static str) -> Self {
+        Self { detail, ..self }
+    }
 }
 
 /// Asks, and reports what is not as it should be.
 async fn faults(client: &Client, cases: Vec<Case>) -> Vec<String> {
     let mut faults = Vec::new();
-    for Case { what, call, status, code } in cases {
+    for Case { what, call, status, code, detail } in cases {
+        assert!(!code.is_empty(), "{what}: which code?");
         let answer = client.ask_patiently(call).await;
-        let right = answer.status == status && (code.is_empty() || answer.code() == code);
-        if !right {
-            let body = String::from_utf8_lossy(&answer.body).into_owned();
-            faults.push(format!("{what}: {status} {code} expected, got {} {body}", answer.status));
+        let right = answer.status == status && answer.code() == code;
+        let body = String::from_utf8_lossy(&answer.body).into_owned();
+        if !right || !body.contains(detail) {
+            let wanted = format!("{status} {code} {detail:?}");
+            faults.push(format!("{what}: {wanted} expected, got {} {body}", answer.status));
         } else if let Some(fault) = problem_fault(&answer) {
             faults.push(format!("{what}: {fault}"));
         }
     }
     faults
+}
+
+/// Asks the router for the methods of every described path: a 405 names them in `Allow`.
+async fn undescribed(client: &Client) -> Vec<String> {
+    let document = client.get("/openapi.json").await;
+    let paths = document["paths"].as_object().expect("a map of paths");
+    assert!(paths.contains_key("/api/queue/{eventId}/join"), "the waiting room is described too");
+    let mut found = Vec::new();
+    for (path, item) in paths {
+        let known = ["get", "put", "post", "delete", "patch"];
+        let described = known.into_iter().filter(|method| item.get(method).is_some());
+        let described: BTreeSet<String> = described.map(str::to_uppercase).collect();
+        let concrete = path.replace("{eventId}", "EVT002").replace(['{', '}'], "");
+        let nonsense = Method::from_bytes(b"USHER").expect("any token is a method");
+        let answer = client.ask_patiently(Call::new(nonsense, &concrete)).await;
+        let allowed = answer.header("allow").split(',').map(str::trim).filter(|one| *one != "HEAD");
+        let allowed: BTreeSet<String> = allowed.map(str::to_owned).collect();
+        if answer.status != 405 || allowed != described {
+            found.push(format!("{path}: {described:?} are described, {answer:?}"));
+        }
+    }
+    found
 }
 
 /// Every error is a problem document (RFC 9457) with a code and a word on retries.
@@ -63,6 +96,8 @@ fn problem_fault(answer: &Answer) -> Option<String> {
 async fn what_must_be_refused_is_refused_and_changes_nothing() {
     let up = Up::start().await;
     Box::pin(every_wrong_request_is_refused(&up.reach())).await;
+    let undescribed = undescribed(&up.reach().client).await;
+    assert!(undescribed.is_empty(), "{}", undescribed.join("\n"));
 }
 
 /// Asks for everything that nobody may have.
@@ -73,12 +108,14 @@ pub async fn every_wrong_request_is_refused(reach: &Reach) {
     let held = other.reserve(&best("EVT002", 2)).await.expect(201);
     let reservation = text(&held["reservationId"]);
     let before = everything(client).await;
+    let (arena, theatre) = (names(&before[0]), names(&before[1]));
     let mut found = faults(client, malformed(&fan)).await;
-    found.extend(faults(client, impossible(&fan)).await);
+    found.extend(faults(client, wrong_types(&fan, &theatre[0])).await);
+    found.extend(faults(client, impossible(&fan, &arena, &theatre)).await);
     found.extend(faults(client, not_yours(&fan, &reservation)).await);
     found.extend(faults(client, passes(reach, &fan, &other).await).await);
     found.extend(faults(client, rooms()).await);
-    found.extend(giants(&fan));
+    found.extend(giants(&fan, &arena));
     assert!(found.is_empty(), "{}", found.join("\n"));
     assert_eq!(everything(client).await, before, "a refused request changed something");
     assert_eq!(other.reservation_status(&reservation).await, "HELD");
@@ -93,50 +130,73 @@ async fn everything(client: &Client) -> Vec<SeatMap> {
     seen
 }
 
+/// The seats of an event, in the order of its plan.
+fn names(map: &SeatMap) -> Vec<String> {
+    map.seats().map(|(seat, _)| seat.clone()).collect()
+}
+
 fn malformed(fan: &Fan) -> Vec<Case> {
     let post = |kind: &str, body: &str| {
         fan.signed(Call::new(Method::POST, RESERVE).body(kind, body.to_owned()))
     };
-    let json_post = |body: &Value| fan.signed(reserve(body, &fresh_key()));
+    let json = |body: &str| post("application/json", body);
     let deep = "[".repeat(60_000);
+    let (unreadable, media) = ("JSON_INVALID", "MEDIA_TYPE_UNSUPPORTED");
+    let bare = fan.signed(Call::new(Method::POST, RESERVE));
+    let long_key = fan.signed(reserve(&best("EVT002", 1), &"k".repeat(4_000)));
+    let (nowhere, elsewhere) = ("/api/nothing", "/api/events/EVT002/x/y");
     vec![
-        case("no JSON", post("application/json", "{"), 400, ""),
-        case("no UTF-8 text", fan.signed(binary()), 400, ""),
-        case("deeply nested", post("application/json", &deep), 400, ""),
-        case("an empty body", post("application/json", ""), 400, ""),
-        case("another media type", post("text/plain", "{}"), 415, ""),
-        case("no media type", fan.signed(Call::new(Method::POST, RESERVE)), 415, ""),
-        case("a number for a text", json_post(&json!({"eventId": 7})), 422, "REQUEST_INVALID"),
-        case("a list", json_post(&json!([])), 422, "REQUEST_INVALID"),
-        case(
-            "an object for a list",
-            json_post(&json!({"eventId": "EVT002", "seats": {}})),
-            422,
-            "",
-        ),
-        case(
-            "a negative number",
-            json_post(&json!({"eventId": "EVT002", "bestAvailable": {"quantity": -1}})),
-            422,
-            "REQUEST_INVALID",
-        ),
-        case(
-            "a key that is too long",
-            fan.signed(reserve(&best("EVT002", 1), &"k".repeat(4_000))),
-            400,
-            "IDEMPOTENCY_KEY_INVALID",
-        ),
-        case("an unknown path", Call::get("/api/nothing"), 404, ""),
-        case("an unknown path below a known one", Call::get("/api/events/EVT002/x/y"), 404, ""),
-        case("a wrong method", Call::delete("/api/events"), 405, ""),
-        case("another wrong method", Call::get(RESERVE), 405, ""),
+        case("no JSON", json("{"), 400, unreadable),
+        case("no UTF-8 text", fan.signed(binary()), 400, unreadable),
+        case("deeply nested", json(&deep), 400, unreadable),
+        case("an empty body", json(""), 400, unreadable),
+        case("another media type", post("text/plain", "{}"), 415, media),
+        case("no media type", bare, 415, media),
+        case("a key that is too long", long_key, 400, "IDEMPOTENCY_KEY_INVALID"),
+        case("an unknown path", Call::get(nowhere), 404, "NOT_FOUND"),
+        case("an unknown path below a known one", Call::get(elsewhere), 404, "NOT_FOUND"),
+        case("a wrong method", Call::delete("/api/events"), 405, "METHOD_NOT_ALLOWED"),
+        case("another wrong method", Call::get(RESERVE), 405, "METHOD_NOT_ALLOWED"),
+    ]
+}
+
+/// JSON that says something else than what the route takes. Each would be a good request if lists
+/// were read as objects, numbers as text, or one of two fields of a name were ignored.
+fn wrong_types(fan: &Fan, seat: &str) -> Vec<Case> {
+    let text = |path: &str, body: &str| {
+        fan.signed(Call::new(Method::POST, path).body("application/json", body.to_owned()))
+    };
+    let post = |body: &Value| fan.signed(reserve(body, &fresh_key()));
+    let of_event = |name: &str, value: Value| post(&json!({"eventId": "EVT002", name: value}));
+    let whole = json!(["EVT002", null, {"quantity": 1}, null]);
+    let account = r#"["list@usher.test", "correct horse", "List"]"#;
+    let payment = r#"["r-00000000000000000000000000000000", "CREDIT_CARD", null]"#;
+    let twice = r#"{"eventId": "EVT002", "bestAvailable": {"quantity": 1, "quantity": 1}}"#;
+    let invalid = |what, call| case(what, call, 422, "REQUEST_INVALID");
+    vec![
+        invalid("a number for a text", post(&json!({"eventId": 7}))),
+        invalid("a list", post(&json!([]))),
+        invalid("a list of all fields", post(&whole)),
+        invalid("an object for a list", of_event("seats", json!({}))),
+        invalid("a list for a seat", of_event("seats", json!([[seat]]))),
+        invalid("a text for a seat", of_event("seats", json!([seat]))),
+        invalid("a list for the best", of_event("bestAvailable", json!([1, null, null, false]))),
+        invalid("a list for an area", of_event("areas", json!([["GA", 1]]))),
+        invalid("a negative number", of_event("bestAvailable", json!({"quantity": -1}))),
+        invalid("a list for an account", text("/api/auth/register", account)),
+        invalid("a list for a payment", text("/api/bookings/confirm", payment)),
+        invalid("a field twice", text(RESERVE, twice)).because("is named twice"),
     ]
 }
 
 /// Bodies that are refused before they have arrived.
-fn giants(fan: &Fan) -> Vec<String> {
-    let seats: Vec<String> = (0..10_000).map(|number| format!("FRONT-A-{number}")).collect();
-    let seats = named("EVT002", &seats).to_string();
+///
+/// 10,000 seats, however short their names are, take more than the 64 KiB of a body: no request can
+/// name so many.
+fn giants(fan: &Fan, arena: &[String]) -> Vec<String> {
+    let seats = named("EVT001", &arena[..10_000]).to_string();
+    let bare = 10_000 * r#"{"seatId":"A"},"#.len();
+    assert!(64 * 1024 < bare && bare < seats.len());
     let text = format!("{{\"eventId\":\"{}\"}}", "x".repeat(8 * 1024 * 1024));
     let mut found = Vec::new();
     for (what, body) in [("10,000 seats", seats), ("a giant body", text)] {
@@ -152,25 +212,25 @@ fn binary() -> Call {
     Call::new(Method::POST, RESERVE).body("application/json", vec![0x7B, 0xFF, 0xFE, 0x7D])
 }
 
-fn impossible(fan: &Fan) -> Vec<Case> {
+fn impossible(fan: &Fan, arena: &[String], theatre: &[String]) -> Vec<Case> {
     let post = |body: &Value| fan.signed(reserve(body, &fresh_key()));
-    let seat = |count: usize| vec!["FRONT-A-1".to_owned(); count];
-    let many: Vec<String> = (0..1_500).map(|number| format!("FRONT-A-{number}")).collect();
+    let seats = |seats: &[String]| post(&named("EVT002", seats));
+    let free = &theatre[theatre.len() - 11..];
     let nothing = json!({"eventId": "EVT002", "seats": []});
     let both = json!({"eventId": "EVT002", "bestAvailable": {"quantity": 1},
-        "seats": [{"seatId": "FRONT-A-1"}]});
-    let invalid = "REQUEST_INVALID";
+        "seats": [{"seatId": free[0]}]});
+    let (invalid, unknown) = ("REQUEST_INVALID", "SEAT_UNKNOWN");
+    let (few, twice) = ("is for 1 to 10 places", "a seat is named twice");
+    let same = [free[0].clone(), free[1].clone(), free[0].clone()];
+    let strange = |name: &str| seats(&[free[0].clone(), name.to_owned()]);
+    let crowd = post(&named("EVT001", &arena[..1_500]));
     vec![
-        case("1,500 seats", post(&named("EVT002", &many)), 422, invalid),
-        case("eleven seats", post(&named("EVT002", &many[..11])), 422, invalid),
-        case("an unknown seat", post(&named("EVT002", &["X-1-1".to_owned()])), 422, "SEAT_UNKNOWN"),
-        case(
-            "no seat's name",
-            post(&named("EVT002", &["' OR 1=1".to_owned()])),
-            422,
-            "SEAT_UNKNOWN",
-        ),
-        case("a seat twice", post(&named("EVT002", &seat(2))), 422, ""),
+        case("1,500 seats", crowd, 422, invalid).because(few),
+        case("eleven seats", seats(free), 422, invalid).because(few),
+        case("a seat twice", seats(&same), 422, invalid).because(twice),
+        case("an unknown seat", strange("X-1-1"), 422, unknown),
+        case("a seat of another event", strange(&arena[0]), 422, unknown),
+        case("no seat's name", strange("' OR 1=1"), 422, unknown),
         case("no seat", post(&nothing), 422, invalid),
         case("nothing at all", post(&json!({"eventId": "EVT002"})), 422, invalid),
         case("two wishes", post(&both), 422, invalid),
@@ -183,7 +243,7 @@ fn impossible(fan: &Fan) -> Vec<Case> {
         case("no event's name", post(&best("../../etc", 1)), 404, "EVENT_UNKNOWN"),
         case("a sale that has not begun", post(&best("EVT004", 1)), 403, "PASS_REQUIRED"),
         case("seats of no event", Call::get("/api/events/EVT999/seats"), 404, "EVENT_UNKNOWN"),
-        case("a page of no size", Call::get("/api/events?page=x"), 400, ""),
+        case("a page of no size", Call::get("/api/events?page=x"), 400, "QUERY_INVALID"),
     ]
 }
 
@@ -192,7 +252,7 @@ fn not_yours(fan: &Fan, theirs: &str) -> Vec<Case> {
     let booking = theirs.replacen("r-", "b-", 1);
     let admission = "/api/admin/events/EVT001/admission";
     let patch = || Call::new(Method::PATCH, admission).json(&json!({"mode": "off"}));
-    let unknown = "RESERVATION_UNKNOWN";
+    let (unknown, role) = ("RESERVATION_UNKNOWN", "ROLE_REQUIRED");
     let partner = Call::new(Method::POST, "/api/partners/allocations");
     let partner = || partner.clone().body("application/x-ndjson", "{}\n".to_owned());
     let event = || Call::post("/api/admin/events", &json!({}));
@@ -200,13 +260,18 @@ fn not_yours(fan: &Fan, theirs: &str) -> Vec<Case> {
     let alone = || reserve(&best("EVT002", 1), &fresh_key());
     vec![
         case("reserve without a login", alone(), 401, "LOGIN_REQUIRED"),
-        case("a token of algorithm none", alone().header("authorization", forged), 401, ""),
+        case(
+            "a token of algorithm none",
+            alone().header("authorization", forged),
+            401,
+            "LOGIN_REQUIRED",
+        ),
         case("bookings without a login", Call::get("/api/bookings"), 401, "LOGIN_REQUIRED"),
         case("confirm without a login", confirm(theirs, "tok_ok"), 401, "LOGIN_REQUIRED"),
         case("another's reservation", fan.signed(Call::get(&reservation)), 404, unknown),
         case("releasing another's", fan.signed(Call::delete(&reservation)), 404, unknown),
         case("paying for another", fan.signed(confirm(theirs, "tok_ok")), 404, unknown),
-        case("no reservation's id", fan.signed(confirm("r-1", "tok_ok")), 404, ""),
+        case("no reservation's id", fan.signed(confirm("r-1", "tok_ok")), 404, unknown),
         case(
             "another's booking",
             fan.signed(Call::get(&format!("/api/bookings/{booking}"))),
@@ -220,20 +285,20 @@ fn not_yours(fan: &Fan, theirs: &str) -> Vec<Case> {
             "BOOKING_UNKNOWN",
         ),
         case("admission without a login", patch(), 401, "LOGIN_REQUIRED"),
-        case("admission by a fan", fan.signed(patch()), 403, ""),
+        case("admission by a fan", fan.signed(patch()), 403, role),
         case("a partner's route by nobody", partner(), 401, "LOGIN_REQUIRED"),
-        case("a partner's route by a fan", fan.signed(partner()), 403, ""),
-        case("an operator's route by a fan", fan.signed(event()), 403, ""),
-        case("an operator's log by a fan", fan.signed(Call::get("/api/admin/audit")), 403, ""),
+        case("a partner's route by a fan", fan.signed(partner()), 403, role),
+        case("an operator's route by a fan", fan.signed(event()), 403, role),
+        case("an operator's log by a fan", fan.signed(Call::get("/api/admin/audit")), 403, role),
     ]
 }
 
 fn rooms() -> Vec<Case> {
     let me = |token: &str| Call::get("/api/queue/EVT001/me").header("waiting-room-token", token);
     vec![
-        case("a room of no event", Call::get("/api/queue/EVT999/status"), 404, ""),
-        case("no token", Call::get("/api/queue/EVT001/me"), 401, ""),
-        case("no token's text", me("forged"), 401, ""),
+        case("a room of no event", Call::get("/api/queue/EVT999/status"), 404, "EVENT_UNKNOWN"),
+        case("no token", Call::get("/api/queue/EVT001/me"), 401, "TOKEN_REQUIRED"),
+        case("no token's text", me("forged"), 401, "TOKEN_INVALID"),
     ]
 }
 
@@ -274,7 +339,7 @@ async fn passes(reach: &Reach, fan: &Fan, other: &Fan) -> Vec<Case> {
             "PASS_REQUIRED",
         ),
         case("no pass's text", with("forged"), 403, invalid),
-        case("an empty pass", with(""), 403, ""),
+        case("an empty pass", with(""), 403, invalid),
         case("another's signature", with(&sign_as(&forger, &real.kid, &claims)), 403, invalid),
         case("an unknown key", with(&sign(&forger, &claims, "EdDSA")), 403, invalid),
         case("no algorithm", with(&none), 403, invalid),
