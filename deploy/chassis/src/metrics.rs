@@ -101,7 +101,7 @@ fn declare() {
     for cause in ["cap", "peer_cap"] {
         counter!("usher_http_connections_refused_total", "cause" => cause).increment(0);
     }
-    for cause in ["framing", "headers", "timeout", "body", "panic"] {
+    for cause in ["framing", "headers", "timeout", "body", "panic", "host"] {
         counter!("usher_http_requests_refused_total", "cause" => cause).increment(0);
     }
 }
@@ -140,7 +140,7 @@ pub(crate) fn accept_failed() {
     counter!("usher_http_accept_errors_total").increment(1);
 }
 
-/// `cause` is one of `framing`, `headers`, `timeout`, `body`, `panic`.
+/// `cause` is one of `framing`, `headers`, `timeout`, `body`, `panic`, `host`.
 pub(crate) fn request_refused(cause: &'static str) {
     counter!("usher_http_requests_refused_total", "cause" => cause).increment(1);
 }

@@ -26,7 +26,7 @@ pub enum Command {
     Demo(Target),
     /// Create an account in a running system, or give a role to the one that the address has
     Account(Account),
-    /// Check the promises over journal, checkpoints, Postgres and live owners; print every difference
+    /// Check the promises over journal, checkpoints, Postgres and live owners; print differences
     Audit(Audit),
 }
 

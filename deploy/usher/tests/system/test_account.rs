@@ -32,30 +32,6 @@ async fn the_command_line_makes_operators_and_promotes_fans() {
     assert!(!status.success() && log.contains("not an e-mail address"), "{log}");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn alarms_are_on_the_metrics_page_before_anything_went_wrong() {
-    let up = Up::start().await;
-    let pages = crate::client::Client::new(&format!("http://127.0.0.1:{}", up.metrics_port));
-    let page = pages.ask(Call::get("/metrics")).await;
-    assert_eq!(page.status, 200);
-    let page = String::from_utf8_lossy(&page.body).into_owned();
-    for alarm in [
-        "usher_task_panics_total",
-        "usher_allocator_deposed_total",
-        "usher_allocator_checkpoint_failures_total",
-        "usher_settlement_reviews_total",
-        "usher_settlement_verdicts_refused_total",
-        "usher_room_store_failures_total",
-        "usher_search_dropped_total",
-        "usher_ingress_shed_total",
-        "usher_http_connections_refused_total",
-        "usher_nats_slow_readers_total",
-    ] {
-        let mut lines = page.lines().filter(|line| line.starts_with(alarm));
-        assert!(lines.any(|line| line.ends_with(" 0")), "{alarm} is not in {page}");
-    }
-}
-
 async fn run(up: &Up, email: &str, role: &str, password: Option<&str>) -> (ExitStatus, String) {
     let data = up.data().display().to_string();
     let arguments = ["account", "--email", email, "--role", role, "--data", &data];

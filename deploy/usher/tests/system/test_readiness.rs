@@ -1,4 +1,4 @@
-//! What the health page says while servers are away.
+//! What the health page says while servers are away, and the metrics page when all is well.
 
 use crate::client::{Call, Client};
 use crate::process::pid;
@@ -6,6 +6,9 @@ use crate::system::System;
 use crate::up::Up;
 use crate::wait::until_equal;
 use rustix::process::{Signal, kill_process};
+
+/// What the name of every metric begins with.
+const PREFIX: &str = concat!("usher", "_");
 
 /// Waits until the page names exactly these servers as missing, among whatever else is.
 pub async fn lacks(client: &Client, servers: &[&str]) {
@@ -46,4 +49,30 @@ async fn the_health_page_names_each_server_that_stands_still() {
         signal(names, Signal::CONT);
     }
     lacks(&client, &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn alarms_are_on_the_metrics_page_before_anything_went_wrong() {
+    let up = Up::start().await;
+    let pages = Client::new(&format!("http://127.0.0.1:{}", up.metrics_port));
+    let page = pages.ask(Call::get("/metrics")).await;
+    assert_eq!(page.status, 200);
+    let page = String::from_utf8_lossy(&page.body).into_owned();
+    for alarm in [
+        "task_panics_total",
+        "allocator_deposed_total",
+        "allocator_checkpoint_failures_total",
+        "settlement_reviews_total",
+        "settlement_verdicts_refused_total",
+        "room_store_failures_total",
+        "search_dropped_total",
+        "ingress_shed_total",
+        "http_connections_refused_total",
+        "nats_slow_readers_total",
+    ] {
+        let named =
+            |line: &&str| line.strip_prefix(PREFIX).is_some_and(|name| name.starts_with(alarm));
+        let mut lines = page.lines().filter(named);
+        assert!(lines.any(|line| line.ends_with(" 0")), "{alarm} is not in {page}");
+    }
 }
