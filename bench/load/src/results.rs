@@ -68,8 +68,13 @@ mod tests {
 
     #[test]
     fn the_file_has_the_public_form() {
-        let reserve = Figure { value: 9_000.5, unit: "1/s".to_owned(), p50: Some(5.5), p99: None,
-            p999: None };
+        let reserve = Figure {
+            value: 9_000.5,
+            unit: "1/s".to_owned(),
+            p50: Some(5.5),
+            p99: None,
+            p999: None,
+        };
         let results = Results {
             scenario: "smoke".to_owned(),
             commit: "abc".to_owned(),

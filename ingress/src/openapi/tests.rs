@@ -1,3 +1,5 @@
+//! The document against the router that it describes.
+
 use std::collections::BTreeSet;
 
 use serde_json::Value;

@@ -61,10 +61,9 @@ impl Worker for Fan {
     async fn turn(&mut self) -> anyhow::Result<Turn> {
         let Some(party) = self.parties.pop() else { return Ok(Turn::Done) };
         let question = self.shop.orders(&self.order(&party));
-        let answer = match self.connection.ask(question).await {
-            Ok(answer) => answer,
+        let Ok(answer) = self.connection.ask(question).await else {
             // A server that breaks down under the load is a finding, not an end of the measurement.
-            Err(_) => return Ok(Turn::Answered(Err("no answer".to_owned()))),
+            return Ok(Turn::Answered(Err("no answer".to_owned())));
         };
         let verdict = verdict(&answer)?;
         match &verdict {

@@ -32,7 +32,8 @@ struct Page {
 struct Seat {
     zone_name: String,
     row_name: String,
-    seat_guid: String,
+    #[serde(rename = "seat_guid")]
+    guid: String,
     /// The item that is sold with this seat.
     product: Option<u64>,
     blocked: bool,
@@ -100,6 +101,6 @@ impl Seat {
         let has_owner = [&self.orderposition, &self.cartposition, &self.voucher];
         let is_free = !self.blocked && has_owner.into_iter().all(Value::is_null);
         let sold_with = self.product.filter(|product| item.is_none_or(|item| item == *product))?;
-        is_free.then_some(Place { item: sold_with, seat: Some(self.seat_guid) })
+        is_free.then_some(Place { item: sold_with, seat: Some(self.guid) })
     }
 }

@@ -26,12 +26,7 @@ pub enum Deal {
     Cancelled { booking: Box<str> },
     /// Asked and heard nothing definite (202, 503, a lost connection): whatever came of it is no
     /// broken promise. Seats and `quantity` are those that were asked for.
-    Unknown {
-        deed: Deed,
-        reservation: Option<Box<str>>,
-        seats: Box<[Box<str>]>,
-        quantity: u32,
-    },
+    Unknown { deed: Deed, reservation: Option<Box<str>>, seats: Box<[Box<str>]>, quantity: u32 },
 }
 
 /// A deal, of whom and when. Times count from the start of the run.
