@@ -27,7 +27,7 @@ pub struct Deps {
     pub shutdown: Shutdown,
     /// Names this process on the bus: letters, digits and hyphens.
     pub instance: String,
-    /// The waiting room's routes for `/openapi.json`, where they are served too.
+    /// The waiting room's routes for `/openapi.json`, wherever they are answered.
     pub queue_document: Option<utoipa::openapi::OpenApi>,
 }
 

@@ -197,7 +197,6 @@ impl Common {
     }
 
     async fn ingress(&self, config: &Config, queue: QueueRoutes) -> anyhow::Result<Ingress> {
-        let here = matches!(queue, QueueRoutes::Here(_));
         let deps = ingress::Deps {
             nats: self.nats.clone(),
             postgres: self.postgres(),
@@ -205,7 +204,7 @@ impl Common {
             health: self.health.clone(),
             shutdown: self.shutdown.clone(),
             instance: self.instance.clone(),
-            queue_document: here.then(waiting_room::openapi),
+            queue_document: Some(waiting_room::openapi()),
         };
         Ok(ingress::start(config.ingress.clone(), deps, queue).await?)
     }
