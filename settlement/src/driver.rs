@@ -45,8 +45,9 @@ enum Turn {
     Done,
 }
 
-/// Works on an order until nothing is left to do or the process ends.
-pub(crate) async fn drive(context: &Context, mut order: Order) {
+/// Works on an order until nothing is left to do, the process ends, or somebody who moved it has
+/// `brought` it here again: the next turn is theirs, under their trace.
+pub(crate) async fn drive(context: &Context, mut order: Order, brought: impl Fn() -> bool) {
     tracing::debug!(order = %order.id, attempt = order.attempt, from = %order.state, "order begun");
     let mut seen = None;
     let mut backoff = Backoff::new(ORDER_PAUSE_FIRST, ORDER_PAUSE_MAX, None);
@@ -73,7 +74,7 @@ pub(crate) async fn drive(context: &Context, mut order: Order) {
                         "order waits");
                 }
                 seen = None;
-                match reload(context, &order, &mut backoff).await {
+                match reload(context, &order, &mut backoff, &brought).await {
                     Some(now) => order = now,
                     None => return,
                 }
@@ -82,9 +83,15 @@ pub(crate) async fn drive(context: &Context, mut order: Order) {
     }
 }
 
-/// Reads the order again, after a pause, until the database answers. `None` when the process ends.
-async fn reload(context: &Context, order: &Order, backoff: &mut Backoff) -> Option<Order> {
-    while backoff.pause(&context.shutdown).await == Pause::Elapsed {
+/// Reads the order again, after a pause, until the database answers. `None` when the process ends
+/// or the order was brought.
+async fn reload(
+    context: &Context,
+    order: &Order,
+    backoff: &mut Backoff,
+    brought: impl Fn() -> bool,
+) -> Option<Order> {
+    while backoff.pause(&context.shutdown).await == Pause::Elapsed && !brought() {
         match context.store.load(&[order.id]).await {
             Ok(mut found) => return found.pop(),
             Err(error) => {

@@ -54,11 +54,17 @@ impl Work {
             let mut turn = Some(order);
             while let Some(order) = turn {
                 let asker = order.trace;
-                traced("order", asker, drive(&leave.work.context, order)).await;
+                let brought = || leave.work.is_brought(id);
+                traced("order", asker, drive(&leave.work.context, order, brought)).await;
                 turn = leave.work.next_turn(id);
             }
             drop((leave, room));
         });
+    }
+
+    /// Whether somebody has brought the order again while its driver is at it.
+    fn is_brought(&self, id: OrderId) -> bool {
+        self.active().get(&id).is_some_and(Option::is_some)
     }
 
     /// The order as somebody brought it meanwhile; if nobody did, it is out of work from now on.

@@ -3,11 +3,11 @@
 use crate::wait::{PATIENCE, until};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{self, File};
-use std::hash::{BuildHasher, RandomState};
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -166,13 +166,21 @@ pub fn runs(pid: u32, program: &str) -> bool {
     found.file_name().is_some_and(|name| name == program)
 }
 
-/// A free loopback port, below those that the kernel gives to outgoing connections.
+/// A free loopback port that no other call of this test gets, below those that the kernel gives to
+/// outgoing connections and those of the servers.
+///
+/// Who gets it binds it only later. So tests that run at the same time have ranges of their own, by
+/// the slot that the runner gives each.
 pub fn free_port() -> u16 {
     const FIRST: u16 = 12_000;
-    const COUNT: u16 = 8_000;
-    let random = RandomState::new().hash_one(std::process::id()) % u64::from(COUNT);
-    let start = u16::try_from(random).expect("below COUNT");
-    let mut ports = (0..COUNT).map(|step| FIRST + (start + step) % COUNT);
+    const SLOTS: u16 = 16;
+    const PORTS: u16 = 500;
+    static GIVEN: AtomicU16 = AtomicU16::new(0);
+    let slot = std::env::var("NEXTEST_TEST_GLOBAL_SLOT").ok().and_then(|slot| slot.parse().ok());
+    let slot = slot.unwrap_or(0_u16) % SLOTS;
+    // Relaxed: a counter; nothing is ordered by it.
+    let next = || FIRST + slot * PORTS + GIVEN.fetch_add(1, Ordering::Relaxed) % PORTS;
+    let mut ports = (0..PORTS).map(|_| next());
     let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
-    ports.find(free).expect("one of thousands of ports is free")
+    ports.find(free).expect("one of hundreds of ports is free")
 }

@@ -16,12 +16,13 @@ const STAGES: [&str; 5] = ["indexer", "allocator", "settlement", "waiting-room",
 const FILTER: &str =
     "info,chassis=debug,ingress=debug,allocator=debug,settlement=debug,indexer=debug";
 
-/// A system that logs what it does.
+/// A system that logs what it does. The folder goes last: a failed test shows the logs that are in
+/// it.
 struct Logging {
     client: Client,
-    folder: TempDir,
     _stages: Vec<Process>,
     _servers: TestServers,
+    folder: TempDir,
 }
 
 impl Logging {
@@ -61,7 +62,7 @@ impl Logging {
             client.send(Call::get("/readyz")).await.ok().filter(|answer| answer.status == 200)
         })
         .await;
-        Self { client, folder, _stages: stages, _servers: servers }
+        Self { client, _stages: stages, _servers: servers, folder }
     }
 
     /// Waits for a line of the stage's log that has the trace's id and these words.
