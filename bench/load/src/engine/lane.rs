@@ -10,7 +10,7 @@ use super::{Counts, Group, Played, World};
 use crate::arrivals;
 use crate::dice::Dice;
 use crate::fan::{Ask, News, Person, Scene, Status, Step, What};
-use crate::record::{Deal, Dealt, Deed, Heard, Latency, Place, Tally};
+use crate::record::{Deal, Dealt, Deed, Heard, Latency, Place, Shown, Tally, Verdict, is_success};
 use crate::scenario::{Habits, Kind, People, Scenario};
 use crate::wire::Reply;
 use std::collections::VecDeque;
@@ -40,16 +40,6 @@ struct Cast {
     kind: Option<Kind>,
     habits: Habits,
     group: Group,
-}
-
-/// What to think of an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
-    /// A success, or a refusal that says why.
-    Told,
-    /// A request to come later.
-    Shed,
-    Error,
 }
 
 impl Lane {
@@ -199,17 +189,26 @@ impl Lane {
         reply: anyhow::Result<Reply<'_>>,
     ) -> Step {
         let lost = reply.as_ref().err().map(ToString::to_string);
+        let says_when = reply.as_ref().is_ok_and(|reply| reply.says_when);
         let (status, body) = reply.map_or((0, &[][..]), |reply| (reply.status, reply.body));
         let (news, code) = match &lost {
             Some(reason) => (News::Lost, reason.as_str()),
             None => answer::read(ask.deed, status, body),
         };
         let Times { intended, asked, answered } = times;
-        self.count(person, ask, status, code, times);
-        let heard = Heard { deed: ask.deed, intended, asked, answered, status, code: code.into() };
+        let shown = Shown { status, code, says_when };
+        let verdict = self.count(person, ask, shown, times);
+        let (deed, code) = (ask.deed, code.into());
+        let heard = Heard { deed, intended, asked, answered, status, code, verdict };
         self.tally.hear(&heard);
-        let told =
-            Told { world: &self.world, person: &self.people[idx(person)], ask, status, code, body };
+        let told = Told {
+            world: &self.world,
+            person: &self.people[idx(person)],
+            ask,
+            status,
+            code: shown.code,
+            body,
+        };
         if let Some(deal) = told.deal() {
             let key = match ask.what {
                 What::Reserve { key, .. } => Some(key),
@@ -234,13 +233,14 @@ impl Lane {
         Played { groups: groups.collect(), tally: self.tally, counts }
     }
 
-    fn count(&mut self, person: u32, ask: &Ask, status: u16, code: &str, times: Times) {
+    fn count(&mut self, person: u32, ask: &Ask, shown: Shown<'_>, times: Times) -> Verdict {
         let cast = &mut self.cast[usize::from(self.people[idx(person)].group)];
         let took = times.answered.saturating_sub(times.intended);
         cast.group.latency.entry(ask.deed).or_default().add(took);
         self.counts.asked += 1;
         cast.group.asked += 1;
-        match cast.verdict(status, code) {
+        let verdict = cast.verdict(shown);
+        match verdict {
             Verdict::Told => {}
             Verdict::Shed => {
                 self.counts.shed += 1;
@@ -252,12 +252,13 @@ impl Lane {
             }
         }
         let private = matches!(ask.deed, Deed::Me | Deed::Claim | Deed::Reserve);
-        if cast.kind == Some(Kind::Replayer) && private && (200..300).contains(&status) {
+        if cast.kind == Some(Kind::Replayer) && private && is_success(shown.status) {
             self.counts.trespasses += 1;
         }
-        if code == "SOLD_OUT" {
+        if shown.code == "SOLD_OUT" {
             self.counts.sold_out.get_or_insert(times.answered);
         }
+        verdict
     }
 
     fn deal(&mut self, person: u32, times: Times, key: Option<u64>, deal: Deal) {
@@ -330,15 +331,16 @@ impl Cast {
         Self { name, kind: None, habits, group: Group::default() }
     }
 
-    fn verdict(&self, status: u16, code: &str) -> Verdict {
+    fn verdict(&self, shown: Shown<'_>) -> Verdict {
         let is_bot = matches!(self.kind, Some(Kind::Flooder | Kind::Replayer | Kind::Hoarder));
-        match status {
-            200..300 if code.is_empty() => Verdict::Told,
-            429 if is_bot => Verdict::Told,
-            429 | 503 => Verdict::Shed,
-            401 if self.kind == Some(Kind::Replayer) => Verdict::Told,
-            402 | 403 | 409 | 410 | 423 if !code.is_empty() => Verdict::Told,
-            _ => Verdict::Error,
+        let forges = self.kind == Some(Kind::Replayer);
+        match Verdict::of(shown) {
+            // Who asks too often is meant to hear so.
+            Verdict::Shed if is_bot && shown.status == 429 => Verdict::Told,
+            Verdict::Error if forges && shown.status == 401 && !shown.code.is_empty() => {
+                Verdict::Told
+            }
+            verdict => verdict,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A run that never was, with everything a page can show.
 
 use super::metrics;
-use crate::record::{Deed, Heard, Tally};
+use crate::record::{Deed, Heard, Shown, Tally, Verdict};
 use crate::results::{Figure, Finding, Kept, Results};
 use crate::sample::{Inside, Process, Samples};
 use std::time::Duration;
@@ -57,8 +57,9 @@ pub fn tally() -> Tally {
                 Duration::from_secs(second.into()) + Duration::from_millis(number.into());
             let took = Duration::from_micros(u64::from(ms * 200 + ms * ms * (number % 97)));
             let (asked, answered) = (intended + took / 3, intended + took);
+            let verdict = Verdict::of(Shown { status, code, says_when: status == 429 });
             let code = code.into();
-            tally.hear(&Heard { deed, intended, asked, answered, status, code });
+            tally.hear(&Heard { deed, intended, asked, answered, status, code, verdict });
         }
     };
     for second in 0..SECONDS {

@@ -3,17 +3,12 @@
 use super::Report;
 use super::plot::put;
 use super::text::{count, escape, grouped, millis, short, took};
-use crate::record::{Deed, Latency};
+use crate::record::{Deed, Latency, Verdict};
 use crate::results::{Figure, Finding, Kept};
 
 /// The name of a deed in results and reports.
 pub fn deed_name(deed: Deed) -> String {
     format!("{deed:?}").to_lowercase()
-}
-
-/// The system answered, and said no; everything else that is no success is an error.
-pub fn is_refusal(label: &str) -> bool {
-    label.starts_with('4')
 }
 
 pub fn promises(report: &Report<'_>) -> String {
@@ -126,8 +121,12 @@ pub fn codes(report: &Report<'_>) -> String {
         return "<p>Every answer was a success.</p>".to_owned();
     }
     let mut html = head("codes", &["asked", "answer", "kind", "count"], 3);
-    for ((deed, code), times) in &report.tally.other {
-        let (class, kind) = if is_refusal(code) { ("", "refusal") } else { ("bad", "error") };
+    for ((deed, verdict, code), times) in &report.tally.other {
+        let (class, kind) = match verdict {
+            Verdict::Told => ("", "refusal"),
+            Verdict::Shed => ("", "come later"),
+            Verdict::Error => ("bad", "error"),
+        };
         put(
             &mut html,
             format_args!(

@@ -60,6 +60,11 @@ fn tables_show_what_was_heard_and_tell_refusals_from_errors() {
         let refusal = "402 PAYMENT_DECLINED</td><td class=\"words \">refusal</td><td>296</td>";
         let error = "503 BUSY</td><td class=\"words bad\">error</td><td>28</td>";
         assert!(codes.contains(refusal) && codes.contains(error), "{codes}");
+        let later = "429 TOO_MANY_REQUESTS</td><td class=\"words \">come later</td><td>630</td>";
+        assert!(codes.contains(later), "{codes}");
+        let html = page::page(report, UnixMillis(0));
+        // 28 without a word when to come back, and one without an answer.
+        assert!(html.contains("<li class=\"bad\"><b>29</b> errors</li>"), "{html}");
         let figures = tables::figures(report);
         assert!(figures.contains("<td>10,432</td><td class=\"words\">1/s</td><td>5.6 ms</td>"));
         assert!(tables::ratios(report).contains("<td>4.31 ×</td>"));
