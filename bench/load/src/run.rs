@@ -130,7 +130,8 @@ async fn play(scenario: Arc<Scenario>, target: &Target) -> anyhow::Result<Seen> 
     let sampler = Sampler::start(watched, began)?;
     let board = Arc::new(Board::new(engine::lanes(&scenario)));
     let door = target.door.clone();
-    let play = Play { scenario, door, world: Arc::clone(&world), board, began };
+    let patience = engine::LAST_ANSWERS;
+    let play = Play { scenario, door, world: Arc::clone(&world), board, began, patience };
     let played = watch(&play, &sampler).await;
     let seen = sampler.stop().await?;
     let played = played?;

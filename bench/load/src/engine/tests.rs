@@ -1,8 +1,8 @@
 //! The engine against a small server in this process.
 
-use super::{Account, Board, Play, Played, Venue, World, lanes, run};
+use super::{Account, Board, LAST_ANSWERS, Play, Played, Venue, World, lanes, run};
 use crate::fan::{Plan, Row};
-use crate::record::Deed;
+use crate::record::{Deal, Deed, Verdict};
 use crate::scenario::{self, Scenario};
 use crate::wire::Door;
 use http_body_util::Full;
@@ -122,12 +122,16 @@ fn fans(count: u32, seconds: f64, connections: u32) -> Scenario {
 }
 
 async fn played(scenario: Scenario, stall: Option<Stall>) -> Played {
+    played_with(scenario, stall, LAST_ANSWERS).await
+}
+
+async fn played_with(scenario: Scenario, stall: Option<Stall>, patience: Duration) -> Played {
     let began = Instant::now();
     let mut tasks = JoinSet::new();
     let door = serve(&mut tasks, began, stall).await;
     let board = Arc::new(Board::new(lanes(&scenario)));
     let (scenario, world) = (Arc::new(scenario), Arc::new(world()));
-    run(&Play { scenario, door, world, board, began }).await.unwrap()
+    run(&Play { scenario, door, world, board, began, patience }).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -157,4 +161,27 @@ async fn a_stall_shows_in_the_latencies_of_all_who_came_during_it() {
     assert!(Duration::from_millis(900) <= joins.max(), "{:?}", joins.max());
     let service = &played.tally.service[&Deed::Join];
     assert!(service.at(0.8) < Duration::from_millis(300), "{:?}", service.at(0.8));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_question_without_an_answer_at_the_end_is_an_error_and_its_outcome_unknown() {
+    let stall = Stall { from: Duration::from_millis(500), to: Duration::from_mins(1) };
+    let mut scenario = fans(200, 0.9, 8);
+    scenario.seconds_max = 1;
+    let fans = scenario.people.get_mut("fans").unwrap();
+    // Everybody is on the way from reserve to payment when it stalls.
+    fans.habits.think_ms = scenario::Range(0, 200);
+    let played = played_with(scenario, Some(stall), Duration::from_millis(10)).await;
+    let is_cut = |code: &str| code == "0 cut off";
+    let cut = played.tally.other.iter().filter(|((_, _, code), _)| is_cut(code));
+    let cut: Vec<_> = cut.map(|((deed, verdict, _), count)| (*deed, *verdict, *count)).collect();
+    assert_eq!(cut.iter().map(|(.., count)| count).sum::<u64>(), 8, "{cut:?}");
+    assert!(cut.iter().all(|(_, verdict, _)| *verdict == Verdict::Error));
+    assert_eq!(played.counts.errors, 8);
+    let bought = cut.iter().filter(|(deed, ..)| matches!(deed, Deed::Reserve | Deed::Confirm));
+    let bought: u64 = bought.map(|(.., count)| count).sum();
+    let unknown = played.tally.deals.iter();
+    let unknown = unknown.filter(|dealt| matches!(dealt.deal, Deal::Unknown { .. })).count();
+    assert_eq!(u64::try_from(unknown).unwrap(), bought);
+    assert!(0 < played.counts.overdue, "people came after all connections were busy");
 }

@@ -65,6 +65,7 @@ async fn found(fault: Fault, count: u32, rows: usize) -> Vec<Finding> {
         world: Arc::clone(&world),
         board,
         began: Instant::now(),
+        patience: engine::LAST_ANSWERS,
     };
     let played = engine::run(&play).await.unwrap();
     assert_eq!((played.counts.gone, played.counts.errors), (u64::from(count), 0));
