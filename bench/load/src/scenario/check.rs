@@ -85,6 +85,7 @@ fn check_habits(habits: &Habits) -> anyhow::Result<()> {
         ensure!(from <= to, "habits.{name} goes from {from} down to {to}");
     }
     ensure!((0.0..=7_200.0).contains(&habits.stay_s), "stay_s is 0 to 7,200");
+    ensure!((0.0..=7_200.0).contains(&habits.linger_s), "linger_s is 0 to 7,200");
     Ok(())
 }
 

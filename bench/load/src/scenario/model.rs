@@ -172,6 +172,8 @@ pub struct Habits {
     pub think_ms: Range,
     /// How long a shopper or a bot stays.
     pub stay_s: f64,
+    /// How long somebody who hears that nothing is left waits for what others give back.
+    pub linger_s: f64,
     /// Weights of what a shopper does next.
     pub acts: BTreeMap<Act, f64>,
 }
@@ -239,6 +241,7 @@ impl Default for Habits {
             look_ms: Range(500, 2_000),
             think_ms: Range(1_000, 5_000),
             stay_s: 60.0,
+            linger_s: 5.0,
             acts: BTreeMap::new(),
         }
     }
