@@ -68,8 +68,13 @@ impl Lane {
         }
         cast.push(Cast::operator());
         let mut wheel = Wheel::new(people.len());
+        let mut tally = Tally::default();
+        let end = Duration::from_secs(scenario.seconds_max.into());
         for (person, start) in (0..).zip(starts) {
             wheel.put(person, millis(start));
+            if start < end {
+                tally.arrive(start);
+            }
         }
         let joins = |person: &&Person| {
             let kind = cast[usize::from(person.group)].kind;
@@ -83,7 +88,7 @@ impl Lane {
             edges: vec![Edge::default(); world.venues.len()],
             ready: VecDeque::new(),
             leaked: None,
-            tally: Tally::default(),
+            tally,
             all_joined: false,
             has_ended: false,
             scenario,
@@ -174,7 +179,15 @@ impl Lane {
         Some(status)
     }
 
-    pub fn write(&self, person: u32, ask: &Ask, writer: &mut Writer) {
+    /// Writes the question of a person who meant to ask it at `intended`.
+    pub fn write(&mut self, person: u32, ask: &Ask, intended: Duration, writer: &mut Writer) {
+        if let What::Reserve { key, .. } = ask.what {
+            let inside = self.person_mut(person).papers.inside.get_or_insert_default();
+            // A purchase begins with the first try under its key.
+            if inside.key != Some(key) {
+                (inside.key, inside.began) = (Some(key), intended);
+            }
+        }
         let person = &self.people[idx(person)];
         let asking = Asking { world: &self.world, person, steering: &self.scenario.operator };
         writer.write(&asking, ask);
@@ -255,9 +268,6 @@ impl Lane {
         if cast.kind == Some(Kind::Replayer) && private && is_success(shown.status) {
             self.counts.trespasses += 1;
         }
-        if shown.code == "SOLD_OUT" {
-            self.counts.sold_out.get_or_insert(times.answered);
-        }
         verdict
     }
 
@@ -271,9 +281,13 @@ impl Lane {
                     return;
                 }
                 self.counts.reserved += place_count(places);
-                self.counts.first_reserved.get_or_insert(times.answered);
             }
-            Deal::Confirmed { places, .. } => self.counts.sold += place_count(places),
+            Deal::Confirmed { places, .. } => {
+                self.counts.sold += place_count(places);
+                if let Some(inside) = self.people[idx(person)].papers.inside.as_ref() {
+                    self.tally.book(times.answered, times.answered.saturating_sub(inside.began));
+                }
+            }
             Deal::Released { .. } => self.counts.released += 1,
             _ => {}
         }
@@ -301,15 +315,7 @@ impl Lane {
             (person.event, person.account)
         };
         match news {
-            News::Status(status) => {
-                self.edges[idx(event)].keep(now, *status);
-                if status.sold_out {
-                    self.counts.sold_out.get_or_insert(now);
-                }
-            }
-            News::Place { sold_out: true, .. } => {
-                self.counts.sold_out.get_or_insert(now);
-            }
+            News::Status(status) => self.edges[idx(event)].keep(now, *status),
             News::Pass(pass) => self.leaked = Some(((*pass).into(), account)),
             _ => {}
         }

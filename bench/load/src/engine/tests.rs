@@ -146,6 +146,15 @@ async fn every_fan_goes_the_whole_way_and_every_answer_is_counted() {
     assert_eq!((counts.reserved, counts.sold), (200, 200));
     assert_eq!(played.tally.deals.len(), 400);
     assert_eq!(played.groups["fans"].asked, 1_200);
+    assert_eq!(played.tally.bookings.count(), 200);
+    let booked: u64 = played.tally.seconds.values().map(|second| second.booked).sum();
+    assert_eq!(booked, 200);
+    // From the intended reserve over 20 ms of thought, rounded to whole ones, to the confirmation.
+    let most = |deed: Deed| played.tally.latency[&deed].max();
+    let longest = most(Deed::Reserve) + Duration::from_millis(25) + most(Deed::Confirm);
+    let booked = &played.tally.bookings;
+    assert!(booked.max() <= longest, "{:?}, {longest:?}", booked.max());
+    assert!(most(Deed::Confirm) < booked.max());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -155,6 +164,8 @@ async fn a_stall_shows_in_the_latencies_of_all_who_came_during_it() {
     let played = played(fans(200, 2.0, 2), Some(stall)).await;
     let joins = &played.tally.latency[&Deed::Join];
     assert_eq!(joins.count(), 200);
+    // Who came is counted where they were meant to come, also during the stall.
+    assert_eq!(played.tally.arrivals, [(0, 100), (1, 100)].into());
     // A closed loop would have seen two slow answers of two hundred; half of the people came then.
     let waited = joins.at(0.8);
     assert!(Duration::from_millis(300) <= waited, "four of five waited at most {waited:?}");

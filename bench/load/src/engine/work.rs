@@ -67,7 +67,7 @@ async fn serve(
             step = shared.lane.borrow_mut().step(person, now, News::Status(status));
             continue;
         }
-        shared.lane.borrow().write(person, &ask, writer);
+        shared.lane.borrow_mut().write(person, &ask, intended, writer);
         let asked = shared.began.elapsed();
         // The cut first: whoever missed it would ask on. The question is not cancel-safe, but
         // nothing is asked over a connection that was cut off.

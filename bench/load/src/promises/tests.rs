@@ -1,7 +1,7 @@
 //! Deals as text: what is found in them, and what is not.
 
 mod crowd;
-mod fake;
+pub mod fake;
 mod honest;
 mod naive;
 mod script;

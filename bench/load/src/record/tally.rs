@@ -26,6 +26,8 @@ pub struct Second {
     pub good: BTreeMap<Deed, u64>,
     /// Other answers by `"STATUS CODE"`.
     pub other: BTreeMap<(Verdict, Box<str>), u64>,
+    /// Purchases that were confirmed in it.
+    pub booked: u64,
     /// Of the answers that came in it, from the intended start; to 6 %.
     pub latency: BTreeMap<Deed, Latency>,
 }
@@ -42,6 +44,10 @@ pub struct Tally {
     pub other: BTreeMap<(Deed, Verdict, Box<str>), u64>,
     /// By whole seconds since the start.
     pub seconds: BTreeMap<u64, Second>,
+    /// From the intended start of the reserve to the confirmation, thinking included.
+    pub bookings: Latency,
+    /// People by the whole second in which they were meant to come.
+    pub arrivals: BTreeMap<u64, u64>,
     pub deals: Vec<Dealt>,
 }
 
@@ -63,16 +69,30 @@ impl Tally {
         }
     }
 
+    /// Somebody's purchase was confirmed `at`, which took so long.
+    pub fn book(&mut self, at: Duration, took: Duration) {
+        self.bookings.add(took);
+        self.seconds.entry(at.as_secs()).or_default().booked += 1;
+    }
+
+    /// Somebody is meant to come `at`, whether there is a connection for them or not.
+    pub fn arrive(&mut self, at: Duration) {
+        *self.arrivals.entry(at.as_secs()).or_default() += 1;
+    }
+
     /// Adds what others heard in the same run.
     pub fn merge(&mut self, other: Self) {
         merge_latency(&mut self.latency, other.latency);
         merge_latency(&mut self.service, other.service);
+        self.bookings.merge(&other.bookings);
+        merge_counts(&mut self.arrivals, other.arrivals);
         merge_counts(&mut self.good, other.good);
         merge_counts(&mut self.other, other.other);
         for (at, second) in other.seconds {
             let into = self.seconds.entry(at).or_default();
             merge_counts(&mut into.good, second.good);
             merge_counts(&mut into.other, second.other);
+            into.booked += second.booked;
             merge_latency(&mut into.latency, second.latency);
         }
         self.deals.extend(other.deals);

@@ -55,28 +55,15 @@ pub fn refusals(tally: &Tally, grid: Grid) -> Vec<Plot> {
 }
 
 fn arrivals(tally: &Tally, grid: Grid) -> Plot {
-    let joins = |good: bool| {
-        let count = |second: &Second| {
-            let joined = second.good.get(&Deed::Join).copied().unwrap_or_default();
-            let all = second.latency.get(&Deed::Join).map_or(0, Latency::count);
-            if good { joined } else { all.saturating_sub(joined) }
-        };
-        let counts = tally.seconds.iter().map(|(second, heard)| (*second, count(heard)));
-        let values = grid.per_second(counts);
-        // A crowd without a waiting room joins nothing.
-        let any = values.iter().flatten().any(|rate| 0.0 < *rate);
-        if any { values } else { Values::new() }
-    };
+    let counts = tally.arrivals.iter().map(|(second, count)| (*second, *count));
+    let came = if tally.arrivals.is_empty() { Values::new() } else { grid.per_second(counts) };
     Plot {
         title: "Arrivals".to_owned(),
-        says: "Answers to people who asked for a place in line.".to_owned(),
+        says: "People by when they were meant to come, answered or not.".to_owned(),
         unit: Unit::Amount("people per second"),
         logarithmic: false,
         grid,
-        series: vec![
-            Series::new("joined", 0, Look::Column, joins(true)),
-            Series::new("not let in line", 1, Look::Column, joins(false)),
-        ],
+        series: vec![Series::new("came", 0, Look::Column, came)],
     }
 }
 

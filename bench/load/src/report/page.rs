@@ -22,7 +22,8 @@ pub fn page(report: &Report<'_>, now: UnixMillis) -> String {
     );
     html.push_str(&header(report, now));
     html.push_str(&tiles(report));
-    section(&mut html, "Promises", &tables::promises(report));
+    let promises = tables::promises(report) + &tables::unmade(report);
+    section(&mut html, "Promises", &promises);
     let targets = tables::targets(report);
     if !targets.is_empty() {
         section(&mut html, "Targets", &targets);
@@ -72,7 +73,11 @@ fn header(report: &Report<'_>, now: UnixMillis) -> String {
     let kept = results.promises.values().filter(|kept| **kept == Kept::Held).count();
     let all = results.promises.len();
     let broken: Vec<String> = results.broken().map(escape).collect();
+    let unmade = results.unmade.len();
     let (class, verdict) = match broken.as_slice() {
+        [] if 0 < unmade => {
+            ("broken", format!("{unmade} checks could not be made ({kept} of {all} held)"))
+        }
         [] if all == 0 => ("unknown", "No promise was checked".to_owned()),
         [] => ("held", format!("All {all} checked promises held")),
         _ => ("broken", format!("Broken: {} ({kept} of {all} held)", broken.join(", "))),

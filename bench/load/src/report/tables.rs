@@ -4,7 +4,7 @@ use super::Report;
 use super::plot::put;
 use super::text::{count, escape, grouped, millis, short, took};
 use crate::record::{Deed, Latency, Verdict};
-use crate::results::{Figure, Finding, Kept};
+use crate::results::{Figure, Kept, Met};
 
 /// The name of a deed in results and reports.
 pub fn deed_name(deed: Deed) -> String {
@@ -24,16 +24,24 @@ pub fn promises(report: &Report<'_>) -> String {
     html + FOOT
 }
 
-/// What the scenario wishes for besides: findings that are no promises. Empty without any.
+/// Checks that could not be made; empty if all were.
+pub fn unmade(report: &Report<'_>) -> String {
+    let mut html = String::new();
+    for why in &report.results.unmade {
+        put(&mut html, format_args!("<li>{}</li>", escape(why)));
+    }
+    if html.is_empty() { html } else { format!("<p>Not checked:</p><ul>{html}</ul>\n") }
+}
+
+/// What the scenario expects. Empty if it expects nothing.
 pub fn targets(report: &Report<'_>) -> String {
-    let promised = |finding: &&Finding| report.results.promises.contains_key(finding.promise);
-    let mut targets = report.findings.iter().filter(|finding| !promised(finding)).peekable();
-    if targets.peek().is_none() {
+    if report.wishes.is_empty() {
         return String::new();
     }
-    let mut html = head("promises", &["what", "met", "found"], 3);
-    for target in targets {
-        row(&mut html, target.promise, target.kept, ["met", "missed"], &escape(&target.says));
+    let mut html = head("promises", &["target", "met", "found"], 3);
+    for wish in report.wishes {
+        let kept = if wish.met == Met::Met { Kept::Held } else { Kept::Broken };
+        row(&mut html, &wish.name, kept, ["met", "missed"], &escape(&wish.says));
     }
     html + FOOT
 }

@@ -35,6 +35,9 @@ pub fn check(scenario: &Scenario) -> anyhow::Result<()> {
     for steering in &scenario.operator {
         known(scenario, &steering.event).context("operator")?;
     }
+    for name in scenario.expect.beside.iter().flat_map(|(group, other)| [group, other]) {
+        ensure!(scenario.people.contains_key(name), "expect.beside: there are no people {name:?}");
+    }
     check_expect(&scenario.expect)
 }
 

@@ -214,8 +214,25 @@ pub struct Expect {
     pub p99_ms: BTreeMap<String, f64>,
     /// Places paid for, at least.
     pub sold_min: Option<u64>,
-    /// No seat is left at the end.
+    /// At some time nothing of the main event was free, and nothing held that could become so.
     pub sold_out: Option<bool>,
+    /// Everybody has gone at the end, and nobody waited for a connection.
+    pub all_gone: Option<bool>,
+    /// Of any figures by their names.
+    pub figures_max: BTreeMap<String, f64>,
+    /// Groups that are to wait no longer than another: their latencies are shown as ratios to its.
+    pub beside: BTreeMap<String, String>,
+}
+
+impl Scenario {
+    /// The event that the crowd wants: that of the largest group of fans. None if there are no
+    /// fans, or they are spread over copies.
+    pub fn main_event(&self) -> Option<&str> {
+        let fans = self.people.values().filter(|people| people.kind == Kind::Fan);
+        let crowd = fans.max_by_key(|people| people.count)?;
+        let is_one = self.events.get(&crowd.event).is_some_and(|event| event.copies == 0);
+        is_one.then_some(&*crowd.event)
+    }
 }
 
 impl Default for DoorSpec {

@@ -4,7 +4,7 @@
 use super::fake::{Fault, ROW, Seller, serve};
 use crate::engine::{self, Account, Board, Play, Venue, World};
 use crate::fan::{Plan, Row};
-use crate::promises::{Checked, Forged, check};
+use crate::promises::{Checked, Checks, Forged, check};
 use crate::results::{Finding, Kept};
 use crate::scenario::{self, Arrivals, Habits, Range, Scenario, Shape};
 use std::collections::BTreeMap;
@@ -77,7 +77,8 @@ async fn found(fault: Fault, count: u32, rows: usize) -> Vec<Finding> {
         inside: &BTreeMap::new(),
         forged: Some(Forged { tries: 5, let_in: 0 }),
     };
-    let findings = check(&played.tally, &checked).await;
+    let Checks { findings, unmade } = check(&played.tally, &checked).await;
+    assert_eq!(unmade, Vec::<String>::new());
     assert_eq!(seller.lock().unwrap().has_erred, fault != Fault::None, "{findings:?}");
     findings
 }
