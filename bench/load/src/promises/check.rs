@@ -85,10 +85,7 @@ async fn bookings(
     let faulty = u64::try_from(looked.faults.len()).expect("64 bits fit");
     if 0 < looked.found + faulty {
         let (found, of) = (looked.found, looked.found + faulty);
-        let seen = format!(
-            "{found} of {of} bookings found again, of {} answered as confirmed",
-            live.len()
-        );
+        let seen = format!("{found} of {of} bookings answered as confirmed found again");
         findings.judge("ORD-1", &seen, "confirmed bookings were lost", &looked.faults);
     }
     looked.unanswered
