@@ -67,7 +67,7 @@ pub async fn run(options: &cli::Run) -> anyhow::Result<ExitCode> {
     let folder = folder.unwrap_or_else(|| PathBuf::from("bench-results").join(&scenario.name));
     std::fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
     let mut target = Target::find(options, &folder).await?;
-    target.door.sources = scenario.door.sources;
+    target.door.come_from(scenario.door.sources).await?;
     target.door.reuse_max = scenario.door.reuse_max;
     let seen = play(Arc::new(scenario.clone()), &target).await;
     let ended = match target.system.take() {

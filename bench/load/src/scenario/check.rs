@@ -1,6 +1,7 @@
 //! What a scenario must keep to, beyond its form.
 
 use super::{Expect, Habits, Kind, People, Range, Scenario};
+use crate::wire::SOURCES_MAX;
 use anyhow::{Context as _, ensure};
 
 /// Connections of one run: a process may have 20,000 open files.
@@ -16,6 +17,7 @@ pub fn check(scenario: &Scenario) -> anyhow::Result<()> {
     ensure!((1..=7_200).contains(&scenario.seconds_max), "seconds_max is 1 to 7,200");
     let door = scenario.door;
     ensure!((1..=CONNECTIONS_MAX).contains(&door.connections), "connections are 1 to 16,384");
+    ensure!(door.sources <= SOURCES_MAX, "sources are at most {SOURCES_MAX}");
     let carried = CONNECTIONS_OF_SOURCE_MAX * u32::from(door.sources.max(1));
     ensure!(
         door.connections <= carried,

@@ -65,11 +65,21 @@ fn what_makes_no_sense_is_refused_with_the_place_and_the_reason() {
             "mode = \"open\"\n[door]\nconnections = 600\nsources = 2\n",
             "600 connections need 3 sources",
         ),
+        (
+            "mode = \"open\"\n",
+            "mode = \"open\"\n[door]\nconnections = 600\nsources = 255\n",
+            "sources are at most 253",
+        ),
         ("accounts = 5", "accounts = 0", "those who buy need accounts"),
         (
             "mode = \"open\"\n",
             "mode = \"open\"\n[expect.p99_ms]\nflying = 1.0\n",
             "nobody does \"flying\"",
+        ),
+        (
+            "named = 0.2",
+            "named = 0.2\n[expect.beside]\nfans = \"others\"",
+            "expect.beside: there are no people \"others\"",
         ),
         ("named = 0.5", "named = 5", "with [quick]"),
     ] {
