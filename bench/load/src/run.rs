@@ -2,6 +2,7 @@
 
 mod expect;
 mod figures;
+mod probe;
 mod sold_out;
 
 use crate::cli;
@@ -17,6 +18,7 @@ use crate::system::{Launch, System, interrupted};
 use crate::wire::Door;
 use anyhow::{Context as _, bail};
 use expect::Came;
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -46,6 +48,10 @@ struct Target {
 
 /// What was seen of a run.
 struct Seen {
+    /// With the counts and times that were chosen for this machine.
+    scenario: Arc<Scenario>,
+    /// What the machine did in a second when it was probed, by the group that is scaled by it.
+    probed: BTreeMap<String, f64>,
     played: Played,
     samples: Samples,
     checks: Checks,
@@ -69,12 +75,12 @@ pub async fn run(options: &cli::Run) -> anyhow::Result<ExitCode> {
     let mut target = Target::find(options, &folder).await?;
     target.door.come_from(scenario.door.sources).await?;
     target.door.reuse_max = scenario.door.reuse_max;
-    let seen = play(Arc::new(scenario.clone()), &target).await;
+    let seen = play(&scenario, &target).await;
     let ended = match target.system.take() {
         Some(system) => system.stop().await,
         None => Ok(()),
     };
-    let results = write(&folder, &scenario, &text, &seen?, target.ready_after)?;
+    let results = write(&folder, &text, &seen?, target.ready_after)?;
     // What came of the run is on disk by now, also if the system did not end well.
     ended.context("end the system")?;
     Ok(if results.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -108,7 +114,9 @@ impl Target {
     }
 }
 
-async fn play(scenario: Arc<Scenario>, target: &Target) -> anyhow::Result<Seen> {
+async fn play(scenario: &Scenario, target: &Target) -> anyhow::Result<Seen> {
+    let (scenario, probed) = probe::fit(scenario, &target.door, target.bench_door).await?;
+    let scenario = Arc::new(scenario);
     let world = Arc::new(prepare(&scenario, &target.door, target.bench_door).await?);
     let began = Instant::now();
     let watched = Watched {
@@ -137,23 +145,22 @@ async fn play(scenario: Arc<Scenario>, target: &Target) -> anyhow::Result<Seen> 
         forged: forged(&play.scenario, &played),
     };
     let checks = promises::check(&played.tally, &checked).await;
-    Ok(Seen { played, samples: seen, checks })
+    Ok(Seen { scenario: play.scenario, probed, played, samples: seen, checks })
 }
 
 /// Writes and says what came of a run.
 fn write(
     folder: &Path,
-    scenario: &Scenario,
     text: &str,
     seen: &Seen,
     ready_after: Option<Duration>,
 ) -> anyhow::Result<Results> {
-    let Seen { played, samples, checks } = seen;
+    let Seen { scenario, played, samples, checks, .. } = seen;
     let sold_out = scenario.main_event().and_then(|event| {
         let looks = samples.inside.get(event)?;
         sold_out::sold_out(event, &played.tally.deals, looks)
     });
-    let figures = figures::figures(scenario, seen, sold_out, ready_after);
+    let figures = figures::figures(seen, sold_out, ready_after);
     let came = Came { played, figures: &figures, sold_out: sold_out.map(|sold_out| sold_out.at) };
     let wishes = expect::expected(scenario, &came);
     let kept = checks.findings.iter().map(|finding| (finding.promise.to_owned(), finding.kept));

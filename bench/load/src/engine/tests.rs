@@ -110,7 +110,8 @@ fn fans(count: u32, seconds: f64, connections: u32) -> Scenario {
     scenario.seconds_max = 20;
     let fans = scenario.people.get_mut("fans").unwrap();
     fans.count = count;
-    fans.arrivals = scenario::Arrivals { shape: scenario::Shape::Steady, seconds, after_s: 0.0 };
+    fans.arrivals =
+        scenario::Arrivals { shape: scenario::Shape::Steady, seconds, rate: None, after_s: 0.0 };
     fans.habits = scenario::Habits {
         named: 0.0,
         look_ms: scenario::Range(0, 20),

@@ -19,13 +19,8 @@ const RATES: [(&str, Deed); 4] = [
 
 type Figures = BTreeMap<String, Figure>;
 
-pub fn figures(
-    scenario: &Scenario,
-    seen: &Seen,
-    sold_out: Option<SoldOut>,
-    ready_after: Option<Duration>,
-) -> Figures {
-    let Seen { played, samples, .. } = seen;
+pub fn figures(seen: &Seen, sold_out: Option<SoldOut>, ready_after: Option<Duration>) -> Figures {
+    let Seen { scenario, probed, played, samples, .. } = seen;
     let mut figures = samples.figures();
     figures.extend(rates(&played.tally));
     if let Some(time) = ready_after {
@@ -33,6 +28,9 @@ pub fn figures(
     }
     if let Some(SoldOut { took, .. }) = sold_out {
         figures.insert("sell_out_seconds".to_owned(), plain(took.as_secs_f64(), "s"));
+    }
+    for (name, capacity) in probed {
+        figures.insert(format!("probed_for_{name}_per_second"), plain(*capacity, "1/s"));
     }
     figures.extend(counts(played));
     figures.extend(latencies("", &played.tally.latency));
@@ -142,11 +140,14 @@ mod tests {
     use crate::record::{Deed, Latency};
     use crate::run::Seen;
     use crate::sample::Samples;
-    use crate::scenario;
+    use crate::scenario::{self, Scenario};
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
     use std::time::Duration;
 
-    fn seen(played: Played) -> Seen {
-        Seen { played, samples: Samples::default(), checks: Checks::default() }
+    fn seen(scenario: Scenario, played: Played) -> Seen {
+        let (samples, checks) = (Samples::default(), Checks::default());
+        Seen { scenario: Arc::new(scenario), probed: BTreeMap::new(), played, samples, checks }
     }
 
     fn group(reserve_ms: u64) -> Group {
@@ -161,7 +162,7 @@ mod tests {
         scenario.expect.beside = [("late".to_owned(), "early".to_owned())].into();
         let groups = [("early".to_owned(), group(10)), ("late".to_owned(), group(25))];
         let played = Played { groups: groups.into(), ..Played::default() };
-        let figures = figures(&scenario, &seen(played), None, None);
+        let figures = figures(&seen(scenario, played), None, None);
         let ratio = figures["late_over_early_reserve"].value;
         assert!((2.4..2.6).contains(&ratio), "{ratio}");
     }
@@ -173,7 +174,7 @@ mod tests {
         for (second, ms) in [(3, 100), (3, 200), (5, 300), (5, 400)] {
             played.tally.book(Duration::from_secs(second), Duration::from_millis(ms));
         }
-        let figures = figures(&scenario, &seen(played), None, None);
+        let figures = figures(&seen(scenario, played), None, None);
         let booking = &figures["booking_per_second"];
         assert!((booking.value - 2.0).abs() < 1e-9 && 390.0 < booking.p99.unwrap());
         assert!(!figures.contains_key("sell_out_seconds"));

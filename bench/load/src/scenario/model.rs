@@ -88,6 +88,8 @@ pub struct Room {
 #[serde(deny_unknown_fields)]
 pub struct People {
     pub kind: Kind,
+    /// With 0, as many as `arrivals.rate` means.
+    #[serde(default)]
     pub count: u32,
     /// Which of the scenario's events; each person chooses one of its copies.
     pub event: String,
@@ -118,11 +120,21 @@ pub enum Kind {
 #[serde(deny_unknown_fields)]
 pub struct Arrivals {
     pub shape: Shape,
+    /// With a `rate` and a count, as many as that takes.
+    #[serde(default)]
     pub seconds: f64,
+    /// The most that come in a second.
+    #[serde(default)]
+    pub rate: Option<Rate>,
     /// The first comes this long after the start of the run.
     #[serde(default)]
     pub after_s: f64,
 }
+
+/// `"10x"`: so many times what the machine did when it was probed.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Rate(pub f64);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -232,6 +244,16 @@ impl Scenario {
         let crowd = fans.max_by_key(|people| people.count)?;
         let is_one = self.events.get(&crowd.event).is_some_and(|event| event.copies == 0);
         is_one.then_some(&*crowd.event)
+    }
+}
+
+impl TryFrom<String> for Rate {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let times = text.strip_suffix('x').and_then(|times| times.parse().ok());
+        let times = times.filter(|times| 0.0 < *times && *times <= 100.0);
+        times.map(Self).ok_or_else(|| format!("a rate is \"0.1x\" to \"100x\", not {text:?}"))
     }
 }
 

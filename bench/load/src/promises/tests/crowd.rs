@@ -41,7 +41,7 @@ fn fans(count: u32) -> Scenario {
     scenario.seconds_max = 20;
     let fans = scenario.people.get_mut("fans").unwrap();
     fans.count = count;
-    fans.arrivals = Arrivals { shape: Shape::Steady, seconds: 1.0, after_s: 0.0 };
+    fans.arrivals = Arrivals { shape: Shape::Steady, seconds: 1.0, rate: None, after_s: 0.0 };
     fans.habits = Habits {
         named: 0.5,
         abandon: 0.1,
