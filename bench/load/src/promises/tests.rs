@@ -156,6 +156,23 @@ fn standing_places_are_refused_only_where_the_area_may_have_had_fewer() {
 }
 
 #[test]
+fn a_payment_comes_too_late_only_for_a_hold_that_may_have_ended() {
+    let hold = "1 0-10 reserve r1 A-1-1 life 60";
+    for (refusal, verdict) in [
+        ("1 20-21 lapsed r1", "false"),
+        ("1 58-59 lapsed r1", "false"),
+        // It may have been made at 0 already, and then ends at 60.
+        ("1 59-61 lapsed r1", "true"),
+        ("1 70-71 lapsed r1", "true"),
+        ("1 15-30 release r1\n1 20-21 lapsed r1", "true"),
+        ("1 15-16 confirm r1 b1 A-1-1\n1 70-71 lapsed r1", "false"),
+        ("1 20-21 lapsed r9", "none"),
+    ] {
+        judge(&format!("{hold}\n{refusal}"), verdict);
+    }
+}
+
+#[test]
 fn more_than_the_cap_in_a_minute_is_found_and_a_raised_cap_is_none() {
     let sample = |second: u64, called, cap| Inside {
         at: Duration::from_secs(second),
