@@ -7,6 +7,15 @@ use std::time::Duration;
 /// How steep a spike falls: 3 leaves a twentieth of the first rate at its end.
 const SPIKE_STEEPNESS: f64 = 3.0;
 
+/// How many times the mean rate the highest is.
+pub fn steepness(shape: Shape) -> f64 {
+    match shape {
+        Shape::Steady => 1.0,
+        Shape::Ramp => 2.0,
+        Shape::Spike => SPIKE_STEEPNESS / (1.0 - (-SPIKE_STEEPNESS).exp()),
+    }
+}
+
 /// When the person with this number, of `count` in the group, comes.
 ///
 /// People are spread evenly over the group's curve, each moved within its own step of it: the rate
@@ -26,13 +35,13 @@ pub fn start(arrivals: &Arrivals, number: u32, count: u32, dice: &mut Dice) -> D
 
 #[cfg(test)]
 mod tests {
-    use super::start;
+    use super::{start, steepness};
     use crate::dice::Dice;
     use crate::scenario::{Arrivals, Shape};
 
     /// How many of 1,000 come in each of ten seconds.
     fn arrivals(shape: Shape) -> Vec<usize> {
-        let arrivals = Arrivals { shape, seconds: 10.0, after_s: 5.0 };
+        let arrivals = Arrivals { shape, seconds: 10.0, rate: None, after_s: 5.0 };
         let mut counts = vec![0; 10];
         for number in 0..1_000 {
             let mut dice = Dice::new(7, u64::from(number));
@@ -55,12 +64,24 @@ mod tests {
 
     #[test]
     fn one_seed_gives_the_same_starts() {
-        let arrivals = Arrivals { shape: Shape::Spike, seconds: 3.0, after_s: 0.0 };
+        let (shape, rate) = (Shape::Spike, None);
+        let arrivals = Arrivals { shape, seconds: 3.0, rate, after_s: 0.0 };
         let starts = |seed| {
             let at = |number| start(&arrivals, number, 50, &mut Dice::new(seed, number.into()));
             (0..50).map(at).collect::<Vec<_>>()
         };
         assert_eq!(starts(1), starts(1));
         assert_ne!(starts(1), starts(2));
+    }
+
+    #[test]
+    fn the_busiest_second_is_as_many_times_the_mean_as_is_said() {
+        // A spike's first second holds a tenth of its time, and falls within it.
+        for (shape, slack) in [(Shape::Steady, 0.02), (Shape::Ramp, 0.06), (Shape::Spike, 0.15)] {
+            let most = arrivals(shape).into_iter().max().unwrap();
+            let most = f64::from(u32::try_from(most).unwrap()) / 100.0;
+            let said = steepness(shape);
+            assert!(most <= said * 1.02 && said * (1.0 - slack) <= most, "{most}, not {said}");
+        }
     }
 }

@@ -40,6 +40,9 @@ pub struct Run {
     /// The target was started with --bench-door
     #[arg(long, requires = "target")]
     pub bench_door: bool,
+    /// Others buy at the target too: whether refusals were true is not judged
+    #[arg(long, requires = "target")]
+    pub shared: bool,
     /// Where results go [default: bench-results/SCENARIO]
     #[arg(long)]
     pub out: Option<PathBuf>,

@@ -18,7 +18,7 @@ mod world;
 
 pub use board::{Board, Counts};
 pub use played::{Group, Played};
-pub use run::{Play, lanes, run};
+pub use run::{LAST_ANSWERS, Play, lanes, run};
 pub use world::{Account, Venue, World};
 
 #[cfg(test)]

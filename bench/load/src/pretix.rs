@@ -15,7 +15,6 @@ use crate::results::{Figure, Results};
 use anyhow::{Context as _, ensure};
 use fan::{Fan, REFUSALS};
 use shop::Shop;
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -69,8 +68,7 @@ fn results(measured: &Measured, places: u64) -> Results {
         commit: machine::commit(),
         machine: machine::machine(),
         figures: figures.map(|(name, figure)| (name.to_owned(), figure)).into(),
-        ratios: BTreeMap::new(),
-        promises: BTreeMap::new(),
+        ..Results::default()
     }
 }
 

@@ -18,7 +18,7 @@ mod runs;
 mod span;
 mod steps;
 
-pub use check::{Checked, Forged, check};
+pub use check::{Checked, Checks, Forged, check};
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

@@ -15,7 +15,7 @@ mod text;
 pub use progress::{Progress, Standing};
 
 use crate::record::Tally;
-use crate::results::{Finding, Results};
+use crate::results::{Finding, Results, Wish};
 use crate::sample::Samples;
 use anyhow::Context as _;
 use std::fs;
@@ -30,6 +30,8 @@ pub struct Report<'a> {
     pub tally: &'a Tally,
     pub samples: &'a Samples,
     pub findings: &'a [Finding],
+    /// What the scenario expects.
+    pub wishes: &'a [Wish],
 }
 
 /// Writes `results.json` and `report.html` into the folder.

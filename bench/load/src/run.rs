@@ -2,21 +2,25 @@
 
 mod expect;
 mod figures;
+mod probe;
+mod sold_out;
 
 use crate::cli;
 use crate::engine::{self, Board, Play, Played, World};
 use crate::machine;
 use crate::prepare::prepare;
-use crate::promises::{self, Checked, Forged};
+use crate::promises::{self, Checked, Checks, Forged};
 use crate::report::{self, Progress, Report, Standing};
-use crate::results::{Finding, Kept, Results};
+use crate::results::{Finding, Kept, Met, Results, Wish};
 use crate::sample::{Live, Sampler, Samples, Watched};
 use crate::scenario::{self, Kind, Scenario};
 use crate::system::{Launch, System, interrupted};
 use crate::wire::Door;
 use anyhow::{Context as _, bail};
+use expect::Came;
+use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,12 +29,17 @@ use tokio::time::{MissedTickBehavior, interval};
 /// How often the line on the terminal is written.
 const SHOW: Duration = Duration::from_secs(1);
 
+/// How long to wait for what the operator sees after the last answer: figures come once a second.
+const LAST_FIGURES: Duration = Duration::from_secs(3);
+
 /// Where and what a run looks at.
 struct Target {
     door: Door,
     data: Option<PathBuf>,
     metrics: Option<String>,
     bench_door: bool,
+    /// Nobody else buys there.
+    alone: bool,
     /// How long it took to be ready, if it was started for the run.
     ready_after: Option<Duration>,
     /// Our own; ended with the run.
@@ -39,9 +48,13 @@ struct Target {
 
 /// What was seen of a run.
 struct Seen {
+    /// With the counts and times that were chosen for this machine.
+    scenario: Arc<Scenario>,
+    /// What the machine did in a second when it was probed, by the group that is scaled by it.
+    probed: BTreeMap<String, f64>,
     played: Played,
     samples: Samples,
-    findings: Vec<Finding>,
+    checks: Checks,
 }
 
 /// `usher-bench list`.
@@ -53,43 +66,24 @@ pub fn list() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// `usher-bench run`. Fails if a promise was broken.
+/// `usher-bench run`. Fails if a promise was broken, or could not be checked.
 pub async fn run(options: &cli::Run) -> anyhow::Result<ExitCode> {
     let (scenario, text) = scenario::find(&options.scenario, options.quick)?;
     let folder = options.out.clone();
     let folder = folder.unwrap_or_else(|| PathBuf::from("bench-results").join(&scenario.name));
     std::fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
     let mut target = Target::find(options, &folder).await?;
-    target.door.sources = scenario.door.sources;
+    target.door.come_from(scenario.door.sources).await?;
     target.door.reuse_max = scenario.door.reuse_max;
-    let seen = play(Arc::new(scenario.clone()), &target).await;
-    if let Some(system) = target.system.take() {
-        system.stop().await?;
-    }
-    let Seen { played, samples, findings } = seen?;
-    let mut results = Results {
-        scenario: scenario.name.clone(),
-        commit: machine::commit(),
-        machine: machine::machine(),
-        figures: figures::figures(&played, &samples, target.ready_after),
-        ..Results::default()
+    let seen = play(&scenario, &target).await;
+    let ended = match target.system.take() {
+        Some(system) => system.stop().await,
+        None => Ok(()),
     };
-    results.promises =
-        findings.iter().map(|finding| (finding.promise.to_owned(), finding.kept)).collect();
-    let expected = expect::expected(&scenario, &played);
-    say(&results, &findings, &expected)?;
-    let findings = [findings, expected].concat();
-    let tally = &played.tally;
-    let report = Report {
-        scenario_text: &text,
-        results: &results,
-        tally,
-        samples: &samples,
-        findings: &findings,
-    };
-    report::write(&folder, &report)?;
-    let broken = results.broken().next().is_some();
-    Ok(if broken { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    let results = write(&folder, &text, &seen?, target.ready_after)?;
+    // What came of the run is on disk by now, also if the system did not end well.
+    ended.context("end the system")?;
+    Ok(if results.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 impl Target {
@@ -102,6 +96,7 @@ impl Target {
                 data,
                 metrics: None,
                 bench_door,
+                alone: !options.shared,
                 ready_after: None,
                 system: None,
             });
@@ -112,44 +107,91 @@ impl Target {
             data: Some(system.data.clone()),
             metrics: Some(system.metrics.clone()),
             bench_door: system.bench_door,
+            alone: true,
             ready_after: Some(system.ready_after),
             system: Some(system),
         })
     }
 }
 
-async fn play(scenario: Arc<Scenario>, target: &Target) -> anyhow::Result<Seen> {
+async fn play(scenario: &Scenario, target: &Target) -> anyhow::Result<Seen> {
+    let (scenario, probed) = probe::fit(scenario, &target.door, target.bench_door).await?;
+    let scenario = Arc::new(scenario);
     let world = Arc::new(prepare(&scenario, &target.door, target.bench_door).await?);
     let began = Instant::now();
     let watched = Watched {
         data: target.data.clone(),
         metrics: target.metrics.clone(),
-        live: Some(live(&target.door, &world)),
+        live: Some(live(&scenario, &target.door, &world)),
         ..Watched::default()
     };
     let sampler = Sampler::start(watched, began)?;
     let board = Arc::new(Board::new(engine::lanes(&scenario)));
     let door = target.door.clone();
-    let play = Play { scenario, door, world: Arc::clone(&world), board, began };
+    let patience = engine::LAST_ANSWERS;
+    let play = Play { scenario, door, world: Arc::clone(&world), board, began, patience };
     let played = watch(&play, &sampler).await;
+    if played.is_ok() {
+        sampler.look_after(began.elapsed(), LAST_FIGURES).await;
+    }
     let seen = sampler.stop().await?;
     let played = played?;
     let checked = Checked {
         door: &target.door,
         data: target.data.as_deref(),
         accounts: &play.world.accounts,
-        alone: target.system.is_some(),
+        alone: target.alone,
         inside: &seen.inside,
         forged: forged(&play.scenario, &played),
     };
-    let findings = promises::check(&played.tally, &checked).await;
-    Ok(Seen { played, samples: seen, findings })
+    let checks = promises::check(&played.tally, &checked).await;
+    Ok(Seen { scenario: play.scenario, probed, played, samples: seen, checks })
 }
 
-/// The events whose rooms and seats are followed: those with a room first.
-fn live(door: &Door, world: &World) -> Live {
+/// Writes and says what came of a run.
+fn write(
+    folder: &Path,
+    text: &str,
+    seen: &Seen,
+    ready_after: Option<Duration>,
+) -> anyhow::Result<Results> {
+    let Seen { scenario, played, samples, checks, .. } = seen;
+    let sold_out = scenario.main_event().and_then(|event| {
+        let looks = samples.inside.get(event)?;
+        sold_out::sold_out(event, &played.tally.deals, looks)
+    });
+    let figures = figures::figures(seen, sold_out, ready_after);
+    let came = Came { played, figures: &figures, sold_out: sold_out.map(|sold_out| sold_out.at) };
+    let wishes = expect::expected(scenario, &came);
+    let kept = checks.findings.iter().map(|finding| (finding.promise.to_owned(), finding.kept));
+    let results = Results {
+        scenario: scenario.name.clone(),
+        commit: machine::commit(),
+        machine: machine::machine(),
+        promises: kept.collect(),
+        targets: wishes.iter().map(|wish| (wish.name.clone(), wish.met)).collect(),
+        unmade: checks.unmade.clone(),
+        figures,
+        ..Results::default()
+    };
+    say(&results, &checks.findings, &wishes)?;
+    let report = Report {
+        scenario_text: text,
+        results: &results,
+        tally: &played.tally,
+        samples,
+        findings: &checks.findings,
+        wishes: &wishes,
+    };
+    report::write(folder, &report)?;
+    Ok(results)
+}
+
+/// The events whose rooms and seats are followed: the main one, then those with a room.
+fn live(scenario: &Scenario, door: &Door, world: &World) -> Live {
+    let main = scenario.main_event();
     let mut venues = world.venues.iter().collect::<Vec<_>>();
-    venues.sort_by_key(|venue| !venue.has_room);
+    venues.sort_by_key(|venue| (main != Some(&*venue.event), !venue.has_room));
     let events = venues.iter().map(|venue| venue.event.to_string()).collect();
     let operator = world.operator.trim_start_matches("Bearer ").to_owned();
     Live { door: door.clone(), events, operator }
@@ -197,7 +239,7 @@ fn forged(scenario: &Scenario, played: &Played) -> Option<Forged> {
     (0 < tries).then_some(Forged { tries, let_in: played.counts.trespasses })
 }
 
-fn say(results: &Results, findings: &[Finding], expected: &[Finding]) -> anyhow::Result<()> {
+fn say(results: &Results, findings: &[Finding], wishes: &[Wish]) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     for (name, figure) in &results.figures {
         let share = |name: &str, value: Option<f64>| {
@@ -210,9 +252,15 @@ fn say(results: &Results, findings: &[Finding], expected: &[Finding]) -> anyhow:
         let kept = if finding.kept == Kept::Held { "held" } else { "BROKEN" };
         writeln!(out, "{:<8} {kept:<8} {}", finding.promise, finding.says)?;
     }
-    for finding in expected {
-        let met = if finding.kept == Kept::Held { "met" } else { "MISSED" };
-        writeln!(out, "target   {met:<8} {}", finding.says)?;
+    for why in &results.unmade {
+        writeln!(out, "check    NOT MADE {why}")?;
+    }
+    for wish in wishes {
+        let met = if wish.met == Met::Met { "met" } else { "MISSED" };
+        writeln!(out, "target   {met:<8} {}", wish.says)?;
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

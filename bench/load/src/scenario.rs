@@ -8,8 +8,9 @@ mod library;
 mod model;
 mod read;
 
+pub use check::PEOPLE_MAX;
 pub use library::{find, list};
 pub use model::{
-    Act, Arrivals, DoorSpec, Event, Expect, Habits, Kind, Make, People, Range, Room, Scenario,
-    Shape, Steering,
+    Act, Arrivals, DoorSpec, Event, Expect, Habits, Kind, Make, People, Range, Rate, Room,
+    Scenario, Shape, Steering,
 };

@@ -6,6 +6,6 @@ mod question;
 mod socket;
 
 pub use connection::Connection;
-pub use door::Door;
+pub use door::{Door, SOURCES_MAX};
 pub use question::{Answer, Question};
 pub use socket::{Reply, Socket};

@@ -82,7 +82,7 @@ pub async fn compare(options: &cli::Compare) -> anyhow::Result<()> {
         machine: machine::machine(),
         figures,
         ratios: sums.ratios.clone(),
-        promises: BTreeMap::new(),
+        ..Results::default()
     };
     results.write(&out)?;
     write(

@@ -28,9 +28,6 @@ pub struct Counts {
     pub trespasses: u64,
     /// Of the last whole second; of the slowest lane.
     pub p99: Duration,
-    /// The first reservation, and the first word that nothing is left.
-    pub first_reserved: Option<Duration>,
-    pub sold_out: Option<Duration>,
 }
 
 /// Where lanes write their counts.
@@ -54,14 +51,8 @@ impl Counts {
             cached: self.cached + other.cached,
             trespasses: self.trespasses + other.trespasses,
             p99: self.p99.max(other.p99),
-            first_reserved: earlier(self.first_reserved, other.first_reserved),
-            sold_out: earlier(self.sold_out, other.sold_out),
         }
     }
-}
-
-fn earlier(a: Option<Duration>, b: Option<Duration>) -> Option<Duration> {
-    a.into_iter().chain(b).min()
 }
 
 impl Board {

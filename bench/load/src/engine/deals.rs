@@ -25,9 +25,9 @@ impl Told<'_> {
         match (self.ask.deed, self.status) {
             (Deed::Reserve, 201) => self.reserved(),
             (Deed::Confirm | Deed::Booking, 200) => self.confirmed(),
-            (Deed::Confirm, 402 | 403 | 404 | 409 | 410 | 422)
-            | (Deed::Reserve, 403 | 404 | 409 | 422)
-            | (Deed::Join | Deed::Claim, 403 | 409 | 410) => Some(self.refused()),
+            (Deed::Confirm, 410) => Some(Deal::Lapsed { reservation: self.reservation()? }),
+            (Deed::Confirm, 402 | 403 | 404 | 409 | 422)
+            | (Deed::Reserve, 403 | 404 | 409 | 422) => Some(self.refused()),
             (
                 Deed::Reserve | Deed::Confirm | Deed::Release | Deed::Cancel | Deed::Allocate,
                 status,

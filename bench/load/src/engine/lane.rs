@@ -10,7 +10,7 @@ use super::{Counts, Group, Played, World};
 use crate::arrivals;
 use crate::dice::Dice;
 use crate::fan::{Ask, News, Person, Scene, Status, Step, What};
-use crate::record::{Deal, Dealt, Deed, Heard, Latency, Place, Tally};
+use crate::record::{Deal, Dealt, Deed, Heard, Latency, Place, Shown, Tally, Verdict, is_success};
 use crate::scenario::{Habits, Kind, People, Scenario};
 use crate::wire::Reply;
 use std::collections::VecDeque;
@@ -42,16 +42,6 @@ struct Cast {
     group: Group,
 }
 
-/// What to think of an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
-    /// A success, or a refusal that says why.
-    Told,
-    /// A request to come later.
-    Shed,
-    Error,
-}
-
 impl Lane {
     /// Every `of`-th person of the scenario, beginning with the `number`-th.
     pub fn new(scenario: Arc<Scenario>, world: Arc<World>, number: usize, of: usize) -> Self {
@@ -78,8 +68,13 @@ impl Lane {
         }
         cast.push(Cast::operator());
         let mut wheel = Wheel::new(people.len());
+        let mut tally = Tally::default();
+        let end = Duration::from_secs(scenario.seconds_max.into());
         for (person, start) in (0..).zip(starts) {
             wheel.put(person, millis(start));
+            if start < end {
+                tally.arrive(start);
+            }
         }
         let joins = |person: &&Person| {
             let kind = cast[usize::from(person.group)].kind;
@@ -93,7 +88,7 @@ impl Lane {
             edges: vec![Edge::default(); world.venues.len()],
             ready: VecDeque::new(),
             leaked: None,
-            tally: Tally::default(),
+            tally,
             all_joined: false,
             has_ended: false,
             scenario,
@@ -184,7 +179,15 @@ impl Lane {
         Some(status)
     }
 
-    pub fn write(&self, person: u32, ask: &Ask, writer: &mut Writer) {
+    /// Writes the question of a person who meant to ask it at `intended`.
+    pub fn write(&mut self, person: u32, ask: &Ask, intended: Duration, writer: &mut Writer) {
+        if let What::Reserve { key, .. } = ask.what {
+            let inside = self.person_mut(person).papers.inside.get_or_insert_default();
+            // A purchase begins with the first try under its key.
+            if inside.key != Some(key) {
+                (inside.key, inside.began) = (Some(key), intended);
+            }
+        }
         let person = &self.people[idx(person)];
         let asking = Asking { world: &self.world, person, steering: &self.scenario.operator };
         writer.write(&asking, ask);
@@ -199,17 +202,26 @@ impl Lane {
         reply: anyhow::Result<Reply<'_>>,
     ) -> Step {
         let lost = reply.as_ref().err().map(ToString::to_string);
+        let says_when = reply.as_ref().is_ok_and(|reply| reply.says_when);
         let (status, body) = reply.map_or((0, &[][..]), |reply| (reply.status, reply.body));
         let (news, code) = match &lost {
             Some(reason) => (News::Lost, reason.as_str()),
             None => answer::read(ask.deed, status, body),
         };
         let Times { intended, asked, answered } = times;
-        self.count(person, ask, status, code, times);
-        let heard = Heard { deed: ask.deed, intended, asked, answered, status, code: code.into() };
+        let shown = Shown { status, code, says_when };
+        let verdict = self.count(person, ask, shown, times);
+        let (deed, code) = (ask.deed, code.into());
+        let heard = Heard { deed, intended, asked, answered, status, code, verdict };
         self.tally.hear(&heard);
-        let told =
-            Told { world: &self.world, person: &self.people[idx(person)], ask, status, code, body };
+        let told = Told {
+            world: &self.world,
+            person: &self.people[idx(person)],
+            ask,
+            status,
+            code: shown.code,
+            body,
+        };
         if let Some(deal) = told.deal() {
             let key = match ask.what {
                 What::Reserve { key, .. } => Some(key),
@@ -234,13 +246,14 @@ impl Lane {
         Played { groups: groups.collect(), tally: self.tally, counts }
     }
 
-    fn count(&mut self, person: u32, ask: &Ask, status: u16, code: &str, times: Times) {
+    fn count(&mut self, person: u32, ask: &Ask, shown: Shown<'_>, times: Times) -> Verdict {
         let cast = &mut self.cast[usize::from(self.people[idx(person)].group)];
         let took = times.answered.saturating_sub(times.intended);
         cast.group.latency.entry(ask.deed).or_default().add(took);
         self.counts.asked += 1;
         cast.group.asked += 1;
-        match cast.verdict(status, code) {
+        let verdict = cast.verdict(shown);
+        match verdict {
             Verdict::Told => {}
             Verdict::Shed => {
                 self.counts.shed += 1;
@@ -252,12 +265,10 @@ impl Lane {
             }
         }
         let private = matches!(ask.deed, Deed::Me | Deed::Claim | Deed::Reserve);
-        if cast.kind == Some(Kind::Replayer) && private && (200..300).contains(&status) {
+        if cast.kind == Some(Kind::Replayer) && private && is_success(shown.status) {
             self.counts.trespasses += 1;
         }
-        if code == "SOLD_OUT" {
-            self.counts.sold_out.get_or_insert(times.answered);
-        }
+        verdict
     }
 
     fn deal(&mut self, person: u32, times: Times, key: Option<u64>, deal: Deal) {
@@ -270,9 +281,13 @@ impl Lane {
                     return;
                 }
                 self.counts.reserved += place_count(places);
-                self.counts.first_reserved.get_or_insert(times.answered);
             }
-            Deal::Confirmed { places, .. } => self.counts.sold += place_count(places),
+            Deal::Confirmed { places, .. } => {
+                self.counts.sold += place_count(places);
+                if let Some(inside) = self.people[idx(person)].papers.inside.as_ref() {
+                    self.tally.book(times.answered, times.answered.saturating_sub(inside.began));
+                }
+            }
             Deal::Released { .. } => self.counts.released += 1,
             _ => {}
         }
@@ -300,15 +315,7 @@ impl Lane {
             (person.event, person.account)
         };
         match news {
-            News::Status(status) => {
-                self.edges[idx(event)].keep(now, *status);
-                if status.sold_out {
-                    self.counts.sold_out.get_or_insert(now);
-                }
-            }
-            News::Place { sold_out: true, .. } => {
-                self.counts.sold_out.get_or_insert(now);
-            }
+            News::Status(status) => self.edges[idx(event)].keep(now, *status),
             News::Pass(pass) => self.leaked = Some(((*pass).into(), account)),
             _ => {}
         }
@@ -330,15 +337,16 @@ impl Cast {
         Self { name, kind: None, habits, group: Group::default() }
     }
 
-    fn verdict(&self, status: u16, code: &str) -> Verdict {
+    fn verdict(&self, shown: Shown<'_>) -> Verdict {
         let is_bot = matches!(self.kind, Some(Kind::Flooder | Kind::Replayer | Kind::Hoarder));
-        match status {
-            200..300 if code.is_empty() => Verdict::Told,
-            429 if is_bot => Verdict::Told,
-            429 | 503 => Verdict::Shed,
-            401 if self.kind == Some(Kind::Replayer) => Verdict::Told,
-            402 | 403 | 409 | 410 | 423 if !code.is_empty() => Verdict::Told,
-            _ => Verdict::Error,
+        let forges = self.kind == Some(Kind::Replayer);
+        match Verdict::of(shown) {
+            // Who asks too often is meant to hear so.
+            Verdict::Shed if is_bot && shown.status == 429 => Verdict::Told,
+            Verdict::Error if forges && shown.status == 401 && !shown.code.is_empty() => {
+                Verdict::Told
+            }
+            verdict => verdict,
         }
     }
 }

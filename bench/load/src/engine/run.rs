@@ -23,7 +23,7 @@ const TICK: Duration = Duration::from_millis(1);
 const BOARD_TICKS: u32 = 100;
 
 /// How long questions that are under way at the end may still take.
-const LAST_ANSWERS: Duration = Duration::from_secs(12);
+pub const LAST_ANSWERS: Duration = Duration::from_secs(12);
 
 /// Lanes of a run: more would only take the cores from the system under test.
 const LANES_MAX: usize = 4;
@@ -37,6 +37,8 @@ pub struct Play {
     pub board: Arc<Board>,
     /// Times count from here.
     pub began: Instant,
+    /// How long questions that are under way at the end may still take: [`LAST_ANSWERS`].
+    pub patience: Duration,
 }
 
 /// How many lanes a run has on this machine.
@@ -71,7 +73,8 @@ fn on_thread(play: &Play, target: SocketAddr, number: usize, of: usize) -> anyho
     let runtime = runtime.context("make the runtime of a lane")?;
     let lane = Lane::new(Arc::clone(&play.scenario), Arc::clone(&play.world), number, of);
     let lane = Rc::new(RefCell::new(lane));
-    let shared = Shared { lane: Rc::clone(&lane), bell: Rc::default(), began: play.began };
+    let (bell, cut) = Default::default();
+    let shared = Shared { lane: Rc::clone(&lane), bell, cut, began: play.began };
     let local = LocalSet::new();
     local.block_on(&runtime, play_lane(play, &shared, target, number, of));
     drop((shared, local));
@@ -90,11 +93,16 @@ async fn play_lane(play: &Play, shared: &Shared, target: SocketAddr, number: usi
     tick(play, shared, number, workers.len()).await;
     shared.lane.borrow_mut().end();
     shared.bell.notify_waiters();
-    let all_ended = async { while workers.join_next().await.is_some() {} };
-    if timeout(LAST_ANSWERS, all_ended).await.is_err() {
-        workers.shutdown().await;
+    if timeout(play.patience, all_ended(&mut workers)).await.is_err() {
+        // Everybody waits in a question by now: between two nobody awaits anything.
+        shared.cut.notify_waiters();
+        all_ended(&mut workers).await;
     }
     play.board.write(number, shared.lane.borrow().counts());
+}
+
+async fn all_ended(workers: &mut JoinSet<()>) {
+    while workers.join_next().await.is_some() {}
 }
 
 /// Wakes who is due, until everybody has gone or the time is over.

@@ -1,8 +1,8 @@
 //! The engine against a small server in this process.
 
-use super::{Account, Board, Play, Played, Venue, World, lanes, run};
+use super::{Account, Board, LAST_ANSWERS, Play, Played, Venue, World, lanes, run};
 use crate::fan::{Plan, Row};
-use crate::record::Deed;
+use crate::record::{Deal, Deed, Verdict};
 use crate::scenario::{self, Scenario};
 use crate::wire::Door;
 use http_body_util::Full;
@@ -110,7 +110,8 @@ fn fans(count: u32, seconds: f64, connections: u32) -> Scenario {
     scenario.seconds_max = 20;
     let fans = scenario.people.get_mut("fans").unwrap();
     fans.count = count;
-    fans.arrivals = scenario::Arrivals { shape: scenario::Shape::Steady, seconds, after_s: 0.0 };
+    fans.arrivals =
+        scenario::Arrivals { shape: scenario::Shape::Steady, seconds, rate: None, after_s: 0.0 };
     fans.habits = scenario::Habits {
         named: 0.0,
         look_ms: scenario::Range(0, 20),
@@ -122,12 +123,16 @@ fn fans(count: u32, seconds: f64, connections: u32) -> Scenario {
 }
 
 async fn played(scenario: Scenario, stall: Option<Stall>) -> Played {
+    played_with(scenario, stall, LAST_ANSWERS).await
+}
+
+async fn played_with(scenario: Scenario, stall: Option<Stall>, patience: Duration) -> Played {
     let began = Instant::now();
     let mut tasks = JoinSet::new();
     let door = serve(&mut tasks, began, stall).await;
     let board = Arc::new(Board::new(lanes(&scenario)));
     let (scenario, world) = (Arc::new(scenario), Arc::new(world()));
-    run(&Play { scenario, door, world, board, began }).await.unwrap()
+    run(&Play { scenario, door, world, board, began, patience }).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -142,6 +147,15 @@ async fn every_fan_goes_the_whole_way_and_every_answer_is_counted() {
     assert_eq!((counts.reserved, counts.sold), (200, 200));
     assert_eq!(played.tally.deals.len(), 400);
     assert_eq!(played.groups["fans"].asked, 1_200);
+    assert_eq!(played.tally.bookings.count(), 200);
+    let booked: u64 = played.tally.seconds.values().map(|second| second.booked).sum();
+    assert_eq!(booked, 200);
+    // From the intended reserve over 20 ms of thought, rounded to whole ones, to the confirmation.
+    let most = |deed: Deed| played.tally.latency[&deed].max();
+    let longest = most(Deed::Reserve) + Duration::from_millis(25) + most(Deed::Confirm);
+    let booked = &played.tally.bookings;
+    assert!(booked.max() <= longest, "{:?}, {longest:?}", booked.max());
+    assert!(most(Deed::Confirm) < booked.max());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -151,10 +165,35 @@ async fn a_stall_shows_in_the_latencies_of_all_who_came_during_it() {
     let played = played(fans(200, 2.0, 2), Some(stall)).await;
     let joins = &played.tally.latency[&Deed::Join];
     assert_eq!(joins.count(), 200);
+    // Who came is counted where they were meant to come, also during the stall.
+    assert_eq!(played.tally.arrivals, [(0, 100), (1, 100)].into());
     // A closed loop would have seen two slow answers of two hundred; half of the people came then.
     let waited = joins.at(0.8);
     assert!(Duration::from_millis(300) <= waited, "four of five waited at most {waited:?}");
     assert!(Duration::from_millis(900) <= joins.max(), "{:?}", joins.max());
     let service = &played.tally.service[&Deed::Join];
     assert!(service.at(0.8) < Duration::from_millis(300), "{:?}", service.at(0.8));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_question_without_an_answer_at_the_end_is_an_error_and_its_outcome_unknown() {
+    let stall = Stall { from: Duration::from_millis(500), to: Duration::from_mins(1) };
+    let mut scenario = fans(200, 0.9, 8);
+    scenario.seconds_max = 1;
+    let fans = scenario.people.get_mut("fans").unwrap();
+    // Everybody is on the way from reserve to payment when it stalls.
+    fans.habits.think_ms = scenario::Range(0, 200);
+    let played = played_with(scenario, Some(stall), Duration::from_millis(10)).await;
+    let is_cut = |code: &str| code == "0 cut off";
+    let cut = played.tally.other.iter().filter(|((_, _, code), _)| is_cut(code));
+    let cut: Vec<_> = cut.map(|((deed, verdict, _), count)| (*deed, *verdict, *count)).collect();
+    assert_eq!(cut.iter().map(|(.., count)| count).sum::<u64>(), 8, "{cut:?}");
+    assert!(cut.iter().all(|(_, verdict, _)| *verdict == Verdict::Error));
+    assert_eq!(played.counts.errors, 8);
+    let bought = cut.iter().filter(|(deed, ..)| matches!(deed, Deed::Reserve | Deed::Confirm));
+    let bought: u64 = bought.map(|(.., count)| count).sum();
+    let unknown = played.tally.deals.iter();
+    let unknown = unknown.filter(|dealt| matches!(dealt.deal, Deal::Unknown { .. })).count();
+    assert_eq!(u64::try_from(unknown).unwrap(), bought);
+    assert!(0 < played.counts.overdue, "people came after all connections were busy");
 }

@@ -9,12 +9,18 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
+/// What is noted of a question that had no answer when the run ended: whatever came of it is not
+/// known.
+pub const CUT_OFF: &str = "cut off";
+
 /// What the connections of a lane share; nobody keeps it borrowed over an await.
 #[derive(Clone)]
 pub struct Shared {
     pub lane: Rc<RefCell<Lane>>,
     /// Rings when somebody is due, or the run has ended.
     pub bell: Rc<Notify>,
+    /// Rings when questions that are under way are waited for no longer.
+    pub cut: Rc<Notify>,
     pub began: Instant,
 }
 
@@ -61,12 +67,21 @@ async fn serve(
             step = shared.lane.borrow_mut().step(person, now, News::Status(status));
             continue;
         }
-        shared.lane.borrow().write(person, &ask, writer);
+        shared.lane.borrow_mut().write(person, &ask, intended, writer);
         let asked = shared.began.elapsed();
-        let reply = socket.ask(&writer.bytes).await;
+        // The cut first: whoever missed it would ask on. The question is not cancel-safe, but
+        // nothing is asked over a connection that was cut off.
+        let (reply, is_cut) = tokio::select! {
+            biased;
+            () = shared.cut.notified() => (Err(anyhow::anyhow!(CUT_OFF)), true),
+            reply = socket.ask(&writer.bytes) => (reply, false),
+        };
         now = shared.began.elapsed();
         let times = Times { intended, asked, answered: now };
         step = shared.lane.borrow_mut().hear(person, &ask, times, reply);
+        if is_cut {
+            return;
+        }
         // What follows at once was meant to be asked as soon as this was heard.
         intended = now;
     }

@@ -23,6 +23,8 @@ pub struct Line {
     tries: u8,
     number: Option<u64>,
     key: u64,
+    /// Until when to wait although nothing is left; 0 before that was heard.
+    lingers_until_ms: u32,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -83,11 +85,11 @@ impl Line {
                 let deed = if knows_enough { Deed::Status } else { Deed::Me };
                 Walk::Go(Step::ask(deed))
             }
-            (Phase::Waiting, News::Status(status)) => self.look_at(&status, dice),
+            (Phase::Waiting, News::Status(status)) => self.look_at(scene, &status, dice),
             // Waiting => Claiming.
             (Phase::Waiting, News::Place { state, sold_out, poll_after }) => match state {
                 PlaceState::Over => Walk::Out,
-                PlaceState::Waiting if sold_out => Walk::Out,
+                PlaceState::Waiting if sold_out && !self.lingers(scene) => Walk::Out,
                 PlaceState::Waiting => {
                     self.tries = 0;
                     Walk::Go(Step::Sleep(stretched(poll_after, dice)))
@@ -118,9 +120,9 @@ impl Line {
     }
 
     /// Far from the front the public status is enough; near it the place must show itself.
-    fn look_at(&mut self, status: &super::Status, dice: &mut Dice) -> Walk {
+    fn look_at(&mut self, scene: &Scene<'_>, status: &super::Status, dice: &mut Dice) -> Walk {
         self.tries = 0;
-        if status.sold_out || status.closed {
+        if status.closed || status.sold_out && !self.lingers(scene) {
             return Walk::Out;
         }
         let poll_after = status.poll_after(self.number.unwrap_or(0));
@@ -130,6 +132,16 @@ impl Line {
         // Below the ceiling, as the service spreads its own answers.
         let within = 0.77 + 0.23 * dice.share();
         Walk::Go(Step::Sleep(poll_after.mul_f64(within)))
+    }
+
+    /// What is held may lapse: for a while it is worth waiting although nothing is left.
+    fn lingers(&mut self, scene: &Scene<'_>) -> bool {
+        let ms = |time: Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
+        if self.lingers_until_ms == 0 {
+            let longest = Duration::from_secs_f64(scene.habits.linger_s);
+            self.lingers_until_ms = ms(scene.now + longest);
+        }
+        ms(scene.now) < self.lingers_until_ms
     }
 
     fn again(&mut self, dice: &mut Dice) -> Walk {

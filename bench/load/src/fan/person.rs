@@ -37,6 +37,9 @@ pub struct Inside {
     pub pass: Box<str>,
     pub reservation: Box<str>,
     pub booking: Box<str>,
+    /// The key of the last reserve, and when its first try was meant to be asked.
+    pub key: Option<u64>,
+    pub began: Duration,
 }
 
 /// What a person sees around.

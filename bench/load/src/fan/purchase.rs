@@ -30,6 +30,8 @@ pub struct Purchase {
     key: u64,
     /// Seats that were chosen; empty for the best.
     seats: Box<[u32]>,
+    /// Until when to wait although nothing is left; none before that was heard.
+    lingers_until: Option<Duration>,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +42,7 @@ enum Phase {
     Choosing,
     Reserving,
     ReservingAgain,
+    Lingering,
     Thinking,
     Releasing,
     Paying,
@@ -72,7 +75,8 @@ impl Purchase {
         match (self.phase, news) {
             // Outside => Looking.
             (Phase::Outside, _) => self.begin(scene, dice),
-            (Phase::Looking, News::Woken) => self.look(),
+            // Lingering => Looking.
+            (Phase::Looking | Phase::Lingering, News::Woken) => self.look(),
             // Looking => Choosing.
             (Phase::Looking, News::Seats(map)) => {
                 let (party, among) = (self.party.into(), scene.habits.among);
@@ -90,7 +94,7 @@ impl Purchase {
                 self.reserved(scene, dice, papers, reservation)
             }
             (Phase::Reserving | Phase::ReservingAgain, News::Refused { code, .. }) => {
-                self.refused(scene, code)
+                self.refused(scene, dice, code)
             }
             // Thinking => Paying | Releasing; who abandons is out.
             (Phase::Thinking, News::Woken) => self.decide(scene, dice),
@@ -176,8 +180,8 @@ impl Purchase {
         Course::Go(Step::Sleep(dice.within(scene.habits.think_ms)))
     }
 
-    // Reserving => Looking, for other seats or fewer.
-    fn refused(&mut self, scene: &Scene<'_>, code: &str) -> Course {
+    // Reserving => Looking, for other seats or fewer; Lingering, for what others give back.
+    fn refused(&mut self, scene: &Scene<'_>, dice: &mut Dice, code: &str) -> Course {
         self.tries = self.tries.saturating_add(1);
         self.seats = Box::default();
         let has_standing = scene.plan.standing().is_some();
@@ -192,8 +196,18 @@ impl Purchase {
                 (self.stands, self.named, self.party) = (true, false, self.friends);
                 self.look()
             }
+            "SOLD_OUT" => self.linger(scene, dice),
             _ => Course::Over,
         }
+    }
+
+    fn linger(&mut self, scene: &Scene<'_>, dice: &mut Dice) -> Course {
+        let longest = Duration::from_secs_f64(scene.habits.linger_s);
+        if *self.lingers_until.get_or_insert(scene.now + longest) <= scene.now {
+            return Course::Over;
+        }
+        self.phase = Phase::Lingering;
+        Course::Go(Step::Sleep(dice.within(scene.habits.think_ms)))
     }
 
     fn decide(&mut self, scene: &Scene<'_>, dice: &mut Dice) -> Course {

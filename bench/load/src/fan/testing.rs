@@ -24,6 +24,7 @@ pub fn plain() -> Habits {
         named: 0.0,
         look_ms: Range(100, 100),
         think_ms: Range(1_000, 1_000),
+        linger_s: 0.0,
         ..Habits::default()
     }
 }

@@ -50,7 +50,7 @@ mod tests {
         assert!(text.starts_with("POST /x HTTP/1.1\r\nhost: 127.0.0.1:8080\r\n"));
         assert!(text.ends_with("content-length: 2\r\na: b\r\n\r\n{}"));
         let body = br#"{"code": "SEAT_TAKEN", "title": "x"}"#;
-        assert_eq!(label(Reply { status: 409, body }), "409 SEAT_TAKEN");
-        assert_eq!(label(Reply { status: 502, body: b"" }), "502");
+        assert_eq!(label(Reply { status: 409, says_when: false, body }), "409 SEAT_TAKEN");
+        assert_eq!(label(Reply { status: 502, says_when: false, body: b"" }), "502");
     }
 }

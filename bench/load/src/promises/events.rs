@@ -10,19 +10,21 @@ use crate::record::{Dealt, Place};
 use crate::wire::{Connection, Door, Question};
 use anyhow::{Context as _, ensure};
 use std::collections::{BTreeMap, HashMap};
+use tokio::task::JoinSet;
 
-/// Events whose maps are read, those with most deals first: a map of a stadium is megabytes.
-const MAPS_MAX: usize = 64;
+/// Connections that read maps. A map of a stadium is megabytes, so that few are read at a time.
+const CONNECTIONS: usize = 4;
 
 /// One event.
 pub struct Event<'a> {
     pub id: &'a str,
     pub ledger: Ledger,
-    /// None where there are too many events, or it could not be read.
+    /// None if it could not be read.
     pub map: Option<SeatMap>,
 }
 
-/// Sorts deals by their events, and reads maps. What could not be read is said in `unread`.
+/// Sorts deals by their events, and reads the map of each. What could not be read is said in
+/// `unread`.
 pub async fn events<'a>(
     door: &Door,
     deals: &'a [Dealt],
@@ -32,21 +34,40 @@ pub async fn events<'a>(
     for dealt in deals {
         by_event.entry(&dealt.event).or_default().push(dealt);
     }
-    let mut by_event: Vec<_> = by_event.into_iter().collect();
-    by_event.sort_by_key(|(_, deals)| std::cmp::Reverse(deals.len()));
-    let mut connection = Connection::new(door, 0);
-    let mut events = Vec::with_capacity(by_event.len());
-    for (at, (id, deals)) in by_event.into_iter().enumerate() {
-        let mut map = None;
-        if at < MAPS_MAX {
-            match read_map(&mut connection, id).await {
-                Ok(read) => map = Some(read),
-                Err(error) => unread.push(format!("{error:#}")),
+    let ids: Vec<String> = by_event.keys().map(|id| (*id).to_owned()).collect();
+    let mut maps = read_maps(door, &ids).await;
+    let event = |(id, deals): (&'a str, Vec<&Dealt>)| {
+        let map = match maps.remove(id).context("its map was not read").flatten() {
+            Ok(map) => Some(map),
+            Err(error) => {
+                unread.push(format!("{error:#}"));
+                None
             }
-        }
-        events.push(Event { id, ledger: ledger(&deals), map });
+        };
+        Event { id, ledger: ledger(&deals), map }
+    };
+    by_event.into_iter().map(event).collect()
+}
+
+async fn read_maps(door: &Door, ids: &[String]) -> HashMap<String, anyhow::Result<SeatMap>> {
+    let mut reading = JoinSet::new();
+    for number in 0..CONNECTIONS {
+        let own: Vec<_> = ids.iter().skip(number).step_by(CONNECTIONS).cloned().collect();
+        let mut connection = Connection::new(door, number);
+        reading.spawn(async move {
+            let mut maps = Vec::with_capacity(own.len());
+            for id in own {
+                let map = read_map(&mut connection, &id).await;
+                maps.push((id, map));
+            }
+            maps
+        });
     }
-    events
+    let mut all = HashMap::new();
+    while let Some(maps) = reading.join_next().await {
+        all.extend(maps.expect("reading does not panic"));
+    }
+    all
 }
 
 async fn read_map(connection: &mut Connection, event: &str) -> anyhow::Result<SeatMap> {

@@ -53,12 +53,20 @@ pub struct Refused {
     pub at: Span,
 }
 
+/// A payment that was refused because the hold had ended, as it must have at a time of the call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lapsed {
+    pub reservation: Box<str>,
+    pub at: Span,
+}
+
 /// What is known of one event.
 #[derive(Debug, Default)]
 pub struct Ledger {
     pub holds: Vec<Hold>,
     pub loose: Vec<Loose>,
     pub refused: Vec<Refused>,
+    pub lapsed: Vec<Lapsed>,
 }
 
 /// A hold while its end is not known.
@@ -105,7 +113,8 @@ pub fn ledger(deals: &[&Dealt]) -> Ledger {
     let holds = holds.collect();
     let loose = loose(&deals, &first_asked);
     let refused = deals.iter().filter_map(|dealt| refused(dealt, &first_asked)).collect();
-    Ledger { holds, loose, refused }
+    let lapsed = deals.iter().filter_map(|dealt| lapsed(dealt)).collect();
+    Ledger { holds, loose, refused, lapsed }
 }
 
 /// When each command was sent first.
@@ -134,7 +143,9 @@ fn payers(deals: &[&Dealt]) -> HashSet<u32> {
     let pays = |dealt: &&&Dealt| {
         matches!(
             dealt.deal,
-            Deal::Refused { deed: Deed::Confirm, .. } | Deal::Unknown { deed: Deed::Confirm, .. }
+            Deal::Refused { deed: Deed::Confirm, .. }
+                | Deal::Lapsed { .. }
+                | Deal::Unknown { deed: Deed::Confirm, .. }
         )
     };
     deals.iter().filter(pays).map(|dealt| dealt.account).collect()
@@ -282,4 +293,10 @@ fn refused(dealt: &Dealt, first_asked: &HashMap<Command, Duration>) -> Option<Re
     let at = Span::including(asked(dealt, first_asked), dealt.answered);
     let (code, seats, quantity) = (code.clone(), seats.clone(), *quantity);
     Some(Refused { code, seats, quantity, at })
+}
+
+fn lapsed(dealt: &Dealt) -> Option<Lapsed> {
+    let Deal::Lapsed { reservation } = &dealt.deal else { return None };
+    let at = Span::including(dealt.asked, dealt.answered);
+    Some(Lapsed { reservation: reservation.clone(), at })
 }

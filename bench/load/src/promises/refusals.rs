@@ -7,8 +7,9 @@
 //! - `NOT_ENOUGH_SEATS` is explained by a moment at which no row had so many free neighbours that
 //!   are not set apart for wheelchairs; for standing places, by one at which the area had fewer.
 //!   Crowds wish for no section and no price, so these are not judged.
+//! - `RESERVATION_EXPIRED` is explained by a moment at which the hold possibly had ended.
 
-use super::holds::{Ledger, Loose, Refused};
+use super::holds::{Lapsed, Ledger, Loose, Refused};
 use super::map::{Area, SeatMap, Status};
 use super::owners::seats;
 use super::runs::Hall;
@@ -62,7 +63,26 @@ pub fn judge(event: &str, ledger: &Ledger, map: &SeatMap) -> Judged {
             }
         }
     }
+    judge_lapsed(event, ledger, &mut judged);
     judged
+}
+
+fn judge_lapsed(event: &str, ledger: &Ledger, judged: &mut Judged) {
+    let mut certain: HashMap<&str, Vec<Span>> = HashMap::new();
+    for hold in &ledger.holds {
+        certain.entry(&hold.reservation).or_default().extend(hold.certain);
+    }
+    for Lapsed { reservation, at } in &ledger.lapsed {
+        // Of a hold whose own answer was lost nobody knows when it ends.
+        let Some(lives) = certain.get(&**reservation) else { continue };
+        judged.sure += 1;
+        if lives.iter().any(|span| span.from <= at.from && at.to <= span.to) {
+            let second = at.from.as_secs_f64();
+            judged.false_ones.push(format!(
+                "RESERVATION_EXPIRED for {reservation} of {event} at {second:.3} s, while it lived"
+            ));
+        }
+    }
 }
 
 fn sentence(event: &str, refused: &Refused) -> String {

@@ -1,7 +1,7 @@
 //! Deals as text: what is found in them, and what is not.
 
 mod crowd;
-mod fake;
+pub mod fake;
 mod honest;
 mod naive;
 mod script;
@@ -153,6 +153,23 @@ fn standing_places_are_refused_only_where_the_area_may_have_had_fewer() {
     judge(&format!("{most}\n{lost}\n2 2-3 refused NOT_ENOUGH_SEATS 2 FLOOR"), "true");
     judge(&format!("{most}\n{lost}\n2 2-3 refused SOLD_OUT 11"), "true");
     judge(&format!("{most}\n{lost}\n2 2-3 refused SOLD_OUT 10"), "false");
+}
+
+#[test]
+fn a_payment_comes_too_late_only_for_a_hold_that_may_have_ended() {
+    let hold = "1 0-10 reserve r1 A-1-1 life 60";
+    for (refusal, verdict) in [
+        ("1 20-21 lapsed r1", "false"),
+        ("1 58-59 lapsed r1", "false"),
+        // It may have been made at 0 already, and then ends at 60.
+        ("1 59-61 lapsed r1", "true"),
+        ("1 70-71 lapsed r1", "true"),
+        ("1 15-30 release r1\n1 20-21 lapsed r1", "true"),
+        ("1 15-16 confirm r1 b1 A-1-1\n1 70-71 lapsed r1", "false"),
+        ("1 20-21 lapsed r9", "none"),
+    ] {
+        judge(&format!("{hold}\n{refusal}"), verdict);
+    }
 }
 
 #[test]

@@ -20,6 +20,8 @@ pub enum Deal {
     Refused { deed: Deed, code: Box<str>, seats: Box<[Box<str>]>, quantity: u32 },
     /// 200 CONFIRMED with these tickets.
     Confirmed { reservation: Box<str>, booking: Box<str>, places: Box<[Place]> },
+    /// 410: the hold that was to be paid for had ended.
+    Lapsed { reservation: Box<str> },
     /// The account gave its hold back and was told so.
     Released { reservation: Box<str> },
     /// The booking was cancelled and refunded.

@@ -2,9 +2,9 @@
 
 use super::grid::{Grid, Values};
 use super::plot::{COLOURS, Look, Plot, Series};
-use super::tables::{deed_name, is_refusal};
+use super::tables::deed_name;
 use super::text::Unit;
-use crate::record::{Deed, Latency, Second, Tally};
+use crate::record::{Deed, Latency, Second, Tally, Verdict};
 use std::collections::BTreeMap;
 
 pub fn crowd(tally: &Tally, grid: Grid) -> Vec<Plot> {
@@ -38,44 +38,32 @@ pub fn latency(tally: &Tally, grid: Grid) -> Vec<Plot> {
 pub fn refusals(tally: &Tally, grid: Grid) -> Vec<Plot> {
     let refusals = Plot {
         title: "Refusals by code".to_owned(),
-        says: "The system said no and why: the contract foresees it.".to_owned(),
+        says: "The system said no and why, or when to come back: the contract foresees it."
+            .to_owned(),
         unit: Unit::Amount("answers per second"),
         logarithmic: false,
         grid,
-        series: codes(tally, grid, true),
+        series: codes(tally, grid, |verdict| verdict != Verdict::Error),
     };
     let errors = Plot {
         title: "Errors by code".to_owned(),
-        says: "Answers of 5xx, and questions without an answer (0).".to_owned(),
-        series: codes(tally, grid, false),
+        says: "Neither a success nor a told refusal; questions without an answer are 0.".to_owned(),
+        series: codes(tally, grid, |verdict| verdict == Verdict::Error),
         ..refusals.clone()
     };
     vec![refusals, errors]
 }
 
 fn arrivals(tally: &Tally, grid: Grid) -> Plot {
-    let joins = |good: bool| {
-        let count = |second: &Second| {
-            let joined = second.good.get(&Deed::Join).copied().unwrap_or_default();
-            let all = second.latency.get(&Deed::Join).map_or(0, Latency::count);
-            if good { joined } else { all.saturating_sub(joined) }
-        };
-        let counts = tally.seconds.iter().map(|(second, heard)| (*second, count(heard)));
-        let values = grid.per_second(counts);
-        // A crowd without a waiting room joins nothing.
-        let any = values.iter().flatten().any(|rate| 0.0 < *rate);
-        if any { values } else { Values::new() }
-    };
+    let counts = tally.arrivals.iter().map(|(second, count)| (*second, *count));
+    let came = if tally.arrivals.is_empty() { Values::new() } else { grid.per_second(counts) };
     Plot {
         title: "Arrivals".to_owned(),
-        says: "Answers to people who asked for a place in line.".to_owned(),
+        says: "People by when they were meant to come, answered or not.".to_owned(),
         unit: Unit::Amount("people per second"),
         logarithmic: false,
         grid,
-        series: vec![
-            Series::new("joined", 0, Look::Column, joins(true)),
-            Series::new("not let in line", 1, Look::Column, joins(false)),
-        ],
+        series: vec![Series::new("came", 0, Look::Column, came)],
     }
 }
 
@@ -155,10 +143,10 @@ fn by_span(tally: &Tally, deed: Deed, grid: Grid) -> Vec<Option<Latency>> {
 }
 
 /// The commonest codes by name, and the rest together.
-fn codes(tally: &Tally, grid: Grid, refused: bool) -> Vec<Series> {
+fn codes(tally: &Tally, grid: Grid, wants: fn(Verdict) -> bool) -> Vec<Series> {
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
-    for ((_, code), count) in &tally.other {
-        if is_refusal(code) == refused {
+    for ((_, verdict, code), count) in &tally.other {
+        if wants(*verdict) {
             *counts.entry(code).or_default() += count;
         }
     }
@@ -167,14 +155,15 @@ fn codes(tally: &Tally, grid: Grid, refused: bool) -> Vec<Series> {
     let named = codes.len().min(COLOURS - 1);
     let rate = |wanted: &[(&str, u64)]| {
         let count = |second: &Second| {
-            let heard = second.other.iter();
-            let heard = heard.filter(|(code, _)| wanted.iter().any(|(one, _)| **one == ***code));
+            let heard = second.other.iter().filter(|((verdict, code), _)| {
+                wants(*verdict) && wanted.iter().any(|(one, _)| **one == **code)
+            });
             heard.map(|(_, count)| count).sum()
         };
         grid.per_second(tally.seconds.iter().map(|(second, heard)| (*second, count(heard))))
     };
     // Errors begin with another colour, so that nobody takes them for refusals.
-    let first = usize::from(!refused);
+    let first = usize::from(wants(Verdict::Error));
     let mut series: Vec<Series> = Vec::new();
     for (idx, one) in codes[..named].iter().enumerate() {
         let values = rate(std::slice::from_ref(one));

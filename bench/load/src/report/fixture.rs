@@ -1,9 +1,10 @@
 //! A run that never was, with everything a page can show.
 
 use super::metrics;
-use crate::record::{Deed, Heard, Tally};
-use crate::results::{Figure, Finding, Kept, Results};
+use crate::record::{Deed, Heard, Shown, Tally, Verdict};
+use crate::results::{Figure, Finding, Kept, Met, Results, Wish};
 use crate::sample::{Inside, Process, Samples};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// What a hostile operator may name an event.
@@ -35,6 +36,7 @@ pub fn results() -> Results {
         figures: figures.map(named).into(),
         ratios: ratios.map(|(name, ratio)| (name.to_owned(), ratio)).into(),
         promises: promises.map(|(name, kept)| (name.to_owned(), kept)).into(),
+        ..Results::default()
     }
 }
 
@@ -44,25 +46,32 @@ pub fn findings() -> Vec<Finding> {
         finding("SEAT-1", Kept::Held, "20,724 places, and none was promised to two accounts."),
         finding("ORD-1", Kept::Held, "All 5,120 bookings that were confirmed exist."),
         finding("LINE-4", Kept::Broken, &format!("In {HOSTILE} 612 were called in a minute.")),
-        finding("target", Kept::Broken, "reserve: p99 62.0 ms, at most 50 ms"),
     ]
+}
+
+pub fn wishes() -> Vec<Wish> {
+    let says = "reserve: p99 62.0 ms, at most 50 ms".to_owned();
+    vec![Wish { name: "p99_ms.reserve".to_owned(), met: Met::Missed, says }]
 }
 
 /// A crowd that comes in a spike, waits, reserves and pays.
 pub fn tally() -> Tally {
     let mut tally = Tally::default();
+    let mut arrivals = BTreeMap::new();
     let mut hear = |deed, second: u32, count: u32, ms: u32, status, code: &str| {
         for number in 0..count {
             let intended =
                 Duration::from_secs(second.into()) + Duration::from_millis(number.into());
             let took = Duration::from_micros(u64::from(ms * 200 + ms * ms * (number % 97)));
             let (asked, answered) = (intended + took / 3, intended + took);
+            let verdict = Verdict::of(Shown { status, code, says_when: status == 429 });
             let code = code.into();
-            tally.hear(&Heard { deed, intended, asked, answered, status, code });
+            tally.hear(&Heard { deed, intended, asked, answered, status, code, verdict });
         }
     };
     for second in 0..SECONDS {
         let spike = 600 / (1 + second.abs_diff(12));
+        *arrivals.entry(second.into()).or_default() += u64::from(spike);
         hear(Deed::Join, second, spike * 2, 8, 201, "");
         hear(Deed::Status, second, 40 + spike / 4, 2, 200, "");
         if (9..16).contains(&second) {
@@ -81,6 +90,7 @@ pub fn tally() -> Tally {
         }
     }
     hear(Deed::Seats, 70, 1, 30, 0, HOSTILE);
+    tally.arrivals = arrivals;
     tally
 }
 

@@ -3,9 +3,9 @@
 use super::Report;
 use super::charts::{lasted, sections};
 use super::plot::put;
-use super::tables::{self, is_refusal};
+use super::tables;
 use super::text::{clock, count, escape, took};
-use crate::record::{Deed, Latency};
+use crate::record::{Deed, Latency, Verdict};
 use crate::results::Kept;
 use schema::UnixMillis;
 
@@ -22,7 +22,8 @@ pub fn page(report: &Report<'_>, now: UnixMillis) -> String {
     );
     html.push_str(&header(report, now));
     html.push_str(&tiles(report));
-    section(&mut html, "Promises", &tables::promises(report));
+    let promises = tables::promises(report) + &tables::unmade(report);
+    section(&mut html, "Promises", &promises);
     let targets = tables::targets(report);
     if !targets.is_empty() {
         section(&mut html, "Targets", &targets);
@@ -72,7 +73,11 @@ fn header(report: &Report<'_>, now: UnixMillis) -> String {
     let kept = results.promises.values().filter(|kept| **kept == Kept::Held).count();
     let all = results.promises.len();
     let broken: Vec<String> = results.broken().map(escape).collect();
+    let unmade = results.unmade.len();
     let (class, verdict) = match broken.as_slice() {
+        [] if 0 < unmade => {
+            ("broken", format!("{unmade} checks could not be made ({kept} of {all} held)"))
+        }
         [] if all == 0 => ("unknown", "No promise was checked".to_owned()),
         [] => ("held", format!("All {all} checked promises held")),
         _ => ("broken", format!("Broken: {} ({kept} of {all} held)", broken.join(", "))),
@@ -96,9 +101,10 @@ fn header(report: &Report<'_>, now: UnixMillis) -> String {
 fn tiles(report: &Report<'_>) -> String {
     let tally = report.tally;
     let good = |deed: Deed| tally.good.get(&deed).copied().unwrap_or_default();
-    let refused: u64 =
-        tally.other.iter().filter(|((_, code), _)| is_refusal(code)).map(|(_, count)| count).sum();
-    let other: u64 = tally.other.values().sum();
+    let counted = |wanted: Verdict| -> u64 {
+        let other = tally.other.iter().filter(|((_, verdict, _), _)| *verdict == wanted);
+        other.map(|(_, count)| count).sum()
+    };
     let answers: u64 = tally.latency.values().map(Latency::count).sum();
     let p99 = tally.latency.get(&Deed::Reserve).map(|latency| took(latency.at(0.99)));
     let longest = report.samples.inside.values().flatten().map(|look| look.queued).max();
@@ -108,8 +114,9 @@ fn tiles(report: &Report<'_>) -> String {
         ("reserved", Some(count(good(Deed::Reserve)))),
         ("paid", Some(count(good(Deed::Confirm)))),
         ("answers", Some(count(answers))),
-        ("refusals", Some(count(refused))),
-        ("errors", Some(count(other - refused))),
+        ("refusals", Some(count(counted(Verdict::Told)))),
+        ("asked to come later", Some(count(counted(Verdict::Shed)))),
+        ("errors", Some(count(counted(Verdict::Error)))),
         ("p99 of reserve", p99),
     ];
     let mut html = String::from("<ul class=\"tiles\">");

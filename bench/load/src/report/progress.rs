@@ -15,7 +15,7 @@ pub struct Standing {
     pub admitted: u64,
     pub reserved: u64,
     pub sold: u64,
-    /// Answers that no scenario wishes for: 5xx and none at all.
+    /// Answers that no scenario wishes for: neither a success nor a told refusal.
     pub errors: u64,
     /// Of the last second.
     pub p99: Duration,

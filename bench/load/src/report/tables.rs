@@ -3,17 +3,12 @@
 use super::Report;
 use super::plot::put;
 use super::text::{count, escape, grouped, millis, short, took};
-use crate::record::{Deed, Latency};
-use crate::results::{Figure, Finding, Kept};
+use crate::record::{Deed, Latency, Verdict};
+use crate::results::{Figure, Kept, Met};
 
 /// The name of a deed in results and reports.
 pub fn deed_name(deed: Deed) -> String {
     format!("{deed:?}").to_lowercase()
-}
-
-/// The system answered, and said no; everything else that is no success is an error.
-pub fn is_refusal(label: &str) -> bool {
-    label.starts_with('4')
 }
 
 pub fn promises(report: &Report<'_>) -> String {
@@ -29,16 +24,24 @@ pub fn promises(report: &Report<'_>) -> String {
     html + FOOT
 }
 
-/// What the scenario wishes for besides: findings that are no promises. Empty without any.
+/// Checks that could not be made; empty if all were.
+pub fn unmade(report: &Report<'_>) -> String {
+    let mut html = String::new();
+    for why in &report.results.unmade {
+        put(&mut html, format_args!("<li>{}</li>", escape(why)));
+    }
+    if html.is_empty() { html } else { format!("<p>Not checked:</p><ul>{html}</ul>\n") }
+}
+
+/// What the scenario expects. Empty if it expects nothing.
 pub fn targets(report: &Report<'_>) -> String {
-    let promised = |finding: &&Finding| report.results.promises.contains_key(finding.promise);
-    let mut targets = report.findings.iter().filter(|finding| !promised(finding)).peekable();
-    if targets.peek().is_none() {
+    if report.wishes.is_empty() {
         return String::new();
     }
-    let mut html = head("promises", &["what", "met", "found"], 3);
-    for target in targets {
-        row(&mut html, target.promise, target.kept, ["met", "missed"], &escape(&target.says));
+    let mut html = head("promises", &["target", "met", "found"], 3);
+    for wish in report.wishes {
+        let kept = if wish.met == Met::Met { Kept::Held } else { Kept::Broken };
+        row(&mut html, &wish.name, kept, ["met", "missed"], &escape(&wish.says));
     }
     html + FOOT
 }
@@ -126,8 +129,12 @@ pub fn codes(report: &Report<'_>) -> String {
         return "<p>Every answer was a success.</p>".to_owned();
     }
     let mut html = head("codes", &["asked", "answer", "kind", "count"], 3);
-    for ((deed, code), times) in &report.tally.other {
-        let (class, kind) = if is_refusal(code) { ("", "refusal") } else { ("bad", "error") };
+    for ((deed, verdict, code), times) in &report.tally.other {
+        let (class, kind) = match verdict {
+            Verdict::Told => ("", "refusal"),
+            Verdict::Shed => ("", "come later"),
+            Verdict::Error => ("bad", "error"),
+        };
         put(
             &mut html,
             format_args!(

@@ -8,6 +8,7 @@ use schema::UnixMillis;
 
 fn whole(check: impl FnOnce(&Report<'_>)) {
     let (results, findings) = (fixture::results(), fixture::findings());
+    let wishes = fixture::wishes();
     let (tally, samples) = (fixture::tally(), fixture::samples());
     let scenario_text = "name = \"</pre><script>alert(2)</script>\"";
     check(&Report {
@@ -16,6 +17,7 @@ fn whole(check: impl FnOnce(&Report<'_>)) {
         tally: &tally,
         samples: &samples,
         findings: &findings,
+        wishes: &wishes,
     });
 }
 
@@ -44,6 +46,10 @@ fn a_page_says_at_the_top_which_promise_was_broken() {
         held.promises.insert("LINE-4".to_owned(), Kept::Held);
         let html = page::page(&Report { results: &held, ..*report }, UnixMillis(0));
         assert!(html.contains("All 3 checked promises held"));
+        held.unmade.push("seats of <EVT>: no answer".to_owned());
+        let html = page::page(&Report { results: &held, ..*report }, UnixMillis(0));
+        assert!(html.contains("<p class=\"verdict broken\">1 checks could not be made"));
+        assert!(html.contains("<li>seats of &lt;EVT&gt;: no answer</li>"));
     });
 }
 
@@ -60,6 +66,11 @@ fn tables_show_what_was_heard_and_tell_refusals_from_errors() {
         let refusal = "402 PAYMENT_DECLINED</td><td class=\"words \">refusal</td><td>296</td>";
         let error = "503 BUSY</td><td class=\"words bad\">error</td><td>28</td>";
         assert!(codes.contains(refusal) && codes.contains(error), "{codes}");
+        let later = "429 TOO_MANY_REQUESTS</td><td class=\"words \">come later</td><td>630</td>";
+        assert!(codes.contains(later), "{codes}");
+        let html = page::page(report, UnixMillis(0));
+        // 28 without a word when to come back, and one without an answer.
+        assert!(html.contains("<li class=\"bad\"><b>29</b> errors</li>"), "{html}");
         let figures = tables::figures(report);
         assert!(figures.contains("<td>10,432</td><td class=\"words\">1/s</td><td>5.6 ms</td>"));
         assert!(tables::ratios(report).contains("<td>4.31 ×</td>"));
@@ -80,6 +91,7 @@ fn a_run_without_anything_still_has_a_page_and_results() {
         tally: &tally,
         samples: &samples,
         findings: &[],
+        wishes: &[],
     };
     write(folder.path(), &report).unwrap();
     let html = std::fs::read_to_string(folder.path().join("report.html")).unwrap();

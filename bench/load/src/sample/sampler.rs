@@ -23,6 +23,9 @@ const BOUNDS_EVERY: Duration = Duration::from_secs(2);
 /// Every how many samples proportional memory is read.
 const PROPORTIONAL_EVERY: u32 = 5;
 
+/// Between two looks for a newer sample.
+const LOOK_PAUSE: Duration = Duration::from_millis(20);
+
 /// A page and its settings are answered at once, or missed.
 const ANSWER_WAIT: Duration = Duration::from_secs(5);
 
@@ -86,6 +89,16 @@ impl Sampler {
         let samples = locked(&self.samples);
         let looks = self.first_event.as_ref().and_then(|event| samples.inside.get(event));
         looks.and_then(|looks| looks.last().copied()).unwrap_or_default()
+    }
+
+    /// Waits until the first event was looked at after `at`, but no longer than `longest`; not at
+    /// all if it never was looked at.
+    pub async fn look_after(&self, at: Duration, longest: Duration) {
+        let asked = Instant::now();
+        let last = || self.latest().at;
+        while Duration::ZERO < last() && last() <= at && asked.elapsed() < longest {
+            tokio::time::sleep(LOOK_PAUSE).await;
+        }
     }
 
     pub async fn stop(self) -> anyhow::Result<Samples> {

@@ -1,13 +1,15 @@
 //! What a scenario must keep to, beyond its form.
 
 use super::{Expect, Habits, Kind, People, Range, Scenario};
+use crate::wire::SOURCES_MAX;
 use anyhow::{Context as _, ensure};
 
-/// Connections of one run: a process may have 20,000 open files.
-const CONNECTIONS_MAX: u32 = 16_384;
+/// Connections of one run: Usher takes 10,000, of which some watch, and a process may have 20,000
+/// open files.
+const CONNECTIONS_MAX: u32 = 9_900;
 
 /// People are numbered by u32, and each takes up to 400 bytes.
-const PEOPLE_MAX: u64 = 4_000_000;
+pub const PEOPLE_MAX: u64 = 4_000_000;
 
 /// Kept-alive connections that a server takes from one address.
 const CONNECTIONS_OF_SOURCE_MAX: u32 = 250;
@@ -15,7 +17,8 @@ const CONNECTIONS_OF_SOURCE_MAX: u32 = 250;
 pub fn check(scenario: &Scenario) -> anyhow::Result<()> {
     ensure!((1..=7_200).contains(&scenario.seconds_max), "seconds_max is 1 to 7,200");
     let door = scenario.door;
-    ensure!((1..=CONNECTIONS_MAX).contains(&door.connections), "connections are 1 to 16,384");
+    ensure!((1..=CONNECTIONS_MAX).contains(&door.connections), "connections are 1 to 9,900");
+    ensure!(door.sources <= SOURCES_MAX, "sources are at most {SOURCES_MAX}");
     let carried = CONNECTIONS_OF_SOURCE_MAX * u32::from(door.sources.max(1));
     ensure!(
         door.connections <= carried,
@@ -35,6 +38,9 @@ pub fn check(scenario: &Scenario) -> anyhow::Result<()> {
     for steering in &scenario.operator {
         known(scenario, &steering.event).context("operator")?;
     }
+    for name in scenario.expect.beside.iter().flat_map(|(group, other)| [group, other]) {
+        ensure!(scenario.people.contains_key(name), "expect.beside: there are no people {name:?}");
+    }
     check_expect(&scenario.expect)
 }
 
@@ -53,6 +59,10 @@ fn check_event(scenario: &Scenario, name: &str, copies: u32) -> anyhow::Result<(
 fn check_people(scenario: &Scenario, people: &People) -> anyhow::Result<()> {
     known(scenario, &people.event)?;
     ensure!(0.0 <= people.arrivals.seconds, "arrivals take no negative time");
+    let scales = people.arrivals.rate.is_some();
+    ensure!(0 < people.count || scales, "there is nobody: count is 0, and arrivals have no rate");
+    ensure!(0 < people.count || 0.0 < people.arrivals.seconds, "arrivals at a rate take time");
+    ensure!(!scales || people.kind == Kind::Fan, "only fans come at a rate");
     ensure!(0.0 <= people.arrivals.after_s, "arrivals begin after the start");
     let buys = !matches!(people.kind, Kind::Flooder | Kind::Partner);
     ensure!(!buys || 0 < scenario.accounts, "those who buy need accounts");
@@ -85,6 +95,7 @@ fn check_habits(habits: &Habits) -> anyhow::Result<()> {
         ensure!(from <= to, "habits.{name} goes from {from} down to {to}");
     }
     ensure!((0.0..=7_200.0).contains(&habits.stay_s), "stay_s is 0 to 7,200");
+    ensure!((0.0..=7_200.0).contains(&habits.linger_s), "linger_s is 0 to 7,200");
     Ok(())
 }
 

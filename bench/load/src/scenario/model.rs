@@ -88,6 +88,8 @@ pub struct Room {
 #[serde(deny_unknown_fields)]
 pub struct People {
     pub kind: Kind,
+    /// With 0, as many as `arrivals.rate` means.
+    #[serde(default)]
     pub count: u32,
     /// Which of the scenario's events; each person chooses one of its copies.
     pub event: String,
@@ -118,11 +120,21 @@ pub enum Kind {
 #[serde(deny_unknown_fields)]
 pub struct Arrivals {
     pub shape: Shape,
+    /// With a `rate` and a count, as many as that takes.
+    #[serde(default)]
     pub seconds: f64,
+    /// The most that come in a second.
+    #[serde(default)]
+    pub rate: Option<Rate>,
     /// The first comes this long after the start of the run.
     #[serde(default)]
     pub after_s: f64,
 }
+
+/// `"10x"`: so many times what the machine did when it was probed.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Rate(pub f64);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -172,6 +184,8 @@ pub struct Habits {
     pub think_ms: Range,
     /// How long a shopper or a bot stays.
     pub stay_s: f64,
+    /// How long somebody who hears that nothing is left waits for what others give back.
+    pub linger_s: f64,
     /// Weights of what a shopper does next.
     pub acts: BTreeMap<Act, f64>,
 }
@@ -212,8 +226,35 @@ pub struct Expect {
     pub p99_ms: BTreeMap<String, f64>,
     /// Places paid for, at least.
     pub sold_min: Option<u64>,
-    /// No seat is left at the end.
+    /// At some time nothing of the main event was free, and nothing held that could become so.
     pub sold_out: Option<bool>,
+    /// Everybody has gone at the end, and nobody waited for a connection.
+    pub all_gone: Option<bool>,
+    /// Of any figures by their names.
+    pub figures_max: BTreeMap<String, f64>,
+    /// Groups that are to wait no longer than another: their latencies are shown as ratios to its.
+    pub beside: BTreeMap<String, String>,
+}
+
+impl Scenario {
+    /// The event that the crowd wants: that of the largest group of fans. None if there are no
+    /// fans, or they are spread over copies.
+    pub fn main_event(&self) -> Option<&str> {
+        let fans = self.people.values().filter(|people| people.kind == Kind::Fan);
+        let crowd = fans.max_by_key(|people| people.count)?;
+        let is_one = self.events.get(&crowd.event).is_some_and(|event| event.copies == 0);
+        is_one.then_some(&*crowd.event)
+    }
+}
+
+impl TryFrom<String> for Rate {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let times = text.strip_suffix('x').and_then(|times| times.parse().ok());
+        let times = times.filter(|times| 0.0 < *times && *times <= 100.0);
+        times.map(Self).ok_or_else(|| format!("a rate is \"0.1x\" to \"100x\", not {text:?}"))
+    }
 }
 
 impl Default for DoorSpec {
@@ -239,6 +280,7 @@ impl Default for Habits {
             look_ms: Range(500, 2_000),
             think_ms: Range(1_000, 5_000),
             stay_s: 60.0,
+            linger_s: 5.0,
             acts: BTreeMap::new(),
         }
     }

@@ -27,11 +27,15 @@ fn parse(table: Table) -> anyhow::Result<Scenario> {
     Ok(scenario)
 }
 
-/// Tables merge, everything else is replaced.
+/// Tables merge, everything else is replaced; `false` over anything but a switch takes it out.
 fn lay_over(below: &mut Table, above: Table) {
     for (name, value) in above {
         match (below.get_mut(&name), value) {
             (Some(Value::Table(below)), Value::Table(above)) => lay_over(below, above),
+            (Some(Value::Boolean(_)), value @ Value::Boolean(_)) => {
+                drop(below.insert(name, value));
+            }
+            (Some(_), Value::Boolean(false)) => drop(below.remove(&name)),
             (_, value) => drop(below.insert(name, value)),
         }
     }

@@ -39,6 +39,8 @@ pub struct Socket {
 #[derive(Debug, Clone, Copy)]
 pub struct Reply<'a> {
     pub status: u16,
+    /// It has a `Retry-After`.
+    pub says_when: bool,
     pub body: &'a [u8],
 }
 
@@ -56,6 +58,7 @@ struct Head {
     bytes: usize,
     framing: Framing,
     closes: bool,
+    says_when: bool,
 }
 
 impl Socket {
@@ -84,7 +87,7 @@ impl Socket {
                     self.stream = None;
                 }
                 let body = if in_pieces { &self.pieces } else { &self.buffer[head.bytes..] };
-                Ok(Reply { status: head.status, body })
+                Ok(Reply { status: head.status, says_when: head.says_when, body })
             }
             Err(error) => {
                 self.stream = None;
@@ -170,7 +173,8 @@ fn head(bytes: &[u8]) -> anyhow::Result<Option<Head>> {
     };
     let status = answer.code.context("an answer without a status")?;
     let bodiless = status == 204 || status == 304;
-    let mut head = Head { status, bytes: length, framing: Framing::Length(0), closes: false };
+    let (framing, closes, says_when) = (Framing::Length(0), false, false);
+    let mut head = Head { status, bytes: length, framing, closes, says_when };
     let mut framed = bodiless;
     for header in answer.headers.iter() {
         if header.name.eq_ignore_ascii_case("content-length") && !bodiless {
@@ -182,6 +186,8 @@ fn head(bytes: &[u8]) -> anyhow::Result<Option<Head>> {
             framed = true;
         } else if header.name.eq_ignore_ascii_case("connection") {
             head.closes = header.value.eq_ignore_ascii_case(b"close");
+        } else if header.name.eq_ignore_ascii_case("retry-after") {
+            head.says_when = !header.value.trim_ascii().is_empty();
         }
     }
     ensure!(framed, "an answer without a length");
@@ -220,8 +226,10 @@ mod tests {
         let whole = text.len() - 5;
         assert_eq!(head(&text[..whole - 1]).unwrap(), None);
         let framing = Framing::Length(5);
-        let wanted = Head { status: 409, bytes: whole, framing, closes: true };
+        let wanted = Head { status: 409, bytes: whole, framing, closes: true, says_when: false };
         assert_eq!(head(text).unwrap(), Some(wanted));
+        let busy = b"HTTP/1.1 503 Busy\r\ncontent-length: 0\r\nRetry-After: 2\r\n\r\n";
+        assert!(head(busy).unwrap().unwrap().says_when);
         let empty = head(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap().unwrap();
         assert_eq!((empty.status, empty.framing), (204, Framing::Length(0)));
         assert!(head(b"HTTP/1.1 200 OK\r\n\r\n").is_err(), "its end would be unknown");

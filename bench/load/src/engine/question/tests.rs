@@ -26,7 +26,8 @@ fn world() -> World {
 fn sent(deed: Deed, what: What) -> String {
     let mut person = Person::new(Kind::Fan, 0, 0, 1, Dice::new(1, 1));
     person.papers.token = Some("tok".into());
-    let inside = Inside { pass: "pass".into(), reservation: "r-1".into(), booking: "b-1".into() };
+    let (pass, reservation, booking) = ("pass".into(), "r-1".into(), "b-1".into());
+    let inside = Inside { pass, reservation, booking, ..Inside::default() };
     person.papers.inside = Some(Box::new(inside));
     let room = Room { mode: Some("open".to_owned()), ..Room::default() };
     let steering = [Steering { wait_s: 0.0, after_joins: false, event: "EVT2".to_owned(), room }];

@@ -117,3 +117,19 @@ fn a_replayer_shows_what_is_not_its_own() {
     }
     assert_eq!(seen.into_iter().collect::<Vec<_>>(), [Deed::Me, Deed::Claim, Deed::Reserve]);
 }
+
+#[test]
+fn who_hears_that_nothing_is_left_waits_a_while_for_what_others_give_back() {
+    let sold_out =
+        News::Place { state: PlaceState::Waiting, sold_out: true, poll_after: TWO_SECONDS };
+    let mut stage = waiting(Habits { linger_s: 5.0, ..plain() });
+    for _ in 0..3 {
+        stage.asks(News::Woken, Deed::Me);
+        stage.sleeps(sold_out);
+    }
+    stage.asks(News::Woken, Deed::Me);
+    assert_eq!(stage.hear(sold_out), Step::Gone);
+    let mut stage = waiting(Habits { linger_s: 0.0, ..plain() });
+    stage.asks(News::Woken, Deed::Me);
+    assert_eq!(stage.hear(sold_out), Step::Gone);
+}

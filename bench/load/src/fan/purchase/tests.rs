@@ -185,3 +185,16 @@ fn a_partner_gives_back_the_row_that_it_has() {
     let next = stage.asks(News::Woken, Deed::Allocate);
     assert!(matches!(next, What::Allot { back: false, .. }), "it got nothing");
 }
+
+#[test]
+fn who_finds_everything_sold_looks_again_for_a_while() {
+    let (mut stage, _) = reserving(Habits { linger_s: 2.5, ..plain() });
+    // Each try takes 1.1 s: to wait, and to look.
+    for _ in 0..3 {
+        assert_eq!(stage.sleeps(refused(409, "SOLD_OUT")).as_secs(), 1);
+        stage.asks(News::Woken, Deed::Event);
+        stage.sleeps(News::Fine);
+        stage.asks(News::Woken, Deed::Reserve);
+    }
+    assert_eq!(stage.hear(refused(409, "SOLD_OUT")), Step::Gone);
+}

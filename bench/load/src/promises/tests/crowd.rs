@@ -2,9 +2,12 @@
 //! an honest one is believed.
 
 use super::fake::{Fault, ROW, Seller, serve};
+use super::script::deals;
 use crate::engine::{self, Account, Board, Play, Venue, World};
 use crate::fan::{Plan, Row};
-use crate::promises::{Checked, Forged, check};
+use crate::promises::events::events;
+use crate::promises::{Checked, Checks, Forged, check};
+use crate::record::Dealt;
 use crate::results::{Finding, Kept};
 use crate::scenario::{self, Arrivals, Habits, Range, Scenario, Shape};
 use std::collections::BTreeMap;
@@ -38,7 +41,7 @@ fn fans(count: u32) -> Scenario {
     scenario.seconds_max = 20;
     let fans = scenario.people.get_mut("fans").unwrap();
     fans.count = count;
-    fans.arrivals = Arrivals { shape: Shape::Steady, seconds: 1.0, after_s: 0.0 };
+    fans.arrivals = Arrivals { shape: Shape::Steady, seconds: 1.0, rate: None, after_s: 0.0 };
     fans.habits = Habits {
         named: 0.5,
         abandon: 0.1,
@@ -65,6 +68,7 @@ async fn found(fault: Fault, count: u32, rows: usize) -> Vec<Finding> {
         world: Arc::clone(&world),
         board,
         began: Instant::now(),
+        patience: engine::LAST_ANSWERS,
     };
     let played = engine::run(&play).await.unwrap();
     assert_eq!((played.counts.gone, played.counts.errors), (u64::from(count), 0));
@@ -76,7 +80,8 @@ async fn found(fault: Fault, count: u32, rows: usize) -> Vec<Finding> {
         inside: &BTreeMap::new(),
         forged: Some(Forged { tries: 5, let_in: 0 }),
     };
-    let findings = check(&played.tally, &checked).await;
+    let Checks { findings, unmade } = check(&played.tally, &checked).await;
+    assert_eq!(unmade, Vec::<String>::new());
     assert_eq!(seller.lock().unwrap().has_erred, fault != Fault::None, "{findings:?}");
     findings
 }
@@ -128,4 +133,17 @@ async fn a_false_refusal_is_found() {
 async fn a_sold_seat_that_shows_as_free_is_found() {
     let findings = found(Fault::ShowsSoldSeatAsFree, 100, 60).await;
     assert_eq!(broken(&findings), ["ORD-3"], "{findings:#?}");
+}
+
+#[tokio::test]
+async fn every_event_is_judged_by_its_map_however_many_there_are() {
+    let mut tasks = JoinSet::new();
+    let door = serve(&mut tasks, Seller::new(Fault::None, 6)).await;
+    let one = deals("1 0-1 reserve r1 A-1-1 life 60").remove(0);
+    let of_event = |number: u32| Dealt { event: format!("E{number}").into(), ..one.clone() };
+    let deals: Vec<Dealt> = (0..100).map(of_event).collect();
+    let mut unread = Vec::new();
+    let events = events(&door, &deals, &mut unread).await;
+    assert_eq!((events.len(), unread), (100, vec![]));
+    assert!(events.iter().all(|event| event.map.is_some()));
 }

@@ -137,7 +137,7 @@ proptest! {
         holds in vec(hold(), 0..10), loose in vec(loose(), 0..3), refused in refused(),
     ) {
         let map = hall();
-        let ledger = Ledger { holds, loose, refused: vec![refused] };
+        let ledger = Ledger { holds, loose, refused: vec![refused], lapsed: vec![] };
         let Judged { open, false_ones, .. } = refusals::judge("E", &ledger, &map);
         let judged = match (open, false_ones.len()) {
             (0, 0) => "true",

@@ -1,6 +1,7 @@
 //! Deals of an event `E` as lines `ACCOUNT ASKED-ANSWERED WHAT ...`, times in seconds.
 //!
 //! `reserve R PLACES life S` · `confirm R B PLACES` · `release R` · `cancel B` · `taken SEATS` ·
+//! `lapsed R` ·
 //! `refused CODE QUANTITY [AREA]` · `lost reserve SEATS` · `lost best QUANTITY` ·
 //! `lost stand AREA QUANTITY` ·
 //! `lost confirm|release|cancel R`; each may end with `key N`. `FLOOR*3` are standing places.
@@ -74,6 +75,7 @@ fn deal(line: &str) -> Dealt {
         },
         ["release", reservation] => Deal::Released { reservation: (*reservation).into() },
         ["cancel", booking] => Deal::Cancelled { booking: (*booking).into() },
+        ["lapsed", reservation] => Deal::Lapsed { reservation: (*reservation).into() },
         ["taken", seats] => refused("SEAT_TAKEN", seats, 0),
         ["refused", code, quantity] => refused(code, "", quantity.parse().unwrap()),
         ["refused", code, quantity, area] => refused(code, area, quantity.parse().unwrap()),

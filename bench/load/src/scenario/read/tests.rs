@@ -50,6 +50,14 @@ fn the_quick_table_lies_over_the_rest_and_leaves_what_it_does_not_name() {
 }
 
 #[test]
+fn the_quick_table_takes_out_what_it_calls_false() {
+    let text = TEXT.replacen("[quick]\n", "[expect]\nsold_min = 5\n\n[quick]\n", 1);
+    let text = text + "\n[quick.expect]\nsold_min = false\n";
+    assert_eq!(read(&text, false).unwrap().expect.sold_min, Some(5));
+    assert_eq!(read(&text, true).unwrap().expect.sold_min, None);
+}
+
+#[test]
 fn what_makes_no_sense_is_refused_with_the_place_and_the_reason() {
     for (part, other, says) in [
         ("no_show = 0.4", "no_show = 1.4", "people fans: habits.no_show is a share from 0 to 1"),
@@ -60,16 +68,28 @@ fn what_makes_no_sense_is_refused_with_the_place_and_the_reason() {
         ("kind = \"fan\"", "kind = \"shopper\"", "a shopper needs habits.acts"),
         ("named = 0.2", "look_ms = [5, 1]", "habits.look_ms goes from 5 down to 1"),
         ("count = 1000", "count = 9000000", "there are 9000000 people"),
+        ("count = 1000", "count = 0", "there is nobody"),
+        ("seconds = 5.0", "seconds = 5.0, rate = \"0x\"", "a rate is \"0.1x\" to \"100x\""),
         (
             "mode = \"open\"\n",
             "mode = \"open\"\n[door]\nconnections = 600\nsources = 2\n",
             "600 connections need 3 sources",
+        ),
+        (
+            "mode = \"open\"\n",
+            "mode = \"open\"\n[door]\nconnections = 600\nsources = 255\n",
+            "sources are at most 253",
         ),
         ("accounts = 5", "accounts = 0", "those who buy need accounts"),
         (
             "mode = \"open\"\n",
             "mode = \"open\"\n[expect.p99_ms]\nflying = 1.0\n",
             "nobody does \"flying\"",
+        ),
+        (
+            "named = 0.2",
+            "named = 0.2\n[expect.beside]\nfans = \"others\"",
+            "expect.beside: there are no people \"others\"",
         ),
         ("named = 0.5", "named = 5", "with [quick]"),
     ] {
