@@ -1,5 +1,6 @@
 //! All checks of a run, one after the other.
 
+use super::auditor::UNCHECKED;
 use super::events::{self, Event, events};
 use super::findings::Findings;
 use super::holds::Booking;
@@ -11,9 +12,6 @@ use crate::sample::Inside;
 use crate::wire::Door;
 use std::collections::BTreeMap;
 use std::path::Path;
-
-/// Under this name a check stands that could not be made: no promise, and no success either.
-const UNCHECKED: &str = "CHECK";
 
 /// What the checks look at besides the deals.
 #[derive(Debug, Clone, Copy)]
