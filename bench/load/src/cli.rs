@@ -17,6 +17,8 @@ pub enum Command {
     Measure(Measure),
     /// Usher and what people would use instead, in turns
     Compare(Compare),
+    /// What a seat costs in small and large houses, and a poll in short and long lines
+    Flat(Flat),
     /// Serves one of what people would use instead
     Baseline(Baseline),
     /// Names the known scenarios
@@ -124,6 +126,16 @@ pub struct Compare {
     #[arg(long)]
     pub out: Option<PathBuf>,
     /// Two short pairs of each instead of five, below a minute
+    #[arg(long)]
+    pub quick: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Flat {
+    /// Where results go [default: bench-results/flat]
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+    /// Fewer and smaller sizes, below a minute
     #[arg(long)]
     pub quick: bool,
 }

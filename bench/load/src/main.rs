@@ -39,6 +39,9 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Compare(options) => {
             runtime.block_on(system::unless_interrupted(compare::compare(&options)))
         }
+        Command::Flat(options) => {
+            runtime.block_on(system::unless_interrupted(compare::flat(&options)))
+        }
         Command::Baseline(options) => done(runtime.block_on(baseline::baseline(&options))),
         Command::List => run::list(),
         Command::Run(options) => runtime.block_on(system::unless_interrupted(run::run(&options))),
