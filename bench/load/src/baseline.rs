@@ -21,6 +21,8 @@ mod tokens;
 pub use command::{READY_LINE, baseline};
 pub use raw_jetstream::{Appending, append};
 pub use raw_postgres::{Inserting, insert};
+#[cfg(test)]
+pub use serve::{listen, serve};
 pub use servers::{Kind, Servers};
 
 #[cfg(test)]

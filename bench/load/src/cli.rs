@@ -17,6 +17,8 @@ pub enum Command {
     Measure(Measure),
     /// Usher and what people would use instead, in turns
     Compare(Compare),
+    /// What a seat costs in small and large houses, and a poll in short and long lines
+    Flat(Flat),
     /// Serves one of what people would use instead
     Baseline(Baseline),
     /// Names the known scenarios
@@ -74,9 +76,22 @@ pub struct Measure {
     /// Ask for the best seats instead of named ones
     #[arg(long)]
     pub best: bool,
-    /// Places in line that poll in turn. A place may poll once a second, after a burst of ten
+    /// Reserve in events of exactly so many seats, as many as hold --seats, until each seat was
+    /// asked for once
+    #[arg(long)]
+    pub event_seats: Option<u32>,
+    /// Seats of all events together, with --event-seats
+    #[arg(long, default_value_t = 320_000, requires = "event_seats")]
+    pub seats: u32,
+    /// Places in line that poll in turn, each ten times at most
     #[arg(long, default_value_t = 40_000)]
     pub places: u32,
+    /// Places in line, spread over which are those that poll [default: as many as poll]
+    #[arg(long)]
+    pub waiting: Option<u32>,
+    /// Open a connection anew after so many questions; 0 keeps it
+    #[arg(long, default_value_t = 0)]
+    pub reuse: u32,
     /// The event whose waiting room is joined
     #[arg(long, default_value = "EVT001")]
     pub room: String,
@@ -104,7 +119,8 @@ impl Deeds {
 
 #[derive(Debug, Args)]
 pub struct Compare {
-    /// A known scenario, or the path of a TOML file: its connections and party sizes are used
+    /// A known scenario, or the path of a TOML file: its connections and parties are used, and
+    /// whether all want the same seats
     pub scenario: String,
     /// Only these comparisons
     #[arg(long, value_delimiter = ',')]
@@ -117,18 +133,31 @@ pub struct Compare {
     pub quick: bool,
 }
 
+#[derive(Debug, Args)]
+pub struct Flat {
+    /// Where results go [default: bench-results/flat]
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+    /// Fewer and smaller sizes, below a minute
+    #[arg(long)]
+    pub quick: bool,
+}
+
 /// One comparison, named as in results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
 pub enum Ratio {
     ReserveVsConventional,
     BookingVsConventional,
+    ContendedVsConventional,
     PollVsBareHyper,
     PollVsRedisZset,
     JournalVsRawJetstream,
     SettleVsRawPostgres,
     ReserveVsPostgresOnly,
     BookingVsPostgresOnly,
+    ReserveBestVsPostgresOnly,
+    ContendedVsPostgresOnly,
 }
 
 impl Ratio {
@@ -140,12 +169,17 @@ impl Ratio {
     /// What stands against Usher, in words.
     pub fn other(self) -> &'static str {
         match self {
-            Self::ReserveVsConventional | Self::BookingVsConventional => "conventional",
+            Self::ReserveVsConventional
+            | Self::BookingVsConventional
+            | Self::ContendedVsConventional => "conventional",
             Self::PollVsBareHyper => "bare-hyper",
             Self::PollVsRedisZset => "redis-zset",
             Self::JournalVsRawJetstream => "raw-jetstream",
             Self::SettleVsRawPostgres => "raw-postgres",
-            Self::ReserveVsPostgresOnly | Self::BookingVsPostgresOnly => "postgres-only",
+            Self::ReserveVsPostgresOnly
+            | Self::BookingVsPostgresOnly
+            | Self::ReserveBestVsPostgresOnly
+            | Self::ContendedVsPostgresOnly => "postgres-only",
         }
     }
 
@@ -155,6 +189,8 @@ impl Ratio {
             Self::ReserveVsConventional
             | Self::ReserveVsPostgresOnly
             | Self::JournalVsRawJetstream => "reserve_per_second",
+            Self::ReserveBestVsPostgresOnly => "reserve_best_per_second",
+            Self::ContendedVsConventional | Self::ContendedVsPostgresOnly => "contended_per_second",
             Self::BookingVsConventional | Self::BookingVsPostgresOnly => "booking_per_second",
             Self::PollVsBareHyper | Self::PollVsRedisZset => "poll_per_second",
             Self::SettleVsRawPostgres => "confirm_per_second",
@@ -165,9 +201,14 @@ impl Ratio {
         self.figure() == "poll_per_second"
     }
 
+    /// All want the same seats: of scenarios where they do.
+    pub fn is_contended(self) -> bool {
+        self.figure() == "contended_per_second"
+    }
+
     /// Left out of the small form.
     pub fn is_extra(self) -> bool {
-        matches!(self, Self::ReserveVsPostgresOnly | Self::BookingVsPostgresOnly)
+        self.other() == "postgres-only"
     }
 }
 

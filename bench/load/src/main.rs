@@ -37,7 +37,10 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Pretix(options) => done(runtime.block_on(pretix::pretix(&options))),
         Command::Measure(options) => done(runtime.block_on(measure::measure(&options))),
         Command::Compare(options) => {
-            done(runtime.block_on(system::unless_interrupted(compare::compare(&options))))
+            runtime.block_on(system::unless_interrupted(compare::compare(&options)))
+        }
+        Command::Flat(options) => {
+            runtime.block_on(system::unless_interrupted(compare::flat(&options)))
         }
         Command::Baseline(options) => done(runtime.block_on(baseline::baseline(&options))),
         Command::List => run::list(),

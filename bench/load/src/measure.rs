@@ -7,6 +7,7 @@
 mod buying;
 mod closed_loop;
 mod command;
+mod contending;
 mod measured;
 mod stock;
 mod waiting;
@@ -15,6 +16,7 @@ mod wording;
 pub use buying::{Booking, Buyer, Confirming, Habits, Reserving, Stocking};
 pub use closed_loop::{Turn, Worker, run};
 pub use command::measure;
+pub use contending::{Contending, won_once};
 pub use measured::{Measured, heads, rate};
-pub use stock::Stock;
-pub use waiting::{Joining, Polling, answer_bytes, polls};
+pub use stock::{Houses, Stock, closed_room};
+pub use waiting::{Joining, Line, Polling, answer_bytes, polls};

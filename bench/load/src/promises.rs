@@ -18,6 +18,7 @@ mod runs;
 mod span;
 mod steps;
 
+pub use auditor::audited;
 pub use check::{Checked, Checks, Forged, check};
 
 #[cfg(test)]

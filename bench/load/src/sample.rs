@@ -9,5 +9,6 @@ mod scrape;
 mod slope;
 
 pub use live::Live;
+pub use process::cpu;
 pub use sampler::{Sampler, Watched};
 pub use samples::{Inside, Process, Samples};

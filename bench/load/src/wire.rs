@@ -9,3 +9,6 @@ pub use connection::Connection;
 pub use door::{Door, SOURCES_MAX};
 pub use question::{Answer, Question};
 pub use socket::{Reply, Socket};
+
+#[cfg(test)]
+mod tests;

@@ -28,18 +28,21 @@ pub struct Appending {
 /// Appends for the time; returns messages a second and how long one took.
 pub async fn append(appending: &Appending) -> anyhow::Result<(f64, Latency)> {
     let client = async_nats::connect(&appending.url).await.context("connect to NATS")?;
+    let context = jetstream::new(client);
+    for shard in (0..limits::SHARD_COUNT).map(ShardId) {
+        let made = context.get_or_create_stream(config(shard)).await;
+        made.context("make a stream")?;
+    }
+    // The clock starts when the streams are there: Usher's are too before its turn begins.
     let begun = Instant::now();
     let until = begun + appending.time;
     let mut shards = JoinSet::new();
     for shard in (0..limits::SHARD_COUNT).map(ShardId) {
-        let context = jetstream::new(client.clone());
-        let made = context.get_or_create_stream(config(shard)).await;
-        made.context("make a stream")?;
         let subject = subject::journal(shard);
         let around = RECORD_BYTES + subject.len();
         let payload_bytes = appending.message_bytes.saturating_sub(around).max(1);
         let payload = Bytes::from(vec![0x5a; payload_bytes]);
-        shards.spawn(append_to(context, subject, payload, until));
+        shards.spawn(append_to(context.clone(), subject, payload, until));
     }
     let mut latency = Latency::default();
     while let Some(done) = shards.join_next().await {

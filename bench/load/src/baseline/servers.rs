@@ -41,7 +41,7 @@ const END_WAIT: Duration = Duration::from_secs(20);
 const LOOK_PAUSE: Duration = Duration::from_millis(20);
 
 /// What `usher up` gives its own Postgres.
-const POSTGRES_SETTINGS: [&str; 11] = [
+const POSTGRES_SETTINGS: [&str; 13] = [
     "listen_addresses=127.0.0.1",
     "unix_socket_directories=",
     "max_connections=200",
@@ -51,6 +51,8 @@ const POSTGRES_SETTINGS: [&str; 11] = [
     "wal_compression=on",
     "max_wal_size=4GB",
     "checkpoint_timeout=5min",
+    "tcp_user_timeout=3000",
+    "client_connection_check_interval=1s",
     "log_timezone=UTC",
     "timezone=UTC",
 ];
@@ -295,7 +297,64 @@ fn free_port() -> anyhow::Result<u16> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Kind, Servers};
+    use super::{Kind, POSTGRES_SETTINGS, Path, Servers, nats, redis};
+    use std::collections::BTreeMap;
+
+    /// How `usher up` starts its servers.
+    const RECIPE: &str = include_str!("../../../../deploy/chassis/src/servers/recipe.rs");
+
+    /// The settings in one function of the recipe, with what its variables stand for when a whole
+    /// machine may fail.
+    fn recipe(function: &str) -> BTreeMap<String, String> {
+        let (_, body) = RECIPE.split_once(&format!("fn {function}(")).unwrap();
+        let (_, list) = body.split_once("let settings = [").unwrap();
+        let (list, _) = list.split_once("];").unwrap();
+        let pair = |line: &str| {
+            let line = line.trim().strip_prefix('(')?.strip_suffix("),")?;
+            let (name, value) = line.split_once(", ")?;
+            let value = match value {
+                "fsync" => "on",
+                "POSTGRES_CONNECTIONS_MAX" => {
+                    let (_, value) = RECIPE.split_once("POSTGRES_CONNECTIONS_MAX: &str = ")?;
+                    value.split_once(';')?.0
+                }
+                value => value,
+            };
+            let plain = |text: &str| text.trim_matches(['"', '-']).to_owned();
+            Some((plain(name), plain(value)))
+        };
+        list.lines().filter_map(pair).filter(|(name, _)| name != "port").collect()
+    }
+
+    #[test]
+    fn postgres_and_redis_have_the_settings_that_usher_gives_its_own() {
+        let split = |setting: &&str| {
+            let (name, value) = setting.split_once('=').unwrap();
+            (name.to_owned(), value.to_owned())
+        };
+        assert_eq!(
+            POSTGRES_SETTINGS.iter().map(split).collect::<BTreeMap<_, _>>(),
+            recipe("postgres")
+        );
+        let redis = redis(1);
+        let pairs = redis.chunks(2).map(|pair| (pair[0][2..].to_owned(), pair[1].clone()));
+        let mut ours: BTreeMap<_, _> = pairs.collect();
+        ours.remove("port");
+        // It is started in its folder.
+        ours.insert("dir".to_owned(), ".".to_owned());
+        assert_eq!(ours, recipe("redis"));
+    }
+
+    #[test]
+    fn nats_syncs_every_append_as_usher_has_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let arguments = nats(folder.path(), 1).unwrap();
+        let text = std::fs::read_to_string(Path::new(&arguments[1])).unwrap();
+        for line in ["sync_interval: always", "max_payload: 1MB", "max_file_store: 20GB"] {
+            assert!(text.contains(line), "{line}");
+        }
+        assert!(RECIPE.contains("Durability::Machine => \"always\""));
+    }
 
     #[test]
     fn servers_start_in_a_fresh_folder_and_leave_nothing() {

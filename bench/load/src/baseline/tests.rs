@@ -4,15 +4,20 @@ use super::conventional::Conventional;
 use super::postgres_only::PostgresOnly;
 use super::servers::{Kind, Servers};
 use super::shop::{self, Store};
-use super::{redis_zset, serve};
+use super::{Appending, Inserting, append, bare, insert, redis_zset, serve};
 use crate::wire::{Answer, Connection, Door, Question};
+use async_nats::jetstream;
 use axum::Router;
+use schema::{ShardId, limits, subject};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::task::JoinSet;
 
 /// Connections of a shop to Postgres.
 const POOL: u32 = 2;
+
+/// How long a limit of the machine is looked for.
+const SHORT: Duration = Duration::from_millis(200);
 
 const CALL_WAIT: Duration = Duration::from_secs(20);
 
@@ -49,6 +54,14 @@ impl Visitor {
         (answer.status, body["code"].clone(), body)
     }
 
+    /// As [`Visitor::reserve`], of the best seats.
+    async fn best(&mut self, key: &str, quantity: u32) -> (u16, Value, Value) {
+        let body = json!({"eventId": "E", "bestAvailable": {"quantity": quantity}});
+        let answer = self.post("/api/bookings/reserve", key, &body).await;
+        let body = answer.json().unwrap();
+        (answer.status, body["code"].clone(), body)
+    }
+
     async fn confirm(&mut self, reservation: &Value) -> (u16, Value) {
         let body = json!({"reservationId": reservation, "paymentMethod": "CREDIT_CARD"});
         let answer = self.post("/api/bookings/confirm", "c", &body).await;
@@ -56,7 +69,9 @@ impl Visitor {
     }
 }
 
-async fn a_shop_keeps_its_promises(store: Store) {
+/// The visitor is the second of two accounts at the end; of the event's six seats A-1-1, A-2-2 and
+/// A-2-3 are free then.
+async fn a_shop_keeps_its_promises(store: Store) -> Visitor {
     let mut visitor = Visitor::at(shop::router(store));
     assert_eq!(visitor.reserve("k", &["A-1-1"]).await.0, 401, "nobody is logged in");
     let accounts = visitor.post("/bench/accounts", "", &json!({"count": 2})).await.json().unwrap();
@@ -92,6 +107,26 @@ async fn a_shop_keeps_its_promises(store: Store) {
     assert_eq!(visitor.reserve("k5", &["A-2-1"]).await.0, 409, "it is sold");
     visitor.token = token(1);
     assert_eq!(visitor.confirm(&held["reservationId"]).await.0, 404, "it is somebody else's");
+    visitor
+}
+
+/// Two of the three free seats, then none for two; whatever is refused holds nothing.
+async fn the_best_are_free_ones(mut visitor: Visitor) {
+    let (status, _, held) = visitor.best("b1", 2).await;
+    assert_eq!(status, 201, "{held}");
+    let seat = |held: &Value, idx: usize| held["seats"][idx]["seatId"].as_str().unwrap().to_owned();
+    let mut taken = vec![seat(&held, 0), seat(&held, 1)];
+    let (status, _, again) = visitor.best("b1", 2).await;
+    assert_eq!((status, &again["reservationId"]), (201, &held["reservationId"]), "a repetition");
+    let refused = visitor.best("b2", 2).await;
+    assert_eq!((refused.0, refused.1), (409, json!("SEAT_TAKEN")), "one is left");
+    let (status, _, last) = visitor.best("b3", 1).await;
+    assert_eq!(status, 201, "nothing of b2 was held: {last}");
+    taken.push(seat(&last, 0));
+    taken.sort();
+    assert_eq!(taken, ["A-1-1", "A-2-2", "A-2-3"]);
+    let (status, sold) = visitor.confirm(&held["reservationId"]).await;
+    assert_eq!((status, &sold["total"]), (200, &held["total"]), "{sold}");
 }
 
 /// Whether the ledger has the sale and its capture, and sums to zero.
@@ -109,14 +144,71 @@ async fn both_shops_hold_replay_refuse_and_sell() {
     let (postgres, redis) =
         (servers.url(Kind::Postgres).unwrap(), servers.url(Kind::Redis).unwrap());
     let store = Conventional::open(&postgres, &redis, POOL).await.unwrap();
-    a_shop_keeps_its_promises(Store::Conventional(store)).await;
+    let mut visitor = a_shop_keeps_its_promises(Store::Conventional(store)).await;
+    // A lock for each seat needs its name: it says so, and holds nothing.
+    assert_eq!(visitor.best("b1", 1).await.1, json!("REQUEST_INVALID"));
+    assert_eq!(visitor.reserve("k6", &["A-1-1", "A-2-2", "A-2-3"]).await.0, 201);
     assert!(balances(&postgres).await);
 
     let servers = Servers::start(&folder.path().join("postgres"), &[Kind::Postgres]).unwrap();
     let postgres = servers.url(Kind::Postgres).unwrap();
     let store = PostgresOnly::open(&postgres, POOL).await.unwrap();
-    a_shop_keeps_its_promises(Store::PostgresOnly(store)).await;
+    let visitor = a_shop_keeps_its_promises(Store::PostgresOnly(store)).await;
     assert!(balances(&postgres).await);
+    the_best_are_free_ones(visitor).await;
+}
+
+/// At least the ledger's sums are whatever was sold: nothing is made or lost.
+#[tokio::test]
+async fn raw_postgres_inserts_whole_sales() {
+    let folder = tempfile::tempdir().unwrap();
+    let servers = Servers::start(&folder.path().join("raw"), &[Kind::Postgres]).unwrap();
+    let url = servers.url(Kind::Postgres).unwrap();
+    let inserting = Inserting { url: url.clone(), parties: vec![1.0, 1.0], time: SHORT };
+    let (per_second, latency) = insert(&inserting).await.unwrap();
+    assert!(0.0 < per_second && 0 < latency.count(), "{per_second}");
+    let pool = sqlx::PgPool::connect(&url).await.unwrap();
+    let counts = "SELECT (SELECT count(*) FROM orders), (SELECT count(*) FROM ledger_entry), \
+                  (SELECT sum(amount)::BIGINT FROM ledger_entry), \
+                  (SELECT count(*) FROM ticket), (SELECT count(*) FROM live_seat)";
+    let counts: (i64, i64, i64, i64, i64) = sqlx::query_as(counts).fetch_one(&pool).await.unwrap();
+    let (orders, entries, sum, tickets, seats) = counts;
+    assert_eq!(orders, i64::try_from(latency.count() * 256).unwrap(), "as many as were counted");
+    assert_eq!((entries, sum, tickets), (orders * 4, 0, seats));
+    assert!(orders < tickets && tickets < orders * 2, "parties of one and two: {tickets}");
+}
+
+#[tokio::test]
+async fn raw_jetstream_appends_messages_of_the_size_that_was_asked_for() {
+    const MESSAGE_BYTES: usize = 2_000;
+    let folder = tempfile::tempdir().unwrap();
+    let servers = Servers::start(&folder.path().join("raw"), &[Kind::Nats]).unwrap();
+    let url = servers.url(Kind::Nats).unwrap();
+    let appending = Appending { url: url.clone(), message_bytes: MESSAGE_BYTES, time: SHORT };
+    let (per_second, latency) = append(&appending).await.unwrap();
+    assert!(0.0 < per_second, "{per_second}");
+    let context = jetstream::new(async_nats::connect(&url).await.unwrap());
+    let mut messages_ever = 0;
+    for shard in (0..limits::SHARD_COUNT).map(ShardId) {
+        let stream = context.get_stream(subject::journal_stream(shard)).await.unwrap();
+        let state = stream.cached_info().state.clone();
+        assert!(0 < state.messages, "every stream is written");
+        let message_bytes = u64::try_from(MESSAGE_BYTES).unwrap();
+        assert_eq!(state.bytes, state.messages * message_bytes);
+        messages_ever += state.messages;
+    }
+    assert_eq!(messages_ever, latency.count(), "as many as were counted");
+}
+
+#[tokio::test]
+async fn a_bare_answer_has_as_many_bytes_as_were_asked_for() {
+    let (listener, port) = serve::listen(0).unwrap();
+    let mut serving = JoinSet::new();
+    serving.spawn(bare::serve(listener, 260));
+    let door = Door::new(&format!("http://127.0.0.1:{port}")).unwrap();
+    let answer = Connection::new(&door, 0).ask(Question::get("/anything")).await.unwrap();
+    assert_eq!((answer.status, answer.body.len()), (200, 260));
+    assert!(answer.json().unwrap().is_string());
 }
 
 #[tokio::test]

@@ -1,24 +1,22 @@
 //! `usher-bench compare`: all pairs, the table, and the files.
 
-use super::pairs::{Pair, median};
+use super::fault::{fault, fault_of_polls};
+use super::meter::Meter;
+use super::outcome::{Outcome, Seen, folder, say, watched, write};
+use super::pairs::Pair;
 use super::sides::{Rival, Turned, Usher};
+use super::sums::Sums;
 use super::work::Terms;
 use crate::cli::{self, Ratio};
-use crate::machine;
-use crate::measure::{Measured, heads};
-use crate::record::Latency;
-use crate::results::{Figure, Results};
-use crate::sample::{Sampler, Watched};
+use crate::measure::heads;
 use crate::scenario::{self, Kind, Scenario};
-use crate::system::{Launch, System};
+use crate::system::System;
 use anyhow::Context as _;
 use clap::ValueEnum as _;
-use serde_json::{Value, json};
-use std::collections::BTreeMap;
-use std::fs;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use serde_json::json;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
 
 /// Most connections, as the goals have it.
 const CONNECTIONS_MAX: u32 = 256;
@@ -40,63 +38,54 @@ const WHOLE: Size = Size { pairs: 5, turn_ms: 4_000, places: 60_000, rest: Durat
 const QUICK: Size =
     Size { pairs: 2, turn_ms: 1_000, places: 20_000, rest: Duration::from_millis(200) };
 
-/// What came of all turns.
-#[derive(Default)]
-struct Sums {
-    /// By figure: the rates of Usher's turns, and all that was heard in them.
-    figures: BTreeMap<&'static str, (Vec<f64>, Latency)>,
-    ratios: BTreeMap<String, f64>,
-    table: Vec<String>,
-    pairs: BTreeMap<String, Value>,
-}
+/// Seats that all want if a contended comparison is chosen for a scenario that says nothing of it.
+const AMONG: u32 = 100;
 
-pub async fn compare(options: &cli::Compare) -> anyhow::Result<()> {
-    let (scenario, _) = scenario::find(&options.scenario, false)?;
+/// `usher-bench compare`. Fails if a promise was broken, or if a turn does not count.
+pub async fn compare(options: &cli::Compare) -> anyhow::Result<ExitCode> {
+    let (scenario, text) = scenario::find(&options.scenario, false)?;
     let size = if options.quick { QUICK } else { WHOLE };
     let terms = terms(&scenario, &size);
-    let out = options.out.clone();
-    let name = format!("compare-{}", scenario.name);
-    let out = out.unwrap_or_else(|| PathBuf::from("bench-results").join(name));
-    fs::create_dir_all(&out).with_context(|| format!("make {}", out.display()))?;
-    let out = fs::canonicalize(&out)?;
-    say(&format!(
-        "{}: {} connections, parties of {:.2}, {} pairs of turns of {} ms; closed loop",
+    let chosen = options.chosen(&scenario);
+    let out = folder(options.out.as_deref(), &format!("compare-{}", scenario.name))?;
+    let says = format!(
+        "{}: {} connections, parties of {:.2}, {} pairs of turns of {} ms; closed loop: each \
+         connection asks again when it was answered",
         scenario.name,
         terms.connections,
         terms.party_mean(),
         size.pairs,
         size.turn_ms
-    ))?;
-    let system = System::start(Launch::new(&out)?).await.context("start usher")?;
-    let watched = Watched { data: Some(system.data.clone()), ..Watched::default() };
-    let sampler = Sampler::start(watched, Instant::now())?;
-    let sums = turns(options, &size, &terms, &system, &out).await;
-    let seen = sampler.stop().await?;
-    system.stop().await?;
-    let sums = sums?;
-    let mut figures = seen.figures();
-    figures.extend(sums.figures());
-    let results = Results {
-        scenario: scenario.name.clone(),
-        commit: machine::commit(),
-        machine: machine::machine(),
-        figures,
-        ratios: sums.ratios.clone(),
-        ..Results::default()
-    };
-    results.write(&out)?;
+    );
+    say(&says)?;
+    let turns = async |system: &System| turns(&chosen, &size, &terms, system, &out).await;
+    let Seen { made: sums, samples, findings } = watched(&out, turns).await?;
     write(
         &out.join("compare.json"),
         &json!({
             "load": "closed loop", "connections": terms.connections, "parties": terms.parties,
             "turnMs": size.turn_ms, "pairs": sums.pairs,
+            "usherCoresWhileOthersWereAskedMax": sums.idle_cores_max,
         }),
     )?;
-    say("")?;
-    for line in &sums.table {
-        say(line)?;
-    }
-    say(&format!("closed loop: each connection asks again when it was answered\n{}", out.display()))
+    let idle = format!(
+        "while others were asked Usher took at most {:.1} % of a core",
+        sums.idle_cores_max * 100.0
+    );
+    let table = sums.table.join("\n");
+    say(&format!("\n{table}\n{idle}"))?;
+    let outcome = Outcome {
+        name: scenario.name.clone(),
+        text: format!("{says}\n\n{table}\n\n{idle}\n\n{text}"),
+        figures: sums.figures(),
+        ratios: sums.ratios.clone(),
+        tally: sums.tally(),
+        samples,
+        findings,
+        targets: Vec::new(),
+        faults: sums.faults,
+    };
+    outcome.finish(&out)
 }
 
 /// What a scenario says about how people buy.
@@ -105,34 +94,41 @@ fn terms(scenario: &Scenario, size: &Size) -> Terms {
     let buyers = buyers.filter(|people| matches!(people.kind, Kind::Fan | Kind::Shopper));
     let most = buyers.max_by_key(|people| people.count);
     let parties = most.map_or_else(|| vec![1.0], |people| people.habits.parties.clone());
+    let among = among(scenario);
     Terms {
         connections: scenario.door.connections.clamp(1, CONNECTIONS_MAX),
         parties,
         turn_ms: size.turn_ms,
         places: size.places,
+        among: if among == 0 { AMONG } else { among },
         rest: size.rest,
     }
 }
 
+/// How many seats are wanted by all; 0 where people want different ones.
+fn among(scenario: &Scenario) -> u32 {
+    scenario.people.values().map(|people| people.habits.among).max().unwrap_or(0)
+}
+
 async fn turns(
-    options: &cli::Compare,
+    chosen: &[Ratio],
     size: &Size,
     terms: &Terms,
     system: &System,
     out: &Path,
 ) -> anyhow::Result<Sums> {
-    let chosen = options.chosen();
     let mut sums = Sums::default();
     let mut usher = Usher::new(system)?;
     say(&heads("turn"))?;
     if chosen.iter().any(|ratio| ratio.polls()) {
         let measured = usher.join(terms).await?;
         say(&measured.line("usher: join"))?;
+        sums.counts("usher: join", fault(&measured));
         sums.heard("join_per_second", &measured);
     }
     let mut standing: Option<(&str, Rival)> = None;
-    for ratio in chosen {
-        let (name, other) = (ratio.name(), ratio.other());
+    for ratio in chosen.iter().copied() {
+        let other = ratio.other();
         let mut rival = match standing.take() {
             Some((before, rival)) if before == other => rival,
             before => {
@@ -142,61 +138,74 @@ async fn turns(
                 rival.with_context(|| format!("start {other}"))?
             }
         };
-        let mut pairs = Vec::new();
+        let (mut pairs, mut all_count) = (Vec::new(), true);
         for number in 1..=size.pairs {
-            let first = usher.turn(ratio, terms).await;
-            let first = first.with_context(|| format!("usher's turn of {name}"))?;
-            keep(out, &format!("{name}-{number}-a-usher"), "usher", &first)?;
-            tokio::time::sleep(terms.rest).await;
-            let second = rival.turn(ratio, &mut usher, terms).await;
-            let second = second.with_context(|| format!("the other's turn of {name}"))?;
-            keep(out, &format!("{name}-{number}-b-{other}"), other, &second)?;
-            tokio::time::sleep(terms.rest).await;
-            pairs.push(Pair { usher: first.per_second, other: second.per_second });
-            sums.heard(ratio.figure(), &first.measured);
+            let turn = PairOfTurns { ratio, number, terms, out, data: &system.data };
+            let (pair, both_count) = turn.take(&mut usher, &mut rival, &mut sums).await?;
+            pairs.push(pair);
+            all_count &= both_count;
         }
-        sums.paired(ratio, &pairs);
+        if all_count {
+            sums.paired(ratio, &pairs);
+        } else {
+            sums.spoiled(ratio, &pairs);
+        }
         standing = Some((other, rival));
     }
     Ok(sums)
 }
 
-impl Sums {
-    fn heard(&mut self, figure: &'static str, measured: &Measured) {
-        let (rates, latency) = self.figures.entry(figure).or_default();
-        rates.push(measured.per_second);
-        latency.merge(&measured.latency);
-    }
+/// One turn of Usher and one of what stands against it.
+struct PairOfTurns<'a> {
+    ratio: Ratio,
+    number: u32,
+    terms: &'a Terms,
+    out: &'a Path,
+    /// Of the system, to see its processes.
+    data: &'a Path,
+}
 
-    fn paired(&mut self, ratio: Ratio, pairs: &[Pair]) {
-        let name = ratio.name();
-        let middle = median(pairs.iter().map(|pair| pair.ratio()));
-        let usher = median(pairs.iter().map(|pair| pair.usher));
-        let other = median(pairs.iter().map(|pair| pair.other));
-        self.ratios.insert(name.clone(), (middle * 1_000.0).round() / 1_000.0);
-        let against = ratio.other();
-        self.table.push(format!(
-            "{name:<26}{middle:>8.2}   usher {usher:>8.0}/s   {against} {other:>8.0}/s"
-        ));
-        self.pairs.insert(name, json!({"median": middle, "pairs": pairs}));
-    }
-
-    fn figures(&self) -> BTreeMap<String, Figure> {
-        let figure = |(name, (rates, latency)): (&&str, &(Vec<f64>, Latency))| {
-            let heard = Measured { latency: latency.clone(), ..Measured::default() };
-            let rate = median(rates.iter().copied());
-            ((*name).to_owned(), heard.figure((rate * 10.0).round() / 10.0))
-        };
-        self.figures.iter().map(figure).collect()
+impl PairOfTurns<'_> {
+    /// Takes both, and says whether they count.
+    async fn take(
+        &self,
+        usher: &mut Usher,
+        rival: &mut Rival,
+        sums: &mut Sums,
+    ) -> anyhow::Result<(Pair, bool)> {
+        let (name, other) = (self.ratio.name(), self.ratio.other());
+        let file = |side: &str| format!("{name}-{}-{side}", self.number);
+        let (first_file, second_file) = (file("a-usher"), file(&format!("b-{other}")));
+        let meter = Meter::start(self.data);
+        let first = usher.turn(self.ratio, self.terms).await;
+        let mut first = first.with_context(|| format!("usher's turn of {name}"))?;
+        (first.lasted, first.usher_cpu) = meter.read();
+        keep(self.out, &first_file, "usher", &first)?;
+        tokio::time::sleep(self.terms.rest).await;
+        let meter = Meter::start(self.data);
+        let second = rival.turn(self.ratio, usher, self.terms).await;
+        let mut second = second.with_context(|| format!("the other's turn of {name}"))?;
+        (second.lasted, second.usher_cpu) = meter.read();
+        keep(self.out, &second_file, other, &second)?;
+        tokio::time::sleep(self.terms.rest).await;
+        sums.heard(self.ratio.figure(), &first.measured);
+        sums.idled(&second);
+        let fault = if self.ratio.polls() { fault_of_polls } else { fault };
+        let first_counts = sums.counts(&first_file, fault(&first.measured));
+        let second_counts = sums.counts(&second_file, fault(&second.measured));
+        let pair = Pair { usher: first.per_second, other: second.per_second };
+        Ok((pair, first_counts && second_counts))
     }
 }
 
 impl cli::Compare {
-    fn chosen(&self) -> Vec<Ratio> {
+    fn chosen(&self, scenario: &Scenario) -> Vec<Ratio> {
         if !self.only.is_empty() {
             return self.only.clone();
         }
+        let contended = among(scenario) != 0;
         let all = Ratio::value_variants().iter().copied();
+        let all = all.filter(|ratio| contended || !ratio.is_contended());
         all.filter(|ratio| !self.quick || !ratio.is_extra()).collect()
     }
 }
@@ -210,16 +219,46 @@ fn keep(out: &Path, file: &str, who: &str, turned: &Turned) -> anyhow::Result<()
     say(&line)?;
     let raw = json!({
         "who": who, "perSecond": turned.per_second, "heard": turned.measured.json(),
-        "note": turned.note,
+        "note": turned.note, "lastedSeconds": turned.lasted.as_secs_f64(),
+        "usherCpuSeconds": turned.usher_cpu,
     });
     write(&out.join(format!("{file}.json")), &raw)
 }
 
-fn write(path: &Path, value: &Value) -> anyhow::Result<()> {
-    let text = serde_json::to_string_pretty(value)? + "\n";
-    fs::write(path, text).with_context(|| format!("write {}", path.display()))
-}
+#[cfg(test)]
+mod tests {
+    use super::{QUICK, WHOLE, terms};
+    use crate::cli::{Compare, Ratio};
+    use crate::scenario::{self, Scenario};
 
-fn say(line: &str) -> anyhow::Result<()> {
-    Ok(writeln!(std::io::stdout().lock(), "{line}")?)
+    fn known(name: &str) -> Scenario {
+        scenario::find(name, false).unwrap().0
+    }
+
+    fn chosen(scenario: &Scenario, quick: bool) -> Vec<Ratio> {
+        let options =
+            Compare { scenario: scenario.name.clone(), only: Vec::new(), out: None, quick };
+        options.chosen(scenario)
+    }
+
+    #[test]
+    fn a_flash_sale_is_compared_over_256_connections() {
+        let flash_sale = known("flash-sale");
+        for size in [WHOLE, QUICK] {
+            assert_eq!(terms(&flash_sale, &size).connections, 256);
+        }
+        assert!(chosen(&flash_sale, false).iter().all(|ratio| !ratio.is_contended()));
+        assert_eq!(chosen(&flash_sale, true).len(), 6);
+    }
+
+    #[test]
+    fn who_want_the_same_seats_are_compared_by_a_pair_of_their_own() {
+        let hot_seat = known("hot-seat");
+        assert_eq!(terms(&hot_seat, &WHOLE).among, 100);
+        let contended = |quick| {
+            let chosen = chosen(&hot_seat, quick).into_iter();
+            chosen.filter(|ratio| ratio.is_contended()).count()
+        };
+        assert_eq!((contended(false), contended(true)), (2, 1));
+    }
 }

@@ -13,8 +13,10 @@ use async_nats::jetstream;
 use schema::{ShardId, limits, subject};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 /// Seats that a side may sell in a second.
 const USHER_SEATS: u32 = 80_000;
@@ -23,6 +25,10 @@ const BASELINE_SEATS: u32 = 40_000;
 /// One turn.
 pub struct Turned {
     pub per_second: f64,
+    /// How long it took with its preparation, and what Usher's processes took of a core meanwhile,
+    /// in seconds.
+    pub lasted: Duration,
+    pub usher_cpu: BTreeMap<String, f64>,
     /// What a crowd heard; empty where nobody asked over HTTP.
     pub measured: Measured,
     /// More for the raw output.
@@ -66,7 +72,9 @@ struct Running {
 
 impl From<Measured> for Turned {
     fn from(measured: Measured) -> Self {
-        Self { per_second: measured.per_second, measured, note: Value::Null }
+        let per_second = measured.per_second;
+        let (lasted, usher_cpu, note) = (Duration::ZERO, BTreeMap::new(), Value::Null);
+        Self { per_second, lasted, usher_cpu, measured, note }
     }
 }
 
@@ -89,6 +97,10 @@ impl Usher {
             }
             Ratio::BookingVsConventional | Ratio::BookingVsPostgresOnly => {
                 self.side.book(terms).await?.into()
+            }
+            Ratio::ReserveBestVsPostgresOnly => self.side.reserve_best(terms).await?.into(),
+            Ratio::ContendedVsConventional | Ratio::ContendedVsPostgresOnly => {
+                self.side.contend(terms).await?.into()
             }
             Ratio::PollVsBareHyper | Ratio::PollVsRedisZset => self.side.poll(terms).await?.into(),
             Ratio::JournalVsRawJetstream => self.journaled(terms).await?,
@@ -131,12 +143,13 @@ impl Rival {
         out: &Path,
     ) -> anyhow::Result<Self> {
         let name = match ratio {
-            Ratio::ReserveVsConventional | Ratio::BookingVsConventional => {
-                BaselineName::Conventional
-            }
-            Ratio::ReserveVsPostgresOnly | Ratio::BookingVsPostgresOnly => {
-                BaselineName::PostgresOnly
-            }
+            Ratio::ReserveVsConventional
+            | Ratio::BookingVsConventional
+            | Ratio::ContendedVsConventional => BaselineName::Conventional,
+            Ratio::ReserveVsPostgresOnly
+            | Ratio::BookingVsPostgresOnly
+            | Ratio::ReserveBestVsPostgresOnly
+            | Ratio::ContendedVsPostgresOnly => BaselineName::PostgresOnly,
             Ratio::PollVsBareHyper => BaselineName::Bare,
             Ratio::PollVsRedisZset => BaselineName::RedisZset,
             Ratio::JournalVsRawJetstream => {
@@ -174,6 +187,10 @@ impl Rival {
                 Ratio::BookingVsConventional | Ratio::BookingVsPostgresOnly => {
                     side.book(terms).await?.into()
                 }
+                Ratio::ReserveBestVsPostgresOnly => side.reserve_best(terms).await?.into(),
+                Ratio::ContendedVsConventional | Ratio::ContendedVsPostgresOnly => {
+                    side.contend(terms).await?.into()
+                }
                 _ => side.reserve(terms).await?.into(),
             },
             What::Room(side) => side.poll(terms).await?.into(),
@@ -184,17 +201,15 @@ impl Rival {
                 let appended = append(&Appending { url, message_bytes, time }).await?;
                 let per_second = appended.0 * usher.journal.outcomes_per_message;
                 let latency = appended.1;
-                let measured = limit(per_second, latency);
                 let note = json!({"messagesPerSecond": appended.0, "like": usher.journal.note()});
-                Turned { per_second, measured, note }
+                Turned { note, ..limit(per_second, latency).into() }
             }
             What::Postgres(servers) => {
                 let (url, parties) = (servers.url(Kind::Postgres)?, terms.parties.clone());
                 let inserting = Inserting { url, parties, time: terms.turn() };
                 let (per_second, latency) = insert(&inserting).await?;
-                let measured = limit(per_second, latency);
                 let note = json!({"ordersPerSecond": per_second});
-                Turned { per_second, measured, note }
+                Turned { note, ..limit(per_second, latency).into() }
             }
         })
     }

@@ -1,12 +1,13 @@
 //! What one side does in one turn.
 
+use super::fault::fault;
 use crate::engine::Account;
 use crate::measure::{
-    Booking, Buyer, Confirming, Habits, Joining, Measured, Polling, Reserving, Stock, Stocking,
-    answer_bytes, polls, run,
+    Booking, Buyer, Confirming, Contending, Habits, Houses, Joining, Line, Measured, Polling,
+    Reserving, Stock, Stocking, answer_bytes, polls, run, won_once,
 };
 use crate::wire::Door;
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,9 @@ const ACCOUNTS: u32 = 4_096;
 
 /// Seats reserved for each second of a turn of payments: more than anybody pays for.
 const PAYMENTS_PER_SECOND: u32 = 5_000;
+
+/// Sales for each second of a turn in which all want the same seats: more than are asked through.
+const SALES_PER_SECOND: u32 = 25;
 
 /// How long joining, or reserving what is then paid for, may take.
 const STOCKING_WAIT: Duration = Duration::from_mins(1);
@@ -31,6 +35,8 @@ pub struct Terms {
     pub turn_ms: u32,
     /// Places in line that are polled.
     pub places: u32,
+    /// Seats of a sale that all want, where they want the same.
+    pub among: u32,
     /// After seats were put on sale and after a turn, for what they leave behind.
     pub rest: Duration,
 }
@@ -72,16 +78,34 @@ impl Side {
     }
 
     pub async fn reserve(&mut self, terms: &Terms) -> anyhow::Result<Measured> {
-        let buyers = self.buyers(terms).await?;
-        let workers = buyers.into_iter().map(Reserving).collect();
-        let (workers, measured) = run(workers, terms.turn()).await?;
-        ensure_stocked(workers.iter().map(|Reserving(buyer)| buyer))?;
+        let buyers = self.buyers(terms, Wish::Named).await?;
+        reserved(buyers, terms).await
+    }
+
+    /// As many seats as the party has, whichever are the best.
+    pub async fn reserve_best(&mut self, terms: &Terms) -> anyhow::Result<Measured> {
+        let buyers = self.buyers(terms, Wish::Best).await?;
+        reserved(buyers, terms).await
+    }
+
+    /// All want the same few seats; refusals are answers as wished.
+    pub async fn contend(&mut self, terms: &Terms) -> anyhow::Result<Measured> {
+        let sales = SALES_PER_SECOND * terms.turn_ms / 1_000;
+        let stock = self.stock(Houses::many(sales, terms.among)).await?;
+        let contending =
+            Contending::all(&self.door, &stock, terms.connections, terms.among).await?;
+        self.accounts = stock.accounts;
+        tokio::time::sleep(terms.rest).await;
+        let (contenders, measured) = run(contending, terms.turn()).await?;
+        ensure!(0 < won_once(&contenders)?, "nobody won a seat: {:?}", measured.other);
+        let lasted = contenders.iter().all(Contending::has_more);
+        ensure!(lasted, "the sales did not last for the turn: a bench bug");
         Ok(measured)
     }
 
     /// Reserve and confirm by one buyer, timed together.
     pub async fn book(&mut self, terms: &Terms) -> anyhow::Result<Measured> {
-        let buyers = self.buyers(terms).await?;
+        let buyers = self.buyers(terms, Wish::Named).await?;
         let workers = buyers.into_iter().map(Booking).collect();
         let (workers, measured) = run(workers, terms.turn()).await?;
         ensure_stocked(workers.iter().map(|Booking(buyer)| buyer))?;
@@ -92,9 +116,12 @@ impl Side {
     pub async fn confirm(&mut self, terms: &Terms) -> anyhow::Result<Measured> {
         let each = PAYMENTS_PER_SECOND * terms.turn_ms / 1_000 / terms.connections + 1;
         let each = usize::try_from(each)?;
-        let buyers = self.buyers(terms).await?;
+        let buyers = self.buyers(terms, Wish::Named).await?;
         let workers = buyers.into_iter().map(|buyer| Stocking(buyer, each)).collect();
-        let (workers, _) = run(workers, STOCKING_WAIT).await?;
+        let (workers, stocked) = run(workers, STOCKING_WAIT).await?;
+        if let Some(fault) = fault(&stocked) {
+            bail!("reserving what is to be paid: {fault}");
+        }
         let workers = workers.into_iter().map(|Stocking(buyer, _)| Confirming(buyer)).collect();
         let (_, measured) = run(workers, terms.turn()).await?;
         Ok(measured)
@@ -102,7 +129,8 @@ impl Side {
 
     /// Joins, and makes polls of the places.
     pub async fn join(&mut self, terms: &Terms) -> anyhow::Result<Measured> {
-        let joining = Joining::all(&self.door, ROOM, terms.connections, terms.places).await?;
+        let line = Line { waiting: terms.places, polling: terms.places };
+        let joining = Joining::all(&self.door, ROOM, terms.connections, line).await?;
         let (joined, measured) = run(joining, STOCKING_WAIT).await?;
         let tokens: Vec<String> = joined.into_iter().flat_map(|worker| worker.tokens).collect();
         ensure!(!tokens.is_empty(), "nobody could join: {:?}", measured.other);
@@ -130,20 +158,40 @@ impl Side {
         answer_bytes(&self.door, poll).await
     }
 
-    async fn buyers(&mut self, terms: &Terms) -> anyhow::Result<Vec<Buyer>> {
+    async fn buyers(&mut self, terms: &Terms, wish: Wish) -> anyhow::Result<Vec<Buyer>> {
         let seats = self.seats_per_second / 1_000 * terms.turn_ms;
-        let wanted = if self.accounts.is_empty() { ACCOUNTS } else { 0 };
-        let mut stock = Stock::make(&self.door, self.bench_door, seats, wanted).await?;
-        if wanted == 0 {
-            stock.accounts = std::mem::take(&mut self.accounts);
-        }
-        let habits =
-            Habits { connections: terms.connections, parties: &terms.parties, best: false };
+        let stock = self.stock(Houses::spread(seats)).await?;
+        let (connections, parties) = (terms.connections, &terms.parties);
+        let habits = Habits { connections, parties, best: wish == Wish::Best };
         let buyers = Buyer::all(&self.door, &stock, habits).await?;
         self.accounts = stock.accounts;
         tokio::time::sleep(terms.rest).await;
         Ok(buyers)
     }
+
+    /// What is on sale for a turn, with this side's accounts: they are made for the first.
+    async fn stock(&mut self, houses: Houses) -> anyhow::Result<Stock> {
+        let wanted = if self.accounts.is_empty() { ACCOUNTS } else { 0 };
+        let mut stock = Stock::make(&self.door, self.bench_door, houses, wanted).await?;
+        if wanted == 0 {
+            stock.accounts = std::mem::take(&mut self.accounts);
+        }
+        Ok(stock)
+    }
+}
+
+/// Which seats buyers ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    Named,
+    Best,
+}
+
+async fn reserved(buyers: Vec<Buyer>, terms: &Terms) -> anyhow::Result<Measured> {
+    let workers = buyers.into_iter().map(Reserving).collect();
+    let (workers, measured) = run(workers, terms.turn()).await?;
+    ensure_stocked(workers.iter().map(|Reserving(buyer)| buyer))?;
+    Ok(measured)
 }
 
 /// A turn in which seats ran out measured something else.

@@ -2,12 +2,11 @@
 
 use super::closed_loop::{Turn, Worker};
 use super::stock::{Party, Stock};
-use super::wording::{label, post, resolve};
+use super::wording::{label, named, post, resolve};
 use crate::wire::{Door, Socket};
 use anyhow::{Context as _, ensure};
 use serde::Deserialize;
 use std::collections::VecDeque;
-use std::fmt::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// One buyer with a connection, and seats that nobody else wants.
@@ -78,7 +77,7 @@ impl Buyer {
             self.name,
             self.parties.len()
         );
-        let body = if self.best { best(&party) } else { named(&party) };
+        let body = if self.best { best(&party) } else { named(&party.event, &party.seats) };
         let question = post(&self.door, "/api/bookings/reserve", &headers, &body);
         let reply = self.socket.ask(&question).await?;
         if reply.status != 201 {
@@ -143,16 +142,6 @@ impl Worker for Booking {
     }
 }
 
-fn named(party: &Party) -> String {
-    let mut body = format!("{{\"eventId\":\"{}\",\"seats\":[", party.event);
-    for (idx, seat) in party.seats.iter().enumerate() {
-        let comma = if idx == 0 { "" } else { "," };
-        write!(body, "{comma}{{\"seatId\":\"{seat}\"}}").expect("a String takes all text");
-    }
-    body.push_str("]}");
-    body
-}
-
 fn best(party: &Party) -> String {
     let (event, quantity) = (&party.event, party.seats.len());
     format!("{{\"eventId\":\"{event}\",\"bestAvailable\":{{\"quantity\":{quantity}}}}}")
@@ -166,7 +155,7 @@ mod tests {
     fn bodies_are_those_of_the_contract() {
         let party = Party { event: "E".into(), seats: vec!["A-1-2".into(), "A-1-3".into()] };
         let wanted = r#"{"eventId":"E","seats":[{"seatId":"A-1-2"},{"seatId":"A-1-3"}]}"#;
-        assert_eq!(named(&party), wanted);
+        assert_eq!(named(&party.event, &party.seats), wanted);
         assert_eq!(best(&party), r#"{"eventId":"E","bestAvailable":{"quantity":2}}"#);
     }
 }

@@ -1,8 +1,8 @@
 //! `usher-bench measure`: one measurement after the other, and the table.
 
 use super::{
-    Booking, Buyer, Confirming, Habits, Joining, Measured, Polling, Reserving, Stock, Worker,
-    heads, polls, run,
+    Booking, Buyer, Confirming, Habits, Houses, Joining, Line, Measured, Polling, Reserving, Stock,
+    Worker, heads, polls, run,
 };
 use crate::cli::{self, Deeds};
 use crate::machine;
@@ -47,13 +47,13 @@ pub async fn measure(options: &cli::Measure) -> anyhow::Result<()> {
 }
 
 async fn buying(options: &cli::Measure, table: &mut Table) -> anyhow::Result<()> {
-    let door = Door::new(&options.target)?;
+    let door = door(options)?;
     let time = Duration::from_secs(options.seconds.into());
     let wants = |deed| options.only.contains(&deed);
     let habits =
         Habits { connections: options.connections, parties: &options.parties, best: options.best };
-    let seats = SEATS_PER_SECOND.saturating_mul(options.seconds);
-    let mut stock = Stock::make(&door, options.bench_door, seats, ACCOUNTS).await?;
+    let houses = houses(options)?;
+    let mut stock = Stock::make(&door, options.bench_door, houses, ACCOUNTS).await?;
     if wants(Deeds::Reserve) || wants(Deeds::Confirm) {
         let buyers = Buyer::all(&door, &stock, habits).await?;
         let buyers = table.run("reserve", buyers, Reserving, time).await?;
@@ -64,7 +64,7 @@ async fn buying(options: &cli::Measure, table: &mut Table) -> anyhow::Result<()>
     }
     if wants(Deeds::Booking) {
         let accounts = std::mem::take(&mut stock.accounts);
-        stock = Stock { accounts, ..Stock::make(&door, options.bench_door, seats, 0).await? };
+        stock = Stock { accounts, ..Stock::make(&door, options.bench_door, houses, 0).await? };
         let buyers = Buyer::all(&door, &stock, habits).await?;
         table.run("booking", buyers, Booking, time).await?;
     }
@@ -72,8 +72,10 @@ async fn buying(options: &cli::Measure, table: &mut Table) -> anyhow::Result<()>
 }
 
 async fn waiting(options: &cli::Measure, table: &mut Table) -> anyhow::Result<()> {
-    let (door, event) = (Door::new(&options.target)?, &options.room);
-    let joining = Joining::all(&door, event, options.connections, options.places).await?;
+    let (door, event) = (door(options)?, &options.room);
+    let (polling, waiting) = (options.places, options.waiting.unwrap_or(options.places));
+    let line = Line { waiting, polling };
+    let joining = Joining::all(&door, event, options.connections, line).await?;
     let joined = table.run("join", joining, |worker| worker, JOIN_WAIT).await?;
     let tokens: Vec<String> = joined.into_iter().flat_map(|worker| worker.tokens).collect();
     ensure!(!tokens.is_empty(), "nobody could join");
@@ -84,6 +86,18 @@ async fn waiting(options: &cli::Measure, table: &mut Table) -> anyhow::Result<()
         table.run("poll", polling, |worker| worker, time).await?;
     }
     Ok(())
+}
+
+fn door(options: &cli::Measure) -> anyhow::Result<Door> {
+    Ok(Door { reuse_max: options.reuse, ..Door::new(&options.target)? })
+}
+
+/// More seats than are sold in the time; or, of a certain size, as many as are asked for once.
+fn houses(options: &cli::Measure) -> anyhow::Result<Houses> {
+    match options.event_seats {
+        None => Ok(Houses::spread(SEATS_PER_SECOND.saturating_mul(options.seconds))),
+        Some(event_seats) => Houses::of_size(event_seats, options.seats),
+    }
 }
 
 impl Table {

@@ -31,6 +31,16 @@ impl Measured {
         Self { good, good_all, per_second, latency, other }
     }
 
+    /// Adds what was heard at another time; the rate is left as it was.
+    pub fn merge(&mut self, other: &Self) {
+        self.good += other.good;
+        self.good_all += other.good_all;
+        self.latency.merge(&other.latency);
+        for (label, count) in &other.other {
+            *self.other.entry(label.clone()).or_default() += count;
+        }
+    }
+
     /// `value` takes the place of this measurement's own rate.
     pub fn figure(&self, value: f64) -> Figure {
         let at = |share| Some(millis(self.latency.at(share)));

@@ -3,32 +3,60 @@
 use super::closed_loop::{Turn, Worker};
 use super::wording::{get, label, post, resolve};
 use crate::wire::{Door, Socket};
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use serde::Deserialize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+
+/// How often a place is polled in one measurement. The contract allows a burst of ten, and one a
+/// second after it; with more, answers of 429 would be what is measured.
+const POLLS_OF_PLACE_MAX: usize = 10;
+
+/// A line, and those in it that will poll.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Line {
+    pub waiting: u32,
+    /// Spread over the whole line.
+    pub polling: u32,
+}
 
 /// Joins until enough have joined.
 pub struct Joining {
     socket: Socket,
     question: Vec<u8>,
+    line: Line,
     left: Arc<AtomicU32>,
+    /// Of those that will poll.
     pub tokens: Vec<String>,
 }
 
+impl Line {
+    /// Whether the place that is joined when so many are left to join will poll.
+    fn polls(self, left: u32) -> bool {
+        let (left, polling) = (u64::from(left), u64::from(self.polling));
+        let polling_before = |left: u64| left * polling / u64::from(self.waiting);
+        polling_before(left - 1) < polling_before(left)
+    }
+}
+
 impl Joining {
-    /// One for each connection; together they join `places` times.
+    /// One for each connection; together they make the line.
     pub async fn all(
         door: &Door,
         event: &str,
         connections: u32,
-        places: u32,
+        line: Line,
     ) -> anyhow::Result<Vec<Self>> {
+        ensure!(
+            0 < line.polling && line.polling <= line.waiting,
+            "those who poll are some of those who wait"
+        );
         let target = resolve(door).await?;
-        let left = Arc::new(AtomicU32::new(places));
+        let left = Arc::new(AtomicU32::new(line.waiting));
         let joining = |number: u32| Self {
             socket: Socket::new(door, target, usize::try_from(number).expect("32 bits fit")),
             question: post(door, &format!("/api/queue/{event}/join"), "", "{}"),
+            line,
             left: Arc::clone(&left),
             tokens: Vec::new(),
         };
@@ -44,24 +72,26 @@ impl Worker for Joining {
         }
         // Relaxed: only a count; nothing is ordered by it.
         let take = |left: u32| left.checked_sub(1);
-        if self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_err() {
-            return Ok(Turn::Done);
-        }
+        let taken = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
+        let Ok(left) = taken else { return Ok(Turn::Done) };
         let reply = self.socket.ask(&self.question).await?;
         if reply.status != 201 {
             return Ok(Turn::Answered(Err(label(reply))));
         }
         let joined: Joined = serde_json::from_slice(reply.body).context("read a place")?;
-        self.tokens.push(joined.token);
+        if self.line.polls(left) {
+            self.tokens.push(joined.token);
+        }
         Ok(Turn::Answered(Ok(())))
     }
 }
 
-/// Asks for one place after the other.
+/// Asks for one place after the other, until each was asked for as often as the contract allows.
 pub struct Polling {
     socket: Socket,
     questions: Arc<Vec<Vec<u8>>>,
     next: usize,
+    left: usize,
 }
 
 impl Polling {
@@ -80,6 +110,8 @@ impl Polling {
             socket: Socket::new(door, target, number),
             questions: Arc::clone(questions),
             next: first + number * step,
+            left: (POLLS_OF_PLACE_MAX * questions.len() / connections)
+                .min(POLLS_OF_PLACE_MAX * step),
         };
         Ok((0..connections).map(polling).collect())
     }
@@ -87,8 +119,10 @@ impl Polling {
 
 impl Worker for Polling {
     async fn turn(&mut self) -> anyhow::Result<Turn> {
+        let Some(left) = self.left.checked_sub(1) else { return Ok(Turn::Done) };
         let question = &self.questions[self.next % self.questions.len()];
         self.next += 1;
+        self.left = left;
         let reply = self.socket.ask(question).await?;
         let good = reply.status == 200;
         Ok(Turn::Answered(if good { Ok(()) } else { Err(label(reply)) }))
@@ -106,6 +140,53 @@ pub fn polls(door: &Door, event: &str, tokens: &[String]) -> Arc<Vec<Vec<u8>>> {
 pub async fn answer_bytes(door: &Door, poll: &[u8]) -> anyhow::Result<usize> {
     let mut socket = Socket::new(door, resolve(door).await?, 0);
     let reply = socket.ask(poll).await?;
-    anyhow::ensure!(reply.status == 200, "a poll was answered {}", label(reply));
+    ensure!(reply.status == 200, "a poll was answered {}", label(reply));
     Ok(reply.body.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::closed_loop::run;
+    use super::{Door, Line, Polling, polls};
+    use crate::baseline::{listen, serve};
+    use axum::Router;
+    use axum::http::HeaderMap;
+    use std::collections::BTreeMap;
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+    use tokio::task::JoinSet;
+
+    #[test]
+    fn those_who_poll_are_spread_over_the_whole_line() {
+        for (waiting, polling) in [(10, 10), (1_000, 7), (1_000_000, 10_000)] {
+            let line = Line { waiting, polling };
+            let lefts: Vec<u32> = (1..=waiting).filter(|left| line.polls(*left)).collect();
+            assert_eq!(lefts.len(), usize::try_from(polling).unwrap());
+            let gaps = lefts.windows(2).map(|pair| pair[1] - pair[0]);
+            assert!(gaps.clone().max() <= gaps.min().map(|gap| gap + 1), "{line:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn no_place_is_polled_more_often_than_the_contract_allows() {
+        let heard = Arc::new(Mutex::new(BTreeMap::<String, u32>::new()));
+        let counts = Arc::clone(&heard);
+        let router = Router::new().fallback(move |headers: HeaderMap| {
+            let token = headers["waiting-room-token"].to_str().unwrap().to_owned();
+            *counts.lock().unwrap().entry(token).or_default() += 1;
+            async {}
+        });
+        let (listener, port) = listen(0).unwrap();
+        let mut serving = JoinSet::new();
+        serving.spawn(serve(listener, router));
+        let door = Door::new(&format!("http://127.0.0.1:{port}")).unwrap();
+        let tokens: Vec<String> = (0..24).map(|number| format!("t{number}")).collect();
+        let polling = Polling::all(&door, &polls(&door, "E", &tokens), 4, 5).await.unwrap();
+        // It ends by itself long before the time is over.
+        let (_, measured) = run(polling, Duration::from_mins(1)).await.unwrap();
+        assert_eq!((measured.good_all, measured.other.len()), (240, 0));
+        let heard = heard.lock().unwrap();
+        assert_eq!(heard.len(), 24);
+        assert!(heard.values().all(|count| *count == 10), "{heard:?}");
+    }
 }

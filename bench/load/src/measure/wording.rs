@@ -3,6 +3,7 @@
 use crate::wire::{Door, Reply};
 use anyhow::Context as _;
 use serde::Deserialize;
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use tokio::net::lookup_host;
 
@@ -20,6 +21,17 @@ pub fn post(door: &Door, path: &str, headers: &str, body: &str) -> Vec<u8> {
          content-length: {length}\r\n{headers}\r\n{body}"
     )
     .into_bytes()
+}
+
+/// The body of a reserve of these seats.
+pub fn named(event: &str, seats: &[String]) -> String {
+    let mut body = format!("{{\"eventId\":\"{event}\",\"seats\":[");
+    for (idx, seat) in seats.iter().enumerate() {
+        let comma = if idx == 0 { "" } else { "," };
+        write!(body, "{comma}{{\"seatId\":\"{seat}\"}}").expect("a String takes all text");
+    }
+    body.push_str("]}");
+    body
 }
 
 /// The address behind a door.

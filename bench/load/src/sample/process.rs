@@ -50,6 +50,16 @@ impl Processes {
     }
 }
 
+/// How much time on a core each process that `usher.json` names has taken with its children so far.
+pub fn cpu(data: &Path) -> BTreeMap<String, Duration> {
+    let (named, table) = (named(data), table());
+    let taken = |root: u32| {
+        let family = family(root, &table, &named).into_iter();
+        family.map(|pid| table[&pid].cpu + table[&pid].cpu_ended).sum()
+    };
+    named.iter().map(|(name, pid)| (name.clone(), taken(*pid))).collect()
+}
+
 /// The process ids that `usher.json` names; none while it is not there.
 pub(super) fn named(data: &Path) -> Named {
     let text = fs::read(data.join("usher.json")).unwrap_or_default();
@@ -122,9 +132,9 @@ fn proportional_kib(family: &[u32]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Named, Processes, Stat, family, named};
+    use super::{Named, Processes, Stat, cpu, family, named};
     use std::collections::BTreeMap;
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     #[test]
     fn children_belong_to_their_nearest_name() {
@@ -148,6 +158,17 @@ mod tests {
         assert!(found.proportional_kib.is_some(), "{found:?}");
         let again = processes.look(&own, Duration::from_secs(1), false)["bench"];
         assert!(found.cpu <= again.cpu && again.proportional_kib.is_none());
+    }
+
+    #[test]
+    fn work_shows_as_time_on_a_core() {
+        let data = tempfile::tempdir().unwrap();
+        let text = format!(r#"{{"pids": {{"usher": {}}}}}"#, std::process::id());
+        std::fs::write(data.path().join("usher.json"), text).unwrap();
+        let (asked, before) = (Instant::now(), cpu(data.path())["usher"]);
+        while cpu(data.path())["usher"] <= before {
+            assert!(asked.elapsed() < Duration::from_secs(20), "looking is work");
+        }
     }
 
     #[test]
