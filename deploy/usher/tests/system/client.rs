@@ -79,6 +79,14 @@ impl Answer {
         body["code"].as_str().unwrap_or_default().to_owned()
     }
 
+    /// The body without what goes on with time: how long a hold lives.
+    pub fn lasting(&self) -> Value {
+        let mut body = self.json();
+        let members = body.as_object_mut().expect("answers are objects");
+        members.retain(|name, _| !name.starts_with("expires"));
+        body
+    }
+
     /// Whether the same call may be answered otherwise in a moment.
     fn is_passing(&self) -> bool {
         matches!(self.status, 429 | 503) || self.code() == "IDEMPOTENCY_IN_FLIGHT"

@@ -31,7 +31,7 @@ fn check_answers(journal: &[Entry], heard: &[ReplyBatch], successor: u64) {
     let batches: BTreeMap<u64, &Batch> = journal
         .iter()
         .filter_map(|entry| match entry {
-            Entry::Batch { sequence, batch } => Some((*sequence, batch)),
+            Entry::Batch { sequence, batch, .. } => Some((*sequence, batch)),
             Entry::Epoch { .. } => None,
         })
         .collect();
