@@ -97,6 +97,15 @@ impl Answer {
         if self.is_passing() { Err(Lost(format!("{self:?}"))) } else { Ok(self) }
     }
 
+    /// How long a client is told to wait before it asks again.
+    pub fn poll_after(&self) -> Duration {
+        if let Some(millis) = self.json()["pollAfterMs"].as_u64() {
+            return Duration::from_millis(millis);
+        }
+        let seconds = self.header("retry-after").parse();
+        Duration::from_secs(seconds.unwrap_or_else(|_| panic!("when to ask again: {self:?}")))
+    }
+
     pub fn expect(self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", String::from_utf8_lossy(&self.body));
         self.json()

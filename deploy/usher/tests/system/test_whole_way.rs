@@ -2,7 +2,7 @@
 
 use crate::auditor::assert_clean;
 use crate::client::{Call, Client};
-use crate::fan::{Booking, Fan, best, confirm, fresh_key, named, reserve, standing, text};
+use crate::fan::{Booking, Fan, best, fresh_key, named, reserve, standing, text};
 use crate::room::Place;
 use crate::seats::SeatMap;
 use crate::system::System;
@@ -177,7 +177,7 @@ async fn every_sandbox_token_does_what_it_says(client: &Client) {
             let refused = fan.ask(Call::delete(&path)).await;
             assert_eq!((refused.status, refused.code().as_str()), (409, "PAYMENT_IN_PROGRESS"));
         };
-        let (paid, ()) = tokio::join!(fan.ask(confirm(&reservation, "tok_slow")), release);
+        let (paid, ()) = tokio::join!(fan.confirm(&reservation, "tok_slow"), release);
         Booking::read(&paid.expect(200));
     };
     let released = async {
@@ -196,8 +196,7 @@ async fn a_cancelled_booking_is_refunded_and_its_seats_are_free(client: &Client)
     // Far from the best seats, which others take at the same time.
     let far = json!({"eventId": "EVT002", "bestAvailable": {"quantity": 2, "section": "BALCONY"}});
     let booking = fan.buy(&far).await;
-    let cancel = Call::post(&format!("/api/bookings/{}/cancel", booking.id), &json!({}));
-    let cancelled = fan.ask(cancel.clone()).await.expect(200);
+    let cancelled = fan.cancel(&booking.id).await.expect(200);
     assert!(matches!(text(&cancelled["status"]).as_str(), "CANCELLED" | "REFUNDED"), "{cancelled}");
     until_equal("the refund", "REFUNDED".to_owned(), async || {
         text(&fan.booking(&booking.id).await["status"])
@@ -205,7 +204,7 @@ async fn a_cancelled_booking_is_refunded_and_its_seats_are_free(client: &Client)
     .await;
     let map = SeatMap::of(client, "EVT002").await;
     assert!(booking.places.iter().all(|seat| map.status(seat) == "free"), "{booking:?}");
-    assert_eq!(fan.ask(cancel).await.status, 200, "repeating it is harmless");
+    assert_eq!(fan.cancel(&booking.id).await.status, 200, "repeating it is harmless");
     let other = Fan::new(client, "after-cancel").await;
     assert_eq!(other.buy(&named("EVT002", &booking.places)).await.places, booking.places);
 }
