@@ -197,19 +197,23 @@ async fn an_audit_that_cannot_read_a_part_says_so_and_fails() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_audit_while_a_crowd_buys_finds_nothing() {
     let up = Up::start().await;
-    let reach = up.reach();
+    audits_during_a_sale_find_nothing(&up.reach()).await;
+}
+
+/// Audits again and again while a crowd buys the theatre out.
+pub async fn audits_during_a_sale_find_nothing(reach: &Reach) {
     let client = reach.client.clone();
     let selling = async move { sell_out(&client, "EVT002", 1_000).await };
     let selling = chassis::tasks::spawn("crowd", selling);
     let mut audits = 0;
     while !selling.is_finished() {
-        assert_clean(&reach, &["--all"]).await;
+        assert_clean(reach, &["--all"]).await;
         audits += 1;
     }
     let crowd = selling.await.unwrap();
     eprintln!("{audits} audits while {} bookings were made", crowd.bookings.len());
     assert!(2 < audits, "the sale was over before the audits");
-    assert_clean(&reach, &["--all"]).await;
+    assert_clean(reach, &["--all"]).await;
 }
 
 /// Appends what looks like the owner's next batch: a hold that the owner knows nothing of.
