@@ -2,7 +2,7 @@
 
 use crate::auditor::assert_clean;
 use crate::client::{Call, Client};
-use crate::fan::{Booking, Fan, best, fresh_key, named, reserve, standing, text};
+use crate::fan::{Booking, Fan, PASSWORD, best, fresh_key, named, reserve, standing, text};
 use crate::room::Place;
 use crate::seats::SeatMap;
 use crate::system::System;
@@ -45,6 +45,15 @@ async fn an_account_can_be_made_used_and_left(client: &Client) {
     let newer = json!({"refreshToken": fresh["refreshToken"]});
     assert_eq!(refresh(&old).await.status, 401, "an old refresh token was copied");
     assert_eq!(refresh(&newer).await.status, 401, "so its family has ended");
+
+    let leaver = Fan::login(client, "account@example.test", PASSWORD).await;
+    let own = json!({"refreshToken": leaver.refresh_token});
+    for _ in 0..2 {
+        let left = client.ask(Call::post("/api/auth/logout", &own)).await;
+        assert_eq!(left.status, 204, "{left:?}");
+    }
+    let ended = refresh(&own).await;
+    assert_eq!((ended.status, ended.code().as_str()), (401, "REFRESH_INVALID"));
 
     let keys = client.get("/.well-known/jwks.json").await;
     assert!(!keys["keys"].as_array().unwrap().is_empty());
@@ -118,6 +127,13 @@ async fn named_seats_are_held_paid_and_shown(fan: &Fan) {
     assert_eq!(Booking::read(&fan.booking(&booking.id).await), booking);
     let own = fan.get("/api/bookings").await;
     assert_eq!(own["bookings"].as_array().unwrap().len(), 1);
+
+    // Who comes back hears what was missed, and not the whole map again.
+    let back = Call::get("/api/events/EVT002/seats/stream").header("last-event-id", &delta.id);
+    let missed = client.events(back).await.next().await;
+    assert_eq!(missed, stream.next().await);
+    assert_eq!(missed.name, "delta");
+    assert!(missed.data.contains(&format!(r#"["{}","sold"]"#, seats[0])), "{missed:?}");
 }
 
 async fn best_available_seats_are_adjacent(fan: &Fan) {
