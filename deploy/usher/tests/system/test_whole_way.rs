@@ -3,6 +3,7 @@
 use crate::auditor::assert_clean;
 use crate::client::{Call, Client};
 use crate::fan::{Booking, Fan, PASSWORD, best, fresh_key, named, reserve, standing, text};
+use crate::promises::assert_repeats;
 use crate::room::Place;
 use crate::seats::SeatMap;
 use crate::system::System;
@@ -310,8 +311,10 @@ async fn operators_switch_a_room_off_and_on(client: &Client) {
     };
     let stale = switch("off").await;
     let fan = Fan::new(client, "no-room").await;
-    until("a reserve without a pass", async || {
-        (fan.reserve(&best("EVT001", 1)).await.status == 201).then_some(())
+    let without_room = reserve(&best("EVT001", 1), &fresh_key());
+    let held = until("a reserve without a pass", async || {
+        let answer = fan.ask(without_room.clone()).await;
+        (answer.status == 201).then_some(answer)
     })
     .await;
     let call = Call::new(hyper::Method::PATCH, path).json(&json!({"mode": "open"}));
@@ -322,6 +325,7 @@ async fn operators_switch_a_room_off_and_on(client: &Client) {
         (fan.reserve(&best("EVT001", 1)).await.code() == "PASS_REQUIRED").then_some(())
     })
     .await;
+    assert_repeats(&fan.ask(without_room).await, &held);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
