@@ -220,12 +220,16 @@ pub async fn audits_during_a_sale_find_nothing(reach: &Reach) {
 async fn forge_a_hold(bus: &Bus, seat: SeatIdx) -> HoldId {
     let shard = shard_of("EVT002");
     let entries = bus.journal(shard).await;
-    let last = entries.iter().rev().find_map(|entry| match entry {
-        Entry::Batch { batch, .. } => Some(batch),
-        Entry::Epoch { .. } => None,
-    });
-    let last = last.expect("a seat was sold");
-    let free_after = last.outcomes.last().expect("batches are not empty").free_after;
+    let batches = || {
+        entries.iter().rev().filter_map(|entry| match entry {
+            Entry::Batch { batch, .. } => Some(batch),
+            Entry::Epoch { .. } => None,
+        })
+    };
+    let last = batches().next().expect("a seat was sold");
+    // The last batches may tell nothing but the time.
+    let outcome = batches().find_map(|batch| batch.outcomes.last()).expect("a seat was sold");
+    let free_after = outcome.free_after;
     let hold = HoldId(7 << 80 | u128::from(shard.0) << 72);
     assert_eq!(hold.shard(), shard);
     let taken = Held {
