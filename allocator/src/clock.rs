@@ -1,6 +1,7 @@
 //! Journal time: the one clock that decides deadlines. It never goes back, and no step of the wall
 //! clock moves it.
 
+use crate::config::PULSE_AFTER;
 use schema::{DurationMs, UnixMillis};
 use std::time::Instant;
 
@@ -50,6 +51,19 @@ impl JournalClock {
         }
     }
 
+    /// Whether the journal is to be told the time now, where `told` is the last that it was told.
+    ///
+    /// Only while a deadline runs: an outage moves nothing else.
+    pub(crate) fn is_pulse_due(
+        &self,
+        told: Option<UnixMillis>,
+        next_due: Option<UnixMillis>,
+        now: Instant,
+    ) -> bool {
+        let is_told = told.is_some_and(|told| self.now(now) < told + PULSE_AFTER);
+        next_due.is_some() && !is_told
+    }
+
     /// Translates a wall-clock time of another process into journal time.
     pub(crate) fn translate(&self, time: UnixMillis, wall: UnixMillis, now: Instant) -> UnixMillis {
         let here = self.now(now);
@@ -83,6 +97,30 @@ mod tests {
         let (last, wall) = (Some(UnixMillis(1_000)), UnixMillis(61_000));
         let (clock, outage) = JournalClock::resume(last, wall, start, start);
         assert_eq!((clock.now(start), outage), (wall, Some(DurationMs(60_000))));
+    }
+
+    #[test]
+    fn what_is_left_of_a_hold_is_what_was_left_at_the_last_batch_whatever_the_wall_says() {
+        let start = Instant::now();
+        let (last, deadline) = (UnixMillis(100_000), UnixMillis(105_000));
+        for wall in [40_000, 100_000, 101_499, 101_500, 102_000, 162_000] {
+            let (clock, by) = JournalClock::resume(Some(last), UnixMillis(wall), start, start);
+            let deadline = deadline + by.unwrap_or_default();
+            assert_eq!(deadline.since(clock.now(start)), DurationMs(5_000), "wall {wall}");
+        }
+    }
+
+    #[test]
+    fn the_journal_is_told_the_time_each_half_second_while_a_deadline_runs() {
+        let start = Instant::now();
+        let (told, due) = (UnixMillis(60_000), UnixMillis(660_000));
+        let (clock, _) = JournalClock::resume(Some(told), told, start, start);
+        let is_due =
+            |after, told, due| clock.is_pulse_due(told, due, start + Duration::from_millis(after));
+        assert!(!is_due(499, Some(told), Some(due)));
+        assert!(is_due(500, Some(told), Some(due)));
+        assert!(is_due(0, None, Some(due)), "a journal that was never told");
+        assert!(!is_due(500, Some(told), None), "nothing that an outage could move");
     }
 
     #[test]

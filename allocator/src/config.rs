@@ -1,6 +1,6 @@
 //! What an operator may set for the allocator, and the limits that hold whatever is set.
 
-use schema::limits;
+use schema::{DurationMs, limits};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -41,6 +41,14 @@ pub(crate) const TICK_OUTCOMES_MAX: usize = 128;
 /// How long the decider sleeps when nothing is due: the bound on how late it sees a stop.
 pub(crate) const IDLE_WAIT: Duration = Duration::from_millis(100);
 
+/// How long the journal of a shard with deadlines may be silent before its owner appends an empty
+/// batch, which tells nothing but the time.
+///
+/// After an outage a hold is given back the time since the last batch, so it lives this much longer
+/// than the outage at most. Longer, and it is not free within a second of its deadline (SEAT-3);
+/// shorter, and a quiet shard syncs its journal for nothing.
+pub(crate) const PULSE_AFTER: DurationMs = DurationMs(500);
+
 /// Largest reply message; several are sent when one batch answers more to one asker.
 pub(crate) const REPLY_BYTES_MAX: usize = 256 * 1024;
 
@@ -69,6 +77,7 @@ pub(crate) const CATALOG_WAIT: Duration = Duration::from_secs(30);
 pub(crate) const STORE_WAIT: Duration = Duration::from_secs(10);
 
 const _: () = {
+    assert!(IDLE_WAIT.as_millis() + Duration::from_millis(PULSE_AFTER.0).as_millis() < 1_000);
     assert!(TICK_OUTCOMES_MAX < limits::BATCH_OUTCOMES_MAX);
     assert!(REPLY_BYTES_MAX + limits::COMMAND_BYTES_MAX < schema::codec::MESSAGE_BYTES_MAX);
 };

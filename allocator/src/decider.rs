@@ -12,7 +12,7 @@ use crate::writer::{Answer, Decided};
 use allocator_core::{Decision, Shard};
 use chassis::telemetry::{TraceContext, chain};
 use crossbeam_channel::{Receiver, never, select};
-use schema::{Command, DurationMs, EventId, Outcome, Reply, ShardId};
+use schema::{Command, DurationMs, EventId, Outcome, Reply, ShardId, UnixMillis};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
@@ -52,6 +52,8 @@ pub(crate) struct Decider {
     pub epoch: u64,
     /// Batches of the epoch that were sent to the journal.
     pub sent: u64,
+    /// The journal time that the last batch told.
+    pub told: Option<UnixMillis>,
     pub shard: Shard,
     pub clock: JournalClock,
     pub catalog: Catalog,
@@ -95,8 +97,14 @@ impl Decider {
                 self.take(work, &mut batch);
             }
             self.tick(&mut batch);
+            if !journaling && batch.is_empty() {
+                self.pulse(&mut batch);
+            }
             if !journaling && !batch.is_empty() {
-                self.sent += u64::from(batch.is_journaled());
+                if batch.is_journaled() {
+                    self.sent += 1;
+                    self.told = Some(batch.time_from(|| self.clock.now(Instant::now())));
+                }
                 if self.decided.try_send(std::mem::take(&mut batch)).is_err() {
                     return;
                 }
@@ -196,6 +204,17 @@ impl Decider {
             for outcome in outcomes {
                 batch.push(outcome);
             }
+        }
+    }
+
+    /// Tells the journal the time while a deadline runs and nothing else does.
+    ///
+    /// An owner that starts after an outage takes the time from the last batch on for the outage. So
+    /// the quiet before it counts as time that people had, whatever any wall clock says.
+    fn pulse(&self, batch: &mut Decided) {
+        let now = Instant::now();
+        if self.clock.is_pulse_due(self.told, self.shard.next_due(), now) {
+            batch.pulse(self.clock.now(now));
         }
     }
 

@@ -153,6 +153,7 @@ impl Ownership {
             id,
             epoch,
             sent: 0,
+            told: state.time,
             shard,
             clock,
             catalog,

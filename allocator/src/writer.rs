@@ -21,6 +21,8 @@ pub(crate) struct Decided {
     pub answers: Vec<(CompactString, CommandId, Answer)>,
     /// The last command of COMMANDS that this batch answers.
     pub commands_to: u64,
+    /// Whether it is journaled for its time alone.
+    is_pulse: bool,
     bytes_max: usize,
 }
 
@@ -46,6 +48,13 @@ impl Decided {
         *self.time.get_or_insert_with(now)
     }
 
+    /// Makes an empty batch one that tells the journal what time it is.
+    pub(crate) fn pulse(&mut self, time: UnixMillis) {
+        assert!(self.is_empty(), "a batch with something in it tells the time anyway");
+        self.time = Some(time);
+        self.is_pulse = true;
+    }
+
     pub(crate) fn is_full(&self) -> bool {
         let answered = limits::BATCH_OUTCOMES_MAX <= self.answers.len();
         let decided = limits::BATCH_OUTCOMES_MAX <= self.outcomes.len();
@@ -58,11 +67,11 @@ impl Decided {
     /// answered only behind an append of this epoch, be it an empty one: an owner that was paused
     /// and wakes deposed answers nobody.
     pub(crate) fn is_journaled(&self) -> bool {
-        !(self.outcomes.is_empty() && self.answers.is_empty())
+        self.is_pulse || !(self.outcomes.is_empty() && self.answers.is_empty())
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.outcomes.is_empty() && self.answers.is_empty() && self.commands_to == 0
+        !self.is_journaled() && self.commands_to == 0
     }
 }
 

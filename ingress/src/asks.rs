@@ -63,6 +63,9 @@ pub enum Unanswered {
     Busy,
     #[error("ask an owner that does not answer in time")]
     TimedOut,
+    /// The owner read it behind its deadline, and had not answered it before.
+    #[error("ask an owner too late")]
+    TooLate,
 }
 
 /// How many commands of this instance may wait at once: what its requests and partners' pipelines
@@ -121,8 +124,28 @@ impl Asks {
 
     /// Asks and waits for the answer, [`ASK_WAIT`] at most.
     pub async fn ask(&self, ask: Ask) -> Result<Answer, Unanswered> {
+        self.ask_until(ask, chassis::clock::now() + ASK_WAIT).await
+    }
+
+    /// Asks what was answered before; `None` when nothing was, and then nothing is decided either.
+    ///
+    /// An owner looks a command up before it looks at the deadline, so one that is over asks for no
+    /// more than its memory.
+    pub async fn recall(&self, ask: Ask) -> Result<Option<Answer>, Unanswered> {
+        match self.ask_until(ask, UnixMillis(0)).await {
+            Err(Unanswered::TooLate) => Ok(None),
+            answer => answer.map(Some),
+        }
+    }
+
+    /// Sends a command once. Commands of one caller reach the owner in the order of these calls.
+    pub async fn send(&self, ask: Ask) -> Result<Sent, Unanswered> {
+        self.send_until(ask, chassis::clock::now() + ASK_WAIT).await
+    }
+
+    async fn ask_until(&self, ask: Ask, deadline: UnixMillis) -> Result<Answer, Unanswered> {
         let started = chassis::clock::Monotonic::now();
-        let answer = match self.send(ask).await {
+        let answer = match self.send_until(ask, deadline).await {
             Ok(sent) => sent.answer().await,
             Err(unanswered) => Err(unanswered),
         };
@@ -130,8 +153,7 @@ impl Asks {
         answer
     }
 
-    /// Sends a command once. Commands of one caller reach the owner in the order of these calls.
-    pub async fn send(&self, ask: Ask) -> Result<Sent, Unanswered> {
+    async fn send_until(&self, ask: Ask, deadline: UnixMillis) -> Result<Sent, Unanswered> {
         if WAITING_MAX <= self.table.len() {
             return Err(Unanswered::Busy);
         }
@@ -143,7 +165,7 @@ impl Asks {
             fingerprint: ask.fingerprint,
             event: ask.event,
             account: ask.account,
-            deadline: chassis::clock::now() + ASK_WAIT,
+            deadline,
             reply_to: self.reply_to.as_str().into(),
             trace: trace.map(|asker| asker.to_traceparent().into()),
             body: ask.body,
@@ -239,7 +261,7 @@ fn understood(heard: Heard) -> Result<Answer, Unanswered> {
             Ok(Answer { sequence, time, replayed, outcome: *outcome })
         }
         Reply::Mismatch => Err(Unanswered::Mismatch),
-        Reply::TooLate => Err(Unanswered::TimedOut),
+        Reply::TooLate => Err(Unanswered::TooLate),
         Reply::Busy => Err(Unanswered::Busy),
     }
 }

@@ -94,6 +94,7 @@ pub fn asked(took: Duration, unanswered: Option<Unanswered>) {
         Some(Unanswered::Mismatch) => "mismatch",
         Some(Unanswered::Busy) => "busy",
         Some(Unanswered::TimedOut) => "timed_out",
+        Some(Unanswered::TooLate) => "too_late",
     };
     counter!("usher_ingress_asks_total", "answer" => answer).increment(1);
     histogram!("usher_ingress_ask_seconds").record(took);

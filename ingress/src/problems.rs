@@ -41,7 +41,7 @@ pub fn unanswered(unanswered: Unanswered, key: &str) -> Problem {
             let title = "Too many requests wait for this event";
             Problem::retryable(503, "BUSY", title, "ask again with the same Idempotency-Key", 1)
         }
-        Unanswered::TimedOut => {
+        Unanswered::TimedOut | Unanswered::TooLate => {
             let title = "The event's owner did not answer in time";
             let detail = "ask again with the same Idempotency-Key: nothing is done twice";
             Problem::retryable(503, "NO_ANSWER", title, detail, 1)

@@ -13,7 +13,8 @@ pub struct Batch {
     pub number: u64,
     /// Journal time: never smaller than that of the batch before.
     pub time: UnixMillis,
-    /// None when only answers without a new decision wait for the fence.
+    /// None when only answers without a new decision wait for the fence, and when the batch tells
+    /// nothing but the time.
     pub outcomes: Vec<Outcome>,
 }
 

@@ -17,7 +17,7 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Short, so that a test can see a hold end.
-const HOLD_TTL: DurationMs = DurationMs(2_000);
+pub const HOLD_TTL: DurationMs = DurationMs(2_000);
 
 pub struct Bench {
     pub servers: TestServers,
@@ -29,6 +29,10 @@ pub struct Bench {
 
 impl Bench {
     pub async fn start() -> Self {
+        Self::with_holds_of(HOLD_TTL).await
+    }
+
+    pub async fn with_holds_of(hold_ttl: DurationMs) -> Self {
         let servers = TestServers::with(&[chassis::Which::Nats, chassis::Which::Postgres]).await;
         let nats = servers.nats().await;
         let postgres = servers.postgres().await;
@@ -36,7 +40,7 @@ impl Bench {
         let catalog = stream_config(&schema::stream::catalog(), 1);
         nats.ensure_stream(&catalog).await.unwrap();
         let plan = plan();
-        let listing = listing(&plan);
+        let listing = listing(&plan, hold_ttl);
         let entries = [
             (subject::catalog_plan(&plan.id), codec::encode(&plan)),
             (subject::catalog_event(&listing.event), codec::encode(&listing)),
@@ -84,10 +88,10 @@ impl Bench {
         }
     }
 
-    /// Stops the stage and starts it again when every hold would have ended.
-    pub async fn restart_after_outage(&mut self) {
+    /// Stops the stage and starts it again so much later.
+    pub async fn restart_after_outage(&mut self, outage: DurationMs) {
         self.end().await;
-        let end = chassis::clock::now() + HOLD_TTL + DurationMs(100);
+        let end = chassis::clock::now() + outage;
         within(async {
             while chassis::clock::now() < end {
                 tokio::time::sleep(Duration::from_millis(10)).await;
@@ -160,9 +164,12 @@ impl Bench {
     }
 
     pub async fn wait_for_outcome(&self, wanted: impl Fn(&Outcome) -> bool) {
+        self.wait_for_batch(|batch| batch.outcomes.iter().any(&wanted)).await;
+    }
+
+    pub async fn wait_for_batch(&self, wanted: impl Fn(&Batch) -> bool) {
         within(async {
-            while !self.journal().await.iter().any(|(_, batch)| batch.outcomes.iter().any(&wanted))
-            {
+            while !self.journal().await.iter().any(|(_, batch)| wanted(batch)) {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         })
@@ -262,7 +269,7 @@ fn plan() -> SeatingPlan {
     plan
 }
 
-fn listing(plan: &SeatingPlan) -> EventListing {
+fn listing(plan: &SeatingPlan, hold_ttl_ms: DurationMs) -> EventListing {
     let price = Money::new(4_000, Currency::EUR);
     EventListing {
         event: event(),
@@ -276,7 +283,7 @@ fn listing(plan: &SeatingPlan) -> EventListing {
         status: EventStatus::OnSale,
         price_levels: vec![PriceLevel { name: "All".into(), price }],
         places_total: plan.place_count(),
-        hold_ttl_ms: HOLD_TTL,
+        hold_ttl_ms,
         account_places_max: 10,
         waiting_room: false,
     }

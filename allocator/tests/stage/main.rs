@@ -4,9 +4,9 @@
 
 mod bench;
 
-use bench::{Bench, held_seats, refusal};
+use bench::{Bench, HOLD_TTL, held_seats, refusal};
 use chassis::Which;
-use schema::{Outcome, OutcomeBody, Refusal, Reply, UnixMillis};
+use schema::{Batch, DurationMs, Outcome, OutcomeBody, Refusal, Reply, UnixMillis};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hold_is_in_the_journal_before_it_is_answered_and_a_repetition_hears_the_same() {
@@ -135,7 +135,7 @@ async fn a_restarted_stage_knows_holds_and_answers_with_and_without_a_checkpoint
 async fn a_hold_outlives_an_outage_by_its_length_and_journal_time_is_the_walls_again() {
     let mut bench = Bench::start().await;
     bench.ask(&Bench::hold(1, &[4])).await;
-    bench.restart_after_outage().await;
+    bench.restart_after_outage(HOLD_TTL + DurationMs(100)).await;
     let refused = bench.ask(&Bench::hold(2, &[4])).await;
     assert!(matches!(refusal(&refused), Refusal::SeatTaken { .. }));
     let journal = bench.journal().await;
@@ -146,6 +146,34 @@ async fn a_hold_outlives_an_outage_by_its_length_and_journal_time_is_the_walls_a
     bench
         .wait_for_outcome(|outcome| matches!(outcome.body, OutcomeBody::HoldReleased { .. }))
         .await;
+    bench.stop().await;
+}
+
+/// Longer than an owner lets its journal be silent while a deadline runs.
+const QUIET: DurationMs = DurationMs(1_000);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hold_outlives_an_outage_and_not_the_quiet_before_it() {
+    // Long enough to be there after the quiet, on any machine.
+    let mut bench = Bench::with_holds_of(DurationMs(20_000)).await;
+    bench.ask(&Bench::hold(1, &[4])).await;
+    let (_, held) = bench.journal().await.pop().expect("a hold was journaled");
+    // Nobody asks anything, so it is the owner itself that tells the journal the time.
+    bench.wait_for_batch(|batch| held.time + QUIET <= batch.time).await;
+    bench.restart_after_outage(DurationMs(2_000)).await;
+    bench
+        .wait_for_outcome(|outcome| matches!(outcome.body, OutcomeBody::DeadlinesMoved { .. }))
+        .await;
+    let journal: Vec<Batch> = bench.journal().await.into_iter().map(|(_, batch)| batch).collect();
+    let moved = |batch: &Batch| match batch.outcomes.first()?.body {
+        OutcomeBody::DeadlinesMoved { by } => Some(by),
+        _ => None,
+    };
+    let at = journal.iter().position(|batch| moved(batch).is_some()).expect("just waited for");
+    let (last, resumed, by) = (&journal[at - 1], &journal[at], moved(&journal[at]).unwrap());
+    assert!(held.time + QUIET <= last.time, "the quiet counts as a part of the outage");
+    let outage = resumed.time.since(last.time);
+    assert!(by <= outage, "an outage of {outage:?} moved the deadline by {by:?}");
     bench.stop().await;
 }
 

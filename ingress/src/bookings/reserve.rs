@@ -49,7 +49,10 @@ pub async fn reserve(
     let event: EventId = body.value.event_id.parse().map_err(|_| problems::event_unknown())?;
     let listed = app.catalog.find(&event).ok_or_else(problems::event_unknown)?;
     let want = body.value.resolve(&listed.plan)?;
-    let pass = pass(&app, &listed.listing, &headers)?;
+    let (pass, lack) = match pass(&app, &listed.listing, &headers) {
+        Ok(pass) => (pass, None),
+        Err(lack) => (None, Some(lack)),
+    };
     let hold = HoldSeats { want, owner: OwnerKind::Fan, pass };
     let ask = Ask {
         command: key.command(Domain::Reserve, caller.account),
@@ -58,7 +61,13 @@ pub async fn reserve(
         account: caller.account,
         body: CommandBody::HoldSeats(hold),
     };
-    let answer = app.asks.ask(ask).await;
+    let answer = match lack {
+        None => app.asks.ask(ask).await,
+        // CMD-1: what was answered before the room was opened is answered again, pass or not.
+        Some(lack) if key.from_client => app.asks.recall(ask).await.transpose().ok_or(lack)?,
+        // Nobody has asked under a fresh key, so the owner is not bothered.
+        Some(lack) => return Err(lack),
+    };
     let answer = answer.map_err(|error| problems::unanswered(error, &key.text))?;
     let mut response = match held(&answer, &listed.plan) {
         Ok(body) => json(StatusCode::CREATED, &body),

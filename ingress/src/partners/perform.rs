@@ -109,7 +109,7 @@ impl Asked {
         };
         let mut backoff = Backoff::new(AGAIN_FIRST, AGAIN_WAIT_MAX, Some(AGAIN_MAX));
         // The id makes a repetition harmless; also the same `ref` twice in a row hears one answer.
-        while matches!(answer, Err(Unanswered::Busy | Unanswered::TimedOut | Unanswered::InFlight))
+        while matches!(answer, Err(unanswered) if unanswered != Unanswered::Mismatch)
             && backoff.pause(&app.shutdown).await == Pause::Elapsed
         {
             answer = app.asks.ask(ask.clone()).await;
@@ -127,7 +127,7 @@ pub(super) fn without_answer(reference: &str, unanswered: Unanswered) -> ResultL
         Unanswered::Mismatch => ResultLine::invalid(Some(reference), "IDEMPOTENCY_MISMATCH"),
         Unanswered::InFlight => retryable("IDEMPOTENCY_IN_FLIGHT"),
         Unanswered::Busy => retryable("BUSY"),
-        Unanswered::TimedOut => retryable("NO_ANSWER"),
+        Unanswered::TimedOut | Unanswered::TooLate => retryable("NO_ANSWER"),
     }
 }
 

@@ -218,20 +218,51 @@ async fn a_request_that_makes_no_sense_reaches_no_owner() {
     assert_eq!(status_of(&rig, "A-1-1").await, "free");
 }
 
-#[tokio::test]
-async fn where_a_room_is_on_reserve_needs_a_genuine_pass() {
-    let (rig, fan) = open().await;
+async fn open_the_room(rig: &Rig) {
     let operator = rig.login("second", &[Role::Operator]).await;
     let path = "/api/admin/events/EVT100/admission";
     let on = [("if-match", "*")];
     let answer = rig.http.json("PATCH", path, &operator, &on, json!({"mode": "open"})).await;
     assert_eq!(answer.status, 200, "{answer:?}");
+}
+
+#[tokio::test]
+async fn where_a_room_is_on_reserve_needs_a_genuine_pass() {
+    let (rig, fan) = open().await;
+    open_the_room(&rig).await;
     let ask = async |pass: &[(&str, &str)]| {
         rig.http.json("POST", RESERVE, &fan, pass, seats(&["A-1-1"])).await
     };
     assert_eq!(ask(&[]).await.problem(), (403, "PASS_REQUIRED".to_owned()));
     let forged = [("admission-pass", "a.b.c")];
     assert_eq!(ask(&forged).await.problem(), (403, "PASS_INVALID".to_owned()));
+}
+
+#[tokio::test]
+async fn what_was_answered_before_a_room_opened_is_answered_again_and_nothing_else_is_decided() {
+    let (rig, fan) = open().await;
+    let ask = async |key: &str, more: &[(&str, &str)], seat: &str| {
+        let headers = [&[("idempotency-key", key)], more].concat();
+        rig.http.json("POST", RESERVE, &fan, &headers, seats(&[seat])).await
+    };
+    let (held, refused) = (ask("k1", &[], "A-1-1").await, ask("k2", &[], "A-1-1").await);
+    assert_eq!((held.status, refused.problem().1.as_str()), (201, "SEAT_TAKEN"));
+    open_the_room(&rig).await;
+    for pass in [&[][..], &[("admission-pass", "a.b.c")]] {
+        let again = ask("k1", pass, "A-1-1").await;
+        assert_eq!((again.status, again.header("idempotency-replayed")), (201, "true"));
+        assert_eq!(again.json()["reservationId"], held.json()["reservationId"]);
+        let again = ask("k2", pass, "A-1-1").await;
+        assert_eq!(again.header("idempotency-replayed"), "true", "{again:?}");
+        assert_eq!(again.json(), refused.json());
+        let other = ask("k1", pass, "A-1-2").await;
+        assert_eq!(other.problem(), (422, "IDEMPOTENCY_MISMATCH".to_owned()));
+    }
+    // Twice, because the first of them must not be remembered.
+    for _ in 0..2 {
+        assert_eq!(ask("k3", &[], "A-1-3").await.problem(), (403, "PASS_REQUIRED".to_owned()));
+    }
+    assert_eq!(status_of(&rig, "A-1-3").await, "free");
 }
 
 #[tokio::test]

@@ -58,6 +58,7 @@ impl Owner {
                 replayed: true,
                 outcome: Box::new(outcome.clone()),
             },
+            None if command.deadline < chassis::clock::now() => Reply::TooLate,
             None => self.decide(&command).await,
         };
         let batch = ReplyBatch { time: journal_time(), replies: vec![(command.id, reply)] };

@@ -79,6 +79,14 @@ impl Answer {
         body["code"].as_str().unwrap_or_default().to_owned()
     }
 
+    /// The body without what goes on with time: how long a hold lives.
+    pub fn lasting(&self) -> Value {
+        let mut body = self.json();
+        let members = body.as_object_mut().expect("answers are objects");
+        members.retain(|name, _| !name.starts_with("expires"));
+        body
+    }
+
     /// Whether the same call may be answered otherwise in a moment.
     fn is_passing(&self) -> bool {
         matches!(self.status, 429 | 503) || self.code() == "IDEMPOTENCY_IN_FLIGHT"
@@ -87,6 +95,15 @@ impl Answer {
     /// An answer that is to be waited for counts as none.
     pub fn settled(self) -> Result<Self, Lost> {
         if self.is_passing() { Err(Lost(format!("{self:?}"))) } else { Ok(self) }
+    }
+
+    /// How long a client is told to wait before it asks again.
+    pub fn poll_after(&self) -> Duration {
+        if let Some(millis) = self.json()["pollAfterMs"].as_u64() {
+            return Duration::from_millis(millis);
+        }
+        let seconds = self.header("retry-after").parse();
+        Duration::from_secs(seconds.unwrap_or_else(|_| panic!("when to ask again: {self:?}")))
     }
 
     pub fn expect(self, status: u16) -> Value {

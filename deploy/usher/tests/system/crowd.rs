@@ -22,7 +22,32 @@ pub struct Crowd {
     /// Refusals by code.
     pub refused: BTreeMap<String, usize>,
     /// What each reserve was answered.
-    pub answers: Vec<(CommandId, Answer)>,
+    pub answers: Vec<Reserved>,
+}
+
+/// A reserve and its answer.
+#[derive(Debug)]
+pub struct Reserved {
+    fan: Fan,
+    wish: Value,
+    key: String,
+    pub answer: Answer,
+}
+
+impl Reserved {
+    /// Its command's id: the format is frozen, so the test has it from the contract.
+    pub fn command(&self) -> CommandId {
+        let account: AccountId = self.fan.account.parse().expect("an account id");
+        let account = account.0.to_be_bytes();
+        let hash = sha256(&[b"usher command 1 reserve ", &account, self.key.as_bytes()]);
+        let first = hash.first_chunk().expect("a hash has 32 bytes");
+        CommandId(u128::from_be_bytes(*first))
+    }
+
+    /// Asks once more under the same key.
+    pub async fn repeated(&self) -> Answer {
+        self.fan.ask(reserve(&self.wish, &self.key)).await
+    }
 }
 
 impl Crowd {
@@ -38,17 +63,10 @@ impl Crowd {
     async fn reserve(&mut self, fan: &Fan, wish: &Value) -> Answer {
         let key = fresh_key();
         let answer = fan.ask(reserve(wish, &key)).await;
-        self.answers.push((command_of(fan, &key), answer.clone()));
+        let (fan, wish) = (fan.clone(), wish.clone());
+        self.answers.push(Reserved { fan, wish, key, answer: answer.clone() });
         answer
     }
-}
-
-/// The command id of a reserve: the format is frozen, so the test has it from the contract.
-fn command_of(fan: &Fan, key: &str) -> CommandId {
-    let account: AccountId = fan.account.parse().expect("an account id");
-    let hash = sha256(&[b"usher command 1 reserve ", &account.0.to_be_bytes(), key.as_bytes()]);
-    let first = hash.first_chunk().expect("a hash has 32 bytes");
-    CommandId(u128::from_be_bytes(*first))
 }
 
 pub async fn accounts(client: &Client, count: usize, name: &str) -> Vec<Fan> {
@@ -138,7 +156,8 @@ async fn try_to_buy(fan: &Fan, wishes: Vec<Value>, mood: Mood) -> Crowd {
         assert_eq!(answer.status, 409, "{answer:?}");
         match code.as_str() {
             "SEAT_TAKEN" => assert_asked_for(&wish, &answer.json()["seatIds"]),
-            "NOT_ENOUGH_SEATS" => {}
+            // One seat is enough for who is alone: as long as there is one, that one is given.
+            "NOT_ENOUGH_SEATS" => assert_eq!(wish["bestAvailable"]["quantity"], 2, "{answer:?}"),
             "SOLD_OUT" => {
                 *crowd.refused.entry(code).or_default() += 1;
                 return crowd;

@@ -3,7 +3,7 @@
 use crate::client::{Answer, Call, Client, Lost};
 use crate::wait::{PATIENCE, pause};
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 pub const PASSWORD: &str = "correct horse battery";
 
@@ -77,24 +77,25 @@ impl Fan {
 
     /// Pays, and waits for the outcome as the contract says.
     pub async fn confirm(&self, reservation: &str, payment_token: &str) -> Answer {
-        let answer = self.ask(confirm(reservation, payment_token)).await;
-        if answer.status != 202 {
-            return answer;
-        }
-        self.await_outcome(&answer.json(), reservation, payment_token).await
+        self.ask_until_final(confirm(reservation, payment_token)).await
     }
 
-    async fn await_outcome(&self, pending: &Value, reservation: &str, paid: &str) -> Answer {
-        assert_eq!(pending["status"], "PENDING");
+    /// Cancels a booking, and waits for the outcome as the contract says.
+    pub async fn cancel(&self, booking: &str) -> Answer {
+        self.ask_until_final(cancel(booking)).await
+    }
+
+    /// Asks again while the answer is that there is none yet.
+    pub async fn ask_until_final(&self, call: Call) -> Answer {
         let deadline = Instant::now() + PATIENCE;
-        while Instant::now() < deadline {
-            pause(Duration::from_millis(pending["pollAfterMs"].as_u64().expect("a number"))).await;
-            let answer = self.ask(confirm(reservation, paid)).await;
+        loop {
+            let answer = self.ask(call.clone()).await;
             if answer.status != 202 {
                 return answer;
             }
+            assert!(Instant::now() < deadline, "{call:?} is still answered {answer:?}");
+            pause(answer.poll_after()).await;
         }
-        panic!("{reservation} is pending for ever");
     }
 
     /// Reserves and pays.
@@ -148,6 +149,10 @@ pub fn confirm(reservation: &str, payment_token: &str) -> Call {
     let body = json!({"reservationId": reservation, "paymentMethod": "CREDIT_CARD",
         "paymentToken": payment_token});
     Call::post("/api/bookings/confirm", &body)
+}
+
+pub fn cancel(booking: &str) -> Call {
+    Call::post(&format!("/api/bookings/{booking}/cancel"), &json!({}))
 }
 
 pub fn named(event: &str, seats: &[String]) -> Value {

@@ -26,6 +26,7 @@ mod wait;
 mod test_account;
 mod test_audit;
 mod test_buyers;
+mod test_commands;
 mod test_drain;
 mod test_kill_server;
 mod test_kill_usher;

@@ -21,7 +21,9 @@ pub enum WhenLost {
 pub struct Asked {
     pub fan: Fan,
     pub key: String,
-    /// `None` when no answer came.
+    /// What the reserve was answered; `None` when no answer came.
+    pub answer: Option<Answer>,
+    /// `None` when it was refused, too.
     pub reservation: Option<String>,
     pub seats: Vec<String>,
     /// Whether its payment was asked for.
@@ -102,6 +104,7 @@ impl Buyer {
             let mut asked = Asked {
                 fan: self.fan.clone(),
                 key: fresh_key(),
+                answer: None,
                 reservation: None,
                 seats: Vec::new(),
                 paying: false,
@@ -118,6 +121,7 @@ impl Buyer {
     async fn buy_one(&self, asked: &mut Asked, pays: bool) -> bool {
         let call = reserve(&best(&self.event, 1), &asked.key);
         let Ok(answer) = self.ask(call).await else { return false };
+        asked.answer = Some(answer.clone());
         if answer.status != 201 {
             assert_eq!(answer.status, 409, "{answer:?}");
             return false;

@@ -11,6 +11,8 @@ pub struct SeatMap {
     pub version: u64,
     /// Rows of (seat, status).
     pub rows: Vec<Vec<(String, String)>>,
+    /// The section of each row.
+    pub sections: Vec<String>,
     /// Free places by area.
     pub areas: BTreeMap<String, u64>,
 }
@@ -25,12 +27,16 @@ impl SeatMap {
         let list = |value: &Value| value.as_array().expect("a list").clone();
         let sections = list(&body["sections"]);
         let rows = sections.iter().flat_map(|section| list(&section["rows"]));
+        let named = sections.iter().flat_map(|section| {
+            list(&section["rows"]).into_iter().map(move |_| text(&section["section"]))
+        });
         let seat = |seat: Value| (text(&seat["seatId"]), text(&seat["status"]));
         let rows = rows.map(|row| list(&row["seats"]).into_iter().map(seat).collect());
         let area = |area: &Value| (text(&area["areaId"]), area["free"].as_u64().expect("a count"));
         Self {
             version: body["version"].as_u64().expect("a number"),
             rows: rows.collect(),
+            sections: named.collect(),
             areas: list(&body["areas"]).iter().map(area).collect(),
         }
     }

@@ -4,15 +4,19 @@ use crate::auditor::{assert_sold, sold_in_postgres};
 use crate::client::{Answer, Client};
 use crate::crowd::{Crowd, sell_out};
 use crate::fan::{Fan, text};
+use crate::promises::assert_repeats;
 use crate::seats::SeatMap;
 use crate::system::System;
 use crate::up::{Reach, Up};
 use crate::wait::until_equal;
 use schema::{OutcomeBody, Refusal, SeatIdx};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub const THEATRE_SEATS: usize = 300;
+
+/// How many keys are asked again for each kind of answer.
+const REPEATED_OF_A_KIND: usize = 20;
 
 /// Lets a crowd of `buyers` sell the theatre out, and asserts that everything agrees.
 pub async fn the_theatre_sells_out_and_everything_agrees(reach: &Reach, buyers: usize) {
@@ -25,8 +29,9 @@ pub async fn the_theatre_sells_out_and_everything_agrees(reach: &Reach, buyers: 
     let story = assert_sold(reach, "EVT002", &crowd.bookings).await;
     assert_eq!(story.owners.len(), THEATRE_SEATS);
     assert!(crowd.bookings.len() < crowd.answers.len(), "some were refused");
-    for (command, answer) in &crowd.answers {
-        let decided = story.decided.get(command);
+    for reserved in &crowd.answers {
+        let (command, answer) = (reserved.command(), &reserved.answer);
+        let decided = story.decided.get(&command);
         let decided = decided.unwrap_or_else(|| panic!("{answer:?} is not in the journal"));
         assert_eq!(shown(answer), journaled(decided, &map), "{command}: {answer:?}");
     }
@@ -35,7 +40,35 @@ pub async fn the_theatre_sells_out_and_everything_agrees(reach: &Reach, buyers: 
         reach.client.get("/api/events/EVT002").await["seatsFree"].as_u64().unwrap()
     })
     .await;
+    search_for_what_is_left_does_not_find(&reach.client, "EVT002").await;
+    repeated_keys_hear_the_whole_answer(&crowd).await;
     assert_one_more_is_refused(&reach.client, &crowd).await;
+}
+
+/// IDX-1.
+async fn search_for_what_is_left_does_not_find(client: &Client, event: &str) {
+    let search = "/api/search?q=glass%20lighthouse";
+    let finds = async |path: &str| client.get(path).await["hits"].to_string().contains(event);
+    until_equal("search for free seats to leave the event out", false, async || {
+        finds(&format!("{search}&available=true")).await
+    })
+    .await;
+    assert!(finds(search).await, "the event is there, only its seats are not");
+}
+
+/// CMD-1, for some of each kind of answer.
+async fn repeated_keys_hear_the_whole_answer(crowd: &Crowd) {
+    let mut repeated: BTreeMap<String, usize> = BTreeMap::new();
+    for reserved in &crowd.answers {
+        let first = &reserved.answer;
+        let kind = if first.status == 201 { "HELD".to_owned() } else { first.code() };
+        let count = repeated.entry(kind).or_default();
+        if *count < REPEATED_OF_A_KIND {
+            *count += 1;
+            assert_repeats(&reserved.repeated().await, first);
+        }
+    }
+    assert!(repeated.contains_key("HELD") && repeated.contains_key("SOLD_OUT"), "{repeated:?}");
 }
 
 /// What an answer claims: the hold or the code, and the seats it names.

@@ -7,8 +7,9 @@ use crate::crowd::accounts;
 use crate::fan::{Booking, Fan};
 use crate::market::{Asked, Market, WhenLost, bookings};
 use crate::promises::{
-    a_seat_is_bought, confirmed_bookings_are_there, repeats_get_the_first_answer, search_finds,
-    settle, the_rest_is_sold_and_everything_agrees, the_room_lets_in, unpaid_holds_become_free,
+    Outage, Refused, a_seat_is_bought, confirmed_bookings_are_there, repeats_get_the_first_answer,
+    search_finds, settle, the_rest_is_sold_and_everything_agrees, the_room_lets_in,
+    unpaid_holds_become_free,
 };
 use crate::room::Place;
 use crate::system::System;
@@ -47,13 +48,15 @@ pub async fn each_kill_loses_nothing(system: &mut impl System, groups: &[&[&str]
     let client = system.reach().client;
     let fans = accounts(&client, 24, "night").await;
     let visitor = Fan::new(&client, "visitor").await;
-    let mut nights = Vec::new();
+    let (mut nights, mut outages) = (Vec::new(), Vec::new());
     for (number, group) in groups.iter().enumerate() {
-        nights.push(night(system, group, format!("NIGHT{number}"), &fans, &visitor).await);
+        let (night, outage) = night(system, group, format!("NIGHT{number}"), &fans, &visitor).await;
+        nights.push(night);
+        outages.push(outage);
     }
     let reach = system.reach();
     for Night { event, record, mut more } in nights {
-        unpaid_holds_become_free(&client, &event, &record).await;
+        unpaid_holds_become_free(&reach, &event, &record, &outages).await;
         more.extend(bookings(&record));
         the_rest_is_sold_and_everything_agrees(&reach, &event, &visitor, more).await;
     }
@@ -67,20 +70,24 @@ async fn night(
     event: String,
     fans: &[Fan],
     visitor: &Fan,
-) -> Night {
+) -> (Night, Outage) {
     let reach = system.reach();
     let (client, what) = (&reach.client, group.join(", "));
     list_with_short_holds(&reach, "EVT002", &event, HOLD_TTL).await;
     let waiting = Place::join(client, "EVT001").await;
     let market = Market::open(fans, &event, WhenLost::GoHome, true);
     market.sells(SOLD_BEFORE).await;
-    let killed = Instant::now();
+    let refused = Refused::hear(visitor, &event).await;
+    let (killed, from) = (Instant::now(), chassis::clock::now());
     let kill = async {
         system.kill(group).await;
-        eprintln!("kill -9 {what} in mid-sale: serving again after {:?}", killed.elapsed());
+        let length = killed.elapsed();
+        eprintln!("kill -9 {what} in mid-sale: serving again after {length:?}");
+        let millis = length.as_millis().try_into().expect("it was minutes at most");
+        Outage { from, length: DurationMs(millis) }
     };
     // The kill comes first: nobody asks before it.
-    let ((), visited, (), ()) = tokio::join!(
+    let (outage, visited, (), ()) = tokio::join!(
         biased;
         kill,
         a_seat_is_bought(visitor, &event, &what, killed),
@@ -92,9 +99,10 @@ async fn night(
     client.ask_stubbornly(waiting.claim()).await.expect(200);
     let record = market.close().await;
     assert!(SOLD_BEFORE <= confirmed_bookings_are_there(&record).await);
+    refused.is_repeated().await;
     let mut more = repeats_get_the_first_answer(&event, &record).await;
     more.push(visited);
-    Night { event, record, more }
+    (Night { event, record, more }, outage)
 }
 
 /// Kills all there is in mid-sale.
@@ -103,11 +111,13 @@ pub async fn the_kill_of_everything_loses_nothing(system: &mut impl System) {
     let fans = accounts(&client, 12, "blackout").await;
     let market = Market::open(&fans, "EVT002", WhenLost::GoHome, false);
     market.sells(20).await;
+    let refused = Refused::hear(&fans[0], "EVT002").await;
     let killed = Instant::now();
     system.kill_everything().await;
     eprintln!("kill -9 of everything: serving again after {:?}", killed.elapsed());
     let record = market.close().await;
     assert!(20 <= confirmed_bookings_are_there(&record).await);
+    refused.is_repeated().await;
     let mut sold = bookings(&record);
     for asked in record.iter().filter(|asked| asked.paying && asked.booking.is_none()) {
         let reservation = asked.reservation.as_ref().expect("only a hold is paid");

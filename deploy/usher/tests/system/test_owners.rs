@@ -7,7 +7,7 @@ use crate::journal::{Bus, Entry, check_epochs, shard_of};
 use crate::market::{Market, WhenLost};
 use crate::split::Split;
 use crate::system::System;
-use crate::up::Up;
+use crate::up::{Reach, Up};
 use crate::wait::{PATIENCE, until};
 use async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE;
 use async_nats::{HeaderMap, Subscriber};
@@ -31,7 +31,7 @@ fn check_answers(journal: &[Entry], heard: &[ReplyBatch], successor: u64) {
     let batches: BTreeMap<u64, &Batch> = journal
         .iter()
         .filter_map(|entry| match entry {
-            Entry::Batch { sequence, batch } => Some((*sequence, batch)),
+            Entry::Batch { sequence, batch, .. } => Some((*sequence, batch)),
             Entry::Epoch { .. } => None,
         })
         .collect();
@@ -115,7 +115,11 @@ fn read(message: &async_nats::Message) -> ReplyBatch {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_allocator_whose_epoch_is_overtaken_stops_and_its_successor_serves() {
     let up = Up::start().await;
-    let reach = up.reach();
+    an_overtaken_allocator_is_succeeded(&up.reach()).await;
+}
+
+/// Appends an epoch that nobody serves, in mid-sale, and looks at who answers before and after.
+pub async fn an_overtaken_allocator_is_succeeded(reach: &Reach) {
     let shard = shard_of("EVT002");
     let bus = Bus::connect(&reach.nats).await;
     let fans = accounts(&reach.client, 4, "owner").await;
@@ -144,7 +148,7 @@ async fn an_allocator_whose_epoch_is_overtaken_stops_and_its_successor_serves() 
     check_epochs(&journal);
     check_answers(&journal, &ear.heard().await, usurped);
     let bookings = crate::market::bookings(&record);
-    crate::auditor::assert_sold(&reach, "EVT002", &bookings).await;
+    crate::auditor::assert_sold(reach, "EVT002", &bookings).await;
 }
 
 /// A paused allocator is replaced by its neighbour, and does no harm when it wakes.

@@ -4,10 +4,11 @@ use crate::client::Call;
 use crate::fan::{Fan, best};
 use crate::split::{STAGES, Split};
 use crate::system::System;
-use crate::test_audit::planted_differences_are_found;
+use crate::test_audit::{audits_during_a_sale_find_nothing, planted_differences_are_found};
 use crate::test_buyers::the_theatre_sells_out_and_everything_agrees;
 use crate::test_kill_server::each_killed_server_loses_nothing;
 use crate::test_kill_usher::{each_kill_loses_nothing, the_kill_of_everything_loses_nothing};
+use crate::test_owners::an_overtaken_allocator_is_succeeded;
 use crate::test_readiness::lacks;
 use crate::test_refusals::every_wrong_request_is_refused;
 use crate::test_whole_way::a_fan_goes_the_whole_way;
@@ -37,6 +38,18 @@ async fn with_a_process_for_each_stage_what_must_be_refused_is_refused() {
 async fn with_a_process_for_each_stage_the_audit_finds_what_was_planted() {
     let split = Split::start().await;
     Box::pin(planted_differences_are_found(&split.reach())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_a_process_for_each_stage_an_audit_while_a_crowd_buys_finds_nothing() {
+    let split = Split::start().await;
+    audits_during_a_sale_find_nothing(&split.reach()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_a_process_for_each_stage_an_overtaken_allocator_stops_and_its_successor_serves() {
+    let split = Split::start().await;
+    an_overtaken_allocator_is_succeeded(&split.reach()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -87,8 +100,7 @@ async fn search_answers_while_postgres_is_stopped_even_by_an_indexer_that_starts
     let call = fan.signed(crate::fan::reserve(&best("EVT002", 1), &crate::fan::fresh_key()));
     let held = fan.client.ask_stubbornly(call).await.expect(201);
     let reservation = crate::fan::text(&held["reservationId"]);
-    let paid = fan.signed(crate::fan::confirm(&reservation, "tok_ok"));
-    fan.client.ask_stubbornly(paid).await.expect(200);
+    fan.confirm(&reservation, "tok_ok").await.expect(200);
     lacks(&reach.client, &[]).await;
     eprintln!("Postgres back: a seat was paid after {:?}", restarted.elapsed());
 }

@@ -6,7 +6,6 @@ use crate::process::{Process, free_port};
 use crate::up::temporary_folder;
 use crate::wait::until;
 use chassis::{TestServers, Which};
-use serde_json::json;
 use std::fs;
 use tempfile::TempDir;
 
@@ -114,7 +113,8 @@ async fn a_trace_id_is_in_the_log_of_every_stage_that_its_request_went_through()
     system.logged("ingress", &hold, &["request answered", "status=201"]).await;
     system.logged("allocator", &hold, &["command decided", "hold_seats"]).await;
 
-    let paid = fan.ask(traced(confirm(&reservation, "tok_ok"), &pay)).await.expect(200);
+    let call = traced(confirm(&reservation, "tok_ok"), &pay);
+    let paid = fan.ask_until_final(call).await.expect(200);
     system.logged("ingress", &pay, &["request answered", "/api/bookings/confirm"]).await;
     system.logged("allocator", &pay, &["command decided", "start_payment"]).await;
     system.logged("settlement", &pay, &["order begun"]).await;
@@ -122,8 +122,8 @@ async fn a_trace_id_is_in_the_log_of_every_stage_that_its_request_went_through()
     system.logged("settlement", &pay, &["verdict sent"]).await;
     system.logged("allocator", &pay, &["command decided", "record_verdict"]).await;
 
-    let path = format!("/api/bookings/{}/cancel", text(&paid["bookingId"]));
-    fan.ask(traced(Call::post(&path, &json!({})), &cancel)).await.expect(200);
+    let call = traced(crate::fan::cancel(&text(&paid["bookingId"])), &cancel);
+    fan.ask_until_final(call).await.expect(200);
     system.logged("settlement", &cancel, &["order moved", "to=refunded"]).await;
     system.logged("allocator", &cancel, &["command decided", "record_verdict"]).await;
 }

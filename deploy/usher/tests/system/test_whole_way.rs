@@ -2,7 +2,8 @@
 
 use crate::auditor::assert_clean;
 use crate::client::{Call, Client};
-use crate::fan::{Booking, Fan, best, confirm, fresh_key, named, reserve, standing, text};
+use crate::fan::{Booking, Fan, PASSWORD, best, fresh_key, named, reserve, standing, text};
+use crate::promises::assert_repeats;
 use crate::room::Place;
 use crate::seats::SeatMap;
 use crate::system::System;
@@ -45,6 +46,15 @@ async fn an_account_can_be_made_used_and_left(client: &Client) {
     let newer = json!({"refreshToken": fresh["refreshToken"]});
     assert_eq!(refresh(&old).await.status, 401, "an old refresh token was copied");
     assert_eq!(refresh(&newer).await.status, 401, "so its family has ended");
+
+    let leaver = Fan::login(client, "account@example.test", PASSWORD).await;
+    let own = json!({"refreshToken": leaver.refresh_token});
+    for _ in 0..2 {
+        let left = client.ask(Call::post("/api/auth/logout", &own)).await;
+        assert_eq!(left.status, 204, "{left:?}");
+    }
+    let ended = refresh(&own).await;
+    assert_eq!((ended.status, ended.code().as_str()), (401, "REFRESH_INVALID"));
 
     let keys = client.get("/.well-known/jwks.json").await;
     assert!(!keys["keys"].as_array().unwrap().is_empty());
@@ -118,6 +128,13 @@ async fn named_seats_are_held_paid_and_shown(fan: &Fan) {
     assert_eq!(Booking::read(&fan.booking(&booking.id).await), booking);
     let own = fan.get("/api/bookings").await;
     assert_eq!(own["bookings"].as_array().unwrap().len(), 1);
+
+    // Who comes back hears what was missed, and not the whole map again.
+    let back = Call::get("/api/events/EVT002/seats/stream").header("last-event-id", &delta.id);
+    let missed = client.events(back).await.next().await;
+    assert_eq!(missed, stream.next().await);
+    assert_eq!(missed.name, "delta");
+    assert!(missed.data.contains(&format!(r#"["{}","sold"]"#, seats[0])), "{missed:?}");
 }
 
 async fn best_available_seats_are_adjacent(fan: &Fan) {
@@ -177,7 +194,7 @@ async fn every_sandbox_token_does_what_it_says(client: &Client) {
             let refused = fan.ask(Call::delete(&path)).await;
             assert_eq!((refused.status, refused.code().as_str()), (409, "PAYMENT_IN_PROGRESS"));
         };
-        let (paid, ()) = tokio::join!(fan.ask(confirm(&reservation, "tok_slow")), release);
+        let (paid, ()) = tokio::join!(fan.confirm(&reservation, "tok_slow"), release);
         Booking::read(&paid.expect(200));
     };
     let released = async {
@@ -196,8 +213,7 @@ async fn a_cancelled_booking_is_refunded_and_its_seats_are_free(client: &Client)
     // Far from the best seats, which others take at the same time.
     let far = json!({"eventId": "EVT002", "bestAvailable": {"quantity": 2, "section": "BALCONY"}});
     let booking = fan.buy(&far).await;
-    let cancel = Call::post(&format!("/api/bookings/{}/cancel", booking.id), &json!({}));
-    let cancelled = fan.ask(cancel.clone()).await.expect(200);
+    let cancelled = fan.cancel(&booking.id).await.expect(200);
     assert!(matches!(text(&cancelled["status"]).as_str(), "CANCELLED" | "REFUNDED"), "{cancelled}");
     until_equal("the refund", "REFUNDED".to_owned(), async || {
         text(&fan.booking(&booking.id).await["status"])
@@ -205,7 +221,7 @@ async fn a_cancelled_booking_is_refunded_and_its_seats_are_free(client: &Client)
     .await;
     let map = SeatMap::of(client, "EVT002").await;
     assert!(booking.places.iter().all(|seat| map.status(seat) == "free"), "{booking:?}");
-    assert_eq!(fan.ask(cancel).await.status, 200, "repeating it is harmless");
+    assert_eq!(fan.cancel(&booking.id).await.status, 200, "repeating it is harmless");
     let other = Fan::new(client, "after-cancel").await;
     assert_eq!(other.buy(&named("EVT002", &booking.places)).await.places, booking.places);
 }
@@ -295,8 +311,10 @@ async fn operators_switch_a_room_off_and_on(client: &Client) {
     };
     let stale = switch("off").await;
     let fan = Fan::new(client, "no-room").await;
-    until("a reserve without a pass", async || {
-        (fan.reserve(&best("EVT001", 1)).await.status == 201).then_some(())
+    let without_room = reserve(&best("EVT001", 1), &fresh_key());
+    let held = until("a reserve without a pass", async || {
+        let answer = fan.ask(without_room.clone()).await;
+        (answer.status == 201).then_some(answer)
     })
     .await;
     let call = Call::new(hyper::Method::PATCH, path).json(&json!({"mode": "open"}));
@@ -307,6 +325,7 @@ async fn operators_switch_a_room_off_and_on(client: &Client) {
         (fan.reserve(&best("EVT001", 1)).await.code() == "PASS_REQUIRED").then_some(())
     })
     .await;
+    assert_repeats(&fan.ask(without_room).await, &held);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
