@@ -18,8 +18,8 @@ use tokio::sync::{mpsc, oneshot};
 
 /// What a decider is given to do.
 pub(crate) enum Work {
-    /// A command with its sequence in COMMANDS.
-    Command { command: Box<Command>, sequence: u64 },
+    /// A command, and up to which sequence COMMANDS is answered with it.
+    Command { command: Box<Command>, answers_to: u64 },
     /// Shows the owner's memory of one event or of all, for the audit.
     Inspect { event: Option<EventId>, answer: oneshot::Sender<OwnerView> },
     #[cfg(all(feature = "testing", debug_assertions))]
@@ -125,8 +125,8 @@ impl Decider {
 
     fn take(&mut self, work: Work, batch: &mut Decided) {
         match work {
-            Work::Command { command, sequence } => {
-                batch.commands_to = batch.commands_to.max(sequence);
+            Work::Command { command, answers_to } => {
+                batch.commands_to = batch.commands_to.max(answers_to);
                 self.decide(*command, batch);
             }
             Work::Inspect { event, answer } => self.asked.push((event, answer)),

@@ -99,11 +99,11 @@ impl Intake {
         Ok(stream.create_consumer(config).await?)
     }
 
-    /// Hands one command on; waits while the decider has as many as it may.
+    /// Hands the commands of a message on; waits while the decider has as many as it may.
     async fn take(&self, message: async_nats::jetstream::Message) -> Result<(), async_nats::Error> {
         let sequence = message.info()?.stream_sequence;
-        let command = match codec::decode::<Command>(&message.payload) {
-            Ok(command) => command,
+        let commands = match codec::decode_all::<Command>(&message.payload) {
+            Ok(commands) => commands,
             Err(error) => {
                 // Nobody can be told: the envelope that names the asker is what failed.
                 metrics::command_undecodable(self.shard);
@@ -111,12 +111,20 @@ impl Intake {
                 return Ok(());
             }
         };
-        let mut work = Work::Command { command: Box::new(command), sequence };
+        let last = commands.len().saturating_sub(1);
+        for (at, command) in commands.into_iter().enumerate() {
+            // The message is answered, and may be purged, with its last command.
+            let answers_to = if at == last { sequence } else { sequence - 1 };
+            self.hand_on(Work::Command { command: Box::new(command), answers_to }).await;
+        }
+        Ok(())
+    }
+
+    async fn hand_on(&self, mut work: Work) {
         while let Err(TrySendError::Full(full)) = self.work.try_send(work) {
             work = full;
             tokio::time::sleep(FULL_PAUSE).await;
         }
-        Ok(())
     }
 
     /// Purges what has been answered since the last time; returns up to where.

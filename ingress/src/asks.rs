@@ -5,15 +5,13 @@ mod table;
 
 use std::time::Duration;
 
-use async_nats::jetstream::context::{PublishAckFuture, PublishError};
-use async_nats::jetstream::message::PublishMessage;
 use bytes::Bytes;
 use chassis::telemetry::TraceContext;
-use chassis::{Nats, Shutdown};
+use chassis::{Landing, Lane, Nats, OnItsWay, Shutdown};
 use futures_util::StreamExt;
-use schema::limits::{ASK_AGAIN, ASK_WAIT, SHARD_COUNT};
+use schema::limits::{ASK_AGAIN, ASK_WAIT, COMMANDS_BYTES_MAX, SHARD_COUNT};
 use schema::{AccountId, Command, CommandBody, CommandId, EventId, Outcome, OutcomeBody};
-use schema::{Refusal, Reply, ReplyBatch, UnixMillis, codec, subject};
+use schema::{Refusal, Reply, ReplyBatch, ShardId, UnixMillis, codec, subject};
 
 pub use ids::{Domain, Key, fingerprint};
 pub use table::{Heard, Table, Waiting};
@@ -75,7 +73,8 @@ const WAITING_MAX: usize = 16_384;
 /// The asker of this instance.
 #[derive(Debug, Clone)]
 pub struct Asks {
-    nats: Nats,
+    /// To the owner of each shard.
+    lanes: Vec<Lane>,
     reply_to: String,
     table: Table,
 }
@@ -83,11 +82,10 @@ pub struct Asks {
 /// A command that was sent at least once; its answer is waited for with [`Sent::answer`].
 #[derive(Debug)]
 pub struct Sent {
-    nats: Nats,
-    subject: String,
+    lane: Lane,
     bytes: Bytes,
     waiting: Waiting,
-    ack: Option<PublishAckFuture>,
+    on_its_way: Option<OnItsWay>,
     /// Whether the stream has it: then a full stream refuses only a repetition.
     stored: bool,
     until: tokio::time::Instant,
@@ -119,7 +117,9 @@ impl Asks {
                 hear(&answers, &message.payload);
             }
         });
-        Ok(Self { nats: nats.clone(), reply_to, table })
+        let subjects = (0..SHARD_COUNT).map(|shard| subject::commands(ShardId(shard)));
+        let lanes = subjects.map(|subject| Lane::open(nats, subject, COMMANDS_BYTES_MAX)).collect();
+        Ok(Self { lanes, reply_to, table })
     }
 
     /// Asks and waits for the answer, [`ASK_WAIT`] at most.
@@ -158,7 +158,8 @@ impl Asks {
             return Err(Unanswered::Busy);
         }
         let waiting = self.table.enter(ask.command).ok_or(Unanswered::InFlight)?;
-        let subject = subject::commands(ask.event.shard(SHARD_COUNT));
+        let shard = ask.event.shard(SHARD_COUNT);
+        let lane = self.lanes[usize::from(shard.0)].clone();
         let trace = TraceContext::current();
         let command = Command {
             id: ask.command,
@@ -173,9 +174,8 @@ impl Asks {
         let bytes = Bytes::from(codec::encode(&command));
         assert!(bytes.len() <= schema::limits::COMMAND_BYTES_MAX, "requests are bounded before");
         let until = tokio::time::Instant::now() + ASK_WAIT.into();
-        let nats = self.nats.clone();
-        let mut sent = Sent { nats, subject, bytes, waiting, ack: None, stored: false, until };
-        sent.publish().await?;
+        let mut sent = Sent { lane, bytes, waiting, on_its_way: None, stored: false, until };
+        sent.send().await?;
         Ok(sent)
     }
 }
@@ -186,23 +186,22 @@ impl Sent {
         let mut again = tokio::time::interval(ASK_AGAIN.into());
         again.reset();
         loop {
-            // All branches are cancel-safe but the ack's, which is dropped only when the next send
-            // replaces it.
+            // All branches are cancel-safe.
             tokio::select! {
                 biased;
                 reply = &mut self.waiting.reply => {
                     return understood(reply.map_err(|_| Unanswered::TimedOut)?);
                 }
                 () = tokio::time::sleep_until(self.until) => return Err(Unanswered::TimedOut),
-                full = acked(&mut self.ack) => {
-                    if full && !self.stored {
+                landing = landed(&mut self.on_its_way) => {
+                    if landing == Landing::Full && !self.stored {
                         return Err(Unanswered::Busy);
                     }
-                    self.stored |= !full;
+                    self.stored |= landing == Landing::Stored;
                 }
                 _ = again.tick() => {
                     metrics::asked_again();
-                    self.publish().await?;
+                    self.send().await?;
                 }
             }
         }
@@ -210,11 +209,10 @@ impl Sent {
 
     /// Sends the bytes once more, as long as there is time. A lost connection is no failure: the
     /// next try may do.
-    async fn publish(&mut self) -> Result<(), Unanswered> {
-        let message = PublishMessage::build().payload(self.bytes.clone());
-        let publish = self.nats.jetstream.send_publish(self.subject.clone(), message);
-        match tokio::time::timeout_at(self.until, publish).await {
-            Ok(Ok(ack)) => self.ack = Some(ack),
+    async fn send(&mut self) -> Result<(), Unanswered> {
+        let sending = self.lane.send(self.bytes.clone());
+        match tokio::time::timeout_at(self.until, sending).await {
+            Ok(Ok(on_its_way)) => self.on_its_way = Some(on_its_way),
             Ok(Err(error)) => tracing::debug!(%error, "command not sent"),
             Err(_) => return Err(Unanswered::TimedOut),
         }
@@ -222,23 +220,13 @@ impl Sent {
     }
 }
 
-/// Waits for the ack of what was sent last and says whether the stream was full; for ever without
-/// one.
-async fn acked(ack: &mut Option<PublishAckFuture>) -> bool {
-    let Some(pending) = ack.take() else { return std::future::pending().await };
-    match pending.await {
-        Ok(_) => false,
-        Err(error) => is_full(&error),
-    }
-}
-
-/// JetStream's code for a message that a limit of the stream refuses.
-const STREAM_STORE_FAILED: u64 = 10_077;
-
-fn is_full(error: &PublishError) -> bool {
-    let source = std::error::Error::source(error);
-    let source = source.and_then(|source| source.downcast_ref::<async_nats::jetstream::Error>());
-    source.is_some_and(|source| source.error_code().0 == STREAM_STORE_FAILED)
+/// Waits for what became of the bytes that were sent last; for ever once that is known.
+/// Cancel-safe.
+async fn landed(on_its_way: &mut Option<OnItsWay>) -> Landing {
+    let Some(pending) = on_its_way else { return std::future::pending().await };
+    let landing = pending.get().await.unwrap_or(Landing::Unknown);
+    *on_its_way = None;
+    landing
 }
 
 fn hear(table: &Table, payload: &[u8]) {

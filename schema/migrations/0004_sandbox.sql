@@ -3,8 +3,8 @@
 CREATE SCHEMA sandbox;
 
 CREATE TABLE sandbox.payment (
+    -- Made of the idempotency key: the same key is the same payment.
     payment_id      TEXT    PRIMARY KEY,
-    idempotency_key TEXT    NOT NULL UNIQUE,
     order_ref       TEXT    NOT NULL,
     amount          BIGINT  NOT NULL CHECK (0 <= amount),
     currency        CHAR(3) NOT NULL,
@@ -27,33 +27,32 @@ CREATE UNIQUE INDEX payment_charged_once ON sandbox.payment (order_ref)
 
 -- Creates payments; a repeated key gives the payment that is there.
 CREATE FUNCTION sandbox.create_payments(
-    p_id TEXT[], p_key TEXT[], p_order TEXT[], p_amount BIGINT[], p_currency TEXT[],
+    p_id TEXT[], p_order TEXT[], p_amount BIGINT[], p_currency TEXT[],
     p_outcome TEXT[], p_reason TEXT[], p_delay BIGINT[], p_silent BOOLEAN[], p_now BIGINT
-) RETURNS TABLE (idempotency_key TEXT, payment_id TEXT, state TEXT, reason TEXT)
+) RETURNS TABLE (payment_id TEXT, state TEXT, reason TEXT)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 BEGIN
-    INSERT INTO sandbox.payment (payment_id, idempotency_key, order_ref, amount, currency, state,
-        outcome, reason, delay_ms, silent, created_at, updated_at)
-    SELECT a.id, a.key, a.order_ref, a.amount, a.currency, 'created', a.outcome, a.reason,
-        a.delay_ms, a.silent, p_now, p_now
-    FROM unnest(p_id, p_key, p_order, p_amount, p_currency, p_outcome, p_reason, p_delay, p_silent)
-        AS a(id, key, order_ref, amount, currency, outcome, reason, delay_ms, silent)
-    ORDER BY a.key
-    ON CONFLICT (idempotency_key) DO NOTHING;
-    RETURN QUERY SELECT p.idempotency_key, p.payment_id, p.state, p.reason
-        FROM sandbox.payment p WHERE p.idempotency_key = ANY(p_key);
+    INSERT INTO sandbox.payment (payment_id, order_ref, amount, currency, state, outcome, reason,
+        delay_ms, silent, created_at, updated_at)
+    SELECT a.id, a.order_ref, a.amount, a.currency, 'created', a.outcome, a.reason, a.delay_ms,
+        a.silent, p_now, p_now
+    FROM unnest(p_id, p_order, p_amount, p_currency, p_outcome, p_reason, p_delay, p_silent)
+        AS a(id, order_ref, amount, currency, outcome, reason, delay_ms, silent)
+    ORDER BY a.id
+    ON CONFLICT (payment_id) DO NOTHING;
+    RETURN QUERY SELECT p.payment_id, p.state, p.reason
+        FROM sandbox.payment p WHERE p.payment_id = ANY(p_id);
 END $$;
 
 -- Does one verb to each payment and returns how each is then. A verb that does not fit the
--- payment's state changes nothing. No payment occurs twice.
+-- payment's state changes nothing. No payment occurs twice. The caller brings payments in the order
+-- of their ids, so that two callers do not wait for each other.
 CREATE FUNCTION sandbox.act(p_id TEXT[], p_verb TEXT[], p_now BIGINT)
 RETURNS TABLE (payment_id TEXT, state TEXT, reason TEXT, silent BOOLEAN, settles_at BIGINT)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 BEGIN
-    PERFORM 1 FROM sandbox.payment p WHERE p.payment_id = ANY(p_id)
-        ORDER BY p.payment_id FOR UPDATE;
     UPDATE sandbox.payment p SET state = p.outcome, updated_at = p_now
     WHERE p.payment_id = ANY(p_id) AND p.state = 'processing' AND p.settles_at <= p_now;
     UPDATE sandbox.payment p SET updated_at = p_now,

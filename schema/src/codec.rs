@@ -48,14 +48,34 @@ pub fn encode<T: Serialize>(message: &T) -> Vec<u8> {
 /// # Errors
 /// [`Error`] for other versions, for too many bytes and for bytes of another type.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
-    if MESSAGE_BYTES_MAX < bytes.len() {
-        return Err(Error::TooLarge { bytes: bytes.len() });
+    Ok(rmp_serde::from_slice(body(bytes)?)?)
+}
+
+/// Joins encoded messages of one type into one message, for [`decode_all`]. One alone stays as it is.
+///
+/// Bounded by its caller, as [`encode`].
+pub fn join(messages: &[impl AsRef<[u8]>]) -> Vec<u8> {
+    let mut bytes = vec![VERSION];
+    for message in messages {
+        let (version, body) = message.as_ref().split_first().expect("an encoded message");
+        assert!(*version == VERSION, "joined messages are of this version");
+        bytes.extend_from_slice(body);
     }
-    match bytes.split_first() {
-        None => Err(Error::Empty),
-        Some((&VERSION, body)) => Ok(rmp_serde::from_slice(body)?),
-        Some((&version, _)) => Err(Error::Version { version }),
+    assert!(bytes.len() <= MESSAGE_BYTES_MAX, "a message of {} bytes", bytes.len());
+    bytes
+}
+
+/// Decodes all that [`join`] put into one message, in its order.
+///
+/// # Errors
+/// As [`decode`]; nothing is returned of a message whose end cannot be read.
+pub fn decode_all<T: DeserializeOwned>(bytes: &[u8]) -> Result<Vec<T>, Error> {
+    let mut rest = body(bytes)?;
+    let mut messages = Vec::new();
+    while !rest.is_empty() {
+        messages.push(rmp_serde::from_read(&mut rest)?);
     }
+    Ok(messages)
 }
 
 /// The CRC-32C (Castagnoli) of bytes, as in iSCSI (RFC 3720).
@@ -81,6 +101,18 @@ pub fn decode_checked<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
         return Err(Error::Checksum);
     }
     decode(body)
+}
+
+/// What stands behind the version byte.
+fn body(bytes: &[u8]) -> Result<&[u8], Error> {
+    if MESSAGE_BYTES_MAX < bytes.len() {
+        return Err(Error::TooLarge { bytes: bytes.len() });
+    }
+    match bytes.split_first() {
+        None => Err(Error::Empty),
+        Some((&VERSION, body)) => Ok(body),
+        Some((&version, _)) => Err(Error::Version { version }),
+    }
 }
 
 #[cfg(test)]

@@ -26,14 +26,18 @@ pub const ASK_AGAIN: DurationMs = DurationMs(300);
 /// that are alive.
 pub const COMMAND_AGE_MAX: DurationMs = DurationMs(15_000);
 
-/// Most commands of one shard in the stream: those that wait, and those answered since the owner's
-/// last purge.
+/// Most messages with commands of one shard in the stream: those that wait, and those answered since
+/// the owner's last purge.
 ///
-/// A second of work at 30,000 a second. More would only let commands wait beyond their deadline.
+/// A second of work at 30,000 a second where each command travels alone. Where they travel together
+/// what may wait is bounded by the askers, each of which waits for a few thousand answers at most.
 pub const COMMANDS_WAITING_MAX: i64 = 32_768;
 
 /// Largest command. The largest is a partner's operation of 4,096 seats at 5 bytes each.
 pub const COMMAND_BYTES_MAX: usize = 64 * 1024;
+
+/// Most bytes of commands that travel as one message: 128 reservations fit several times.
+pub const COMMANDS_BYTES_MAX: usize = 128 * 1024;
 
 /// Where an owner closes a batch. Below the message limit by the largest single outcome.
 pub const BATCH_BYTES_SOFT_MAX: usize = 512 * 1024;
@@ -66,6 +70,7 @@ const _: () = {
     assert!(ASK_AGAIN.0 < ASK_WAIT.0);
     assert!(ASK_WAIT.0 < COMMAND_AGE_MAX.0);
     assert!(COMMAND_AGE_MAX.0 < ANSWER_MEMORY_OWNER.0);
+    assert!(COMMAND_BYTES_MAX <= COMMANDS_BYTES_MAX && COMMANDS_BYTES_MAX < MESSAGE_BYTES_MAX);
     assert!(BATCH_BYTES_SOFT_MAX + 4 * COMMAND_BYTES_MAX < MESSAGE_BYTES_MAX);
     assert!(DECLINED_HOLD_LEFT_MIN.0 < HOLD_TTL.0);
 };

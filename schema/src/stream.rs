@@ -49,7 +49,7 @@ pub fn commands() -> StreamSpec {
         storage: Storage::Memory,
         age_max: Some(limits::COMMAND_AGE_MAX),
         subject_messages_max: Some(SubjectMax::Refuse(limits::COMMANDS_WAITING_MAX)),
-        message_bytes_max: limits::COMMAND_BYTES_MAX,
+        message_bytes_max: limits::COMMANDS_BYTES_MAX,
         // The shortest the server takes: commands carry no message id, a repetition must reach the
         // owner.
         duplicate_window: DurationMs(100),

@@ -11,7 +11,7 @@ use chassis::{Group, clock};
 use futures_util::future::BoxFuture;
 use settlement_core::Seen;
 use sqlx::{PgPool, Row, postgres::PgRow};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 /// Most calls that one statement of the sandbox serves.
@@ -127,16 +127,15 @@ fn known(acted: Acted, what: &'static str) -> Result<Seen, Failure> {
 }
 
 async fn create(pool: &PgPool, new: &[NewPayment]) -> Result<Vec<Payment>, Error> {
-    let keys: Vec<String> =
-        new.iter().map(|payment| format!("{}/{}", payment.order, payment.attempt)).collect();
+    let ids: Vec<String> =
+        new.iter().map(|payment| format!("pay_{}/{}", payment.order, payment.attempt)).collect();
     let scripts: Vec<Script> = new.iter().map(|payment| script(&payment.token)).collect();
     let query = sqlx::query(
-        "SELECT idempotency_key, payment_id, state, reason
-         FROM sandbox.create_payments($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        "SELECT payment_id, state, reason
+         FROM sandbox.create_payments($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     );
     let query = query
-        .bind(keys.iter().map(|key| format!("pay_{key}")).collect::<Vec<_>>())
-        .bind(keys.clone())
+        .bind(ids.clone())
         .bind(new.iter().map(|payment| payment.order.to_string()).collect::<Vec<_>>())
         .bind(new.iter().map(|payment| payment.total.amount).collect::<Vec<_>>())
         .bind(new.iter().map(|payment| payment.total.currency.to_string()).collect::<Vec<_>>())
@@ -150,16 +149,16 @@ async fn create(pool: &PgPool, new: &[NewPayment]) -> Result<Vec<Payment>, Error
     let mut found = HashMap::new();
     for row in &rows {
         let payment = Payment { id: row.get("payment_id"), seen: seen_of(row) };
-        found.insert(row.get::<String, _>("idempotency_key"), payment);
+        found.insert(payment.id.clone(), payment);
     }
-    Ok(keys.iter().map(|key| found[key].clone()).collect())
+    Ok(ids.iter().map(|id| found[id].clone()).collect())
 }
 
 /// Carries out calls in their order; those on one payment in separate statements.
 async fn act(pool: &PgPool, calls: Vec<(String, Verb)>) -> Result<Vec<Acted>, Error> {
     let mut answers = vec![None; calls.len()];
     while let Some(first) = answers.iter().position(Option::is_none) {
-        let mut turn: HashMap<&str, usize> = HashMap::new();
+        let mut turn: BTreeMap<&str, usize> = BTreeMap::new();
         for at in first..calls.len() {
             if answers[at].is_none() {
                 turn.entry(calls[at].0.as_str()).or_insert(at);

@@ -70,7 +70,8 @@ pub async fn run_with(
     let answering = cancel::answer(nats.clone(), requests, work.clone());
     tasks::spawn("settlement-cancels", answering);
     tasks::spawn("settlement-sweep", work.clone().sweep());
-    let relaying = relay(nats.clone(), work.context.store.clone(), shutdown.clone());
+    let context = &work.context;
+    let relaying = relay(context.verdicts.clone(), context.store.clone(), shutdown.clone());
     tasks::spawn("settlement-relay", relaying);
     let here = HashMap::from([("instance".to_owned(), deps.instance.clone())]);
     let version = env!("CARGO_PKG_VERSION");
@@ -103,7 +104,7 @@ fn context(config: Config, deps: &Deps, provider: Arc<dyn Provider>) -> Result<C
         provider,
         ticket_key,
         areas: Areas::new(deps.nats.clone(), deps.postgres.clone()),
-        verdicts: Verdicts::start(deps.nats.clone()),
+        verdicts: Verdicts::start(&deps.nats),
         lease,
         shutdown: deps.shutdown.clone(),
         config,

@@ -1,14 +1,14 @@
 //! Tells verdicts to the owners of the seats: at once when they are committed, and again by the
 //! relay until the answer has been read back from the journal.
 
-use crate::config::{BUS_WAIT, RELAY_EVERY, VERDICT_QUEUE_MAX, VERDICTS_AT_ONCE_MAX};
+use crate::config::{RELAY_EVERY, VERDICT_QUEUE_MAX, VERDICTS_AT_ONCE_MAX};
 use crate::metrics;
 use crate::store::{Outbox, Store};
 use bytes::Bytes;
 use chassis::telemetry::{TraceContext, traced};
-use chassis::{Nats, Shutdown, clock, tasks};
+use chassis::{Landing, Lane, Nats, Shutdown, clock, tasks};
 use futures_util::future::join_all;
-use schema::{HoldId, codec, limits, subject};
+use schema::{HoldId, ShardId, codec, limits, subject};
 use settlement_core::{VerdictRecord, verdict};
 use tokio::sync::mpsc;
 
@@ -16,7 +16,12 @@ use tokio::sync::mpsc;
 #[derive(Debug, Clone)]
 pub(crate) struct Verdicts {
     queue: mpsc::Sender<Committed>,
+    owners: Owners,
 }
+
+/// The ways to the owners of all shards.
+#[derive(Debug, Clone)]
+struct Owners(Vec<Lane>);
 
 /// A verdict with the trace of whoever asked for what led to it.
 #[derive(Debug)]
@@ -27,15 +32,19 @@ struct Committed {
 
 impl Verdicts {
     /// Starts the task that sends.
-    pub(crate) fn start(nats: Nats) -> Self {
+    pub(crate) fn start(nats: &Nats) -> Self {
         let (queue, mut committed) = mpsc::channel(VERDICT_QUEUE_MAX);
+        let subjects = (0..limits::SHARD_COUNT).map(|shard| subject::commands(ShardId(shard)));
+        let lane = |subject| Lane::open(nats, subject, limits::COMMANDS_BYTES_MAX);
+        let owners = Owners(subjects.map(lane).collect());
+        let own = owners.clone();
         tasks::spawn("settlement-verdicts", async move {
             let mut ready = Vec::new();
             while committed.recv_many(&mut ready, VERDICTS_AT_ONCE_MAX).await != 0 {
-                send_all(&nats, std::mem::take(&mut ready), false).await;
+                own.tell(std::mem::take(&mut ready), false).await;
             }
         });
-        Self { queue }
+        Self { queue, owners }
     }
 
     /// Sends a verdict soon. It is in the outbox, so one that finds the queue full is only late.
@@ -48,7 +57,7 @@ impl Verdicts {
 }
 
 /// Sends what the outbox has due, until the process ends.
-pub(crate) async fn relay(nats: Nats, store: Store, shutdown: Shutdown) {
+pub(crate) async fn relay(verdicts: Verdicts, store: Store, shutdown: Shutdown) {
     let mut tick = tokio::time::interval(RELAY_EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -61,7 +70,7 @@ pub(crate) async fn relay(nats: Nats, store: Store, shutdown: Shutdown) {
             Ok(due) if due.is_empty() => {}
             Ok(due) => {
                 let due = due.into_iter().map(|record| Committed { record, asker: None });
-                send_all(&nats, due.collect(), true).await;
+                verdicts.owners.tell(due.collect(), true).await;
             }
             Err(error) => {
                 tracing::warn!(error = %chassis::telemetry::chain(&error), "outbox not read");
@@ -70,26 +79,27 @@ pub(crate) async fn relay(nats: Nats, store: Store, shutdown: Shutdown) {
     }
 }
 
-async fn send_all(nats: &Nats, verdicts: Vec<Committed>, again: bool) {
-    let sending = verdicts
-        .iter()
-        .map(|Committed { record, asker }| traced("verdict", *asker, send(nats, record, again)));
-    join_all(sending).await;
-}
+impl Owners {
+    async fn tell(&self, verdicts: Vec<Committed>, again: bool) {
+        let telling = verdicts.iter().map(|Committed { record, asker }| {
+            traced("verdict", *asker, self.send(record, again))
+        });
+        join_all(telling).await;
+    }
 
-async fn send(nats: &Nats, record: &VerdictRecord, again: bool) {
-    let mut command = verdict(record, clock::now() + limits::ASK_WAIT);
-    command.trace = TraceContext::current().map(|own| own.to_traceparent().into());
-    let subject = subject::commands(HoldId::from(record.order).shard());
-    let payload = Bytes::from(codec::encode(&command));
-    let published = async { nats.jetstream.publish(subject, payload).await?.await };
-    match tokio::time::timeout(BUS_WAIT, published).await {
-        Ok(Ok(_)) => {
-            metrics::verdict_sent(again);
-            tracing::debug!(order = %record.order, again, "verdict sent");
+    async fn send(&self, record: &VerdictRecord, again: bool) {
+        let mut command = verdict(record, clock::now() + limits::ASK_WAIT);
+        command.trace = TraceContext::current().map(|own| own.to_traceparent().into());
+        let lane = &self.0[usize::from(HoldId::from(record.order).shard().0)];
+        let sent = async { lane.send(Bytes::from(codec::encode(&command))).await?.get().await };
+        match sent.await {
+            Ok(Landing::Stored) => {
+                metrics::verdict_sent(again);
+                tracing::debug!(order = %record.order, again, "verdict sent");
+            }
+            // The relay sends it again, so this is no more than late.
+            Ok(landing) => tracing::debug!(order = %record.order, ?landing, "verdict not sent"),
+            Err(error) => tracing::debug!(order = %record.order, %error, "verdict not sent"),
         }
-        // The relay sends it again, so this is no more than late.
-        Ok(Err(error)) => tracing::debug!(order = %record.order, %error, "verdict not sent"),
-        Err(_) => tracing::debug!(order = %record.order, "verdict not sent in time"),
     }
 }

@@ -35,6 +35,17 @@ struct Waiting<I, A, E> {
     answer: oneshot::Sender<Result<A, E>>,
 }
 
+/// The answer to an item, once there is one.
+#[derive(Debug)]
+pub struct Answered<A, E>(oneshot::Receiver<Result<A, E>>);
+
+impl<A, E: GroupError> Answered<A, E> {
+    /// Waits for the answer. Cancel-safe until it has been given.
+    pub async fn get(&mut self) -> Result<A, E> {
+        (&mut self.0).await.map_err(|_| E::ended())?
+    }
+}
+
 impl<I, A, E> Clone for Group<I, A, E> {
     fn clone(&self) -> Self {
         Self { waiting: self.waiting.clone() }
@@ -58,10 +69,15 @@ impl<I: Clone + Send + 'static, A: Send + 'static, E: GroupError> Group<I, A, E>
 
     /// Hands an item in together with those of others and returns its answer.
     pub async fn submit(&self, item: I) -> Result<A, E> {
+        self.hand_in(item).await?.get().await
+    }
+
+    /// Hands an item in without waiting for its answer: items go in the order of these calls.
+    pub async fn hand_in(&self, item: I) -> Result<Answered<A, E>, E> {
         let (answer, answered) = oneshot::channel();
         let waiting = Waiting { item, answer };
         self.waiting.send(waiting).await.map_err(|_| E::ended())?;
-        answered.await.map_err(|_| E::ended())?
+        Ok(Answered(answered))
     }
 
     /// As `submit`, for several; they may come into several calls.

@@ -1,7 +1,7 @@
 //! A test's own owner of all shards: holds what is asked unless it is taken, and journals before it
 //! answers. Its journal's time is behind the wall clock, as after a step of that.
 
-use chassis::{Followed, Follower, Nats, StartAt};
+use chassis::{Follower, Nats, StartAt};
 use schema::limits::SHARD_COUNT;
 use schema::{
     Asked, Batch, Command, CommandBody, CommandId, Currency, Held, HeldArea, HeldSeat, HoldId,
@@ -43,14 +43,15 @@ pub fn start(nats: Nats) {
         let all = subject::COMMANDS_ALL;
         let mut commands = Follower::start(nats, subject::COMMANDS, all, StartAt::First);
         while let Ok(message) = commands.next().await {
-            owner.hear(message).await;
+            for command in codec::decode_all(&message.payload).unwrap() {
+                owner.hear(command).await;
+            }
         }
     });
 }
 
 impl Owner {
-    async fn hear(&mut self, message: Followed) {
-        let command: Command = codec::decode(&message.payload).unwrap();
+    async fn hear(&mut self, command: Command) {
         let reply = match self.answers.get(&command.id) {
             Some((print, _, _)) if *print != command.fingerprint => Reply::Mismatch,
             Some((_, sequence, outcome)) => Reply::Done {

@@ -2,7 +2,7 @@
 
 mod golden;
 
-use super::{Error, decode, decode_checked, encode, encode_checked};
+use super::{Error, decode, decode_all, decode_checked, encode, encode_checked, join};
 use crate::{
     AccountId, Asked, Batch, Command, CommandBody, CommandId, Currency, Held, HeldSeat, HoldId,
     HoldSeats, Outcome, OutcomeBody, OwnerKind, Payment, SeatIdx, UnixMillis, Want,
@@ -92,6 +92,18 @@ fn other_versions_empty_and_oversized_messages_are_refused() {
     assert!(matches!(decode::<Command>(&[]), Err(Error::Empty)));
     let large = vec![1; super::MESSAGE_BYTES_MAX + 1];
     assert!(matches!(decode::<Command>(&large), Err(Error::TooLarge { .. })));
+}
+
+#[test]
+fn joined_messages_are_read_in_their_order_and_one_alone_keeps_its_bytes() {
+    let mut second = command();
+    second.id = CommandId(2);
+    let encoded = [encode(&command()), encode(&second)];
+    assert_eq!(join(&encoded[..1]), encoded[0]);
+    let joined = join(&encoded);
+    assert_eq!(decode_all::<Command>(&joined).unwrap(), [command(), second]);
+    assert!(decode_all::<Command>(&joined[..joined.len() - 1]).is_err(), "the end is missing");
+    assert!(matches!(decode_all::<Command>(&[2]), Err(Error::Version { version: 2 })));
 }
 
 proptest::proptest! {

@@ -63,30 +63,35 @@ impl Owner {
 
     async fn answer(self, mut commands: async_nats::Subscriber) {
         while let Some(message) = commands.next().await {
-            let command: Command = codec::decode(&message.payload).unwrap();
-            let CommandBody::RecordVerdict(verdict) = command.body else { continue };
-            let body = {
-                let mut heard = self.heard.lock().unwrap();
-                if heard.deaf {
-                    continue;
-                }
-                if !heard.answered.insert(command.id) {
-                    heard.repeated += 1;
-                    continue;
-                }
-                let told = heard.verdicts.entry(verdict.hold).or_default();
-                told.push((verdict.attempt, verdict.kind));
-                heard.traces.push(command.trace.map(Into::into));
-                let refused = OutcomeBody::Refused(Refusal::HoldUnknown);
-                if heard.refuses { refused } else { outcome_of(verdict) }
-            };
-            let asked = Asked {
-                command: command.id,
-                fingerprint: command.fingerprint,
-                account: command.account,
-            };
-            self.journal(verdict.hold.shard(), command.event, Some(asked), body).await;
+            for command in codec::decode_all::<Command>(&message.payload).unwrap() {
+                self.take(command).await;
+            }
         }
+    }
+
+    async fn take(&self, command: Command) {
+        let CommandBody::RecordVerdict(verdict) = command.body else { return };
+        let body = {
+            let mut heard = self.heard.lock().unwrap();
+            if heard.deaf {
+                return;
+            }
+            if !heard.answered.insert(command.id) {
+                heard.repeated += 1;
+                return;
+            }
+            let told = heard.verdicts.entry(verdict.hold).or_default();
+            told.push((verdict.attempt, verdict.kind));
+            heard.traces.push(command.trace.map(Into::into));
+            let refused = OutcomeBody::Refused(Refusal::HoldUnknown);
+            if heard.refuses { refused } else { outcome_of(verdict) }
+        };
+        let asked = Asked {
+            command: command.id,
+            fingerprint: command.fingerprint,
+            account: command.account,
+        };
+        self.journal(verdict.hold.shard(), command.event, Some(asked), body).await;
     }
 
     async fn journal(
