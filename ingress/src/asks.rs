@@ -1,11 +1,14 @@
 //! Asking the owners: publish a command, wait for its outcome, ask again until the deadline.
 
 mod ids;
+mod pace;
 mod table;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use chassis::clock::Monotonic;
 use chassis::telemetry::TraceContext;
 use chassis::{Landing, Lane, Nats, OnItsWay, Shutdown};
 use futures_util::StreamExt;
@@ -14,6 +17,7 @@ use schema::{AccountId, Command, CommandBody, CommandId, EventId, Outcome, Outco
 use schema::{Refusal, Reply, ReplyBatch, ShardId, UnixMillis, codec, subject};
 
 pub use ids::{Domain, Key, fingerprint};
+use pace::Pace;
 pub use table::{Heard, Table, Waiting};
 
 use crate::metrics;
@@ -66,8 +70,8 @@ pub enum Unanswered {
     TooLate,
 }
 
-/// How many commands of this instance may wait at once: what its requests and partners' pipelines
-/// can make.
+/// How many commands of this instance may ever wait at once: what its requests and partners'
+/// pipelines can make. How many may now is up to [`Pace`].
 const WAITING_MAX: usize = 16_384;
 
 /// The asker of this instance.
@@ -77,6 +81,9 @@ pub struct Asks {
     lanes: Vec<Lane>,
     reply_to: String,
     table: Table,
+    pace: Arc<Pace>,
+    /// From when on the pace counts its time.
+    born: Monotonic,
 }
 
 /// A command that was sent at least once; its answer is waited for with [`Sent::answer`].
@@ -119,7 +126,8 @@ impl Asks {
         });
         let subjects = (0..SHARD_COUNT).map(|shard| subject::commands(ShardId(shard)));
         let lanes = subjects.map(|subject| Lane::open(nats, subject, COMMANDS_BYTES_MAX)).collect();
-        Ok(Self { lanes, reply_to, table })
+        let pace = Arc::new(Pace::new(WAITING_MAX));
+        Ok(Self { lanes, reply_to, table, pace, born: Monotonic::now() })
     }
 
     /// Asks and waits for the answer, [`ASK_WAIT`] at most.
@@ -144,17 +152,22 @@ impl Asks {
     }
 
     async fn ask_until(&self, ask: Ask, deadline: UnixMillis) -> Result<Answer, Unanswered> {
-        let started = chassis::clock::Monotonic::now();
+        let started = Monotonic::now();
         let answer = match self.send_until(ask, deadline).await {
             Ok(sent) => sent.answer().await,
             Err(unanswered) => Err(unanswered),
         };
-        metrics::asked(started.elapsed(), answer.as_ref().err().copied());
+        let took = started.elapsed();
+        if !matches!(answer, Err(Unanswered::Busy | Unanswered::InFlight)) {
+            let now_ms = u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX);
+            self.pace.answered(took, now_ms);
+        }
+        metrics::asked(took, answer.as_ref().err().copied());
         answer
     }
 
     async fn send_until(&self, ask: Ask, deadline: UnixMillis) -> Result<Sent, Unanswered> {
-        if WAITING_MAX <= self.table.len() {
+        if !self.pace.lets_in(self.table.len()) {
             return Err(Unanswered::Busy);
         }
         let waiting = self.table.enter(ask.command).ok_or(Unanswered::InFlight)?;

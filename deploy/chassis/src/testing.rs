@@ -1,6 +1,7 @@
 //! Real servers for tests, on free loopback ports in a temporary folder, killed on drop.
 
 use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use tempfile::TempDir;
@@ -88,9 +89,17 @@ impl TestServers {
         self.servers.child(which).kill_hard().await;
     }
 
-    /// SIGSTOP.
+    /// SIGSTOP, and waits until every thread has stopped: one that is on a core when the signal comes
+    /// may answer once more.
     pub fn stop(&self, which: Which) {
-        self.servers.child(which).signal(Signal::STOP);
+        let child = self.servers.child(which);
+        let pid = child.pid().expect("a server that runs");
+        child.signal(Signal::STOP);
+        let deadline = Instant::now() + STOP_WAIT;
+        while !is_stopped(pid) {
+            assert!(Instant::now() < deadline, "{} does not stop", which.name());
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// SIGCONT.
@@ -112,4 +121,17 @@ impl TestServers {
             self.kill(which).await;
         }
     }
+}
+
+/// How long a signalled process may take to stop. It takes microseconds on an idle machine.
+const STOP_WAIT: Duration = Duration::from_secs(10);
+
+/// Whether no thread of the process runs.
+fn is_stopped(pid: u32) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("the process lives");
+    threads.flatten().all(|thread| {
+        let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        // The state is the field after the name, which stands in parentheses.
+        stat.rsplit_once(") ").is_none_or(|(_, fields)| fields.starts_with('T'))
+    })
 }

@@ -59,7 +59,7 @@ pub async fn compare(options: &cli::Compare) -> anyhow::Result<ExitCode> {
     );
     say(&says)?;
     let turns = async |system: &System| turns(&chosen, &size, &terms, system, &out).await;
-    let Seen { made: sums, samples, findings } = watched(&out, turns).await?;
+    let Seen { made: sums, samples, checks } = watched(&out, turns).await?;
     write(
         &out.join("compare.json"),
         &json!({
@@ -81,8 +81,8 @@ pub async fn compare(options: &cli::Compare) -> anyhow::Result<ExitCode> {
         ratios: sums.ratios.clone(),
         tally: sums.tally(),
         samples,
-        findings,
-        targets: Vec::new(),
+        checks,
+        wishes: Vec::new(),
         faults: sums.faults,
     };
     outcome.finish(&out)

@@ -2,15 +2,12 @@
 
 use super::pairs::median;
 use crate::measure::Measured;
-use crate::results::{Figure, Finding, Kept};
+use crate::results::{Figure, Met, Wish};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// What a question may cost beside one in the smallest size.
 const FLAT: std::ops::RangeInclusive<f64> = 0.8..=1.2;
-
-/// The name under which targets stand beside promises.
-const TARGET: &str = "target";
 
 /// One kind of question in several sizes, the smallest first.
 pub struct Costs {
@@ -98,7 +95,7 @@ impl Costs {
         self.steps.iter().zip(self.beside_first()).skip(1).map(ratio).collect()
     }
 
-    pub fn target(&self) -> Finding {
+    pub fn target(&self) -> Wish {
         let beside = self.beside_first();
         let least = beside.iter().copied().fold(f64::INFINITY, f64::min);
         let most = beside.iter().copied().fold(0.0, f64::max);
@@ -111,8 +108,8 @@ impl Costs {
             FLAT.start(),
             FLAT.end()
         );
-        let kept = if met { Kept::Held } else { Kept::Broken };
-        Finding { promise: TARGET, kept, says }
+        let met = if met { Met::Met } else { Met::Missed };
+        Wish { name: format!("{}_flat", self.deed), met, says }
     }
 
     /// What a unit takes of Usher beside one of the smallest size in the same round: the median of
@@ -153,7 +150,7 @@ fn plain(value: f64) -> Figure {
 mod tests {
     use super::{Costs, Step, Turn};
     use crate::measure::Measured;
-    use crate::results::Kept;
+    use crate::results::Met;
 
     /// 1,000 answers that took so many milliseconds of Usher, and as much of the servers.
     fn turn(cpu_ms: u32) -> Turn {
@@ -188,14 +185,14 @@ mod tests {
         // The machine is half as fast in the second round.
         let costs = costs([40, 80, 40], [44, 88, 44]);
         assert!((costs.ratios()["reserve_cpu_80000_vs_300"] - 1.1).abs() < 1e-9);
-        assert_eq!(costs.target().kept, Kept::Held, "{}", costs.target().says);
+        assert_eq!(costs.target().met, Met::Met, "{}", costs.target().says);
         assert_eq!(costs.table().len(), 3);
     }
 
     #[test]
     fn more_than_a_fifth_more_or_less_is_not_flat() {
-        assert_eq!(costs([40; 3], [49; 3]).target().kept, Kept::Broken);
-        assert_eq!(costs([40; 3], [31; 3]).target().kept, Kept::Broken);
-        assert_eq!(costs([40; 3], [48; 3]).target().kept, Kept::Held);
+        assert_eq!(costs([40; 3], [49; 3]).target().met, Met::Missed);
+        assert_eq!(costs([40; 3], [31; 3]).target().met, Met::Missed);
+        assert_eq!(costs([40; 3], [48; 3]).target().met, Met::Met);
     }
 }

@@ -85,7 +85,7 @@ pub async fn flat(options: &cli::Flat) -> anyhow::Result<ExitCode> {
     );
     say(&says)?;
     let turns = async |system: &System| turns(&size, system, &out).await;
-    let Seen { made: sums, samples, findings } = watched(&out, turns).await?;
+    let Seen { made: sums, samples, checks } = watched(&out, turns).await?;
     let table: Vec<String> = sums.costs.iter().flat_map(Costs::table).collect();
     let table = table.join("\n");
     say(&format!("\n{table}"))?;
@@ -98,8 +98,8 @@ pub async fn flat(options: &cli::Flat) -> anyhow::Result<ExitCode> {
         ratios: sums.costs.iter().flat_map(Costs::ratios).collect(),
         tally: Tally::default(),
         samples,
-        findings,
-        targets: sums.costs.iter().map(Costs::target).collect(),
+        checks,
+        wishes: sums.costs.iter().map(Costs::target).collect(),
         faults: sums.faults,
     };
     outcome.finish(&out)

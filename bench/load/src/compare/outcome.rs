@@ -1,10 +1,10 @@
 //! A system of our own for turns, and what comes of them: files, last words and an exit code.
 
 use crate::machine;
-use crate::promises::audited;
+use crate::promises::{Checks, audited};
 use crate::record::Tally;
 use crate::report::{self, Report};
-use crate::results::{Figure, Finding, Kept, Results};
+use crate::results::{Figure, Finding, Kept, Met, Results, Wish};
 use crate::sample::{Sampler, Samples, Watched};
 use crate::system::{Launch, System};
 use anyhow::Context as _;
@@ -20,7 +20,7 @@ use std::time::Instant;
 pub struct Seen<T> {
     pub made: T,
     pub samples: Samples,
-    pub findings: Vec<Finding>,
+    pub checks: Checks,
 }
 
 /// All that goes into the files.
@@ -32,10 +32,9 @@ pub struct Outcome {
     pub ratios: BTreeMap<String, f64>,
     pub tally: Tally,
     pub samples: Samples,
-    /// One for each promise.
-    pub findings: Vec<Finding>,
+    pub checks: Checks,
     /// What is wished for besides. A missed one is only told.
-    pub targets: Vec<Finding>,
+    pub wishes: Vec<Wish>,
     /// Why turns do not count.
     pub faults: Vec<String>,
 }
@@ -59,9 +58,9 @@ pub async fn watched<T>(
     let seen = sampler.stop().await?;
     let made = made?;
     say("audit")?;
-    let findings = audited(&system.data).await;
+    let checks = audited(&system.data).await;
     system.stop().await?;
-    Ok(Seen { made, samples: seen, findings })
+    Ok(Seen { made, samples: seen, checks })
 }
 
 impl Outcome {
@@ -70,23 +69,28 @@ impl Outcome {
     pub fn finish(self, out: &Path) -> anyhow::Result<ExitCode> {
         let mut figures = self.samples.figures();
         figures.extend(self.figures);
-        let promises = self.findings.iter();
-        let promises = promises.map(|finding| (finding.promise.to_owned(), finding.kept)).collect();
+        let Checks { findings, unmade } = self.checks;
+        let promises = findings.iter().map(|finding| (finding.promise.to_owned(), finding.kept));
         let results = Results {
             scenario: self.name,
             commit: machine::commit(),
             machine: machine::machine(),
             figures,
             ratios: self.ratios,
-            promises,
+            promises: promises.collect(),
+            targets: self.wishes.iter().map(|wish| (wish.name.clone(), wish.met)).collect(),
+            unmade,
         };
-        for Finding { promise, kept, says } in &self.findings {
+        for Finding { promise, kept, says } in &findings {
             let kept = if *kept == Kept::Held { "held" } else { "BROKEN" };
             say(&format!("{promise:<8} {kept:<8} {says}"))?;
         }
-        for Finding { promise, kept, says } in &self.targets {
-            let met = if *kept == Kept::Held { "met" } else { "MISSED" };
-            say(&format!("{promise:<8} {met:<8} {says}"))?;
+        for Wish { met, says, .. } in &self.wishes {
+            let met = if *met == Met::Met { "met" } else { "MISSED" };
+            say(&format!("{:<8} {met:<8} {says}", "target"))?;
+        }
+        for why in &results.unmade {
+            say(&format!("could NOT be checked: {why}"))?;
         }
         for fault in &self.faults {
             say(&format!("a turn does NOT COUNT: {fault}"))?;
@@ -98,11 +102,12 @@ impl Outcome {
                 results: &results,
                 tally: &self.tally,
                 samples: &self.samples,
-                findings: &[self.findings, self.targets].concat(),
+                findings: &findings,
+                wishes: &self.wishes,
             },
         )?;
         say(&out.display().to_string())?;
-        let fails = results.broken().next().is_some() || !self.faults.is_empty();
+        let fails = !results.is_clean() || !self.faults.is_empty();
         Ok(if fails { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 }
@@ -118,14 +123,14 @@ pub fn say(line: &str) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Finding, Kept, Outcome, Samples, Tally};
+    use super::{Checks, Finding, Kept, Met, Outcome, Samples, Tally, Wish};
     use std::collections::BTreeMap;
     use std::fs;
     use std::process::ExitCode;
 
     fn outcome(kept: Kept, faults: &[&str]) -> Outcome {
-        let finding =
-            |promise, kept| Finding { promise, kept, says: "as the audit says".to_owned() };
+        let says = "as the audit says".to_owned();
+        let finding = Finding { promise: "SEAT-1", kept, says: says.clone() };
         Outcome {
             name: "flash-sale".to_owned(),
             text: "closed loop".to_owned(),
@@ -133,8 +138,8 @@ mod tests {
             ratios: [("booking_vs_conventional".to_owned(), 2.5)].into(),
             tally: Tally::default(),
             samples: Samples::default(),
-            findings: vec![finding("SEAT-1", kept)],
-            targets: vec![finding("target", Kept::Broken)],
+            checks: Checks { findings: vec![finding], unmade: vec![] },
+            wishes: vec![Wish { name: "reserve_flat".to_owned(), met: Met::Missed, says }],
             faults: faults.iter().map(|fault| (*fault).to_owned()).collect(),
         }
     }

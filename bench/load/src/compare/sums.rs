@@ -4,7 +4,7 @@ use super::pairs::{Pair, median};
 use super::sides::Turned;
 use crate::cli::Ratio;
 use crate::measure::Measured;
-use crate::record::{Deed, Tally};
+use crate::record::{Deed, Shown, Tally, Verdict};
 use crate::results::Figure;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -96,11 +96,18 @@ impl Sums {
             tally.latency.insert(deed, heard.latency.clone());
             tally.good.insert(deed, heard.good_all);
             for (label, count) in &heard.other {
-                tally.other.insert((deed, label.as_str().into()), *count);
+                tally.other.insert((deed, verdict(label), label.as_str().into()), *count);
             }
         }
         tally
     }
+}
+
+/// What an answer counts as that was neither good nor none. Turns do not note when they were asked
+/// to come again.
+fn verdict(label: &str) -> Verdict {
+    let (status, code) = label.split_once(' ').unwrap_or((label, ""));
+    Verdict::of(Shown { status: status.parse().unwrap_or(0), code, says_when: true })
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Asks the system to audit itself: `usher audit --all`, by the binary beside ours.
 
+use super::check::Checks;
 use super::findings::Findings;
-use crate::results::Finding;
 use anyhow::{Context as _, ensure};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -22,16 +22,12 @@ const TOUCHED: [&str; 3] = ["SEAT-3", "CMD-1", "FENCE-1"];
 /// A journal that cannot be read in its order says nothing of each of its positions.
 const UNNAMED: &str = "SEAT-2";
 
-/// Under this name a check stands that could not be made: no promise, and no success either.
-pub const UNCHECKED: &str = "CHECK";
-
-/// What the audit of the system in `data` found; one finding for each promise.
-pub async fn audited(data: &Path) -> Vec<Finding> {
+/// What the audit of the system in `data` found.
+pub async fn audited(data: &Path) -> Checks {
     let mut findings = Findings::default();
-    if let Err(error) = audit(data, &mut findings).await {
-        findings.broken(UNCHECKED, format!("the audit could not be made: {error:#}"));
-    }
-    findings.into_list()
+    let made = audit(data, &mut findings).await;
+    let unmade = made.err().map(|error| format!("audit: {error:#}"));
+    Checks { findings: findings.into_list(), unmade: unmade.into_iter().collect() }
 }
 
 /// Audits the system in `data`.
@@ -75,14 +71,13 @@ pub fn read(summary: &str, differences: &[&str], findings: &mut Findings) {
 #[cfg(test)]
 mod tests {
     use super::audited;
-    use crate::results::Kept;
 
     #[tokio::test]
     async fn an_audit_that_could_not_be_made_is_no_success() {
         // Nothing runs in an empty folder, whether or not there is a binary to ask.
         let data = tempfile::tempdir().unwrap();
-        let findings = audited(data.path()).await;
-        assert_eq!(findings.len(), 1, "{findings:?}");
-        assert_eq!((findings[0].promise, findings[0].kept), ("CHECK", Kept::Broken));
+        let checks = audited(data.path()).await;
+        assert!(checks.findings.is_empty(), "{checks:?}");
+        assert_eq!(checks.unmade.len(), 1, "{checks:?}");
     }
 }

@@ -1,6 +1,5 @@
 //! All checks of a run, one after the other.
 
-use super::auditor::UNCHECKED;
 use super::events::{self, Event, events};
 use super::findings::Findings;
 use super::holds::Booking;
