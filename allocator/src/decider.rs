@@ -5,7 +5,7 @@
 
 use crate::catalog::Catalog;
 use crate::clock::JournalClock;
-use crate::config::{IDLE_WAIT, TICK_OUTCOMES_MAX};
+use crate::config::{APPEND_EVERY, IDLE_WAIT, TICK_OUTCOMES_MAX};
 use crate::inspect::OwnerView;
 use crate::metrics;
 use crate::writer::{Answer, Decided};
@@ -54,6 +54,8 @@ pub(crate) struct Decider {
     pub sent: u64,
     /// The journal time that the last batch told.
     pub told: Option<UnixMillis>,
+    /// When the last batch was sent.
+    pub sent_at: Option<Instant>,
     pub shard: Shard,
     pub clock: JournalClock,
     pub catalog: Catalog,
@@ -89,7 +91,7 @@ impl Decider {
                 },
                 default(wait) => {}
             }
-            // Draining what is ready, and not a timer, is what makes batches.
+            // Draining what is ready is what makes batches.
             while self.moves.events.is_empty()
                 && !batch.is_full()
                 && let Ok(work) = self.work.try_recv()
@@ -100,12 +102,8 @@ impl Decider {
             if !journaling && batch.is_empty() {
                 self.pulse(&mut batch);
             }
-            if !journaling && !batch.is_empty() {
-                if batch.is_journaled() {
-                    self.sent += 1;
-                    self.told = Some(batch.time_from(|| self.clock.now(Instant::now())));
-                }
-                if self.decided.try_send(std::mem::take(&mut batch)).is_err() {
+            if !journaling && !batch.is_empty() && self.left_to_fill(&batch).is_zero() {
+                if !self.send(&mut batch) {
                     return;
                 }
                 journaling = true;
@@ -114,13 +112,31 @@ impl Decider {
         }
     }
 
-    fn wait(&self, batch: &Decided, journaling: bool) -> Duration {
-        if !batch.is_empty() && !journaling {
+    /// Sends a batch to the writer; says whether there still is one.
+    fn send(&mut self, batch: &mut Decided) -> bool {
+        if batch.is_journaled() {
+            self.sent += 1;
+            self.told = Some(batch.time_from(|| self.clock.now(Instant::now())));
+        }
+        self.sent_at = Some(Instant::now());
+        self.decided.try_send(std::mem::take(batch)).is_ok()
+    }
+
+    /// How long a batch still waits for company.
+    fn left_to_fill(&self, batch: &Decided) -> Duration {
+        if batch.is_full() {
             return Duration::ZERO;
         }
+        let since = self.sent_at.map_or(APPEND_EVERY, |at| at.elapsed());
+        APPEND_EVERY.saturating_sub(since)
+    }
+
+    fn wait(&self, batch: &Decided, journaling: bool) -> Duration {
         let now = self.clock.now(Instant::now());
         let due = self.shard.next_due().map(|due| Duration::from(due.since(now)));
-        due.map_or(IDLE_WAIT, |due| due.clamp(Duration::from_millis(1), IDLE_WAIT))
+        let due = due.map_or(IDLE_WAIT, |due| due.clamp(Duration::from_millis(1), IDLE_WAIT));
+        let sends = !batch.is_empty() && !journaling;
+        if sends { due.min(self.left_to_fill(batch)) } else { due }
     }
 
     fn take(&mut self, work: Work, batch: &mut Decided) {

@@ -154,6 +154,7 @@ impl Ownership {
             epoch,
             sent: 0,
             told: state.time,
+            sent_at: None,
             shard,
             clock,
             catalog,

@@ -81,9 +81,9 @@ pub(crate) async fn relay(verdicts: Verdicts, store: Store, shutdown: Shutdown) 
 
 impl Owners {
     async fn tell(&self, verdicts: Vec<Committed>, again: bool) {
-        let telling = verdicts.iter().map(|Committed { record, asker }| {
-            traced("verdict", *asker, self.send(record, again))
-        });
+        let telling = verdicts
+            .iter()
+            .map(|Committed { record, asker }| traced("verdict", *asker, self.send(record, again)));
         join_all(telling).await;
     }
 

@@ -4,8 +4,8 @@
 //! message then. Under load that spares the server, and both ends, most of the work that is done
 //! for each message whatever is in it; an idle lane sends at once.
 
-use crate::group::{Answered, Group, GroupError};
 use crate::Nats;
+use crate::group::{Answered, Group, GroupError};
 use async_nats::jetstream::{self, context::PublishError, publish::PublishAck};
 use bytes::Bytes;
 use schema::codec;
@@ -61,10 +61,11 @@ impl Lane {
     /// be larger.
     pub fn open(nats: &Nats, subject: String, bytes_max: usize) -> Self {
         let jetstream = nats.jetstream.clone();
-        let group = Group::start("lane", JOINED_MAX, Duration::ZERO, move |messages: Vec<Bytes>| {
-            let (jetstream, subject) = (jetstream.clone(), subject.clone());
-            async move { Ok(send(&jetstream, &subject, &messages, bytes_max).await) }
-        });
+        let group =
+            Group::start("lane", JOINED_MAX, Duration::ZERO, move |messages: Vec<Bytes>| {
+                let (jetstream, subject) = (jetstream.clone(), subject.clone());
+                async move { Ok(send(&jetstream, &subject, &messages, bytes_max).await) }
+            });
         Self { group }
     }
 

@@ -191,7 +191,7 @@ impl Story {
             // Whoever is alone gets any free seat, or hears that it is sold out. So two were asked
             // for, and no more: that is as far as these tests go.
             Refusal::NotEnoughSeats => {
-                let room = room_for_two(map, &owned);
+                let room = room_for_two(map, owned);
                 assert!(!room, "SEAT-4 {sequence}: there was room for two");
                 let free = map.seats().count() - self.owners.len();
                 assert!(0 < free, "SEAT-4 {sequence}: it is sold out, not short of neighbours");

@@ -10,7 +10,7 @@ use crate::seats::SeatMap;
 use crate::up::Reach;
 use crate::wait::{until, until_equal};
 use schema::{DurationMs, UnixMillis};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
