@@ -59,7 +59,8 @@ impl Owner {
                 replayed: true,
                 outcome: Box::new(outcome.clone()),
             },
-            None if command.deadline < chassis::clock::now() => Reply::TooLate,
+            // Only what asks for memory alone: this owner forgives everybody else for being late.
+            None if command.deadline == UnixMillis(0) => Reply::TooLate,
             None => self.decide(&command).await,
         };
         let batch = ReplyBatch { time: journal_time(), replies: vec![(command.id, reply)] };
