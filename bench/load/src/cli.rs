@@ -135,12 +135,23 @@ pub struct Compare {
 
 #[derive(Debug, Args)]
 pub struct Flat {
+    /// What to measure
+    #[arg(long, value_delimiter = ',', default_value = "reserve,poll")]
+    pub only: Vec<FlatDeeds>,
     /// Where results go [default: bench-results/flat]
     #[arg(long)]
     pub out: Option<PathBuf>,
     /// Fewer and smaller sizes, below a minute
     #[arg(long)]
     pub quick: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FlatDeeds {
+    /// By the seats of a house
+    Reserve,
+    /// By the people in a line
+    Poll,
 }
 
 /// One comparison, named as in results.

@@ -6,7 +6,7 @@ use super::costs::{Costs, Step, Turn};
 use super::fault::fault;
 use super::meter::Meter;
 use super::outcome::{Outcome, Seen, folder, say, watched, write};
-use crate::cli;
+use crate::cli::{self, FlatDeeds};
 use crate::measure::{
     Buyer, Habits, Houses, Joining, Line, Polling, Reserving, Stock, Worker, closed_room, heads,
     polls, run,
@@ -40,9 +40,11 @@ const QUICK: Size = Size { rounds: 2, houses: &[300, 2_400, 20_700], lines: &[10
 /// Enough to keep both cores busy.
 const CONNECTIONS: u32 = 64;
 
-/// All parties are of four neighbours: in rows of twenty none is left over.
-const PARTY: u32 = 4;
-const PARTIES: [f64; 4] = [0.0, 0.0, 0.0, 1.0];
+/// All parties are of ten neighbours: the most that one may ask for, so that what a request costs
+/// by itself hides least of what a seat does, and houses are full soonest. In rows of twenty none
+/// is left over.
+const PARTY: u32 = 10;
+const PARTIES: [f64; 10] = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0];
 
 /// Places of each line that are polled, ten times each in a turn.
 const POLLING: u32 = 10_000;
@@ -58,8 +60,9 @@ const JOIN_MAX: Duration = Duration::from_mins(5);
 const REST: Duration = Duration::from_secs(1);
 
 /// What came of all turns.
+#[derive(Default)]
 struct Sums {
-    costs: [Costs; 2],
+    costs: Vec<Costs>,
     /// What Usher takes with a line in which nobody asks.
     idle: BTreeMap<String, Figure>,
     faults: Vec<String>,
@@ -84,7 +87,7 @@ pub async fn flat(options: &cli::Flat) -> anyhow::Result<ExitCode> {
         on_sale(&size)
     );
     say(&says)?;
-    let turns = async |system: &System| turns(&size, system, &out).await;
+    let turns = async |system: &System| turns(options, &size, system, &out).await;
     let Seen { made: sums, samples, checks } = watched(&out, turns).await?;
     let table: Vec<String> = sums.costs.iter().flat_map(Costs::table).collect();
     let table = table.join("\n");
@@ -105,12 +108,25 @@ pub async fn flat(options: &cli::Flat) -> anyhow::Result<ExitCode> {
     outcome.finish(&out)
 }
 
-async fn turns(size: &Size, system: &System, out: &Path) -> anyhow::Result<Sums> {
+async fn turns(
+    options: &cli::Flat,
+    size: &Size,
+    system: &System,
+    out: &Path,
+) -> anyhow::Result<Sums> {
     let mut place = Place { system, out, faults: Vec::new() };
+    let mut sums = Sums::default();
     say(&heads("turn"))?;
-    let reserve = place.reserve(size).await.context("houses")?;
-    let (poll, idle) = place.poll(size).await.context("lines")?;
-    Ok(Sums { costs: [reserve, poll], idle, faults: place.faults })
+    if options.only.contains(&FlatDeeds::Reserve) {
+        sums.costs.push(place.reserve(size).await.context("houses")?);
+    }
+    if options.only.contains(&FlatDeeds::Poll) {
+        let (poll, idle) = place.poll(size).await.context("lines")?;
+        sums.costs.push(poll);
+        sums.idle = idle;
+    }
+    sums.faults = place.faults;
+    Ok(sums)
 }
 
 /// Every shard has one of the largest events, and the seats of smaller ones are as many.
@@ -149,12 +165,15 @@ impl Place<'_> {
             idle.insert(format!("idle_cores_of_{}_waiting", step.size), self.idle().await?);
         }
         let door = &self.system.door;
-        for round in 1..=size.rounds {
+        // The first round does not count: in it is done what reserves and joins have left behind.
+        for round in 0..=size.rounds {
             for (step, line) in steps.iter_mut().zip(&lines) {
                 let polling = Polling::all(door, line, CONNECTIONS, 0).await?;
                 let file = format!("poll-{}-waiting-{round}", step.size);
                 let (_, turn) = self.turn(&file, polling).await?;
-                step.turns.push(turn);
+                if round != 0 {
+                    step.turns.push(turn);
+                }
             }
         }
         Ok((Costs { deed: "poll", noun: "waiting", units_of_answer: 1, steps }, idle))
