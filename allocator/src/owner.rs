@@ -11,7 +11,7 @@ use crate::writer::{Ended, Writer};
 use allocator_core::Shard;
 use chassis::telemetry::chain;
 use chassis::{AppendError, Contender, FenceSpec, HealthHandle, Nats, Owner, Shutdown, tasks};
-use schema::{ShardId, subject};
+use schema::{InvariantId, ShardId, subject};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -74,6 +74,10 @@ impl Ownership {
                     tracing::info!(%shard, %error, "stopped with a batch in doubt");
                 }
                 Ended::Lost(error) => {
+                    // What the lost tail had answered, a repeat would be answered otherwise.
+                    if matches!(error, AppendError::TailLost { .. }) {
+                        chassis::metrics::invariant_broken(InvariantId::Cmd1);
+                    }
                     tracing::error!(%shard, error = %chain(&error), "shard stopped");
                     self.stop.begin(format!("the journal of shard {shard} failed: {error}"));
                 }

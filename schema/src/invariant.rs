@@ -22,9 +22,19 @@ macro_rules! invariants {
             pub const fn says(self) -> &'static str {
                 match self { $(Self::$name => $says,)* }
             }
+
+            /// The promise that [`check!`](crate::check) said was broken, if it made this panic.
+            pub fn of_panic(text: &str) -> Option<Self> {
+                let (id, _) = text.split_once(BROKEN)?;
+                Self::ALL.iter().copied().find(|promise| promise.id() == id)
+            }
         }
     };
 }
+
+/// What [`check!`](crate::check) says after the id.
+#[doc(hidden)]
+pub const BROKEN: &str = " is broken: ";
 
 invariants! {
     Seat1, "SEAT-1", "A seat has at most one live owner, in every record and answer.";
@@ -83,7 +93,12 @@ pub fn ledger_balances(entries: impl IntoIterator<Item = (crate::Currency, i64)>
 macro_rules! check {
     ($id:expr, $holds:expr $(, $($context:tt)+)?) => {
         if !$holds {
-            panic!("{} is broken: {}", $id, $crate::check!(@context $($($context)+)?));
+            panic!(
+                "{}{}{}",
+                $id,
+                $crate::invariant::BROKEN,
+                $crate::check!(@context $($($context)+)?)
+            );
         }
     };
     (@context) => { "" };
@@ -115,5 +130,17 @@ mod tests {
     #[should_panic(expected = "SEAT-1 is broken: seat 7")]
     fn a_broken_promise_stops_the_process_with_its_id() {
         check!(InvariantId::Seat1, 1 == 2, "seat {}", 7);
+    }
+
+    #[test]
+    fn every_broken_promise_is_told_from_its_panic_and_from_other_panics() {
+        for &promise in InvariantId::ALL {
+            let panic = std::panic::catch_unwind(|| check!(promise, 1 == 2, "seat 7"));
+            let text = panic.unwrap_err().downcast::<String>().unwrap();
+            assert_eq!(InvariantId::of_panic(&text), Some(promise), "{text}");
+        }
+        for other in ["boom", "the pipe is broken: EPIPE", "SEAT-1", " is broken: "] {
+            assert_eq!(InvariantId::of_panic(other), None);
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! The streams of the bus: what each keeps, for how long, and what happens when it is full.
 //!
-//! All refuse when full (discard new): dropping the oldest would silently lose what a reader has
-//! not seen.
+//! All but the catalogue refuse when full (discard new): dropping the oldest would silently lose
+//! what a reader has not seen. The catalogue is no queue but the newest word on each subject, and a
+//! newer one takes the place of the older.
 
 use crate::codec::MESSAGE_BYTES_MAX;
 use crate::id::{EventId, ShardId};

@@ -242,6 +242,7 @@ async fn sell(context: &Context, order: &mut Order, charged: bool) -> Result<Tur
             Ok(Turn::Moved)
         }
         State::ReviewNeeded => {
+            chassis::metrics::invariant_broken(InvariantId::Seat1);
             alarm(order, InvariantId::Seat1.says());
             Ok(Turn::Reload)
         }

@@ -19,7 +19,8 @@ use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pu
 use chassis::{Backoff, Cause, HealthHandle, Nats, Pause};
 use futures_util::StreamExt;
 use schema::{
-    Batch, OrderId, Outcome, OutcomeBody, Released, SYSTEM_ACCOUNT, ShardId, codec, subject,
+    Batch, InvariantId, OrderId, Outcome, OutcomeBody, Released, SYSTEM_ACCOUNT, ShardId, codec,
+    subject,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -214,6 +215,7 @@ impl News {
             };
             if let Some(code) = refusal {
                 metrics::verdict_refused();
+                chassis::metrics::invariant_broken(InvariantId::Ord3);
                 tracing::error!(command = %asked.command, code, "the owner refused a verdict");
             }
             self.answers.push(Answered { command: asked.command, sequence, refusal });

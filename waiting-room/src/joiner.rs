@@ -3,7 +3,7 @@
 use crate::config::{JOIN_AGAIN, JOIN_BATCH_MAX, LEDGER_WAIT};
 use crate::metrics;
 use crate::room::Room;
-use crate::store::{Fault, Given, Phase};
+use crate::store::{Fault, Given, Kept, Keyed, Phase};
 use chassis::Shutdown;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
@@ -12,6 +12,8 @@ use waiting_room_core::PlaceKind;
 /// One who waits for a number.
 #[derive(Debug)]
 pub(crate) struct JoinAsk {
+    /// By what a repeat of it is known.
+    pub keyed: Option<Keyed>,
     pub answer: oneshot::Sender<Joined>,
 }
 
@@ -21,6 +23,16 @@ pub(crate) struct Joined {
     pub epoch: u32,
     pub number: u64,
     pub kind: PlaceKind,
+    /// What was remembered under the key, if this place was given under it before.
+    pub kept: Option<Kept>,
+}
+
+impl Joined {
+    /// The place that an earlier join under the same key was given.
+    pub(crate) fn again(kept: Kept) -> Self {
+        let Kept { epoch, number, phase, .. } = kept;
+        Self { epoch, number, kind: kind(phase), kept: Some(kept) }
+    }
 }
 
 /// Gives numbers to those who ask, in the order in which they asked.
@@ -43,34 +55,49 @@ pub(crate) async fn run(room: Arc<Room>, mut asks: mpsc::Receiver<JoinAsk>, shut
         if waiting.is_empty() {
             continue;
         }
-        let given = match give(&room, waiting.len()).await {
+        let given = match give(&room, &waiting).await {
             Ok(given) => given,
             Err(fault) => {
                 tracing::debug!(event = %room.event, %fault, "no numbers now");
                 None
             }
         };
-        let Some((epoch, given)) = given.filter(|(_, given)| 0 < given.count) else {
+        let waited = waiting.len();
+        if let Some((epoch, given)) = given {
+            waiting = answer(waiting, epoch, given);
+        }
+        if waiting.len() == waited {
             if shutdown.is_begun() {
                 return;
             }
             tokio::time::sleep(JOIN_AGAIN).await;
-            continue;
-        };
-        answer(&mut waiting, epoch, given);
+        }
     }
 }
 
-fn answer(waiting: &mut Vec<JoinAsk>, epoch: u32, given: Given) {
-    let count = usize::try_from(given.count).expect("at most the batch").min(waiting.len());
-    metrics::joined(count);
-    let kind = match given.phase {
+/// Answers those who got a place; returns the others.
+fn answer(waiting: Vec<JoinAsk>, epoch: u32, given: Given) -> Vec<JoinAsk> {
+    metrics::joined(usize::try_from(given.count).expect("at most the batch"));
+    let mut numbers = given.after + 1..=given.after + given.count;
+    let mut kept = given.kept.into_iter();
+    let mut unanswered = Vec::with_capacity(JOIN_BATCH_MAX);
+    for ask in waiting {
+        let again = ask.keyed.and_then(|_| kept.next().flatten());
+        let first = |number| Joined { epoch, number, kind: kind(given.phase), kept: None };
+        let joined = again.map(Joined::again).or_else(|| numbers.next().map(first));
+        match joined {
+            // Who has gone away in this moment leaves a place that will be passed as gone.
+            Some(joined) => ask.answer.send(joined).unwrap_or_default(),
+            None => unanswered.push(ask),
+        }
+    }
+    unanswered
+}
+
+fn kind(phase: Phase) -> PlaceKind {
+    match phase {
         Phase::Line => PlaceKind::Line,
         Phase::Gather | Phase::Closing => PlaceKind::PreQueue,
-    };
-    for (ask, number) in waiting.drain(..count).zip(given.after + 1..) {
-        // Who has gone away in this moment leaves a place that will be passed as gone.
-        ask.answer.send(Joined { epoch, number, kind }).unwrap_or_default();
     }
 }
 
@@ -81,12 +108,14 @@ fn answer(waiting: &mut Vec<JoinAsk>, epoch: u32, given: Given) {
 ///
 /// LINE-1: a number is given out only if the epoch that gave it is the room's epoch and the number
 /// is not above the durable mark, so that a Redis that was rolled back gives nothing.
-async fn give(room: &Room, count: usize) -> Result<Option<(u32, Given)>, Fault> {
+async fn give(room: &Room, waiting: &[JoinAsk]) -> Result<Option<(u32, Given)>, Fault> {
     let blessed = room.blessed();
     if blessed.epoch == 0 {
         return Ok(None);
     }
-    let given = room.store.join(&blessed, count, room.giver).await?;
+    let asks: Vec<Option<Keyed>> = waiting.iter().map(|ask| ask.keyed).collect();
+    let given = room.store.join(&blessed, &asks, room.giver).await?;
+    // What is remembered of a key was given before, so it is not above this either.
     let last = given.after + given.count;
     let mut read_to = room.read_to.subscribe();
     let known = async {

@@ -18,7 +18,7 @@ use chassis::{
     AppendError, Backoff, Contender, FenceSpec, Nats, Owner, Pause, Shutdown, telemetry,
 };
 use schema::admission::AdmissionRecord;
-use schema::{codec, subject};
+use schema::{InvariantId, codec, subject};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -112,6 +112,8 @@ async fn lead(room: &Arc<Room>, deps: &Deps, tick: Duration, clock: &BootClock, 
             tracing::error!(event = %room.event, %error, "the room holds");
         }
         Err(error @ AppendError::TailLost { .. }) => {
+            // The mark that numbers stay below may be among what was lost.
+            chassis::metrics::invariant_broken(InvariantId::Line1);
             stop.begin(format!("the stream of room {} lost its tail: {error}", room.event));
         }
     }

@@ -4,8 +4,8 @@
 //! Every instance answers joins, polls and claims of every room from what it follows: the
 //! catalogue, the settings, the rooms' streams and the leaders' ticks. One instance leads each
 //! room, behind a fence: it decides whom to call and journals that before anybody hears of it.
-//! Redis holds the next number and who is alive, nothing that a token or the stream could not
-//! replace.
+//! Redis holds the next number and who is alive, which tokens and the stream could replace, and for
+//! ten minutes which key of a join got which number, which they could not.
 
 mod boot;
 mod config;

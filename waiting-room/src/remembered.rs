@@ -1,4 +1,5 @@
-//! The memory of joins by their `Idempotency-Key`.
+//! This process' memory of joins by their `Idempotency-Key`: what is under way, and answers that
+//! need not be asked for in Redis, where every process finds them.
 
 use crate::config::{JOIN_KEYS_AGE_MAX, JOIN_KEYS_MAX};
 use chassis::clock::Monotonic;

@@ -1,8 +1,10 @@
-//! What Redis holds of one room: the next number, who is alive, who claimed, who came back.
+//! What Redis holds of one room: the next number, who is alive, who claimed, who came back, and
+//! which key of a join got which number.
 //!
 //! Every call names the server process and the epoch that it means. Another process, or one that
 //! lost its data, changes nothing and says so.
 
+mod keyed;
 mod scripts;
 
 use chassis::Redis;
@@ -10,6 +12,7 @@ use redis::{Script, ScriptInvocation};
 use schema::{EventId, UnixMillis};
 use waiting_room_core::{Bits, GENERATION, Ledger, NumberSet};
 
+pub(crate) use keyed::{Kept, Keyed, Recalled};
 use scripts::Scripts;
 
 /// The line of one room in Redis. Its keys share a hash tag, so that a cluster keeps them together.
@@ -29,6 +32,8 @@ pub(crate) struct Store {
     /// Instances that may give out numbers, and those that ask to.
     givers: String,
     asking: String,
+    /// Joins by key, and their order.
+    keys: String,
 }
 
 /// Which server process and epoch a call means.
@@ -70,12 +75,16 @@ pub(crate) enum Fault {
     Unblessed,
 }
 
-/// Which numbers a join was given: `(after, after + count]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Which numbers joins were given: `(after, after + count]`, in the order of those who asked for
+/// the first time.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Given {
     pub after: u64,
     pub count: u64,
     pub phase: Phase,
+    /// Of each who asked with a key, what an earlier join under it was given. Empty if none was
+    /// looked up.
+    pub kept: Vec<Option<Kept>>,
 }
 
 /// What new numbers are places of.
@@ -170,6 +179,7 @@ impl Store {
             void: key("void"),
             givers: key("givers"),
             asking: key("asking"),
+            keys: key("keys"),
         }
     }
 
@@ -178,19 +188,22 @@ impl Store {
         Ok(self.redis.run_id().await?)
     }
 
-    /// Gives out up to `count` numbers, in one atomic step with their live bits. None until the
-    /// leader knows of `giver`, who asks to be known by this.
+    /// Gives each who asks a number as far as there are some, in one atomic step with their live
+    /// bits and their keys. None until the leader knows of `giver`, who asks to be known by this.
     pub(crate) async fn join(
         &self,
         blessed: &Blessed,
-        count: usize,
+        asks: &[Option<Keyed>],
         giver: u64,
     ) -> Result<Given, Fault> {
         let mut call = self.scripts.join.prepare_invoke();
         call.key(&self.room).key(&self.live).key(&self.givers).key(&self.asking);
-        call.arg(&blessed.run_id).arg(blessed.epoch).arg(count).arg(giver);
-        let (after, count, phase): (u64, u64, String) = self.run(blessed, &call).await?;
-        Ok(Given { after, count, phase: Phase::of(&phase)? })
+        call.arg(&blessed.run_id).arg(blessed.epoch).arg(asks.len()).arg(giver);
+        self.add_keyed(&mut call, asks);
+        let (after, count, phase, kept): (u64, u64, String, Vec<String>) =
+            self.run(blessed, &call).await?;
+        let kept = kept.iter().map(|text| Kept::read(text)).collect::<Result<_, Fault>>()?;
+        Ok(Given { after, count, phase: Phase::of(&phase)?, kept })
     }
 
     /// Lets these instances give out numbers, or no longer.

@@ -10,8 +10,12 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use metrics::{counter, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use schema::InvariantId;
 
 use crate::{Cause, Error, Shutdown, tasks};
+
+/// What the name of every metric of the system begins with.
+pub const NAME_PREFIX: &str = "usher_";
 
 /// Upper bounds of histograms called `..._seconds`.
 ///
@@ -104,6 +108,16 @@ fn declare() {
     for cause in ["framing", "headers", "timeout", "body", "panic", "host"] {
         counter!("usher_http_requests_refused_total", "cause" => cause).increment(0);
     }
+    for promise in InvariantId::ALL {
+        counter!("usher_invariant_broken_total", "id" => promise.id()).increment(0);
+    }
+}
+
+/// Counts a promise of the system that was found broken. Whoever finds it says so in the log.
+///
+/// A panic of `schema::check!` in a task is counted by its task.
+pub fn invariant_broken(promise: InvariantId) {
+    counter!("usher_invariant_broken_total", "id" => promise.id()).increment(1);
 }
 
 /// The first task of a name that runs.
@@ -207,6 +221,7 @@ mod tests {
     use super::install;
     use crate::{Shutdown, tasks};
     use metrics::histogram;
+    use schema::InvariantId;
 
     #[tokio::test]
     async fn the_page_shows_tasks_histograms_and_the_process() {
@@ -235,5 +250,23 @@ mod tests {
         running.abort();
         running.await.expect_err("aborted");
         assert!(handle.render().contains("usher_tasks_running{task=\"visible\"} 0"));
+    }
+
+    #[tokio::test]
+    async fn a_broken_promise_is_counted_by_its_id_and_every_other_stands_at_zero() {
+        let page = || install(&Shutdown::new()).expect("a recorder").render();
+        let counted = |promise: &InvariantId, count: u32| {
+            let line = format!("usher_invariant_broken_total{{id=\"{promise}\"}} {count}");
+            assert!(page().contains(&line), "{line} is not in\n{}", page());
+        };
+        InvariantId::ALL.iter().for_each(|promise| counted(promise, 0));
+        let breaks = async { schema::check!(InvariantId::Line2, 1 == 2, "two at once") };
+        tasks::spawn("breaks", breaks).await.expect_err("it panics");
+        tasks::spawn("careless", async { panic!("no promise") }).await.expect_err("it panics");
+        super::invariant_broken(InvariantId::Mon1);
+        for promise in InvariantId::ALL {
+            let is_broken = [InvariantId::Line2, InvariantId::Mon1].contains(promise);
+            counted(promise, u32::from(is_broken));
+        }
     }
 }

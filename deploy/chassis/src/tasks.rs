@@ -11,6 +11,7 @@ use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use schema::InvariantId;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
@@ -121,6 +122,9 @@ fn named<T>(name: &'static str, work: impl FnOnce() -> T) -> T {
         let text = panic_text(&*panic);
         tracing::error!(task = name, panic = text, "task panicked");
         metrics::task_panicked(name);
+        if let Some(promise) = InvariantId::of_panic(text) {
+            metrics::invariant_broken(promise);
+        }
         if let Some(shutdown) = ON_PANIC.get() {
             shutdown.begin(format!("task {name} panicked: {text}"));
         }

@@ -1,12 +1,16 @@
 //! What the servers must keep doing for Usher's reasoning to hold, checked against the real ones.
 //!
 //! Rows of the table in the reliability notes that have no test here, and why:
-//! - A7, A8: they need a cluster of three NATS servers, which a developer's machine does not run.
-//! - A12: it needs a file system that fills up, which takes mounting rights.
-//! - A13: it is about nats-server 2.9, which is refused by its version at the first connection.
+//! - A13: it is about nats-server 2.9, which is refused by its version at the first connection; a
+//!   test of connections holds that.
 //! - A15, stale epoch: the epoch is checked by the journal's fence (A5, A6), not by Postgres.
 //! - A16: each sale is one statement, so that a paused process holds no transaction open.
 #![expect(clippy::unwrap_used, reason = "a panic is the message of a failed test")]
+
+#[path = "contract/cluster.rs"]
+mod cluster;
+#[path = "contract/full_disk.rs"]
+mod full_disk;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! Starts stages in this process. They share connections, a switch and a health page, and no state.
+//! Starts stages in this process. They share connections, a switch and a health page; the gateway
+//! serves the routes of a waiting room that is here, and asks one over HTTP that is elsewhere.
 
 use crate::cli::Stage;
 use crate::config::Config;

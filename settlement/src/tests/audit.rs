@@ -2,11 +2,13 @@
 
 use super::owner::payment;
 use super::rig::{PATIENT, Point, Rig, eventually};
+use chassis::metrics::NAME_PREFIX;
 use schema::VerdictKind;
 use sqlx::Executor;
 
 #[tokio::test]
 async fn of_two_orders_for_one_seat_one_fails_alone_and_its_money_is_set_free() {
+    let metrics = chassis::metrics::install(&chassis::Shutdown::new()).unwrap();
     let mut rig = Rig::start().await;
     let mut holds = Vec::new();
     for seat in 0..20 {
@@ -23,6 +25,8 @@ async fn of_two_orders_for_one_seat_one_fails_alone_and_its_money_is_set_free() 
     rig.rest().await;
     let pair = [rig.state(holds[7]).await, rig.state(twin).await];
     assert!(pair == ["paid", "review_needed"] || pair == ["review_needed", "paid"], "{pair:?}");
+    let alarm = format!("{NAME_PREFIX}invariant_broken_total{{id=\"SEAT-1\"}} 1");
+    assert!(metrics.render().contains(&alarm), "{}", metrics.render());
     let differences = crate::audit(&rig.pool).await.unwrap();
     assert_eq!(differences.len(), 1, "{differences:?}");
     assert!(differences[0].contains("a seat belongs to another order"), "{differences:?}");

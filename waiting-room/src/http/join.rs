@@ -3,16 +3,18 @@
 use super::place::{PlaceBody, describe};
 use super::room_of_path::RoomOfPath;
 use super::{App, bodies, problems};
-use crate::config::JOIN_WAIT;
+use crate::config::{JOIN_AGAIN, JOIN_WAIT};
 use crate::joiner::{JoinAsk, Joined};
 use crate::metrics;
 use crate::remembered::Recall;
 use crate::room::Room;
+use crate::store::{Fault, Keyed, Recalled};
 use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use chassis::clock::Monotonic;
 use chassis::{Problem, keys};
 use http::{HeaderMap, StatusCode};
 use schema::{EventStatus, UnixMillis};
@@ -59,8 +61,10 @@ pub(super) async fn join(
     let request: JoinRequest = bodies::json(&headers, body)?;
     let pop_hash = request.pop_hash.as_deref().map(bodies::pop_hash).transpose()?;
     let key = bodies::idempotency_key(&headers)?;
+    let issued_at = chassis::clock::now();
     let Some(key) = key else {
-        let token = take_place(&app, &room, pop_hash).await?;
+        let joined = take_place(&room, None, issued_at).await?;
+        let token = app.sealer.seal(&place_token(&app, &room, joined, pop_hash, issued_at));
         return answer(&app, &room, token, false).await;
     };
     let key = keys::sha256(&[room.event.as_str().as_bytes(), b"\0", key.as_bytes()]);
@@ -74,10 +78,16 @@ pub(super) async fn join(
     }
     // Forgets the key if the fan goes away in between, or a refusal comes.
     let mut pending = Pending { app: &app, key, token: None };
-    let token = take_place(&app, &room, pop_hash).await?;
+    let joined = take_place(&room, Some(Keyed { key, fingerprint, issued_at }), issued_at).await?;
+    if joined.kept.is_some_and(|kept| kept.fingerprint != fingerprint) {
+        return Err(problems::mismatch());
+    }
+    // The same body and the same time: the token of a repeat is the first one, bit by bit.
+    let issued_at = joined.kept.map_or(issued_at, |kept| kept.issued_at);
+    let token = app.sealer.seal(&place_token(&app, &room, joined, pop_hash, issued_at));
     pending.token = Some(token.clone());
     drop(pending);
-    answer(&app, &room, token, false).await
+    answer(&app, &room, token, joined.kept.is_some()).await
 }
 
 /// A join under a key, until it has ended in some way.
@@ -93,16 +103,15 @@ impl Drop for Pending<'_> {
     }
 }
 
-/// Takes the next place. Nothing is numbered that would be refused.
-async fn take_place(app: &App, room: &Room, pop_hash: Option<[u8; 32]>) -> Result<String, Problem> {
-    let now = chassis::clock::now();
-    if room.listing().status != EventStatus::OnSale {
-        return Err(problems::not_on_sale());
+/// Takes the next place, or finds the one that was given under the key. Nothing is numbered that
+/// would be refused.
+async fn take_place(room: &Room, keyed: Option<Keyed>, now: UnixMillis) -> Result<Joined, Problem> {
+    if let Err(refused) = may_take(room, now) {
+        let Some(keyed) = keyed else { return Err(refused) };
+        return recall(room, &keyed).await?.ok_or(refused);
     }
-    may_join(&room.settings(), room.seats().sold_out(), now)
-        .map_err(|refusal| problems::join_refused(refusal, now))?;
     let (answer, joined) = oneshot::channel();
-    room.joins.try_send(JoinAsk { answer }).map_err(|error| {
+    room.joins.try_send(JoinAsk { keyed, answer }).map_err(|error| {
         metrics::refused("busy");
         match error {
             TrySendError::Full(_) => problems::busy(),
@@ -112,7 +121,35 @@ async fn take_place(app: &App, room: &Room, pop_hash: Option<[u8; 32]>) -> Resul
     let Ok(Ok(joined)) = tokio::time::timeout(JOIN_WAIT, joined).await else {
         return Err(problems::unavailable("no numbers are given out now; ask again"));
     };
-    Ok(app.sealer.seal(&place_token(app, room, joined, pop_hash, now)))
+    Ok(joined)
+}
+
+fn may_take(room: &Room, now: UnixMillis) -> Result<(), Problem> {
+    if room.listing().status != EventStatus::OnSale {
+        return Err(problems::not_on_sale());
+    }
+    may_join(&room.settings(), room.seats().sold_out(), now)
+        .map_err(|refusal| problems::join_refused(refusal, now))
+}
+
+/// The place that was given under the key while joins were taken, if there is one.
+///
+/// LINE-1: checked against the stream as at a join, for whoever got it first may not have been
+/// answered.
+async fn recall(room: &Room, keyed: &Keyed) -> Result<Option<Joined>, Problem> {
+    let started = Monotonic::now();
+    while started.elapsed() < JOIN_WAIT {
+        let blessed = room.blessed();
+        match room.store.recall(&blessed, &keyed.key, room.giver).await {
+            Ok(Recalled::Nothing) | Err(Fault::Unblessed) => return Ok(None),
+            Ok(Recalled::Kept(kept)) if room.may_give(blessed.epoch, kept.number) == Some(true) => {
+                return Ok(Some(Joined::again(kept)));
+            }
+            Ok(Recalled::Kept(_) | Recalled::NotYet) => tokio::time::sleep(JOIN_AGAIN).await,
+            Err(Fault::Away(_)) => break,
+        }
+    }
+    Err(problems::unavailable("what was answered to this key cannot be read now; ask again"))
 }
 
 fn place_token(
@@ -122,7 +159,7 @@ fn place_token(
     pop_hash: Option<[u8; 32]>,
     now: UnixMillis,
 ) -> Token {
-    let Joined { epoch, number, kind } = joined;
+    let Joined { epoch, number, kind, .. } = joined;
     let (kid, event) = (app.sealer.kid(), room.event.clone());
     Token { kid, kind, event, epoch, number, issued_at: now, pop_hash }
 }

@@ -1,14 +1,42 @@
--- KEYS: room, live, givers, asking. ARGV: run, epoch, count, giver.
+-- KEYS: room, live, givers, asking, order of the keys, and the key of each ask that has one.
+-- ARGV: run, epoch, count, giver, life of a key in ms, keys at most, and of each ask with a key:
+-- which of the asks it is, its fingerprint, its time.
+-- Returns: last, count, phase, and what was remembered under each key, or nothing.
 local room = redis.call('HMGET', KEYS[1], 'last', 'mark', 'phase')
 local last, mark = tonumber(room[1]), tonumber(room[2])
 -- Who gives out numbers is known to the leader first: it asks them when this data is lost. While
 -- giving is closed it is asked to raise the mark.
 if mark <= last or redis.call('SISMEMBER', KEYS[3], ARGV[4]) == 0 then
   redis.call('SADD', KEYS[4], ARGV[4])
-  return {last, 0, room[3]}
+  return {last, 0, room[3], {}}
 end
-local count = math.min(tonumber(ARGV[3]), mark - last)
-if room[3] == 'closing' then count = 0 end
+local free = room[3] == 'closing' and 0 or mark - last
+local kept, repeats = {}, 0
+for at = 7, #ARGV, 3 do
+  local name = KEYS[#kept + 6]
+  local found = redis.call('GET', name)
+  -- Repeats take no number, so each ask takes the one of its turn among the others.
+  local turn = tonumber(ARGV[at]) - repeats
+  if found then
+    repeats = repeats + 1
+  elseif turn <= free then
+    local number = string.format('%d', last + turn)
+    local join = table.concat({ARGV[2], number, room[3], ARGV[at + 2], ARGV[at + 1]}, ' ')
+    redis.call('SET', name, join, 'PX', ARGV[5])
+    redis.call('RPUSH', KEYS[5], ARGV[2] .. ' ' .. number .. ' ' .. name)
+  end
+  kept[#kept + 1] = found or ''
+end
+local count = math.min(tonumber(ARGV[3]) - repeats, free)
 for number = last + 1, last + count do redis.call('SETBIT', KEYS[2], number, 1) end
 if count > 0 then redis.call('HINCRBY', KEYS[1], 'last', count) end
-return {last, count, room[3]}
+if #kept > 0 then
+  for _ = 1, redis.call('LLEN', KEYS[5]) - tonumber(ARGV[6]) do
+    local place, name = string.match(redis.call('LPOP', KEYS[5]), '^(%d+ %d+) (.+)$')
+    -- A key that has expired and was used again belongs to a younger join.
+    local found = redis.call('GET', name)
+    if found and string.match(found, '^%d+ %d+') == place then redis.call('DEL', name) end
+  end
+  redis.call('PEXPIRE', KEYS[5], ARGV[5])
+end
+return {last, count, room[3], kept}

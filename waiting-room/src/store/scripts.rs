@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 #[derive(Debug)]
 pub(crate) struct Scripts {
     pub join: Script,
+    pub recall: Script,
     pub admit: Script,
     pub close: Script,
     pub look: Script,
@@ -43,6 +44,7 @@ impl Scripts {
         static SCRIPTS: OnceLock<Scripts> = OnceLock::new();
         SCRIPTS.get_or_init(|| Self {
             join: guarded!("join.lua"),
+            recall: guarded!("recall.lua"),
             admit: led!("admit.lua"),
             close: led!("close.lua"),
             look: led!("look.lua"),

@@ -117,6 +117,13 @@ async fn an_operators_change_is_live_within_a_second() {
     mode(RoomMode::Closed, "ROOM_CLOSED").await;
     mode(RoomMode::Off, "ROOM_OFF").await;
     mode(RoomMode::Drain, "ROOM_CLOSED").await;
+    for rate in [7, 6_000] {
+        world.set(ID, |settings| settings.admission_rate_per_minute = rate).await;
+        let started = std::time::Instant::now();
+        let shown = async || room.room_status(ID).await.body["admissionRatePerMinute"].clone();
+        soon(async || (shown().await == rate).then_some(())).await;
+        assert!(started.elapsed().as_millis() < 1_000, "a rate of {rate}");
+    }
     let later = UnixMillis(chassis::clock::now().0 + 60_000);
     world
         .set(ID, |settings| (settings.mode, settings.opens_at) = (RoomMode::Closed, Some(later)))

@@ -3,6 +3,7 @@
 
 mod ends;
 mod flow;
+mod keys;
 mod leaving;
 mod loss;
 mod rates;

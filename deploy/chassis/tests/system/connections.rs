@@ -3,8 +3,11 @@
 use std::{collections::HashMap, time::Duration};
 
 use async_nats::jetstream::stream::Config;
-use chassis::{Error, TestServers, Which, announce, discover, migrate};
+use chassis::config::Url;
+use chassis::{Error, NatsConfig, TestServers, Which, announce, discover, migrate};
 use futures_util::future::join_all;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
 
 use super::{log, soon};
 
@@ -45,6 +48,48 @@ async fn a_server_that_is_not_there_is_waited_for_and_then_named() {
     redis.connect_wait_ms = 200;
     let error = soon(chassis::Redis::connect(&redis)).await.unwrap_err();
     assert!(matches!(error, Error::Unavailable { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_server_of_before_2_12_is_refused_with_the_reason() {
+    let old = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = old.local_addr().unwrap().port();
+    let speak = async {
+        let (mut stream, _) = old.accept().await.unwrap();
+        let info = serde_json::json!({
+            "server_id": "OLD",
+            "server_name": "old",
+            "version": "2.9.10",
+            "proto": 1,
+            "go": "go1.19.4",
+            "host": "127.0.0.1",
+            "port": port,
+            "headers": true,
+            "max_payload": 1_048_576,
+            "client_id": 1,
+        });
+        let info = format!("INFO {info}\r\n");
+        stream.write_all(info.as_bytes()).await.unwrap();
+        let (reader, mut writer) = stream.split();
+        let mut lines = BufReader::new(reader).lines();
+        while let Some(line) = lines.next_line().await.unwrap() {
+            if line.starts_with("PING") {
+                writer.write_all(b"PONG\r\n").await.unwrap();
+            }
+        }
+    };
+    let url = Url::new(format!("nats://127.0.0.1:{port}"));
+    let config = NatsConfig { url, ..NatsConfig::default() };
+    // Cancel-safe enough: the old server is not needed after the answer.
+    let refused = tokio::select! {
+        connected = soon(chassis::Nats::connect(&config, "test")) => connected.unwrap_err(),
+        () = speak => panic!("the client hung up without a word"),
+    };
+    assert_eq!(
+        refused.to_string(),
+        "use nats-server 2.9.10: at least 2.12 is needed, because older ones ignore the epoch \
+         fence or break compare-and-set"
+    );
 }
 
 #[tokio::test]

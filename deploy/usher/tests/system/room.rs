@@ -16,7 +16,16 @@ pub struct Place {
 
 impl Place {
     pub async fn join(client: &Client, event: &str) -> Self {
-        let call = Call::post(&format!("/api/queue/{event}/join"), &json!({}));
+        Self::ask(client, event, |call| call).await
+    }
+
+    /// Joins, or finds the place that the same key was given before.
+    pub async fn join_under(client: &Client, event: &str, key: &str) -> Self {
+        Self::ask(client, event, |call| call.header("idempotency-key", key)).await
+    }
+
+    async fn ask(client: &Client, event: &str, add: impl FnOnce(Call) -> Call) -> Self {
+        let call = add(Call::post(&format!("/api/queue/{event}/join"), &json!({})));
         let joined = client.ask_stubbornly(call).await.expect(201);
         let _: u64 = joined["pollAfterMs"].as_u64().expect("a number");
         Self { event: event.to_owned(), token: text(&joined["token"]), client: client.clone() }

@@ -32,9 +32,9 @@ pub async fn each_killed_server_loses_nothing(system: &impl System) {
     let mut visited = Vec::new();
     for server in Which::ALL {
         market.sells(20).await;
-        let waiting = Place::join(client, "EVT001").await;
-        let killed = Instant::now();
         let name = server.name();
+        let waiting = Place::join_under(client, "EVT001", name).await;
+        let killed = Instant::now();
         // The kill comes first: nobody asks before it.
         let ((), bought, ()) = tokio::join!(
             biased;
@@ -43,7 +43,9 @@ pub async fn each_killed_server_loses_nothing(system: &impl System) {
             the_room_lets_in(client, "EVT001", name, killed),
         );
         visited.push(bought);
-        // Nobody who had a place before has lost it.
+        // Nobody who had a place before has lost it, nor is given another one for the same key.
+        let again = Place::join_under(client, "EVT001", name).await;
+        assert_eq!(again.token, waiting.token);
         waiting.wait_until_called().await;
         client.ask_stubbornly(waiting.claim()).await.expect(200);
         market.sells(20).await;

@@ -74,7 +74,8 @@ async fn night(
     let reach = system.reach();
     let (client, what) = (&reach.client, group.join(", "));
     list_with_short_holds(&reach, "EVT002", &event, HOLD_TTL).await;
-    let waiting = Place::join(client, "EVT001").await;
+    let join = async || Place::join_under(client, "EVT001", &event).await;
+    let waiting = join().await;
     let market = Market::open(fans, &event, WhenLost::GoHome, true);
     market.sells(SOLD_BEFORE).await;
     let refused = Refused::hear(visitor, &event).await;
@@ -94,7 +95,8 @@ async fn night(
         the_room_lets_in(client, "EVT001", &what, killed),
         search_finds(client, &event, &what, killed),
     );
-    // Nobody who had a place before has lost it.
+    // Nobody who had a place before has lost it, nor is given another one for the same key.
+    assert_eq!(join().await.token, waiting.token);
     waiting.wait_until_called().await;
     client.ask_stubbornly(waiting.claim()).await.expect(200);
     let record = market.close().await;

@@ -5,10 +5,8 @@ use crate::process::pid;
 use crate::system::System;
 use crate::up::Up;
 use crate::wait::until_equal;
+use chassis::metrics::NAME_PREFIX;
 use rustix::process::{Signal, kill_process};
-
-/// What the name of every metric begins with.
-const PREFIX: &str = concat!("usher", "_");
 
 /// Waits until the page names exactly these servers as missing, among whatever else is.
 pub async fn lacks(client: &Client, servers: &[&str]) {
@@ -60,6 +58,7 @@ async fn alarms_are_on_the_metrics_page_before_anything_went_wrong() {
     let page = String::from_utf8_lossy(&page.body).into_owned();
     for alarm in [
         "task_panics_total",
+        "invariant_broken_total",
         "allocator_deposed_total",
         "allocator_checkpoint_failures_total",
         "settlement_reviews_total",
@@ -70,8 +69,9 @@ async fn alarms_are_on_the_metrics_page_before_anything_went_wrong() {
         "http_connections_refused_total",
         "nats_slow_readers_total",
     ] {
-        let named =
-            |line: &&str| line.strip_prefix(PREFIX).is_some_and(|name| name.starts_with(alarm));
+        let named = |line: &&str| {
+            line.strip_prefix(NAME_PREFIX).is_some_and(|name| name.starts_with(alarm))
+        };
         let mut lines = page.lines().filter(named);
         assert!(lines.any(|line| line.ends_with(" 0")), "{alarm} is not in {page}");
     }

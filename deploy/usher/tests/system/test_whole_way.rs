@@ -10,6 +10,7 @@ use crate::system::System;
 use crate::up::{Reach, Up};
 use crate::wait::{until, until_equal};
 use serde_json::{Value, json};
+use std::time::{Duration, Instant};
 
 /// The whole way, in every form.
 pub async fn a_fan_goes_the_whole_way(reach: &Reach) {
@@ -302,13 +303,26 @@ async fn partners_get_an_allotment_and_give_it_back(client: &Client) {
 async fn operators_switch_a_room_off_and_on(client: &Client) {
     let operator = Fan::demo(client, "operator").await;
     let path = "/api/admin/events/EVT001/admission";
-    let switch = async |mode: &str| {
+    let change = async |change: Value| {
         let answer = operator.ask(Call::get(path)).await;
         let etag = answer.header("etag").to_owned();
-        let call = Call::new(hyper::Method::PATCH, path).json(&json!({"mode": mode}));
+        let call = Call::new(hyper::Method::PATCH, path).json(&change);
         operator.ask(call.header("if-match", &etag)).await.expect(200);
         etag
     };
+    let switch = async |mode: &str| change(json!({"mode": mode})).await;
+    let shown = async || {
+        let status = client.ask(Call::get("/api/queue/EVT001/status")).await.expect(200);
+        status["admissionRatePerMinute"].clone()
+    };
+    let usual = shown().await;
+    for rate in [json!(4_321), usual] {
+        change(json!({"admissionRatePerMinute": rate})).await;
+        let changed = Instant::now();
+        until("the new rate to be public", async || (shown().await == rate).then_some(())).await;
+        // A public promise: live everywhere within a second of the answer to the change.
+        assert!(changed.elapsed() < Duration::from_secs(1), "{:?}", changed.elapsed());
+    }
     let stale = switch("off").await;
     let fan = Fan::new(client, "no-room").await;
     let without_room = reserve(&best("EVT001", 1), &fresh_key());

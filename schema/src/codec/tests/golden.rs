@@ -1,5 +1,6 @@
-//! The bytes of everything that is stored or sent: one value of each variant, with numbers that
-//! differ from field to field, so that two fields of one type cannot change places unseen.
+//! The bytes of everything of this crate that is stored or sent: one value of each variant, with
+//! numbers that differ from field to field, so that two fields of one type cannot change places
+//! unseen.
 //!
 //! The bytes are in `golden.txt`, a line each: the name and the hex digits. What is written has
 //! these bytes, and these bytes are read as the value. A line changes only together with
@@ -9,6 +10,9 @@ use super::super::{Error, decode, decode_checked, encode, encode_checked};
 use super::hex;
 use crate::admission::{
     AdmissionRecord, Draw, GivenReport, LimitedBy, MachineClock, Release, RoomStatus, SeatsBand,
+};
+use crate::search::{
+    Answer, FacetCount, Facets, Hit, Page, Query, Sort, SuggestQuery, Suggestions,
 };
 use crate::{
     AccountId, Applied, Area, AreaIdx, Asked, Batch, BestAvailable, CancelAnswer, CancelBooking,
@@ -59,10 +63,9 @@ macro_rules! variants {
 }
 
 fn samples() -> Vec<Sample> {
-    [envelopes(), commands(), outcomes(), refusals(), replies(), catalogue(), rooms(), settles()]
-        .into_iter()
-        .flatten()
-        .collect()
+    let bus = [envelopes(), commands(), outcomes(), refusals(), replies()];
+    let rest = [catalogue(), rooms(), settles(), searches()];
+    bus.into_iter().chain(rest).flatten().collect()
 }
 
 #[test]
@@ -441,6 +444,53 @@ fn settles() -> Vec<Sample> {
         UnderReview => CancelAnswer::UnderReview,
         Unknown => CancelAnswer::Unknown,
         Busy => CancelAnswer::Busy,
+    ));
+    samples
+}
+
+fn page() -> Page {
+    let hit = Hit {
+        event_id: event(),
+        name: "Name".into(),
+        venue: "Venue".into(),
+        city: "City".into(),
+        category: "Category".into(),
+        starts_at: UnixMillis(1_800_000_000_201),
+        price_min: Money::new(202, Currency::USD),
+        seats_free: 203,
+        seats_total: 204,
+    };
+    let counted = |value: &str, count| vec![FacetCount { value: value.into(), count }];
+    let facets = Facets { city: counted("City", 205), category: counted("Category", 206) };
+    Page { total: 207, hits: vec![hit], facets, took_ms: 208 }
+}
+
+fn searches() -> Vec<Sample> {
+    let query = Query {
+        text: "text".into(),
+        city: Some("City".into()),
+        category: Some("Category".into()),
+        from: Some(UnixMillis(1_800_000_000_211)),
+        to: Some(UnixMillis(1_800_000_000_212)),
+        price_max: Some(213),
+        available: true,
+        sort: Sort::Price,
+        page: 214,
+        size: 55,
+    };
+    let names = Suggestions { names: vec!["Name".into(), "Another".into()] };
+    let mut samples = vec![
+        sample("Query", query),
+        sample("Query-of-all", Query::default()),
+        sample("Answer.Found-page", Answer::Found(page())),
+        sample("SuggestQuery", SuggestQuery { text: "na".into(), size: 9 }),
+        sample("Answer.Found-suggestions", Answer::Found(names)),
+        sample("Answer.Refused", Answer::<Page>::Refused("too deep".into())),
+    ];
+    samples.extend(variants!(Sort:
+        Relevance => Sort::Relevance,
+        Date => Sort::Date,
+        Price => Sort::Price,
     ));
     samples
 }

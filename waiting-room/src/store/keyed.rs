@@ -1,0 +1,101 @@
+//! Joins by their `Idempotency-Key`, remembered beside the numbers they were given, so that a
+//! repeat is answered by any process.
+//!
+//! Nothing in them names a person: a hash of the key, a hash of the body, a number and a time.
+//!
+//! They outlive the epoch in which they were given. LINE-1: whoever finds one in a restarted Redis
+//! finds beside it that numbers were given at least that far, for one step wrote both; so the new
+//! epoch took the number for given, and began above it.
+
+use super::{Blessed, Fault, Phase, Store};
+use crate::config::{JOIN_KEYS_AGE_MAX, JOIN_KEYS_MAX};
+use crate::remembered::KeyHash;
+use chassis::base64url;
+use redis::ScriptInvocation;
+use schema::UnixMillis;
+
+/// A join that can be repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Keyed {
+    pub key: KeyHash,
+    /// Of the body: another one under the same key is refused.
+    pub fingerprint: [u8; 32],
+    pub issued_at: UnixMillis,
+}
+
+/// What was given to the first who asked under a key: all that its token needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Kept {
+    pub epoch: u32,
+    pub number: u64,
+    pub phase: Phase,
+    pub issued_at: UnixMillis,
+    pub fingerprint: [u8; 32],
+}
+
+/// What is known of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Recalled {
+    Nothing,
+    Kept(Kept),
+    /// There is something, and this instance may not answer with it yet.
+    NotYet,
+}
+
+impl Kept {
+    /// Reads what the script wrote; nothing at all is `None`.
+    pub(super) fn read(text: &str) -> Result<Option<Self>, Fault> {
+        if text.is_empty() {
+            return Ok(None);
+        }
+        // A text that cannot be read was not written by us: the room is not ours.
+        Self::parse(text).map(Some).ok_or(Fault::Unblessed)
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split(' ');
+        let epoch = parts.next()?.parse().ok()?;
+        let number = parts.next()?.parse().ok()?;
+        let phase = Phase::of(parts.next()?).ok()?;
+        let issued_at = UnixMillis(parts.next()?.parse().ok()?);
+        let fingerprint = base64url::decode(parts.next()?)?.try_into().ok()?;
+        Some(Self { epoch, number, phase, issued_at, fingerprint })
+    }
+}
+
+impl Store {
+    /// What is remembered of `key`, for an instance that gives out no number for it now.
+    pub(crate) async fn recall(
+        &self,
+        blessed: &Blessed,
+        key: &KeyHash,
+        giver: u64,
+    ) -> Result<Recalled, Fault> {
+        let mut call = self.scripts.recall.prepare_invoke();
+        call.key(&self.room).key(&self.givers).key(&self.asking);
+        call.key(self.key_name(key));
+        call.arg(&blessed.run_id).arg(blessed.epoch).arg(giver);
+        let (may_answer, text): (u8, String) = self.run(blessed, &call).await?;
+        Ok(match Kept::read(&text)? {
+            None => Recalled::Nothing,
+            Some(kept) if may_answer == 1 => Recalled::Kept(kept),
+            Some(_) => Recalled::NotYet,
+        })
+    }
+
+    /// Adds to a join's call what it is about those with a key. They cost what they are; a join
+    /// without one costs nothing more for them.
+    pub(super) fn add_keyed(&self, call: &mut ScriptInvocation<'_>, asks: &[Option<Keyed>]) {
+        call.key(&self.keys);
+        call.arg(JOIN_KEYS_AGE_MAX.as_millis().to_string()).arg(JOIN_KEYS_MAX);
+        for (idx, ask) in asks.iter().enumerate() {
+            let Some(keyed) = ask else { continue };
+            call.key(self.key_name(&keyed.key));
+            call.arg(idx + 1).arg(base64url::encode(&keyed.fingerprint)).arg(keyed.issued_at.0);
+        }
+    }
+
+    pub(super) fn key_name(&self, key: &KeyHash) -> String {
+        format!("{}:{}", self.keys, base64url::encode(key))
+    }
+}
