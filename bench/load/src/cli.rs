@@ -141,7 +141,7 @@ pub struct Flat {
     /// Where results go [default: bench-results/flat]
     #[arg(long)]
     pub out: Option<PathBuf>,
-    /// Fewer and smaller sizes, below a minute
+    /// Fewer and smaller sizes, below two minutes
     #[arg(long)]
     pub quick: bool,
 }

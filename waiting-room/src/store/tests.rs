@@ -37,9 +37,9 @@ async fn an_overtaken_leader_cannot_open_what_its_successor_has_closed() {
     assert_eq!(join().await, (6, 1));
 }
 
-fn keyed(number: usize) -> Option<Keyed> {
+fn keyed(number: usize) -> Keyed {
     let key = chassis::keys::sha256(&[&number.to_be_bytes()]);
-    Some(Keyed { key, fingerprint: [7; 32], issued_at: UnixMillis(1_800_000_000_000) })
+    Keyed { key, fingerprint: [7; 32], issued_at: UnixMillis(1_800_000_000_000) }
 }
 
 /// A store whose epoch 1 begins after number 5.
@@ -61,20 +61,20 @@ async fn repeats_take_no_number_and_those_beside_them_get_theirs_in_order() {
         let kept: Vec<_> = given.kept.iter().map(|kept| kept.map(|kept| kept.number)).collect();
         (given.after, given.count, kept)
     };
-    assert_eq!(join(&[keyed(1), None, keyed(2)]).await, (5, 3, vec![None, None]));
-    let mixed = [None, keyed(2), keyed(3), keyed(1), keyed(3), None];
+    assert_eq!(join(&[Some(keyed(1)), None, Some(keyed(2))]).await, (5, 3, vec![None, None]));
+    let mixed = [None, Some(keyed(2)), Some(keyed(3)), Some(keyed(1)), Some(keyed(3)), None];
     assert_eq!(join(&mixed).await, (8, 3, vec![Some(8), None, Some(6), Some(10)]));
-    assert_eq!(join(&[keyed(3)]).await, (11, 0, vec![Some(10)]));
+    assert_eq!(join(&[Some(keyed(3))]).await, (11, 0, vec![Some(10)]));
     assert_eq!(join(&[None]).await, (11, 1, vec![]));
     let issued_at = UnixMillis(1_800_000_000_000);
     let (epoch, number, phase) = (1, 10, Phase::Line);
     let kept = Kept { epoch, number, phase, issued_at, fingerprint: [7; 32] };
-    let key = keyed(3).unwrap().key;
+    let key = keyed(3).key;
     let recalled = store.recall(&blessed, &key, GIVER).await.unwrap();
     assert_eq!(recalled, Recalled::Kept(kept));
     let stranger = store.recall(&blessed, &key, GIVER + 1).await.unwrap();
     assert_eq!(stranger, Recalled::NotYet, "the leader does not know this instance");
-    let unknown = store.recall(&blessed, &keyed(4).unwrap().key, GIVER).await.unwrap();
+    let unknown = store.recall(&blessed, &keyed(4).key, GIVER).await.unwrap();
     assert_eq!(unknown, Recalled::Nothing);
 }
 
@@ -85,20 +85,24 @@ async fn the_newest_keys_are_remembered_for_ten_minutes_and_older_ones_make_room
     let join = async |asks: &[Option<Keyed>]| {
         store.join(&blessed, asks, GIVER).await.unwrap().kept.iter().flatten().count()
     };
-    let all: Vec<_> = (0..JOIN_KEYS_MAX).map(keyed).collect();
+    let all: Vec<_> = (0..JOIN_KEYS_MAX).map(|number| Some(keyed(number))).collect();
     for asks in all.chunks(JOIN_BATCH_MAX) {
         assert_eq!(join(asks).await, 0);
     }
-    assert_eq!(join(&[keyed(0), keyed(1), keyed(JOIN_KEYS_MAX - 1)]).await, 3, "all are there");
-    assert_eq!(join(&[keyed(JOIN_KEYS_MAX)]).await, 0);
-    assert_eq!(join(&[keyed(1), keyed(JOIN_KEYS_MAX)]).await, 2);
-    assert_eq!(join(&[keyed(0)]).await, 0, "the oldest made room");
-    assert_eq!(join(&[keyed(1)]).await, 0, "and so did the next");
+    assert_eq!(
+        join(&[Some(keyed(0)), Some(keyed(1)), Some(keyed(JOIN_KEYS_MAX - 1))]).await,
+        3,
+        "all are there"
+    );
+    assert_eq!(join(&[Some(keyed(JOIN_KEYS_MAX))]).await, 0);
+    assert_eq!(join(&[Some(keyed(1)), Some(keyed(JOIN_KEYS_MAX))]).await, 2);
+    assert_eq!(join(&[Some(keyed(0))]).await, 0, "the oldest made room");
+    assert_eq!(join(&[Some(keyed(1))]).await, 0, "and so did the next");
     let redis = servers.redis().await;
     let names: u64 = redis.query(&redis::cmd("DBSIZE")).await.unwrap();
     assert!(names < JOIN_KEYS_MAX as u64 + 10, "{names} keys");
     let life = u64::try_from(JOIN_KEYS_AGE_MAX.as_millis()).unwrap();
-    let name = store.key_name(&keyed(JOIN_KEYS_MAX).unwrap().key);
+    let name = store.key_name(&keyed(JOIN_KEYS_MAX).key);
     for name in [name, store.keys.clone()] {
         let left: u64 = redis.query(redis::cmd("PTTL").arg(&name)).await.unwrap();
         assert!(left <= life && life < left + 60_000, "{name} lives {left} ms");

@@ -34,7 +34,7 @@ struct Size {
 const WHOLE: Size =
     Size { rounds: 3, houses: &[300, 2_400, 20_700, 80_000], lines: &[10_000, 100_000, 1_000_000] };
 
-/// Less than a minute.
+/// Less than two minutes.
 const QUICK: Size = Size { rounds: 2, houses: &[300, 2_400, 20_700], lines: &[10_000, 100_000] };
 
 /// Enough to keep both cores busy.
