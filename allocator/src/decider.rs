@@ -225,8 +225,8 @@ impl Decider {
 
     /// Tells the journal the time while a deadline runs and nothing else does.
     ///
-    /// An owner that starts after an outage takes the time from the last batch on for the outage. So
-    /// the quiet before it counts as time that people had, whatever any wall clock says.
+    /// An owner that starts after an outage takes the time from the last batch on for the outage.
+    /// So the quiet before it counts as time that people had, whatever any wall clock says.
     fn pulse(&self, batch: &mut Decided) {
         let now = Instant::now();
         if self.clock.is_pulse_due(self.told, self.shard.next_due(), now) {
