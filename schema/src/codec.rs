@@ -51,7 +51,7 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     Ok(rmp_serde::from_slice(body(bytes)?)?)
 }
 
-/// Joins encoded messages of one type into one message, for [`decode_all`]. One alone stays as it is.
+/// Joins encoded messages of one type into one, for [`decode_all`]. One alone stays as it is.
 ///
 /// Bounded by its caller, as [`encode`].
 pub fn join(messages: &[impl AsRef<[u8]>]) -> Vec<u8> {

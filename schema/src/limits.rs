@@ -26,8 +26,8 @@ pub const ASK_AGAIN: DurationMs = DurationMs(300);
 /// that are alive.
 pub const COMMAND_AGE_MAX: DurationMs = DurationMs(15_000);
 
-/// Most messages with commands of one shard in the stream: those that wait, and those answered since
-/// the owner's last purge.
+/// Most messages with commands of one shard in the stream: those that wait, and those answered
+/// since the owner's last purge.
 ///
 /// A second of work at 30,000 a second where each command travels alone. Where they travel together
 /// what may wait is bounded by the askers, each of which waits for a few thousand answers at most.

@@ -76,7 +76,7 @@ impl Lane {
     }
 }
 
-/// Publishes messages, joined up to `bytes_max`, in their order, and waits for all acknowledgements.
+/// Publishes messages, joined up to `bytes_max`, in order, and waits for all acknowledgements.
 async fn send(
     jetstream: &jetstream::Context,
     subject: &str,

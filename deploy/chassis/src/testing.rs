@@ -89,8 +89,8 @@ impl TestServers {
         self.servers.child(which).kill_hard().await;
     }
 
-    /// SIGSTOP, and waits until every thread has stopped: one that is on a core when the signal comes
-    /// may answer once more.
+    /// SIGSTOP, and waits until every thread has stopped: one that is on a core when the signal
+    /// comes may answer once more.
     pub fn stop(&self, which: Which) {
         let child = self.servers.child(which);
         let pid = child.pid().expect("a server that runs");

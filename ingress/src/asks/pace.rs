@@ -2,8 +2,8 @@
 //!
 //! An answer that comes after its asker has gone is work for nobody, and when everything offered is
 //! let in, that is soon all that is done. So the limit rises a little with each round of answers in
-//! time and falls by a quarter when they come late: slow increase, multiplicative decrease (Chiu and
-//! Jain, "Analysis of the Increase and Decrease Algorithms for Congestion Avoidance", 1989).
+//! time and falls by a quarter when they come late: slow increase, multiplicative decrease (Chiu
+//! and Jain, "Analysis of the Increase and Decrease Algorithms for Congestion Avoidance", 1989).
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use std::time::Duration;
 /// Answers later than this are late: a quarter of what an asker waits.
 const LATE: Duration = Duration::from_millis(500);
 
-/// The limit falls once in this time at most: those let in before a fall are answered late after it.
+/// The limit falls once in this time at most: those let in before a fall are answered late after.
 const FALL_EVERY_MS: u64 = 500;
 
 /// The limit in a fresh process: what two cores answer in less than [`LATE`].
@@ -20,8 +20,8 @@ const FIRST: usize = 2_048;
 /// What is let in however late answers are, so that it shows when they come in time again.
 const LEAST: usize = 64;
 
-/// The limit of one instance. Its parts are read and written apart: a limit that is off by a few for
-/// a moment does no harm.
+/// The limit of one instance. Its parts are read and written apart: a limit that is off by a few
+/// for a moment does no harm.
 #[derive(Debug)]
 pub struct Pace {
     limit: AtomicUsize,
