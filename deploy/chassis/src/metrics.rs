@@ -259,7 +259,9 @@ mod tests {
             let line = format!("usher_invariant_broken_total{{id=\"{promise}\"}} {count}");
             assert!(page().contains(&line), "{line} is not in\n{}", page());
         };
-        InvariantId::ALL.iter().for_each(|promise| counted(promise, 0));
+        for promise in InvariantId::ALL {
+            counted(promise, 0);
+        }
         let breaks = async { schema::check!(InvariantId::Line2, 1 == 2, "two at once") };
         tasks::spawn("breaks", breaks).await.expect_err("it panics");
         tasks::spawn("careless", async { panic!("no promise") }).await.expect_err("it panics");
