@@ -17,7 +17,7 @@ use bytes::Bytes;
 use chassis::clock::Monotonic;
 use chassis::{Problem, keys};
 use http::{HeaderMap, StatusCode};
-use schema::{EventStatus, UnixMillis};
+use schema::{EventStatus, RoomMode, UnixMillis};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tokio::sync::mpsc::error::TrySendError;
@@ -141,11 +141,16 @@ async fn recall(room: &Room, keyed: &Keyed) -> Result<Option<Joined>, Problem> {
     while started.elapsed() < JOIN_WAIT {
         let blessed = room.blessed();
         match room.store.recall(&blessed, &keyed.key, room.giver).await {
-            Ok(Recalled::Nothing) | Err(Fault::Unblessed) => return Ok(None),
+            Ok(Recalled::Nothing) => return Ok(None),
+            // A room that is off has no leader to bless its numbers; in others this process has not
+            // heard of the epoch yet.
+            Err(Fault::Unblessed) if room.settings().mode == RoomMode::Off => return Ok(None),
             Ok(Recalled::Kept(kept)) if room.may_give(blessed.epoch, kept.number) == Some(true) => {
                 return Ok(Some(Joined::again(kept)));
             }
-            Ok(Recalled::Kept(_) | Recalled::NotYet) => tokio::time::sleep(JOIN_AGAIN).await,
+            Ok(Recalled::Kept(_) | Recalled::NotYet) | Err(Fault::Unblessed) => {
+                tokio::time::sleep(JOIN_AGAIN).await;
+            }
             Err(Fault::Away(_)) => break,
         }
     }
