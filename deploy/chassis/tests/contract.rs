@@ -44,9 +44,19 @@ async fn publish(nats: &Nats, subject: &str, pairs: &[(&str, &str)]) -> Answer {
     for (name, value) in pairs {
         headers.insert(*name, *value);
     }
-    let request = Request::new().headers(headers).payload(Bytes::from_static(b"payload"));
-    let message = nats.client.send_request(subject.to_owned(), request).await.unwrap();
-    answer(&message.payload)
+    for _ in 0..100 {
+        let request = Request::new().headers(headers.clone());
+        let request = request.payload(Bytes::from_static(b"payload"));
+        match nats.client.send_request(subject.to_owned(), request).await {
+            Ok(message) => return answer(&message.payload),
+            // Nobody has taken it: a server of a cluster hears later than the stream's leader that
+            // there is a stream.
+            Err(error) if error.kind() == RequestErrorKind::NoResponders => {}
+            Err(error) => panic!("{error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("nobody takes {subject}")
 }
 
 fn answer(payload: &[u8]) -> Answer {

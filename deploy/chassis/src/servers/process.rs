@@ -26,6 +26,8 @@ pub(super) struct CommandLine {
     pub prefix: Vec<OsString>,
     pub program: PathBuf,
     pub arguments: Vec<OsString>,
+    /// Set beside what the process has of its own.
+    pub environment: Vec<(&'static str, String)>,
     pub folder: PathBuf,
     /// Standard output and error are appended here.
     pub log: PathBuf,
@@ -124,6 +126,7 @@ fn command(line: &CommandLine) -> std::io::Result<Command> {
         .args(words)
         .arg(&line.program)
         .args(&line.arguments)
+        .envs(line.environment.iter().map(|(name, value)| (name, value)))
         .current_dir(&line.folder)
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)

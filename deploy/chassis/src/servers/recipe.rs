@@ -94,9 +94,18 @@ fn nats(
         prefix: Vec::new(),
         program: programs.nats.clone(),
         arguments: vec!["-c".into(), config.into()],
+        environment: vec![("GOMAXPROCS", nats_threads().to_string())],
         folder: data.to_owned(),
         log: PathBuf::new(),
     })
+}
+
+/// How many threads of NATS run at once: half of the machine's cores.
+///
+/// Its runtime looks for work on all that it may have, and on a small machine takes this time from
+/// those who make the work. One thread carries more messages than a shard's owner sends.
+fn nats_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2))
 }
 
 fn redis(programs: &Programs, data: &Path, port: u16) -> CommandLine {
@@ -115,6 +124,7 @@ fn redis(programs: &Programs, data: &Path, port: u16) -> CommandLine {
         prefix: Vec::new(),
         program: programs.redis.clone(),
         arguments: pairs(&settings),
+        environment: Vec::new(),
         folder: data.to_owned(),
         log: PathBuf::new(),
     }
@@ -165,6 +175,7 @@ async fn postgres(
         prefix: account.prefix,
         program: programs.postgres.clone(),
         arguments,
+        environment: Vec::new(),
         folder: data.to_owned(),
         log: PathBuf::new(),
     })
