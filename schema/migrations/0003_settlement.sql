@@ -2,6 +2,8 @@
 -- come from the caller; amounts are minor units of the order's currency.
 
 -- An order has the bits of its hold as its id: one order a hold, by construction.
+-- A sale changes neighbours in one commit, so each row has room for its next version on its page:
+-- else the next version costs an entry in every index.
 CREATE TABLE orders (
     order_id         UUID       PRIMARY KEY,
     event_id         TEXT       NOT NULL,
@@ -37,7 +39,7 @@ CREATE TABLE orders (
         AND cardinality(line_seat) = cardinality(line_area)
         AND cardinality(line_seat) = cardinality(line_level)
         AND cardinality(line_seat) = cardinality(line_price))
-) WITH (fillfactor = 70);
+) WITH (fillfactor = 50);
 CREATE INDEX orders_of_account ON orders (account_id, created_at);
 CREATE INDEX orders_todo ON orders (lease_until) WHERE todo;
 
@@ -196,7 +198,8 @@ FROM ticket;
 
 -- The functions below take parallel arrays and do the work of many orders in one statement and one
 -- commit. All lock orders in the order of their ids first, then seats, then areas, so that callers
--- do not deadlock.
+-- do not deadlock. An UPDATE FROM a sorted list locks in the list's order: it can only be a nested
+-- loop over the list, or over the orders by id.
 
 -- Lets a function keep its plans: to plan anew in each call was a quarter of the database's work
 -- under load. A plan that is kept must be good for small tables and large ones, so it may only go
@@ -212,22 +215,26 @@ BEGIN
     END LOOP;
 END $$;
 
--- Books ledger entries: for each entry the order, kind, account and amount. All of `p_order` are
--- locked.
+-- Books ledger entries: for each entry the order, kind, account and amount. Orders that are not
+-- among `p_order` book nothing; those that are, are locked and come with event and currency.
 CREATE FUNCTION ledger_post(
-    p_order UUID[], p_entry_order UUID[], p_kind TEXT[], p_account TEXT[], p_amount BIGINT[],
-    p_now BIGINT
+    p_order UUID[], p_event TEXT[], p_currency TEXT[],
+    p_entry_order UUID[], p_kind TEXT[], p_account TEXT[], p_amount BIGINT[], p_now BIGINT
 ) RETURNS VOID LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO ledger_transaction (order_id, kind, part, event_id, at)
-    SELECT DISTINCT e.order_id, e.kind, 0, o.event_id, p_now
-    FROM unnest(p_entry_order, p_kind) AS e(order_id, kind) JOIN orders o USING (order_id)
-    WHERE e.order_id = ANY(p_order);
+    -- To look positions up is cheaper than the nested loop that a join would be here.
+    WITH entry AS MATERIALIZED (
+        SELECT e.order_id, e.kind, e.account, e.amount, array_position(p_order, e.order_id) AS idx
+        FROM unnest(p_entry_order, p_kind, p_account, p_amount)
+            AS e(order_id, kind, account, amount)
+    ), booking AS (
+        INSERT INTO ledger_transaction (order_id, kind, part, event_id, at)
+        SELECT DISTINCT e.order_id, e.kind, 0, p_event[e.idx], p_now
+        FROM entry e WHERE e.idx IS NOT NULL
+    )
     INSERT INTO ledger_entry (order_id, kind, part, account, amount, currency)
-    SELECT e.order_id, e.kind, 0, e.account, e.amount, o.currency
-    FROM unnest(p_entry_order, p_kind, p_account, p_amount)
-        AS e(order_id, kind, account, amount) JOIN orders o USING (order_id)
-    WHERE e.order_id = ANY(p_order);
+    SELECT e.order_id, e.kind, 0, e.account, e.amount, p_currency[e.idx]
+    FROM entry e WHERE e.idx IS NOT NULL;
 END $$;
 
 -- Puts verdicts of `p_order` into the outbox. Their first sending is the caller's; `send_at` is the
@@ -278,33 +285,26 @@ CREATE FUNCTION order_bind(
     p_order UUID[], p_attempt INT[], p_provider TEXT, p_provider_id TEXT[], p_now BIGINT
 ) RETURNS TABLE (order_id UUID, provider_id TEXT) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
-DECLARE paying UUID[];
+DECLARE bound INT;
 BEGIN
-    paying := ARRAY(SELECT o.order_id
-        FROM orders o JOIN unnest(p_order, p_attempt) AS a(order_id, attempt)
-            ON o.order_id = a.order_id AND o.attempt = a.attempt
-        WHERE o.state = 'paying' ORDER BY o.order_id FOR UPDATE OF o);
     INSERT INTO payment_attempt (order_id, attempt, provider, provider_id, state,
         created_at, updated_at)
-    SELECT a.order_id, a.attempt, p_provider, a.provider_id, 'created', p_now, p_now
-    FROM unnest(p_order, p_attempt, p_provider_id) AS a(order_id, attempt, provider_id)
-    WHERE a.order_id = ANY(paying)
+    SELECT o.order_id, o.attempt, p_provider, a.provider_id, 'created', p_now, p_now
+    FROM orders o JOIN unnest(p_order, p_attempt, p_provider_id)
+            AS a(order_id, attempt, provider_id)
+        ON o.order_id = a.order_id AND o.attempt = a.attempt
+    WHERE o.state = 'paying' ORDER BY o.order_id FOR UPDATE OF o
     ON CONFLICT (order_id, attempt) DO NOTHING;
-    RETURN QUERY SELECT a.order_id,
-        CASE WHEN a.order_id = ANY(paying) THEN t.provider_id END
+    GET DIAGNOSTICS bound = ROW_COUNT;
+    IF bound = cardinality(p_order) THEN
+        RETURN QUERY SELECT * FROM unnest(p_order, p_provider_id);
+        RETURN;
+    END IF;
+    -- A statement of its own, so that it sees rows that another caller made while this one waited.
+    RETURN QUERY SELECT a.order_id, t.provider_id
         FROM unnest(p_order, p_attempt) AS a(order_id, attempt)
-        LEFT JOIN payment_attempt t ON t.order_id = a.order_id AND t.attempt = a.attempt;
-END $$;
-
--- Makes seats and standing places live. Fails as a whole if one is somebody's already.
-CREATE FUNCTION places_claim(p_order UUID[]) RETURNS VOID LANGUAGE plpgsql AS $$
-BEGIN
-    INSERT INTO live_seat (event_id, seat_idx, order_id, line)
-    SELECT o.event_id, l.seat, o.order_id, l.line - 1
-    FROM orders o, unnest(o.line_seat) WITH ORDINALITY AS l(seat, line)
-    WHERE o.order_id = ANY(p_order) AND 0 <= l.seat
-    ORDER BY o.event_id, l.seat;
-    PERFORM areas_change(p_order, 1);
+        LEFT JOIN (orders o JOIN payment_attempt t USING (order_id, attempt))
+            ON o.order_id = a.order_id AND o.attempt = a.attempt AND o.state = 'paying';
 END $$;
 
 -- Adds the standing places of orders to what is sold, or takes them off: one update an area.
@@ -332,6 +332,63 @@ BEGIN
     END IF;
 END $$;
 
+-- Sells those of `p_order` that may be sold: makes their places live, with all that belongs to it.
+-- Fails as a whole if a place is somebody's already. Each order is looked up once, and the rest is
+-- made of what that returns. Seats are sorted, so none is claimed before all orders are locked.
+CREATE FUNCTION orders_sell(
+    p_order UUID[], p_charged BOOLEAN[], p_codes TEXT[], p_command UUID[],
+    p_entry_order UUID[], p_entry_kind TEXT[], p_entry_account TEXT[], p_entry_amount BIGINT[],
+    p_now BIGINT, p_send_at BIGINT
+) RETURNS VOID LANGUAGE plpgsql AS $$
+DECLARE
+    sold UUID[]; events TEXT[]; currencies TEXT[]; lines BIGINT; issued BIGINT; standing BOOLEAN;
+BEGIN
+    WITH sold AS (
+        UPDATE orders o SET state = 'paid', sold_at = p_now, updated_at = p_now, reason = NULL,
+            todo = true
+        FROM (SELECT * FROM unnest(p_order, p_charged, p_codes, p_command)
+            AS a(order_id, charged, codes, command_id) ORDER BY order_id) a
+        WHERE o.order_id = a.order_id
+            AND (o.state = 'paying' OR (o.state = 'cancelling' AND a.charged))
+        RETURNING o.order_id, o.event_id, o.account_id, o.attempt, o.currency, o.line_seat,
+            o.line_area, o.line_level, o.line_price, a.codes, a.command_id
+    ), place AS MATERIALIZED (
+        SELECT s.order_id, s.event_id, s.account_id, l.line - 1 AS line, l.seat, l.area, l.level,
+            l.price, l.code
+        FROM sold s, unnest(s.line_seat, s.line_area, s.line_level, s.line_price, s.codes::TEXT[])
+            WITH ORDINALITY AS l(seat, area, level, price, code, line)
+    ), claim AS (
+        INSERT INTO live_seat (event_id, seat_idx, order_id, line)
+        SELECT event_id, seat, order_id, line FROM place WHERE 0 <= seat ORDER BY event_id, seat
+    ), issue AS (
+        INSERT INTO ticket (order_id, line, event_id, account_id, seat_idx, area_idx, price_level,
+            price, code, state, issued_at)
+        SELECT order_id, line, event_id, account_id, nullif(seat, -1), nullif(area, -1), level,
+            price, code, 'valid', p_now
+        FROM place
+        RETURNING 1
+    ), payment AS (
+        -- This statement sees the row: it was there before the caller could ask for the money.
+        UPDATE payment_attempt t SET state = 'authorised', updated_at = p_now FROM sold s
+        WHERE t.order_id = s.order_id AND t.attempt = s.attempt
+    ), verdict AS (
+        INSERT INTO outbox (order_id, attempt, kind, round, command_id, event_id, created_at,
+            send_at)
+        SELECT order_id, attempt, 'sold', 0, command_id, event_id, p_now, p_send_at FROM sold
+        ON CONFLICT (order_id, attempt, kind) DO NOTHING
+    )
+    SELECT array_agg(s.order_id), array_agg(s.event_id), array_agg(s.currency),
+        coalesce(sum(cardinality(s.line_seat)), 0), (SELECT count(*) FROM issue),
+        bool_or(0 <= ANY(s.line_area))
+    INTO sold, events, currencies, lines, issued, standing FROM sold s;
+    ASSERT issued = lines, 'ORD-3: one ticket a place';
+    IF standing THEN
+        PERFORM areas_change(sold, 1);
+    END IF;
+    PERFORM ledger_post(sold, events, currencies, p_entry_order, p_entry_kind, p_entry_account,
+        p_entry_amount, p_now);
+END $$;
+
 -- Paying => Paid, Cancelling => Paid (the money was found taken), Paying => ReviewNeeded.
 -- For each order: ticket codes as an array literal, ledger entries, the command of the verdict.
 -- Returns the state of every order of `p_order` after it; one that is Paid already stays as it is.
@@ -341,52 +398,35 @@ CREATE FUNCTION sell(
     p_now BIGINT, p_send_at BIGINT
 ) RETURNS TABLE (order_id UUID, state TEXT) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
-DECLARE
-    selling UUID[]; sold UUID[] := '{}'; one UUID; culprit TEXT; lines BIGINT; issued BIGINT;
+DECLARE one RECORD; culprit TEXT;
 BEGIN
-    selling := ARRAY(SELECT o.order_id
-        FROM orders o JOIN unnest(p_order, p_charged) AS a(order_id, charged)
-            ON o.order_id = a.order_id
-        WHERE o.state = 'paying' OR (o.state = 'cancelling' AND a.charged)
-        ORDER BY o.order_id FOR UPDATE OF o);
     BEGIN
-        PERFORM places_claim(selling);
-        sold := selling;
+        PERFORM orders_sell(p_order, p_charged, p_codes, p_command, p_entry_order, p_entry_kind,
+            p_entry_account, p_entry_amount, p_now, p_send_at);
     EXCEPTION WHEN unique_violation OR check_violation THEN
-        -- SEAT-1 is about to break: the orders go one by one, so that only the culprit fails.
-        FOREACH one IN ARRAY selling LOOP
+        -- SEAT-1 is about to break: the orders go one by one, so that only the culprit fails. They
+        -- are locked all at once first, because the failure has let go of them.
+        PERFORM FROM orders o WHERE o.order_id = ANY(p_order) ORDER BY o.order_id FOR UPDATE;
+        FOR one IN
+            SELECT * FROM unnest(p_order, p_charged, p_codes, p_command)
+                AS a(order_id, charged, codes, command_id) ORDER BY a.order_id
+        LOOP
             BEGIN
-                PERFORM places_claim(ARRAY[one]);
-                sold := sold || one;
+                PERFORM orders_sell(ARRAY[one.order_id], ARRAY[one.charged], ARRAY[one.codes],
+                    ARRAY[one.command_id], p_entry_order, p_entry_kind, p_entry_account,
+                    p_entry_amount, p_now, p_send_at);
             EXCEPTION WHEN unique_violation OR check_violation THEN
                 GET STACKED DIAGNOSTICS culprit = CONSTRAINT_NAME;
+                IF culprit NOT IN ('live_seat_pkey', 'area_sold_check') THEN
+                    RAISE;
+                END IF;
                 UPDATE orders o SET state = 'review_needed', todo = true, updated_at = p_now,
                     reason = CASE culprit WHEN 'live_seat_pkey'
                         THEN 'a seat belongs to another order' ELSE 'an area is full' END
-                WHERE o.order_id = one;
+                WHERE o.order_id = one.order_id;
             END;
         END LOOP;
     END;
-    INSERT INTO ticket (order_id, line, event_id, account_id, seat_idx, area_idx, price_level,
-        price, code, state, issued_at)
-    SELECT o.order_id, l.line - 1, o.event_id, o.account_id, nullif(l.seat, -1),
-        nullif(l.area, -1), l.level, l.price, l.code, 'valid', p_now
-    FROM unnest(p_order, p_codes) AS a(order_id, codes) JOIN orders o USING (order_id),
-        unnest(o.line_seat, o.line_area, o.line_level, o.line_price, a.codes::TEXT[])
-            WITH ORDINALITY AS l(seat, area, level, price, code, line)
-    WHERE o.order_id = ANY(sold);
-    GET DIAGNOSTICS issued = ROW_COUNT;
-    lines := (SELECT coalesce(sum(cardinality(o.line_seat)), 0) FROM orders o
-        WHERE o.order_id = ANY(sold));
-    ASSERT issued = lines, 'ORD-3: one ticket a place';
-    UPDATE orders o SET state = 'paid', sold_at = p_now, updated_at = p_now, reason = NULL,
-        todo = true
-    WHERE o.order_id = ANY(sold);
-    UPDATE payment_attempt t SET state = 'authorised', updated_at = p_now FROM orders o
-    WHERE o.order_id = ANY(sold) AND t.order_id = o.order_id AND t.attempt = o.attempt;
-    PERFORM ledger_post(sold, p_entry_order, p_entry_kind, p_entry_account, p_entry_amount, p_now);
-    PERFORM outbox_post(sold, p_order, array_fill('sold'::TEXT, ARRAY[cardinality(p_order)]),
-        p_command, p_now, p_send_at);
     RETURN QUERY SELECT o.order_id, o.state FROM orders o WHERE o.order_id = ANY(p_order);
 END $$;
 
@@ -396,19 +436,23 @@ CREATE FUNCTION order_capture(
     p_entry_amount BIGINT[], p_now BIGINT
 ) RETURNS TABLE (order_id UUID, state TEXT) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
-DECLARE fresh UUID[];
+DECLARE fresh UUID[]; events TEXT[]; currencies TEXT[];
 BEGIN
-    fresh := ARRAY(SELECT o.order_id FROM orders o
-        WHERE o.order_id = ANY(p_order) AND o.captured_at IS NULL
+    WITH fresh AS (
+        UPDATE orders o SET captured_at = p_now, updated_at = p_now,
+            todo = (o.state = 'refunding' OR o.sold_at IS NULL)
+        FROM (SELECT unnest(p_order) AS order_id ORDER BY 1) a
+        WHERE o.order_id = a.order_id AND o.captured_at IS NULL
             AND o.state IN ('paid', 'refunding', 'review_needed')
-        ORDER BY o.order_id FOR UPDATE);
-    UPDATE orders o SET captured_at = p_now, updated_at = p_now,
-        todo = (o.state = 'refunding' OR o.sold_at IS NULL)
-    WHERE o.order_id = ANY(fresh);
-    UPDATE payment_attempt t SET state = 'captured', updated_at = p_now FROM orders o
-    WHERE o.order_id = ANY(fresh) AND t.order_id = o.order_id AND t.attempt = o.attempt;
-    PERFORM ledger_post(fresh, p_entry_order, p_entry_kind, p_entry_account, p_entry_amount,
-        p_now);
+        RETURNING o.order_id, o.event_id, o.attempt, o.currency
+    ), payment AS (
+        UPDATE payment_attempt t SET state = 'captured', updated_at = p_now FROM fresh f
+        WHERE t.order_id = f.order_id AND t.attempt = f.attempt
+    )
+    SELECT array_agg(f.order_id), array_agg(f.event_id), array_agg(f.currency)
+    INTO fresh, events, currencies FROM fresh f;
+    PERFORM ledger_post(fresh, events, currencies, p_entry_order, p_entry_kind, p_entry_account,
+        p_entry_amount, p_now);
     RETURN QUERY SELECT o.order_id, o.state FROM orders o WHERE o.order_id = ANY(p_order);
 END $$;
 
@@ -448,11 +492,12 @@ CREATE FUNCTION refund(
     p_entry_account TEXT[], p_entry_amount BIGINT[], p_now BIGINT, p_send_at BIGINT
 ) RETURNS TABLE (order_id UUID, state TEXT) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
-DECLARE refunding UUID[]; seats BIGINT; freed BIGINT;
+DECLARE refunding UUID[]; events TEXT[]; currencies TEXT[]; seats BIGINT; freed BIGINT;
 BEGIN
-    refunding := ARRAY(SELECT o.order_id FROM orders o
-        WHERE o.order_id = ANY(p_order) AND o.state = 'refunding'
-        ORDER BY o.order_id FOR UPDATE);
+    SELECT array_agg(o.order_id), array_agg(o.event_id), array_agg(o.currency)
+    INTO refunding, events, currencies
+    FROM (SELECT * FROM orders WHERE order_id = ANY(p_order) AND state = 'refunding'
+        ORDER BY order_id FOR UPDATE) o;
     DELETE FROM live_seat s USING ticket t
     WHERE t.order_id = ANY(refunding) AND t.state = 'valid' AND s.event_id = t.event_id
         AND s.seat_idx = t.seat_idx AND s.order_id = t.order_id;
@@ -470,8 +515,8 @@ BEGIN
         updated_at = p_now
     FROM orders o
     WHERE o.order_id = ANY(refunding) AND t.order_id = o.order_id AND t.attempt = o.attempt;
-    PERFORM ledger_post(refunding, p_entry_order, p_entry_kind, p_entry_account, p_entry_amount,
-        p_now);
+    PERFORM ledger_post(refunding, events, currencies, p_entry_order, p_entry_kind,
+        p_entry_account, p_entry_amount, p_now);
     PERFORM outbox_post(refunding, p_order,
         array_fill('refunded'::TEXT, ARRAY[cardinality(p_order)]), p_command, p_now, p_send_at);
     RETURN QUERY SELECT o.order_id, o.state FROM orders o WHERE o.order_id = ANY(p_order);

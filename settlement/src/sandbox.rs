@@ -4,7 +4,7 @@
 //! survives our crashes as a real provider would. What happens to a payment is a script that its
 //! token names.
 
-use crate::config::NO_LINGER;
+use crate::config::CALL_EVERY;
 use crate::error::{Error, in_time};
 use crate::provider::{Failure, NewPayment, Payment, Provider, Verb};
 use chassis::{Group, clock};
@@ -60,16 +60,20 @@ impl Sandbox {
     pub fn start(pool: &PgPool) -> Self {
         let creating = pool.clone();
         let creations =
-            Group::start("sandbox-create", CALLS_MAX, NO_LINGER, move |new: Vec<NewPayment>| {
+            Group::start("sandbox-create", CALLS_MAX, CALL_EVERY, move |new: Vec<NewPayment>| {
                 let pool = creating.clone();
                 async move { create(&pool, &new).await }
             });
         let acting = pool.clone();
-        let acts =
-            Group::start("sandbox-act", CALLS_MAX, NO_LINGER, move |calls: Vec<(String, Verb)>| {
+        let acts = Group::start(
+            "sandbox-act",
+            CALLS_MAX,
+            CALL_EVERY,
+            move |calls: Vec<(String, Verb)>| {
                 let pool = acting.clone();
                 async move { act(&pool, calls).await }
-            });
+            },
+        );
         Self { creations, acts }
     }
 

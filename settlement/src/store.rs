@@ -1,6 +1,6 @@
 //! Orders in Postgres: each step is one stored function, called for many orders in one commit.
 
-use crate::config::{Config, NO_LINGER, UNHURRIED_LINGER};
+use crate::config::{CALL_EVERY, Config, UNHURRIED_EVERY};
 use crate::error::Error;
 use chassis::Group;
 use schema::{OrderId, UnixMillis};
@@ -46,23 +46,23 @@ impl Store {
         let pooled = || pool.clone();
         let (starting, binding, selling, capturing) = (pooled(), pooled(), pooled(), pooled());
         let (moving, refunding, closing) = (pooled(), pooled(), pooled());
-        let (at_once, unhurried) = (NO_LINGER, UNHURRIED_LINGER);
+        let (hurried, unhurried) = (CALL_EVERY, UNHURRIED_EVERY);
         Self {
             pool: pool.clone(),
             starts: Group::start(
                 "settlement-start",
                 most,
-                at_once,
+                hurried,
                 move |items: Vec<Announced>| {
                     let pool = starting.clone();
                     async move { start::commit(&pool, &items, lease).await }
                 },
             ),
-            bindings: Group::start("settlement-bind", most, at_once, move |items: Vec<Binding>| {
+            bindings: Group::start("settlement-bind", most, hurried, move |items: Vec<Binding>| {
                 let pool = binding.clone();
                 async move { bind::commit(&pool, provider, &items).await }
             }),
-            sales: Group::start("settlement-sell", most, at_once, move |items: Vec<Sale>| {
+            sales: Group::start("settlement-sell", most, hurried, move |items: Vec<Sale>| {
                 let pool = selling.clone();
                 async move { sell::commit_sales(&pool, &items).await }
             }),
@@ -75,11 +75,11 @@ impl Store {
                     async move { sell::commit_captures(&pool, &items).await }
                 },
             ),
-            moves: Group::start("settlement-move", most, at_once, move |items: Vec<Moving>| {
+            moves: Group::start("settlement-move", most, hurried, move |items: Vec<Moving>| {
                 let pool = moving.clone();
                 async move { moves::commit(&pool, &items).await }
             }),
-            refunds: Group::start("settlement-refund", most, at_once, move |items: Vec<Refund>| {
+            refunds: Group::start("settlement-refund", most, hurried, move |items: Vec<Refund>| {
                 let pool = refunding.clone();
                 async move { sell::commit_refunds(&pool, &items).await }
             }),

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, sleep_until},
+};
 
 use crate::{clock::Monotonic, metrics, tasks};
 
@@ -55,15 +58,15 @@ impl<I, A, E> Clone for Group<I, A, E> {
 impl<I: Clone + Send + 'static, A: Send + 'static, E: GroupError> Group<I, A, E> {
     /// Starts the task that calls. `call` answers its items, `items_max` at most, in their order.
     ///
-    /// The first item waits `linger` for company. Only what nobody waits for should: under load
-    /// company comes by itself while the call before is under way.
-    pub fn start<C, F>(what: &'static str, items_max: usize, linger: Duration, call: C) -> Self
+    /// A call begins `every` after the one before it at the soonest: what each call costs whatever
+    /// is in it is then paid for many items. After a rest the first item goes at once.
+    pub fn start<C, F>(what: &'static str, items_max: usize, every: Duration, call: C) -> Self
     where
         C: Fn(Vec<I>) -> F + Send + 'static,
         F: Future<Output = Result<Vec<A>, E>> + Send + 'static,
     {
         let (waiting, queue) = mpsc::channel(WAITING_MAX);
-        tasks::spawn(what, run(what, items_max, linger, queue, call));
+        tasks::spawn(what, run(what, items_max, every, queue, call));
         Self { waiting }
     }
 
@@ -89,7 +92,7 @@ impl<I: Clone + Send + 'static, A: Send + 'static, E: GroupError> Group<I, A, E>
 async fn run<I, A, E, C, F>(
     what: &'static str,
     items_max: usize,
-    linger: Duration,
+    every: Duration,
     mut queue: mpsc::Receiver<Waiting<I, A, E>>,
     call: C,
 ) where
@@ -100,12 +103,14 @@ async fn run<I, A, E, C, F>(
     F: Future<Output = Result<Vec<A>, E>> + Send,
 {
     let mut ready = Vec::new();
+    let mut next_at = Instant::now();
     while queue.recv_many(&mut ready, items_max).await != 0 {
-        if !linger.is_zero() {
-            tokio::time::sleep(linger).await;
+        if Instant::now() < next_at {
+            sleep_until(next_at).await;
             let more = std::iter::from_fn(|| queue.try_recv().ok());
             ready.extend(more.take(items_max - ready.len()));
         }
+        next_at = Instant::now() + every;
         let (items, answers): (Vec<_>, Vec<_>) =
             ready.drain(..).map(|waiting| (waiting.item, waiting.answer)).unzip();
         let began = Monotonic::now();
@@ -177,22 +182,25 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_lingers_waits_for_company_and_no_longer() {
+    async fn a_call_waits_for_its_time_and_takes_along_what_has_come_by_then() {
         let sizes = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&sizes);
-        let linger = Duration::from_millis(10);
-        let group = Doubling::start("test-call", 8, linger, move |items: Vec<usize>| {
+        let every = Duration::from_millis(10);
+        let group = Doubling::start("test-call", 8, every, move |items: Vec<usize>| {
             seen.lock().unwrap().push(items.len());
             async move { Ok(items) }
         });
+        let started = tokio::time::Instant::now();
+        assert_eq!(group.submit(1).await, Ok(1));
+        assert_eq!(started.elapsed(), Duration::ZERO, "after a rest it goes at once");
         let late = async {
             tokio::time::sleep(Duration::from_millis(9)).await;
-            group.submit(2).await
+            group.submit(3).await
         };
-        let (first, second) = futures_util::join!(group.submit(1), late);
-        assert_eq!((first.unwrap(), second.unwrap()), (1, 2));
-        assert_eq!(group.submit_all(vec![3]).await.unwrap(), [3]);
-        assert_eq!(*sizes.lock().unwrap(), [2, 1]);
+        let (second, third) = futures_util::join!(group.submit(2), late);
+        assert_eq!((second, third), (Ok(2), Ok(3)));
+        assert_eq!(started.elapsed(), every);
+        assert_eq!(*sizes.lock().unwrap(), [1, 2]);
     }
 
     #[tokio::test]
