@@ -118,7 +118,7 @@ pub fn of_status(status: StatusCode, detail: String) -> Problem {
 
 /// Brings the answers that a library makes by itself, as text or without a body, into the form of
 /// all other errors; a 401 says what kind of login is meant.
-pub async fn uniform(mut response: Response) -> Response {
+pub fn uniform(mut response: Response) -> Response {
     let status = response.status();
     let kind = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let is_error = status.is_client_error() || status.is_server_error();
@@ -149,24 +149,24 @@ mod tests {
     use axum::response::IntoResponse;
     use http::{StatusCode, header};
 
-    #[tokio::test]
-    async fn an_error_of_a_library_becomes_a_problem_and_everything_else_stays() {
-        let kind_of = async |response: axum::response::Response| {
-            let response = uniform(response).await;
+    #[test]
+    fn an_error_of_a_library_becomes_a_problem_and_everything_else_stays() {
+        let kind_of = |response: axum::response::Response| {
+            let response = uniform(response);
             let kind = response.headers().get(header::CONTENT_TYPE).cloned();
             (response.status().as_u16(), kind.unwrap().to_str().unwrap().to_owned())
         };
         let problem = "application/problem+json".to_owned();
         let text = (StatusCode::BAD_REQUEST, "Invalid URL").into_response();
-        assert_eq!(kind_of(text).await, (400, problem.clone()));
+        assert_eq!(kind_of(text), (400, problem.clone()));
         let bare = [(header::ALLOW, "GET")];
         let bare = (StatusCode::METHOD_NOT_ALLOWED, bare).into_response();
-        assert_eq!(uniform(bare).await.headers()[header::ALLOW], "GET");
+        assert_eq!(uniform(bare).headers()[header::ALLOW], "GET");
         let own = super::not_found().into_response();
-        assert_eq!(kind_of(own).await, (404, problem));
+        assert_eq!(kind_of(own), (404, problem));
         let login = super::login_required("no token").into_response();
-        assert_eq!(uniform(login).await.headers()[header::WWW_AUTHENTICATE], "Bearer");
+        assert_eq!(uniform(login).headers()[header::WWW_AUTHENTICATE], "Bearer");
         let fine = "fine".into_response();
-        assert_eq!(kind_of(fine).await, (200, "text/plain; charset=utf-8".to_owned()));
+        assert_eq!(kind_of(fine), (200, "text/plain; charset=utf-8".to_owned()));
     }
 }

@@ -7,10 +7,11 @@ use axum::handler::Handler;
 use axum::routing::{MethodFilter, MethodRouter, get, on, post};
 use axum::{Router, middleware};
 use chassis::Health;
+use chassis::http::{Routes, Shortcut};
 use http::Method;
 
 use crate::app::App;
-use crate::layers::{Limiter, Start, limit, observe, started};
+use crate::layers::{Checks, Layered, Limiter, Start, around};
 use crate::openapi::Served;
 use crate::{accounts, admin, bookings, catalog, page, partners, problems, views};
 
@@ -28,26 +29,33 @@ pub struct Route {
 }
 
 /// Puts all routes together; `queue` are those of the waiting room, wherever it runs.
-pub fn router(app: Arc<App>, queue: Router, served: Served, health: &Health) -> Router {
+pub fn routes(app: Arc<App>, queue: Routes, served: Served, health: &Health) -> Routes {
     let limiter = Arc::new(Limiter::new(app.config.requests, app.config.plays_crowd()));
-    let start = Arc::new(Start::new(health));
-    let about_events =
-        together(routes_about_events()).route_layer(middleware::from_fn_with_state(start, started));
-    let routes = together(account_routes())
+    let start = Some(Arc::new(Start::new(health)));
+    let limited = Checks { limiter: Some(Arc::clone(&limiter)), start: None };
+    let about_events = Checks { start, ..limited.clone() };
+    let shortcut = queue.shortcut.map(|shortcut| {
+        let limiter = Arc::clone(&limiter);
+        Arc::new(Layered { shortcut, limiter }) as Arc<dyn Shortcut>
+    });
+    let events = together(routes_about_events()).with_state(Arc::clone(&app));
+    let others = together(account_routes())
         .merge(bench_routes(app.config.bench_door))
-        .merge(about_events)
         .with_state(app)
-        .merge(queue)
+        .merge(queue.router)
         .merge(pages(served))
-        .fallback(async || problems::not_found())
+        .fallback(async || problems::not_found());
+    let router = checked(events, about_events)
+        .merge(checked(others, limited))
+        .merge(checked(health.router(), Checks::default()));
+    Routes { router, shortcut }
+}
+
+/// The routes within the layer of every request.
+fn checked(routes: Router, checks: Checks) -> Router {
+    routes
         .method_not_allowed_fallback(async || problems::method_not_allowed())
-        .layer(middleware::from_fn_with_state(limiter, limit));
-    // Whoever watches over us must get an answer however busy we are.
-    health
-        .router()
-        .merge(routes)
-        .layer(middleware::map_response(problems::uniform))
-        .layer(middleware::from_fn(observe))
+        .layer(middleware::from_fn_with_state(checks, around))
 }
 
 /// The routes that need nothing but the store.

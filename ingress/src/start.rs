@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::Router;
 use chassis::Announcement;
+use chassis::http::Routes;
 use schema::subject::SERVICE_INGRESS;
 
 use crate::app::{App, Deps};
@@ -17,8 +17,8 @@ use crate::{metrics, proxy, router};
 /// Where the waiting room's routes are.
 #[derive(Debug)]
 pub enum QueueRoutes {
-    /// In this process: its router, merged into the own one.
-    Here(Router),
+    /// In this process: merged into the own ones.
+    Here(Routes),
     /// In another process, found on the bus; requests are passed on.
     Elsewhere,
 }
@@ -50,11 +50,11 @@ pub async fn start(config: Config, deps: Deps, queue: QueueRoutes) -> Result<Ing
     }
     let app = Arc::new(App::start(config, &deps).await?);
     let queue = match queue {
-        QueueRoutes::Here(router) => router,
-        QueueRoutes::Elsewhere => proxy::router(deps.nats.clone(), deps.shutdown.clone()),
+        QueueRoutes::Here(routes) => routes,
+        QueueRoutes::Elsewhere => proxy::router(deps.nats.clone(), deps.shutdown.clone()).into(),
     };
     let served = Served::new(&openapi::document(deps.queue_document));
-    let router = router::router(app, queue, served, &deps.health);
+    let routes = router::routes(app, queue, served, &deps.health);
     let metadata = HashMap::from([
         ("http".to_owned(), format!("http://{address}")),
         ("instance".to_owned(), deps.instance),
@@ -63,7 +63,7 @@ pub async fn start(config: Config, deps: Deps, queue: QueueRoutes) -> Result<Ing
     let announcement = chassis::announce(&deps.nats, SERVICE_INGRESS, version, metadata).await?;
     let shutdown = deps.shutdown;
     chassis::tasks::spawn("ingress-http", async move {
-        if let Err(error) = chassis::http::serve(listener, router, limits, shutdown.clone()).await {
+        if let Err(error) = chassis::http::serve(listener, routes, limits, shutdown.clone()).await {
             let chain = chassis::telemetry::chain(&error).to_string();
             shutdown.begin(format!("the HTTP listener failed: {chain}"));
         }

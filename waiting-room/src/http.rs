@@ -10,6 +10,7 @@ mod me;
 mod place;
 mod problems;
 mod room_of_path;
+mod shortcut;
 mod status;
 
 use crate::config::{Config, Deps};
@@ -23,6 +24,7 @@ use axum::Router;
 use axum::routing::{get, post};
 use chassis::Problem;
 use chassis::clock::Monotonic;
+use chassis::http::Routes;
 use std::sync::Arc;
 use utoipa::OpenApi;
 
@@ -64,16 +66,17 @@ impl App {
 }
 
 /// Returns the routes.
-pub(crate) fn router(app: Arc<App>) -> Router {
-    Router::new()
+pub(crate) fn routes(app: Arc<App>) -> Routes {
+    let router = Router::new()
         .route("/api/queue/authz", get(authz::authz))
         .route("/api/queue/{eventId}/join", post(join::join))
-        .route("/api/queue/{eventId}/status", get(status::status))
-        .route("/api/queue/{eventId}/me", get(me::me).delete(leave::leave))
+        .route(status::ROUTE, get(status::status))
+        .route(me::ROUTE, get(me::me).delete(leave::leave))
         .route("/api/queue/{eventId}/me/proof", get(fairness::proof))
         .route("/api/queue/{eventId}/claim", post(claim::claim))
         .route("/api/queue/{eventId}/fairness", get(fairness::fairness))
-        .with_state(app)
+        .with_state(Arc::clone(&app));
+    Routes { router, shortcut: Some(app) }
 }
 
 #[derive(OpenApi)]

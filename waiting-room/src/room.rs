@@ -105,6 +105,10 @@ impl Room {
         read(&self.settings).clone()
     }
 
+    pub(crate) fn admission_rate_per_minute(&self) -> u32 {
+        read(&self.settings).admission_rate_per_minute
+    }
+
     pub(crate) fn set(&self, settings: RoomSettings) {
         *write(&self.settings) = settings;
     }
@@ -187,6 +191,11 @@ impl Room {
         Some(status)
     }
 
+    /// A part of the leader's last word, which is true of when it was said.
+    pub(crate) fn told<T>(&self, part: impl FnOnce(&RoomStatus) -> T) -> Option<T> {
+        read(&self.status).as_ref().map(|(status, _)| part(status))
+    }
+
     pub(crate) fn index(&self) -> Arc<LiveIndex> {
         // Relaxed: a wish; the index itself is behind its lock.
         self.index_wanted.store(true, Ordering::Relaxed);
@@ -228,16 +237,25 @@ impl Room {
     /// Lets a poll of the place pass, or says how long to wait.
     pub(crate) fn guard(&self, number: u64, now_ms: u32) -> Result<(), DurationMs> {
         let (block, idx) = (number / GUARD_BLOCK, number % GUARD_BLOCK);
-        let block = self
-            .guards
-            .entry(block)
-            .or_insert_with(|| (0..GUARD_BLOCK).map(|_| AtomicU32::new(0)).collect());
+        // Found by all but the first poll of a block, with a lock that polls share.
+        let block = match self.guards.get(&block) {
+            Some(known) => known,
+            None => self.guards.entry(block).or_insert_with(fresh_guards).downgrade(),
+        };
         let place = &block[usize::try_from(idx).expect("below the block's size")];
-        // Relaxed: each place's guard stands alone, and the block's lock orders the rest.
-        let next = PollGuard::call(place.load(Ordering::Relaxed), now_ms)?;
-        place.store(next, Ordering::Relaxed);
-        Ok(())
+        let call = |next: u32| PollGuard::call(next, now_ms);
+        // Relaxed: each place's guard stands alone.
+        let passed =
+            place.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next| call(next).ok());
+        match passed {
+            Ok(_) => Ok(()),
+            Err(next) => call(next).map(drop),
+        }
     }
+}
+
+fn fresh_guards() -> Box<[AtomicU32]> {
+    (0..GUARD_BLOCK).map(|_| AtomicU32::new(0)).collect()
 }
 
 /// The function that the draw's permutation is keyed by: HMAC-SHA256 under the seed over the round

@@ -6,7 +6,7 @@ use crate::follow;
 use crate::http::{self, App};
 use crate::metrics;
 use crate::rooms::Rooms;
-use axum::Router;
+use chassis::http::Routes;
 use chassis::{Announcement, Cause, Nats, stream_config, tasks};
 use schema::{ShardId, limits, stream, subject};
 use std::collections::HashMap;
@@ -18,7 +18,7 @@ use tokio::sync::watch;
 #[derive(Debug)]
 pub struct Stage {
     /// All of `/api/queue/*`, for a gateway in the same process.
-    pub router: Router,
+    pub routes: Routes,
     /// Where the routes are served by this stage itself.
     pub address: Option<SocketAddr>,
     // Listed for as long as the stage lives.
@@ -48,14 +48,14 @@ pub async fn start(config: Config, deps: Deps) -> Result<Stage, Error> {
         let journal = follow::journal(shard, Arc::clone(&rooms), nats.clone(), shutdown.clone());
         tasks::spawn("room-journal", journal);
     }
-    let router = http::router(app);
-    let address = serve(&config, &deps, router.clone())?;
+    let routes = http::routes(app);
+    let address = serve(&config, &deps, routes.clone())?;
     let mut here = HashMap::from([("instance".to_owned(), deps.instance.clone())]);
     here.extend(address.map(|address| ("http".to_owned(), format!("http://{address}"))));
     let (service, version) = (subject::SERVICE_WAITING_ROOM, env!("CARGO_PKG_VERSION"));
     let announcement = chassis::announce(&nats, service, version, here).await?;
     health.set_ready();
-    Ok(Stage { router, address, _announcement: announcement })
+    Ok(Stage { routes, address, _announcement: announcement })
 }
 
 /// Follows the catalogue and waits until all that is stored now has been read.
@@ -87,7 +87,7 @@ fn is_empty(error: &async_nats::jetstream::stream::LastRawMessageError) -> bool 
 }
 
 /// Serves the routes where the configuration says so.
-fn serve(config: &Config, deps: &Deps, router: Router) -> Result<Option<SocketAddr>, Error> {
+fn serve(config: &Config, deps: &Deps, routes: Routes) -> Result<Option<SocketAddr>, Error> {
     let Some(address) = config.listen() else { return Ok(None) };
     let failed = |source| Error::Listen { address: config.listen.clone(), source };
     let address = address.map_err(|error| failed(Cause::of(&error)))?;
@@ -95,7 +95,7 @@ fn serve(config: &Config, deps: &Deps, router: Router) -> Result<Option<SocketAd
     let address = listener.local_addr().map_err(|error| failed(Cause::of(&error)))?;
     let (limits, shutdown) = (config.http.clone(), deps.shutdown.clone());
     tasks::spawn("room-http", async move {
-        if let Err(error) = chassis::http::serve(listener, router, limits, shutdown.clone()).await {
+        if let Err(error) = chassis::http::serve(listener, routes, limits, shutdown.clone()).await {
             shutdown.begin(format!("the waiting room's listener failed: {error}"));
         }
     });

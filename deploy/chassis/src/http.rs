@@ -12,7 +12,6 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use axum::Router;
 use schema::DurationMs;
 use serde::{Deserialize, Serialize};
 use tokio::net::{TcpListener, TcpSocket};
@@ -24,9 +23,12 @@ mod body;
 mod connection;
 mod framing;
 mod respond;
+mod shortcut;
 mod slots;
 mod stream;
 mod watch;
+
+pub use shortcut::{Direct, Head, Routes, Shortcut};
 
 /// How many connections the kernel may hold for us before we accept them.
 ///
@@ -135,20 +137,20 @@ pub fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
     })
 }
 
-/// Serves `router` on `listener` until `shutdown` closes the doors, then drains.
+/// Serves `routes` on `listener` until `shutdown` closes the doors, then drains.
 ///
 /// Every request carries [`Peer`] in its extensions. The listener closes at once when the doors
 /// close; this returns when the last connection has ended, after `drain_ms` at the latest.
 pub async fn serve(
     listener: TcpListener,
-    router: Router,
+    routes: impl Into<Routes>,
     limits: HttpLimits,
     shutdown: Shutdown,
 ) -> Result<(), Error> {
     limits.check();
     let _door = shutdown.open_door();
     let drain = Duration::from(limits.drain_ms);
-    let server = accept::Server::new(router, limits, shutdown.clone());
+    let server = accept::Server::new(routes.into(), limits, shutdown.clone());
     server.accept_until_shutdown(&listener, &shutdown).await;
     drop(listener);
     server.drain(drain).await;

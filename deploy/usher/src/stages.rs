@@ -79,7 +79,7 @@ impl Stages {
         let background = common.background(config, stages);
         let waiting_room = common.waiting_room(config, stages).await?;
         let queue = match &waiting_room {
-            Some(stage) => QueueRoutes::Here(stage.router.clone()),
+            Some(stage) => QueueRoutes::Here(stage.routes.clone()),
             None => QueueRoutes::Elsewhere,
         };
         let gateway = if stages.contains(&Stage::Ingress) {

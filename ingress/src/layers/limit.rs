@@ -1,18 +1,13 @@
 //! How much one address may ask, and how much is served at once.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 use chassis::Problem;
-use chassis::http::Peer;
 use schema::UnixMillis;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::accounts::network;
-use crate::buckets::Buckets;
+use crate::buckets::{Buckets, Rate};
 use crate::config::RequestLimits;
 use crate::{metrics, problems};
 
@@ -35,31 +30,43 @@ impl Limiter {
         Self { limits, demo, addresses, places }
     }
 
-    fn check(&self, address: IpAddr, now: UnixMillis) -> Result<(), Problem> {
+    fn rate(&self, address: IpAddr) -> Rate {
         let generous = self.demo && address.is_loopback();
-        let rate = if generous { self.limits.address_demo } else { self.limits.address };
-        self.addresses.take(&network(address), rate, now).map_err(|wait| {
+        if generous { self.limits.address_demo } else { self.limits.address }
+    }
+
+    /// Says whether [`Limiter::enter`] would refuse the address now.
+    pub(super) fn would_refuse(&self, address: IpAddr, now: UnixMillis) -> bool {
+        self.addresses.check(&network(address), self.rate(address), now).is_err()
+    }
+
+    /// Counts a request that is answered already.
+    pub(super) fn count(&self, address: IpAddr, now: UnixMillis) {
+        // Others may have taken the last one meanwhile: then the bucket stays empty.
+        self.addresses.take(&network(address), self.rate(address), now).unwrap_or_default();
+    }
+
+    /// Lets a request in, for as long as it holds the place, or says why not: 429 for an address
+    /// that asks too often, 503 when too many requests run.
+    pub(super) fn enter(
+        &self,
+        address: Option<IpAddr>,
+        now: UnixMillis,
+    ) -> Result<SemaphorePermit<'_>, Problem> {
+        if let Some(address) = address {
+            self.check(address, now)?;
+        }
+        self.places.try_acquire().map_err(|_| {
+            metrics::shed();
+            problems::unavailable("OVERLOADED", "the service is at its limit; try again")
+        })
+    }
+
+    fn check(&self, address: IpAddr, now: UnixMillis) -> Result<(), Problem> {
+        self.addresses.take(&network(address), self.rate(address), now).map_err(|wait| {
             metrics::rate_limited();
             let seconds = crate::buckets::seconds(wait);
             problems::too_many("RATE_LIMITED", "your address asks too often", seconds)
         })
     }
-}
-
-/// Answers 429 or 503 instead of what is too much.
-pub async fn limit(State(limiter): State<Arc<Limiter>>, request: Request, next: Next) -> Response {
-    // Every connection of the listener has a peer; without one (a router under test) nothing is
-    // counted.
-    if let Some(Peer(peer)) = request.extensions().get::<Peer>()
-        && let Err(problem) = limiter.check(peer.ip(), chassis::clock::now())
-    {
-        return problem.into_response();
-    }
-    let Ok(_place) = limiter.places.try_acquire() else {
-        metrics::shed();
-        let detail = "the service is at its limit; try again";
-        return problems::unavailable("OVERLOADED", detail).into_response();
-    };
-    // The place is for the handler; a streamed body runs on under limits of its own.
-    next.run(request).await
 }

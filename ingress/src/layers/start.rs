@@ -1,11 +1,7 @@
 //! Nothing is said about events before they are known.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 use chassis::{Health, Problem};
 
 use crate::catalog::CATALOGUE;
@@ -36,45 +32,34 @@ impl Start {
         }
         over
     }
-}
 
-/// Answers 503 until the catalogue and the rooms' settings are read.
-///
-/// Before, an event in the middle of its sale would be called unknown, and a room that an operator
-/// has switched on would let everybody in.
-pub async fn started(State(start): State<Arc<Start>>, request: Request, next: Next) -> Response {
-    if start.is_over() {
-        return next.run(request).await;
+    /// The 503 that is all to be heard until the catalogue and the rooms' settings are read.
+    ///
+    /// Before, an event in the middle of its sale would be called unknown, and a room that an
+    /// operator has switched on would let everybody in.
+    pub(super) fn refusal(&self) -> Option<Problem> {
+        let detail = "the events are not read yet; try again";
+        let starting = || Problem::retryable(503, "STARTING", "The service starts", detail, 1);
+        (!self.is_over()).then(starting)
     }
-    let detail = "the events are not read yet; try again";
-    Problem::retryable(503, "STARTING", "The service starts", detail, 1).into_response()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::body::Body;
-    use axum::routing::get;
-    use axum::{Router, middleware};
-    use tower::ServiceExt;
 
-    #[tokio::test]
-    async fn nothing_is_said_of_events_until_catalogue_and_rooms_are_read() {
+    #[test]
+    fn nothing_is_said_of_events_until_catalogue_and_rooms_are_read() {
         let health = Health::new();
         let (catalogue, rooms) = (health.register(CATALOGUE), health.register(ROOM_SETTINGS));
-        let start = Arc::new(Start::new(&health));
-        let router = Router::new().route("/", get(|| async { "here" }));
-        let router = router.layer(middleware::from_fn_with_state(start, started));
-        let status = async || {
-            let request = Request::new(Body::empty());
-            router.clone().oneshot(request).await.unwrap().status().as_u16()
-        };
-        assert_eq!(status().await, 503);
+        let start = Start::new(&health);
+        let status = || start.refusal().map(|problem| problem.status);
+        assert_eq!(status(), Some(503));
         catalogue.set_ready();
-        assert_eq!(status().await, 503);
+        assert_eq!(status(), Some(503));
         rooms.set_ready();
-        assert_eq!(status().await, 200);
+        assert_eq!(status(), None);
         catalogue.set_failing("NATS is gone");
-        assert_eq!(status().await, 200, "what was read is still known");
+        assert_eq!(status(), None, "what was read is still known");
     }
 }

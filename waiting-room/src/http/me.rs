@@ -4,13 +4,20 @@ use super::place::{PlaceBody, describe, note_presence, opened};
 use super::room_of_path::RoomOfPath;
 use super::{App, problems};
 use crate::metrics;
-use axum::Json;
+use crate::room::Room;
+use crate::seal::Opened;
+use axum::body::Body;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use chassis::Problem;
-use http::HeaderMap;
-use http::header::CACHE_CONTROL;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue};
 use std::sync::Arc;
+
+pub(super) const ROUTE: &str = "/api/queue/{eventId}/me";
+
+/// Room for the answer about a place with all its members.
+const BODY_BYTES: usize = 256;
 
 #[utoipa::path(get, path = "/api/queue/{eventId}/me", tag = "queue",
     params(("eventId" = String, Path), ("Waiting-Room-Token" = String, Header)),
@@ -25,12 +32,27 @@ pub(super) async fn me(
 ) -> Result<Response, Problem> {
     let now = chassis::clock::now();
     let place = opened(&app, &room, &headers, now)?;
+    guard(&app, &room, &place)?;
+    note_presence(&room, &place.token, now).await;
+    Ok(respond(&describe(&room, &place, now).await))
+}
+
+/// Lets a poll pass and counts it, or says when the place may be asked about again.
+pub(super) fn guard(app: &App, room: &Room, place: &Opened) -> Result<(), Problem> {
     room.guard(place.token.number, app.uptime_ms()).map_err(|wait| {
         metrics::refused("rate");
         problems::too_soon(wait)
     })?;
     metrics::polled();
-    note_presence(&room, &place.token, now).await;
-    let body = describe(&room, &place, now).await;
-    Ok(([(CACHE_CONTROL, "no-store")], Json(body)).into_response())
+    Ok(())
+}
+
+pub(super) fn respond(body: &PlaceBody) -> Response {
+    let mut text = Vec::with_capacity(BODY_BYTES);
+    serde_json::to_writer(&mut text, body).expect("numbers and texts become JSON");
+    let mut response = Response::new(Body::from(text));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }

@@ -55,17 +55,44 @@ pub(super) fn opened(
     })
 }
 
+/// A place that waits in line, or before the draw of its pre-queue.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Waiting {
+    /// The number in line; `None` before the draw.
+    number: Option<u64>,
+}
+
+/// `None` for a place that has been called, left, or is over: what is true of it may have to be
+/// asked of Redis.
+pub(super) fn waiting(room: &Room, place: &Opened) -> Option<Waiting> {
+    let number = room.line_number(&place.token);
+    let is_waiting =
+        number.is_none_or(|number| room.ledger().standing(number) == Standing::Waiting);
+    is_waiting.then_some(Waiting { number })
+}
+
+impl Waiting {
+    /// Whoever asks is there: near the front that is a check-in.
+    pub(super) fn note_presence(self, room: &Room) {
+        let Some(number) = self.number else { return };
+        if number <= room.told(|status| status.check_in_horizon).unwrap_or(0) {
+            room.check_in(number);
+        }
+    }
+
+    /// Describes the place, at the cost of no call to Redis.
+    pub(super) fn describe(self, room: &Room, place: &Opened, now: UnixMillis) -> PlaceBody {
+        let standing = self.number.map(|_| Standing::Waiting);
+        body(room, place, self.number, standing, false, now)
+    }
+}
+
 /// Whoever asks is there: near the front that is a check-in, and a skipped one comes back.
 pub(super) async fn note_presence(room: &Room, token: &Token, now: UnixMillis) {
     let Some(number) = room.line_number(token) else { return };
     let standing = room.ledger().standing(number);
     match standing {
-        Standing::Waiting => {
-            let horizon = room.status().map_or(0, |status| status.check_in_horizon);
-            if number <= horizon {
-                room.check_in(number);
-            }
-        }
+        Standing::Waiting => Waiting { number: Some(number) }.note_presence(room),
         Standing::Skipped => {
             // Tried again with the next poll if it fails.
             if let Err(fault) = room.store.come_back(&room.blessed(), number, now).await {
@@ -99,20 +126,30 @@ pub(super) async fn describe(room: &Room, place: &Opened, now: UnixMillis) -> Pl
             (Some(standing), claimed)
         }
     };
+    body(room, place, number, standing, claimed, now)
+}
+
+fn body(
+    room: &Room,
+    place: &Opened,
+    number: Option<u64>,
+    standing: Option<Standing>,
+    claimed: bool,
+    now: UnixMillis,
+) -> PlaceBody {
     let completed = number.is_some_and(|number| room.completed().numbers.contains(number));
     let state = place_state(standing, claimed, completed, now);
     let waiting = number.filter(|_| state == PlaceState::Queued);
     let before = waiting.map(|number| before(room, number, standing));
     let ahead = before.map(|(ahead, _)| ahead);
-    let status = room.status();
-    let wait = status.as_ref().zip(before);
-    let wait = wait.and_then(|(status, (ahead, doubt_ahead))| {
-        wait_seconds(ahead, doubt_ahead, status.called_last_minute)
+    let told = room.told(|status| (status.called_last_minute, status.seats_remaining));
+    let wait = told.zip(before).and_then(|((called_last_minute, _), (ahead, doubt_ahead))| {
+        wait_seconds(ahead, doubt_ahead, called_last_minute)
     });
-    let sold_out = status.as_ref().is_some_and(|status| status.seats_remaining == SeatsBand::None);
-    let rate = room.settings().admission_rate_per_minute;
+    let sold_out = told.is_some_and(|(_, seats)| seats == SeatsBand::None);
     // Before the draw everybody is as far as everybody else.
     let distance = if number.is_none() { u64::MAX } else { ahead.unwrap_or(0) };
+    let rate = room.admission_rate_per_minute();
     PlaceBody {
         state: name(state),
         number,

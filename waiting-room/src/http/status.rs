@@ -13,6 +13,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use waiting_room_core::POLLS;
 
+pub(super) const ROUTE: &str = "/api/queue/{eventId}/status";
+
 const CACHED: &str = "public, max-age=1, stale-while-revalidate=5";
 
 /// The room's public state.
@@ -54,14 +56,18 @@ pub(super) async fn status(
     RoomOfPath(room): RoomOfPath,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let rendered = room.document.get(|| render(&room));
+    Ok(respond(&room, &headers))
+}
+
+pub(super) fn respond(room: &Room, headers: &HeaderMap) -> Response {
+    let rendered = room.document.get(|| render(room));
     let tag = (ETAG, rendered.tag.clone());
     let cached = (CACHE_CONTROL, HeaderValue::from_static(CACHED));
     if headers.get_all(IF_NONE_MATCH).iter().any(|known| *known == rendered.tag) {
-        return Ok((StatusCode::NOT_MODIFIED, [tag, cached]).into_response());
+        return (StatusCode::NOT_MODIFIED, [tag, cached]).into_response();
     }
     let json = (CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    Ok(([json, tag, cached], rendered.body.clone()).into_response())
+    ([json, tag, cached], rendered.body.clone()).into_response()
 }
 
 fn render(room: &Room) -> Rendered {

@@ -7,4 +7,5 @@ mod keys;
 mod leaving;
 mod loss;
 mod rates;
+mod shortcut;
 mod world;

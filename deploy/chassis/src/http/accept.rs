@@ -6,7 +6,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use hyper::rt::Executor;
 use hyper_util::rt::TokioTimer;
 use hyper_util::server::conn::auto;
@@ -15,9 +14,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-use super::HttpLimits;
 use super::connection;
 use super::slots::Slots;
+use super::{HttpLimits, Routes};
 use crate::{Backoff, Pause, Problem, Shutdown, metrics, tasks};
 
 /// How many connections may be refused at the same time; further ones are closed without an answer.
@@ -34,7 +33,7 @@ const ACCEPT_PAUSE_MAX: Duration = Duration::from_millis(500);
 
 /// What all connections of one listener share.
 pub(super) struct Server {
-    pub(super) router: Router,
+    pub(super) routes: Routes,
     pub(super) limits: HttpLimits,
     pub(super) builder: auto::Builder<StreamTasks>,
     pub(super) shutdown: Shutdown,
@@ -59,10 +58,10 @@ where
 }
 
 impl Server {
-    pub(super) fn new(router: Router, limits: HttpLimits, shutdown: Shutdown) -> Arc<Server> {
+    pub(super) fn new(routes: Routes, limits: HttpLimits, shutdown: Shutdown) -> Arc<Server> {
         Arc::new(Server {
             // Makes the routes now what they would otherwise become again for every request.
-            router: router.with_state(()),
+            routes: Routes { router: routes.router.with_state(()), ..routes },
             builder: builder(&limits),
             slots: Slots::new(limits.connections_max, limits.peer_connections_max),
             limits,
@@ -156,6 +155,8 @@ fn builder(limits: &HttpLimits) -> auto::Builder<StreamTasks> {
         // `stream` bounds the head, and `connection` the time between requests: hyper knows only
         // one bound for both.
         .header_read_timeout(None)
+        // Answers are small: to copy one behind its head is cheaper than to hand over two pieces.
+        .writev(false)
         .max_headers(usize::try_from(limits.header_count_max).expect("64-bit"))
         .max_buf_size(buffer_bytes_max);
     builder

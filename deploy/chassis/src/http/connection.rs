@@ -34,7 +34,7 @@ pub(super) async fn run(server: Arc<Server>, stream: TcpStream, peer: SocketAddr
     let watch = Arc::new(Watch::default());
     let io = TokioIo::new(WatchedStream::new(stream, watch.clone(), &server.limits));
     let context = Arc::new(Context { server: server.clone(), watch: watch.clone(), peer });
-    let service = service_fn(move |request| respond(context.clone(), request));
+    let service = service_fn(move |request| respond(&context, request));
     let mut connection = pin!(server.builder.serve_connection(io, service));
 
     let idle = Duration::from(server.limits.idle_ms);

@@ -28,7 +28,7 @@ impl Framing {
     /// Looks at the next bytes. Returns whether any block so far had both lines.
     pub(super) fn feed(&mut self, bytes: &[u8]) -> bool {
         let mut rest = bytes;
-        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+        while let Some(end) = memchr::memchr(b'\n', rest) {
             self.extend(&rest[..end]);
             self.end_line();
             rest = &rest[end + 1..];

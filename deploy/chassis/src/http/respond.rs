@@ -1,6 +1,7 @@
 //! One request: checks its shape, hands it to the router, bounds the time to the answer.
 
 use std::convert::Infallible;
+use std::future::{Ready, ready};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use axum::body::Body;
 use axum::extract::DefaultBodyLimit;
 use axum::response::IntoResponse;
 use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Either};
 use http::header::{CONNECTION, CONTENT_TYPE, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
@@ -17,25 +19,49 @@ use tower::Service;
 use super::Peer;
 use super::body::TrackedBody;
 use super::connection::Context;
+use super::shortcut;
 use crate::telemetry::{TraceContext, traced};
 use crate::{Problem, metrics};
 
-pub(super) async fn respond(
-    context: Arc<Context>,
-    mut request: Request<Incoming>,
-) -> Result<Response<TrackedBody>, Infallible> {
+/// An answer on its way. Most are there at once: hyper moves this about for each request, so what
+/// takes longer is behind a pointer.
+pub(super) type Answering = Either<Ready<Answer>, BoxFuture<'static, Answer>>;
+
+type Answer = Result<Response<TrackedBody>, Infallible>;
+
+pub(super) fn respond(context: &Arc<Context>, request: Request<Incoming>) -> Answering {
     let in_flight = context.watch.begin_request();
-    let limits = &context.server.limits;
-    let response = if let Some(problem) = misshapen(&context, &request) {
-        closing(problem, request.version())
-    } else {
-        request.extensions_mut().insert(Peer(context.peer));
-        let body_bytes_max = usize::try_from(limits.body_bytes_max).expect("64-bit");
-        DefaultBodyLimit::max(body_bytes_max).apply(&mut request);
-        let caller = TraceContext::from_headers(request.headers());
-        traced("request", caller, answer_in_trace(&context, request)).await
-    };
-    Ok(response.map(|body| TrackedBody { body, _in_flight: in_flight }))
+    let track = |body| TrackedBody { body, _in_flight: in_flight };
+    if let Some(problem) = misshapen(context, &request) {
+        return Either::Left(ready(Ok(closing(problem, request.version()).map(track))));
+    }
+    if let Some(direct) = direct(context, &request) {
+        return Either::Left(ready(Ok(direct.map(track))));
+    }
+    let context = Arc::clone(context);
+    Either::Right(Box::pin(async move { Ok(route(&context, request).await.map(track)) }))
+}
+
+async fn route(context: &Context, mut request: Request<Incoming>) -> Response<Body> {
+    request.extensions_mut().insert(Peer(context.peer));
+    let body_bytes_max = usize::try_from(context.server.limits.body_bytes_max).expect("64-bit");
+    DefaultBodyLimit::max(body_bytes_max).apply(&mut request);
+    let caller = TraceContext::from_headers(request.headers());
+    traced("request", caller, answer_in_trace(context, request)).await
+}
+
+/// What the shortcut answers. Whoever traces or logs requests wants the long way.
+fn direct(context: &Context, request: &Request<Incoming>) -> Option<Response<Body>> {
+    let known = context.server.routes.shortcut.as_deref()?;
+    let is_watched = tracing::enabled!(tracing::Level::DEBUG)
+        || TraceContext::from_headers(request.headers()).is_some();
+    if is_watched {
+        return None;
+    }
+    shortcut::answer(known, request, context.peer).unwrap_or_else(|()| {
+        metrics::request_refused("panic");
+        Some(broken().into_response())
+    })
 }
 
 /// Answers, and says so: in the log of who looks that close, and to a caller that keeps a trace.
@@ -55,7 +81,7 @@ async fn answer_in_trace(context: &Context, request: Request<Incoming>) -> Respo
 async fn answer(context: &Context, request: Request<Incoming>) -> Response<Body> {
     let safe = request.method().is_safe();
     // Needs no `poll_ready`: a router is always ready.
-    let answer = context.server.router.clone().call(request);
+    let answer = context.server.routes.router.clone().call(request);
     let limit = Duration::from(context.server.limits.request_ms);
     // Unwind safety: the future is dropped after a panic. A handler owns nothing but its request,
     // so its bug must not be the end of everybody else's.

@@ -1,6 +1,7 @@
 //! What strangers on a real socket may and may not do.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -16,7 +17,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
-use super::{HttpLimits, Peer, bind, serve};
+use super::{Direct, Head, HttpLimits, Peer, Routes, Shortcut, bind, serve};
 use crate::{Error, Shutdown, tasks};
 
 /// How long a test waits for what must happen.
@@ -74,10 +75,14 @@ fn broken() -> &'static str {
 }
 
 fn start(limits: HttpLimits) -> TestServer {
+    start_routes(router().into(), limits)
+}
+
+fn start_routes(routes: Routes, limits: HttpLimits) -> TestServer {
     let listener = bind("127.0.0.1:0".parse().expect("address")).expect("a free port");
     let address = listener.local_addr().expect("bound");
     let shutdown = Shutdown::new();
-    let serving = tasks::spawn("serve", serve(listener, router(), limits, shutdown.clone()));
+    let serving = tasks::spawn("serve", serve(listener, routes, limits, shutdown.clone()));
     TestServer { address, shutdown, serving }
 }
 
@@ -174,6 +179,42 @@ async fn a_bug_in_one_request_is_answered_500_and_ends_nothing_else() {
     assert!(answer.ends_with("hello"), "{answer}");
     server.shutdown.begin("the test ends");
     server.serving.await.expect("it ends").expect("it served");
+}
+
+/// Knows `/` and `/broken`.
+struct Short;
+
+impl Shortcut for Short {
+    fn answer(&self, head: &Head<'_>) -> Option<Direct> {
+        let body = match head.path {
+            "/" => "short",
+            "/broken" => broken(),
+            _ => return None,
+        };
+        Some(Direct { route: "/", response: http::Response::new(Body::from(body)) })
+    }
+}
+
+#[tokio::test]
+async fn a_shortcut_answers_plain_requests_and_the_router_all_others() {
+    let shortcut = Some(Arc::new(Short) as Arc<dyn Shortcut>);
+    let server = start_routes(Routes { router: router(), shortcut }, patient());
+    assert!(server.raw(GET_CLOSE).await.ends_with("short"));
+    let trace = "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    for other in [
+        GET_CLOSE.replace("GET /", "GET /slow"),
+        GET_CLOSE.replace("GET /", "GET /?a=b"),
+        GET_CLOSE.replace("Host: a", &format!("Host: a\r\n{trace}")),
+        GET_CLOSE.replace("Host: a", "Host: a\r\nContent-Length: 1") + "x",
+    ] {
+        let answer = server.raw(&other).await;
+        assert!(answer.starts_with("HTTP/1.1 200") && !answer.ends_with("short"), "{answer}");
+    }
+    let answer = server.raw(&GET_CLOSE.replace("GET /", "GET /broken")).await;
+    assert!(answer.starts_with("HTTP/1.1 500") && answer.contains("INTERNAL"), "{answer}");
+    let answer = server.raw("GET / HTTP/1.1\r\nConnection: close\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 400"), "the shape is checked before: {answer}");
+    assert!(server.raw(GET_CLOSE).await.ends_with("short"), "and the server lives on");
 }
 
 #[tokio::test]
