@@ -5,6 +5,8 @@ mod figures;
 mod probe;
 mod sold_out;
 
+pub use expect::{Came, expected};
+
 use crate::cli;
 use crate::engine::{self, Board, Play, Played, World};
 use crate::machine;
@@ -14,16 +16,15 @@ use crate::report::{self, Progress, Report, Standing};
 use crate::results::{Finding, Kept, Met, Results, Wish};
 use crate::sample::{Live, Sampler, Samples, Watched};
 use crate::scenario::{self, Kind, Scenario};
-use crate::system::{Launch, System, interrupted};
+use crate::system::{Launch, System, interrupted, running};
 use crate::wire::Door;
 use anyhow::{Context as _, bail};
-use expect::Came;
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::time::{MissedTickBehavior, interval};
 
 /// How often the line on the terminal is written.
@@ -31,6 +32,9 @@ const SHOW: Duration = Duration::from_secs(1);
 
 /// How long to wait for what the operator sees after the last answer: figures come once a second.
 const LAST_FIGURES: Duration = Duration::from_secs(3);
+
+/// Said of a target elsewhere: nobody expects an audit of files that cannot be seen from here.
+const NOT_AUDITED: &str = "audit not made: no --data";
 
 /// Where and what a run looks at.
 struct Target {
@@ -68,7 +72,8 @@ pub fn list() -> anyhow::Result<ExitCode> {
 
 /// `usher-bench run`. Fails if a promise was broken, or could not be checked.
 pub async fn run(options: &cli::Run) -> anyhow::Result<ExitCode> {
-    let (scenario, text) = scenario::find(&options.scenario, options.quick)?;
+    let (mut scenario, text) = scenario::find(&options.scenario, options.quick)?;
+    scenario.name_events(&run_name()?);
     let folder = options.out.clone();
     let folder = folder.unwrap_or_else(|| PathBuf::from("bench-results").join(&scenario.name));
     std::fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
@@ -80,22 +85,36 @@ pub async fn run(options: &cli::Run) -> anyhow::Result<ExitCode> {
         Some(system) => system.stop().await,
         None => Ok(()),
     };
-    let results = write(&folder, &text, &seen?, target.ready_after)?;
+    let seen = seen?;
+    let left_out = target.data.is_none().then_some(NOT_AUDITED);
+    write(&folder, &text, &seen, target.ready_after, left_out)?;
     // What came of the run is on disk by now, also if the system did not end well.
     ended.context("end the system")?;
-    Ok(if results.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if seen.checks.are_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The milliseconds of the clock in eight letters: no two runs at one system begin in the same.
+fn run_name() -> anyhow::Result<String> {
+    const LETTERS: &[u8; 36] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    let mut rest = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
+    let mut name = [0; 8];
+    for letter in name.iter_mut().rev() {
+        *letter = LETTERS[usize::try_from(rest % 36).expect("below 36")];
+        rest /= 36;
+    }
+    Ok(name.map(char::from).iter().collect())
 }
 
 impl Target {
     async fn find(options: &cli::Run, folder: &std::path::Path) -> anyhow::Result<Self> {
         if let Some(target) = &options.target {
-            let door = Door::new(target)?;
-            let (data, bench_door) = (options.data.clone(), options.bench_door);
+            let running = options.data.as_deref().map(running).transpose();
+            let running = running.context("find the target by its data folder")?;
             return Ok(Self {
-                door,
-                data,
-                metrics: None,
-                bench_door,
+                door: Door::new(target)?,
+                data: options.data.clone(),
+                metrics: running.map(|running| running.metrics),
+                bench_door: options.bench_door,
                 alone: !options.shared,
                 ready_after: None,
                 system: None,
@@ -148,13 +167,14 @@ async fn play(scenario: &Scenario, target: &Target) -> anyhow::Result<Seen> {
     Ok(Seen { scenario: play.scenario, probed, played, samples: seen, checks })
 }
 
-/// Writes and says what came of a run.
+/// Writes and says what came of a run. A check that was `left_out` is listed, and is no failure.
 fn write(
     folder: &Path,
     text: &str,
     seen: &Seen,
     ready_after: Option<Duration>,
-) -> anyhow::Result<Results> {
+    left_out: Option<&str>,
+) -> anyhow::Result<()> {
     let Seen { scenario, played, samples, checks, .. } = seen;
     let sold_out = scenario.main_event().and_then(|event| {
         let looks = samples.inside.get(event)?;
@@ -162,7 +182,9 @@ fn write(
     });
     let figures = figures::figures(seen, sold_out, ready_after);
     let came = Came { played, figures: &figures, sold_out: sold_out.map(|sold_out| sold_out.at) };
-    let wishes = expect::expected(scenario, &came);
+    let wishes = expected(scenario, &came);
+    let mut unmade = checks.unmade.clone();
+    unmade.extend(left_out.map(str::to_owned));
     let kept = checks.findings.iter().map(|finding| (finding.promise.to_owned(), finding.kept));
     let results = Results {
         scenario: scenario.name.clone(),
@@ -170,7 +192,7 @@ fn write(
         machine: machine::machine(),
         promises: kept.collect(),
         targets: wishes.iter().map(|wish| (wish.name.clone(), wish.met)).collect(),
-        unmade: checks.unmade.clone(),
+        unmade,
         figures,
         ..Results::default()
     };
@@ -183,8 +205,7 @@ fn write(
         findings: &checks.findings,
         wishes: &wishes,
     };
-    report::write(folder, &report)?;
-    Ok(results)
+    report::write(folder, &report)
 }
 
 /// The events whose rooms and seats are followed: the main one, then those with a room.

@@ -38,11 +38,11 @@ pub struct System {
     keep_data: bool,
 }
 
-/// What `usher.json` says that matters here.
-#[derive(Deserialize)]
-struct Running {
+/// What `usher.json` says that matters here: the public address, and that of the metrics as a URL.
+#[derive(Debug, Deserialize)]
+pub struct Running {
     http: String,
-    metrics: String,
+    pub metrics: String,
 }
 
 impl System {
@@ -134,7 +134,8 @@ async fn ready(child: &mut Child, said: &Path) -> anyhow::Result<()> {
     }
 }
 
-fn running(data: &Path) -> anyhow::Result<Running> {
+/// Where the system in `data` runs.
+pub fn running(data: &Path) -> anyhow::Result<Running> {
     let text = fs::read(data.join("usher.json")).context("read usher.json")?;
     serde_json::from_slice(&text).context("parse usher.json")
 }

@@ -88,6 +88,11 @@ impl Servers {
             Kind::Postgres => format!("postgres://postgres@127.0.0.1:{port}/postgres"),
         })
     }
+
+    /// In the order that they were asked for.
+    pub fn process_ids(&self) -> impl Iterator<Item = u32> {
+        self.running.iter().map(|server| server.process.id())
+    }
 }
 
 impl Drop for Servers {
@@ -157,13 +162,26 @@ impl Kind {
 }
 
 fn start(kind: Kind, data: &Path, port: u16) -> anyhow::Result<Child> {
-    let arguments = match kind {
-        Kind::Nats => nats(data, port)?,
-        Kind::Redis => redis(port),
-        Kind::Postgres => return postgres(data, port),
+    let mut command = match kind {
+        Kind::Nats => command(&[], &program("nats-server")?, &nats(data, port)?, data)?,
+        Kind::Redis => command(&[], &program("redis-server")?, &redis(port), data)?,
+        Kind::Postgres => postgres(data, port)?,
     };
-    let program = program(if kind == Kind::Nats { "nats-server" } else { "redis-server" })?;
-    spawn(&[], &program, &arguments, data)
+    command.envs(environment(kind));
+    command.spawn().with_context(|| format!("start {}", kind.name()))
+}
+
+/// What `usher up` sets in the environment of its own servers.
+fn environment(kind: Kind) -> Vec<(&'static str, String)> {
+    match kind {
+        Kind::Nats => vec![("GOMAXPROCS", nats_threads().to_string())],
+        Kind::Postgres | Kind::Redis => Vec::new(),
+    }
+}
+
+/// How many threads of NATS run at once: half of the machine's cores.
+fn nats_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2))
 }
 
 fn nats(data: &Path, port: u16) -> anyhow::Result<Vec<String>> {
@@ -193,7 +211,7 @@ fn redis(port: u16) -> Vec<String> {
     settings.iter().flat_map(|(name, value)| [(*name).to_owned(), (*value).to_owned()]).collect()
 }
 
-fn postgres(data: &Path, port: u16) -> anyhow::Result<Child> {
+fn postgres(data: &Path, port: u16) -> anyhow::Result<Command> {
     let account = Account::choose(data);
     account.own(data)?;
     let data_text = data.display().to_string();
@@ -201,30 +219,30 @@ fn postgres(data: &Path, port: u16) -> anyhow::Result<Child> {
         .into_iter()
         .chain(["--encoding=UTF8", "--locale=C", "--no-instructions", "-D", &data_text]);
     let init: Vec<String> = init.map(str::to_owned).collect();
-    let mut making = spawn(&account.prefix, &program("initdb")?, &init, data)?;
-    let status = making.wait().context("wait for initdb")?;
+    let mut making = command(&account.prefix, &program("initdb")?, &init, data)?;
+    let status = making.status().context("run initdb")?;
     ensure!(status.success(), "initdb failed: see {}", log(data).display());
     let mut arguments = vec!["-D".to_owned(), data_text, "-p".to_owned(), port.to_string()];
     for setting in POSTGRES_SETTINGS {
         arguments.extend(["-c".to_owned(), setting.to_owned()]);
     }
-    spawn(&account.prefix, &program("postgres")?, &arguments, data)
+    command(&account.prefix, &program("postgres")?, &arguments, data)
 }
 
 /// Standard output and error go to a file beside the data.
-fn spawn(
+fn command(
     prefix: &[String],
     program: &Path,
     arguments: &[String],
     data: &Path,
-) -> anyhow::Result<Child> {
+) -> anyhow::Result<Command> {
     let log = File::options().create(true).append(true).open(log(data))?;
     let die_with_us = ["setpriv", "--pdeathsig", "KILL", "--"].map(str::to_owned);
     let mut words = prefix.iter().chain(&die_with_us);
     let mut command = Command::new(words.next().context("no program")?);
     command.args(words).arg(program).args(arguments).current_dir(data);
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-    command.spawn().with_context(|| format!("start {}", program.display()))
+    Ok(command)
 }
 
 fn log(data: &Path) -> PathBuf {
@@ -297,7 +315,7 @@ fn free_port() -> anyhow::Result<u16> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Kind, POSTGRES_SETTINGS, Path, Servers, nats, redis};
+    use super::{Kind, POSTGRES_SETTINGS, Path, Servers, environment, nats, nats_threads, redis};
     use std::collections::BTreeMap;
 
     /// How `usher up` starts its servers.
@@ -345,6 +363,32 @@ mod tests {
         assert_eq!(ours, recipe("redis"));
     }
 
+    /// The body of a function, up to the line that closes it.
+    fn body<'a>(text: &'a str, function: &str) -> &'a str {
+        let (_, body) = text.split_once(&format!("fn {function}(")).unwrap();
+        body.split_once("\n}\n").unwrap().0
+    }
+
+    #[test]
+    fn servers_have_the_environment_that_usher_gives_its_own() {
+        for kind in [Kind::Nats, Kind::Postgres, Kind::Redis] {
+            let (_, set) = body(RECIPE, kind.name()).split_once("environment: ").unwrap();
+            let (set, _) = set.split_once(",\n").unwrap();
+            let set = set.trim_start_matches("vec![").trim_end_matches(']');
+            let ours: Vec<String> = environment(kind)
+                .into_iter()
+                .map(|(name, value)| {
+                    assert_eq!(value, nats_threads().to_string(), "the one value that there is");
+                    format!("(\"{name}\", nats_threads().to_string())")
+                })
+                .collect();
+            let set = if set == "Vec::new()" { "" } else { set };
+            assert_eq!(ours.join(", "), set, "{}", kind.name());
+        }
+        let own = include_str!("servers.rs");
+        assert_eq!(body(own, "nats_threads"), body(RECIPE, "nats_threads"));
+    }
+
     #[test]
     fn nats_syncs_every_append_as_usher_has_it() {
         let folder = tempfile::tempdir().unwrap();
@@ -363,6 +407,10 @@ mod tests {
         let kinds = [Kind::Postgres, Kind::Redis, Kind::Nats];
         let servers = Servers::start(&folder, &kinds).unwrap();
         assert!(servers.url(Kind::Redis).unwrap().starts_with("redis://127.0.0.1:"));
+        let nats = servers.running.iter().find(|server| server.kind == Kind::Nats).unwrap();
+        let set = std::fs::read(format!("/proc/{}/environ", nats.process.id())).unwrap();
+        let threads = format!("GOMAXPROCS={}", nats_threads());
+        assert!(set.split(|byte| *byte == 0).any(|set| set == threads.as_bytes()), "{threads}");
         drop(servers);
         assert!(!folder.exists());
     }

@@ -1,6 +1,6 @@
 //! `usher-bench compare`: all pairs, the table, and the files.
 
-use super::fault::{fault, fault_of_polls};
+use super::fault::{fault, fault_of_polls, faults_beside};
 use super::meter::Meter;
 use super::outcome::{Outcome, Seen, folder, say, watched, write};
 use super::pairs::Pair;
@@ -14,8 +14,10 @@ use crate::system::System;
 use anyhow::Context as _;
 use clap::ValueEnum as _;
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Mutex;
 use std::time::Duration;
 
 /// Most connections, as the goals have it.
@@ -26,17 +28,31 @@ const CONNECTIONS_MAX: u32 = 256;
 struct Size {
     pairs: u32,
     turn_ms: u32,
+    /// Of the turns that each side takes first and that do not count.
+    warm_up_ms: u32,
     places: u32,
     rest: Duration,
 }
 
-/// Five pairs let the median ignore two bad ones; a turn of 4 s has some of everything that happens
-/// once a second.
-const WHOLE: Size = Size { pairs: 5, turn_ms: 4_000, places: 60_000, rest: Duration::from_secs(1) };
+/// Five pairs let the median ignore two slow ones; a turn of 4 s has some of everything that
+/// happens once a second.
+const WHOLE: Size = Size {
+    pairs: 5,
+    turn_ms: 4_000,
+    warm_up_ms: 1_000,
+    places: 60_000,
+    rest: Duration::from_secs(1),
+};
 
-/// All six comparisons in less than a minute.
-const QUICK: Size =
-    Size { pairs: 2, turn_ms: 1_000, places: 20_000, rest: Duration::from_millis(200) };
+/// All six comparisons in less than a minute. A short warm-up will do: it ends with the last answer
+/// to what was asked in it, so that a side that stands still at first is waited for.
+const QUICK: Size = Size {
+    pairs: 2,
+    turn_ms: 1_000,
+    warm_up_ms: 300,
+    places: 20_000,
+    rest: Duration::from_millis(200),
+};
 
 /// Seats that all want if a contended comparison is chosen for a scenario that says nothing of it.
 const AMONG: u32 = 100;
@@ -58,7 +74,9 @@ pub async fn compare(options: &cli::Compare) -> anyhow::Result<ExitCode> {
         size.turn_ms
     );
     say(&says)?;
-    let turns = async |system: &System| turns(&chosen, &size, &terms, system, &out).await;
+    let turns = async |system: &System, others: &Mutex<BTreeMap<String, u32>>| {
+        turns(&chosen, &size, &terms, system, others, &out).await
+    };
     let Seen { made: sums, samples, checks } = watched(&out, turns).await?;
     write(
         &out.join("compare.json"),
@@ -105,6 +123,14 @@ fn terms(scenario: &Scenario, size: &Size) -> Terms {
     }
 }
 
+/// How both sides are asked before it counts: a baseline whose database was just made, and a side
+/// that has not done this yet, write and look up things that they never do again.
+///
+/// Nothing is measured, so nothing rests.
+fn warm_up(terms: &Terms, size: &Size) -> Terms {
+    Terms { turn_ms: size.warm_up_ms, rest: Duration::ZERO, ..terms.clone() }
+}
+
 /// How many seats are wanted by all; 0 where people want different ones.
 fn among(scenario: &Scenario) -> u32 {
     scenario.people.values().map(|people| people.habits.among).max().unwrap_or(0)
@@ -115,6 +141,7 @@ async fn turns(
     size: &Size,
     terms: &Terms,
     system: &System,
+    others: &Mutex<BTreeMap<String, u32>>,
     out: &Path,
 ) -> anyhow::Result<Sums> {
     let mut sums = Sums::default();
@@ -135,16 +162,23 @@ async fn turns(
                 // It is ended before another is started.
                 drop(before);
                 let rival = Rival::start(ratio, &mut usher, terms, out).await;
-                rival.with_context(|| format!("start {other}"))?
+                let rival = rival.with_context(|| format!("start {other}"))?;
+                let mut others = others.lock().expect("nobody panics with the names in hand");
+                others.extend(rival.process_id().map(|id| (other.to_owned(), id)));
+                rival
             }
         };
         let (mut pairs, mut all_count) = (Vec::new(), true);
+        let warm_up = warm_up(terms, size);
+        let turn = PairOfTurns { ratio, number: 0, terms: &warm_up, out, data: &system.data };
+        turn.ask(&mut usher, &mut rival).await?;
         for number in 1..=size.pairs {
-            let turn = PairOfTurns { ratio, number, terms, out, data: &system.data };
+            let turn = PairOfTurns { number, terms, ..turn };
             let (pair, both_count) = turn.take(&mut usher, &mut rival, &mut sums).await?;
             pairs.push(pair);
             all_count &= both_count;
         }
+        all_count &= are_steady(ratio, &pairs, &mut sums);
         if all_count {
             sums.paired(ratio, &pairs);
         } else {
@@ -155,9 +189,33 @@ async fn turns(
     Ok(sums)
 }
 
+/// Whether the turns of each side are like each other; notes those that are not.
+fn are_steady(ratio: Ratio, pairs: &[Pair], sums: &mut Sums) -> bool {
+    let usher: Vec<f64> = pairs.iter().map(|pair| pair.usher).collect();
+    let other: Vec<f64> = pairs.iter().map(|pair| pair.other).collect();
+    let [first, second] = sides(ratio);
+    let mut all_count = true;
+    for (side, rates) in [(first, usher), (second, other)] {
+        for (number, fault) in (1..).zip(faults_beside(&rates)) {
+            all_count &= sums.counts(&file(ratio, number, &side), fault);
+        }
+    }
+    all_count
+}
+
+/// The names of both in files.
+fn sides(ratio: Ratio) -> [String; 2] {
+    ["a-usher".to_owned(), format!("b-{}", ratio.other())]
+}
+
+fn file(ratio: Ratio, number: u32, side: &str) -> String {
+    format!("{}-{number}-{side}", ratio.name())
+}
+
 /// One turn of Usher and one of what stands against it.
 struct PairOfTurns<'a> {
     ratio: Ratio,
+    /// 0 for those that do not count.
     number: u32,
     terms: &'a Terms,
     out: &'a Path,
@@ -173,9 +231,20 @@ impl PairOfTurns<'_> {
         rival: &mut Rival,
         sums: &mut Sums,
     ) -> anyhow::Result<(Pair, bool)> {
-        let (name, other) = (self.ratio.name(), self.ratio.other());
-        let file = |side: &str| format!("{name}-{}-{side}", self.number);
-        let (first_file, second_file) = (file("a-usher"), file(&format!("b-{other}")));
+        let [first, second] = self.ask(usher, rival).await?;
+        sums.heard(self.ratio.figure(), &first.measured);
+        sums.idled(&second);
+        let fault = if self.ratio.polls() { fault_of_polls } else { fault };
+        let [first_file, second_file] = self.files();
+        let first_counts = sums.counts(&first_file, fault(&first.measured));
+        let second_counts = sums.counts(&second_file, fault(&second.measured));
+        let pair = Pair { usher: first.per_second, other: second.per_second };
+        Ok((pair, first_counts && second_counts))
+    }
+
+    /// Asks both, one after the other, and keeps what came.
+    async fn ask(&self, usher: &mut Usher, rival: &mut Rival) -> anyhow::Result<[Turned; 2]> {
+        let (name, [first_file, second_file]) = (self.ratio.name(), self.files());
         let meter = Meter::start(self.data);
         let first = usher.turn(self.ratio, self.terms).await;
         let mut first = first.with_context(|| format!("usher's turn of {name}"))?;
@@ -186,15 +255,13 @@ impl PairOfTurns<'_> {
         let second = rival.turn(self.ratio, usher, self.terms).await;
         let mut second = second.with_context(|| format!("the other's turn of {name}"))?;
         (second.lasted, second.usher_cpu) = meter.read();
-        keep(self.out, &second_file, other, &second)?;
+        keep(self.out, &second_file, self.ratio.other(), &second)?;
         tokio::time::sleep(self.terms.rest).await;
-        sums.heard(self.ratio.figure(), &first.measured);
-        sums.idled(&second);
-        let fault = if self.ratio.polls() { fault_of_polls } else { fault };
-        let first_counts = sums.counts(&first_file, fault(&first.measured));
-        let second_counts = sums.counts(&second_file, fault(&second.measured));
-        let pair = Pair { usher: first.per_second, other: second.per_second };
-        Ok((pair, first_counts && second_counts))
+        Ok([first, second])
+    }
+
+    fn files(&self) -> [String; 2] {
+        sides(self.ratio).map(|side| file(self.ratio, self.number, &side))
     }
 }
 
@@ -227,7 +294,7 @@ fn keep(out: &Path, file: &str, who: &str, turned: &Turned) -> anyhow::Result<()
 
 #[cfg(test)]
 mod tests {
-    use super::{QUICK, WHOLE, terms};
+    use super::{Pair, QUICK, Sums, WHOLE, are_steady, terms, warm_up};
     use crate::cli::{Compare, Ratio};
     use crate::scenario::{self, Scenario};
 
@@ -260,5 +327,29 @@ mod tests {
             chosen.filter(|ratio| ratio.is_contended()).count()
         };
         assert_eq!((contended(false), contended(true)), (2, 1));
+    }
+
+    #[test]
+    fn what_does_not_count_is_shorter_and_asks_the_same() {
+        let flash_sale = known("flash-sale");
+        for size in [WHOLE, QUICK] {
+            let (terms, warm_up) =
+                (terms(&flash_sale, &size), warm_up(&terms(&flash_sale, &size), &size));
+            assert!(0 < warm_up.turn_ms && warm_up.turn_ms < terms.turn_ms);
+            assert_eq!((warm_up.connections, warm_up.parties), (terms.connections, terms.parties));
+        }
+    }
+
+    #[test]
+    fn a_turn_of_a_side_that_stood_still_spoils_its_comparison() {
+        let mut sums = Sums::default();
+        let pairs = [(5_198.0, 56.2), (5_040.0, 1_343.0)];
+        let pairs = pairs.map(|(usher, other)| Pair { usher, other });
+        assert!(!are_steady(Ratio::ReserveVsConventional, &pairs, &mut sums));
+        let said = &sums.faults[0];
+        assert!(said.starts_with("reserve_vs_conventional-1-b-conventional: 56/s"), "{said}");
+        assert_eq!(sums.faults.len(), 2, "nobody knows which of two is the wrong one");
+        let like = [pairs[1]; 2];
+        assert!(are_steady(Ratio::ReserveVsConventional, &like, &mut sums));
     }
 }

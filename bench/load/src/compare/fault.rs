@@ -1,5 +1,6 @@
 //! Which turns do not count.
 
+use super::pairs::median;
 use crate::measure::Measured;
 
 /// Largest share of answers other than those that were wished for.
@@ -7,6 +8,13 @@ use crate::measure::Measured;
 /// They lower a rate without showing in a ratio why: a baseline that refuses or fails would flatter
 /// Usher. Below it, a stray one does not cost a whole comparison.
 const OTHER_SHARE_MAX: f64 = 0.01;
+
+/// How many times as fast as the others of its side a turn may be, or as slow.
+///
+/// Turns of one side do the same, so what makes them differ is the machine: on a shared one they
+/// are up to twice as far apart, and below that good comparisons would be thrown away. Above three
+/// a side stood still for most of a turn, and a ratio with it would tell of that instead of speed.
+const AWAY_MAX: f64 = 3.0;
 
 /// Why a turn does not count; none if it does.
 pub fn fault(measured: &Measured) -> Option<String> {
@@ -17,6 +25,20 @@ pub fn fault(measured: &Measured) -> Option<String> {
 /// often a place may ask is part of the contract. It shows beside the figure.
 pub fn fault_of_polls(measured: &Measured) -> Option<String> {
     fault_but_for(measured, |label| label.starts_with("429"))
+}
+
+/// Of the turns of one side, in their order: why they do not count beside the others.
+pub fn faults_beside(rates: &[f64]) -> impl Iterator<Item = Option<String>> {
+    (0..rates.len()).map(|idx| {
+        let rate = rates[idx];
+        let siblings = [&rates[..idx], &rates[idx + 1..]].concat();
+        if siblings.is_empty() {
+            return None;
+        }
+        let beside = median(siblings);
+        let is_away = AWAY_MAX * rate.min(beside) < rate.max(beside);
+        is_away.then(|| format!("{rate:.0}/s beside {beside:.0}/s of the same side's other turns"))
+    })
 }
 
 fn fault_but_for(measured: &Measured, is_told: impl Fn(&str) -> bool) -> Option<String> {
@@ -37,7 +59,7 @@ fn share(part: u64, of: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{fault, fault_of_polls};
+    use super::{fault, fault_of_polls, faults_beside};
     use crate::measure::Measured;
 
     fn measured(good: u64, other: &[(&str, u64)]) -> Measured {
@@ -66,5 +88,19 @@ mod tests {
         assert!(fault(&Measured::default()).is_some());
         // What a limit of the machine did has a rate, and no answers.
         assert_eq!(fault(&Measured { per_second: 5.0, ..Measured::default() }), None);
+    }
+
+    #[test]
+    fn a_turn_more_than_three_times_away_from_the_others_does_not_count() {
+        let away = |rates: &[f64]| {
+            let faults = faults_beside(rates).enumerate();
+            faults.filter_map(|(idx, fault)| fault.map(|_| idx)).collect::<Vec<_>>()
+        };
+        assert_eq!(away(&[100.0, 300.0]), [0_usize; 0]);
+        assert_eq!(away(&[100.0, 301.0]), [0, 1]);
+        assert_eq!(away(&[900.0, 1_000.0, 250.0, 1_100.0, 1_000.0]), [2]);
+        assert_eq!(away(&[1_000.0, 1_000.0, 3_100.0]), [2]);
+        assert_eq!(away(&[0.0, 5.0]), [0, 1]);
+        assert_eq!(away(&[5.0]), [0_usize; 0], "it has no others");
     }
 }

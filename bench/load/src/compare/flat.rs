@@ -87,7 +87,7 @@ pub async fn flat(options: &cli::Flat) -> anyhow::Result<ExitCode> {
         on_sale(&size)
     );
     say(&says)?;
-    let turns = async |system: &System| turns(options, &size, system, &out).await;
+    let turns = async |system: &System, _: &_| turns(options, &size, system, &out).await;
     let Seen { made: sums, samples, checks } = watched(&out, turns).await?;
     let table: Vec<String> = sums.costs.iter().flat_map(Costs::table).collect();
     let table = table.join("\n");

@@ -14,6 +14,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 /// What was made of a system, what was seen of it meanwhile, and what its audit found at the end.
@@ -46,15 +47,17 @@ pub fn folder(given: Option<&Path>, name: &str) -> anyhow::Result<PathBuf> {
     fs::canonicalize(&out).with_context(|| format!("find {}", out.display()))
 }
 
-/// Does the work with a new system, which is watched meanwhile and audited before it ends.
+/// Does the work with a new system, which is watched meanwhile and audited before it ends. What the
+/// work starts besides is watched too, if it is added by name and id.
 pub async fn watched<T>(
     out: &Path,
-    work: impl AsyncFnOnce(&System) -> anyhow::Result<T>,
+    work: impl AsyncFnOnce(&System, &Mutex<BTreeMap<String, u32>>) -> anyhow::Result<T>,
 ) -> anyhow::Result<Seen<T>> {
     let system = System::start(Launch::new(out)?).await.context("start usher")?;
     let watched = Watched { data: Some(system.data.clone()), ..Watched::default() };
+    let others = Arc::clone(&watched.processes);
     let sampler = Sampler::start(watched, Instant::now())?;
-    let made = work(&system).await;
+    let made = work(&system, &others).await;
     let seen = sampler.stop().await?;
     let made = made?;
     say("audit")?;

@@ -41,6 +41,10 @@ impl Baseline {
         Ok(baseline)
     }
 
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
     fn ready(&mut self, name: &str, said: &Path) -> anyhow::Result<Door> {
         let asked = Instant::now();
         loop {

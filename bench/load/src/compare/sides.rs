@@ -54,7 +54,7 @@ struct Journal {
 pub struct Rival {
     what: What,
     /// Ends with this.
-    _process: Option<Baseline>,
+    process: Option<Baseline>,
 }
 
 enum What {
@@ -154,11 +154,11 @@ impl Rival {
             Ratio::PollVsRedisZset => BaselineName::RedisZset,
             Ratio::JournalVsRawJetstream => {
                 let servers = Servers::start(&out.join("raw-jetstream"), &[Kind::Nats])?;
-                return Ok(Self { what: What::JetStream(servers), _process: None });
+                return Ok(Self { what: What::JetStream(servers), process: None });
             }
             Ratio::SettleVsRawPostgres => {
                 let servers = Servers::start(&out.join("raw-postgres"), &[Kind::Postgres])?;
-                return Ok(Self { what: What::Postgres(servers), _process: None });
+                return Ok(Self { what: What::Postgres(servers), process: None });
             }
         };
         let polls = matches!(name, BaselineName::Bare | BaselineName::RedisZset);
@@ -173,7 +173,17 @@ impl Rival {
             }
             BaselineName::Conventional | BaselineName::PostgresOnly => What::Shop(side),
         };
-        Ok(Self { what, _process: Some(baseline) })
+        Ok(Self { what, process: Some(baseline) })
+    }
+
+    /// The process that answers; its own servers are its children.
+    pub fn process_id(&self) -> Option<u32> {
+        match &self.what {
+            What::JetStream(servers) | What::Postgres(servers) => servers.process_ids().next(),
+            What::Shop(_) | What::Room(_) | What::Bare(_) => {
+                self.process.as_ref().map(Baseline::process_id)
+            }
+        }
     }
 
     pub async fn turn(

@@ -8,7 +8,7 @@ use std::time::Duration;
 pub struct Counts {
     pub people: u64,
     pub gone: u64,
-    /// Due, and not yet asked for want of a free connection.
+    /// Due, and not yet asked for want of a free connection; at the end, never asked.
     pub overdue: u64,
     pub asked: u64,
     /// Answers that are neither a success, nor a told refusal, nor a request to wait.

@@ -9,13 +9,24 @@ use super::work::Times;
 use super::{Counts, Group, Played, World};
 use crate::arrivals;
 use crate::dice::Dice;
-use crate::fan::{Ask, News, Person, Scene, Status, Step, What};
+use crate::fan::{Ask, Card, News, Person, Scene, Status, Step, What};
 use crate::record::{Deal, Dealt, Deed, Heard, Latency, Place, Shown, Tally, Verdict, is_success};
 use crate::scenario::{Habits, Kind, People, Scenario};
 use crate::wire::Reply;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Why a place is not given to somebody who plays by the rules. Whether those that speak of places
+/// are true is judged after the run.
+const RESERVE_REFUSALS: [&str; 6] = [
+    "SEAT_TAKEN",
+    "NOT_ENOUGH_SEATS",
+    "SOLD_OUT",
+    "LIMIT_EXCEEDED",
+    "PASS_EXPIRED",
+    "IDEMPOTENCY_IN_FLIGHT",
+];
 
 pub struct Lane {
     scenario: Arc<Scenario>,
@@ -27,10 +38,12 @@ pub struct Lane {
     ready: VecDeque<(u32, Duration)>,
     edges: Vec<Edge>,
     leaked: Option<(Box<str>, u32)>,
+    leaked_token: Option<Box<str>>,
     tally: Tally,
     counts: Counts,
     all_joined: bool,
     has_ended: bool,
+    is_cut: bool,
 }
 
 /// One group of people.
@@ -88,9 +101,11 @@ impl Lane {
             edges: vec![Edge::default(); world.venues.len()],
             ready: VecDeque::new(),
             leaked: None,
+            leaked_token: None,
             tally,
             all_joined: false,
             has_ended: false,
+            is_cut: false,
             scenario,
             world,
             cast,
@@ -111,13 +126,20 @@ impl Lane {
         self.ready.len()
     }
 
-    /// Whose turn it is, with the time that was meant; nobody's after the end.
+    /// Whose turn it is, with the time that was meant; nobody's after the cut.
     pub fn next_due(&mut self) -> Option<(u32, Duration)> {
-        if self.has_ended { None } else { self.ready.pop_front() }
+        if self.is_cut { None } else { self.ready.pop_front() }
     }
 
+    /// Nobody is woken any more. Who was due before is still asked for: if they were not, the
+    /// longest waits of all would be missing among the latencies.
     pub fn end(&mut self) {
         self.has_ended = true;
+    }
+
+    /// Nobody is asked for any more.
+    pub fn cut(&mut self) {
+        self.is_cut = true;
     }
 
     pub fn has_ended(&self) -> bool {
@@ -163,6 +185,7 @@ impl Lane {
             accounts: u32::try_from(self.world.accounts.len()).expect("far fewer than people"),
             all_joined: self.all_joined,
             leaked: self.leaked.as_ref().map(|(pass, owner)| (&**pass, *owner)),
+            leaked_token: self.leaked_token.as_deref(),
             steering: &self.scenario.operator,
         };
         person.step(&scene, news)
@@ -212,7 +235,8 @@ impl Lane {
         let shown = Shown { status, code, says_when };
         let verdict = self.count(person, ask, shown, times);
         let (deed, code) = (ask.deed, code.into());
-        let heard = Heard { deed, intended, asked, answered, status, code, verdict };
+        let by_bot = self.cast[usize::from(self.people[idx(person)].group)].is_bot();
+        let heard = Heard { deed, intended, asked, answered, status, code, verdict, by_bot };
         self.tally.hear(&heard);
         let told = Told {
             world: &self.world,
@@ -249,11 +273,14 @@ impl Lane {
     fn count(&mut self, person: u32, ask: &Ask, shown: Shown<'_>, times: Times) -> Verdict {
         let cast = &mut self.cast[usize::from(self.people[idx(person)].group)];
         let took = times.answered.saturating_sub(times.intended);
-        cast.group.latency.entry(ask.deed).or_default().add(took);
         self.counts.asked += 1;
         cast.group.asked += 1;
-        let verdict = cast.verdict(shown);
+        let verdict = cast.verdict(ask, shown);
         match verdict {
+            // As in a tally: of people, and of what they were told.
+            Verdict::Told if !cast.is_bot() => {
+                cast.group.latency.entry(ask.deed).or_default().add(took);
+            }
             Verdict::Told => {}
             Verdict::Shed => {
                 self.counts.shed += 1;
@@ -317,6 +344,10 @@ impl Lane {
         match news {
             News::Status(status) => self.edges[idx(event)].keep(now, *status),
             News::Pass(pass) => self.leaked = Some(((*pass).into(), account)),
+            // The first is as good as any.
+            News::Joined { token, .. } if self.leaked_token.is_none() => {
+                self.leaked_token = Some((*token).into());
+            }
             _ => {}
         }
     }
@@ -337,8 +368,13 @@ impl Cast {
         Self { name, kind: None, habits, group: Group::default() }
     }
 
-    fn verdict(&self, shown: Shown<'_>) -> Verdict {
-        let is_bot = matches!(self.kind, Some(Kind::Flooder | Kind::Replayer | Kind::Hoarder));
+    fn is_bot(&self) -> bool {
+        matches!(self.kind, Some(Kind::Flooder | Kind::Replayer | Kind::Hoarder))
+    }
+
+    fn verdict(&self, ask: &Ask, shown: Shown<'_>) -> Verdict {
+        let plays_fair = matches!(self.kind, Some(Kind::Fan | Kind::Shopper));
+        let is_bot = self.is_bot();
         let forges = self.kind == Some(Kind::Replayer);
         match Verdict::of(shown) {
             // Who asks too often is meant to hear so.
@@ -346,8 +382,19 @@ impl Cast {
             Verdict::Error if forges && shown.status == 401 && !shown.code.is_empty() => {
                 Verdict::Told
             }
+            Verdict::Told if plays_fair && !is_known(ask, shown) => Verdict::Error,
             verdict => verdict,
         }
+    }
+}
+
+/// Whether somebody who plays by the rules may hear this: with a good card nobody is declined, and
+/// with a pass of one's own nobody is told that it is another's, forged or spent.
+fn is_known(ask: &Ask, shown: Shown<'_>) -> bool {
+    match ask.deed {
+        Deed::Confirm => shown.status != 402 || ask.what != What::Pay(Card::Good),
+        Deed::Reserve => is_success(shown.status) || RESERVE_REFUSALS.contains(&shown.code),
+        _ => true,
     }
 }
 

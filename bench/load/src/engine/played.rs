@@ -18,7 +18,7 @@ pub struct Group {
     pub asked: u64,
     pub errors: u64,
     pub shed: u64,
-    /// From the intended start.
+    /// From the intended start, of what people were told; none of bots.
     pub latency: BTreeMap<Deed, Latency>,
 }
 

@@ -22,7 +22,7 @@ const TICK: Duration = Duration::from_millis(1);
 /// How often a lane writes its counts, in ticks.
 const BOARD_TICKS: u32 = 100;
 
-/// How long questions that are under way at the end may still take.
+/// How long questions of those who were due at the end may still take.
 pub const LAST_ANSWERS: Duration = Duration::from_secs(12);
 
 /// Lanes of a run: more would only take the cores from the system under test.
@@ -37,7 +37,7 @@ pub struct Play {
     pub board: Arc<Board>,
     /// Times count from here.
     pub began: Instant,
-    /// How long questions that are under way at the end may still take: [`LAST_ANSWERS`].
+    /// How long questions of those who were due at the end may still take: [`LAST_ANSWERS`].
     pub patience: Duration,
 }
 
@@ -94,7 +94,8 @@ async fn play_lane(play: &Play, shared: &Shared, target: SocketAddr, number: usi
     shared.lane.borrow_mut().end();
     shared.bell.notify_waiters();
     if timeout(play.patience, all_ended(&mut workers)).await.is_err() {
-        // Everybody waits in a question by now: between two nobody awaits anything.
+        shared.lane.borrow_mut().cut();
+        // Every connection waits in a question by now: between two nobody awaits anything.
         shared.cut.notify_waiters();
         all_ended(&mut workers).await;
     }

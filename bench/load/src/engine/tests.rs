@@ -3,6 +3,8 @@
 use super::{Account, Board, LAST_ANSWERS, Play, Played, Venue, World, lanes, run};
 use crate::fan::{Plan, Row};
 use crate::record::{Deal, Deed, Verdict};
+use crate::results::Met;
+use crate::run::{Came, expected};
 use crate::scenario::{self, Scenario};
 use crate::wire::Door;
 use http_body_util::Full;
@@ -11,6 +13,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
@@ -175,6 +178,30 @@ async fn a_stall_shows_in_the_latencies_of_all_who_came_during_it() {
     assert!(service.at(0.8) < Duration::from_millis(300), "{:?}", service.at(0.8));
 }
 
+/// Names of the targets that a scenario without wishes of its own misses by what was played.
+fn missed(played: &Played) -> Vec<String> {
+    let (mut scenario, _) = scenario::find("flash-sale", true).unwrap();
+    scenario.expect = scenario::Expect::default();
+    let figures = BTreeMap::new();
+    let wishes = expected(&scenario, &Came { played, figures: &figures, sold_out: None });
+    let missed = wishes.into_iter().filter(|wish| wish.met == Met::Missed);
+    missed.map(|wish| wish.name).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_was_due_before_the_end_is_asked_after_it_with_the_time_that_was_meant() {
+    let stall = Stall { from: Duration::from_millis(200), to: Duration::from_millis(1_500) };
+    let mut scenario = fans(200, 0.9, 2);
+    scenario.seconds_max = 1;
+    let played = played(scenario, Some(stall)).await;
+    let joins = &played.tally.latency[&Deed::Join];
+    assert_eq!((joins.count(), played.counts.overdue), (200, 0));
+    // Three of four came during the stall, which outlasted the run.
+    let waited = joins.at(0.5);
+    assert!(Duration::from_millis(600) <= waited, "half of the people waited at most {waited:?}");
+    assert_eq!(missed(&played), Vec::<String>::new());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_question_without_an_answer_at_the_end_is_an_error_and_its_outcome_unknown() {
     let stall = Stall { from: Duration::from_millis(500), to: Duration::from_mins(1) };
@@ -196,4 +223,5 @@ async fn a_question_without_an_answer_at_the_end_is_an_error_and_its_outcome_unk
     let unknown = unknown.filter(|dealt| matches!(dealt.deal, Deal::Unknown { .. })).count();
     assert_eq!(u64::try_from(unknown).unwrap(), bought);
     assert!(0 < played.counts.overdue, "people came after all connections were busy");
+    assert_eq!(missed(&played), ["overdue_max"]);
 }

@@ -19,7 +19,7 @@ pub struct Shared {
     pub lane: Rc<RefCell<Lane>>,
     /// Rings when somebody is due, or the run has ended.
     pub bell: Rc<Notify>,
-    /// Rings when questions that are under way are waited for no longer.
+    /// Rings when questions that are under way are waited for no longer, and no others are asked.
     pub cut: Rc<Notify>,
     pub began: Instant,
 }

@@ -57,6 +57,8 @@ pub struct Scene<'a> {
     pub all_joined: bool,
     /// A pass that became known to others, and the account that it belongs to.
     pub leaked: Option<(&'a str, u32)>,
+    /// A place's token that became known to others.
+    pub leaked_token: Option<&'a str>,
     pub steering: &'a [Steering],
 }
 

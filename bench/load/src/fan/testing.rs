@@ -51,7 +51,8 @@ impl Stage {
             has_room: self.has_room,
             accounts: 5,
             all_joined: false,
-            leaked: None,
+            leaked: Some(("head.body.seal", 4)),
+            leaked_token: Some("GenuineToken"),
             steering: &[],
         };
         let step = self.person.step(&scene, news);

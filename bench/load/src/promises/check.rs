@@ -6,7 +6,7 @@ use super::holds::Booking;
 use super::{auditor, booked, line};
 use crate::engine::Account;
 use crate::record::Tally;
-use crate::results::Finding;
+use crate::results::{Finding, Kept};
 use crate::sample::Inside;
 use crate::wire::Door;
 use std::collections::BTreeMap;
@@ -36,6 +36,14 @@ pub struct Checks {
     pub findings: Vec<Finding>,
     /// Checks that could not be made, and why.
     pub unmade: Vec<String>,
+}
+
+impl Checks {
+    /// Every check that was begun could be made, and found nothing.
+    pub fn are_clean(&self) -> bool {
+        let held = |finding: &Finding| finding.kept == Kept::Held;
+        self.findings.iter().all(held) && self.unmade.is_empty()
+    }
 }
 
 /// What bots tried with forged tokens and others' passes.

@@ -21,7 +21,9 @@ pub fn latency(tally: &Tally, grid: Grid) -> Vec<Plot> {
         };
         Plot {
             title: deed_name(*deed),
-            says: "From the intended start of a question to the end of its answer.".to_owned(),
+            says: "From the intended start of a question to the end of its answer, where people \
+                   got what they asked for or were told why not."
+                .to_owned(),
             unit: Unit::Millis,
             logarithmic: true,
             grid,
@@ -69,13 +71,12 @@ fn arrivals(tally: &Tally, grid: Grid) -> Plot {
 
 /// All answers, by deed; the rarest are one.
 fn answers(tally: &Tally, grid: Grid) -> Plot {
-    let mut deeds: Vec<(Deed, u64)> =
-        tally.latency.iter().map(|(deed, all)| (*deed, all.count())).collect();
+    let mut deeds: Vec<(Deed, u64)> = tally.answers().into_iter().collect();
     deeds.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     let rate = |wanted: &dyn Fn(Deed) -> bool| {
         let count = |second: &Second| {
-            let heard = second.latency.iter().filter(|(deed, _)| wanted(**deed));
-            heard.map(|(_, all)| all.count()).sum()
+            let heard = second.answers.iter().filter(|(deed, _)| wanted(**deed));
+            heard.map(|(_, count)| count).sum()
         };
         grid.per_second(tally.seconds.iter().map(|(second, heard)| (*second, count(heard))))
     };

@@ -65,8 +65,8 @@ pub fn tally() -> Tally {
             let took = Duration::from_micros(u64::from(ms * 200 + ms * ms * (number % 97)));
             let (asked, answered) = (intended + took / 3, intended + took);
             let verdict = Verdict::of(Shown { status, code, says_when: status == 429 });
-            let code = code.into();
-            tally.hear(&Heard { deed, intended, asked, answered, status, code, verdict });
+            let (code, by_bot) = (code.into(), false);
+            tally.hear(&Heard { deed, intended, asked, answered, status, code, verdict, by_bot });
         }
     };
     for second in 0..SECONDS {

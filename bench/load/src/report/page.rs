@@ -5,7 +5,7 @@ use super::charts::{lasted, sections};
 use super::plot::put;
 use super::tables;
 use super::text::{clock, count, escape, took};
-use crate::record::{Deed, Latency, Verdict};
+use crate::record::{Deed, Verdict};
 use crate::results::Kept;
 use schema::UnixMillis;
 
@@ -34,7 +34,7 @@ pub fn page(report: &Report<'_>, now: UnixMillis) -> String {
     if !report.results.ratios.is_empty() {
         section(&mut html, "Beside the others", &tables::ratios(report));
     }
-    if !report.tally.latency.is_empty() {
+    if !report.tally.answers().is_empty() {
         section(&mut html, "Answers", &tables::deeds(report));
     }
     plots(&mut html, report);
@@ -105,7 +105,7 @@ fn tiles(report: &Report<'_>) -> String {
         let other = tally.other.iter().filter(|((_, verdict, _), _)| *verdict == wanted);
         other.map(|(_, count)| count).sum()
     };
-    let answers: u64 = tally.latency.values().map(Latency::count).sum();
+    let answers: u64 = tally.answers().values().sum();
     let p99 = tally.latency.get(&Deed::Reserve).map(|latency| took(latency.at(0.99)));
     let longest = report.samples.inside.values().flatten().map(|look| look.queued).max();
     let tiles = [

@@ -5,6 +5,8 @@ use super::plot::put;
 use super::text::{count, escape, grouped, millis, short, took};
 use crate::record::{Deed, Latency, Verdict};
 use crate::results::{Figure, Kept, Met};
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// The name of a deed in results and reports.
 pub fn deed_name(deed: Deed) -> String {
@@ -95,28 +97,33 @@ pub fn ratios(report: &Report<'_>) -> String {
     html + FOOT
 }
 
-/// What was asked, with latencies from the intended start, and of the system alone.
+/// What was asked, with the latencies of what people were told: from the intended start, and of the
+/// system alone.
 pub fn deeds(report: &Report<'_>) -> String {
     let columns =
         ["asked", "answers", "good", "p50", "p90", "p99", "p99.9", "most", "p99 from sending"];
     let mut html = head("deeds", &columns, 1);
-    for (deed, latency) in &report.tally.latency {
-        let good = report.tally.good.get(deed).copied().unwrap_or_default();
-        let times = [0.5, 0.9, 0.99, 0.999].map(|share| took(latency.at(share)));
-        let service = report.tally.service.get(deed).map_or_else(String::new, p99);
+    for (deed, answers) in report.tally.answers() {
+        let good = report.tally.good.get(&deed).copied().unwrap_or_default();
+        let of = |latencies: &BTreeMap<Deed, Latency>, time: &dyn Fn(&Latency) -> Duration| {
+            latencies.get(&deed).map_or_else(|| "–".to_owned(), |latency| took(time(latency)))
+        };
+        let told = &report.tally.latency;
+        let times = [0.5, 0.9, 0.99, 0.999].map(|share| of(told, &|latency| latency.at(share)));
+        let service = of(&report.tally.service, &|latency| latency.at(0.99));
         put(
             &mut html,
             format_args!(
                 "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td>\
              <td>{}</td><td>{}</td><td>{}</td><td>{service}</td></tr>",
-                deed_name(*deed),
-                count(latency.count()),
+                deed_name(deed),
+                count(answers),
                 count(good),
                 times[0],
                 times[1],
                 times[2],
                 times[3],
-                took(latency.max())
+                of(told, &Latency::max)
             ),
         );
     }
@@ -147,10 +154,6 @@ pub fn codes(report: &Report<'_>) -> String {
         );
     }
     html + FOOT
-}
-
-fn p99(latency: &Latency) -> String {
-    took(latency.at(0.99))
 }
 
 const FOOT: &str = "</tbody></table></div>\n";

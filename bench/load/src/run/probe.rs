@@ -3,6 +3,7 @@
 //! As many as the connections carry join a line, or buy seats, of an event made for that: a closed
 //! loop. The same crowd code asks as in the run, so that what it takes of the machine is in it.
 
+use super::run_name;
 use crate::arrivals::steepness;
 use crate::engine::{self, Board, Play, Played};
 use crate::prepare::prepare;
@@ -33,8 +34,8 @@ const JOINERS: u32 = 400_000;
 /// Accounts of those who buy.
 const ACCOUNTS: u32 = 1_000;
 
-/// How long the last answers may take.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long the last answers may take; what joins and was not asked by then does not count.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Probes the machine for each group that is scaled by it, and says what was chosen. Returns the
 /// scenario with counts and times, and what the machine did in a second, by group.
@@ -47,10 +48,10 @@ pub async fn fit(
     let mut probed = BTreeMap::new();
     for (name, people) in &mut fitted.people {
         let Some(rate) = people.arrivals.rate else { continue };
-        // Of the events that exist those with a room have crowds.
-        let make = scenario.events[&people.event].make.as_ref();
-        let joins = make.is_none_or(|make| make.waiting_room);
-        let capacity = capacity(&probe(scenario, joins), joins, door, bench_door).await?;
+        let joins = scenario.events[&people.event].may_have_room();
+        let mut probe = probe(scenario, joins);
+        probe.name_events(&run_name()?);
+        let capacity = capacity(&probe, joins, door, bench_door).await?;
         ensure!(0.0 < capacity, "the machine did nothing when it was probed");
         scale(people, rate, capacity);
         let what = if joins { "joins" } else { "bookings" };

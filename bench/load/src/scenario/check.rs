@@ -1,6 +1,6 @@
 //! What a scenario must keep to, beyond its form.
 
-use super::{Expect, Habits, Kind, People, Range, Scenario};
+use super::{Habits, Kind, People, Range, Scenario};
 use crate::wire::SOURCES_MAX;
 use anyhow::{Context as _, ensure};
 
@@ -10,6 +10,10 @@ const CONNECTIONS_MAX: u32 = 9_900;
 
 /// People are numbered by u32, and each takes up to 400 bytes.
 pub const PEOPLE_MAX: u64 = 4_000_000;
+
+/// Letters of the name of an event that is made: of the 24 that an event's id has, a run takes nine
+/// and the number of a copy six.
+const MADE_NAME_MAX: usize = 9;
 
 /// Kept-alive connections that a server takes from one address.
 const CONNECTIONS_OF_SOURCE_MAX: u32 = 250;
@@ -41,7 +45,7 @@ pub fn check(scenario: &Scenario) -> anyhow::Result<()> {
     for name in scenario.expect.beside.iter().flat_map(|(group, other)| [group, other]) {
         ensure!(scenario.people.contains_key(name), "expect.beside: there are no people {name:?}");
     }
-    check_expect(&scenario.expect)
+    check_expect(scenario)
 }
 
 fn check_event(scenario: &Scenario, name: &str, copies: u32) -> anyhow::Result<()> {
@@ -50,6 +54,7 @@ fn check_event(scenario: &Scenario, name: &str, copies: u32) -> anyhow::Result<(
     ensure!(copies == 0 || event.make.is_some(), "only an event that is made has copies");
     ensure!(copies == 0 || event.room.is_none(), "copies have no settings of a room");
     let Some(make) = &event.make else { return Ok(()) };
+    ensure!(name.len() <= MADE_NAME_MAX, "the name of an event that is made has at most 9 letters");
     let seats = u64::from(make.sections) * u64::from(make.rows) * u64::from(make.seats);
     ensure!((1..=64).contains(&make.seats), "a row has 1 to 64 seats");
     ensure!((1..=200_000).contains(&seats), "a plan has 1 to 200,000 seats, not {seats}");
@@ -105,11 +110,20 @@ fn known(scenario: &Scenario, event: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn check_expect(expect: &Expect) -> anyhow::Result<()> {
+fn check_expect(scenario: &Scenario) -> anyhow::Result<()> {
+    let expect = &scenario.expect;
     for deed in expect.p99_ms.keys() {
         let name = serde_json::Value::String(deed.clone());
         let known = serde_json::from_value::<crate::record::Deed>(name).is_ok();
         ensure!(known, "expect.p99_ms: nobody does {deed:?}");
+    }
+    ensure!((0.0..=1.0).contains(&expect.overdue_max), "expect.overdue_max is a share");
+    for group in expect.booked_min.keys() {
+        let is_probed = |people: &People| people.arrivals.rate.is_some();
+        let books = scenario.people.get(group).is_some_and(|people| {
+            is_probed(people) && !scenario.events[&people.event].may_have_room()
+        });
+        ensure!(books, "expect.booked_min: the machine is not probed for bookings of {group:?}");
     }
     Ok(())
 }

@@ -224,15 +224,21 @@ pub struct Expect {
     pub shed_max: Option<f64>,
     /// From the intended start, by deed as results name it.
     pub p99_ms: BTreeMap<String, f64>,
+    /// Share of people who were due and had not asked when the run was cut off: 0, unless said.
+    pub overdue_max: f64,
+    /// By a group that is scaled by the machine: bookings a second, from its first arrival to the
+    /// last answer, as a share of those that the machine made when it was probed for the group.
+    pub booked_min: BTreeMap<String, f64>,
     /// Places paid for, at least.
     pub sold_min: Option<u64>,
     /// At some time nothing of the main event was free, and nothing held that could become so.
     pub sold_out: Option<bool>,
-    /// Everybody has gone at the end, and nobody waited for a connection.
+    /// Everybody has gone at the end.
     pub all_gone: Option<bool>,
     /// Of any figures by their names.
     pub figures_max: BTreeMap<String, f64>,
-    /// Groups that are to wait no longer than another: their latencies are shown as ratios to its.
+    /// Groups that are to wait no longer than another: their latencies become figures as ratios to
+    /// its, which `figures_max` bounds.
     pub beside: BTreeMap<String, String>,
 }
 
@@ -244,6 +250,31 @@ impl Scenario {
         let crowd = fans.max_by_key(|people| people.count)?;
         let is_one = self.events.get(&crowd.event).is_some_and(|event| event.copies == 0);
         is_one.then_some(&*crowd.event)
+    }
+
+    /// Puts `-RUN` behind the names of the events that are made: on a system that has seen the same
+    /// scenario before, or another with such an event, they are new all the same.
+    pub fn name_events(&mut self, run: &str) {
+        let events = std::mem::take(&mut self.events);
+        let of_people = self.people.values_mut().map(|people| &mut people.event);
+        let of_operator = self.operator.iter_mut().map(|steering| &mut steering.event);
+        for event in of_people.chain(of_operator) {
+            if events.get(event).is_some_and(|event| event.make.is_some()) {
+                *event = format!("{event}-{run}");
+            }
+        }
+        for (name, event) in events {
+            let is_made = event.make.is_some();
+            let name = if is_made { format!("{name}-{run}") } else { name };
+            self.events.insert(name, event);
+        }
+    }
+}
+
+impl Event {
+    /// Of the events that exist those with a room have crowds.
+    pub fn may_have_room(&self) -> bool {
+        self.make.as_ref().is_none_or(|make| make.waiting_room)
     }
 }
 

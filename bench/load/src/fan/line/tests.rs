@@ -4,6 +4,7 @@ use crate::fan::testing::{Stage, TWO_SECONDS, joined, plain, refused, status};
 use crate::fan::{News, PlaceState, Step, What};
 use crate::record::Deed;
 use crate::scenario::{Habits, Kind};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 fn place(state: PlaceState) -> News<'static> {
@@ -108,14 +109,23 @@ fn a_flooder_keeps_its_own_rhythm_until_its_time_is_over() {
 #[test]
 fn a_replayer_shows_what_is_not_its_own() {
     let mut stage = Stage::new(Kind::Replayer, plain(), true);
-    let mut seen = std::collections::BTreeSet::new();
-    for _ in 0..100 {
+    let (mut seen, mut tokens, mut passes) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    for _ in 0..200 {
         if let Step::Ask(ask) = stage.hear(refused(401, "TOKEN_INVALID")) {
-            assert_eq!(stage.papers().token.as_ref().unwrap().len(), 96);
             seen.insert(ask.deed);
+            let papers = stage.papers();
+            tokens.insert(papers.token.as_ref().unwrap().to_string());
+            passes.extend(papers.inside.as_ref().map(|inside| inside.pass.to_string()));
         }
     }
     assert_eq!(seen.into_iter().collect::<Vec<_>>(), [Deed::Me, Deed::Claim, Deed::Reserve]);
+    // A place's own token lets its owner see it, so that only changed ones are shown.
+    assert!(!tokens.contains("GenuineToken"));
+    let lengths: BTreeSet<usize> = tokens.iter().map(String::len).collect();
+    assert_eq!(lengths, ["GenuineToken".len(), 96].into());
+    // Another's pass as it is, and changed.
+    assert!(passes.contains("head.body.seal") && 1 < passes.len(), "{passes:?}");
+    assert!(passes.iter().all(|pass| pass.len() == "head.body.seal".len()));
 }
 
 #[test]

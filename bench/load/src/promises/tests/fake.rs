@@ -31,6 +31,14 @@ pub enum Fault {
     RefusesNeighbours,
     /// Sells a seat and shows it as free.
     ShowsSoldSeatAsFree,
+    /// Takes a token or a pass that it never gave to whoever shows it.
+    LetsAnybodyIn,
+    /// Declines a card that is good.
+    DeclinesGoodCard,
+    /// Calls a pass spent that it has just given.
+    RefusesOwnPass,
+    /// Refuses places for a reason that nobody knows.
+    RefusesByUnknownCode,
 }
 
 #[derive(Debug)]
@@ -44,13 +52,33 @@ pub struct Seller {
     holds: HashMap<u64, Vec<usize>>,
     sold: HashMap<u64, bool>,
     next: u64,
+    /// Its event has a waiting room, which calls everybody at once.
+    pub has_room: bool,
+    places_in_line: u64,
+}
+
+/// What somebody shows with a question; empty where they show nothing.
+#[derive(Debug)]
+struct Papers<'a> {
+    account: &'a str,
+    token: &'a str,
+    pass: &'a str,
 }
 
 impl Seller {
     pub fn new(fault: Fault, rows: usize) -> Arc<Mutex<Self>> {
         let (owners, known) = (vec![None; rows * ROW], vec![false; rows * ROW]);
-        let (holds, sold) = (HashMap::new(), HashMap::new());
-        Arc::new(Mutex::new(Self { fault, has_erred: false, owners, known, holds, sold, next: 0 }))
+        Arc::new(Mutex::new(Self {
+            fault,
+            has_erred: false,
+            owners,
+            known,
+            holds: HashMap::new(),
+            sold: HashMap::new(),
+            next: 0,
+            has_room: false,
+            places_in_line: 0,
+        }))
     }
 
     /// Errs now if it has this fault and the time for it has come.
@@ -60,14 +88,27 @@ impl Seller {
         now
     }
 
-    fn answer(&mut self, method: &str, path: &str, compact: bool, body: &Value) -> (u16, Vec<u8>) {
+    fn answer(
+        &mut self,
+        (method, path): (&str, &str),
+        compact: bool,
+        papers: &Papers<'_>,
+        body: &Value,
+    ) -> (u16, Vec<u8>) {
         let name = path.rsplit('/').next().unwrap_or_default();
         let (status, body) = match (method, name) {
+            (_, name) if path.starts_with("/api/queue/") => self.line(name, papers),
+            ("GET", "EVT001") => (200, json!({"waitingRoom": self.has_room})),
             ("POST", "accounts") => (200, accounts(body)),
             ("POST", "login") => (200, json!({"token": "operator"})),
             ("GET", "seats") if compact => return (200, self.compact()),
             ("GET", "seats") => (200, self.map()),
-            ("POST", "reserve") => self.reserve(body),
+            ("POST", "reserve") => self.reserve(papers, body),
+            ("POST", "confirm")
+                if body["paymentToken"] == "tok_ok" && self.errs(Fault::DeclinesGoodCard) =>
+            {
+                (402, json!({"code": "PAYMENT_DECLINED"}))
+            }
             ("POST", "confirm") => {
                 let id = number(body["reservationId"].as_str().unwrap_or_default());
                 self.sold.insert(id, true);
@@ -93,7 +134,49 @@ impl Seller {
         (status, body.to_string().into_bytes())
     }
 
-    fn reserve(&mut self, body: &Value) -> (u16, Value) {
+    fn line(&mut self, name: &str, papers: &Papers<'_>) -> (u16, Value) {
+        if name == "join" {
+            self.places_in_line += 1;
+            let number = self.places_in_line;
+            let token = format!("place{number}");
+            return (
+                201,
+                json!({"token": token, "state": "queued", "number": number,
+                "pollAfterMs": 10}),
+            );
+        }
+        let number = papers.token.strip_prefix("place").and_then(|number| number.parse().ok());
+        let is_place = number.is_some_and(|number| (1..=self.places_in_line).contains(&number));
+        if !is_place && !self.errs(Fault::LetsAnybodyIn) {
+            return (401, json!({"code": "TOKEN_INVALID"}));
+        }
+        match name {
+            "claim" => (200, json!({"pass": format!("pass.{}", papers.account)})),
+            _ => (
+                200,
+                json!({"state": "ready", "number": number, "pollAfterMs": 10,
+                "sellOutLikelihood": null, "position": null, "estimatedWaitSeconds": null}),
+            ),
+        }
+    }
+
+    /// Why somebody with these papers is not let in.
+    fn lack(&mut self, papers: &Papers<'_>) -> Option<&'static str> {
+        let is_own = papers.pass == format!("pass.{}", papers.account);
+        if is_own && self.errs(Fault::RefusesOwnPass) {
+            return Some("PASS_SPENT");
+        }
+        let is_foreign = !papers.pass.is_empty() && !is_own;
+        (is_foreign && !self.errs(Fault::LetsAnybodyIn)).then_some("PASS_FOREIGN")
+    }
+
+    fn reserve(&mut self, papers: &Papers<'_>, body: &Value) -> (u16, Value) {
+        if let Some(lack) = self.lack(papers) {
+            return (403, json!({"code": lack}));
+        }
+        if self.errs(Fault::RefusesByUnknownCode) {
+            return (409, json!({"code": "NOT_TODAY"}));
+        }
         let wanted = match body["seats"].as_array() {
             Some(seats) => self.named(seats),
             None => self.any(body["bestAvailable"]["quantity"].as_u64().unwrap_or(1)),
@@ -246,10 +329,17 @@ async fn respond(
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-    let compact =
-        parts.headers.get("accept").is_some_and(|kind| kind == "application/octet-stream");
-    let (method, path) = (parts.method.as_str(), parts.uri.path());
-    let (status, body) = seller.lock().unwrap().answer(method, path, compact, &body);
+    let header = |name: &str| {
+        parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    };
+    let compact = header("accept") == "application/octet-stream";
+    let papers = Papers {
+        account: header("authorization").trim_start_matches("Bearer "),
+        token: header("waiting-room-token"),
+        pass: header("admission-pass"),
+    };
+    let asked = (parts.method.as_str(), parts.uri.path());
+    let (status, body) = seller.lock().unwrap().answer(asked, compact, &papers, &body);
     let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = status.try_into().unwrap();
     Ok(response)

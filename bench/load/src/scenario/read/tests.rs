@@ -91,9 +91,38 @@ fn what_makes_no_sense_is_refused_with_the_place_and_the_reason() {
             "named = 0.2\n[expect.beside]\nfans = \"others\"",
             "expect.beside: there are no people \"others\"",
         ),
+        (
+            "named = 0.2",
+            "named = 0.2\n[expect.booked_min]\nfans = 0.5",
+            "expect.booked_min: the machine is not probed for bookings of \"fans\"",
+        ),
+        (
+            "[events.EVT001.room]\nmode = \"open\"",
+            "[events.EVT001]\n[events.LONGSTNAME.make]\nsections = 1\nrows = 1\nseats = 1",
+            "the name of an event that is made has at most 9 letters",
+        ),
         ("named = 0.5", "named = 5", "with [quick]"),
     ] {
         let refused = refused(part, other);
         assert!(refused.contains(says), "{other}: {refused}");
     }
+}
+
+#[test]
+fn events_that_are_made_have_a_name_of_the_run_and_others_keep_theirs() {
+    let made = "[events.HALL]\ncopies = 10000\nmake = { sections = 1, rows = 1, seats = 1 }\n";
+    let steered = "[[operator]]\nevent = \"HALL\"\nroom = { mode = \"open\" }\n";
+    let crowd = "[people.others]\nkind = \"fan\"\ncount = 1\nevent = \"HALL\"\n\
+                 arrivals = { shape = \"steady\", seconds = 1.0 }\n";
+    let text = TEXT.replacen("[quick]\n", &format!("{made}{crowd}{steered}[quick]\n"), 1);
+    let mut scenario = read(&text, false).unwrap();
+    scenario.name_events("M1A2B3C4");
+    assert_eq!(scenario.events.keys().collect::<Vec<_>>(), ["EVT001", "HALL-M1A2B3C4"]);
+    assert_eq!(scenario.people["fans"].event, "EVT001");
+    assert_eq!(scenario.people["others"].event, "HALL-M1A2B3C4");
+    assert_eq!(scenario.operator[0].event, "HALL-M1A2B3C4");
+    assert_eq!(scenario.main_event(), Some("EVT001"));
+    // The longest name there may be is still an event's.
+    let longest = format!("NINELETTR-{}-10000", "M1A2B3C4");
+    assert!(longest.parse::<schema::EventId>().is_ok());
 }
