@@ -18,20 +18,6 @@ pub(crate) struct Checkpoint {
     pub snapshot: Snapshot,
 }
 
-/// The position of the newest checkpoint in the store.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Stored(u64);
-
-impl Stored {
-    pub(crate) fn at(sequence: u64) -> Self {
-        Self(sequence)
-    }
-
-    pub(crate) fn sequence(self) -> u64 {
-        self.0
-    }
-}
-
 /// The checkpoints of one shard over one incarnation of its journal.
 #[derive(Debug, Clone)]
 pub(crate) struct Store {

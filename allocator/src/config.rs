@@ -8,7 +8,7 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// How often a changed shard is checkpointed.
+    /// How often a changed shard is checkpointed; less often when that takes long.
     ///
     /// Longer means a longer tail to replay after a crash (a second replays minutes of a busy
     /// sale); shorter writes the whole state more often.
@@ -68,6 +68,12 @@ pub(crate) const INSPECT_PAUSE: Duration = Duration::from_millis(5);
 
 /// Checkpoints kept per shard: the newest, and one before it in case the newest is damaged.
 pub(crate) const CHECKPOINTS_KEPT: i64 = 2;
+
+/// How many times as long as a checkpoint took its shard makes none.
+///
+/// A checkpoint copies and stores the whole state, which after some hundred thousand holds takes
+/// seconds; this keeps it to a twentieth of the shard's time, and a start replays a longer tail.
+pub(crate) const CHECKPOINT_REST: u32 = 20;
 
 /// Largest checkpoint. Postgres takes 1 GB in a value; a shard that needs more has outgrown one
 /// value.

@@ -5,8 +5,8 @@
 //! yet.
 
 use crate::catalog::Catalog;
-use crate::checkpoint::{self, Checkpoint, Store, Stored};
-use crate::config::{CATALOG_WAIT, Config};
+use crate::checkpoint::{self, Checkpoint, Store};
+use crate::config::{CATALOG_WAIT, CHECKPOINT_REST, Config};
 use crate::error::Error;
 use crate::metrics;
 use allocator_core::{Shard, Snapshot};
@@ -42,7 +42,10 @@ pub(crate) struct Replica {
     /// The last message read, of any kind.
     sequence: u64,
     store: Store,
-    stored: Stored,
+    /// Whether anything was decided since the newest checkpoint. The time alone is no news.
+    changed: bool,
+    /// Until when no checkpoint is made.
+    rests_until: Instant,
 }
 
 impl Replica {
@@ -56,9 +59,20 @@ impl Replica {
             None => (Shard::new(id, limits), Applied::default(), None),
         };
         list_all(&mut shard, &catalog, id);
-        let stored = Stored::at(applied.sequence);
         let (sequence, received) = (applied.sequence, Instant::now());
-        Self { nats, catalog, id, shard, applied, time, received, sequence, store, stored }
+        Self {
+            nats,
+            catalog,
+            id,
+            shard,
+            applied,
+            time,
+            received,
+            sequence,
+            store,
+            changed: false,
+            rests_until: received,
+        }
     }
 
     /// Follows until the process stops, answering requests for the state.
@@ -118,6 +132,7 @@ impl Replica {
             self.learn(&outcome.event).await?;
             self.shard.apply(batch.time, outcome);
         }
+        self.changed |= !batch.outcomes.is_empty();
         self.applied.advance(batch.epoch, batch.number, sequence);
         (self.time, self.received) = (Some(batch.time), Instant::now());
         metrics::replica_applied(shard, sequence);
@@ -138,10 +153,10 @@ impl Replica {
     /// Stores a checkpoint when something changed. A failure is told and tried again at the next
     /// turn.
     async fn store_checkpoint(&mut self) {
-        if self.applied.sequence == self.stored.sequence() {
+        let started = Instant::now();
+        if !self.changed || started < self.rests_until {
             return;
         }
-        let started = Instant::now();
         let (applied, time) = (self.applied, self.time);
         // A large state takes longer than a runtime thread may be kept from its other tasks.
         let bytes = tokio::task::block_in_place(|| {
@@ -149,7 +164,7 @@ impl Replica {
         });
         match self.store.save(applied, bytes).await {
             Ok(bytes) => {
-                self.stored = Stored::at(self.applied.sequence);
+                self.changed = false;
                 metrics::checkpoint_stored(self.id, bytes, started.elapsed());
             }
             Err(error) => {
@@ -157,6 +172,7 @@ impl Replica {
                 tracing::warn!(error = %chain(&error), "checkpoint not stored");
             }
         }
+        self.rests_until = Instant::now() + started.elapsed() * CHECKPOINT_REST;
     }
 }
 
