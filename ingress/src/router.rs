@@ -32,8 +32,8 @@ pub struct Route {
 pub fn routes(app: Arc<App>, queue: Routes, served: Served, health: &Health) -> Routes {
     let limiter = Arc::new(Limiter::new(app.config.requests, app.config.plays_crowd()));
     let start = Some(Arc::new(Start::new(health)));
-    let limited = Checks { limiter: Some(Arc::clone(&limiter)), start: None };
-    let about_events = Checks { start, ..limited.clone() };
+    let common = Checks { limiter: Some(Arc::clone(&limiter)), start: None };
+    let about_events = Checks { start, ..common.clone() };
     let shortcut = queue.shortcut.map(|shortcut| {
         let limiter = Arc::clone(&limiter);
         Arc::new(Layered { shortcut, limiter }) as Arc<dyn Shortcut>
@@ -46,7 +46,7 @@ pub fn routes(app: Arc<App>, queue: Routes, served: Served, health: &Health) -> 
         .merge(pages(served))
         .fallback(async || problems::not_found());
     let router = checked(events, about_events)
-        .merge(checked(others, limited))
+        .merge(checked(others, common))
         .merge(checked(health.router(), Checks::default()));
     Routes { router, shortcut }
 }

@@ -16,7 +16,7 @@ use schema::DurationMs;
 use serde::{Deserialize, Serialize};
 use tokio::net::{TcpListener, TcpSocket};
 
-use crate::{Error, Shutdown};
+use crate::{Error, Shutdown, tasks};
 
 mod accept;
 mod body;
@@ -151,9 +151,13 @@ pub async fn serve(
     let _door = shutdown.open_door();
     let drain = Duration::from(limits.drain_ms);
     let server = accept::Server::new(routes.into(), limits, shutdown.clone());
-    server.accept_until_shutdown(&listener, &shutdown).await;
-    drop(listener);
-    server.drain(drain).await;
+    let listening = tasks::spawn_front("http-listener", async move {
+        server.accept_until_shutdown(&listener, &shutdown).await;
+        drop(listener);
+        server.drain(drain).await;
+    });
+    // It ends by itself; its panic is reported, and begins the shutdown, where it happens.
+    listening.await.unwrap_or_default();
     Ok(())
 }
 

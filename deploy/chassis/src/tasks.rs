@@ -12,6 +12,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use schema::InvariantId;
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
@@ -36,6 +37,29 @@ where
         let result = future.await;
         drop(running);
         result
+    })
+}
+
+/// [`spawn`] on the runtime of connections, which has threads of its own.
+///
+/// What a crowd asks then waits for other requests only: on one runtime the owner of a shard would
+/// wait its turn behind ten thousand connections at each step of each answer, and answer nobody.
+/// What such a task spawns runs there too.
+pub(crate) fn spawn_front<F>(name: &'static str, future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let _entered = front().enter();
+    spawn(name, future)
+}
+
+/// The runtime of connections, for as long as the process lives.
+fn front() -> &'static Runtime {
+    static FRONT: OnceLock<Runtime> = OnceLock::new();
+    FRONT.get_or_init(|| {
+        let runtime = Builder::new_multi_thread().thread_name("http-worker").enable_all().build();
+        runtime.expect("the system gives the process its threads")
     })
 }
 
