@@ -33,7 +33,9 @@ pub(super) fn respond(context: &Arc<Context>, request: Request<Incoming>) -> Ans
     let in_flight = context.watch.begin_request();
     let track = |body| TrackedBody { body, _in_flight: in_flight };
     if let Some(problem) = misshapen(context, &request) {
-        return Either::Left(ready(Ok(closing(problem, request.version()).map(track))));
+        return Either::Left(ready(Ok(
+            closing(problem.into_response(), request.version()).map(track)
+        )));
     }
     if let Some(direct) = direct(context, &request) {
         return Either::Left(ready(Ok(direct.map(track))));
@@ -79,7 +81,7 @@ async fn answer_in_trace(context: &Context, request: Request<Incoming>) -> Respo
 }
 
 async fn answer(context: &Context, request: Request<Incoming>) -> Response<Body> {
-    let safe = request.method().is_safe();
+    let (safe, version) = (request.method().is_safe(), request.version());
     // Needs no `poll_ready`: a router is always ready.
     let answer = context.server.routes.router.clone().call(request);
     let limit = Duration::from(context.server.limits.request_ms);
@@ -102,11 +104,14 @@ async fn answer(context: &Context, request: Request<Incoming>) -> Response<Body>
         let content_type = response.headers().get(CONTENT_TYPE);
         content_type.is_none_or(|value| value != "application/problem+json")
     };
-    if response.status() == StatusCode::PAYLOAD_TOO_LARGE && plain() {
-        metrics::request_refused("body");
-        return too_large().into_response();
+    if response.status() != StatusCode::PAYLOAD_TOO_LARGE {
+        return response;
     }
-    response
+    if !plain() {
+        return closing(response, version);
+    }
+    metrics::request_refused("body");
+    closing(too_large().into_response(), version)
 }
 
 /// Returns the answer to a request that is not worth routing.
@@ -144,9 +149,9 @@ fn is_just_chunked(headers: &HeaderMap) -> bool {
     chunked && codings.next().is_none()
 }
 
-/// The answer after which the connection closes: what follows on it may not be what it seems.
-fn closing(problem: Problem, version: Version) -> Response<Body> {
-    let mut response = problem.into_response();
+/// The answer after which the connection closes: what follows on it may not be what it seems, or is
+/// the rest of a body that nobody reads. A client that is told does not ask on it again.
+fn closing(mut response: Response<Body>, version: Version) -> Response<Body> {
     if version <= Version::HTTP_11 {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
