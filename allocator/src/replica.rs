@@ -165,6 +165,7 @@ impl Replica {
         match self.store.save(applied, bytes).await {
             Ok(bytes) => {
                 self.changed = false;
+                self.rests_until = Instant::now() + started.elapsed() * CHECKPOINT_REST;
                 metrics::checkpoint_stored(self.id, bytes, started.elapsed());
             }
             Err(error) => {
@@ -172,7 +173,6 @@ impl Replica {
                 tracing::warn!(error = %chain(&error), "checkpoint not stored");
             }
         }
-        self.rests_until = Instant::now() + started.elapsed() * CHECKPOINT_REST;
     }
 }
 
