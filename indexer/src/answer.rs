@@ -15,12 +15,13 @@ use tokio::time::timeout;
 use crate::config::{
     FLUSH_WAIT, REPLY_WAIT, SEARCH_BUDGET, SEARCH_WAIT, SEARCHES_RUNNING_MAX, SEARCHES_WAITING_MAX,
 };
+use crate::kept::{Asked, Kept};
 use crate::search::Searches;
 use crate::{Error, metrics};
 
 /// What is asked.
-#[derive(Debug, Clone, Copy)]
-enum Question {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Question {
     Search,
     Suggest,
 }
@@ -54,6 +55,7 @@ impl Desk {
         let clerk = Clerk {
             client: nats.client.clone(),
             searches,
+            kept: Arc::default(),
             waiting: Arc::new(Semaphore::new(SEARCHES_WAITING_MAX)),
             running: Arc::new(Semaphore::new(SEARCHES_RUNNING_MAX)),
         };
@@ -93,6 +95,7 @@ fn unavailable(what: &str, source: Cause) -> Error {
 struct Clerk {
     client: Client,
     searches: Searches,
+    kept: Arc<Kept>,
     waiting: Arc<Semaphore>,
     running: Arc<Semaphore>,
 }
@@ -122,15 +125,22 @@ impl Clerk {
 
     async fn answer(&self, question: Question, payload: Bytes) -> Option<Bytes> {
         let started = Instant::now();
+        let asked = (question, payload);
+        if let Some(answer) = self.given_before(&asked) {
+            return Some(answer);
+        }
         let turn = Arc::clone(&self.running).acquire_owned();
         let Ok(Ok(turn)) = timeout(SEARCH_WAIT, turn).await else {
             metrics::dropped(question.name(), "waited");
             return None;
         };
-        let searches = self.searches.clone();
+        // Those who waited for the first to ask the same.
+        if let Some(answer) = self.given_before(&asked) {
+            return Some(answer);
+        }
+        let clerk = self.clone();
         let work = tokio::task::spawn_blocking(move || {
-            let deadline = Instant::now() + SEARCH_BUDGET;
-            let answer = answer(&searches, question, &payload, deadline);
+            let answer = clerk.search(asked);
             drop(turn);
             answer
         });
@@ -138,7 +148,7 @@ impl Clerk {
             Ok(Ok(answer)) => {
                 metrics::answered(question.name(), started.elapsed());
                 tracing::debug!(question = question.name(), "question answered");
-                Some(answer.into())
+                Some(answer)
             }
             Ok(Err(Error::TooSlow)) => {
                 metrics::dropped(question.name(), "slow");
@@ -155,6 +165,22 @@ impl Clerk {
                 None
             }
         }
+    }
+
+    /// The answer that somebody else got since the last commit.
+    fn given_before(&self, asked: &Asked) -> Option<Bytes> {
+        let answer = self.kept.find(asked, self.searches.generation())?;
+        metrics::answered_before(asked.0.name());
+        Some(answer)
+    }
+
+    fn search(&self, asked: Asked) -> Result<Bytes, Error> {
+        // Taken before the search: what it finds is of this commit or of a later one.
+        let generation = self.searches.generation();
+        let deadline = Instant::now() + SEARCH_BUDGET;
+        let answer = Bytes::from(answer(&self.searches, asked.0, &asked.1, deadline)?);
+        self.kept.put(asked, generation, answer.clone());
+        Ok(answer)
     }
 }
 

@@ -26,6 +26,8 @@ mod collect;
 
 mod search;
 
+mod kept;
+
 mod answer;
 
 mod feed;

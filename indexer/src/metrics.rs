@@ -7,6 +7,7 @@ use std::time::Duration;
 pub(crate) fn declare() {
     counter!("usher_indexer_rebuilds_total").increment(0);
     for kind in ["search", "suggest"] {
+        counter!("usher_search_answered_before_total", "kind" => kind).increment(0);
         for cause in ["full", "waited", "slow", "failed", "reply"] {
             let labels = [("kind", kind), ("cause", cause)];
             counter!("usher_search_dropped_total", &labels).increment(0);
@@ -27,6 +28,11 @@ pub(crate) fn committed(took: Duration, lag: Duration) {
 
 pub(crate) fn rebuilt() {
     counter!("usher_indexer_rebuilds_total").increment(1);
+}
+
+/// An answer that was given since the last commit and is given again.
+pub(crate) fn answered_before(kind: &'static str) {
+    counter!("usher_search_answered_before_total", "kind" => kind).increment(1);
 }
 
 /// `kind` is one of `search`, `suggest`.

@@ -34,6 +34,11 @@ struct Found {
 }
 
 impl Searches {
+    /// Numbers the commit that a search would see now: a later one has a greater number.
+    pub(crate) fn generation(&self) -> u64 {
+        self.reader.searcher().generation().generation_id()
+    }
+
     /// Finds a page of events.
     ///
     /// Sorted by match, near misses stand behind what is right. In another order they would stand
