@@ -7,7 +7,9 @@ use bytes::Bytes;
 use chassis::{AppendError, Backoff, Nats, Owner, Pause, Shutdown};
 use compact_str::CompactString;
 use crossbeam_channel::Sender;
-use schema::{Batch, CommandId, Outcome, Reply, ReplyBatch, ShardId, UnixMillis, codec, limits};
+use schema::{
+    Batch, CommandId, DurationMs, Outcome, Reply, ReplyBatch, ShardId, UnixMillis, codec, limits,
+};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
@@ -15,8 +17,9 @@ use tokio::sync::{mpsc, watch};
 /// A batch on its way to the journal, with the answers that wait for it.
 #[derive(Debug, Default)]
 pub(crate) struct Decided {
-    /// One time for all decisions of the batch: replay knows no other.
-    time: Option<UnixMillis>,
+    /// One time for all decisions of the batch: replay knows no other. Beside it, when it was that
+    /// time here.
+    time: Option<(UnixMillis, Instant)>,
     pub outcomes: Vec<Outcome>,
     pub answers: Vec<(CompactString, CommandId, Answer)>,
     /// The last command of COMMANDS that this batch answers.
@@ -45,13 +48,24 @@ impl Decided {
 
     /// The batch's time; `now` decides it for the first decision.
     pub(crate) fn time_from(&mut self, now: impl FnOnce() -> UnixMillis) -> UnixMillis {
-        *self.time.get_or_insert_with(now)
+        self.time.get_or_insert_with(|| (now(), Instant::now())).0
+    }
+
+    /// Journal time now, as whoever is answered is to know it: rounded up, so that nobody is told
+    /// that more is left of a hold than is.
+    ///
+    /// The batch's own time is that of its first decision. Since then it has been filled and synced,
+    /// which takes a second when the machine has more to do than it can.
+    fn time_now(&self) -> UnixMillis {
+        let (time, at) = self.time.expect("a batch is sent when something was decided");
+        let passed = at.elapsed().as_millis() + 1;
+        time + DurationMs(u64::try_from(passed).expect("584 million years"))
     }
 
     /// Makes an empty batch one that tells the journal what time it is.
     pub(crate) fn pulse(&mut self, time: UnixMillis) {
         assert!(self.is_empty(), "a batch with something in it tells the time anyway");
-        self.time = Some(time);
+        self.time = Some((time, Instant::now()));
         self.is_pulse = true;
     }
 
@@ -100,11 +114,12 @@ impl Writer {
     /// Runs until the shard is lost or the decider has gone.
     pub(crate) async fn run(mut self, owner: &Owner) -> Ended {
         let mut number = 0;
-        while let Some(decided) = self.decided.recv().await {
-            let time = decided.time.expect("a batch is sent when something was decided");
+        while let Some(mut decided) = self.decided.recv().await {
+            let (time, _) = decided.time.expect("a batch is sent when something was decided");
             if decided.is_journaled() {
                 number += 1;
-                let batch = Batch { epoch: owner.epoch, number, time, outcomes: decided.outcomes };
+                let outcomes = std::mem::take(&mut decided.outcomes);
+                let batch = Batch { epoch: owner.epoch, number, time, outcomes };
                 match self.append(owner, &batch).await {
                     Ok(sequence) => self.sequence = sequence,
                     Err(error) => return Ended::Lost(error),
@@ -118,7 +133,7 @@ impl Writer {
                 *answered = decided.commands_to.max(*answered);
                 rises
             });
-            self.answer(time, decided.answers).await;
+            self.answer(decided.time_now(), decided.answers).await;
         }
         Ended::Stopped
     }
@@ -183,5 +198,22 @@ impl Writer {
         if let Err(error) = self.nats.client.publish(asker.to_string(), bytes).await {
             tracing::debug!(%error, "answers not sent");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Decided;
+    use schema::{DurationMs, UnixMillis};
+    use std::time::Duration;
+
+    #[test]
+    fn an_answer_tells_the_time_at_which_it_is_given_and_decisions_share_the_batchs() {
+        let mut batch = Decided::default();
+        let opened = UnixMillis(1_000);
+        assert_eq!(batch.time_from(|| opened), opened);
+        std::thread::sleep(Duration::from_millis(30));
+        assert_eq!(batch.time_from(|| UnixMillis(2_000)), opened, "decided at one time");
+        assert!(opened + DurationMs(30) < batch.time_now(), "answered at another");
     }
 }

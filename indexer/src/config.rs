@@ -64,6 +64,11 @@ pub(crate) const SEARCH_WAIT: Duration = Duration::from_millis(500);
 /// strange.
 pub(crate) const SEARCH_BUDGET: Duration = Duration::from_millis(500);
 
+/// How many answers of the last commit are kept for those who ask the same.
+///
+/// A page of 100 hits has about 30 kB; what many people ask at once is far fewer questions.
+pub(crate) const ANSWERS_KEPT_MAX: usize = 256;
+
 /// How long the server may take to confirm a subscription.
 pub(crate) const FLUSH_WAIT: Duration = Duration::from_secs(2);
 

@@ -8,9 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::answer::Question;
-
-/// How many answers are kept. The longest is about 30 kB; what people ask at once is far fewer.
-const KEPT_MAX: usize = 256;
+use crate::config::ANSWERS_KEPT_MAX;
 
 /// A question as it came.
 pub(crate) type Asked = (Question, Bytes);
@@ -36,7 +34,7 @@ impl Kept {
     /// there are too many.
     pub(crate) fn put(&self, asked: Asked, generation: u64, answer: Bytes) {
         let Some(mut answers) = self.of(generation) else { return };
-        if answers.by_question.len() == KEPT_MAX {
+        if answers.by_question.len() == ANSWERS_KEPT_MAX {
             answers.by_question.clear();
         }
         answers.by_question.insert(asked, answer);
@@ -55,8 +53,9 @@ impl Kept {
 
 #[cfg(test)]
 mod tests {
-    use super::{Asked, KEPT_MAX, Kept};
+    use super::{Asked, Kept};
     use crate::answer::Question;
+    use crate::config::ANSWERS_KEPT_MAX;
     use bytes::Bytes;
 
     fn asked(text: &str) -> Asked {
@@ -86,10 +85,10 @@ mod tests {
     #[test]
     fn so_many_are_kept_and_the_next_begins_anew() {
         let kept = Kept::default();
-        for number in 0..=KEPT_MAX {
+        for number in 0..=ANSWERS_KEPT_MAX {
             kept.put(asked(&number.to_string()), 1, Bytes::new());
         }
         assert_eq!(kept.find(&asked("0"), 1), None);
-        assert_eq!(kept.find(&asked(&KEPT_MAX.to_string()), 1), Some(Bytes::new()));
+        assert_eq!(kept.find(&asked(&ANSWERS_KEPT_MAX.to_string()), 1), Some(Bytes::new()));
     }
 }

@@ -302,6 +302,9 @@ async fn a_body_is_bounded_unless_its_route_says_otherwise() {
     let refused = server.raw(&post("/count", 65_537)).await;
     assert!(refused.starts_with("HTTP/1.1 413 "), "{refused}");
     assert!(refused.contains("\"code\":\"BODY_TOO_LARGE\""), "{refused}");
+    let keeping = post("/count", 65_537).replace("Connection: close\r\n", "");
+    let refused = server.raw(&keeping).await.to_ascii_lowercase();
+    assert!(refused.contains("\r\nconnection: close\r\n"), "the rest is not read: {refused}");
     assert!(server.raw(&post("/count-more", 200_000)).await.ends_with("200000"));
     assert!(server.raw(&post("/count-more", 200_001)).await.starts_with("HTTP/1.1 413 "));
     assert!(server.raw(&post("/raw", 3_000_000)).await.ends_with("3000000"));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{current, drain, on_panic, spawn, spawn_thread};
+use super::{current, drain, on_panic, spawn, spawn_front, spawn_thread};
 use crate::Shutdown;
 
 const SHORT: Duration = Duration::from_millis(20);
@@ -44,4 +44,17 @@ async fn a_panic_in_a_thread_begins_the_shutdown() {
     shutdown.begun().await;
     assert_eq!(shutdown.reason(), Some("task decider panicked: bad state"));
     thread.join().expect_err("it panics");
+}
+
+#[tokio::test]
+async fn connections_and_what_they_spawn_have_threads_of_their_own() {
+    let thread = || std::thread::current().name().map(str::to_owned);
+    let here = spawn("stage", async move { thread() }).await.expect("no panic");
+    let connection = spawn_front("connection", async move {
+        let spawned = spawn("of the connection", async move { thread() });
+        (thread(), spawned.await.expect("no panic"))
+    });
+    let front = Some("http-worker".to_owned());
+    assert_eq!(connection.await.expect("no panic"), (front.clone(), front.clone()));
+    assert_ne!(here, front);
 }
