@@ -54,8 +54,8 @@ impl Decided {
     /// Journal time now, as whoever is answered is to know it: rounded up, so that nobody is told
     /// that more is left of a hold than is.
     ///
-    /// The batch's own time is that of its first decision. Since then it has been filled and synced,
-    /// which takes a second when the machine has more to do than it can.
+    /// The batch's own time is that of its first decision. Since then it has been filled and
+    /// synced, which takes a second when the machine has more to do than it can.
     fn time_now(&self) -> UnixMillis {
         let (time, at) = self.time.expect("a batch is sent when something was decided");
         let passed = at.elapsed().as_millis() + 1;
