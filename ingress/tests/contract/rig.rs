@@ -109,6 +109,7 @@ impl Gateway {
         let (health, shutdown) = (Health::new(), Shutdown::new());
         let deps = Deps {
             nats: nats.clone(),
+            asking: nats.clone(),
             postgres: postgres.clone(),
             keys: KeyFolder::open(keys).unwrap(),
             health: health.clone(),
