@@ -9,6 +9,7 @@ use sqlx::PgPool;
 use tokio::sync::Semaphore;
 
 use crate::accounts::{Jwks, Passwords, Throttle, Tokens};
+use crate::admin::HISTORIES_MAX;
 use crate::asks::Asks;
 use crate::bookings::Bookings;
 use crate::catalog::Catalog;
@@ -52,6 +53,8 @@ pub struct App {
     pub renderings: Renderings,
     /// Seat maps that may be rendered at once.
     pub rendering: Semaphore,
+    /// Histories of seats that may be read at once.
+    pub histories: Semaphore,
     /// Streams that may be open at once.
     pub streams: Arc<Semaphore>,
 }
@@ -82,6 +85,7 @@ impl App {
             bookings: Bookings::start(postgres),
             renderings: Renderings::default(),
             rendering: Semaphore::new(places(config.renderings_max)),
+            histories: Semaphore::new(HISTORIES_MAX),
             streams: Arc::new(Semaphore::new(places(config.streams_max))),
             nats: nats.clone(),
             postgres: postgres.clone(),

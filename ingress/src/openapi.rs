@@ -46,6 +46,7 @@ use crate::{accounts, admin, bookings, catalog, partners, views};
         admin::change_admission,
         admin::live,
         admin::audit,
+        admin::history,
         admin::services,
     )
 )]

@@ -112,6 +112,7 @@ fn partner_routes() -> Vec<Route> {
 
 fn admin_routes() -> Vec<Route> {
     let admission = "/api/admin/events/{eventId}/admission";
+    let history = "/api/admin/events/{eventId}/seats/{seatId}/history";
     vec![
         large(route(Method::POST, "/api/admin/events", admin::create_event)),
         large(route(Method::POST, "/api/admin/events/import", admin::import_events)),
@@ -119,6 +120,7 @@ fn admin_routes() -> Vec<Route> {
         route(Method::GET, admission, admin::admission),
         route(Method::PATCH, admission, admin::change_admission),
         route(Method::GET, "/api/admin/events/{eventId}/live", admin::live),
+        route(Method::GET, history, admin::history),
         route(Method::GET, "/api/admin/audit", admin::audit),
         route(Method::GET, "/api/admin/services", admin::services),
     ]

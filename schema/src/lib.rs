@@ -5,6 +5,7 @@
 
 pub mod admission;
 pub mod codec;
+pub mod history;
 pub mod invariant;
 pub mod limits;
 pub mod search;

@@ -127,6 +127,47 @@ pub async fn last_sequence(nats: &Nats, stream: &str) -> Result<u64, Error> {
     Ok(info.cached_info().state.last_sequence)
 }
 
+/// What a stream holds when this is opened, oldest first.
+#[derive(Debug)]
+pub struct Stored {
+    follower: Follower,
+    /// The sequence of the last message, and of the last one that was read.
+    end: u64,
+    read: u64,
+    patience: Duration,
+}
+
+impl Stored {
+    /// Opens the stream. `filter_subject` leaves out none of its messages; `patience` is how long
+    /// the reading may stand still.
+    pub async fn open(
+        nats: &Nats,
+        stream: &str,
+        filter_subject: &str,
+        patience: Duration,
+    ) -> Result<Stored, Error> {
+        let end = last_sequence(nats, stream).await?;
+        let follower = Follower::start(nats.clone(), stream, filter_subject, StartAt::First);
+        Ok(Stored { follower, end, read: 0, patience })
+    }
+
+    /// The next message; `None` behind the last one.
+    ///
+    /// # Errors
+    /// As [`Follower::next`], and [`Error::Unavailable`] when the reading stands still.
+    pub async fn next(&mut self) -> Result<Option<Followed>, Error> {
+        if self.end <= self.read {
+            return Ok(None);
+        }
+        let message = tokio::time::timeout(self.patience, self.follower.next()).await;
+        let message = message.map_err(|elapsed| {
+            Error::unavailable(format!("read on after {} of {}", self.read, self.end), &elapsed)
+        })??;
+        self.read = message.sequence;
+        Ok(Some(message))
+    }
+}
+
 struct Reader {
     nats: Nats,
     stream: String,

@@ -32,7 +32,7 @@ mod testing;
 pub use backoff::{Backoff, Pause};
 pub use error::{Cause, Error};
 pub use fenced::{AppendError, Appended, Contender, EpochRecord, FenceSpec, Owner};
-pub use follow::{Followed, Follower, StartAt, last_sequence};
+pub use follow::{Followed, Follower, StartAt, Stored, last_sequence};
 pub use group::{Answered, Group, GroupError};
 pub use health::{Health, HealthHandle};
 pub use lane::{Landing, Lane, LaneEnded, OnItsWay};

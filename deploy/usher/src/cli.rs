@@ -28,6 +28,9 @@ pub enum Command {
     Account(Account),
     /// Check the promises over journal, checkpoints, Postgres and live owners; print differences
     Audit(Audit),
+    /// Tell what became of something, from the journal
+    #[command(subcommand)]
+    Explain(Explain),
 }
 
 #[derive(Debug, Args)]
@@ -135,6 +138,21 @@ pub struct Audit {
     /// Every event
     #[arg(long, conflicts_with = "event")]
     pub all: bool,
+    #[command(flatten)]
+    pub target: Target,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Explain {
+    /// Who held, lost, paid for and released a seat, when and why
+    Seat(ExplainSeat),
+}
+
+#[derive(Debug, Args)]
+pub struct ExplainSeat {
+    pub event: EventId,
+    /// As on its ticket: SECTION-ROW-SEAT
+    pub seat: String,
     #[command(flatten)]
     pub target: Target,
 }

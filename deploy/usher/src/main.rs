@@ -5,6 +5,7 @@ mod audit;
 mod cli;
 mod config;
 mod demo;
+mod explain;
 mod migrate;
 mod output;
 mod run;
@@ -49,6 +50,7 @@ async fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Demo(target) => demo::demo(target).await,
         Command::Account(account) => account::account(account).await,
         Command::Audit(audit) => audit::audit(audit).await,
+        Command::Explain(explain) => explain::explain(explain).await,
         Command::Config(shown) => {
             let config = config::load(shown.config.as_deref())?;
             let text = if shown.print {

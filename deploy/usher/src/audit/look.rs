@@ -7,7 +7,7 @@ use super::stored::Store;
 use super::trial::Trial;
 use crate::config::Config;
 use anyhow::{Context as _, bail};
-use chassis::{Follower, Nats, StartAt};
+use chassis::{Follower, Nats, StartAt, Stored};
 use futures_util::future::try_join_all;
 use schema::{EventId, EventListing, ShardId, codec, limits, subject};
 use std::collections::{BTreeMap, BTreeSet};
@@ -128,15 +128,10 @@ impl Looker {
         &self,
         differences: &mut BTreeSet<String>,
     ) -> anyhow::Result<BTreeMap<EventId, u32>> {
-        let stream = subject::CATALOG;
-        let last = chassis::last_sequence(&self.nats, stream).await?;
-        let all = subject::CATALOG_ALL;
-        let mut follower = Follower::start(self.nats.clone(), stream, all, StartAt::First);
-        let (mut totals, mut read) = (BTreeMap::new(), 0);
-        while read < last {
-            let message = tokio::time::timeout(READ_WAIT, follower.next()).await;
-            let message = message.with_context(|| format!("read {stream} after {read}"))??;
-            read = message.sequence;
+        let (stream, all) = (subject::CATALOG, subject::CATALOG_ALL);
+        let mut stored = Stored::open(&self.nats, stream, all, READ_WAIT).await?;
+        let mut totals = BTreeMap::new();
+        while let Some(message) = stored.next().await.context("read the catalogue")? {
             if message.subject.starts_with(subject::CATALOG_PLAN_PREFIX) {
                 continue;
             }

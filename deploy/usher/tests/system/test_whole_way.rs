@@ -7,6 +7,7 @@ use crate::promises::assert_repeats;
 use crate::room::Place;
 use crate::seats::SeatMap;
 use crate::system::System;
+use crate::test_explain::a_seat_is_explained;
 use crate::up::{Reach, Up};
 use crate::wait::{until, until_equal};
 use serde_json::{Value, json};
@@ -28,6 +29,7 @@ pub async fn a_fan_goes_the_whole_way(reach: &Reach) {
     );
     partners_get_an_allotment_and_give_it_back(client).await;
     operators_switch_a_room_off_and_on(client).await;
+    a_seat_is_explained(reach).await;
     assert_clean(reach, &["--all"]).await;
 }
 

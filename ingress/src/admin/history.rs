@@ -1,0 +1,179 @@
+//! What became of one seat, for whoever has to explain it to a fan.
+
+use std::fmt::Display;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Path, State};
+use chassis::{Problem, Stored};
+use http::StatusCode;
+use schema::history::{SeatHistory, SeatTurn, What};
+use schema::{EventId, OwnerKind, Refusal, Released, SeatIdx, limits, subject};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::accounts::Operator;
+use crate::app::App;
+use crate::catalog::MoneyBody;
+use crate::extract::json;
+use crate::problems::{self, Answered};
+
+/// Histories that are read at once: each reads its shard's whole journal.
+pub const HISTORIES_MAX: usize = 1;
+
+/// How long a journal may take to be read: below the time in which every answer has to begin.
+const READ_WAIT: Duration = Duration::from_secs(8);
+
+/// How long the reading may stand still.
+const READ_PATIENCE: Duration = Duration::from_secs(2);
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HistoryBody {
+    event_id: String,
+    seat_id: String,
+    /// Up to which of its messages the shard's journal was read.
+    sequence: u64,
+    /// How many older turns are left out.
+    omitted: u64,
+    /// From the oldest to the newest.
+    turns: Vec<TurnBody>,
+}
+
+/// One thing that happened to the seat. `REFUSED` is told of those who asked for this very seat one
+/// after the other while the reservation stood in the way.
+#[derive(Debug, Default, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TurnBody {
+    /// Journal time, and the message of the journal that says so.
+    at: String,
+    sequence: u64,
+    /// `HELD`, `PAYMENT_STARTED`, `PAYMENT_DECLINED`, `PROLONGED`, `SOLD`, `RELEASED`, `RETURNED`
+    /// or `REFUSED`.
+    what: &'static str,
+    reservation_id: String,
+    /// Whose reservation it is.
+    account_id: String,
+    /// `fan`, `allotment` or `kill`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<&'static str>,
+    /// `BY_OWNER`, `EXPIRED`, `PAYMENT_CANCELLED` or `REFUNDED`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    price: Option<MoneyBody>,
+    /// Which payment attempt, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempt: Option<u32>,
+    /// How many were refused, and when the last one was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    count: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_at: Option<String>,
+}
+
+/// Tells who held, lost, paid for and released a seat, when and why.
+#[utoipa::path(get, path = "/api/admin/events/{eventId}/seats/{seatId}/history", tag = "operators",
+    params(("eventId" = String, Path), ("seatId" = String, Path)), security(("bearer" = [])),
+    responses((status = 200, body = HistoryBody), (status = 403, description = "ROLE_REQUIRED"),
+        (status = 404, description = "EVENT_UNKNOWN"),
+        (status = 422, description = "SEAT_UNKNOWN"),
+        (status = 503, description = "HISTORY_BUSY, HISTORY_UNAVAILABLE")))]
+pub async fn history(
+    State(app): State<Arc<App>>,
+    _operator: Operator,
+    Path((event_id, seat_id)): Path<(String, String)>,
+) -> Answered {
+    let event: EventId = event_id.parse().map_err(|_| problems::event_unknown())?;
+    let listed = app.catalog.find(&event).ok_or_else(problems::event_unknown)?;
+    let seat =
+        listed.plan.seat(&seat_id).ok_or_else(|| problems::refused(&Refusal::SeatUnknown, None))?;
+    let _reading = app.histories.try_acquire().map_err(|_| {
+        problems::unavailable("HISTORY_BUSY", "another history is being read; try again")
+    })?;
+    let history = tokio::time::timeout(READ_WAIT, read(&app, event, seat)).await;
+    let history = history.map_err(|_| unavailable(&"it takes too long"))??;
+    let body = HistoryBody {
+        event_id,
+        seat_id,
+        sequence: history.sequence(),
+        omitted: history.omitted(),
+        turns: history.turns().map(TurnBody::of).collect(),
+    };
+    Ok(json(StatusCode::OK, &body))
+}
+
+async fn read(app: &App, event: EventId, seat: SeatIdx) -> Result<SeatHistory, Problem> {
+    let shard = event.shard(limits::SHARD_COUNT);
+    let (stream, all) = (subject::journal_stream(shard), subject::journal_all(shard));
+    let failed = |error: chassis::Error| unavailable(&chassis::telemetry::chain(&error));
+    let stored = Stored::open(&app.nats, &stream, &all, READ_PATIENCE).await;
+    let (mut stored, mut history) = (stored.map_err(failed)?, SeatHistory::new(event, seat));
+    while let Some(message) = stored.next().await.map_err(failed)? {
+        let taken = history.take(message.sequence, &message.subject, &message.payload);
+        taken.map_err(|broken| unavailable(&broken))?;
+    }
+    Ok(history)
+}
+
+fn unavailable(why: &dyn Display) -> Problem {
+    tracing::warn!(%why, "a seat's history was not told");
+    problems::unavailable("HISTORY_UNAVAILABLE", "the journal cannot be read now; try again")
+}
+
+impl TurnBody {
+    fn of(turn: &SeatTurn) -> Self {
+        let body = |what| Self {
+            at: turn.at.to_rfc3339(),
+            sequence: turn.sequence,
+            what,
+            reservation_id: turn.hold.to_string(),
+            account_id: turn.account.to_string(),
+            ..Self::default()
+        };
+        match &turn.what {
+            What::Held { by, until, price } => Self {
+                by: Some(owner(*by)),
+                until: until.map(|until| until.to_rfc3339()),
+                price: Some((*price).into()),
+                ..body("HELD")
+            },
+            What::PaymentStarted { attempt } => {
+                Self { attempt: Some(*attempt), ..body("PAYMENT_STARTED") }
+            }
+            What::PaymentDeclined { attempt, until } => Self {
+                attempt: Some(*attempt),
+                until: Some(until.to_rfc3339()),
+                ..body("PAYMENT_DECLINED")
+            },
+            What::Prolonged { until } => {
+                Self { until: Some(until.to_rfc3339()), ..body("PROLONGED") }
+            }
+            What::Sold => body("SOLD"),
+            What::Released(why) => Self { why: Some(reason(*why)), ..body("RELEASED") },
+            What::Returned => body("RETURNED"),
+            What::Refused { count, last } => {
+                Self { count: Some(*count), last_at: Some(last.to_rfc3339()), ..body("REFUSED") }
+            }
+        }
+    }
+}
+
+fn owner(owner: OwnerKind) -> &'static str {
+    match owner {
+        OwnerKind::Fan => "fan",
+        OwnerKind::Allotment => "allotment",
+        OwnerKind::Kill => "kill",
+    }
+}
+
+fn reason(why: Released) -> &'static str {
+    match why {
+        Released::ByOwner => "BY_OWNER",
+        Released::Expired => "EXPIRED",
+        Released::PaymentCancelled => "PAYMENT_CANCELLED",
+        Released::Refunded => "REFUNDED",
+    }
+}

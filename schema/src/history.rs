@@ -1,0 +1,377 @@
+//! What became of one seat, as its shard's journal tells it.
+
+use crate::codec;
+use crate::command::OwnerKind;
+use crate::id::{AccountId, EventId, HoldId, SeatIdx};
+use crate::journal::{Applied, Batch, Step};
+use crate::limits::SHARD_COUNT;
+use crate::money::Money;
+use crate::outcome::{Held, Outcome, OutcomeBody, Payment, Released};
+use crate::refusal::Refusal;
+use crate::subject;
+use crate::time::UnixMillis;
+use std::collections::VecDeque;
+
+/// How many turns of a seat are kept, the newest ones: a seat is held a few times in a sale, and a
+/// thousand times only by somebody who plays.
+const TURNS_MAX: usize = 1_000;
+
+/// The history of one seat, read batch by batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeatHistory {
+    event: EventId,
+    seat: SeatIdx,
+    applied: Applied,
+    turns: VecDeque<SeatTurn>,
+    /// Older turns that are not kept.
+    omitted: u64,
+    owner: Option<Owner>,
+}
+
+/// One thing that happened to a seat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeatTurn {
+    /// Journal time, and where in the journal it stands.
+    pub at: UnixMillis,
+    pub sequence: u64,
+    /// The hold that it happened to; of a refusal the one that stood in the way.
+    pub hold: HoldId,
+    /// Whose hold that is.
+    pub account: AccountId,
+    pub what: What,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum What {
+    Held {
+        by: OwnerKind,
+        /// `None` for what is set aside without an end.
+        until: Option<UnixMillis>,
+        price: Money,
+    },
+    PaymentStarted {
+        attempt: u32,
+    },
+    PaymentDeclined {
+        attempt: u32,
+        until: UnixMillis,
+    },
+    /// An outage was added to the deadline.
+    Prolonged {
+        until: UnixMillis,
+    },
+    Sold,
+    Released(Released),
+    /// Its partner gave it back.
+    Returned,
+    /// So many asked for this very seat and heard that it was taken, one after the other.
+    Refused {
+        count: u64,
+        last: UnixMillis,
+    },
+}
+
+/// Who has the seat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Owner {
+    hold: HoldId,
+    account: AccountId,
+    /// While it is held and not being paid.
+    until: Option<UnixMillis>,
+}
+
+/// Why a history cannot be told: what follows could be wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Broken {
+    #[error("read the journal at {0}: not a batch")]
+    Unreadable(u64),
+    #[error("read the journal at {0}: the batch before is missing")]
+    Missing(u64),
+}
+
+impl SeatHistory {
+    pub fn new(event: EventId, seat: SeatIdx) -> Self {
+        let (applied, turns) = (Applied::default(), VecDeque::new());
+        Self { event, seat, applied, turns, omitted: 0, owner: None }
+    }
+
+    /// Takes the next message of the journal of the event's shard.
+    ///
+    /// # Errors
+    /// [`Broken`]; nothing more can be told then.
+    pub fn take(&mut self, sequence: u64, name: &str, payload: &[u8]) -> Result<(), Broken> {
+        if name != subject::journal(self.event.shard(SHARD_COUNT)) {
+            return Ok(());
+        }
+        let batch = codec::decode_checked(payload).map_err(|_| Broken::Unreadable(sequence))?;
+        self.read(sequence, &batch)
+    }
+
+    fn read(&mut self, sequence: u64, batch: &Batch) -> Result<(), Broken> {
+        match self.applied.step(batch.epoch, batch.number, sequence) {
+            Step::Skip => return Ok(()),
+            Step::Gap => return Err(Broken::Missing(sequence)),
+            Step::Apply => self.applied.advance(batch.epoch, batch.number, sequence),
+        }
+        for outcome in &batch.outcomes {
+            if outcome.event == self.event {
+                self.outcome(batch.time, outcome);
+            }
+        }
+        Ok(())
+    }
+
+    /// The turns from the oldest to the newest.
+    pub fn turns(&self) -> impl ExactSizeIterator<Item = &SeatTurn> {
+        self.turns.iter()
+    }
+
+    /// How many turns before those are not kept.
+    pub fn omitted(&self) -> u64 {
+        self.omitted
+    }
+
+    /// Up to where the journal was read; 0 before its first batch.
+    pub fn sequence(&self) -> u64 {
+        self.applied.sequence
+    }
+
+    fn outcome(&mut self, at: UnixMillis, outcome: &Outcome) {
+        match &outcome.body {
+            OutcomeBody::SeatsHeld(held) => self.hold(at, held),
+            OutcomeBody::HoldReleased { hold, why } => {
+                if self.tell(at, *hold, What::Released(*why)) {
+                    self.owner = None;
+                }
+            }
+            OutcomeBody::PaymentStarted(Payment { held, attempt, .. }) => {
+                if self.tell(at, held.hold, What::PaymentStarted { attempt: *attempt }) {
+                    self.set_until(None);
+                }
+            }
+            OutcomeBody::PaymentDeclined { hold, attempt, deadline } => {
+                let what = What::PaymentDeclined { attempt: *attempt, until: *deadline };
+                if self.tell(at, *hold, what) {
+                    self.set_until(Some(*deadline));
+                }
+            }
+            OutcomeBody::SeatsSold { hold, .. } => {
+                if self.tell(at, *hold, What::Sold) {
+                    self.set_until(None);
+                }
+            }
+            OutcomeBody::AllotmentReduced { parts } => {
+                let part = parts.iter().find(|part| part.seats.contains(&self.seat));
+                if part.is_some_and(|part| self.tell(at, part.hold, What::Returned)) {
+                    self.owner = None;
+                }
+            }
+            OutcomeBody::DeadlinesMoved { by } => {
+                let Some(Owner { hold, until: Some(until), .. }) = self.owner else { return };
+                let until = until + *by;
+                self.tell(at, hold, What::Prolonged { until });
+                self.set_until(Some(until));
+            }
+            OutcomeBody::Refused(Refusal::SeatTaken { seats }) if seats.contains(&self.seat) => {
+                self.refused(at);
+            }
+            OutcomeBody::Refused(_)
+            | OutcomeBody::PaymentAwaited(_)
+            | OutcomeBody::Unchanged { .. } => {}
+        }
+    }
+
+    fn hold(&mut self, at: UnixMillis, held: &Held) {
+        let Some(seat) = held.seats.iter().find(|seat| seat.seat == self.seat) else { return };
+        let (hold, account, until) = (held.hold, held.account, held.deadline);
+        self.owner = Some(Owner { hold, account, until });
+        let price = Money::new(seat.price, held.currency);
+        self.tell(at, hold, What::Held { by: held.owner, until, price });
+    }
+
+    fn set_until(&mut self, until: Option<UnixMillis>) {
+        if let Some(owner) = &mut self.owner {
+            owner.until = until;
+        }
+    }
+
+    /// Notes what happened to the seat if `hold` has it, and says whether it does.
+    fn tell(&mut self, at: UnixMillis, hold: HoldId, what: What) -> bool {
+        let Some(owner) = self.owner.as_ref().filter(|owner| owner.hold == hold) else {
+            return false;
+        };
+        let account = owner.account;
+        if self.turns.len() == TURNS_MAX {
+            self.turns.pop_front();
+            self.omitted += 1;
+        }
+        self.turns.push_back(SeatTurn { at, sequence: self.applied.sequence, hold, account, what });
+        true
+    }
+
+    /// A crowd that wants the same seat is one turn.
+    fn refused(&mut self, at: UnixMillis) {
+        if let Some(What::Refused { count, last }) =
+            self.turns.back_mut().map(|turn| &mut turn.what)
+        {
+            *count += 1;
+            *last = at;
+        } else if let Some(hold) = self.owner.as_ref().map(|owner| owner.hold) {
+            self.tell(at, hold, What::Refused { count: 1, last: at });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Broken, SeatHistory, TURNS_MAX, What};
+    use crate::{
+        AccountId, Batch, Currency, DurationMs, EventId, Held, HeldSeat, HoldId, Money, Outcome,
+        OutcomeBody, OwnerKind, Payment, Refusal, Released, ReturnedPart, SeatIdx, UnixMillis,
+        codec, limits::SHARD_COUNT, subject,
+    };
+
+    const SEAT: SeatIdx = SeatIdx(7);
+
+    fn event(name: &str) -> EventId {
+        name.parse().unwrap()
+    }
+
+    fn held(hold: u128, seats: &[u32]) -> Held {
+        let seat = |seat: &u32| HeldSeat {
+            seat: SeatIdx(*seat),
+            generation: 1,
+            price_level: 0,
+            price: 6_500,
+        };
+        Held {
+            hold: HoldId(hold),
+            account: AccountId(hold + 100),
+            owner: OwnerKind::Fan,
+            seats: seats.iter().map(seat).collect(),
+            areas: Vec::new(),
+            currency: Currency::EUR,
+            deadline: Some(UnixMillis(9_000)),
+            pass: None,
+        }
+    }
+
+    fn batch(number: u64, name: &str, bodies: Vec<OutcomeBody>) -> Batch {
+        let outcome = |body| Outcome { asked: None, event: event(name), free_after: 0, body };
+        let outcomes = bodies.into_iter().map(outcome).collect();
+        Batch { epoch: 1, number, time: UnixMillis(number * 1_000), outcomes }
+    }
+
+    fn told(history: &SeatHistory) -> Vec<(u64, u128, What)> {
+        let turn = |turn: &super::SeatTurn| (turn.at.0, turn.hold.0, turn.what.clone());
+        history.turns().map(turn).collect()
+    }
+
+    fn taken() -> OutcomeBody {
+        OutcomeBody::Refused(Refusal::SeatTaken { seats: vec![SeatIdx(6), SEAT] })
+    }
+
+    #[test]
+    fn it_tells_who_had_the_seat_who_wanted_it_and_why_it_was_let_go() {
+        let mut history = SeatHistory::new(event("EVT001"), SEAT);
+        let payment = |hold| Payment {
+            held: held(hold, &[6, 7]),
+            attempt: 1,
+            method: "card".into(),
+            token: "tok_ok".into(),
+            payment_deadline: UnixMillis(99_000),
+            trace: None,
+        };
+        let moved = OutcomeBody::DeadlinesMoved { by: DurationMs(500) };
+        let expired = OutcomeBody::HoldReleased { hold: HoldId(1), why: Released::Expired };
+        let declined = OutcomeBody::PaymentDeclined {
+            hold: HoldId(3),
+            attempt: 1,
+            deadline: UnixMillis(20_000),
+        };
+        let batches = [
+            vec![OutcomeBody::SeatsHeld(held(1, &[6, 7])), OutcomeBody::SeatsHeld(held(2, &[8]))],
+            vec![taken(), taken(), moved.clone()],
+            vec![expired, OutcomeBody::HoldReleased { hold: HoldId(2), why: Released::ByOwner }],
+            // Nobody has it: what is said of others does not concern it.
+            vec![OutcomeBody::SeatsHeld(held(3, &[7]))],
+            vec![OutcomeBody::PaymentStarted(payment(3)), moved],
+            vec![declined, OutcomeBody::PaymentStarted(payment(3))],
+            vec![OutcomeBody::SeatsSold { hold: HoldId(3), pass: None }],
+            vec![OutcomeBody::HoldReleased { hold: HoldId(3), why: Released::Refunded }],
+        ];
+        for (number, bodies) in (1..).zip(batches) {
+            history.read(10 + number, &batch(number, "EVT001", bodies)).unwrap();
+        }
+        let until = |until| Some(UnixMillis(until));
+        let price = Money::new(6_500, Currency::EUR);
+        let was_held = What::Held { by: OwnerKind::Fan, until: until(9_000), price };
+        let refused = What::Refused { count: 2, last: UnixMillis(2_000) };
+        let started = What::PaymentStarted { attempt: 1 };
+        let expected = [
+            (1_000, 1, was_held.clone()),
+            (2_000, 1, refused),
+            (2_000, 1, What::Prolonged { until: UnixMillis(9_500) }),
+            (3_000, 1, What::Released(Released::Expired)),
+            (4_000, 3, was_held),
+            (5_000, 3, started.clone()),
+            (6_000, 3, What::PaymentDeclined { attempt: 1, until: UnixMillis(20_000) }),
+            (6_000, 3, started),
+            (7_000, 3, What::Sold),
+            (8_000, 3, What::Released(Released::Refunded)),
+        ];
+        assert_eq!(told(&history), expected);
+        assert_eq!((history.sequence(), history.omitted()), (18, 0));
+    }
+
+    #[test]
+    fn an_allotment_gives_back_the_seats_that_it_names_and_no_others() {
+        let mut history = SeatHistory::new(event("EVT001"), SEAT);
+        let back = |seat| {
+            let part = ReturnedPart { hold: HoldId(1), seats: vec![SeatIdx(seat)], areas: vec![] };
+            OutcomeBody::AllotmentReduced { parts: vec![part] }
+        };
+        let bodies = vec![OutcomeBody::SeatsHeld(held(1, &[6, 7])), back(6), back(7), taken()];
+        history.read(1, &batch(1, "EVT001", bodies)).unwrap();
+        assert_eq!(told(&history).len(), 2);
+        assert_eq!(told(&history)[1].2, What::Returned);
+    }
+
+    #[test]
+    fn it_is_read_from_the_messages_of_its_shards_journal() {
+        let event = event("EVT001");
+        let name = subject::journal(event.shard(SHARD_COUNT));
+        let mut history = SeatHistory::new(event, SEAT);
+        let bodies = vec![OutcomeBody::SeatsHeld(held(1, &[7]))];
+        let bytes = codec::encode_checked(&batch(1, "EVT001", bodies));
+        history.take(1, "another subject", b"an epoch record").unwrap();
+        assert_eq!(history.take(2, &name, b"?"), Err(Broken::Unreadable(2)));
+        history.take(3, &name, &bytes).unwrap();
+        assert_eq!(told(&history).len(), 1);
+    }
+
+    #[test]
+    fn other_events_repeated_batches_and_gaps_do_not_mislead_it() {
+        let mut history = SeatHistory::new(event("EVT001"), SEAT);
+        let holds = |number, hold, name| {
+            batch(number, name, vec![OutcomeBody::SeatsHeld(held(hold, &[7]))])
+        };
+        history.read(1, &holds(1, 1, "EVT001")).unwrap();
+        history.read(2, &holds(1, 2, "EVT001")).unwrap();
+        history.read(3, &holds(2, 3, "EVT002")).unwrap();
+        assert_eq!(told(&history).len(), 1);
+        assert_eq!(history.read(4, &holds(4, 4, "EVT001")), Err(Broken::Missing(4)));
+    }
+
+    #[test]
+    fn the_newest_turns_are_kept_and_the_others_counted() {
+        let mut history = SeatHistory::new(event("EVT001"), SEAT);
+        let turns = TURNS_MAX + 10;
+        for (number, hold) in (1..).zip(0..turns as u128 / 2) {
+            let gone = OutcomeBody::HoldReleased { hold: HoldId(hold), why: Released::ByOwner };
+            let bodies = vec![OutcomeBody::SeatsHeld(held(hold, &[7])), gone];
+            history.read(number, &batch(number, "EVT001", bodies)).unwrap();
+        }
+        assert_eq!((history.turns().len(), history.omitted()), (TURNS_MAX, 10));
+    }
+}
