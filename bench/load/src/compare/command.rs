@@ -233,11 +233,11 @@ impl PairOfTurns<'_> {
     ) -> anyhow::Result<(Pair, bool)> {
         let [first, second] = self.ask(usher, rival).await?;
         sums.heard(self.ratio.figure(), &first.measured);
-        sums.idled(&second);
+        let busy = sums.idled(&second);
         let fault = if self.ratio.polls() { fault_of_polls } else { fault };
         let [first_file, second_file] = self.files();
         let first_counts = sums.counts(&first_file, fault(&first.measured));
-        let second_counts = sums.counts(&second_file, fault(&second.measured));
+        let second_counts = sums.counts(&second_file, busy.or_else(|| fault(&second.measured)));
         let pair = Pair { usher: first.per_second, other: second.per_second };
         Ok((pair, first_counts && second_counts))
     }

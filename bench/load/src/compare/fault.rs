@@ -16,6 +16,17 @@ const OTHER_SHARE_MAX: f64 = 0.01;
 /// a side stood still for most of a turn, and a ratio with it would tell of that instead of speed.
 const AWAY_MAX: f64 = 3.0;
 
+/// Most that Usher may take of the cores while another is asked.
+///
+/// It cleans up after its own turn. On two cores a third of one is a sixth of what the other could
+/// have, and that much a ratio may flatter Usher.
+const IDLE_CORES_MAX: f64 = 0.33;
+
+/// Why a turn of another's does not count, in which Usher took so many cores.
+pub fn fault_of_idle(cores: f64) -> Option<String> {
+    (IDLE_CORES_MAX < cores).then(|| format!("Usher took {cores:.2} cores meanwhile"))
+}
+
 /// Why a turn does not count; none if it does.
 pub fn fault(measured: &Measured) -> Option<String> {
     fault_but_for(measured, |_| false)
@@ -59,8 +70,14 @@ fn share(part: u64, of: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{fault, fault_of_polls, faults_beside};
+    use super::{fault, fault_of_idle, fault_of_polls, faults_beside};
     use crate::measure::Measured;
+
+    #[test]
+    fn a_turn_in_which_usher_was_busy_does_not_count() {
+        assert_eq!(fault_of_idle(0.19), None);
+        assert!(fault_of_idle(1.4).unwrap().contains("1.40 cores"));
+    }
 
     fn measured(good: u64, other: &[(&str, u64)]) -> Measured {
         let other = other.iter().map(|(label, count)| ((*label).to_owned(), *count)).collect();

@@ -1,5 +1,6 @@
 //! What came of all turns.
 
+use super::fault::fault_of_idle;
 use super::pairs::{Pair, median};
 use super::sides::Turned;
 use crate::cli::Ratio;
@@ -45,10 +46,11 @@ impl Sums {
         counts
     }
 
-    /// What Usher took in a turn of another's.
-    pub fn idled(&mut self, other: &Turned) {
+    /// What Usher took in a turn of another's; says why that does not count, if it does not.
+    pub fn idled(&mut self, other: &Turned) -> Option<String> {
         let cores = other.usher_cpu.values().sum::<f64>() / other.lasted.as_secs_f64().max(0.001);
         self.idle_cores_max = self.idle_cores_max.max(cores);
+        fault_of_idle(cores)
     }
 
     /// A comparison with a turn that does not count: it has no ratio.
@@ -122,7 +124,7 @@ mod tests {
     fn turn(answers: u32, took: Duration) -> Measured {
         let mut latency = Latency::default();
         (0..answers).for_each(|_| latency.add(took));
-        Measured::new(latency, Duration::from_secs(1), answers.into(), BTreeMap::new())
+        Measured::new(latency, answers.into(), answers.into(), BTreeMap::new())
     }
 
     #[test]

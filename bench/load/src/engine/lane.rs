@@ -17,16 +17,27 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Why a place is not given to somebody who plays by the rules. Whether those that speak of places
-/// are true is judged after the run.
-const RESERVE_REFUSALS: [&str; 6] = [
-    "SEAT_TAKEN",
-    "NOT_ENOUGH_SEATS",
-    "SOLD_OUT",
-    "LIMIT_EXCEEDED",
-    "PASS_EXPIRED",
-    "IDEMPOTENCY_IN_FLIGHT",
-];
+/// Why somebody who plays by the rules may be refused what they ask for. Whether those that speak
+/// of places are true is judged after the run; every other refusal is an error.
+fn refusals(deed: Deed) -> &'static [&'static str] {
+    const IN_FLIGHT: &str = "IDEMPOTENCY_IN_FLIGHT";
+    match deed {
+        Deed::Join => &["ROOM_OFF", "ROOM_CLOSED", "SOLD_OUT", IN_FLIGHT],
+        Deed::Claim => &["CLAIM_EXPIRED", "ROOM_OFF", "ROOM_CLOSED", "SOLD_OUT"],
+        Deed::Reserve => &[
+            "SEAT_TAKEN",
+            "NOT_ENOUGH_SEATS",
+            "SOLD_OUT",
+            "LIMIT_EXCEEDED",
+            "PASS_EXPIRED",
+            IN_FLIGHT,
+        ],
+        Deed::Confirm => &["PAYMENT_DECLINED", "RESERVATION_EXPIRED", IN_FLIGHT],
+        Deed::Release => &["RESERVATION_EXPIRED", IN_FLIGHT],
+        Deed::Cancel => &[IN_FLIGHT],
+        _ => &[],
+    }
+}
 
 pub struct Lane {
     scenario: Arc<Scenario>,
@@ -391,11 +402,8 @@ impl Cast {
 /// Whether somebody who plays by the rules may hear this: with a good card nobody is declined, and
 /// with a pass of one's own nobody is told that it is another's, forged or spent.
 fn is_known(ask: &Ask, shown: Shown<'_>) -> bool {
-    match ask.deed {
-        Deed::Confirm => shown.status != 402 || ask.what != What::Pay(Card::Good),
-        Deed::Reserve => is_success(shown.status) || RESERVE_REFUSALS.contains(&shown.code),
-        _ => true,
-    }
+    let is_declined = shown.status == 402 && ask.what == What::Pay(Card::Good);
+    is_success(shown.status) || (!is_declined && refusals(ask.deed).contains(&shown.code))
 }
 
 fn place_count(places: &[Place]) -> u64 {

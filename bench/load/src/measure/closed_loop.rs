@@ -1,10 +1,11 @@
 //! Workers that ask again as soon as they were answered, until the time is over.
 
-use super::measured::Measured;
+use super::measured::{Measured, rate};
 use crate::record::Latency;
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 /// The first part of the time, whose answers do not count: connections open, caches fill.
 const WARM_UP_PART: u32 = 8;
@@ -31,13 +32,17 @@ struct Part {
     latency: Latency,
     other: BTreeMap<String, u64>,
     good_all: u64,
+    /// Of those, how many came between the warm-up and the end of the time, and the last one.
+    good_in_time: u64,
     last: Option<Instant>,
 }
 
 /// Lets all workers ask for `time`, and gives them back with what was measured.
 ///
-/// The rate is that of what was asked after the warm-up, over the time from there to the last
-/// answer: so it is right too if everything was asked before the time was over.
+/// The rate is that of the answers that came between the warm-up and the end of the time, whenever
+/// they were asked for: what is cut off at the end is made up for at the beginning, however slow
+/// the answers are. If everything was asked before, the time ends with the last answer. Latencies
+/// are of all that was asked after the warm-up.
 pub async fn run<W: Worker>(workers: Vec<W>, time: Duration) -> anyhow::Result<(Vec<W>, Measured)> {
     let begun = Instant::now();
     let counts_from = begun + (time / WARM_UP_PART).min(WARM_UP_MAX);
@@ -53,8 +58,9 @@ pub async fn run<W: Worker>(workers: Vec<W>, time: Duration) -> anyhow::Result<(
         all.merge(part);
         back.push(worker);
     }
-    let lasted = all.last.map_or(Duration::ZERO, |last| last.duration_since(counts_from));
-    let measured = Measured::new(all.latency, lasted, all.good_all, all.other);
+    let end = all.last.map_or(counts_from, |last| last.clamp(counts_from, until));
+    let per_second = rate(all.good_in_time, end - counts_from);
+    let measured = Measured::new(all.latency, per_second, all.good_all, all.other);
     Ok((back, measured))
 }
 
@@ -74,9 +80,10 @@ async fn work<W: Worker>(
         match turn {
             Turn::Answered(Ok(())) => {
                 part.good_all += 1;
+                part.good_in_time += u64::from((counts_from..=until).contains(&answered));
+                part.last = Some(answered);
                 if counts_from <= asked {
                     part.latency.add(answered - asked);
-                    part.last = Some(answered);
                 }
             }
             Turn::Answered(Err(label)) => *part.other.entry(label).or_default() += 1,
@@ -89,6 +96,7 @@ impl Part {
     fn merge(&mut self, part: Self) {
         self.latency.merge(&part.latency);
         self.good_all += part.good_all;
+        self.good_in_time += part.good_in_time;
         self.last = self.last.max(part.last);
         for (label, count) in part.other {
             *self.other.entry(label).or_default() += count;
@@ -113,6 +121,27 @@ mod tests {
                 _ => Turn::Done,
             })
         }
+    }
+
+    /// Is answered after a time that never changes.
+    struct Steady(Duration);
+
+    impl Worker for Steady {
+        async fn turn(&mut self) -> anyhow::Result<Turn> {
+            tokio::time::sleep(self.0).await;
+            Ok(Turn::Answered(Ok(())))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_side_loses_nothing_at_the_ends_of_a_turn() {
+        let per_second = async |latency_ms| {
+            let workers = vec![Steady(Duration::from_millis(latency_ms))];
+            run(workers, Duration::from_secs(4)).await.unwrap().1.per_second
+        };
+        // Half a second is the warm-up's: of the 3.5 s every answer counts, also of the slow one.
+        assert!((per_second(10).await - 100.0).abs() < 0.5);
+        assert!((per_second(350).await - 1.0 / 0.35).abs() < 0.01);
     }
 
     #[tokio::test]

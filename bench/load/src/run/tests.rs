@@ -127,7 +127,12 @@ async fn refusals_are_not_judged_where_others_buy_too() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refusal_that_nobody_who_plays_by_the_rules_may_hear_is_an_error() {
-    for fault in [Fault::DeclinesGoodCard, Fault::RefusesOwnPass, Fault::RefusesByUnknownCode] {
+    for fault in [
+        Fault::DeclinesGoodCard,
+        Fault::RefusesPayment,
+        Fault::RefusesOwnPass,
+        Fault::RefusesByUnknownCode,
+    ] {
         let Ran { results, .. } = ran(fault, false).await;
         assert_eq!(results.targets["errors_max"], Met::Missed, "{fault:?}: {results:?}");
         let errors = results.figures["errors"].value;

@@ -35,6 +35,8 @@ pub enum Fault {
     LetsAnybodyIn,
     /// Declines a card that is good.
     DeclinesGoodCard,
+    /// Does not take the money for a reservation, and has no reason.
+    RefusesPayment,
     /// Calls a pass spent that it has just given.
     RefusesOwnPass,
     /// Refuses places for a reason that nobody knows.
@@ -108,6 +110,9 @@ impl Seller {
                 if body["paymentToken"] == "tok_ok" && self.errs(Fault::DeclinesGoodCard) =>
             {
                 (402, json!({"code": "PAYMENT_DECLINED"}))
+            }
+            ("POST", "confirm") if self.errs(Fault::RefusesPayment) => {
+                (409, json!({"code": "SEAT_TAKEN"}))
             }
             ("POST", "confirm") => {
                 let id = number(body["reservationId"].as_str().unwrap_or_default());
