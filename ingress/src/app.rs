@@ -22,8 +22,6 @@ use crate::views::{Renderings, Views};
 #[derive(Clone)]
 pub struct Deps {
     pub nats: Nats,
-    /// For commands and their answers; it may be the same.
-    pub asking: Nats,
     pub postgres: PgPool,
     pub keys: KeyFolder,
     pub health: Health,
@@ -67,7 +65,7 @@ impl App {
     /// Opens everything and starts the followers; readiness says when they have caught up.
     pub async fn start(config: Config, deps: &Deps) -> Result<Self, Error> {
         config.check();
-        let Deps { nats, postgres, keys, health, shutdown, .. } = deps;
+        let Deps { nats, postgres, keys, health, shutdown, instance, .. } = deps;
         let account_key = keys.ed25519(ACCOUNT_KEY)?;
         let pass_key = keys.ed25519(PASS_KEY)?;
         ensure_streams(nats).await?;
@@ -81,7 +79,7 @@ impl App {
             catalog: Catalog::start(nats, health, shutdown),
             views: Views::start(nats, config.keep(), health, shutdown),
             rooms: Rooms::start(nats, health, shutdown).await?,
-            asks: start_asks(deps).await?,
+            asks: Asks::start(nats, instance, shutdown).await?,
             bookings: Bookings::start(postgres),
             renderings: Renderings::default(),
             rendering: Semaphore::new(places(config.renderings_max)),
@@ -99,14 +97,6 @@ impl App {
         let places = usize::try_from(self.config.streams_max).expect("usize has 32 bits or more");
         places.saturating_sub(self.streams.available_permits())
     }
-}
-
-/// Starts to ask, beside the requests that wait for answers.
-async fn start_asks(deps: &Deps) -> Result<Asks, Error> {
-    let Deps { asking, instance, shutdown, .. } = deps.clone();
-    let starting = async move { Asks::start(&asking, &instance, &shutdown).await };
-    let started = chassis::tasks::spawn_front("ingress-asks", starting).await;
-    started.expect("nobody ends it, and its panic ends the process")
 }
 
 /// Makes the streams that this stage writes to and reads, if no other stage has.

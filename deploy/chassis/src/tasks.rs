@@ -45,7 +45,7 @@ where
 /// What a crowd asks then waits for other requests only: on one runtime the owner of a shard would
 /// wait its turn behind ten thousand connections at each step of each answer, and answer nobody.
 /// What such a task spawns runs there too.
-pub fn spawn_front<F>(name: &'static str, future: F) -> JoinHandle<F::Output>
+pub(crate) fn spawn_front<F>(name: &'static str, future: F) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,

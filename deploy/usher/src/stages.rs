@@ -197,18 +197,9 @@ impl Common {
         Ok(Some(waiting_room::start(config.waiting_room.clone(), deps).await?))
     }
 
-    /// The gateway's own connection for what the crowd asks. It lives on the runtime of the crowd's
-    /// connections, so that a question and its answer change threads at NATS and nowhere else.
-    async fn asking(&self, config: &Config) -> anyhow::Result<Nats> {
-        let (config, name) = (config.nats.clone(), format!("usher {} asks", self.instance));
-        let connecting = async move { Nats::connect(&config, &name).await };
-        Ok(tasks::spawn_front("nats-asks", connecting).await??)
-    }
-
     async fn ingress(&self, config: &Config, queue: QueueRoutes) -> anyhow::Result<Ingress> {
         let deps = ingress::Deps {
             nats: self.nats.clone(),
-            asking: self.asking(config).await?,
             postgres: self.postgres(),
             keys: self.keys.clone(),
             health: self.health.clone(),

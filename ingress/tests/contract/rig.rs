@@ -109,7 +109,6 @@ impl Gateway {
         let (health, shutdown) = (Health::new(), Shutdown::new());
         let deps = Deps {
             nats: nats.clone(),
-            asking: nats.clone(),
             postgres: postgres.clone(),
             keys: KeyFolder::open(keys).unwrap(),
             health: health.clone(),
