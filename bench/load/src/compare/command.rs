@@ -1,6 +1,6 @@
 //! `usher-bench compare`: all pairs, the table, and the files.
 
-use super::fault::{fault, fault_of_polls, faults_beside};
+use super::fault::{fault, fault_of_idle, fault_of_polls, faults_beside};
 use super::meter::Meter;
 use super::outcome::{Outcome, Seen, folder, say, watched, write};
 use super::pairs::Pair;
@@ -179,6 +179,7 @@ async fn turns(
             all_count &= both_count;
         }
         all_count &= are_steady(ratio, &pairs, &mut sums);
+        all_count &= sums.counts(&ratio.name(), fault_of_idle(&pairs));
         if all_count {
             sums.paired(ratio, &pairs);
         } else {
@@ -233,12 +234,12 @@ impl PairOfTurns<'_> {
     ) -> anyhow::Result<(Pair, bool)> {
         let [first, second] = self.ask(usher, rival).await?;
         sums.heard(self.ratio.figure(), &first.measured);
-        let busy = sums.idled(&second);
+        let usher_cores = sums.idled(&second);
         let fault = if self.ratio.polls() { fault_of_polls } else { fault };
         let [first_file, second_file] = self.files();
         let first_counts = sums.counts(&first_file, fault(&first.measured));
-        let second_counts = sums.counts(&second_file, busy.or_else(|| fault(&second.measured)));
-        let pair = Pair { usher: first.per_second, other: second.per_second };
+        let second_counts = sums.counts(&second_file, fault(&second.measured));
+        let pair = Pair { usher: first.per_second, other: second.per_second, usher_cores };
         Ok((pair, first_counts && second_counts))
     }
 
@@ -344,7 +345,7 @@ mod tests {
     fn a_turn_of_a_side_that_stood_still_spoils_its_comparison() {
         let mut sums = Sums::default();
         let pairs = [(5_198.0, 56.2), (5_040.0, 1_343.0)];
-        let pairs = pairs.map(|(usher, other)| Pair { usher, other });
+        let pairs = pairs.map(|(usher, other)| Pair { usher, other, usher_cores: 0.0 });
         assert!(!are_steady(Ratio::ReserveVsConventional, &pairs, &mut sums));
         let said = &sums.faults[0];
         assert!(said.starts_with("reserve_vs_conventional-1-b-conventional: 56/s"), "{said}");

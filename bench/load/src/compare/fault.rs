@@ -1,6 +1,6 @@
 //! Which turns do not count.
 
-use super::pairs::median;
+use super::pairs::{Pair, median};
 use crate::measure::Measured;
 
 /// Largest share of answers other than those that were wished for.
@@ -16,15 +16,16 @@ const OTHER_SHARE_MAX: f64 = 0.01;
 /// a side stood still for most of a turn, and a ratio with it would tell of that instead of speed.
 const AWAY_MAX: f64 = 3.0;
 
-/// Most that Usher may take of the cores while another is asked.
+/// Most that Usher may take of the cores while another is asked, in the median of the pairs.
 ///
-/// It cleans up after its own turn. On two cores a third of one is a sixth of what the other could
-/// have, and that much a ratio may flatter Usher.
+/// It cleans up after its own turn, and checkpoints now and then. On two cores a third of one is a
+/// sixth of what the other could have, and that much a ratio may flatter Usher.
 const IDLE_CORES_MAX: f64 = 0.33;
 
-/// Why a turn of another's does not count, in which Usher took so many cores.
-pub fn fault_of_idle(cores: f64) -> Option<String> {
-    (IDLE_CORES_MAX < cores).then(|| format!("Usher took {cores:.2} cores meanwhile"))
+/// Why a comparison does not count, if Usher was busy in the other's turns.
+pub fn fault_of_idle(pairs: &[Pair]) -> Option<String> {
+    let cores = median(pairs.iter().map(|pair| pair.usher_cores));
+    (IDLE_CORES_MAX < cores).then(|| format!("Usher took {cores:.2} cores in the other's turns"))
 }
 
 /// Why a turn does not count; none if it does.
@@ -70,13 +71,15 @@ fn share(part: u64, of: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{fault, fault_of_idle, fault_of_polls, faults_beside};
+    use super::{Pair, fault, fault_of_idle, fault_of_polls, faults_beside};
     use crate::measure::Measured;
 
     #[test]
-    fn a_turn_in_which_usher_was_busy_does_not_count() {
-        assert_eq!(fault_of_idle(0.19), None);
-        assert!(fault_of_idle(1.4).unwrap().contains("1.40 cores"));
+    fn other_turns_in_which_usher_was_busy_do_not_count() {
+        let pairs =
+            |cores: [f64; 3]| cores.map(|usher_cores| Pair { usher: 2.0, other: 1.0, usher_cores });
+        assert_eq!(fault_of_idle(&pairs([0.06, 0.48, 0.15])), None);
+        assert!(fault_of_idle(&pairs([0.06, 0.48, 1.4])).unwrap().contains("0.48 cores"));
     }
 
     fn measured(good: u64, other: &[(&str, u64)]) -> Measured {

@@ -4,9 +4,12 @@ use serde::Serialize;
 
 /// Usher, then the other, one right after the other.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Pair {
     pub usher: f64,
     pub other: f64,
+    /// What Usher took of the cores in the other's turn.
+    pub usher_cores: f64,
 }
 
 impl Pair {
@@ -33,7 +36,11 @@ mod tests {
 
     #[test]
     fn one_bad_turn_of_five_does_not_move_the_ratio() {
-        let pair = |usher: u32, other: u32| Pair { usher: usher.into(), other: other.into() };
+        let pair = |usher: u32, other: u32| Pair {
+            usher: usher.into(),
+            other: other.into(),
+            usher_cores: 0.0,
+        };
         let pairs = [pair(40, 10), pair(41, 10), pair(4, 10), pair(39, 10), pair(40, 0)];
         assert!((median(pairs.map(Pair::ratio)) - 3.9).abs() < 1e-9);
         assert!((median([1.0, 2.0]) - 1.5).abs() < 1e-9);

@@ -1,6 +1,5 @@
 //! What came of all turns.
 
-use super::fault::fault_of_idle;
 use super::pairs::{Pair, median};
 use super::sides::Turned;
 use crate::cli::Ratio;
@@ -46,11 +45,11 @@ impl Sums {
         counts
     }
 
-    /// What Usher took in a turn of another's; says why that does not count, if it does not.
-    pub fn idled(&mut self, other: &Turned) -> Option<String> {
+    /// What Usher took of the cores in a turn of another's.
+    pub fn idled(&mut self, other: &Turned) -> f64 {
         let cores = other.usher_cpu.values().sum::<f64>() / other.lasted.as_secs_f64().max(0.001);
         self.idle_cores_max = self.idle_cores_max.max(cores);
-        fault_of_idle(cores)
+        cores
     }
 
     /// A comparison with a turn that does not count: it has no ratio.
@@ -151,7 +150,7 @@ mod tests {
         bad.other.insert("503 BUSY".to_owned(), 50);
         assert!(sums.counts("x-1-a-usher", fault(&good)));
         assert!(!sums.counts("x-1-b-conventional", fault(&bad)));
-        let pairs = [Pair { usher: 4.0, other: 1.0 }];
+        let pairs = [Pair { usher: 4.0, other: 1.0, usher_cores: 0.0 }];
         sums.spoiled(Ratio::ReserveVsConventional, &pairs);
         assert!(sums.ratios.is_empty(), "{:?}", sums.ratios);
         assert!(sums.faults[0].starts_with("x-1-b-conventional: 50 of 150"), "{:?}", sums.faults);

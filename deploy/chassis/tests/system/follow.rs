@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_nats::jetstream::stream::{Config, StorageType};
-use chassis::{Error, Follower, Nats, StartAt, TestServers, Which, last_sequence};
+use chassis::{Error, Follower, Nats, StartAt, Stored, TestServers, Which, last_sequence};
 
 use super::{log, soon};
 
@@ -46,6 +46,26 @@ async fn a_follower_reads_what_is_there_and_then_what_comes() {
     assert!(1_600_000_000_000 < message.timestamp_ms);
     assert_eq!(texts(&mut data, 1).await, ["4"]);
     assert_eq!(last_sequence(&nats, "LOG").await.unwrap(), sequence);
+}
+
+#[tokio::test]
+async fn what_is_stored_is_read_once_and_has_an_end() {
+    let (_servers, nats) = nats_with(log()).await;
+    let open = async || Stored::open(&nats, "LOG", "log.>", Duration::from_secs(10)).await.unwrap();
+    assert_eq!(open().await.next().await.unwrap(), None);
+    for number in 1..=3 {
+        put(&nats, "log.data", number.to_string()).await;
+    }
+    let mut stored = open().await;
+    put(&nats, "log.data", "later".to_owned()).await;
+    for number in 1..=3 {
+        let message = stored.next().await.unwrap().expect("three are stored");
+        assert_eq!(message.payload, number.to_string());
+    }
+    assert_eq!(stored.next().await.unwrap(), None);
+    let impatient = Stored::open(&nats, "LOG", "log.nothing", Duration::from_millis(50)).await;
+    let still = impatient.unwrap().next().await.unwrap_err();
+    assert!(matches!(still, Error::Unavailable { .. }), "{still:?}");
 }
 
 #[tokio::test]
