@@ -183,10 +183,10 @@ impl SeatHistory {
 
     fn hold(&mut self, at: UnixMillis, held: &Held) {
         let Some(seat) = held.seats.iter().find(|seat| seat.seat == self.seat) else { return };
-        let (hold, account, until) = (held.hold, held.account, held.deadline);
-        self.owner = Some(Owner { hold, account, until });
+        let (account, until) = (held.account, held.deadline);
+        self.owner = Some(Owner { hold: held.hold, account, until });
         let price = Money::new(seat.price, held.currency);
-        self.tell(at, hold, What::Held { by: held.owner, until, price });
+        self.tell(at, held.hold, What::Held { by: held.owner, until, price });
     }
 
     fn set_until(&mut self, until: Option<UnixMillis>) {

@@ -8,7 +8,7 @@ use axum::extract::{Path, State};
 use chassis::{Problem, Stored};
 use http::StatusCode;
 use schema::history::{SeatHistory, SeatTurn, What};
-use schema::{EventId, OwnerKind, Refusal, Released, SeatIdx, limits, subject};
+use schema::{EventId, OwnerKind, Refusal, Released, SeatIdx, UnixMillis, limits, subject};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -136,7 +136,7 @@ impl TurnBody {
         match &turn.what {
             What::Held { by, until, price } => Self {
                 by: Some(owner(*by)),
-                until: until.map(|until| until.to_rfc3339()),
+                until: until.map(UnixMillis::to_rfc3339),
                 price: Some((*price).into()),
                 ..body("HELD")
             },
