@@ -81,7 +81,7 @@ fn sentence(turn: &SeatTurn) -> String {
                 OwnerKind::Allotment => "allotted",
                 OwnerKind::Kill => "blocked",
             };
-            format!("{by}{until} for {amount} {currency}")
+            format!("{by}{until} for {amount} minor units of {currency}")
         }
         What::PaymentStarted { attempt } => format!("payment {attempt} started"),
         What::PaymentDeclined { attempt, until } => {
