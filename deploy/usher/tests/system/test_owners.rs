@@ -68,15 +68,18 @@ impl Ear {
         Self { answers, heard: Vec::new() }
     }
 
-    /// Waits for the answer to a command.
-    async fn hears(&mut self, command: CommandId) {
+    /// Waits for the answer to a command; returns the batch that it names.
+    async fn hears(&mut self, command: CommandId) -> u64 {
         loop {
             let message = tokio::time::timeout(PATIENCE, self.answers.next()).await;
             let batch = read(&message.expect("an answer in time").expect("NATS is there"));
-            let found = batch.replies.iter().any(|(id, _)| *id == command);
+            let named = batch.replies.iter().find_map(|(id, reply)| match reply {
+                Reply::Done { sequence, .. } if *id == command => Some(*sequence),
+                _ => None,
+            });
             self.heard.push(batch);
-            if found {
-                return;
+            if let Some(named) = named {
+                return named;
             }
         }
     }
@@ -189,6 +192,13 @@ async fn a_paused_allocator_is_succeeded_and_stays_silent_when_it_wakes() {
     let journal = bus.journal(shard).await;
     check_epochs(&journal);
     check_answers(&journal, &ear.heard().await, new);
+    // What is known by heart is told behind an append of its own, too.
+    for _ in 0..5 {
+        let before = bus.journal(shard).await.len();
+        bus.ask(shard, &known).await;
+        let named = ear.hears(known.id).await;
+        assert!(u64::try_from(before).unwrap() < named, "FENCE-1: {named} of {before} is old");
+    }
     assert_clean(&reach, &["--all"]).await;
 
     // And back: the one that was paused serves when the other has gone.
