@@ -154,15 +154,18 @@ pub enum FlatDeeds {
     Poll,
 }
 
-/// One comparison, named as in results.
+/// One comparison, named as in results, in the order in which they are made.
+///
+/// Polls come first: they ask nothing of a shard, while those who buy leave holds behind, and the
+/// checkpoints of these would be made beside the polls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
 pub enum Ratio {
+    PollVsBareHyper,
+    PollVsRedisZset,
     ReserveVsConventional,
     BookingVsConventional,
     ContendedVsConventional,
-    PollVsBareHyper,
-    PollVsRedisZset,
     JournalVsRawJetstream,
     SettleVsRawPostgres,
     ReserveVsPostgresOnly,
