@@ -1,5 +1,6 @@
 //! What an operator may set for the allocator, and the limits that hold whatever is set.
 
+use allocator_core::Limits;
 use schema::{DurationMs, limits};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -13,13 +14,52 @@ pub struct Config {
     /// Longer means a longer tail to replay after a crash (a second replays minutes of a busy
     /// sale); shorter writes the whole state more often.
     pub checkpoint_every_ms: u64,
+    /// Answers that a shard has in memory; 2,048 to 16,777,216. Older ones are looked up in Postgres, for
+    /// a day.
+    ///
+    /// About 350 bytes each, in the owner and in each standby.
+    pub answers_max: u32,
+    /// How much later than its deadline a hold ends at most, by chance; 0 to 700.
+    ///
+    /// Nobody can be there at the very moment at which a seat is free. Places look taken as long.
+    pub expiry_spread_ms: u64,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { checkpoint_every_ms: 30_000 }
+        let Limits { answers_max, expiry_spread, .. } = Limits::default();
+        let expiry_spread_ms = expiry_spread.0;
+        Self { checkpoint_every_ms: 30_000, answers_max, expiry_spread_ms }
     }
 }
+
+impl Config {
+    /// The limits of a shard with what the operator has set.
+    pub(crate) fn limits(&self) -> Limits {
+        let answers_max = self.answers_max.clamp(ANSWERS_MIN, ANSWERS_MAX);
+        let expiry_spread = DurationMs(self.expiry_spread_ms).min(limits::EXPIRY_SPREAD_MAX);
+        Limits { answers_max, expiry_spread, ..Limits::default() }
+    }
+}
+
+/// Least and most answers that an operator may keep in memory: some batches, so that none leaves it
+/// unarchived, and six gigabytes.
+const ANSWERS_MIN: u32 = 2_048;
+const ANSWERS_MAX: u32 = 1 << 24;
+
+/// How often answers are archived, and of how many unarchived ones a follower archives at once: well
+/// before the memory forgets the first of them.
+pub(crate) const ARCHIVE_EVERY: Duration = Duration::from_secs(5);
+pub(crate) const UNARCHIVED_SHARE: u32 = 4;
+
+/// How long a follower waits when it could not archive, so that it does not try with each batch.
+pub(crate) const ARCHIVE_PAUSE: Duration = Duration::from_millis(500);
+
+/// Answers in one row of the archive: what is read to find one of them, about 2 MB.
+pub(crate) const ARCHIVE_ROW_ANSWERS_MAX: usize = 16_384;
+
+/// Archived answers that a shard's owner looks up at once. Who finds no place is told to ask again.
+pub(crate) const RECALLS_MAX: usize = 4;
 
 /// Commands that wait in memory between the bus and the decider.
 ///
@@ -46,7 +86,7 @@ pub(crate) const APPEND_EVERY: Duration = Duration::from_millis(4);
 pub(crate) const TICK_OUTCOMES_MAX: usize = 128;
 
 /// How long the decider sleeps when nothing is due: the bound on how late it sees a stop.
-pub(crate) const IDLE_WAIT: Duration = Duration::from_millis(100);
+pub(crate) const IDLE_WAIT: Duration = Duration::from_millis(50);
 
 /// How long the journal of a shard with deadlines may be silent before its owner appends an empty
 /// batch, which tells nothing but the time.
@@ -54,7 +94,7 @@ pub(crate) const IDLE_WAIT: Duration = Duration::from_millis(100);
 /// After an outage a hold is given back the time since the last batch, so it lives this much longer
 /// than the outage at most. Longer, and it is not free within a second of its deadline (SEAT-3);
 /// shorter, and a quiet shard syncs its journal for nothing.
-pub(crate) const PULSE_AFTER: DurationMs = DurationMs(500);
+pub(crate) const PULSE_AFTER: DurationMs = DurationMs(200);
 
 /// Largest reply message; several are sent when one batch answers more to one asker.
 pub(crate) const REPLY_BYTES_MAX: usize = 256 * 1024;
@@ -66,18 +106,27 @@ pub(crate) const REPLY_BYTES_MAX: usize = 256 * 1024;
 pub(crate) const INSPECT_WAIT: Duration = Duration::from_secs(2);
 pub(crate) const INSPECT_PAUSE: Duration = Duration::from_millis(5);
 
-/// Checkpoints kept per shard: the newest, and one before it in case the newest is damaged.
-pub(crate) const CHECKPOINTS_KEPT: i64 = 2;
+/// Checkpoints that share their unchanged parts. The next one writes everything anew.
+///
+/// A damaged part spoils all that name it, and then the journal is replayed from the last checkpoint
+/// of the base before: more save writing, fewer shorten that tail (10 min at 30 s).
+pub(crate) const CHECKPOINTS_OF_BASE: u32 = 20;
+
+/// Bases kept per shard: the newest, and one before it in case a part of the newest is damaged.
+pub(crate) const BASES_KEPT: i64 = 2;
+
+/// After so many bytes of parts a statement is sent, so that a large state is not in memory twice.
+pub(crate) const PARTS_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// How many times as long as a checkpoint took its shard makes none.
 ///
-/// A checkpoint copies and stores the whole state, which after some hundred thousand holds takes
-/// seconds; this keeps it to a twentieth of the shard's time, and a start replays a longer tail.
+/// The first of a base copies and stores the whole state, which after some hundred thousand holds
+/// takes seconds; this keeps it to a twentieth of the shard's time, and a start replays a longer tail.
 pub(crate) const CHECKPOINT_REST: u32 = 20;
 
-/// Largest checkpoint. Postgres takes 1 GB in a value; a shard that needs more has outgrown one
-/// value.
-pub(crate) const CHECKPOINT_BYTES_MAX: usize = 512 * 1024 * 1024;
+/// Largest part of a checkpoint, and largest answer to the audit, before they are compressed.
+/// Postgres takes 1 GB in a value.
+pub(crate) const SEALED_BYTES_MAX: usize = 512 * 1024 * 1024;
 
 /// How long a reader of the journal waits for the catalogue to show an event that an outcome names.
 ///
@@ -90,7 +139,9 @@ pub(crate) const CATALOG_WAIT: Duration = Duration::from_secs(30);
 pub(crate) const STORE_WAIT: Duration = Duration::from_secs(10);
 
 const _: () = {
-    assert!(IDLE_WAIT.as_millis() + Duration::from_millis(PULSE_AFTER.0).as_millis() < 1_000);
+    let silent = Duration::from_millis(PULSE_AFTER.0 + limits::EXPIRY_SPREAD_MAX.0);
+    assert!(silent.as_millis() + IDLE_WAIT.as_millis() < 1_000);
     assert!(TICK_OUTCOMES_MAX < limits::BATCH_OUTCOMES_MAX);
+    assert!(limits::BATCH_OUTCOMES_MAX <= (ANSWERS_MIN - ANSWERS_MIN / UNARCHIVED_SHARE) as usize);
     assert!(REPLY_BYTES_MAX + limits::COMMAND_BYTES_MAX < schema::codec::MESSAGE_BYTES_MAX);
 };

@@ -12,7 +12,7 @@ use crate::writer::{Answer, Decided};
 use allocator_core::{Decision, Shard};
 use chassis::telemetry::{TraceContext, chain};
 use crossbeam_channel::{Receiver, never, select};
-use schema::{Command, DurationMs, EventId, Outcome, Reply, ShardId, UnixMillis};
+use schema::{Asked, Command, DurationMs, EventId, Outcome, Reply, ShardId, UnixMillis};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
@@ -176,7 +176,13 @@ impl Decider {
             Decision::Known(outcome) => {
                 Answer::Outcome { replayed: true, outcome: Box::new(outcome) }
             }
-            Decision::Mismatch => Answer::Other(Reply::Mismatch),
+            Decision::Archived { number } => {
+                let Command { id, fingerprint, account, .. } = command;
+                Answer::Archived { asked: Asked { command: id, fingerprint, account }, number }
+            }
+            Decision::Mismatch => {
+                Answer::Other(Reply::Mismatch { asked: command.fingerprint })
+            }
             Decision::TooLate => Answer::Other(Reply::TooLate),
             Decision::NotYet => Answer::Other(Reply::Busy),
         };

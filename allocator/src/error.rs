@@ -19,4 +19,13 @@ pub enum Error {
     Checkpoint { shard: ShardId, source: sqlx::Error },
     #[error("checkpoint of shard {shard} took more than its time")]
     CheckpointSlow { shard: ShardId },
+    /// Answers were not archived; they are tried again while they are remembered.
+    #[error("archive the answers of shard {shard}")]
+    Archive { shard: ShardId, source: sqlx::Error },
+    #[error("archiving the answers of shard {shard} took more than its time")]
+    ArchiveSlow { shard: ShardId },
+    #[error("archive answers of shard {shard}")]
+    ArchiveLarge { shard: ShardId, source: crate::sealed::TooLarge },
+    #[error("store a part of the checkpoint of shard {shard}")]
+    CheckpointLarge { shard: ShardId, source: crate::sealed::TooLarge },
 }

@@ -3,9 +3,9 @@
 //! The answer names the journal batch that it includes, so that the audit compares two states of
 //! the same moment, however busy the shard is.
 
-use crate::checkpoint;
 use crate::config::{INSPECT_PAUSE, INSPECT_WAIT, REPLY_BYTES_MAX};
 use crate::decider::Work;
+use crate::sealed;
 use allocator_core::EventView;
 use bytes::Bytes;
 use chassis::{Nats, Shutdown};
@@ -37,7 +37,7 @@ pub struct OwnerView {
 impl OwnerView {
     /// Reads the joined parts of an answer; `None` when some are lost or it is no such thing.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
-        checkpoint::decode_large(bytes)
+        sealed::unseal(bytes)
     }
 }
 
@@ -68,7 +68,13 @@ pub(crate) async fn answer(nats: Nats, shard: ShardId, desk: Desk, stop: Shutdow
         }
         let Ok(Ok(view)) = tokio::time::timeout(INSPECT_WAIT, shown).await else { continue };
         // A large state takes longer than a runtime thread may be kept from its other tasks.
-        let bytes = tokio::task::block_in_place(|| Bytes::from(checkpoint::encode_large(&view)));
+        let bytes = match tokio::task::block_in_place(|| sealed::seal(&view)) {
+            Ok(bytes) => Bytes::from(bytes),
+            Err(error) => {
+                tracing::error!(%shard, %error, "the audit cannot see this owner's memory");
+                continue;
+            }
+        };
         let parts = (0..bytes.len()).step_by(REPLY_BYTES_MAX);
         let parts = parts.map(|from| bytes.slice(from..bytes.len().min(from + REPLY_BYTES_MAX)));
         for part in parts.chain([Bytes::new()]) {

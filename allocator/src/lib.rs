@@ -4,6 +4,7 @@
 //! outcomes are journaled behind a fence, and only then is anyone answered. A follower of the
 //! journal makes checkpoints and is what the next owner starts from.
 
+mod archive;
 mod catalog;
 mod checkpoint;
 mod clock;
@@ -16,15 +17,19 @@ mod inspect;
 mod intake;
 mod metrics;
 mod owner;
+mod recall;
 mod replica;
+mod sealed;
 mod stage;
+mod store;
 mod writer;
 
 pub use allocator_core::{EventView, HoldPhase, SeatView};
-pub use checkpoint::{CheckpointView, view_checkpoint};
+pub use checkpoint::CheckpointView;
 pub use config::Config;
 #[cfg(all(feature = "testing", debug_assertions))]
 pub use door::Plant;
 pub use error::Error;
 pub use inspect::{Inspect, OwnerView};
 pub use stage::{Deps, run};
+pub use store::newest_checkpoint;

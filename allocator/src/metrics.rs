@@ -17,6 +17,7 @@ pub(crate) fn declare() {
             "usher_allocator_undecodable_total",
             "usher_allocator_deposed_total",
             "usher_allocator_checkpoint_failures_total",
+            "usher_allocator_archive_failures_total",
         ] {
             counter!(name, labels(shard)).increment(0);
         }
@@ -31,6 +32,7 @@ pub(crate) fn command_decided(shard: ShardId, decision: &Decision) {
             _ => "done",
         },
         Decision::Known(_) => "known",
+        Decision::Archived { .. } => "archived",
         Decision::Mismatch => "mismatch",
         Decision::TooLate => "too_late",
         Decision::NotYet => "not_yet",
@@ -76,6 +78,16 @@ pub(crate) fn checkpoint_stored(shard: ShardId, bytes: usize, took: Duration) {
     let bytes = u32::try_from(bytes).expect("a checkpoint is bounded");
     histogram!("usher_allocator_checkpoint_bytes", labels(shard)).record(bytes);
     histogram!("usher_allocator_checkpoint_seconds", labels(shard)).record(took);
+}
+
+/// Somebody has repeated a command whose answer had left the memory.
+pub(crate) fn answer_recalled(shard: ShardId, found: bool) {
+    let labels = [("shard", shard.to_string()), ("found", found.to_string())];
+    counter!("usher_allocator_recalls_total", &labels).increment(1);
+}
+
+pub(crate) fn archive_failed(shard: ShardId) {
+    counter!("usher_allocator_archive_failures_total", labels(shard)).increment(1);
 }
 
 pub(crate) fn checkpoint_failed(shard: ShardId) {

@@ -6,9 +6,10 @@ use crate::config::INTAKE_COMMANDS_MAX;
 use crate::decider::{Decider, Moves, Work};
 use crate::intake::Intake;
 use crate::metrics;
+use crate::recall::Recall;
 use crate::replica::{State, StateAt, list_all};
 use crate::writer::{Ended, Writer};
-use allocator_core::Shard;
+use allocator_core::{Limits, Shard};
 use chassis::telemetry::chain;
 use chassis::{AppendError, Contender, FenceSpec, HealthHandle, Nats, Owner, Shutdown, tasks};
 use schema::{InvariantId, ShardId, subject};
@@ -33,6 +34,8 @@ pub(crate) struct Ownership {
     pub instance: String,
     pub catalog: Catalog,
     pub states: mpsc::Sender<StateAt>,
+    pub limits: Limits,
+    pub recall: Recall,
     pub desk: Desk,
     pub health: HealthHandle,
     pub stop: Shutdown,
@@ -148,7 +151,7 @@ impl Ownership {
         let (answered, answered_to) = watch::channel(0);
         let (wall, now) = (chassis::clock::now(), Instant::now());
         let (clock, outage) = JournalClock::resume(state.time, wall, state.received, now);
-        let mut shard = Shard::restore(allocator_core::Limits::default(), state.snapshot);
+        let mut shard = Shard::restore(self.limits, state.snapshot);
         list_all(&mut shard, &self.catalog, self.shard);
         let moves = outage.map_or_else(Moves::default, |by| Moves::after(&shard, by));
         let catalog = self.catalog.clone();
@@ -176,6 +179,7 @@ impl Ownership {
             Intake { nats: nats.clone(), shard, work, answered: answered_to, stop: stop.clone() };
         tasks::spawn("allocator-intake", intake.run());
         let (sequence, stop) = (epoch, stop.clone());
-        Writer { nats, shard, decided: batches, journaled, answered, sequence, stop }
+        let recall = self.recall.clone();
+        Writer { nats, shard, decided: batches, journaled, answered, sequence, recall, stop }
     }
 }

@@ -4,12 +4,16 @@
 //! Checkpoints never come from the owner's live seats, which include claims that are not durable
 //! yet.
 
+use crate::archive::Archive;
 use crate::catalog::Catalog;
-use crate::checkpoint::{self, Checkpoint, Store};
-use crate::config::{CATALOG_WAIT, CHECKPOINT_REST, Config};
+use crate::checkpoint::{Changed, Checkpoint, Position};
+use crate::config::{
+    ARCHIVE_EVERY, ARCHIVE_PAUSE, CATALOG_WAIT, CHECKPOINT_REST, Config, UNARCHIVED_SHARE,
+};
 use crate::error::Error;
 use crate::metrics;
-use allocator_core::{Shard, Snapshot};
+use crate::store::{Store, Stored};
+use allocator_core::{Limits, Shard, Snapshot};
 use chassis::telemetry::chain;
 use chassis::{Follower, HealthHandle, Nats, Shutdown, StartAt};
 use schema::{Applied, Batch, EventId, ShardId, Step, UnixMillis, codec, subject};
@@ -36,41 +40,68 @@ pub(crate) struct Replica {
     catalog: Catalog,
     id: ShardId,
     shard: Shard,
-    applied: Applied,
-    time: Option<UnixMillis>,
+    position: Position,
     received: Instant,
     /// The last message read, of any kind.
     sequence: u64,
-    store: Store,
+    kept: Kept,
+    limits: Limits,
+    /// The number behind the last answer that is known to be archived.
+    archived_to: u64,
+    /// When answers are archived next, however many there are.
+    archives_after: Instant,
+    changed: Changed,
     /// Whether anything was decided since the newest checkpoint. The time alone is no news.
-    changed: bool,
+    is_news: bool,
     /// Until when no checkpoint is made.
     rests_until: Instant,
 }
 
+/// What a replica keeps in Postgres.
+pub(crate) struct Kept {
+    pub store: Store,
+    pub archive: Archive,
+}
+
+impl Kept {
+    /// The newest good checkpoint with the ids of what was archived before it.
+    async fn load(&self) -> Option<Checkpoint> {
+        let mut checkpoint = self.store.load().await?;
+        let to = checkpoint.snapshot.answers.from;
+        checkpoint.snapshot.archived = self.archive.ids_below(to).await?;
+        Some(checkpoint)
+    }
+}
+
 impl Replica {
-    /// Loads the newest good checkpoint; without one the journal is read from its start.
-    pub(crate) async fn restore(nats: Nats, catalog: Catalog, store: Store, id: ShardId) -> Self {
-        let limits = allocator_core::Limits::default();
-        let (mut shard, applied, time) = match store.load().await {
-            Some(Checkpoint { applied, time, snapshot }) => {
-                (Shard::restore(limits, snapshot), applied, time)
+    /// Loads what is kept; without that the journal is read from its start.
+    pub(crate) async fn restore(nats: Nats, catalog: Catalog, kept: Kept, limits: Limits) -> Self {
+        let id = kept.store.shard;
+        let (mut shard, position, changed) = match kept.load().await {
+            Some(Checkpoint { position, snapshot, changed }) => {
+                (Shard::restore(limits, snapshot), position, changed)
             }
-            None => (Shard::new(id, limits), Applied::default(), None),
+            None => {
+                let position = Position { applied: Applied::default(), time: None };
+                (Shard::new(id, limits), position, Changed::new())
+            }
         };
         list_all(&mut shard, &catalog, id);
-        let (sequence, received) = (applied.sequence, Instant::now());
+        let (sequence, received) = (position.applied.sequence, Instant::now());
         Self {
             nats,
             catalog,
             id,
             shard,
-            applied,
-            time,
+            position,
             received,
             sequence,
-            store,
-            changed: false,
+            kept,
+            limits,
+            archived_to: 0,
+            archives_after: received,
+            changed,
+            is_news: false,
             rests_until: received,
         }
     }
@@ -90,6 +121,7 @@ impl Replica {
         let mut follower = Follower::start(self.nats.clone(), &stream, &all, from);
         let mut waiting: Vec<StateAt> = Vec::new();
         let mut turns = tokio::time::interval(Duration::from_millis(config.checkpoint_every_ms));
+        let mut archiving = tokio::time::interval(ARCHIVE_EVERY);
         health.set_ready();
         loop {
             // Cancel-safe: a follower's `next`, a queue, an interval and a switch lose nothing.
@@ -98,11 +130,13 @@ impl Replica {
                     let message = message?;
                     if message.subject == subject::journal(id) {
                         self.apply(&message.payload, message.sequence).await?;
+                        self.archive(self.limits.answers_max / UNARCHIVED_SHARE).await;
                     }
                     self.sequence = message.sequence;
                 }
                 Some(request) = requests.recv() => waiting.push(request),
                 _ = turns.tick() => self.store_checkpoint().await,
+                _ = archiving.tick() => self.archive(1).await,
                 () = stop.begun() => return Ok(()),
             }
             let reached = self.sequence;
@@ -115,7 +149,7 @@ impl Replica {
 
     fn state(&self) -> State {
         let snapshot = self.shard.snapshot();
-        State { snapshot, time: self.time, received: self.received }
+        State { snapshot, time: self.position.time, received: self.received }
     }
 
     async fn apply(&mut self, payload: &[u8], sequence: u64) -> Result<(), Error> {
@@ -123,7 +157,7 @@ impl Replica {
         let broken = |why: String| Error::Journal { shard, why };
         let batch: Batch =
             codec::decode_checked(payload).map_err(|error| broken(format!("{}", chain(&error))))?;
-        match self.applied.step(batch.epoch, batch.number, sequence) {
+        match self.position.applied.step(batch.epoch, batch.number, sequence) {
             Step::Skip => return Ok(()),
             Step::Gap => return Err(broken(format!("a batch is missing before {sequence}"))),
             Step::Apply => {}
@@ -131,12 +165,20 @@ impl Replica {
         for outcome in &batch.outcomes {
             self.learn(&outcome.event).await?;
             self.shard.apply(batch.time, outcome);
+            self.note_change(&outcome.event, sequence);
         }
-        self.changed |= !batch.outcomes.is_empty();
-        self.applied.advance(batch.epoch, batch.number, sequence);
-        (self.time, self.received) = (Some(batch.time), Instant::now());
+        self.position.applied.advance(batch.epoch, batch.number, sequence);
+        (self.position.time, self.received) = (Some(batch.time), Instant::now());
         metrics::replica_applied(shard, sequence);
         Ok(())
+    }
+
+    fn note_change(&mut self, event: &EventId, sequence: u64) {
+        self.is_news = true;
+        match self.changed.get_mut(event) {
+            Some(last) => *last = sequence,
+            None => drop(self.changed.insert(event.clone(), sequence)),
+        }
     }
 
     /// Waits for the catalogue to show an event that the shard has not met.
@@ -154,25 +196,41 @@ impl Replica {
     /// turn.
     async fn store_checkpoint(&mut self) {
         let started = Instant::now();
-        if !self.changed || started < self.rests_until {
+        if !self.is_news || started < self.rests_until {
             return;
         }
-        let (applied, time) = (self.applied, self.time);
-        // A large state takes longer than a runtime thread may be kept from its other tasks.
-        let bytes = tokio::task::block_in_place(|| {
-            checkpoint::encode_large(&Checkpoint { applied, time, snapshot: self.shard.snapshot() })
-        });
-        match self.store.save(applied, bytes).await {
-            Ok(bytes) => {
-                self.changed = false;
+        match self.kept.store.save(&self.shard, self.position, &self.changed).await {
+            Ok(Stored::Bytes(bytes)) => {
+                self.is_news = false;
                 self.rests_until = Instant::now() + started.elapsed() * CHECKPOINT_REST;
                 metrics::checkpoint_stored(self.id, bytes, started.elapsed());
             }
+            Ok(Stored::Elsewhere) => {}
             Err(error) => {
                 metrics::checkpoint_failed(self.id);
                 tracing::warn!(error = %chain(&error), "checkpoint not stored");
             }
         }
+    }
+}
+
+impl Replica {
+    /// Archives the answers that are not archived yet, if there are so many. A failure is told and
+    /// tried again: what the memory forgets meanwhile is still not decided anew.
+    async fn archive(&mut self, count_min: u32) {
+        let waiting = self.shard.answers_remembered().end.saturating_sub(self.archived_to);
+        if waiting < u64::from(count_min.max(1)) || Instant::now() < self.archives_after {
+            return;
+        }
+        match self.kept.archive.store(&self.shard).await {
+            Ok(Some(stored)) => return self.archived_to = stored,
+            Ok(None) => {}
+            Err(error) => {
+                metrics::archive_failed(self.id);
+                tracing::warn!(error = %chain(&error), "answers not archived");
+            }
+        }
+        self.archives_after = Instant::now() + ARCHIVE_PAUSE;
     }
 }
 

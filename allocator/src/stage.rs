@@ -1,13 +1,15 @@
 //! The stage: one replica and one contender for each shard.
 
+use crate::archive::Archive;
 use crate::catalog::Catalog;
-use crate::checkpoint::Store;
 use crate::config::Config;
 use crate::error::Error;
 use crate::inspect;
 use crate::metrics;
 use crate::owner::Ownership;
-use crate::replica::Replica;
+use crate::recall::Recall;
+use crate::replica::{Kept, Replica};
+use crate::store::Store;
 use chassis::telemetry::chain;
 use chassis::{Health, HealthHandle, Nats, Shutdown, stream_config, tasks};
 use schema::{ShardId, limits, stream, subject};
@@ -85,9 +87,12 @@ async fn serve(
     let journal = deps.nats.ensure_stream(&config_of_stream).await?;
     let created = journal.cached_info().created.unix_timestamp_nanos() / 1_000_000;
     let incarnation_ms = i64::try_from(created).expect("a time in milliseconds fits");
-    let store = Store { pool: deps.postgres.clone(), shard, incarnation_ms };
-    let nats = deps.nats.clone();
-    let replica = Replica::restore(nats.clone(), catalog.clone(), store, shard).await;
+    let archive = Archive { pool: deps.postgres.clone(), shard, incarnation_ms };
+    let store = Store { pool: deps.postgres.clone(), shard, incarnation_ms, base: None };
+    let (nats, limits) = (deps.nats.clone(), config.limits());
+    let recall = Recall::new(nats.clone(), archive.clone());
+    let kept = Kept { store, archive };
+    let replica = Replica::restore(nats.clone(), catalog.clone(), kept, limits).await;
     let (states, requests) = mpsc::channel(STATES_MAX);
     let following = replica.run(config, requests, health.journal, deps.shutdown.clone());
     let following = tasks::spawn("allocator-replica", following);
@@ -105,6 +110,8 @@ async fn serve(
         instance: deps.instance,
         catalog,
         states,
+        limits,
+        recall,
         desk,
         health: health.owner,
         stop: deps.shutdown.clone(),

@@ -3,12 +3,14 @@
 use crate::config::REPLY_BYTES_MAX;
 use crate::decider::Journaled;
 use crate::metrics;
+use crate::recall::{Recall, Repeated};
 use bytes::Bytes;
 use chassis::{AppendError, Backoff, Nats, Owner, Pause, Shutdown};
 use compact_str::CompactString;
 use crossbeam_channel::Sender;
 use schema::{
-    Batch, CommandId, DurationMs, Outcome, Reply, ReplyBatch, ShardId, UnixMillis, codec, limits,
+    Asked, Batch, CommandId, DurationMs, Outcome, Reply, ReplyBatch, ShardId, UnixMillis, codec,
+    limits,
 };
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -35,6 +37,11 @@ pub(crate) enum Answer {
     Outcome {
         replayed: bool,
         outcome: Box<Outcome>,
+    },
+    /// Known, and looked up once the batch is durable.
+    Archived {
+        asked: Asked,
+        number: u64,
     },
     /// Not remembered; it waits for the append all the same, see [`Decided::is_journaled`].
     Other(Reply),
@@ -107,6 +114,7 @@ pub(crate) struct Writer {
     pub answered: watch::Sender<u64>,
     /// The sequence of the last durable batch; at first of the owner's epoch record.
     pub sequence: u64,
+    pub recall: Recall,
     pub stop: Shutdown,
 }
 
@@ -165,7 +173,17 @@ impl Writer {
     async fn answer(&self, time: UnixMillis, answers: Vec<(CompactString, CommandId, Answer)>) {
         let mut by_asker: BTreeMap<CompactString, (usize, ReplyBatch)> = BTreeMap::new();
         for (asker, command, answer) in answers {
-            let (bytes, reply) = self.reply(answer);
+            let (bytes, reply) = match answer {
+                Answer::Outcome { replayed, outcome } => {
+                    let bytes = outcome.bytes_max();
+                    (bytes, Reply::Done { sequence: self.sequence, replayed, outcome })
+                }
+                Answer::Archived { asked, number } => {
+                    self.recall.tell(Repeated { asker, asked, number }, time, self.sequence);
+                    continue;
+                }
+                Answer::Other(reply) => (64, reply),
+            };
             let total = by_asker.get(&asker).map_or(0, |(total, _)| *total);
             if REPLY_BYTES_MAX < total + bytes
                 && let Some((_, full)) = by_asker.remove(&asker)
@@ -179,16 +197,6 @@ impl Writer {
         }
         for (asker, (_, batch)) in by_asker {
             self.send(&asker, &batch).await;
-        }
-    }
-
-    fn reply(&self, answer: Answer) -> (usize, Reply) {
-        match answer {
-            Answer::Outcome { replayed, outcome } => {
-                let bytes = outcome.bytes_max();
-                (bytes, Reply::Done { sequence: self.sequence, replayed, outcome })
-            }
-            Answer::Other(reply) => (64, reply),
         }
     }
 

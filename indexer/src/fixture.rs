@@ -40,6 +40,7 @@ pub(crate) fn listing(line: &str) -> EventListing {
         price_levels: vec![PriceLevel { name: "All".into(), price }],
         places_total: places.parse().expect("a count"),
         hold_ttl_ms: DurationMs(600_000),
+        hold_life_max_ms: DurationMs(1_800_000),
         account_places_max: 10,
         waiting_room: false,
     }

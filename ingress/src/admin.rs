@@ -6,6 +6,7 @@ mod called;
 mod event_body;
 mod events;
 mod history;
+mod kills;
 mod live;
 mod plan_body;
 mod services;
@@ -18,6 +19,8 @@ pub(crate) use events::{__path_create_event, __path_import_events, __path_replac
 pub use events::{create_event, import_events, replace_event};
 pub(crate) use history::__path_history;
 pub use history::{HISTORIES_MAX, history};
+pub(crate) use kills::{__path_kill, __path_kills, __path_lift_kill};
+pub use kills::{kill, kills, lift_kill};
 pub(crate) use live::__path_live;
 pub use live::live;
 pub(crate) use services::__path_services;

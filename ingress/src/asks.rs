@@ -170,7 +170,7 @@ impl Asks {
         if !self.pace.lets_in(self.table.len()) {
             return Err(Unanswered::Busy);
         }
-        let waiting = self.table.enter(ask.command).ok_or(Unanswered::InFlight)?;
+        let waiting = self.table.enter(ask.command, ask.fingerprint).ok_or(Unanswered::InFlight)?;
         let shard = ask.event.shard(SHARD_COUNT);
         let lane = self.lanes[usize::from(shard.0)].clone();
         let trace = TraceContext::current();
@@ -261,7 +261,7 @@ fn understood(heard: Heard) -> Result<Answer, Unanswered> {
         Reply::Done { sequence, replayed, outcome } => {
             Ok(Answer { sequence, time, replayed, outcome: *outcome })
         }
-        Reply::Mismatch => Err(Unanswered::Mismatch),
+        Reply::Mismatch { .. } => Err(Unanswered::Mismatch),
         Reply::TooLate => Err(Unanswered::TooLate),
         Reply::Busy => Err(Unanswered::Busy),
     }

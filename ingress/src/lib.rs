@@ -16,6 +16,7 @@ mod metrics;
 mod openapi;
 mod page;
 mod partners;
+mod places;
 mod problems;
 mod proxy;
 mod rooms;

@@ -33,6 +33,7 @@ use crate::{accounts, admin, bookings, catalog, partners, views};
         bookings::reserve,
         bookings::reservation,
         bookings::release,
+        bookings::extend,
         bookings::confirm,
         bookings::bookings,
         bookings::booking,
@@ -47,6 +48,9 @@ use crate::{accounts, admin, bookings, catalog, partners, views};
         admin::live,
         admin::audit,
         admin::history,
+        admin::kill,
+        admin::kills,
+        admin::lift_kill,
         admin::services,
     )
 )]

@@ -95,6 +95,7 @@ fn booking_routes() -> Vec<Route> {
         route(Method::POST, "/api/bookings/reserve", bookings::reserve),
         route(Method::GET, reservation, bookings::reservation),
         route(Method::DELETE, reservation, bookings::release),
+        route(Method::POST, "/api/bookings/reservations/{reservationId}/extend", bookings::extend),
         route(Method::POST, "/api/bookings/confirm", bookings::confirm),
         route(Method::GET, "/api/bookings", bookings::bookings),
         route(Method::GET, "/api/bookings/{bookingId}", bookings::booking),
@@ -112,6 +113,7 @@ fn partner_routes() -> Vec<Route> {
 
 fn admin_routes() -> Vec<Route> {
     let admission = "/api/admin/events/{eventId}/admission";
+    let kills = "/api/admin/events/{eventId}/kills";
     let history = "/api/admin/events/{eventId}/seats/{seatId}/history";
     vec![
         large(route(Method::POST, "/api/admin/events", admin::create_event)),
@@ -121,6 +123,9 @@ fn admin_routes() -> Vec<Route> {
         route(Method::PATCH, admission, admin::change_admission),
         route(Method::GET, "/api/admin/events/{eventId}/live", admin::live),
         route(Method::GET, history, admin::history),
+        route(Method::POST, kills, admin::kill),
+        route(Method::GET, kills, admin::kills),
+        route(Method::DELETE, "/api/admin/events/{eventId}/kills/{killId}", admin::lift_kill),
         route(Method::GET, "/api/admin/audit", admin::audit),
         route(Method::GET, "/api/admin/services", admin::services),
     ]

@@ -1,6 +1,7 @@
 //! What is on sale: listings of events, and the settings of their rooms.
 
 use crate::id::{EventId, PlanId};
+use crate::limits::HOLD_LIFE_MAX;
 use crate::money::{Currency, Money};
 use crate::time::{DurationMs, UnixMillis};
 use compact_str::CompactString;
@@ -30,6 +31,13 @@ pub struct EventListing {
     pub account_places_max: u16,
     /// Whether a waiting room was set up for this event. Its mode is a live setting.
     pub waiting_room: bool,
+    /// How long a hold may live from its beginning, however often its owner extends it.
+    #[serde(default = "hold_life_max")]
+    pub hold_life_max_ms: DurationMs,
+}
+
+fn hold_life_max() -> DurationMs {
+    HOLD_LIFE_MAX
 }
 
 /// Whether an event can be bought.

@@ -29,6 +29,9 @@ pub struct Command {
 /// The account in whose name settlement sends verdicts. No login has it.
 pub const SYSTEM_ACCOUNT: AccountId = AccountId(0);
 
+/// The account in whose name operators block places, whoever of them it is. No login has it.
+pub const HOUSE_ACCOUNT: AccountId = AccountId(1);
+
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CommandBody {
@@ -46,6 +49,10 @@ pub enum CommandBody {
         seats: Vec<SeatIdx>,
         areas: Vec<(AreaIdx, u32)>,
     },
+    /// Asks for more time before a hold is paid.
+    ExtendHold {
+        hold: HoldId,
+    },
 }
 
 impl CommandBody {
@@ -57,6 +64,7 @@ impl CommandBody {
             Self::StartPayment(_) => "start_payment",
             Self::RecordVerdict(_) => "record_verdict",
             Self::ReturnAllotted { .. } => "return_allotted",
+            Self::ExtendHold { .. } => "extend_hold",
         }
     }
 }
@@ -97,7 +105,39 @@ pub enum OwnerKind {
     /// A partner's allotment: without a deadline.
     Allotment,
     /// Not for sale (an operator's block).
-    Kill,
+    Kill(KillReason),
+}
+
+/// Why places are not for sale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum KillReason {
+    /// Stage, mixing desk, cables.
+    Production,
+    /// The stage cannot be seen well enough.
+    Sightline,
+    Camera,
+    Safety,
+    /// A broken seat.
+    Defect,
+    /// The promoter's or the venue's own guests.
+    House,
+    Other,
+}
+
+impl KillReason {
+    /// The name in the API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Production => "PRODUCTION",
+            Self::Sightline => "SIGHTLINE",
+            Self::Camera => "CAMERA",
+            Self::Safety => "SAFETY",
+            Self::Defect => "DEFECT",
+            Self::House => "HOUSE",
+            Self::Other => "OTHER",
+        }
+    }
 }
 
 /// What a verified pass says.

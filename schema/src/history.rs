@@ -60,6 +60,10 @@ pub enum What {
     Prolonged {
         until: UnixMillis,
     },
+    /// Its owner asked for more time.
+    Extended {
+        until: UnixMillis,
+    },
     Sold,
     Released(Released),
     /// Its partner gave it back.
@@ -152,6 +156,11 @@ impl SeatHistory {
             OutcomeBody::PaymentDeclined { hold, attempt, deadline } => {
                 let what = What::PaymentDeclined { attempt: *attempt, until: *deadline };
                 if self.tell(at, *hold, what) {
+                    self.set_until(Some(*deadline));
+                }
+            }
+            OutcomeBody::HoldExtended { hold, deadline } => {
+                if self.tell(at, *hold, What::Extended { until: *deadline }) {
                     self.set_until(Some(*deadline));
                 }
             }

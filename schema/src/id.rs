@@ -126,6 +126,11 @@ impl HoldId {
         id
     }
 
+    /// The journal time at which it was made.
+    pub fn made_at(self) -> UnixMillis {
+        UnixMillis(u64::try_from(self.0 >> 80).expect("48 bits"))
+    }
+
     pub fn shard(self) -> ShardId {
         ShardId((self.0 >> 72).to_le_bytes()[0])
     }

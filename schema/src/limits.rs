@@ -48,8 +48,15 @@ pub const BATCH_OUTCOMES_MAX: usize = 512;
 /// How long a repeated append is recognised by the journal. Longer than any retry.
 pub const JOURNAL_DUPLICATE_WINDOW: DurationMs = DurationMs(600_000);
 
-/// How long the owner remembers answers, also over restarts.
+/// How long the owner has answers in memory, also over restarts.
 pub const ANSWER_MEMORY_OWNER: DurationMs = DurationMs(900_000);
+
+/// How long a repeated command hears its first answer.
+pub const ANSWER_MEMORY: DurationMs = DurationMs(86_400_000);
+
+/// How much later than its deadline a hold may end, by chance: with what an owner needs besides, its
+/// seats are free within a second (SEAT-3).
+pub const EXPIRY_SPREAD_MAX: DurationMs = DurationMs(700);
 
 /// How long a payment may take before settlement cancels it at the provider.
 pub const PAYMENT_WAIT_MAX: DurationMs = DurationMs(180_000);
@@ -63,6 +70,9 @@ pub const PAYMENT_REMINDER: DurationMs = DurationMs(30_000);
 /// Default life of a hold.
 pub const HOLD_TTL: DurationMs = DurationMs(600_000);
 
+/// Default of how long a hold may live from its beginning, however often its owner extends it.
+pub const HOLD_LIFE_MAX: DurationMs = DurationMs(1_800_000);
+
 /// Default of places an account may own of one event.
 pub const ACCOUNT_PLACES_MAX: u16 = 10;
 
@@ -73,4 +83,5 @@ const _: () = {
     assert!(COMMAND_BYTES_MAX <= COMMANDS_BYTES_MAX && COMMANDS_BYTES_MAX < MESSAGE_BYTES_MAX);
     assert!(BATCH_BYTES_SOFT_MAX + 4 * COMMAND_BYTES_MAX < MESSAGE_BYTES_MAX);
     assert!(DECLINED_HOLD_LEFT_MIN.0 < HOLD_TTL.0);
+    assert!(HOLD_TTL.0 <= HOLD_LIFE_MAX.0);
 };

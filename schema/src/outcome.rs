@@ -90,6 +90,11 @@ pub enum OutcomeBody {
     Unchanged {
         hold: HoldId,
     },
+    /// Its owner asked for more time.
+    HoldExtended {
+        hold: HoldId,
+        deadline: UnixMillis,
+    },
 }
 
 /// Places set aside.

@@ -123,8 +123,14 @@ impl PlanIndex {
         let section_idx = self.section(section)?;
         let rows = &self.plan.sections[usize::from(section_idx)].rows;
         let row_idx = rows.iter().position(|row| row.label == label)?;
-        let start = self.rows.partition_point(|span| span.section < section_idx);
-        Some((self.rows[start + row_idx], &rows[row_idx]))
+        Some((self.rows_of(section_idx)[row_idx], &rows[row_idx]))
+    }
+
+    /// The rows of a section, which follow each other.
+    pub fn rows_of(&self, section: u16) -> &[RowSpan] {
+        let start = self.rows.partition_point(|span| span.section < section);
+        let end = self.rows.partition_point(|span| span.section <= section);
+        &self.rows[start..end]
     }
 
     pub fn section(&self, name: &str) -> Option<u16> {

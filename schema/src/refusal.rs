@@ -43,6 +43,8 @@ pub enum Refusal {
     NotAllotted,
     /// The shard holds as many holds, events or commands as its limits allow.
     Full,
+    /// The hold lives as long as one may already.
+    HoldAtLimit,
 }
 
 /// A stable code with what every answer of it says: HTTP status, title and whether a repeat may
@@ -85,6 +87,9 @@ impl Refusal {
             Self::PaymentInProgress => code("PAYMENT_IN_PROGRESS", 409, "A payment is under way"),
             Self::AlreadySold => code("ALREADY_CONFIRMED", 409, "The reservation is a booking now"),
             Self::NotAllotted => code("NOT_ALLOTTED", 409, "The places are not in an allotment"),
+            Self::HoldAtLimit => {
+                code("RESERVATION_AT_LIMIT", 409, "The reservation can live no longer")
+            }
             Self::Full => retryable("SHARD_FULL", 503, "The event takes no more reservations now"),
         }
     }
@@ -110,6 +115,7 @@ mod tests {
             (Refusal::RequestInvalid, "REQUEST_INVALID", 422),
             (Refusal::PaymentInProgress, "PAYMENT_IN_PROGRESS", 409),
             (Refusal::HoldEnded, "RESERVATION_EXPIRED", 410),
+            (Refusal::HoldAtLimit, "RESERVATION_AT_LIMIT", 409),
         ];
         for (refusal, code, status) in codes {
             assert_eq!((refusal.code().code, refusal.code().status), (code, status));

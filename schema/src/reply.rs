@@ -24,11 +24,28 @@ pub enum Reply {
         replayed: bool,
         outcome: Box<Outcome>,
     },
-    /// The id is known with another fingerprint. Not remembered.
-    Mismatch,
+    /// The id is known with another fingerprint than the one asked with, which is told, so that whoever
+    /// asks under the same id now does not take it for its own answer. Not remembered.
+    Mismatch {
+        asked: u64,
+    },
     /// The command came after its deadline and was not carried out. Not an answer: it may be asked
     /// again.
     TooLate,
     /// A queue of the owner is full. Not an answer: it may be asked again.
     Busy,
+}
+
+impl Reply {
+    /// Whether it is an answer to a command with this fingerprint. Two commands with one id differ in
+    /// it, and the reply to the earlier one may come when the later one waits.
+    pub fn is_to(&self, fingerprint: u64) -> bool {
+        match self {
+            Self::Done { outcome, .. } => {
+                outcome.asked.is_some_and(|asked| asked.fingerprint == fingerprint)
+            }
+            Self::Mismatch { asked } => *asked == fingerprint,
+            Self::TooLate | Self::Busy => true,
+        }
+    }
 }

@@ -30,7 +30,8 @@ impl Shard {
                 audit.seats(state, sale, holds);
                 audit.derived(state, sale, holds);
                 for &(slot, hold) in holds {
-                    let known = hold.due.is_none_or(|at| due.remove(&(at, slot)));
+                    let turn = hold.due.map(|at| self.deadlines.turn(hold.held.hold, at));
+                    let known = turn.is_none_or(|turn| due.remove(&(turn, slot)));
                     let says = || format!("{} is not in the deadlines", hold.held.hold);
                     audit.expect(InvariantId::Seat3, known, says);
                 }

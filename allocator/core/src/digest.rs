@@ -9,7 +9,8 @@ use crate::Shard;
 use serde::Serialize;
 
 impl Shard {
-    /// A digest of all maps: seats, holds, ended holds, answers, passes, limits, areas, deadlines.
+    /// A digest of all maps: seats, holds, ended holds, answers, archived ids, passes, limits, areas,
+    /// deadlines.
     ///
     /// Equal for an owner, for a follower that has applied the same outcomes, and for a shard
     /// restored from either and fully listed. Not a defence against a forger.
@@ -44,6 +45,7 @@ impl Shard {
         self.deadlines.iter().for_each(|due| add(entry(8, &due)));
         self.ended.iter().for_each(|ended| add(entry(9, ended)));
         self.answers.iter().for_each(|answer| add(entry(10, answer)));
+        self.answers.archived().iter().for_each(|(id, number)| add(mix(mix(11, id), number)));
         sum
     }
 }
@@ -66,7 +68,7 @@ fn entry(map: u64, value: &impl Serialize) -> u64 {
 }
 
 /// One round of the `SplitMix64` finisher over a hash and the next word.
-fn mix(hash: u64, word: u64) -> u64 {
+pub(crate) fn mix(hash: u64, word: u64) -> u64 {
     let mut z = hash.rotate_left(29) ^ word.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);

@@ -3,7 +3,7 @@
 
 use crate::Shard;
 use crate::ended::Ended;
-use crate::holds::{Entry, Hold, HoldPhase, PaymentTerms};
+use crate::holds::{Hold, HoldPhase, PaymentTerms};
 use schema::limits::PAYMENT_REMINDER;
 use schema::{
     DurationMs, Held, HoldId, OutcomeBody, Payment, Released, ReturnedPart, SeatIdx, UnixMillis,
@@ -30,6 +30,9 @@ impl Shard {
                 for part in parts {
                     self.reduce_allotment(time, event, part);
                 }
+            }
+            OutcomeBody::HoldExtended { hold, deadline } => {
+                self.extend_hold(event, *hold, *deadline);
             }
             OutcomeBody::DeadlinesMoved { by } => self.move_event_deadlines(event, *by),
             OutcomeBody::Refused(_) | OutcomeBody::Unchanged { .. } => {}
@@ -60,7 +63,7 @@ impl Shard {
             terms: None,
         };
         let slot = self.holds.insert(event, fresh);
-        self.deadlines.change(slot, None, held.deadline);
+        self.deadlines.change(slot, held.hold, None, held.deadline);
         let sale = self.catalogue.events[event].sale();
         let passes = sale.passes.len();
         sale.begin(slot, held);
@@ -71,7 +74,7 @@ impl Shard {
     fn end_hold(&mut self, time: UnixMillis, event: usize, id: HoldId, why: Released) {
         let slot = self.slot_of(event, id);
         let entry = self.holds.get(slot);
-        self.deadlines.change(slot, entry.hold.due, None);
+        self.deadlines.change(slot, id, entry.hold.due, None);
         let sale = self.catalogue.events[event].sale();
         if why == Released::Refunded {
             sale.spend_pass(&entry.hold.held);
@@ -101,7 +104,7 @@ impl Shard {
         let hold = &mut self.holds.get_mut(slot).hold;
         assert!(hold.phase == HoldPhase::Paying);
         let due = Some(time + PAYMENT_REMINDER);
-        self.deadlines.change(slot, hold.due, due);
+        self.deadlines.change(slot, hold.held.hold, hold.due, due);
         hold.due = due;
     }
 
@@ -120,11 +123,21 @@ impl Shard {
         let hold = &mut self.holds.get_mut(slot).hold;
         assert!(hold.phase != to, "{id} is {to:?} already");
         self.catalogue.events[event].sale().advance(slot, hold, to);
-        self.deadlines.change(slot, hold.due, due);
+        self.deadlines.change(slot, hold.held.hold, hold.due, due);
         hold.phase = to;
         hold.changes += 1;
         hold.due = due;
         slot
+    }
+
+    // Held => Held.
+    fn extend_hold(&mut self, event: usize, id: HoldId, deadline: UnixMillis) {
+        let slot = self.slot_of(event, id);
+        let hold = &mut self.holds.get_mut(slot).hold;
+        assert!(hold.phase == HoldPhase::Held);
+        let due = Some(deadline);
+        self.deadlines.change(slot, hold.held.hold, hold.due, due);
+        (hold.due, hold.held.deadline) = (due, due);
     }
 
     // Held => Held. A payment keeps its deadline: settlement has it.
@@ -133,17 +146,15 @@ impl Shard {
         for slot in moved {
             let hold = &mut self.holds.get_mut(slot).hold;
             let due = hold.due.map(|due| due + by);
-            self.deadlines.change(slot, hold.due, due);
+            self.deadlines.change(slot, hold.held.hold, hold.due, due);
             (hold.due, hold.held.deadline) = (due, due);
         }
     }
 
     /// The unpaid holds of an event that end by a deadline.
     pub(crate) fn slots_with_deadline(&self, event: usize) -> impl Iterator<Item = u32> {
-        let unpaid = move |entry: &Entry| {
-            entry.event == event && entry.hold.phase == HoldPhase::Held && entry.hold.due.is_some()
-        };
-        self.holds.iter().filter(move |(_, entry)| unpaid(entry)).map(|(slot, _)| slot)
+        let unpaid = |hold: &Hold| hold.phase == HoldPhase::Held && hold.due.is_some();
+        self.holds.of_event(event).filter(move |(_, hold)| unpaid(hold)).map(|(slot, _)| slot)
     }
 
     // Blocked => Blocked with fewer places | ended.

@@ -1,8 +1,10 @@
 //! Holds that have ended lately, so that a late question about one hears how it ended.
 
+use crate::numbered::Numbered;
 use schema::{AccountId, DurationMs, EventId, HoldId, Released, UnixMillis};
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
 
 /// What is remembered of a hold that has ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,15 +20,26 @@ pub struct Ended {
 #[derive(Debug, Default)]
 pub(crate) struct EndedHolds {
     in_order: VecDeque<Ended>,
-    /// The number of each hold, counted from the first that ever ended.
+    /// The number of each hold, counted from the first of the journal that ended.
     numbers: HashMap<HoldId, u64>,
     forgotten: u64,
 }
 
 impl EndedHolds {
-    pub fn restore(ended: Vec<Ended>) -> Self {
-        let numbers = ended.iter().zip(0..).map(|(ended, number)| (ended.hold, number)).collect();
-        Self { in_order: ended.into(), numbers, forgotten: 0 }
+    pub fn restore(ended: Numbered<Ended>) -> Self {
+        let Numbered { from, entries } = ended;
+        let numbers = entries.iter().zip(from..).map(|(ended, at)| (ended.hold, at)).collect();
+        Self { in_order: entries.into(), numbers, forgotten: from }
+    }
+
+    /// The numbers of those that are remembered.
+    pub fn numbers(&self) -> Range<u64> {
+        self.forgotten..self.next_number()
+    }
+
+    /// The remembered ones with this number or a higher one.
+    pub fn since(&self, number: u64) -> Numbered<Ended> {
+        Numbered::since(self.forgotten, &self.in_order, number)
     }
 
     pub fn get(&self, hold: HoldId) -> Option<&Ended> {
@@ -35,8 +48,7 @@ impl EndedHolds {
     }
 
     pub fn push(&mut self, ended: Ended) {
-        let number =
-            self.forgotten + u64::try_from(self.in_order.len()).expect("a count in memory");
+        let number = self.next_number();
         let before = self.numbers.insert(ended.hold, number);
         assert!(before.is_none(), "hold {} ended twice", ended.hold);
         self.in_order.push_back(ended);
@@ -53,6 +65,10 @@ impl EndedHolds {
             self.in_order.pop_front();
             self.forgotten += 1;
         }
+    }
+
+    fn next_number(&self) -> u64 {
+        self.forgotten + u64::try_from(self.in_order.len()).expect("a count in memory")
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Ended> {

@@ -22,7 +22,7 @@ impl HoldPhase {
     pub(crate) fn first_of(owner: OwnerKind) -> Self {
         match owner {
             OwnerKind::Fan => Self::Held,
-            OwnerKind::Allotment | OwnerKind::Kill => Self::Blocked,
+            OwnerKind::Allotment | OwnerKind::Kill(_) => Self::Blocked,
         }
     }
 
@@ -69,6 +69,9 @@ pub(crate) struct HoldTable {
     slots: Vec<Option<Box<Entry>>>,
     by_id: HashMap<HoldId, u32>,
     free: BinaryHeap<Reverse<u32>>,
+    /// The slots of each event by its position in the catalogue, in any order: what is done to an
+    /// event must not cost what others hold.
+    by_event: Vec<Vec<u32>>,
 }
 
 /// A hold with the position of its event in the catalogue.
@@ -76,6 +79,8 @@ pub(crate) struct HoldTable {
 pub(crate) struct Entry {
     pub event: usize,
     pub hold: Hold,
+    /// Where its slot is among those of its event.
+    among: u32,
 }
 
 impl HoldTable {
@@ -94,27 +99,15 @@ impl HoldTable {
     pub fn insert(&mut self, event: usize, hold: Hold) -> u32 {
         let slot = self.next_slot();
         self.free.pop();
-        let entry = Some(Box::new(Entry { event, hold }));
-        if at(slot) == self.slots.len() {
-            self.slots.push(entry);
-        } else {
-            assert!(self.slots[at(slot)].is_none());
-            self.slots[at(slot)] = entry;
-        }
-        self.name(slot);
+        self.put(slot, event, hold);
         slot
     }
 
-    /// Puts back the holds of a snapshot, each into its slot.
-    pub fn restore(entries: impl Iterator<Item = (u32, Entry)>) -> Self {
+    /// Puts back the holds of a snapshot, each into its slot and with the position of its event.
+    pub fn restore(entries: impl Iterator<Item = (u32, usize, Hold)>) -> Self {
         let mut table = Self::default();
-        for (slot, entry) in entries {
-            if table.slots.len() <= at(slot) {
-                table.slots.resize_with(at(slot) + 1, || None);
-            }
-            assert!(table.slots[at(slot)].is_none(), "slot {slot} is taken twice");
-            table.slots[at(slot)] = Some(Box::new(entry));
-            table.name(slot);
+        for (slot, event, hold) in entries {
+            table.put(slot, event, hold);
         }
         let empty = (0..).zip(&table.slots).filter(|(_, entry)| entry.is_none());
         table.free = empty.map(|(slot, _)| Reverse(slot)).collect();
@@ -125,6 +118,12 @@ impl HoldTable {
         let entry = self.slots[at(slot)].take().expect("only a slot in use is emptied");
         let named = self.by_id.remove(&entry.hold.held.hold);
         assert!(named == Some(slot));
+        let among = &mut self.by_event[entry.event];
+        let removed = among.swap_remove(at(entry.among));
+        assert!(removed == slot);
+        if let Some(&moved) = among.get(at(entry.among)) {
+            self.get_mut(moved).among = entry.among;
+        }
         self.free.push(Reverse(slot));
         entry.hold
     }
@@ -152,10 +151,27 @@ impl HoldTable {
         entries.filter_map(|(slot, entry)| Some((slot, entry.as_deref()?)))
     }
 
-    fn name(&mut self, slot: u32) {
-        let id = self.get(slot).hold.held.hold;
+    /// The holds of the event at this position of the catalogue, in any order.
+    pub fn of_event(&self, event: usize) -> impl Iterator<Item = (u32, &Hold)> {
+        let slots = self.by_event.get(event).map_or(&[][..], Vec::as_slice);
+        slots.iter().map(|&slot| (slot, &self.get(slot).hold))
+    }
+
+    fn put(&mut self, slot: u32, event: usize, hold: Hold) {
+        if self.slots.len() <= at(slot) {
+            self.slots.resize_with(at(slot) + 1, || None);
+        }
+        if self.by_event.len() <= event {
+            self.by_event.resize_with(event + 1, Vec::new);
+        }
+        let id = hold.held.hold;
         let before = self.by_id.insert(id, slot);
         assert!(before.is_none(), "hold {id} exists twice");
+        let among = u32::try_from(self.by_event[event].len()).expect("holds_max fits into 32 bits");
+        self.by_event[event].push(slot);
+        let entry = Box::new(Entry { event, hold, among });
+        let before = self.slots[at(slot)].replace(entry);
+        assert!(before.is_none(), "slot {slot} is taken twice");
     }
 }
 

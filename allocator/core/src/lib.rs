@@ -8,6 +8,7 @@
 
 mod allotment_rules;
 mod answers;
+mod archived;
 mod audit;
 mod best_available;
 mod bits;
@@ -16,9 +17,11 @@ mod deadlines;
 mod digest;
 mod effects;
 mod ended;
+mod hold_rules;
 mod holds;
 mod inspect;
 mod limits;
+mod numbered;
 mod payment_rules;
 mod plan_tables;
 mod rules;
@@ -32,6 +35,7 @@ mod split;
 mod sync;
 
 pub use answers::Answer;
+pub use archived::ArchivedIds;
 pub use audit::Difference;
 pub use best_available::claim_best;
 pub use catalogue::CatalogueError;
@@ -39,6 +43,7 @@ pub use ended::Ended;
 pub use holds::{Hold, HoldPhase, PaymentTerms};
 pub use inspect::{EventView, SeatView};
 pub use limits::Limits;
+pub use numbered::Numbered;
 pub use plan_tables::{PlanTables, RowTable};
 pub use sale::PassUse;
 pub use seat_map::SeatMap;

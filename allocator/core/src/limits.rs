@@ -1,9 +1,9 @@
 //! What a shard holds at most.
 
 use schema::DurationMs;
-use schema::limits::ANSWER_MEMORY_OWNER;
+use schema::limits::{ANSWER_MEMORY, ANSWER_MEMORY_OWNER, EXPIRY_SPREAD_MAX};
 
-/// Limits of one shard. All but `answer_memory` bound memory; reaching one of them refuses with
+/// Limits of one shard. All but those of time bound memory; reaching one of them refuses with
 /// `Full`, except for answers and ended holds, of which the oldest are forgotten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -18,12 +18,18 @@ pub struct Limits {
     pub ended_max: u32,
     /// Places of waiting rooms that are bound to an account. 64 bytes each.
     pub passes_max: u32,
-    /// Remembered answers, about 350 bytes each. 262,144 hold a quarter of an hour of 290
-    /// commands a second; beyond that rate an older answer is forgotten, and its command would be
-    /// decided anew.
+    /// Answers in memory, about 350 bytes each. 262,144 hold a quarter of an hour of 290 commands a
+    /// second; beyond that rate an older one is looked up where it was archived.
     pub answers_max: u32,
+    /// Commands that are known to be answered while their answers are archived, 18 bytes each. Beyond
+    /// them the oldest are forgotten, and would be decided anew.
+    pub archived_max: u32,
     /// How long an answer and an ended hold are remembered, in journal time.
     pub answer_memory: DurationMs,
+    /// How long a command is known to be answered, in journal time.
+    pub archived_memory: DurationMs,
+    /// How much later than its deadline a hold ends at most.
+    pub expiry_spread: DurationMs,
 }
 
 impl Limits {
@@ -38,7 +44,9 @@ impl Limits {
         assert!(self.holds_max / 4 <= self.ended_max);
         assert!(0 < self.passes_max);
         assert!(0 < self.answers_max);
-        assert!(0 < self.answer_memory.0);
+        assert!(0 < self.archived_max);
+        assert!(self.expiry_spread <= EXPIRY_SPREAD_MAX);
+        assert!(0 < self.answer_memory.0 && self.answer_memory <= self.archived_memory);
     }
 }
 
@@ -50,7 +58,10 @@ impl Default for Limits {
             ended_max: 1 << 19,
             passes_max: 1 << 21,
             answers_max: 1 << 18,
+            archived_max: 1 << 22,
             answer_memory: ANSWER_MEMORY_OWNER,
+            archived_memory: ANSWER_MEMORY,
+            expiry_spread: EXPIRY_SPREAD_MAX,
         }
     }
 }

@@ -1,38 +1,14 @@
-//! What becomes of a hold: its owner gives it up or pays, and settlement says how the payment went.
+//! What becomes of a hold that is paid: its owner starts, and settlement says how it went.
 
 use crate::Shard;
 use crate::holds::{Entry, HoldPhase};
 use schema::limits::{DECLINED_HOLD_LEFT_MIN, PAYMENT_WAIT_MAX};
 use schema::{
-    Command, EventStatus, HoldId, OutcomeBody, Payment, Refusal, Released, SYSTEM_ACCOUNT,
-    StartPayment, UnixMillis, Verdict, VerdictKind,
+    Command, EventStatus, OutcomeBody, Payment, Refusal, Released, SYSTEM_ACCOUNT, StartPayment,
+    UnixMillis, Verdict, VerdictKind,
 };
 
 impl Shard {
-    pub(crate) fn rule_release(
-        &self,
-        event: usize,
-        command: &Command,
-        hold: HoldId,
-    ) -> Result<OutcomeBody, Refusal> {
-        let Some(entry) = self.own_hold(event, command, hold)? else {
-            let ended = self.ended.get(hold).expect("a hold that is not live has ended");
-            // A second release, and one that comes late.
-            return match ended.why {
-                Released::ByOwner => Ok(OutcomeBody::Unchanged { hold }),
-                _ => Err(Refusal::HoldEnded),
-            };
-        };
-        match entry.hold.phase {
-            // Held | Blocked => ended.
-            HoldPhase::Held | HoldPhase::Blocked => {
-                Ok(OutcomeBody::HoldReleased { hold, why: Released::ByOwner })
-            }
-            HoldPhase::Paying => Err(Refusal::PaymentInProgress),
-            HoldPhase::Sold => Err(Refusal::AlreadySold),
-        }
-    }
-
     pub(crate) fn rule_payment(
         &self,
         now: UnixMillis,
@@ -91,22 +67,6 @@ impl Shard {
             };
         };
         rule_live_verdict(now, entry, verdict)
-    }
-
-    /// The hold if it lives, `None` if it has ended, a refusal if this account never had it.
-    fn own_hold(
-        &self,
-        event: usize,
-        command: &Command,
-        hold: HoldId,
-    ) -> Result<Option<&Entry>, Refusal> {
-        if let Some((_, entry)) = self.holds.find(hold) {
-            let own = entry.event == event && entry.hold.held.account == command.account;
-            return if own { Ok(Some(entry)) } else { Err(Refusal::HoldUnknown) };
-        }
-        let ended = self.ended.get(hold).ok_or(Refusal::HoldUnknown)?;
-        let own = ended.event == command.event && ended.account == command.account;
-        if own { Ok(None) } else { Err(Refusal::HoldUnknown) }
     }
 }
 

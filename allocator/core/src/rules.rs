@@ -22,6 +22,7 @@ impl Shard {
         match &command.body {
             CommandBody::HoldSeats(ask) => self.rule_hold(now, event, command, ask),
             CommandBody::ReleaseHold { hold } => self.rule_release(event, command, *hold),
+            CommandBody::ExtendHold { hold } => self.rule_extend(now, event, command, *hold),
             CommandBody::StartPayment(ask) => self.rule_payment(now, event, command, ask),
             CommandBody::RecordVerdict(verdict) => self.rule_verdict(now, event, command, *verdict),
             CommandBody::ReturnAllotted { seats, areas } => {

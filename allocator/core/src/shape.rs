@@ -33,7 +33,7 @@ impl Wanted {
         };
         let places_max = match ask.owner {
             OwnerKind::Fan => REQUEST_PLACES_MAX,
-            OwnerKind::Allotment | OwnerKind::Kill => OPERATION_PLACES_MAX,
+            OwnerKind::Allotment | OwnerKind::Kill(_) => OPERATION_PLACES_MAX,
         };
         let fits = (1..=u32::from(places_max)).contains(&wanted.place_count());
         if fits { Ok(wanted) } else { Err(Refusal::RequestInvalid) }

@@ -39,6 +39,8 @@ pub enum Decision {
     Fresh(Outcome),
     /// Decided before: the same outcome again, not to be journaled again.
     Known(Outcome),
+    /// Decided before, and the answer with this number is not in memory any more.
+    Archived { number: u64 },
     /// The id is known with another fingerprint. Not remembered.
     Mismatch,
     /// Never seen and past its deadline: not carried out and not remembered.
@@ -69,7 +71,7 @@ impl Shard {
             catalogue: Catalogue::default(),
             holds: HoldTable::default(),
             ended: EndedHolds::default(),
-            deadlines: Deadlines::default(),
+            deadlines: Deadlines::new(limits.expiry_spread),
             answers: Answers::default(),
             pass_count: 0,
             restored: crate::snapshot::Restored::default(),
@@ -108,6 +110,9 @@ impl Shard {
             let asked = known.asked.expect("only asked outcomes are remembered");
             let same = asked.fingerprint == command.fingerprint && asked.account == command.account;
             return if same { Decision::Known(known.clone()) } else { Decision::Mismatch };
+        }
+        if let Some(number) = self.answers.archived().find(command.id) {
+            return Decision::Archived { number };
         }
         if command.deadline < now {
             return Decision::TooLate;
@@ -252,12 +257,11 @@ impl Shard {
     /// What is remembered and what is forgotten follows from outcomes alone: a decision that
     /// makes none leaves no trace that a follower could not see.
     fn remember(&mut self, time: UnixMillis, outcome: &Outcome) {
-        let count = |limit: u32| usize::try_from(limit).expect("a limit of memory fits into it");
-        let memory = self.limits.answer_memory;
         self.time = time;
         self.answers.push(Answer { at: time, outcome: outcome.clone() });
-        self.answers.forget(time, memory, count(self.limits.answers_max));
-        self.ended.forget(time, memory, count(self.limits.ended_max));
+        self.answers.forget(time, &self.limits);
+        let ended_max = usize::try_from(self.limits.ended_max).expect("a limit fits into memory");
+        self.ended.forget(time, self.limits.answer_memory, ended_max);
     }
 }
 

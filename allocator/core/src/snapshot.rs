@@ -5,17 +5,20 @@
 //! snapshots.
 
 use crate::answers::{Answer, Answers};
+use crate::archived::ArchivedIds;
 use crate::ended::{Ended, EndedHolds};
-use crate::holds::{Entry, Hold, HoldTable};
+use crate::holds::{Hold, HoldTable};
+use crate::numbered::Numbered;
 use crate::sale::PassUse;
 use crate::seat_word::{SeatState, SeatWord};
 use crate::{Limits, Shard};
 use schema::{EventId, InvariantId, PassPlace, SeatIdx, ShardId, UnixMillis, check};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::ops::Range;
 
 /// What [`Shard::restore`] needs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
     pub shard: ShardId,
     /// The time of the last outcome.
@@ -23,9 +26,11 @@ pub struct Snapshot {
     /// Events with traces of outcomes, in order of id.
     pub events: Vec<EventSnapshot>,
     /// In order of their end.
-    pub ended: Vec<Ended>,
+    pub ended: Numbered<Ended>,
     /// In journal order.
-    pub answers: Vec<Answer>,
+    pub answers: Numbered<Answer>,
+    /// The answers before those.
+    pub archived: ArchivedIds,
 }
 
 /// One event of a snapshot.
@@ -40,9 +45,21 @@ pub struct EventSnapshot {
     pub holds: Vec<(u32, Hold)>,
 }
 
-/// Seats and passes of events that are not listed yet. Their holds are in the table already, but
-/// nothing is due of them and no command finds them.
-pub(crate) type Restored = BTreeMap<EventId, SeatsAndPasses>;
+impl EventSnapshot {
+    /// Of an event that nobody asked for.
+    fn blank(event: &EventId) -> Self {
+        Self { event: event.clone(), words: Vec::new(), passes: Vec::new(), holds: Vec::new() }
+    }
+
+    /// Whether outcomes have left anything.
+    pub fn has_traces(&self) -> bool {
+        !(self.words.is_empty() && self.passes.is_empty() && self.holds.is_empty())
+    }
+}
+
+/// Seats and passes of events that are not listed yet, by position in the catalogue. Their holds
+/// are in the table already, but nothing is due of them and no command finds them.
+pub(crate) type Restored = HashMap<usize, SeatsAndPasses>;
 
 #[derive(Debug)]
 pub(crate) struct SeatsAndPasses {
@@ -51,37 +68,72 @@ pub(crate) struct SeatsAndPasses {
 }
 
 impl Shard {
+    /// The whole state. O(state).
     pub fn snapshot(&self) -> Snapshot {
-        let mut events: BTreeMap<&EventId, EventSnapshot> = BTreeMap::new();
-        for state in &self.catalogue.events {
-            let (words, passes) = if let Some(sale) = &state.sale {
-                let words = sale.words().map(|(seat, word)| (seat, word.encode())).collect();
-                let mut passes: Vec<_> =
-                    sale.passes.iter().map(|(&at, &used)| (at, used)).collect();
-                passes.sort_unstable_by_key(|(place, _)| *place);
-                (words, passes)
-            } else if let Some(restored) = self.restored.get(&state.id) {
-                (restored.words.clone(), restored.passes.clone())
-            } else {
-                continue;
-            };
-            let event = state.id.clone();
-            events.insert(&state.id, EventSnapshot { event, words, passes, holds: Vec::new() });
-        }
-        for (slot, Entry { event, hold }) in self.holds.iter() {
-            let event = events.get_mut(&self.catalogue.events[*event].id);
-            event.expect("an event with holds has a sale").holds.push((slot, hold.clone()));
-        }
-        let has_traces = |event: &EventSnapshot| {
-            !(event.words.is_empty() && event.passes.is_empty() && event.holds.is_empty())
-        };
+        let events = (0..self.catalogue.events.len()).map(|event| self.snapshot_at(event));
+        let mut events: Vec<EventSnapshot> = events.filter(EventSnapshot::has_traces).collect();
+        events.sort_unstable_by(|a, b| a.event.cmp(&b.event));
         Snapshot {
             shard: self.id,
             time: self.time,
-            events: events.into_values().filter(has_traces).collect(),
-            ended: self.ended.iter().cloned().collect(),
-            answers: self.answers.iter().cloned().collect(),
+            events,
+            ended: self.ended_since(0),
+            answers: self.answers_since(0),
+            archived: self.answers.archived().clone(),
         }
+    }
+
+    /// One event; without traces when it is not known. O(event).
+    pub fn snapshot_event(&self, event: &EventId) -> EventSnapshot {
+        let at = self.catalogue.find(event);
+        at.map_or_else(|| EventSnapshot::blank(event), |at| self.snapshot_at(at))
+    }
+
+    /// The time of the last outcome.
+    pub fn time(&self) -> UnixMillis {
+        self.time
+    }
+
+    /// The numbers of the answers that are remembered, counted from the first of the journal.
+    pub fn answers_remembered(&self) -> Range<u64> {
+        self.answers.numbers()
+    }
+
+    /// The number of the first answer whose command is known at all.
+    pub fn answers_known_from(&self) -> u64 {
+        self.answers.archived().from().unwrap_or(self.answers.numbers().start)
+    }
+
+    /// As [`Self::answers_remembered`], of ended holds.
+    pub fn ended_remembered(&self) -> Range<u64> {
+        self.ended.numbers()
+    }
+
+    /// The remembered answers with this number or a higher one.
+    pub fn answers_since(&self, number: u64) -> Numbered<Answer> {
+        self.answers.since(number)
+    }
+
+    /// The remembered ended holds with this number or a higher one.
+    pub fn ended_since(&self, number: u64) -> Numbered<Ended> {
+        self.ended.since(number)
+    }
+
+    fn snapshot_at(&self, event: usize) -> EventSnapshot {
+        let state = &self.catalogue.events[event];
+        let mut snapshot = EventSnapshot::blank(&state.id);
+        if let Some(sale) = &state.sale {
+            snapshot.words = sale.words().map(|(seat, word)| (seat, word.encode())).collect();
+            snapshot.passes = sale.passes.iter().map(|(&at, &used)| (at, used)).collect();
+            snapshot.passes.sort_unstable_by_key(|(place, _)| *place);
+        } else if let Some(restored) = self.restored.get(&event) {
+            snapshot.words.clone_from(&restored.words);
+            snapshot.passes.clone_from(&restored.passes);
+        }
+        let holds = self.holds.of_event(event);
+        snapshot.holds = holds.map(|(slot, hold)| (slot, hold.clone())).collect();
+        snapshot.holds.sort_unstable_by_key(|(slot, _)| *slot);
+        snapshot
     }
 
     /// Takes up a snapshot. Its events come to life when [`Shard::put_event`] lists them.
@@ -90,21 +142,21 @@ impl Shard {
         let mut entries = Vec::new();
         for EventSnapshot { event, words, passes, holds } in snapshot.events {
             let at = shard.catalogue.place(&event);
-            entries.extend(holds.into_iter().map(|(slot, hold)| (slot, Entry { event: at, hold })));
+            entries.extend(holds.into_iter().map(|(slot, hold)| (slot, at, hold)));
             shard.pass_count += u32::try_from(passes.len()).expect("passes_max fits into 32 bits");
-            shard.restored.insert(event, SeatsAndPasses { words, passes });
+            shard.restored.insert(at, SeatsAndPasses { words, passes });
         }
         shard.holds = HoldTable::restore(entries.into_iter());
         shard.time = snapshot.time;
         shard.ended = EndedHolds::restore(snapshot.ended);
-        shard.answers = Answers::restore(snapshot.answers);
+        shard.answers = Answers::restore(snapshot.answers, snapshot.archived);
         shard
     }
 
-    /// Brings a restored event to life once it is listed.
+    /// Brings a restored event to life once it is listed. O(event).
     pub(crate) fn resume(&mut self, event: usize) {
+        let Some(restored) = self.restored.remove(&event) else { return };
         let state = &mut self.catalogue.events[event];
-        let Some(restored) = self.restored.remove(&state.id) else { return };
         let sale = state.sale();
         let mut owned = 0;
         for (seat, bits) in restored.words {
@@ -114,10 +166,10 @@ impl Shard {
             sale.map.restore(seat, word);
         }
         sale.passes = restored.passes.into_iter().collect();
-        for (slot, entry) in self.holds.iter().filter(|(_, entry)| entry.event == event) {
-            sale.recount(slot, &entry.hold);
-            self.deadlines.change(slot, None, entry.hold.due);
-            owned -= entry.hold.held.seats.len();
+        for (slot, hold) in self.holds.of_event(event) {
+            sale.recount(slot, hold);
+            self.deadlines.change(slot, hold.held.hold, None, hold.due);
+            owned -= hold.held.seats.len();
         }
         check!(InvariantId::Seat1, owned == 0, "{owned} seats of {} without a hold", state.id);
     }

@@ -19,6 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Short, so that a test can see a hold end.
 pub const HOLD_TTL: DurationMs = DurationMs(2_000);
 
+/// Few, so that a test can see an answer leave the memory.
+pub const ANSWERS_MAX: u32 = 2_048;
+
 pub struct Bench {
     pub servers: TestServers,
     nats: Nats,
@@ -65,7 +68,11 @@ impl Bench {
             shutdown: shutdown.clone(),
             instance: format!("test-{}", chassis::clock::now().0),
         };
-        let config = Config { checkpoint_every_ms: 200 };
+        let config = Config {
+            checkpoint_every_ms: 200,
+            answers_max: ANSWERS_MAX,
+            ..Config::default()
+        };
         let running = tasks::spawn("allocator", allocator::run(config, deps));
         self.stage = Some((shutdown, running));
         // One shard serves the tests; the others only contend.
@@ -121,6 +128,13 @@ impl Bench {
                 pass: None,
             }),
         }
+    }
+
+    /// Gives up what another command got.
+    pub fn release(id: u128, held: &Outcome) -> Command {
+        let OutcomeBody::SeatsHeld(held) = &held.body else { panic!("not held: {held:?}") };
+        let body = CommandBody::ReleaseHold { hold: held.hold };
+        Command { account: held.account, body, ..Self::hold(id, &[]) }
     }
 
     /// Sends the command again and again until its answer comes, as an ingress does.
@@ -192,6 +206,42 @@ impl Bench {
         .await;
     }
 
+    /// Waits until the newest checkpoint includes the batch with this stream sequence.
+    pub async fn wait_for_checkpoint_of(&self, sequence: u64) -> Newest {
+        let newest = "SELECT base, sequence FROM checkpoint WHERE shard = $1 AND $2 <= sequence \
+                      ORDER BY sequence DESC LIMIT 1";
+        let shard = i16::from(event().shard(limits::SHARD_COUNT).0);
+        within(async {
+            loop {
+                let row = sqlx::query_as(newest).bind(shard).bind(i64::try_from(sequence).unwrap());
+                if let Some((base, sequence)) = row.fetch_optional(&self.postgres).await.unwrap() {
+                    return Newest { base, sequence };
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await
+    }
+
+    /// Changes a byte of the event in a checkpoint.
+    pub async fn damage(&self, newest: &Newest) {
+        let damage = "UPDATE checkpoint_part \
+                      SET content = set_byte(content, 9, get_byte(content, 9) # 1) \
+                      WHERE base = $1 AND part LIKE 'event/%'";
+        let damaged = sqlx::query(damage).bind(newest.base).execute(&self.postgres).await.unwrap();
+        assert_eq!(damaged.rows_affected(), 1);
+    }
+
+    /// Drops the batches of the journal up to this one, and leaves the epoch records; returns how
+    /// many there were.
+    pub async fn trim_journal(&self, sequence: i64) -> u64 {
+        let shard = event().shard(limits::SHARD_COUNT);
+        let stream = self.nats.jetstream.get_stream(subject::journal_stream(shard)).await.unwrap();
+        let kept = u64::try_from(sequence).unwrap() + 1;
+        let purge = stream.purge().filter(subject::journal(shard)).sequence(kept).await.unwrap();
+        purge.purged
+    }
+
     /// Appends an epoch record as a contender that nobody else sees would; returns its sequence.
     pub async fn overtake(&self) -> u64 {
         let shard: ShardId = event().shard(limits::SHARD_COUNT);
@@ -217,6 +267,12 @@ impl Bench {
     }
 }
 
+/// The newest checkpoint.
+pub struct Newest {
+    pub base: i64,
+    pub sequence: i64,
+}
+
 async fn listen(mut heard: Subscriber, answers: Arc<DashMap<CommandId, Reply>>) {
     while let Some(message) = heard.next().await {
         let batch: ReplyBatch = codec::decode(&message.payload).unwrap();
@@ -234,6 +290,11 @@ pub fn held_seats(reply: &Reply) -> Vec<u32> {
     let Reply::Done { outcome, .. } = reply else { panic!("no answer: {reply:?}") };
     let OutcomeBody::SeatsHeld(held) = &outcome.body else { panic!("not held: {outcome:?}") };
     held.seats.iter().map(|seat| seat.seat.0).collect()
+}
+
+pub fn sequence(reply: &Reply) -> u64 {
+    let Reply::Done { sequence, .. } = reply else { panic!("no answer: {reply:?}") };
+    *sequence
 }
 
 pub fn refusal(reply: &Reply) -> &Refusal {
@@ -284,6 +345,7 @@ fn listing(plan: &SeatingPlan, hold_ttl_ms: DurationMs) -> EventListing {
         price_levels: vec![PriceLevel { name: "All".into(), price }],
         places_total: plan.place_count(),
         hold_ttl_ms,
+        hold_life_max_ms: DurationMs(1_800_000),
         account_places_max: 10,
         waiting_room: false,
     }

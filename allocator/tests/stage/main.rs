@@ -4,9 +4,10 @@
 
 mod bench;
 
-use bench::{Bench, HOLD_TTL, held_seats, refusal};
+use bench::{ANSWERS_MAX, Bench, HOLD_TTL, held_seats, refusal, sequence};
 use chassis::Which;
-use schema::{Batch, DurationMs, Outcome, OutcomeBody, Refusal, Reply, UnixMillis};
+use futures_util::future::join_all;
+use schema::{Batch, Command, DurationMs, Outcome, OutcomeBody, Refusal, Reply, UnixMillis};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hold_is_in_the_journal_before_it_is_answered_and_a_repetition_hears_the_same() {
@@ -25,7 +26,7 @@ async fn a_hold_is_in_the_journal_before_it_is_answered_and_a_repetition_hears_t
     assert_eq!(again, outcome);
     let mut other = command.clone();
     other.fingerprint += 1;
-    assert_eq!(bench.ask(&other).await, Reply::Mismatch);
+    assert_eq!(bench.ask(&other).await, Reply::Mismatch { asked: other.fingerprint });
     bench.stop().await;
 }
 
@@ -126,6 +127,57 @@ async fn a_restarted_stage_knows_holds_and_answers_with_and_without_a_checkpoint
     bench.wait_for_checkpoint().await;
     bench.ask(&Bench::hold(2, &[5])).await;
     bench.restart().await;
+    let refused = bench.ask(&Bench::hold(3, &[4, 5])).await;
+    assert!(matches!(refusal(&refused), Refusal::SeatTaken { seats } if seats.len() == 2));
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_has_left_the_memory_is_told_again_and_never_given_anew() {
+    let mut bench = Bench::with_holds_of(DurationMs(60_000)).await;
+    let command = Bench::hold(1, &[4]);
+    let Reply::Done { outcome: first, .. } = bench.ask(&command).await else { panic!() };
+    bench.ask(&Bench::release(2, &first)).await;
+    // The seat is free again: whoever decides the command anew gives it a second time.
+    let others = (0..2 * u128::from(ANSWERS_MAX)).map(|n| Bench::hold(1_000 + n, &[5]));
+    let others: Vec<_> = others.collect();
+    join_all(others.iter().map(|other| bench.ask(other))).await;
+    let archived = sequence(&bench.ask(&Bench::hold(3, &[5])).await);
+    for round in 0..2 {
+        let Reply::Done { outcome, replayed: true, .. } = bench.ask(&command).await else {
+            panic!("round {round}: the answer is a repetition");
+        };
+        assert_eq!(outcome, first, "round {round}");
+        let other = Command { fingerprint: command.fingerprint + 1, ..command.clone() };
+        assert_eq!(bench.ask(&other).await, Reply::Mismatch { asked: other.fingerprint });
+        // Once more from what is kept alone.
+        let kept = bench.wait_for_checkpoint_of(archived).await;
+        bench.trim_journal(kept.sequence).await;
+        bench.restart().await;
+    }
+    let held = |outcome: &Outcome| matches!(outcome.body, OutcomeBody::SeatsHeld(_));
+    let batches = bench.journal().await;
+    let again = batches.iter().flat_map(|(_, batch)| &batch.outcomes);
+    assert!(!again.filter(|outcome| outcome.asked == first.asked).any(held), "CMD-1");
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_checkpoint_is_survived_by_the_one_of_the_base_before() {
+    let mut bench = Bench::with_holds_of(DurationMs(60_000)).await;
+    let command = Bench::hold(1, &[4]);
+    let held = sequence(&bench.ask(&command).await);
+    let old = bench.wait_for_checkpoint_of(held).await;
+    // What it includes is nowhere else now, and no owner is deposed by that.
+    assert!(0 < bench.trim_journal(old.sequence).await);
+    assert!(matches!(bench.ask(&command).await, Reply::Done { replayed: true, .. }));
+    bench.restart().await;
+    let held = sequence(&bench.ask(&Bench::hold(2, &[5])).await);
+    let new = bench.wait_for_checkpoint_of(held).await;
+    assert_ne!(old.base, new.base, "a process begins a base of its own");
+    bench.damage(&new).await;
+    bench.restart().await;
+    assert!(matches!(bench.ask(&command).await, Reply::Done { replayed: true, .. }));
     let refused = bench.ask(&Bench::hold(3, &[4, 5])).await;
     assert!(matches!(refusal(&refused), Refusal::SeatTaken { seats } if seats.len() == 2));
     bench.stop().await;

@@ -77,9 +77,9 @@ fn sentence(turn: &SeatTurn) -> String {
             let (amount, currency) = (price.amount, price.currency);
             let until = until.map_or_else(String::new, |until| format!(" until {until}"));
             let by = match by {
-                OwnerKind::Fan => "held",
-                OwnerKind::Allotment => "allotted",
-                OwnerKind::Kill => "blocked",
+                OwnerKind::Fan => "held".to_owned(),
+                OwnerKind::Allotment => "allotted".to_owned(),
+                OwnerKind::Kill(reason) => format!("blocked ({})", reason.name()),
             };
             format!("{by}{until} for {amount} minor units of {currency}")
         }
@@ -88,6 +88,7 @@ fn sentence(turn: &SeatTurn) -> String {
             format!("payment {attempt} declined, held until {until}")
         }
         What::Prolonged { until } => format!("held until {until}, by the length of an outage"),
+        What::Extended { until } => format!("held until {until}, as its owner asked"),
         What::Sold => "sold".to_owned(),
         What::Released(why) => {
             let why = match why {

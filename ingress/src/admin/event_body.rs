@@ -1,7 +1,7 @@
 //! An event as operators write it, checked against every limit of the catalogue.
 
 use chassis::Problem;
-use schema::limits::{ACCOUNT_PLACES_MAX, HOLD_TTL};
+use schema::limits::{ACCOUNT_PLACES_MAX, HOLD_LIFE_MAX, HOLD_TTL};
 use schema::{
     DurationMs, EventId, EventListing, EventStatus, Money, PRICE_LEVELS_MAX, PriceLevel,
     SeatingPlan, TITLE_BYTES_MAX, UnixMillis,
@@ -39,6 +39,9 @@ pub struct EventInput {
     plan: PlanBody,
     /// How long a hold lives: 5 s to a day; 600 without.
     hold_ttl_seconds: Option<u64>,
+    /// How long a hold may live, however often its owner extends it: `holdTtlSeconds` to a day; the
+    /// longer of 1,800 and `holdTtlSeconds` without.
+    hold_life_max_seconds: Option<u64>,
     /// Most places an account may own; 10 without.
     account_places_max: Option<u16>,
     /// Whether the event has a waiting room, which is open from the start.
@@ -67,6 +70,13 @@ impl EventInput {
         if !(HOLD_TTL_MIN..=HOLD_TTL_MAX).contains(&hold_ttl) {
             return Err(problems::invalid("holdTtlSeconds is 5 to 86,400"));
         }
+        let hold_life_max =
+            self.hold_life_max_seconds.map_or(HOLD_LIFE_MAX.max(hold_ttl), |seconds| {
+                DurationMs(seconds.saturating_mul(1_000))
+            });
+        if !(hold_ttl..=HOLD_TTL_MAX).contains(&hold_life_max) {
+            return Err(problems::invalid("holdLifeMaxSeconds is holdTtlSeconds to 86,400"));
+        }
         let starts_at = time("startsAt", Some(&self.starts_at))?.expect("a text was given");
         let sale_starts_at = time("saleStartsAt", self.sale_starts_at.as_deref())?.unwrap_or(now);
         let listing = EventListing {
@@ -82,6 +92,7 @@ impl EventInput {
             price_levels,
             places_total: plan.place_count(),
             hold_ttl_ms: hold_ttl,
+            hold_life_max_ms: hold_life_max,
             account_places_max: self.account_places_max.unwrap_or(ACCOUNT_PLACES_MAX).max(1),
             waiting_room: self.waiting_room,
         };

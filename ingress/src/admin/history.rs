@@ -48,8 +48,8 @@ pub struct TurnBody {
     /// Journal time, and the message of the journal that says so.
     at: String,
     sequence: u64,
-    /// `HELD`, `PAYMENT_STARTED`, `PAYMENT_DECLINED`, `PROLONGED`, `SOLD`, `RELEASED`, `RETURNED`
-    /// or `REFUSED`.
+    /// `HELD`, `PAYMENT_STARTED`, `PAYMENT_DECLINED`, `PROLONGED`, `EXTENDED`, `SOLD`, `RELEASED`,
+    /// `RETURNED` or `REFUSED`.
     what: &'static str,
     reservation_id: String,
     /// Whose reservation it is.
@@ -57,7 +57,7 @@ pub struct TurnBody {
     /// `fan`, `allotment` or `kill`.
     #[serde(skip_serializing_if = "Option::is_none")]
     by: Option<&'static str>,
-    /// `BY_OWNER`, `EXPIRED`, `PAYMENT_CANCELLED` or `REFUNDED`.
+    /// Of `RELEASED`: `BY_OWNER`, `EXPIRED`, `PAYMENT_CANCELLED` or `REFUNDED`; of a kill its reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -136,6 +136,7 @@ impl TurnBody {
         match &turn.what {
             What::Held { by, until, price } => Self {
                 by: Some(owner(*by)),
+                why: kill_reason(*by),
                 until: until.map(UnixMillis::to_rfc3339),
                 price: Some((*price).into()),
                 ..body("HELD")
@@ -151,6 +152,9 @@ impl TurnBody {
             What::Prolonged { until } => {
                 Self { until: Some(until.to_rfc3339()), ..body("PROLONGED") }
             }
+            What::Extended { until } => {
+                Self { until: Some(until.to_rfc3339()), ..body("EXTENDED") }
+            }
             What::Sold => body("SOLD"),
             What::Released(why) => Self { why: Some(reason(*why)), ..body("RELEASED") },
             What::Returned => body("RETURNED"),
@@ -165,7 +169,14 @@ fn owner(owner: OwnerKind) -> &'static str {
     match owner {
         OwnerKind::Fan => "fan",
         OwnerKind::Allotment => "allotment",
-        OwnerKind::Kill => "kill",
+        OwnerKind::Kill(_) => "kill",
+    }
+}
+
+fn kill_reason(owner: OwnerKind) -> Option<&'static str> {
+    match owner {
+        OwnerKind::Kill(reason) => Some(reason.name()),
+        OwnerKind::Fan | OwnerKind::Allotment => None,
     }
 }
 

@@ -16,8 +16,10 @@ pub const KEY_BYTES_MAX: usize = 255;
 pub enum Domain {
     Reserve,
     Release,
+    Extend,
     Confirm,
     Partner,
+    Kill,
 }
 
 impl Domain {
@@ -25,8 +27,10 @@ impl Domain {
         match self {
             Self::Reserve => "reserve",
             Self::Release => "release",
+            Self::Extend => "extend",
             Self::Confirm => "confirm",
             Self::Partner => "partner",
+            Self::Kill => "kill",
         }
     }
 }

@@ -1,4 +1,4 @@
-//! One reservation: look at it, give it up.
+//! One reservation: look at it, give it up, ask for more time.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::response::IntoResponse;
 use chassis::Problem;
 use http::{HeaderMap, StatusCode};
-use schema::{CommandBody, HoldId, OwnerKind, Refusal};
+use schema::{CommandBody, Held, HoldId, OutcomeBody, OwnerKind, Refusal};
 use serde_json::json;
 
 use super::body::ReservationBody;
@@ -15,7 +15,7 @@ use crate::app::App;
 use crate::asks::{Ask, BARRIER_WAIT, Domain, Key, fingerprint};
 use crate::extract::{Id, json, mark_replayed};
 use crate::problems::{self, Answered};
-use crate::views::Hold;
+use crate::views::{Hold, Moment};
 
 /// Shows a reservation of one's own.
 #[utoipa::path(get, path = "/api/bookings/reservations/{reservationId}", tag = "bookings",
@@ -64,6 +64,51 @@ pub async fn release(
     let mut response = match answer.refusal() {
         Some(refusal) => problems::refused(refusal, None).into_response(),
         None => json(StatusCode::OK, &released),
+    };
+    mark_replayed(&mut response, answer.replayed);
+    Ok(response)
+}
+
+/// Gives a reservation the whole time of a new one again, up to the longest life that its event allows.
+#[utoipa::path(post, path = "/api/bookings/reservations/{reservationId}/extend", tag = "bookings",
+    security(("bearer" = [])),
+    params(("reservationId" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
+    responses((status = 200, body = ReservationBody),
+        (status = 404, description = "RESERVATION_UNKNOWN"),
+        (status = 409, description = "RESERVATION_AT_LIMIT, PAYMENT_IN_PROGRESS, \
+            ALREADY_CONFIRMED, NOT_ON_SALE"),
+        (status = 410, description = "RESERVATION_EXPIRED")))]
+pub async fn extend(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    headers: HeaderMap,
+    Id(id): Id<HoldId>,
+) -> Answered {
+    let key = Key::from_headers(&headers)?;
+    let hold = find(&app, &caller, id).await?.ok_or_else(unknown)?;
+    let listed = app.catalog.find(&hold.event).ok_or_else(unknown)?;
+    let sent = json!({"reservationId": id});
+    let path = "/api/bookings/reservations/extend";
+    let ask = Ask {
+        command: key.command(Domain::Extend, caller.account),
+        fingerprint: fingerprint("POST", path, &sent, caller.account),
+        event: hold.event.clone(),
+        account: caller.account,
+        body: CommandBody::ExtendHold { hold: id },
+    };
+    let answer = app.asks.ask(ask).await;
+    let answer = answer.map_err(|error| problems::unanswered(error, &key.text))?;
+    let mut response = match answer.outcome.body {
+        OutcomeBody::HoldExtended { deadline, .. } => {
+            let held = Held { deadline: Some(deadline), ..hold.held };
+            let now = Moment::new(answer.time);
+            let body = ReservationBody::new(hold.event.as_str(), &held, &listed.plan, now);
+            json(StatusCode::OK, &body)
+        }
+        OutcomeBody::Refused(refusal) => problems::refused(&refusal, None).into_response(),
+        other => {
+            panic!("an owner answers ExtendHold with HoldExtended or a refusal, not {other:?}")
+        }
     };
     mark_replayed(&mut response, answer.replayed);
     Ok(response)

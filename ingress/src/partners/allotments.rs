@@ -75,8 +75,7 @@ pub async fn allotments(
 async fn of_shard(caller: &Caller, shard: &Shard) -> Result<Vec<Hold>, chassis::Problem> {
     shard.barrier.pass(BARRIER_WAIT).await.map_err(|_| problems::unconfirmed())?;
     let view = shard.lock();
-    let ids = view.allotments.get(&caller.account).into_iter().flatten();
-    Ok(ids.filter_map(|id| view.holds.get(id).cloned()).collect())
+    Ok(view.set_aside_of(caller.account).cloned().collect())
 }
 
 fn show(app: &App, hold: &Hold) -> Option<AllotmentBody> {

@@ -7,12 +7,13 @@ use schema::limits::OPERATION_PLACES_MAX;
 use serde_json::{Value, json};
 
 use super::items::{Format, items};
-use super::operation::{Op, Operation, Places, ResultLine};
+use super::operation::{Op, Operation, ResultLine};
 use super::perform::{answered, command, without_answer};
 use crate::accounts::Caller;
 use crate::app::App;
 use crate::asks::{Ask, Domain, Key, fingerprint};
 use crate::catalog::Listed;
+use crate::places::Places;
 use crate::problems;
 
 /// Most operations that are put together: each has at least one place.

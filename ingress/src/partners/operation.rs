@@ -1,12 +1,12 @@
 //! One operation: read, and resolved against its event's plan.
 
-use schema::limits::OPERATION_PLACES_MAX;
-use schema::{AreaIdx, EventId, PlanIndex, SeatIdx};
+use schema::{EventId, PlanIndex};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::extract::strict;
+use crate::places::{Named, Places};
 
 /// Longest `ref`.
 const REF_BYTES_MAX: usize = 128;
@@ -22,8 +22,8 @@ pub enum Op {
     Sell,
 }
 
-/// An operation as partners write it: `seats`, or `section`, `row`, `from`, `to`, or `areaId`,
-/// `quantity`.
+/// An operation as partners write it: `seats`, or a `section`, or a `row` of it, or its seats `from`,
+/// `to`, or `areaId`, `quantity`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Operation {
@@ -35,18 +35,11 @@ pub struct Operation {
     seats: Option<Vec<String>>,
     section: Option<String>,
     row: Option<String>,
-    /// Seat numbers, both included.
+    /// Seat numbers, both included; without them the whole row, and without a row the whole section.
     from: Option<u16>,
     to: Option<u16>,
     area_id: Option<String>,
     quantity: Option<u32>,
-}
-
-/// What an operation is about.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Places {
-    pub seats: Vec<SeatIdx>,
-    pub areas: Vec<(AreaIdx, u32)>,
 }
 
 /// One result, in the order of the operations.
@@ -107,105 +100,23 @@ impl Operation {
     /// # Errors
     /// The code of the first fault.
     pub fn resolve(&self, plan: &PlanIndex) -> Result<Places, &'static str> {
-        let row = self.section.as_ref().zip(self.row.as_ref());
-        let range = self.from.zip(self.to);
-        let places = match (&self.seats, row.zip(range), self.area_id.as_ref().zip(self.quantity)) {
-            (Some(seats), None, None) => named(seats, plan)?,
-            (None, Some(((section, row), (from, to))), None) => {
-                in_row(plan, section, row, from..=to)?
-            }
-            (None, None, Some((area, quantity))) => {
-                let area = plan.area(area).ok_or("SEAT_UNKNOWN")?;
-                Places { seats: Vec::new(), areas: vec![(area, quantity)] }
-            }
-            _ => return Err("REQUEST_INVALID"),
+        let named = Named {
+            seats: self.seats.as_deref(),
+            section: self.section.as_deref(),
+            row: self.row.as_deref(),
+            from: self.from,
+            to: self.to,
+            area_id: self.area_id.as_deref(),
+            quantity: self.quantity,
         };
-        let seats = u64::try_from(places.seats.len()).unwrap_or(u64::MAX);
-        let standing: u64 = places.areas.iter().map(|(_, quantity)| u64::from(*quantity)).sum();
-        match seats.saturating_add(standing) {
-            0 => Err("REQUEST_INVALID"),
-            count if u64::from(OPERATION_PLACES_MAX) < count => Err("TOO_MANY_PLACES"),
-            _ => Ok(places),
-        }
+        named.resolve(plan)
     }
-}
-
-fn named(seats: &[String], plan: &PlanIndex) -> Result<Places, &'static str> {
-    if usize::from(OPERATION_PLACES_MAX) < seats.len() {
-        return Err("TOO_MANY_PLACES");
-    }
-    let found: Option<Vec<SeatIdx>> = seats.iter().map(|seat| plan.seat(seat)).collect();
-    let mut found = found.ok_or("SEAT_UNKNOWN")?;
-    let count = found.len();
-    found.sort_unstable();
-    found.dedup();
-    if found.len() < count {
-        return Err("REQUEST_INVALID");
-    }
-    Ok(Places { seats: found, areas: Vec::new() })
-}
-
-fn in_row(
-    plan: &PlanIndex,
-    section: &str,
-    label: &str,
-    numbers: std::ops::RangeInclusive<u16>,
-) -> Result<Places, &'static str> {
-    let (span, row) = plan.row(section, label).ok_or("SEAT_UNKNOWN")?;
-    let last = row.first_number + u16::from(row.seat_count) - 1;
-    if numbers.is_empty() {
-        return Err("REQUEST_INVALID");
-    }
-    if *numbers.start() < row.first_number || last < *numbers.end() {
-        return Err("SEAT_UNKNOWN");
-    }
-    let seat = |number: u16| SeatIdx(span.first.0 + u32::from(number - row.first_number));
-    Ok(Places { seats: numbers.map(seat).collect(), areas: Vec::new() })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Operation, Places, ResultLine};
-    use crate::testing::plan;
-    use schema::{AreaIdx, SeatIdx};
-    use serde_json::{Value, json};
-
-    fn resolve(mut value: Value) -> Result<Places, &'static str> {
-        for (name, member) in [("ref", "r"), ("op", "allocate"), ("eventId", "EVT001")] {
-            value[name] = json!(member);
-        }
-        Operation::read(&value).unwrap().resolve(&plan())
-    }
-
-    #[test]
-    fn places_are_named_by_seat_by_row_or_by_area() {
-        let seats = |seats: &[u32]| {
-            Ok(Places { seats: seats.iter().copied().map(SeatIdx).collect(), areas: vec![] })
-        };
-        assert_eq!(resolve(json!({"seats": ["A-2-1", "A-1-1"]})), seats(&[0, 4]));
-        let row = json!({"section": "A", "row": "2", "from": 2, "to": 4});
-        assert_eq!(resolve(row), seats(&[5, 6, 7]));
-        let area = resolve(json!({"areaId": "FLOOR", "quantity": 3}));
-        assert_eq!(area, Ok(Places { seats: vec![], areas: vec![(AreaIdx(0), 3)] }));
-    }
-
-    #[test]
-    fn a_faulty_operation_has_the_code_of_its_fault() {
-        for (value, code) in [
-            (json!({}), "REQUEST_INVALID"),
-            (json!({"seats": []}), "REQUEST_INVALID"),
-            (json!({"seats": ["A-1-1", "A-1-1"]}), "REQUEST_INVALID"),
-            (json!({"seats": ["A-1-1"], "areaId": "FLOOR", "quantity": 1}), "REQUEST_INVALID"),
-            (json!({"seats": ["A-1-9"]}), "SEAT_UNKNOWN"),
-            (json!({"section": "A", "row": "1", "from": 2, "to": 5}), "SEAT_UNKNOWN"),
-            (json!({"section": "A", "row": "1", "from": 3, "to": 2}), "REQUEST_INVALID"),
-            (json!({"section": "A", "row": "9", "from": 1, "to": 2}), "SEAT_UNKNOWN"),
-            (json!({"areaId": "FLOOR", "quantity": 5_000}), "TOO_MANY_PLACES"),
-            (json!({"areaId": "FLOOR", "quantity": 0}), "REQUEST_INVALID"),
-        ] {
-            assert_eq!(resolve(value.clone()), Err(code), "{value}");
-        }
-    }
+    use super::{Operation, ResultLine};
+    use serde_json::json;
 
     #[test]
     fn what_is_no_operation_keeps_its_ref_where_it_can_be_read() {

@@ -7,11 +7,12 @@ use chassis::{Backoff, Pause};
 use schema::{CommandBody, HoldSeats, OutcomeBody, OwnerKind, PlanIndex, Refusal, SeatIdx, Want};
 use serde_json::Value;
 
-use super::operation::{Op, Operation, Places, ResultLine};
+use super::operation::{Op, Operation, ResultLine};
 use crate::accounts::Caller;
 use crate::app::App;
 use crate::asks::{Answer, Ask, Domain, Key, Sent, Unanswered, fingerprint};
 use crate::metrics;
+use crate::places::Places;
 
 /// An operation on its way.
 pub enum Pending {

@@ -39,8 +39,8 @@ pub struct ShardView {
     pub time: Option<Follows>,
     pub events: HashMap<EventId, EventSeats>,
     pub holds: HashMap<HoldId, Hold>,
-    /// Holds without a deadline by account: what partners have.
-    pub allotments: HashMap<AccountId, BTreeSet<HoldId>>,
+    /// Holds without a deadline by account: what partners have, and what is not for sale.
+    pub set_aside: HashMap<AccountId, BTreeSet<HoldId>>,
     /// Ended holds with when they ended, in that order.
     ended: VecDeque<(UnixMillis, HoldId)>,
     waiters: HashMap<HoldId, Vec<oneshot::Sender<()>>>,
@@ -54,7 +54,7 @@ impl ShardView {
             time: None,
             events: HashMap::new(),
             holds: HashMap::new(),
-            allotments: HashMap::new(),
+            set_aside: HashMap::new(),
             ended: VecDeque::new(),
             waiters: HashMap::new(),
         }
@@ -105,6 +105,12 @@ impl ShardView {
         receiver
     }
 
+    /// The holds of an account without a deadline, in order of id.
+    pub fn set_aside_of(&self, account: AccountId) -> impl Iterator<Item = &Hold> {
+        let ids = self.set_aside.get(&account).into_iter().flatten();
+        ids.filter_map(|id| self.holds.get(id))
+    }
+
     fn apply_outcome(
         &mut self,
         outcome: Outcome,
@@ -149,6 +155,9 @@ impl ShardView {
                 }
             }
             // Held => Held.
+            OutcomeBody::HoldExtended { hold, deadline } => {
+                self.change(hold, |hold| hold.deadline = Some(deadline))?;
+            }
             OutcomeBody::DeadlinesMoved { by } => self.move_deadlines(&outcome.event, by),
             OutcomeBody::PaymentAwaited(_)
             | OutcomeBody::Refused(_)
@@ -166,8 +175,8 @@ impl ShardView {
 
     fn insert(&mut self, hold: Hold) {
         let (id, account) = (hold.held.hold, hold.held.account);
-        if hold.held.owner == OwnerKind::Allotment {
-            self.allotments.entry(account).or_default().insert(id);
+        if hold.held.owner != OwnerKind::Fan {
+            self.set_aside.entry(account).or_default().insert(id);
         }
         let seats = self.events.entry(hold.event.clone()).or_default();
         for area in &hold.held.areas {
@@ -225,9 +234,9 @@ impl ShardView {
 
     fn end(&mut self, id: HoldId, now: UnixMillis) {
         if let Some(hold) = self.holds.get(&id)
-            && let Some(allotments) = self.allotments.get_mut(&hold.held.account)
+            && let Some(set_aside) = self.set_aside.get_mut(&hold.held.account)
         {
-            allotments.remove(&id);
+            set_aside.remove(&id);
         }
         self.ended.push_back((now, id));
     }

@@ -53,7 +53,9 @@ pub fn start(nats: Nats) {
 impl Owner {
     async fn hear(&mut self, command: Command) {
         let reply = match self.answers.get(&command.id) {
-            Some((print, _, _)) if *print != command.fingerprint => Reply::Mismatch,
+            Some((print, _, _)) if *print != command.fingerprint => {
+                Reply::Mismatch { asked: command.fingerprint }
+            }
             Some((_, sequence, outcome)) => Reply::Done {
                 sequence: *sequence,
                 replayed: true,

@@ -101,6 +101,7 @@ async fn publish_plan(rig: &Rig) {
         price_levels: vec![],
         places_total: 5,
         hold_ttl_ms: schema::limits::HOLD_TTL,
+        hold_life_max_ms: schema::limits::HOLD_LIFE_MAX,
         account_places_max: 10,
         waiting_room: false,
     };

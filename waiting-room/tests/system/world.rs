@@ -58,6 +58,7 @@ fn listing(id: &str, places_total: u32) -> EventListing {
         price_levels: Vec::new(),
         places_total,
         hold_ttl_ms: DurationMs(600_000),
+        hold_life_max_ms: DurationMs(1_800_000),
         account_places_max: 6,
         waiting_room: true,
     }

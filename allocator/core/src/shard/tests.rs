@@ -76,7 +76,7 @@ fn parse(words: &[&str], number: u32, world: &World, labels: &Labels) -> Command
     let owner = |verb: &str| match verb {
         "holds" => OwnerKind::Fan,
         "allots" => OwnerKind::Allotment,
-        _ => OwnerKind::Kill,
+        _ => OwnerKind::Kill(schema::KillReason::Other),
     };
     let body = match (words[0], words[1]) {
         (_, verb @ ("holds" | "allots" | "kills")) => CommandBody::HoldSeats(HoldSeats {
@@ -85,6 +85,7 @@ fn parse(words: &[&str], number: u32, world: &World, labels: &Labels) -> Command
             pass: pass(words),
         }),
         (_, "releases") => CommandBody::ReleaseHold { hold: label(2) },
+        (_, "extends") => CommandBody::ExtendHold { hold: label(2) },
         (_, "pays") => CommandBody::StartPayment(StartPayment {
             hold: label(2),
             method: "CREDIT_CARD".into(),
@@ -198,6 +199,9 @@ fn show_body(body: &OutcomeBody, labels: &Labels) -> String {
         }
         OutcomeBody::PaymentDeclined { hold, attempt, deadline } => {
             format!("{} declined {attempt} until {}", name(hold), seconds(*deadline))
+        }
+        OutcomeBody::HoldExtended { hold, deadline } => {
+            format!("{} extended until {}", name(hold), seconds(*deadline))
         }
         OutcomeBody::SeatsSold { hold, .. } => format!("{} sold", name(hold)),
         OutcomeBody::AllotmentReduced { parts } => {

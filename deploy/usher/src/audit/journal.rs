@@ -80,6 +80,7 @@ impl Books {
                 let early = *deadline < now;
                 declined.or_else(|| early.then(|| format!("{hold} is declined into the past")))
             }
+            OutcomeBody::HoldExtended { hold, deadline } => books.extend(*hold, *deadline, now),
             OutcomeBody::DeadlinesMoved { by } => {
                 let unpaid = |owned: &&mut Owned| owned.phase == HoldPhase::Held;
                 for owned in books.holds.values_mut().filter(unpaid) {
@@ -125,6 +126,18 @@ impl EventBooks {
         let owned = Owned { held: held.clone(), phase };
         let again = self.holds.insert(held.hold, owned).is_some();
         found.or_else(|| again.then(|| format!("{} is made twice", held.hold)))
+    }
+
+    fn extend(&mut self, hold: HoldId, deadline: UnixMillis, now: UnixMillis) -> Option<String> {
+        let Some(owned) = self.holds.get_mut(&hold) else {
+            return Some(format!("{hold} is extended and is not there"));
+        };
+        let before = owned.held.deadline.replace(deadline);
+        if owned.phase != HoldPhase::Held {
+            return Some(format!("{hold} is extended while {:?}", owned.phase));
+        }
+        let sense = before.is_some_and(|before| before < deadline) && now < deadline;
+        (!sense).then(|| format!("{hold} is extended to {deadline}, which is no longer"))
     }
 
     fn close(&mut self, hold: HoldId) -> Option<String> {

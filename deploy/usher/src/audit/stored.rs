@@ -23,23 +23,10 @@ impl Store {
         shard: ShardId,
         incarnation_ms: i64,
     ) -> anyhow::Result<Option<Stored>> {
-        let row = sqlx::query(
-            "SELECT sequence, snapshot FROM checkpoint WHERE shard = $1 AND incarnation_ms = $2 \
-             ORDER BY sequence DESC LIMIT 1",
-        )
-        .bind(i16::from(shard.0))
-        .bind(incarnation_ms)
-        .fetch_optional(&self.pool);
-        let row = tokio::time::timeout(ANSWER_WAIT, row).await;
-        let Some(row) = row.context("read the checkpoints")?.context("read the checkpoints")?
-        else {
-            return Ok(None);
-        };
-        let sequence = u64::try_from(row.try_get::<i64, _>("sequence")?)?;
-        let bytes: &[u8] = row.try_get("snapshot")?;
-        // A large one takes longer than a runtime thread may be kept from its other tasks.
-        let view = tokio::task::block_in_place(|| allocator::view_checkpoint(bytes));
-        Ok(Some(Stored { sequence, view }))
+        let newest = allocator::newest_checkpoint(&self.pool, shard, incarnation_ms);
+        let newest = tokio::time::timeout(ANSWER_WAIT, newest).await;
+        let newest = newest.context("read the checkpoints")?.context("read the checkpoints")?;
+        Ok(newest.map(|(sequence, view)| Stored { sequence, view }))
     }
 
     /// What is sold, of each event that sold something. One statement, so one moment.

@@ -1,6 +1,6 @@
 //! `EVT001` to `EVT004`: the events that the public contract promises.
 
-use schema::limits::HOLD_TTL;
+use schema::limits::{HOLD_LIFE_MAX, HOLD_TTL};
 use schema::{
     Area, Currency, DurationMs, EventListing, EventStatus, Money, PriceLevel, RoomMode,
     RoomSettings, SeatingPlan, Section, UnixMillis,
@@ -105,6 +105,7 @@ fn listing(draft: &Draft<'_>, plan: &SeatingPlan, now: UnixMillis) -> EventListi
         price_levels: draft.prices.iter().map(level).collect(),
         places_total: plan.place_count(),
         hold_ttl_ms: HOLD_TTL,
+        hold_life_max_ms: HOLD_LIFE_MAX,
         account_places_max: ACCOUNT_PLACES_MAX,
         waiting_room: false,
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use schema::limits::HOLD_TTL;
+use schema::limits::{HOLD_LIFE_MAX, HOLD_TTL};
 use schema::{
     Currency, DurationMs, EventListing, EventStatus, Money, PriceLevel, SeatingPlan, UnixMillis,
 };
@@ -144,6 +144,7 @@ impl Listing<'_> {
             price_levels: self.price_levels(),
             places_total: self.plan.place_count(),
             hold_ttl_ms: HOLD_TTL,
+            hold_life_max_ms: HOLD_LIFE_MAX,
             account_places_max: ACCOUNT_PLACES_MAX,
             waiting_room: false,
         }

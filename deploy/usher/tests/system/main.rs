@@ -29,6 +29,7 @@ mod test_buyers;
 mod test_commands;
 mod test_drain;
 mod test_explain;
+mod test_holds;
 mod test_kill_server;
 mod test_kill_usher;
 mod test_owners;

@@ -122,50 +122,71 @@ async fn plant_in_the_owner(reach: &Reach, sold: &Sold) {
 
 async fn plant_in_the_checkpoint(reach: &Reach, pool: &PgPool, sold: &Sold) {
     let shard = shard_of("EVT002");
-    let (sequence, snapshot) = checkpoint_of(pool, shard).await;
+    let Part { base, sequence, name, content } = Part::with_the_sale(pool, shard).await;
     assert_clean(reach, EVENT).await;
     let store = async |bytes: &[u8]| {
-        let query = "UPDATE checkpoint SET snapshot = $1 WHERE shard = $2 AND sequence = $3";
-        let query = sqlx::query(query).bind(bytes).bind(i16::from(shard.0)).bind(sequence);
+        let query = "UPDATE checkpoint_part SET content = $1 \
+                     WHERE shard = $2 AND base = $3 AND part = $4";
+        let query = sqlx::query(query).bind(bytes).bind(i16::from(shard.0)).bind(base).bind(&name);
         assert_eq!(query.execute(pool).await.unwrap().rows_affected(), 1);
     };
     let unreadable = format!("CMD-1 checkpoint {shard} at {sequence}: it cannot be read");
-    let mut damaged = snapshot.clone();
-    damaged[0] ^= 1;
+    let mut damaged = content.clone();
+    damaged[7] ^= 1;
     store(&damaged).await;
     assert_found(reach, EVENT, &unreadable).await;
-    let mut body = snapshot[..snapshot.len() - 4].to_vec();
-    *body.last_mut().unwrap() += 1;
-    store(&with_checksum(body)).await;
+    let plain = unpacked(&content);
+    store(&packed(&plain, codec::VERSION + 1)).await;
     assert_found(reach, EVENT, &unreadable).await;
 
     // Whole and well-formed, but its hold is not sold.
-    let mut body = snapshot[..snapshot.len() - 4].to_vec();
-    let at = body.windows(5).position(|bytes| bytes == b"\xA4Sold").unwrap();
-    body[at..at + 5].copy_from_slice(b"\xA4Held");
-    store(&with_checksum(body)).await;
+    let mut unsold = plain;
+    let at = unsold.windows(5).position(|bytes| bytes == b"\xA4Sold").unwrap();
+    unsold[at..at + 5].copy_from_slice(b"\xA4Held");
+    store(&packed(&unsold, codec::VERSION)).await;
     let hold = sold.hold;
     let phase = format!("{hold} has phase Held in the checkpoint and Sold in the journal");
     assert_found(reach, EVENT, &format!("SEAT-1 EVT002: {phase}")).await;
-    store(&snapshot).await;
+    store(&content).await;
     assert_clean(reach, EVENT).await;
 }
 
-/// Waits until the sale is in a checkpoint.
-async fn checkpoint_of(pool: &PgPool, shard: ShardId) -> (i64, Vec<u8>) {
-    let query = "SELECT sequence, snapshot FROM checkpoint WHERE shard = $1 \
-                 ORDER BY sequence DESC LIMIT 1";
-    until("a checkpoint with the sale", async || {
-        let row =
-            sqlx::query(query).bind(i16::from(shard.0)).fetch_optional(pool).await.unwrap()?;
-        let snapshot: Vec<u8> = row.get("snapshot");
-        let sold = snapshot.windows(5).any(|bytes| bytes == b"\xA4Sold");
-        sold.then(|| (row.get("sequence"), snapshot))
-    })
-    .await
+/// The event in the newest checkpoint.
+struct Part {
+    base: i64,
+    /// Of the checkpoint.
+    sequence: i64,
+    name: String,
+    content: Vec<u8>,
 }
 
-fn with_checksum(mut body: Vec<u8>) -> Vec<u8> {
+impl Part {
+    /// Waits until the sale is in a checkpoint.
+    async fn with_the_sale(pool: &PgPool, shard: ShardId) -> Self {
+        let query = "SELECT base, sequence, part, content \
+                     FROM checkpoint JOIN checkpoint_part USING (shard, incarnation_ms, base) \
+                     WHERE shard = $1 AND part LIKE 'event/EVT002/%' \
+                     ORDER BY sequence DESC LIMIT 1";
+        until("a checkpoint with the sale", async || {
+            let row =
+                sqlx::query(query).bind(i16::from(shard.0)).fetch_optional(pool).await.unwrap()?;
+            let content: Vec<u8> = row.get("content");
+            let sold = unpacked(&content).windows(5).any(|bytes| bytes == b"\xA4Sold");
+            let (base, sequence, name) = (row.get("base"), row.get("sequence"), row.get("part"));
+            sold.then_some(Self { base, sequence, name, content })
+        })
+        .await
+    }
+}
+
+/// A part is compressed, with a version and a checksum at its end.
+fn unpacked(content: &[u8]) -> Vec<u8> {
+    lz4_flex::decompress_size_prepended(&content[..content.len() - 5]).unwrap()
+}
+
+fn packed(plain: &[u8], version: u8) -> Vec<u8> {
+    let mut body = lz4_flex::compress_prepend_size(plain);
+    body.push(version);
     let checksum = codec::checksum(&body);
     body.extend_from_slice(&checksum.to_be_bytes());
     body

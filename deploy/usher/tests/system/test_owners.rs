@@ -1,6 +1,7 @@
 //! Of two owners of a shard only the later one serves.
 
 use crate::auditor::assert_clean;
+use crate::catalogue::list;
 use crate::crowd::accounts;
 use crate::fan::{Fan, best, text};
 use crate::journal::{Bus, Entry, check_epochs, shard_of};
@@ -208,5 +209,29 @@ async fn a_paused_allocator_is_succeeded_and_stays_silent_when_it_wakes() {
     fan.client.ask_stubbornly(fan.signed(call)).await.expect(201);
     eprintln!("kill -9 of its successor: it reserved again after {:?}", killed.elapsed());
     check_epochs(&bus.journal(shard).await);
+    assert_clean(&reach, &["--all"]).await;
+}
+
+/// A planned hand-over: the owner of all shards is told to end in mid-sale, with a neighbour beside it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_allocator_that_is_told_to_end_hands_over_and_no_request_fails() {
+    let mut split = Split::start().await;
+    split.stand_by("successor", "allocator").await;
+    let reach = split.reach();
+    // The arena has seats for as long as this takes.
+    list(&reach, "EVT001", "HANDOVER", |listing| listing.account_places_max = 10_000).await;
+    let fans = accounts(&reach.client, 4, "handover").await;
+    // Whoever is answered with anything but a hold or a booking, or with nothing, goes home.
+    let market = Market::open(&fans, "HANDOVER", WhenLost::GoHome, false);
+    market.sells(15).await;
+    split.stage("allocator").signal(Signal::TERM);
+    let told = Instant::now();
+    let (status, _, log) = split.stage("allocator").ended().await;
+    assert!(status.success(), "{log}");
+    market.sells(15).await;
+    eprintln!("SIGTERM of the allocator: 15 bookings later after {:?}", told.elapsed());
+    let record = market.close().await;
+    let lost: Vec<_> = record.iter().filter(|asked| asked.booking.is_none()).collect();
+    assert!(lost.is_empty(), "{lost:?}");
     assert_clean(&reach, &["--all"]).await;
 }

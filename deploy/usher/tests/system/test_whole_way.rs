@@ -8,6 +8,7 @@ use crate::room::Place;
 use crate::seats::SeatMap;
 use crate::system::System;
 use crate::test_explain::a_seat_is_explained;
+use crate::test_holds::{a_reservation_is_extended, operators_kill_places};
 use crate::up::{Reach, Up};
 use crate::wait::{until, until_equal};
 use serde_json::{Value, json};
@@ -28,6 +29,8 @@ pub async fn a_fan_goes_the_whole_way(reach: &Reach) {
         a_room_lets_in_who_claims(client),
     );
     partners_get_an_allotment_and_give_it_back(client).await;
+    a_reservation_is_extended(client).await;
+    operators_kill_places(client).await;
     operators_switch_a_room_off_and_on(client).await;
     a_seat_is_explained(reach).await;
     assert_clean(reach, &["--all"]).await;

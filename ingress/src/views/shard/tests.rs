@@ -169,7 +169,7 @@ fn an_allotment_blocks_seats_until_its_last_part_comes_back() {
          reduced H1 0 2    => seats ....
                            => counts 0 0 0 0",
     );
-    assert!(view.allotments[&AccountId(1)].is_empty());
+    assert!(view.set_aside[&AccountId(1)].is_empty());
 }
 
 #[test]

@@ -17,10 +17,10 @@ use crate::search::{
 use crate::{
     AccountId, Applied, Area, AreaIdx, Asked, Batch, BestAvailable, CancelAnswer, CancelBooking,
     Command, CommandBody, CommandId, Currency, DurationMs, EventId, EventListing, EventStatus,
-    Held, HeldArea, HeldSeat, HoldId, HoldSeats, Money, OrderId, Outcome, OutcomeBody, OwnerKind,
-    Pass, PassPlace, Payment, PriceLevel, Refusal, Released, Reply, ReplyBatch, ReturnedPart,
-    RoomMode, RoomSettings, Row, SeatIdx, SeatingPlan, Section, StartPayment, UnixMillis, Verdict,
-    VerdictKind, Want,
+    Held, HeldArea, HeldSeat, HoldId, HoldSeats, KillReason, Money, OrderId, Outcome, OutcomeBody,
+    OwnerKind, Pass, PassPlace, Payment, PriceLevel, Refusal, Released, Reply, ReplyBatch,
+    ReturnedPart, RoomMode, RoomSettings, Row, SeatIdx, SeatingPlan, Section, StartPayment,
+    UnixMillis, Verdict, VerdictKind, Want,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -204,6 +204,7 @@ fn commands() -> Vec<Sample> {
             seats: seats.clone(),
             areas: areas.clone(),
         },
+        ExtendHold => CommandBody::ExtendHold { hold: HoldId(80) },
     );
     samples.extend(variants!(Want:
         Seats => Want::Seats(seats),
@@ -213,7 +214,16 @@ fn commands() -> Vec<Sample> {
     samples.extend(variants!(OwnerKind:
         Fan => OwnerKind::Fan,
         Allotment => OwnerKind::Allotment,
-        Kill => OwnerKind::Kill,
+        Kill => OwnerKind::Kill(KillReason::Sightline),
+    ));
+    samples.extend(variants!(KillReason:
+        Production => KillReason::Production,
+        Sightline => KillReason::Sightline,
+        Camera => KillReason::Camera,
+        Safety => KillReason::Safety,
+        Defect => KillReason::Defect,
+        House => KillReason::House,
+        Other => KillReason::Other,
     ));
     samples.extend(variants!(VerdictKind:
         Declined => VerdictKind::Declined,
@@ -243,6 +253,7 @@ fn outcomes() -> Vec<Sample> {
         DeadlinesMoved => OutcomeBody::DeadlinesMoved { by: DurationMs(90_000) },
         Refused => OutcomeBody::Refused(Refusal::SoldOut),
         Unchanged => OutcomeBody::Unchanged { hold: HoldId(91) },
+        HoldExtended => OutcomeBody::HoldExtended { hold: HoldId(90), deadline },
     );
     samples.extend(variants!(Released:
         ByOwner => Released::ByOwner,
@@ -273,13 +284,14 @@ fn refusals() -> Vec<Sample> {
         AlreadySold => Refusal::AlreadySold,
         NotAllotted => Refusal::NotAllotted,
         Full => Refusal::Full,
+        HoldAtLimit => Refusal::HoldAtLimit,
     )
 }
 
 fn replies() -> Vec<Sample> {
     variants!(Reply:
         Done => Reply::Done { sequence: 92, replayed: false, outcome: Box::new(outcome()) },
-        Mismatch => Reply::Mismatch,
+        Mismatch => Reply::Mismatch { asked: 93 },
         TooLate => Reply::TooLate,
         Busy => Reply::Busy,
     )
@@ -322,6 +334,7 @@ fn listing() -> EventListing {
         price_levels: vec![level],
         places_total: 113,
         hold_ttl_ms: DurationMs(114_000),
+        hold_life_max_ms: DurationMs(115_000),
         account_places_max: 6,
         waiting_room: true,
     }

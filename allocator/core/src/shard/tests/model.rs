@@ -9,7 +9,7 @@ use naive::{Model, SEATS, says};
 use proptest::prelude::*;
 use schema::SYSTEM_ACCOUNT;
 use schema::{
-    AccountId, AreaIdx, BestAvailable, Command, CommandBody, CommandId, HoldId, HoldSeats, Outcome,
+    AccountId, AreaIdx, BestAvailable, Command, CommandBody, CommandId, DurationMs, HoldId, HoldSeats, Outcome,
     OutcomeBody, OwnerKind, Pass, PassPlace, SeatIdx, StartPayment, UnixMillis, Verdict,
     VerdictKind, Want,
 };
@@ -31,6 +31,7 @@ enum Step {
 enum Ask {
     Hold { want: Want, owner: OwnerKind, pass: Option<u64> },
     Release(usize),
+    Extend(usize),
     Pay(usize),
     Verdict { hold: usize, kind: VerdictKind, attempt: u32 },
     Return { seats: Vec<u32>, areas: Vec<(u16, u32)> },
@@ -60,7 +61,7 @@ fn quantity(area: AreaIdx) -> impl Strategy<Value = (AreaIdx, u32)> {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let owner = prop_oneof![6 => Just(OwnerKind::Fan), 1 => Just(OwnerKind::Allotment),
-        1 => Just(OwnerKind::Kill)];
+        1 => Just(OwnerKind::Kill(schema::KillReason::Safety))];
     let kind = prop_oneof![
         Just(VerdictKind::Declined),
         Just(VerdictKind::Cancelled),
@@ -73,6 +74,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         8 => (wants(), owner, prop::option::of(0..4_u64))
             .prop_map(|(want, owner, pass)| Ask::Hold { want, owner, pass }),
         3 => any::<usize>().prop_map(Ask::Release),
+        2 => any::<usize>().prop_map(Ask::Extend),
         4 => any::<usize>().prop_map(Ask::Pay),
         6 => (any::<usize>(), kind, 0..3_u32)
             .prop_map(|(hold, kind, attempt)| Ask::Verdict { hold, kind, attempt }),
@@ -97,7 +99,11 @@ struct Run {
 
 impl Run {
     fn new() -> Self {
-        let world = World::new(Limits { answers_max: 1_000, ..Limits::default() });
+        let world = World::new(Limits {
+            answers_max: 1_000,
+            expiry_spread: DurationMs(0),
+            ..Limits::default()
+        });
         let model = Model::starting_at(world.now.0);
         Self { world, model, holds: vec![HoldId(1)], asked: vec![] }
     }
@@ -137,6 +143,7 @@ impl Run {
                 }),
             }),
             Ask::Release(at) => CommandBody::ReleaseHold { hold: hold(at) },
+            Ask::Extend(at) => CommandBody::ExtendHold { hold: hold(at) },
             Ask::Pay(at) => CommandBody::StartPayment(StartPayment {
                 hold: hold(at),
                 method: "CREDIT_CARD".into(),
@@ -170,7 +177,7 @@ impl Run {
     /// Mostly somebody who may: the hold's owner, or settlement.
     fn actor(&self, who: &str, body: &CommandBody) -> AccountId {
         let hold = match body {
-            CommandBody::ReleaseHold { hold } => *hold,
+            CommandBody::ReleaseHold { hold } | CommandBody::ExtendHold { hold } => *hold,
             CommandBody::StartPayment(ask) => ask.hold,
             CommandBody::RecordVerdict(_) if who != NAMES[0] => return SYSTEM_ACCOUNT,
             _ => return account(who),
@@ -187,7 +194,8 @@ impl Run {
         if self.model.last <= at + 900_000 {
             assert_eq!(self.world.decide(&command), Decision::Known(outcome));
         } else {
-            assert_eq!(self.world.decide(&command), Decision::TooLate);
+            let decision = self.world.decide(&command);
+            assert!(matches!(decision, Decision::Archived { .. }), "{decision:?}");
         }
     }
 }

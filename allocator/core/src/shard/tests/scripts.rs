@@ -70,6 +70,22 @@ fn answers_and_ended_holds_are_forgotten_in_the_end() {
 }
 
 #[test]
+fn a_command_is_not_decided_again_when_its_answer_has_left_the_memory() {
+    check(
+        "at 10            => nothing
+         ana holds H1 1   => held 1 until 610
+         ana releases H1  => H1 ByOwner
+         again            => known H1 ByOwner
+         at 911           => nothing
+         bob holds H2 2   => held 2 until 1511
+         ana holds H3 1   => held 1 until 1511
+         at 1813          => H2 Expired, H3 Expired
+         again            => Archived { number: 3 }
+         again differently => Archived { number: 3 }",
+    );
+}
+
+#[test]
 fn a_request_without_sense_is_refused_and_changes_nothing() {
     check(
         "at 10            => nothing
@@ -185,6 +201,54 @@ fn a_declined_payment_leaves_time_for_another_card() {
          at 659           => H1 Expired
          ana pays H1      => HoldEnded
          counts           => 24 free",
+    );
+}
+
+#[test]
+fn an_owner_may_extend_a_hold_up_to_the_longest_life() {
+    check(
+        "at 10            => nothing
+         ana holds H1 0   => held 0 until 610
+         ana extends H1   => HoldAtLimit
+         at 500           => nothing
+         bob extends H1   => HoldUnknown
+         ana extends H1   => H1 extended until 1100
+         again            => known H1 extended until 1100
+         at 1000          => nothing
+         ana extends H1   => H1 extended until 1600
+         at 1500          => nothing
+         ana extends H1   => H1 extended until 1810
+         ana extends H1   => HoldAtLimit
+         bob holds H2 0   => taken 0
+         at 1810          => H1 Expired
+         ana extends H1   => HoldEnded
+         bob holds H2 0   => held 0 until 2410",
+    );
+}
+
+#[test]
+fn only_a_hold_that_waits_to_be_paid_is_extended() {
+    check(
+        "at 10            => nothing
+         pia allots A1 5  => held 5
+         pia extends A1   => RequestInvalid
+         ana holds H1 0   => held 0 until 610
+         bob holds H2 1   => held 1 until 610
+         at 100           => nothing
+         ana pays H1      => H1 paying 1 until 280
+         ana extends H1   => PaymentInProgress
+         settlement verdict H1 declined 1 => H1 declined 1 until 610
+         ana extends H1   => H1 extended until 700
+         ana pays H1      => H1 paying 2 until 280
+         settlement verdict H1 sold 2 => H1 sold
+         ana extends H1   => AlreadySold
+         late tick 610    => nothing yet
+         bob extends H2   => HoldEnded
+         at 610           => H2 Expired
+         cem holds H3 1   => held 1 until 1210
+         at 620           => nothing
+         cancelled        => cancelled
+         cem extends H3   => NotOnSale",
     );
 }
 

@@ -29,6 +29,7 @@ pub(crate) fn small_limits() -> Limits {
         ended_max: 4,
         passes_max: 6,
         answers_max: 20,
+        expiry_spread: DurationMs(0),
         ..Limits::default()
     }
 }
@@ -93,6 +94,7 @@ fn listing(event: &str, plan: &SeatingPlan) -> EventListing {
         price_levels: vec![level(5_000), level(3_000)],
         places_total: plan.place_count(),
         hold_ttl_ms: DurationMs(600_000),
+        hold_life_max_ms: DurationMs(1_800_000),
         account_places_max: 6,
         waiting_room: true,
     }

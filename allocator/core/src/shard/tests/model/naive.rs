@@ -29,6 +29,7 @@ struct ModelHold {
     areas: BTreeMap<u16, u32>,
     phase: Phase,
     deadline: Option<u64>,
+    made: u64,
     reminder: u64,
     attempt: u32,
     pass: Option<u64>,
@@ -109,6 +110,7 @@ impl Model {
                 Phase::Paying => Err("PaymentInProgress".to_owned()),
                 Phase::Sold => Err("AlreadySold".to_owned()),
             },
+            CommandBody::ExtendHold { hold } => self.extend(*hold, who),
             CommandBody::StartPayment(ask) => {
                 let hold = self.own(ask.hold, who, "never")?;
                 match hold.phase {
@@ -128,6 +130,24 @@ impl Model {
             }
             CommandBody::RecordVerdict(verdict) => self.verdict(who, *verdict),
             CommandBody::ReturnAllotted { seats, areas } => self.give_back(who, seats, areas),
+        }
+    }
+
+    fn extend(&mut self, id: HoldId, who: AccountId) -> Result<String, String> {
+        let hold = self.own(id, who, "never")?;
+        match hold.phase {
+            Phase::Held if hold.deadline.unwrap() <= self.now => Err("HoldEnded".to_owned()),
+            Phase::Held => {
+                let longer = (self.now + 600_000).min(hold.made + 1_800_000);
+                if longer <= hold.deadline.unwrap() {
+                    return Err("HoldAtLimit".to_owned());
+                }
+                self.holds.get_mut(&id).unwrap().deadline = Some(longer);
+                Ok(format!("extended {longer}"))
+            }
+            Phase::Paying => Err("PaymentInProgress".to_owned()),
+            Phase::Sold => Err("AlreadySold".to_owned()),
+            Phase::Blocked => Err("RequestInvalid".to_owned()),
         }
     }
 
@@ -168,9 +188,18 @@ impl Model {
         if let Some(pass) = pass {
             self.passes.entry(pass).or_insert((who, false));
         }
-        let (account, reminder, attempt) = (who, 0, 0);
-        let hold =
-            ModelHold { account, fan, seats, areas, phase, deadline, reminder, attempt, pass };
+        let hold = ModelHold {
+            account: who,
+            fan,
+            seats,
+            areas,
+            phase,
+            deadline,
+            made: self.now,
+            reminder: 0,
+            attempt: 0,
+            pass,
+        };
         self.holds.insert(given.hold, hold);
         Ok(says)
     }
@@ -364,5 +393,6 @@ pub(super) fn says(body: &OutcomeBody) -> String {
         OutcomeBody::Refused(refusal) => format!("{refusal:?}"),
         OutcomeBody::Unchanged { .. } => "unchanged".to_owned(),
         OutcomeBody::DeadlinesMoved { by } => format!("moved by {}", by.0),
+        OutcomeBody::HoldExtended { deadline, .. } => format!("extended {}", deadline.0),
     }
 }
