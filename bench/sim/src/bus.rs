@@ -38,10 +38,9 @@ impl Bus {
         !self.replies.is_empty()
     }
 
-    /// The server restarts: its stream in memory is empty.
-    pub fn forget_commands(&mut self) {
-        self.commands.clear();
-        self.retained.clear();
+    /// The server restarts: its stream in memory is empty, and answers on the way are lost.
+    pub fn forget(&mut self) {
+        *self = Self::default();
     }
 
     /// A reader begins with the oldest command that is retained.

@@ -17,6 +17,10 @@ use std::fmt;
 /// Where the journal's clocks begin.
 const START: UnixMillis = UnixMillis(1_000_000_000);
 
+/// Well below what a command is given to be answered in: clocks further apart would make every
+/// command late, verdicts too.
+const SKEW_MAX: DurationMs = DurationMs(400);
+
 /// The key that an owner bumps.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Lease {
@@ -30,6 +34,8 @@ pub struct Common {
     pub now: UnixMillis,
     /// What the wall clock shows at [`Common::now`]; it is stepped.
     wall: UnixMillis,
+    /// By how much the clock of each process goes before it.
+    skews: [DurationMs; 2],
     /// Nothing fails while it is calm.
     pub calm: bool,
     pub dice: Dice,
@@ -52,11 +58,14 @@ pub struct Common {
 
 impl Common {
     pub fn new(seed: u64, mutation: Option<Mutation>) -> Self {
+        let mut dice = Dice::new(seed);
+        let skews = [0, 1].map(|_| DurationMs(dice.within(0, SKEW_MAX.0)));
         Self {
             now: START,
             wall: START,
+            skews,
             calm: false,
-            dice: Dice::new(seed),
+            dice,
             trace: Trace::new(START),
             tally: Tally::default(),
             mutation,
@@ -78,8 +87,14 @@ impl Common {
         self.wall = self.wall + by;
     }
 
+    /// The wall clock of askers and of settlement.
     pub fn wall(&self) -> UnixMillis {
         self.wall
+    }
+
+    /// The wall clock of a process that may own the shard.
+    pub fn wall_of(&self, process: usize) -> UnixMillis {
+        self.wall + self.skews[process]
     }
 
     /// Somebody sets the clock.

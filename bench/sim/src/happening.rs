@@ -1,5 +1,6 @@
 //! What kinds of things happened, so that a run which proves nothing is noticed.
 
+use schema::{OutcomeBody, OwnerKind, Refusal, Released};
 use std::collections::BTreeMap;
 
 macro_rules! happenings {
@@ -19,7 +20,7 @@ happenings! {
     TakeOver, TakeOverContested, Deposed, AppendLost, AppendRepeated, AppendDuplicate, AckLost,
     Pulse, DeadlinesMoved, CheckpointStored, CheckpointRestored, Trimmed,
     // Faults of processes.
-    Crash, Pause, ClockStep, Deaf, DriverCrash, DriverPause, CommandsForgotten,
+    Crash, Pause, ClockStep, Deaf, DriverCrash, DriverPause, ServerRestart, EverybodyDies,
     // The bus.
     CommandLost, CommandRepeated, ReplyLost, ReplyRepeated,
     // Decisions.
@@ -29,6 +30,31 @@ happenings! {
     Replayed, Mismatch, TooLate, Confirmed,
     // Payments.
     ProviderSilent, CommitUnknown, VerdictAgain, AttemptAgain,
+}
+
+impl Happening {
+    /// The kind of an outcome.
+    pub fn of(body: &OutcomeBody) -> Self {
+        match body {
+            OutcomeBody::SeatsHeld(held) if held.owner == OwnerKind::Fan => Self::Held,
+            OutcomeBody::SeatsHeld(_) => Self::Allotted,
+            OutcomeBody::HoldReleased { why, .. } => match why {
+                Released::ByOwner => Self::GivenUp,
+                Released::Expired => Self::Expired,
+                Released::PaymentCancelled => Self::PaymentCancelled,
+                Released::Refunded => Self::Refunded,
+            },
+            OutcomeBody::PaymentStarted(_) => Self::PaymentStarted,
+            OutcomeBody::PaymentAwaited(_) => Self::Reminded,
+            OutcomeBody::PaymentDeclined { .. } => Self::Declined,
+            OutcomeBody::SeatsSold { .. } => Self::Sold,
+            OutcomeBody::AllotmentReduced { .. } => Self::Returned,
+            OutcomeBody::DeadlinesMoved { .. } => Self::DeadlinesMoved,
+            OutcomeBody::Refused(Refusal::SeatTaken { .. }) => Self::SeatTaken,
+            OutcomeBody::Refused(_) => Self::Refused,
+            OutcomeBody::Unchanged { .. } => Self::Unchanged,
+        }
+    }
 }
 
 /// How often each kind happened.

@@ -35,7 +35,8 @@ mod world;
 pub use happening::{Happening, Tally};
 pub use mutation::Mutation;
 pub use promises::Finding;
-pub use run::{Broken, Report, run};
+pub use run::{Broken, Play, Report, run};
+pub use world::Ending;
 
 #[cfg(test)]
 mod tests;

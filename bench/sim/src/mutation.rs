@@ -1,5 +1,10 @@
 //! Deliberate breakages. Each is a mistake that somebody could make, and each has a promise that
 //! must be found broken by it: so the simulator itself is tested.
+//!
+//! All are made at the seams. What is inside of a core is broken by forging what it would let pass;
+//! that the core itself compares generations, ranks and owners is held by its own tests
+//! (`a_word_of_an_earlier_time_changes_nothing`, `a_verdict_only_raises_the_rank_of_a_hold`,
+//! `no_timer_ends_a_payment`, `a_hold_is_known_to_its_owner_only`).
 
 use clap::ValueEnum;
 use schema::InvariantId;
@@ -22,6 +27,10 @@ pub enum Mutation {
     NeverExpire,
     /// A hold's deadline goes on while nobody can be served.
     CountOutages,
+    /// A quiet journal is not told the time, so quiet counts as an outage.
+    NeverPulse,
+    /// Journal time is what the wall clock shows, steps and all.
+    TrustWall,
     /// Seats are refused by the look of a replica, which may be behind.
     RefuseByView,
     /// Answers leave before the journal has the batch.
@@ -44,6 +53,8 @@ pub enum Mutation {
     AnswerDeposed,
     /// The trim takes the epoch records too.
     TrimEpochs,
+    /// A contender that finds an epoch record takes it for its own, whoever wrote it.
+    TakeAnyEpoch,
     /// CONFIRMED is answered when the money is set aside, before the sale is committed.
     ConfirmEarly,
     /// An order is moved without comparing the state that the move was decided for.
@@ -66,7 +77,11 @@ impl Mutation {
         match self {
             Self::SkipGenerations => InvariantId::Seat1,
             Self::OpenBeforeEpoch | Self::MiscountFree => InvariantId::Seat2,
-            Self::ReleasePaying | Self::NeverExpire | Self::CountOutages => InvariantId::Seat3,
+            Self::ReleasePaying
+            | Self::NeverExpire
+            | Self::CountOutages
+            | Self::NeverPulse
+            | Self::TrustWall => InvariantId::Seat3,
             Self::RefuseByView => InvariantId::Seat4,
             Self::AnswerBeforeAck
             | Self::RefuseBeforeAck
@@ -74,6 +89,7 @@ impl Mutation {
             | Self::ForgetAnswers
             | Self::AnswerOtherFingerprint
             | Self::TakeAnyReply
+            | Self::TakeAnyEpoch
             | Self::TrimUnread => InvariantId::Cmd1,
             Self::AnswerWithoutAppend
             | Self::IgnoreFence

@@ -75,8 +75,9 @@ impl Owner {
             snapshot.answers.clear();
         }
         let shard = common.hall.restore(snapshot);
+        let wall = common.wall_of(sender.process);
         let (clock, outage) =
-            JournalClock::resume(replica.time, common.wall(), replica.received, common.now);
+            JournalClock::resume(replica.time, wall, replica.received, common.now);
         let outage = outage.filter(|_| !common.is_broken(Mutation::CountOutages));
         let moves = outage.map_or_else(Vec::new, |_| shard.events_with_deadlines());
         common.note(Happening::TakeOver, format_args!("epoch {epoch} opens, outage {outage:?}"));
@@ -109,8 +110,9 @@ impl Owner {
     /// Decides a command, and lets the answer wait for the batch.
     pub fn decide(&mut self, mut command: Command, view: &Shard, common: &mut Common) {
         assert!(self.takes_commands());
-        command.deadline = self.clock.translate(command.deadline, common.wall(), common.now);
-        let time = self.time_of_batch(common.now);
+        let wall = common.wall_of(self.sender.process);
+        command.deadline = self.clock.translate(command.deadline, wall, common.now);
+        let time = self.time_of_batch(common);
         let decision = sabotage::decide(&mut self.shard, view, time, &command, common);
         common.write(format_args!("epoch {} decides {}: {decision:?}", self.epoch, command.id));
         let done = |replayed, outcome: Outcome| {
@@ -200,8 +202,17 @@ impl Owner {
         }
     }
 
-    fn time_of_batch(&mut self, now: UnixMillis) -> UnixMillis {
-        let time = self.clock.now(now);
+    /// Journal time.
+    fn now(&self, common: &Common) -> UnixMillis {
+        if common.is_broken(Mutation::TrustWall) {
+            let wall = common.wall_of(self.sender.process);
+            return self.told.unwrap_or_default().max(wall);
+        }
+        self.clock.now(common.now)
+    }
+
+    fn time_of_batch(&mut self, common: &Common) -> UnixMillis {
+        let time = self.now(common);
         *self.open.time.get_or_insert(time)
     }
 
@@ -209,7 +220,7 @@ impl Owner {
         while self.open.outcomes.len() < BATCH_OUTCOMES_MAX
             && let Some(event) = self.moves.pop()
         {
-            let time = self.time_of_batch(common.now);
+            let time = self.time_of_batch(common);
             let moved = self.shard.move_deadlines(time, &event, self.moved_by);
             self.open.outcomes.push(moved.expect("all events are listed"));
         }
@@ -220,11 +231,12 @@ impl Owner {
             return;
         }
         if self.shard.next_due().is_none() {
-            self.clock.catch_up(common.wall(), common.now);
+            let wall = common.wall_of(self.sender.process);
+            self.clock.catch_up(wall, common.now);
         }
-        let now = self.clock.now(common.now);
+        let now = self.now(common);
         if self.shard.next_due().is_some_and(|due| due <= now) {
-            let time = self.time_of_batch(common.now);
+            let time = self.time_of_batch(common);
             let due = sabotage::tick(&mut self.shard, time, TICK_OUTCOMES_MAX, common.mutation);
             self.open.outcomes.extend(due);
         }
@@ -233,9 +245,10 @@ impl Owner {
     fn pulse(&mut self, common: &mut Common) {
         let empty = self.open.outcomes.is_empty() && self.open.answers.is_empty();
         let due = self.clock.is_pulse_due(self.told, self.shard.next_due(), common.now);
+        let due = due && !common.is_broken(Mutation::NeverPulse);
         if empty && self.in_flight.is_none() && due {
             self.open.is_pulse = true;
-            self.open.time = Some(self.clock.now(common.now));
+            self.open.time = Some(self.now(common));
             common.tally.add(Happening::Pulse);
         }
     }
@@ -267,7 +280,7 @@ impl Owner {
     /// Says an answer, which the batch of `number` stands for.
     fn say(&self, number: Option<u64>, answer: Answer, common: &mut Common) {
         // Rounded up, so that nobody is told that more is left of a hold than is.
-        let time = self.clock.now(common.now) + DurationMs(1);
+        let time = self.now(common) + DurationMs(1);
         let batch = number.map(|number| (self.epoch, number));
         common.promises.answered(common.now, time, self.epoch, batch, &answer);
         let Answer { to, command, reply, .. } = answer;

@@ -150,6 +150,7 @@ impl Process {
         if acked.to != self.sender() || self.is_down {
             return;
         }
+        let takes_any = common.is_broken(Mutation::TakeAnyEpoch);
         match &mut self.role {
             Role::Owner(owner) => {
                 let owns = owner.hear(acked.id, acked.ack, common);
@@ -161,7 +162,7 @@ impl Process {
                 self.role = match (acked.ack, common.journal.last_epoch()) {
                     (Ack::Stored { sequence, .. }, _) => Role::Recovering { epoch: sequence },
                     // An earlier try may be what is in the way: only the record itself tells.
-                    (Ack::WrongLast, Some((epoch, last))) if last == nonce => {
+                    (Ack::WrongLast, Some((epoch, last))) if last == nonce || takes_any => {
                         Role::Recovering { epoch }
                     }
                     (Ack::WrongLast, _) => Role::StandBy { epoch: 0, heard_at: common.now },

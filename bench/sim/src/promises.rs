@@ -4,6 +4,8 @@
 mod answers;
 mod book;
 mod hold;
+mod lifetimes;
+mod meant;
 mod money;
 mod refusals;
 
@@ -129,7 +131,7 @@ impl Promises {
         let Some(asked) = outcome.asked else { return Ok(None) };
         let command = self.asked.get(&(asked.command, asked.fingerprint));
         let meant = command.filter(|c| c.account == asked.account && c.event == outcome.event);
-        meant.map(Some).ok_or_else(|| book::unasked(outcome))
+        meant.map(Some).ok_or_else(|| meant::unasked(outcome))
     }
 
     /// An owner has closed a batch.

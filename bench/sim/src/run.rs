@@ -3,7 +3,7 @@
 use crate::happening::Tally;
 use crate::mutation::Mutation;
 use crate::promises::Finding;
-use crate::world::World;
+use crate::world::{Ending, World};
 use schema::InvariantId;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,27 +16,35 @@ pub enum Broken {
     Assert(String),
 }
 
+/// What a run follows from.
+#[derive(Debug, Clone, Copy)]
+pub struct Play {
+    pub seed: u64,
+    pub steps: u32,
+    pub ending: Ending,
+    pub mutation: Option<Mutation>,
+}
+
 /// What came of a run.
 #[derive(Debug)]
 pub struct Report {
-    pub seed: u64,
     pub broken: Option<Broken>,
-    /// The same for the same seed, steps and mutation.
+    /// The same for the same play.
     pub hash: u64,
     pub tally: Tally,
     /// The last lines of the story.
     pub tail: Vec<String>,
 }
 
-/// Plays one seed. A panic of a core is a finding like others.
-pub fn run(seed: u64, steps: u32, mutation: Option<Mutation>) -> Report {
-    let mut world = World::new(seed, mutation);
-    let played = catch_unwind(AssertUnwindSafe(|| world.play(steps)));
+/// Plays. A panic of a core is a finding like others.
+pub fn run(play: Play) -> Report {
+    let mut world = World::new(play.seed, play.mutation);
+    let played = catch_unwind(AssertUnwindSafe(|| world.play(play.steps, play.ending)));
     let common = &world.common;
     let found = common.promises.finding().cloned().map(Broken::Promise);
     let broken = found.or_else(|| played.err().map(|panic| told_by(&*panic)));
     let (hash, tail) = (common.trace.hash(), common.trace.tail());
-    Report { seed, broken, hash, tally: common.tally.clone(), tail }
+    Report { broken, hash, tally: common.tally.clone(), tail }
 }
 
 fn told_by(panic: &(dyn std::any::Any + Send)) -> Broken {

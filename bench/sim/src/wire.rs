@@ -30,6 +30,11 @@ impl Wire {
         self.appends.push((from, append));
     }
 
+    /// The server restarts.
+    pub fn forget(&mut self) {
+        *self = Self::default();
+    }
+
     /// Lets an acknowledgement wait.
     pub fn put_back(&mut self, acked: Acked) {
         self.acks.push(acked);

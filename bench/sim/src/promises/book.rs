@@ -1,25 +1,16 @@
 //! The model of the journal: a set of holds, looked through from end to end.
 
 use super::hold::{Hold, Phase};
-use super::{BatchId, Checked, Finding, expect, refusals};
+use super::{BatchId, Checked, Finding, expect, meant, refusals};
 use crate::hall::{AREA_CAPACITY, HOLD_TTL, PLACE_COUNT};
 use crate::happening::{Happening, Tally};
-use crate::owner::Answer;
 use allocator_core::Shard;
 use schema::limits::DECLINED_HOLD_LEFT_MIN;
 use schema::{
     Command, CommandBody, DurationMs, EventId, Held, HoldId, InvariantId, Outcome, OutcomeBody,
-    OwnerKind, Payment, PlaceCounts, Released, Reply, ReturnedPart, UnixMillis, Verdict,
-    VerdictKind, Want,
+    OwnerKind, Payment, PlaceCounts, Released, ReturnedPart, UnixMillis, Verdict, VerdictKind,
 };
 use std::collections::{BTreeMap, BTreeSet};
-
-/// How much longer a hold may live for each outage: the owner tells the journal the time each half
-/// second, and an outage counts from the last time told.
-const OUTAGE_SLACK: DurationMs = DurationMs(900);
-
-/// SEAT-3: how soon after its deadline a hold is free.
-const FREE_WITHIN: DurationMs = DurationMs(1_000);
 
 #[derive(Debug, Default)]
 pub struct Book {
@@ -27,21 +18,9 @@ pub struct Book {
     /// How each ended hold ended.
     ended: BTreeMap<HoldId, Released>,
     /// The time that counts as such in which holds could have ended.
-    calm: DurationMs,
+    pub calm: DurationMs,
     /// The places of each event behind each batch.
     counts: BTreeMap<BatchId, BTreeMap<EventId, PlaceCounts>>,
-}
-
-/// An outcome that nothing led to.
-pub fn unasked(outcome: &Outcome) -> Finding {
-    let says = format!("nobody asked for {outcome:?}");
-    let promise = match &outcome.body {
-        OutcomeBody::HoldReleased { why: Released::PaymentCancelled, .. } => InvariantId::Seat3,
-        OutcomeBody::HoldReleased { why: Released::Refunded, .. }
-        | OutcomeBody::SeatsSold { .. } => InvariantId::Ord3,
-        _ => InvariantId::Seat1,
-    };
-    Finding { promise, says }
 }
 
 impl Book {
@@ -54,11 +33,11 @@ impl Book {
         asked: Option<&Command>,
         tally: &mut Tally,
     ) -> Checked {
-        let wrong = || unasked(outcome);
+        let wrong = || meant::unasked(outcome);
         let event = &outcome.event;
         match &outcome.body {
             OutcomeBody::SeatsHeld(held) => {
-                expect_fits(asked, held).ok_or_else(wrong)?;
+                meant::fits(asked, held).ok_or_else(wrong)?;
                 self.begin(time, event, held)?;
             }
             OutcomeBody::HoldReleased { hold, why } => {
@@ -71,11 +50,11 @@ impl Book {
                 expect(InvariantId::Ord2, known, || format!("awaits {payment:?}"))?;
             }
             OutcomeBody::PaymentDeclined { hold, attempt, deadline } => {
-                let verdict = verdict_of(asked, VerdictKind::Declined).ok_or_else(wrong)?;
+                let verdict = meant::verdict_of(asked, VerdictKind::Declined).ok_or_else(wrong)?;
                 self.decline(time, *hold, verdict, (*attempt, *deadline))?;
             }
             OutcomeBody::SeatsSold { hold, .. } => {
-                let verdict = verdict_of(asked, VerdictKind::Sold).ok_or_else(wrong)?;
+                let verdict = meant::verdict_of(asked, VerdictKind::Sold).ok_or_else(wrong)?;
                 let found = self.in_phase(*hold, &[Phase::Paying, Phase::Held])?;
                 found.phase = Phase::Sold;
                 expect(InvariantId::Ord3, verdict.hold == *hold, || format!("sells {hold}"))?;
@@ -93,7 +72,7 @@ impl Book {
             }
             OutcomeBody::Unchanged { .. } => {}
         }
-        count(&outcome.body, tally);
+        tally.add(Happening::of(&outcome.body));
         let free = self.counts_of(event).free;
         expect(InvariantId::Seat2, free == outcome.free_after, || {
             format!("{free} places of {event} are free after {outcome:?}")
@@ -131,14 +110,17 @@ impl Book {
     ) -> Result<(), Option<Finding>> {
         let unpaid = &[Phase::Held, Phase::Paying][..];
         let (legal, caused) = match why {
-            Released::ByOwner => {
-                (&[Phase::Held, Phase::Blocked][..], asked.is_some_and(|c| is_release_of(c, id)))
-            }
+            Released::ByOwner => (
+                &[Phase::Held, Phase::Blocked][..],
+                asked.is_some_and(|c| meant::is_release_of(c, id)),
+            ),
             Released::Expired => (&[Phase::Held][..], asked.is_none()),
-            Released::PaymentCancelled => (unpaid, is_verdict(asked, VerdictKind::Cancelled, id)),
+            Released::PaymentCancelled => {
+                (unpaid, meant::is_verdict(asked, VerdictKind::Cancelled, id))
+            }
             Released::Refunded => {
                 let legal = &[Phase::Held, Phase::Paying, Phase::Sold][..];
-                (legal, is_verdict(asked, VerdictKind::Refunded, id))
+                (legal, meant::is_verdict(asked, VerdictKind::Refunded, id))
             }
         };
         let hold = self.in_phase(id, legal)?.clone();
@@ -216,15 +198,6 @@ impl Book {
         }
     }
 
-    /// Somebody is told that a hold lives until a deadline.
-    pub fn told(&mut self, now: UnixMillis, time: UnixMillis, answer: &Answer) {
-        let Reply::Done { outcome, .. } = &answer.reply else { return };
-        let OutcomeBody::SeatsHeld(held) = &outcome.body else { return };
-        if let (Some(hold), Some(deadline)) = (self.holds.get_mut(&held.hold), held.deadline) {
-            hold.told_end = hold.told_end.max(now + deadline.since(time));
-        }
-    }
-
     /// A live hold in one of these phases.
     fn in_phase(&mut self, id: HoldId, phases: &[Phase]) -> Result<&mut Hold, Finding> {
         let ended = self.ended.get(&id).copied();
@@ -289,87 +262,4 @@ impl Book {
         }
         Ok(())
     }
-
-    pub fn trouble_begins(&mut self) {
-        for hold in self.holds.values_mut() {
-            hold.calm_end = hold.calm_end + OUTAGE_SLACK;
-        }
-    }
-
-    /// SEAT-3: in a calm that lasts holds end soon after their deadline.
-    pub fn calm_lasts(&mut self, by: DurationMs) -> Checked {
-        self.calm = self.calm + by;
-        let calm = self.calm;
-        for (id, hold) in self.holds.iter().filter(|(_, hold)| hold.phase == Phase::Held) {
-            let late = calm.0.saturating_sub(hold.calm_end.0);
-            expect(InvariantId::Seat3, late <= FREE_WITHIN.0, || {
-                format!("{id} is held {late} ms behind its end")
-            })?;
-        }
-        Ok(())
-    }
-
-    /// SEAT-3: nothing is held or being paid for ever.
-    pub fn has_come_to_rest(&self) -> Checked {
-        let mut waiting =
-            self.holds.iter().filter(|(_, hold)| matches!(hold.phase, Phase::Held | Phase::Paying));
-        let left = waiting.next();
-        expect(InvariantId::Seat3, left.is_none(), || format!("never ends: {left:?}"))
-    }
-}
-
-/// Whether a hold is what was asked for.
-fn expect_fits(asked: Option<&Command>, held: &Held) -> Option<()> {
-    let asked = asked.filter(|command| command.account == held.account)?;
-    let CommandBody::HoldSeats(ask) = &asked.body else { return None };
-    let seats: BTreeSet<_> = held.seats.iter().map(|seat| seat.seat).collect();
-    let distinct = seats.len() == held.seats.len();
-    let fits = match &ask.want {
-        Want::Seats(wanted) => seats == wanted.iter().copied().collect() && held.areas.is_empty(),
-        Want::BestAvailable(best) => {
-            seats.len() == usize::from(best.quantity) && held.areas.is_empty()
-        }
-        Want::Areas(wanted) => {
-            let given: Vec<_> = held.areas.iter().map(|area| (area.area, area.quantity)).collect();
-            seats.is_empty() && given == *wanted
-        }
-    };
-    (distinct && fits && ask.owner == held.owner).then_some(())
-}
-
-fn is_release_of(command: &Command, id: HoldId) -> bool {
-    matches!(command.body, CommandBody::ReleaseHold { hold } if hold == id)
-}
-
-fn verdict_of(asked: Option<&Command>, kind: VerdictKind) -> Option<Verdict> {
-    match asked?.body {
-        CommandBody::RecordVerdict(verdict) if verdict.kind == kind => Some(verdict),
-        _ => None,
-    }
-}
-
-fn is_verdict(asked: Option<&Command>, kind: VerdictKind, hold: HoldId) -> bool {
-    verdict_of(asked, kind).is_some_and(|verdict| verdict.hold == hold)
-}
-
-fn count(body: &OutcomeBody, tally: &mut Tally) {
-    tally.add(match body {
-        OutcomeBody::SeatsHeld(held) if held.owner == OwnerKind::Fan => Happening::Held,
-        OutcomeBody::SeatsHeld(_) => Happening::Allotted,
-        OutcomeBody::HoldReleased { why, .. } => match why {
-            Released::ByOwner => Happening::GivenUp,
-            Released::Expired => Happening::Expired,
-            Released::PaymentCancelled => Happening::PaymentCancelled,
-            Released::Refunded => Happening::Refunded,
-        },
-        OutcomeBody::PaymentStarted(_) => Happening::PaymentStarted,
-        OutcomeBody::PaymentAwaited(_) => Happening::Reminded,
-        OutcomeBody::PaymentDeclined { .. } => Happening::Declined,
-        OutcomeBody::SeatsSold { .. } => Happening::Sold,
-        OutcomeBody::AllotmentReduced { .. } => Happening::Returned,
-        OutcomeBody::DeadlinesMoved { .. } => Happening::DeadlinesMoved,
-        OutcomeBody::Refused(schema::Refusal::SeatTaken { .. }) => Happening::SeatTaken,
-        OutcomeBody::Refused(_) => Happening::Refused,
-        OutcomeBody::Unchanged { .. } => Happening::Unchanged,
-    });
 }
