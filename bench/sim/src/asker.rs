@@ -47,12 +47,11 @@ impl Asker {
     /// Asks something new.
     pub fn ask(&mut self, event: EventId, body: CommandBody, common: &mut Common) {
         self.count += 1;
-        // The lower 72 bits tell commands of one millisecond apart.
-        let id = CommandId(u128::from(u64::try_from(self.idx + 1).expect("few ask")) << 48)
-            .0
-            .wrapping_add(u128::from(self.count));
+        // Asker and count within the lower 72 bits, which tell commands of one millisecond apart.
+        let asker = u128::try_from(self.idx + 1).expect("few ask");
         let command = Command {
-            id: CommandId(id),
+            id: CommandId(asker << 48 | u128::from(self.count)),
+            // Even; what else is asked under the id has the odd one.
             fingerprint: self.count << 1,
             event,
             account: self.account,
