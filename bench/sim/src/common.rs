@@ -1,0 +1,135 @@
+//! What all actors have in common: time, chance, the servers, and the promises that watch.
+
+use crate::bus::Bus;
+use crate::dice::Dice;
+use crate::hall::Hall;
+use crate::happening::{Happening, Tally};
+use crate::journal::{Journal, Record};
+use crate::mutation::Mutation;
+use crate::promises::Promises;
+use crate::provider::Provider;
+use crate::store::Store;
+use crate::trace::Trace;
+use crate::wire::Wire;
+use schema::{DurationMs, UnixMillis};
+use std::fmt;
+
+/// Where the journal's clocks begin.
+const START: UnixMillis = UnixMillis(1_000_000_000);
+
+/// Well below what a command is given to be answered in: clocks further apart would make every
+/// command late, verdicts too.
+const SKEW_MAX: DurationMs = DurationMs(400);
+
+/// The key that an owner bumps.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Lease {
+    pub epoch: u64,
+    pub beaten_at: UnixMillis,
+}
+
+#[derive(Debug)]
+pub struct Common {
+    /// True time. Actors know spans of it (a monotonic clock) and [`Common::wall`].
+    pub now: UnixMillis,
+    /// What the wall clock shows at [`Common::now`]; it is stepped.
+    wall: UnixMillis,
+    /// By how much the clock of each process goes before it.
+    skews: [DurationMs; 2],
+    /// Nothing fails while it is calm.
+    pub calm: bool,
+    pub dice: Dice,
+    pub trace: Trace,
+    pub tally: Tally,
+    pub mutation: Option<Mutation>,
+    pub hall: Hall,
+    pub journal: Journal,
+    pub wire: Wire,
+    pub bus: Bus,
+    pub lease: Lease,
+    /// The newest checkpoint, encoded.
+    pub checkpoint: Option<Vec<u8>>,
+    /// The last batch in it.
+    pub checkpoint_at: u64,
+    pub store: Store,
+    pub provider: Provider,
+    pub promises: Promises,
+}
+
+impl Common {
+    pub fn new(seed: u64, mutation: Option<Mutation>) -> Self {
+        let mut dice = Dice::new(seed);
+        let skews = [0, 1].map(|_| DurationMs(dice.within(0, SKEW_MAX.0)));
+        Self {
+            now: START,
+            wall: START,
+            skews,
+            calm: false,
+            dice,
+            trace: Trace::new(START),
+            tally: Tally::default(),
+            mutation,
+            hall: Hall::new(),
+            journal: Journal::default(),
+            wire: Wire::default(),
+            bus: Bus::default(),
+            lease: Lease::default(),
+            checkpoint: None,
+            checkpoint_at: 0,
+            store: Store::default(),
+            provider: Provider::default(),
+            promises: Promises::default(),
+        }
+    }
+
+    pub fn pass(&mut self, by: DurationMs) {
+        self.now = self.now + by;
+        self.wall = self.wall + by;
+    }
+
+    /// The wall clock of askers and of settlement.
+    pub fn wall(&self) -> UnixMillis {
+        self.wall
+    }
+
+    /// The wall clock of a process that may own the shard.
+    pub fn wall_of(&self, process: usize) -> UnixMillis {
+        self.wall + self.skews[process]
+    }
+
+    /// Somebody sets the clock.
+    pub fn step_wall(&mut self, forward: bool, by: DurationMs) {
+        self.wall = if forward { self.wall + by } else { self.wall - by };
+    }
+
+    /// Whether a fault of this likelihood strikes now.
+    pub fn happens(&mut self, percent: u64) -> bool {
+        !self.calm && self.dice.hits(percent)
+    }
+
+    /// Which of `count` that wait comes next: the oldest while it is calm.
+    pub fn choose(&mut self, count: usize) -> usize {
+        if self.calm { 0 } else { self.dice.index(count) }
+    }
+
+    pub fn is_broken(&self, mutation: Mutation) -> bool {
+        self.mutation == Some(mutation)
+    }
+
+    /// Adds a line to the story.
+    pub fn write(&mut self, what: fmt::Arguments<'_>) {
+        self.trace.note(self.now, what);
+    }
+
+    /// Adds a line, and counts what it tells.
+    pub fn note(&mut self, happening: Happening, what: fmt::Arguments<'_>) {
+        self.tally.add(happening);
+        self.trace.note(self.now, format_args!("{happening:?}: {what}"));
+    }
+
+    /// The journal has taken a message that it did not have.
+    pub fn journaled(&mut self, sequence: u64, record: &Record) {
+        let Self { promises, store, tally, now, .. } = self;
+        promises.journaled(*now, sequence, record, store, tally);
+    }
+}

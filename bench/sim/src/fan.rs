@@ -1,0 +1,178 @@
+//! Fans: they hold seats, pay or do not, give up, cancel, and repeat themselves.
+
+use crate::asker::Asker;
+use crate::bus::Told;
+use crate::common::Common;
+use crate::front::Front;
+use crate::hall::{self, SEAT_COUNT};
+use crate::settlement;
+use schema::{
+    AreaIdx, BestAvailable, CommandBody, EventId, HoldId, HoldSeats, OrderId, OutcomeBody,
+    OwnerKind, SeatIdx, StartPayment, Want,
+};
+
+/// Most holds that a fan remembers, ended ones among them.
+const HOLDS_MAX: usize = 6;
+
+#[derive(Debug)]
+pub struct Fan {
+    asker: Asker,
+    holds: Vec<Mine>,
+}
+
+#[derive(Debug)]
+struct Mine {
+    hold: HoldId,
+    event: EventId,
+    /// The attempt whose end is waited for.
+    paying: Option<u32>,
+    /// Whether another card is to be tried.
+    declined: bool,
+    confirmed: bool,
+}
+
+impl Mine {
+    fn new(hold: HoldId, event: EventId) -> Self {
+        Self { hold, event, paying: None, declined: false, confirmed: false }
+    }
+}
+
+impl Fan {
+    pub fn new(idx: usize) -> Self {
+        let number = u128::try_from(idx).expect("few fans");
+        Self { asker: Asker::new(idx, hall::account(number)), holds: Vec::new() }
+    }
+
+    pub fn turn(&mut self, front: &Front, common: &mut Common) {
+        self.look(front, common);
+        if self.asker.waits(common) || self.pay_again(common) {
+            return;
+        }
+        match common.dice.within(1, 100) {
+            1..=32 => {
+                let want = any_want(common);
+                self.ask_for(want, common);
+            }
+            33..=43 => self.release(common),
+            44..=66 => self.pay(common),
+            67..=72 => self.asker.repeat(common),
+            73..=77 => {
+                let want = any_want(common);
+                let ask = HoldSeats { want, owner: OwnerKind::Fan, pass: None };
+                self.asker.misuse(CommandBody::HoldSeats(ask), common);
+            }
+            78..=88 => self.cancel(common),
+            _ => {}
+        }
+    }
+
+    pub fn hear(&mut self, told: &Told, common: &mut Common) {
+        let Some((command, outcome)) = self.asker.hear(told, common) else { return };
+        match outcome.body {
+            OutcomeBody::SeatsHeld(given) => {
+                if self.holds.iter().all(|mine| mine.hold != given.hold) {
+                    self.holds.push(Mine::new(given.hold, command.event));
+                }
+                if HOLDS_MAX < self.holds.len() {
+                    self.holds.remove(0);
+                }
+            }
+            OutcomeBody::PaymentStarted(payment) => {
+                let id = payment.held.hold;
+                if let Some(mine) = self.holds.iter_mut().find(|mine| mine.hold == id) {
+                    mine.paying = Some(payment.attempt);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Looks how the payments under way are.
+    fn look(&mut self, front: &Front, common: &mut Common) {
+        for mine in &mut self.holds {
+            let Some(attempt) = mine.paying else { continue };
+            if front.is_declined(mine.hold, attempt) {
+                (mine.paying, mine.declined) = (None, true);
+            } else if front.confirm(mine.hold, common) {
+                (mine.paying, mine.confirmed) = (None, true);
+            }
+        }
+    }
+
+    fn ask_for(&mut self, want: Want, common: &mut Common) {
+        let event = any_event(common);
+        let ask = HoldSeats { want, owner: OwnerKind::Fan, pass: None };
+        self.asker.ask(event, CommandBody::HoldSeats(ask), common);
+    }
+
+    fn release(&mut self, common: &mut Common) {
+        if let Some((hold, event)) = self.any_hold(common) {
+            self.asker.ask(event, CommandBody::ReleaseHold { hold }, common);
+        }
+    }
+
+    fn pay(&mut self, common: &mut Common) {
+        let Some((hold, event)) = self.any_hold(common) else { return };
+        let token = match common.dice.within(1, 100) {
+            1..=55 => "tok_ok",
+            56..=80 => "tok_declined",
+            81..=90 => "tok_slow",
+            91..=96 => "tok_slow_declined",
+            _ => "tok_never",
+        };
+        let ask = StartPayment { hold, method: "CREDIT_CARD".into(), token: token.into() };
+        self.asker.ask(event, CommandBody::StartPayment(ask), common);
+    }
+
+    /// Tries another card at once, as most people do.
+    fn pay_again(&mut self, common: &mut Common) -> bool {
+        let Some(mine) = self.holds.iter_mut().find(|mine| mine.declined) else { return false };
+        mine.declined = false;
+        let (hold, event) = (mine.hold, mine.event.clone());
+        let ask = StartPayment { hold, method: "CREDIT_CARD".into(), token: "tok_ok".into() };
+        self.asker.ask(event, CommandBody::StartPayment(ask), common);
+        true
+    }
+
+    fn cancel(&mut self, common: &mut Common) {
+        let confirmed = self.holds.iter().position(|mine| mine.confirmed);
+        if let Some(at) = confirmed {
+            let order = OrderId::from(self.holds.remove(at).hold);
+            settlement::cancel(common, order, self.asker.account);
+        }
+    }
+
+    /// One of the holds it knows of, also one that has ended.
+    fn any_hold(&self, common: &mut Common) -> Option<(HoldId, EventId)> {
+        let count = self.holds.len();
+        let any = (0 < count).then(|| &self.holds[common.dice.index(count)]);
+        any.map(|mine| (mine.hold, mine.event.clone()))
+    }
+}
+
+/// Mostly the first event, so that people meet.
+pub fn any_event(common: &mut Common) -> EventId {
+    let at = usize::from(common.dice.hits(20));
+    common.hall.events[at].clone()
+}
+
+/// Neighbouring seats by name.
+pub fn any_seats(common: &mut Common, count_max: u64) -> Vec<SeatIdx> {
+    let count = common.dice.within(1, count_max);
+    let first = common.dice.within(0, u64::from(SEAT_COUNT) - count);
+    let seats = first..first + count;
+    seats.map(|seat| SeatIdx(u32::try_from(seat).expect("a hall of ten seats"))).collect()
+}
+
+fn any_want(common: &mut Common) -> Want {
+    match common.dice.within(1, 100) {
+        1..=60 => Want::Seats(any_seats(common, 3)),
+        61..=80 => Want::BestAvailable(BestAvailable {
+            quantity: u8::try_from(common.dice.within(1, 4)).expect("at most four"),
+            section: None,
+            price_level: None,
+            accessible: false,
+        }),
+        _ => Want::Areas(vec![(AreaIdx(0), if common.dice.hits(50) { 1 } else { 2 })]),
+    }
+}

@@ -1,0 +1,124 @@
+//! What is on sale: a hall so small that everybody is in everybody's way, and two events in it.
+
+use allocator_core::{Limits, Shard};
+use schema::{
+    AccountId, Area, Currency, DurationMs, EventId, EventListing, EventStatus, Money, PlanIndex,
+    PriceLevel, Row, SeatingPlan, Section, ShardId, UnixMillis,
+};
+use std::ops::Range;
+use std::sync::Arc;
+
+pub const SHARD: ShardId = ShardId(0);
+/// The seats of each row.
+pub const ROWS: [Range<u32>; 2] = [0..5, 5..10];
+pub const SEAT_COUNT: u32 = 10;
+/// Standing places of the only area.
+pub const AREA_CAPACITY: u32 = 4;
+pub const PLACE_COUNT: u32 = SEAT_COUNT + AREA_CAPACITY;
+/// Most places of an account, as a fan.
+pub const ACCOUNT_PLACES_MAX: u16 = 4;
+/// Short, so that a run of a minute sees holds end.
+pub const HOLD_TTL: DurationMs = DurationMs(20_000);
+/// Shorter than a run, so that a run sees answers forgotten.
+pub const ANSWER_MEMORY: DurationMs = DurationMs(120_000);
+
+/// The account with this number.
+pub fn account(number: u128) -> AccountId {
+    AccountId(1_000 + number)
+}
+
+/// The listings and the plan that they share.
+#[derive(Debug, Clone)]
+pub struct Hall {
+    pub events: Vec<EventId>,
+    listings: Vec<Arc<EventListing>>,
+    plan: Arc<PlanIndex>,
+}
+
+impl Hall {
+    pub fn new() -> Self {
+        let mut plan = plan();
+        plan.id = plan.content_id();
+        plan.validate().expect("all limits of plans are kept");
+        let listings: Vec<_> =
+            ["EVT1", "EVT2"].iter().map(|id| Arc::new(listing(id, &plan))).collect();
+        let events = listings.iter().map(|listing| listing.event.clone()).collect();
+        Self { events, listings, plan: Arc::new(PlanIndex::new(plan)) }
+    }
+
+    /// A shard without holds.
+    pub fn new_shard(&self) -> Shard {
+        self.list_all(Shard::new(SHARD, limits()))
+    }
+
+    pub fn restore(&self, snapshot: allocator_core::Snapshot) -> Shard {
+        self.list_all(Shard::restore(limits(), snapshot))
+    }
+
+    fn list_all(&self, mut shard: Shard) -> Shard {
+        for listing in &self.listings {
+            let listed = shard.put_event(listing.clone(), self.plan.clone());
+            listed.expect("two events of one plan fit");
+        }
+        shard
+    }
+}
+
+impl Default for Hall {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn limits() -> Limits {
+    Limits {
+        events_max: 4,
+        holds_max: 256,
+        ended_max: 4_096,
+        passes_max: 4,
+        answers_max: 8_192,
+        answer_memory: ANSWER_MEMORY,
+    }
+}
+
+fn plan() -> SeatingPlan {
+    let row = |label: &str, y_cm| Row {
+        label: label.into(),
+        seat_count: 5,
+        first_number: 1,
+        price_level: 0,
+        accessible: 0,
+        x_cm: 0,
+        y_cm,
+        step_x_cm: 50,
+        step_y_cm: 0,
+    };
+    let floor =
+        Area { id: "FLOOR".into(), name: "Floor".into(), capacity: AREA_CAPACITY, price_level: 0 };
+    SeatingPlan {
+        id: "p-sim".parse().expect("it is a plan id"),
+        sections: vec![Section { name: "A".into(), rows: vec![row("1", 100), row("2", 200)] }],
+        areas: vec![floor],
+        focal_x_cm: 100,
+        focal_y_cm: 0,
+    }
+}
+
+fn listing(event: &str, plan: &SeatingPlan) -> EventListing {
+    EventListing {
+        event: event.parse().expect("it is an event id"),
+        plan: plan.id.clone(),
+        name: event.into(),
+        venue: "Hall".into(),
+        city: "Ulm".into(),
+        category: "Play".into(),
+        starts_at: UnixMillis(u64::MAX / 2),
+        sale_starts_at: UnixMillis(0),
+        status: EventStatus::OnSale,
+        price_levels: vec![PriceLevel { name: "".into(), price: Money::new(5_000, Currency::EUR) }],
+        places_total: plan.place_count(),
+        hold_ttl_ms: HOLD_TTL,
+        account_places_max: ACCOUNT_PLACES_MAX,
+        waiting_room: false,
+    }
+}

@@ -1,0 +1,78 @@
+//! What kinds of things happened, so that a run which proves nothing is noticed.
+
+use schema::{OutcomeBody, OwnerKind, Refusal, Released};
+use std::collections::BTreeMap;
+
+macro_rules! happenings {
+    ($($name:ident),* $(,)?) => {
+        /// A kind of thing that happens in a run.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Happening { $($name,)* }
+
+        impl Happening {
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+        }
+    };
+}
+
+happenings! {
+    // Ownership and the journal.
+    TakeOver, TakeOverContested, Deposed, AppendLost, AppendRepeated, AppendDuplicate, AckLost,
+    Pulse, DeadlinesMoved, CheckpointStored, CheckpointRestored, Trimmed,
+    // Faults of processes.
+    Crash, Pause, ClockStep, Deaf, DriverCrash, DriverPause, ServerRestart, EverybodyDies,
+    // The bus.
+    CommandLost, CommandRepeated, ReplyLost, ReplyRepeated,
+    // Decisions.
+    Held, Allotted, Returned, Refused, SeatTaken, GivenUp, Expired, PaymentStarted, Reminded,
+    Declined, Sold, PaymentCancelled, Refunded, Unchanged,
+    // Answers.
+    Replayed, Mismatch, TooLate, Confirmed,
+    // Payments.
+    ProviderSilent, CommitUnknown, VerdictAgain, AttemptAgain,
+}
+
+impl Happening {
+    /// The kind of an outcome.
+    pub fn of(body: &OutcomeBody) -> Self {
+        match body {
+            OutcomeBody::SeatsHeld(held) if held.owner == OwnerKind::Fan => Self::Held,
+            OutcomeBody::SeatsHeld(_) => Self::Allotted,
+            OutcomeBody::HoldReleased { why, .. } => match why {
+                Released::ByOwner => Self::GivenUp,
+                Released::Expired => Self::Expired,
+                Released::PaymentCancelled => Self::PaymentCancelled,
+                Released::Refunded => Self::Refunded,
+            },
+            OutcomeBody::PaymentStarted(_) => Self::PaymentStarted,
+            OutcomeBody::PaymentAwaited(_) => Self::Reminded,
+            OutcomeBody::PaymentDeclined { .. } => Self::Declined,
+            OutcomeBody::SeatsSold { .. } => Self::Sold,
+            OutcomeBody::AllotmentReduced { .. } => Self::Returned,
+            OutcomeBody::DeadlinesMoved { .. } => Self::DeadlinesMoved,
+            OutcomeBody::Refused(Refusal::SeatTaken { .. }) => Self::SeatTaken,
+            OutcomeBody::Refused(_) => Self::Refused,
+            OutcomeBody::Unchanged { .. } => Self::Unchanged,
+        }
+    }
+}
+
+/// How often each kind happened.
+#[derive(Debug, Clone, Default)]
+pub struct Tally(BTreeMap<Happening, u64>);
+
+impl Tally {
+    pub fn add(&mut self, happening: Happening) {
+        *self.0.entry(happening).or_insert(0) += 1;
+    }
+
+    pub fn add_all(&mut self, other: &Self) {
+        for (&happening, count) in &other.0 {
+            *self.0.entry(happening).or_insert(0) += count;
+        }
+    }
+
+    pub fn count(&self, happening: Happening) -> u64 {
+        self.0.get(&happening).copied().unwrap_or(0)
+    }
+}

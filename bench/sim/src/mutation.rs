@@ -1,0 +1,103 @@
+//! Deliberate breakages. Each is a mistake that somebody could make, and each has a promise that
+//! must be found broken by it: so the simulator itself is tested.
+//!
+//! All are made at the seams. What is inside of a core is broken by forging what it would let pass;
+//! that the core itself compares generations, ranks and owners is held by its own tests
+//! (`a_word_of_an_earlier_time_changes_nothing`, `a_verdict_only_raises_the_rank_of_a_hold`,
+//! `no_timer_ends_a_payment`, `a_hold_is_known_to_its_owner_only`).
+
+use clap::ValueEnum;
+use schema::InvariantId;
+
+/// A part of the system made wrong on purpose, at the seams of the cores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Mutation {
+    /// A late release of a hold frees the seats of whoever has them now, as if a seat's generation
+    /// was not compared.
+    SkipGenerations,
+    /// A successor starts from what its replica has, without reading up to its epoch record.
+    OpenBeforeEpoch,
+    /// Checkpoints are made of the owner's live state, which may not be durable.
+    CheckpointOfOwner,
+    /// A release tells one free place too many.
+    MiscountFree,
+    /// The timer of a hold ends its payment too.
+    ReleasePaying,
+    /// No hold ends by its deadline.
+    NeverExpire,
+    /// A hold's deadline goes on while nobody can be served.
+    CountOutages,
+    /// A quiet journal is not told the time, so quiet counts as an outage.
+    NeverPulse,
+    /// Journal time is what the wall clock shows, steps and all.
+    TrustWall,
+    /// Seats are refused by the look of a replica, which may be behind.
+    RefuseByView,
+    /// Answers leave before the journal has the batch.
+    AnswerBeforeAck,
+    /// Refusals alone leave before the journal has the batch.
+    RefuseBeforeAck,
+    /// A successor starts without the memory of commands.
+    ForgetAnswers,
+    /// A known id is answered whatever else is asked under it.
+    AnswerOtherFingerprint,
+    /// A front hands an answer to whoever waits under the id, without comparing what was asked.
+    TakeAnyReply,
+    /// The journal is trimmed ahead of its readers.
+    TrimUnread,
+    /// What decides nothing new is answered without an append.
+    AnswerWithoutAppend,
+    /// Appends do not name the epoch that they expect.
+    IgnoreFence,
+    /// An owner that learns that it is deposed answers those who still wait.
+    AnswerDeposed,
+    /// The trim takes the epoch records too.
+    TrimEpochs,
+    /// A contender that finds an epoch record takes it for its own, whoever wrote it.
+    TakeAnyEpoch,
+    /// CONFIRMED is answered when the money is set aside, before the sale is committed.
+    ConfirmEarly,
+    /// An order is moved without comparing the state that the move was decided for.
+    MoveBlindly,
+    /// A payment is authorised before its id is stored, under a new key each time.
+    ChargeUnbound,
+    /// A refund is finished in the books while the provider keeps the money.
+    RefundOnPaper,
+    /// Tickets are issued in a commit of their own after the sale.
+    TicketsLater,
+    /// A verdict is sent once, and not until it is read back from the journal.
+    SendVerdictOnce,
+    /// A verdict that comes again after one of a higher rank wins.
+    LateVerdictWins,
+}
+
+impl Mutation {
+    /// The promise that it breaks.
+    pub const fn breaks(self) -> InvariantId {
+        match self {
+            Self::SkipGenerations => InvariantId::Seat1,
+            Self::OpenBeforeEpoch | Self::MiscountFree => InvariantId::Seat2,
+            Self::ReleasePaying
+            | Self::NeverExpire
+            | Self::CountOutages
+            | Self::NeverPulse
+            | Self::TrustWall => InvariantId::Seat3,
+            Self::RefuseByView => InvariantId::Seat4,
+            Self::AnswerBeforeAck
+            | Self::RefuseBeforeAck
+            | Self::CheckpointOfOwner
+            | Self::ForgetAnswers
+            | Self::AnswerOtherFingerprint
+            | Self::TakeAnyReply
+            | Self::TakeAnyEpoch
+            | Self::TrimUnread => InvariantId::Cmd1,
+            Self::AnswerWithoutAppend
+            | Self::IgnoreFence
+            | Self::AnswerDeposed
+            | Self::TrimEpochs => InvariantId::Fence1,
+            Self::ConfirmEarly | Self::MoveBlindly => InvariantId::Ord1,
+            Self::ChargeUnbound | Self::RefundOnPaper => InvariantId::Ord2,
+            Self::TicketsLater | Self::SendVerdictOnce | Self::LateVerdictWins => InvariantId::Ord3,
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! The model of the journal: a set of holds, looked through from end to end.
+
+use super::hold::{Hold, Phase};
+use super::{BatchId, Checked, Finding, expect, meant, refusals};
+use crate::hall::{AREA_CAPACITY, HOLD_TTL, PLACE_COUNT};
+use crate::happening::{Happening, Tally};
+use allocator_core::Shard;
+use schema::limits::DECLINED_HOLD_LEFT_MIN;
+use schema::{
+    Command, CommandBody, DurationMs, EventId, Held, HoldId, InvariantId, Outcome, OutcomeBody,
+    OwnerKind, Payment, PlaceCounts, Released, ReturnedPart, UnixMillis, Verdict, VerdictKind,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+#[derive(Debug, Default)]
+pub struct Book {
+    pub holds: BTreeMap<HoldId, Hold>,
+    /// How each ended hold ended.
+    ended: BTreeMap<HoldId, Released>,
+    /// The time that counts as such in which holds could have ended.
+    pub calm: DurationMs,
+    /// The places of each event behind each batch.
+    counts: BTreeMap<BatchId, BTreeMap<EventId, PlaceCounts>>,
+}
+
+impl Book {
+    /// Follows an outcome, after checking that it may be.
+    pub fn take(
+        &mut self,
+        now: UnixMillis,
+        time: UnixMillis,
+        outcome: &Outcome,
+        asked: Option<&Command>,
+        tally: &mut Tally,
+    ) -> Checked {
+        let wrong = || meant::unasked(outcome);
+        let event = &outcome.event;
+        match &outcome.body {
+            OutcomeBody::SeatsHeld(held) => {
+                meant::fits(asked, held).ok_or_else(wrong)?;
+                self.begin(time, event, held)?;
+            }
+            OutcomeBody::HoldReleased { hold, why } => {
+                self.release(now, time, *hold, *why, asked).map_err(|f| f.unwrap_or_else(wrong))?;
+            }
+            OutcomeBody::PaymentStarted(payment) => self.pay(time, payment, asked)?,
+            OutcomeBody::PaymentAwaited(payment) => {
+                let hold = self.in_phase(payment.held.hold, &[Phase::Paying])?;
+                let known = asked.is_none() && hold.attempt == payment.attempt;
+                expect(InvariantId::Ord2, known, || format!("awaits {payment:?}"))?;
+            }
+            OutcomeBody::PaymentDeclined { hold, attempt, deadline } => {
+                let verdict = meant::verdict_of(asked, VerdictKind::Declined).ok_or_else(wrong)?;
+                self.decline(time, *hold, verdict, (*attempt, *deadline))?;
+            }
+            OutcomeBody::SeatsSold { hold, .. } => {
+                let verdict = meant::verdict_of(asked, VerdictKind::Sold).ok_or_else(wrong)?;
+                let found = self.in_phase(*hold, &[Phase::Paying, Phase::Held])?;
+                found.phase = Phase::Sold;
+                expect(InvariantId::Ord3, verdict.hold == *hold, || format!("sells {hold}"))?;
+            }
+            OutcomeBody::AllotmentReduced { parts } => {
+                let asked = asked.ok_or_else(wrong)?;
+                for part in parts {
+                    self.reduce(part, asked)?;
+                }
+            }
+            OutcomeBody::DeadlinesMoved { by } => self.move_deadlines(event, *by),
+            OutcomeBody::Refused(refusal) => {
+                let asked = asked.ok_or_else(wrong)?;
+                refusals::is_true(self, time, asked, refusal)?;
+            }
+            OutcomeBody::Unchanged { .. } => {}
+        }
+        tally.add(Happening::of(&outcome.body));
+        let free = self.counts_of(event).free;
+        expect(InvariantId::Seat2, free == outcome.free_after, || {
+            format!("{free} places of {event} are free after {outcome:?}")
+        })
+    }
+
+    fn begin(&mut self, time: UnixMillis, event: &EventId, held: &Held) -> Checked {
+        let fresh = Hold::new(event, held, self.calm);
+        let known = self.holds.contains_key(&held.hold) || self.ended.contains_key(&held.hold);
+        expect(InvariantId::Cmd1, !known, || format!("{} begins twice", held.hold))?;
+        for (other, owner) in self.of_event(event) {
+            let both: Vec<_> = owner.seats.intersection(&fresh.seats).collect();
+            expect(InvariantId::Seat1, both.is_empty(), || {
+                format!("seats {both:?} of {event} go to {} and are {other}'s", held.hold)
+            })?;
+        }
+        let standing = self.standing(event) + fresh.standing;
+        expect(InvariantId::Seat1, standing <= AREA_CAPACITY, || {
+            format!("{standing} standing places of {event} are given away")
+        })?;
+        let deadline = (held.owner == OwnerKind::Fan).then(|| time + HOLD_TTL);
+        expect(InvariantId::Seat3, held.deadline == deadline, || format!("ends wrong: {held:?}"))?;
+        self.holds.insert(held.hold, fresh);
+        Ok(())
+    }
+
+    /// `Err(None)` stands for an end that nothing led to.
+    fn release(
+        &mut self,
+        now: UnixMillis,
+        time: UnixMillis,
+        id: HoldId,
+        why: Released,
+        asked: Option<&Command>,
+    ) -> Result<(), Option<Finding>> {
+        let unpaid = &[Phase::Held, Phase::Paying][..];
+        let (legal, caused) = match why {
+            Released::ByOwner => (
+                &[Phase::Held, Phase::Blocked][..],
+                asked.is_some_and(|c| meant::is_release_of(c, id)),
+            ),
+            Released::Expired => (&[Phase::Held][..], asked.is_none()),
+            Released::PaymentCancelled => {
+                (unpaid, meant::is_verdict(asked, VerdictKind::Cancelled, id))
+            }
+            Released::Refunded => {
+                let legal = &[Phase::Held, Phase::Paying, Phase::Sold][..];
+                (legal, meant::is_verdict(asked, VerdictKind::Refunded, id))
+            }
+        };
+        let hold = self.in_phase(id, legal)?.clone();
+        let own = asked.is_none_or(|c| why != Released::ByOwner || c.account == hold.account);
+        if !caused || !own {
+            return Err(None);
+        }
+        if why == Released::Expired {
+            let due = hold.deadline.is_some_and(|deadline| deadline <= time);
+            expect(InvariantId::Seat3, due, || format!("{id} ends before its deadline"))?;
+            expect(InvariantId::Seat3, hold.told_end <= now, || {
+                format!("{id} ends {} ms before its fan was told", hold.told_end.since(now).0)
+            })?;
+        }
+        self.holds.remove(&id);
+        self.ended.insert(id, why);
+        Ok(())
+    }
+
+    fn pay(&mut self, time: UnixMillis, payment: &Payment, asked: Option<&Command>) -> Checked {
+        let id = payment.held.hold;
+        let hold = self.in_phase(id, &[Phase::Held])?;
+        let meant = asked.is_some_and(|c| match &c.body {
+            CommandBody::StartPayment(ask) => ask.hold == id && c.account == hold.account,
+            _ => false,
+        });
+        hold.attempt += 1;
+        let next = meant && hold.attempt == payment.attempt;
+        expect(InvariantId::Ord2, next, || format!("{id} is paid as {payment:?}"))?;
+        let alive = hold.deadline.is_some_and(|deadline| time < deadline);
+        hold.phase = Phase::Paying;
+        expect(InvariantId::Seat3, alive, || format!("{id} is paid behind its deadline"))
+    }
+
+    fn decline(
+        &mut self,
+        time: UnixMillis,
+        id: HoldId,
+        verdict: Verdict,
+        (attempt, deadline): (u32, UnixMillis),
+    ) -> Checked {
+        let calm = self.calm;
+        let hold = self.in_phase(id, &[Phase::Paying])?;
+        let left_min = time + DECLINED_HOLD_LEFT_MIN;
+        let until = hold.deadline.map(|known| known.max(left_min));
+        let last = verdict.hold == id && verdict.attempt == attempt && hold.attempt == attempt;
+        hold.phase = Phase::Held;
+        hold.deadline = Some(deadline);
+        hold.calm_end = hold.calm_end.max(calm + DECLINED_HOLD_LEFT_MIN);
+        expect(InvariantId::Seat3, last && until == Some(deadline), || {
+            format!("{id} is declined: attempt {attempt}, until {deadline}")
+        })
+    }
+
+    fn reduce(&mut self, part: &ReturnedPart, asked: &Command) -> Checked {
+        let hold = self.in_phase(part.hold, &[Phase::Blocked])?;
+        let mut own = hold.account == asked.account;
+        for seat in &part.seats {
+            own &= hold.seats.remove(&seat.0);
+        }
+        let standing: u32 = part.areas.iter().map(|(_, quantity)| quantity).sum();
+        own &= standing <= hold.standing;
+        hold.standing = hold.standing.saturating_sub(standing);
+        if hold.places() == 0 {
+            self.holds.remove(&part.hold);
+            self.ended.insert(part.hold, Released::ByOwner);
+        }
+        expect(InvariantId::Seat1, own, || format!("{part:?} is not {}'s", asked.account))
+    }
+
+    fn move_deadlines(&mut self, event: &EventId, by: DurationMs) {
+        let unpaid = |hold: &&mut Hold| hold.event == *event && hold.phase == Phase::Held;
+        for hold in self.holds.values_mut().filter(unpaid) {
+            hold.deadline = hold.deadline.map(|deadline| deadline + by);
+        }
+    }
+
+    /// A live hold in one of these phases.
+    fn in_phase(&mut self, id: HoldId, phases: &[Phase]) -> Result<&mut Hold, Finding> {
+        let ended = self.ended.get(&id).copied();
+        let broken = |promise, says: String| Err(Finding { promise, says: format!("{id} {says}") });
+        match self.holds.get_mut(&id) {
+            None => broken(InvariantId::Seat1, format!("does not live: {ended:?}")),
+            Some(hold) if !phases.contains(&hold.phase) => {
+                let promise = match hold.phase {
+                    Phase::Paying => InvariantId::Seat3,
+                    Phase::Sold => InvariantId::Ord3,
+                    Phase::Held | Phase::Blocked => InvariantId::Seat1,
+                };
+                broken(promise, format!("is {:?}, not {phases:?}", hold.phase))
+            }
+            Some(hold) => Ok(hold),
+        }
+    }
+
+    pub fn of_event(&self, event: &EventId) -> impl Iterator<Item = (&HoldId, &Hold)> {
+        self.holds.iter().filter(move |(_, hold)| hold.event == *event)
+    }
+
+    /// Standing places of an event that are somebody's.
+    pub fn standing(&self, event: &EventId) -> u32 {
+        self.of_event(event).map(|(_, hold)| hold.standing).sum()
+    }
+
+    /// The seats of an event that are somebody's.
+    pub fn taken(&self, event: &EventId) -> BTreeSet<u32> {
+        self.of_event(event).flat_map(|(_, hold)| hold.seats.iter().copied()).collect()
+    }
+
+    pub fn counts_of(&self, event: &EventId) -> PlaceCounts {
+        let mut counts = PlaceCounts { free: PLACE_COUNT, ..PlaceCounts::default() };
+        for (_, hold) in self.of_event(event) {
+            counts.free -= hold.places();
+            *match hold.phase {
+                Phase::Held => &mut counts.held,
+                Phase::Paying => &mut counts.paying,
+                Phase::Sold => &mut counts.sold,
+                Phase::Blocked => &mut counts.blocked,
+            } += hold.places();
+        }
+        counts
+    }
+
+    /// Remembers how things stand behind a batch.
+    pub fn close(&mut self, batch: BatchId) {
+        let events: BTreeSet<_> = self.holds.values().map(|hold| hold.event.clone()).collect();
+        let counts = events.into_iter().map(|event| (event.clone(), self.counts_of(&event)));
+        let counts = counts.collect();
+        self.counts.insert(batch, counts);
+    }
+
+    /// SEAT-2: the real shard counts what the model counted behind the same batch.
+    pub fn equals(&self, shard: &Shard, batch: BatchId) -> Checked {
+        for (event, counts) in self.counts.get(&batch).into_iter().flatten() {
+            let found = shard.counts(event).unwrap_or_default();
+            expect(InvariantId::Seat2, found == *counts, || {
+                format!("{event} behind {batch:?}: {found:?}, not {counts:?}")
+            })?;
+        }
+        Ok(())
+    }
+}

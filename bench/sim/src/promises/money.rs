@@ -1,0 +1,138 @@
+//! ORD-1 to ORD-3: orders, tickets, seats and money, by what the store and the provider have.
+
+use super::book::Book;
+use super::hold::Phase;
+use super::{Checked, expect};
+use crate::provider::Provider;
+use crate::store::{Order, Store};
+use schema::{
+    DurationMs, HoldId, InvariantId, OrderId, Outcome, OutcomeBody, Released, UnixMillis,
+};
+use settlement_core::{Seen, State};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How long the news of a sale may take in a calm: a verdict that got lost before it is sent again
+/// after a second, to an owner who answers within the next.
+const NEWS_WITHIN: DurationMs = DurationMs(3_000);
+
+/// ORD-3: what the owner of the seats is told is what settlement has committed.
+pub fn verdict_is_true(outcome: &Outcome, store: &Store) -> Checked {
+    let state = |hold: &HoldId| store.orders.get(&OrderId::from(*hold)).map(|order| order.state);
+    let (state, legal) = match &outcome.body {
+        OutcomeBody::SeatsSold { hold, .. } => {
+            (state(hold), &[State::Paid, State::Refunding, State::Refunded][..])
+        }
+        OutcomeBody::PaymentDeclined { hold, .. } => (state(hold), &[State::Declined][..]),
+        OutcomeBody::HoldReleased { hold, why: Released::PaymentCancelled } => {
+            (state(hold), &[State::Cancelled][..])
+        }
+        OutcomeBody::HoldReleased { hold, why: Released::Refunded } => {
+            (state(hold), &[State::Refunded][..])
+        }
+        _ => return Ok(()),
+    };
+    let meant = state.is_some_and(|state| legal.contains(&state));
+    expect(InvariantId::Ord3, meant, || format!("the order is {state:?}: {outcome:?}"))
+}
+
+/// ORD-1: a confirmed order lives, unless its fan has it refunded.
+pub fn confirmed_orders_live(
+    confirmed: &BTreeSet<OrderId>,
+    refund_asked: &BTreeSet<OrderId>,
+    store: &Store,
+) -> Checked {
+    for id in confirmed {
+        let state = store.orders.get(id).map(|order| order.state);
+        let lives = match state {
+            Some(State::Paid) => true,
+            Some(State::Refunding | State::Refunded) => refund_asked.contains(id),
+            _ => false,
+        };
+        expect(InvariantId::Ord1, lives, || format!("{id} was confirmed and is {state:?}"))?;
+    }
+    Ok(())
+}
+
+/// ORD-3, within the store: tickets for every place of a paid order and for no other. SEAT-1: live
+/// seats of one order each.
+pub fn orders_are_whole(store: &Store) -> Checked {
+    for (id, order) in &store.orders {
+        let review = order.state == State::ReviewNeeded;
+        expect(InvariantId::Seat1, !review, || format!("{id} found a seat that is another's"))?;
+        let paid = matches!(order.state, State::Paid | State::Refunding);
+        let wanted = if paid { order.lines.len() } else { 0 };
+        let tickets = store.tickets.get(id).copied().unwrap_or(0);
+        expect(InvariantId::Ord3, tickets == wanted, || {
+            format!("{id} is {} with {tickets} tickets", order.state)
+        })?;
+        let own = |seat: u32| store.live_seats.get(&(order.event.clone(), seat)) == Some(id);
+        expect(InvariantId::Ord3, !paid || order.seats().all(own), || {
+            format!("{id} is {} without its seats", order.state)
+        })?;
+    }
+    let lives = |id: &OrderId| matches!(store.orders[id].state, State::Paid | State::Refunding);
+    let stray = store.live_seats.iter().find(|(_, id)| !lives(id));
+    expect(InvariantId::Ord3, stray.is_none(), || format!("a live seat of no order: {stray:?}"))
+}
+
+/// ORD-2: at most one charge a hold.
+pub fn charged_once(provider: &Provider) -> Checked {
+    let mut charges: BTreeMap<OrderId, u32> = BTreeMap::new();
+    for payment in provider.payments().filter(|payment| payment.charged) {
+        *charges.entry(payment.order).or_insert(0) += 1;
+    }
+    let twice = charges.iter().find(|(_, count)| 1 < **count);
+    expect(InvariantId::Ord2, twice.is_none(), || format!("charged more than once: {twice:?}"))
+}
+
+/// ORD-3, between settlement and the journal: a paid order is a sold hold soon, and a sold hold is
+/// a paid order.
+pub fn sales_meet(book: &Book, store: &Store, now: UnixMillis) -> Checked {
+    let settled = |order: &&Order| NEWS_WITHIN <= now.since(order.since);
+    for order in store.orders.values().filter(settled) {
+        let phase = book.holds.get(&HoldId::from(order.id)).map(|hold| hold.phase);
+        let meets = match order.state {
+            State::Paid | State::Refunding => phase == Some(Phase::Sold),
+            State::Cancelled | State::Refunded => phase.is_none(),
+            _ => phase != Some(Phase::Sold),
+        };
+        expect(InvariantId::Ord3, meets, || {
+            format!("{} is {}, its hold {phase:?}", order.id, order.state)
+        })?;
+    }
+    let sold = book.holds.iter().filter(|(_, hold)| hold.phase == Phase::Sold);
+    for (id, _) in sold {
+        let known = store.orders.get(&OrderId::from(*id)).is_some_and(|order| order.sold);
+        expect(InvariantId::Ord3, known, || format!("{id} is sold without an order"))?;
+    }
+    Ok(())
+}
+
+/// ORD-2: whoever paid has tickets, and whoever has none has the money.
+pub fn everything_is_settled(store: &Store, provider: &Provider) -> Checked {
+    for order in store.orders.values() {
+        let rests = !order.is_open();
+        expect(InvariantId::Ord2, rests, || format!("{} stays {}", order.id, order.state))?;
+    }
+    for payment in provider.payments() {
+        let order = store.orders.get(&payment.order);
+        let paid = order.is_some_and(|order| order.state == State::Paid);
+        let kept = payment.seen == Seen::Captured;
+        expect(InvariantId::Ord2, paid || !kept, || {
+            format!("{} is charged and has no tickets", payment.order)
+        })?;
+        let set_aside = payment.seen == Seen::Authorised;
+        expect(InvariantId::Ord2, !set_aside, || {
+            format!("money of {} is set aside for ever", payment.order)
+        })?;
+    }
+    let tickets = store.orders.values().filter(|order| order.state == State::Paid);
+    for order in tickets {
+        let paid_for = |payment: &&crate::provider::Payment| {
+            payment.order == order.id && payment.seen == Seen::Captured
+        };
+        let taken = provider.payments().any(|payment| paid_for(&payment));
+        expect(InvariantId::Ord3, taken, || format!("{} has tickets for nothing", order.id))?;
+    }
+    Ok(())
+}

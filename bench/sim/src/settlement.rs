@@ -1,0 +1,248 @@
+//! Settlement's shell around the real order machine: drivers, the journal's reader, the outbox.
+//!
+//! A driver makes one call a turn, so that it can die between any two; what it knows is in memory
+//! and gone then.
+
+use crate::bus;
+use crate::common::Common;
+use crate::happening::Happening;
+use crate::journal::Record;
+use crate::mutation::Mutation;
+use crate::provider::Verb;
+use crate::store::Order;
+use schema::limits::ASK_WAIT;
+use schema::{
+    AccountId, Batch, DurationMs, InvariantId, OrderId, Outcome, OutcomeBody, Released,
+    SYSTEM_ACCOUNT, UnixMillis, codec,
+};
+use settlement_core::{Seen, State, Step, Trigger, next, transition, verdict};
+
+/// How many messages of the journal are under way to the reader: they may overtake each other.
+const MESSAGES_AT_ONCE: usize = 3;
+
+/// One who works on orders.
+#[derive(Debug, Default)]
+pub struct Driver {
+    task: Option<Task>,
+    /// Until when its process does nothing.
+    rests_until: UnixMillis,
+}
+
+#[derive(Debug)]
+struct Task {
+    /// As it was read; the store may be ahead.
+    order: Order,
+    seen: Option<Seen>,
+    /// A payment that was created and whose id is not stored yet.
+    created: Option<String>,
+}
+
+/// What a step came to.
+enum Turn {
+    Seen(Seen),
+    /// The order is where the step should bring it: read it again and go on with what was seen.
+    Moved,
+    /// Nothing is known: ask the provider again.
+    Later,
+    Done,
+}
+
+impl Driver {
+    pub fn crash(&mut self, common: &mut Common) {
+        if self.task.take().is_some() {
+            common.note(Happening::DriverCrash, format_args!("a driver dies"));
+        }
+    }
+
+    /// It goes on with what it knew.
+    pub fn pause(&mut self, common: &mut Common, by: DurationMs) {
+        common.note(Happening::DriverPause, format_args!("a driver sleeps for {}", by.0));
+        self.rests_until = common.now + by;
+    }
+
+    /// Makes the next call for its order, or takes one up.
+    pub fn turn(&mut self, common: &mut Common) {
+        if common.now < self.rests_until {
+            return;
+        }
+        let Some(task) = &mut self.task else {
+            let open: Vec<OrderId> =
+                common.store.orders.values().filter(|o| o.is_open()).map(|o| o.id).collect();
+            if !open.is_empty() {
+                let order = common.store.orders[&open[common.dice.index(open.len())]].clone();
+                self.task = Some(Task { order, seen: None, created: None });
+            }
+            return;
+        };
+        let step = next(&task.order.facts(), task.seen.as_ref(), common.wall());
+        common.write(format_args!("order {} {}: {step:?}", task.order.id, task.order.state));
+        let turn = task.perform(&step, common);
+        if common.happens(6) {
+            // What was done is done; who did it does not know.
+            common.note(Happening::CommitUnknown, format_args!("a driver begins anew"));
+            self.task = None;
+            return;
+        }
+        match turn {
+            Turn::Seen(seen) if task.seen.as_ref() != Some(&seen) => task.seen = Some(seen),
+            Turn::Seen(_) | Turn::Later | Turn::Done => self.task = None,
+            Turn::Moved => task.order = common.store.orders[&task.order.id].clone(),
+        }
+    }
+}
+
+impl Task {
+    fn perform(&mut self, step: &Step, common: &mut Common) -> Turn {
+        let (id, now) = (self.order.id, common.now);
+        match step {
+            Step::Rest | Step::Wait | Step::CloseReview | Step::RecordReturn => Turn::Done,
+            Step::Create => self.create(common),
+            Step::Fetch => self.act(Verb::Fetch, common),
+            Step::Authorise => self.act(Verb::Authorise, common),
+            Step::CancelPayment => self.act(Verb::Cancel, common),
+            Step::Capture => self.act(Verb::Capture, common),
+            Step::RefundPayment if common.is_broken(Mutation::RefundOnPaper) => {
+                common.store.refund(id, now);
+                Turn::Moved
+            }
+            Step::RefundPayment => self.act(Verb::Refund, common),
+            &Step::Sell { charged } => {
+                let later = common.is_broken(Mutation::TicketsLater);
+                if common.store.sell(id, charged, now) == State::Paid && !later {
+                    common.store.issue_tickets(id);
+                }
+                Turn::Moved
+            }
+            Step::RecordCapture => {
+                if common.is_broken(Mutation::TicketsLater) {
+                    common.store.issue_tickets(id);
+                }
+                common.store.capture(id);
+                Turn::Moved
+            }
+            Step::FinishRefund => {
+                common.store.refund(id, now);
+                Turn::Moved
+            }
+            Step::GiveUp => self.make_move(Trigger::GiveUp, common),
+            Step::Decline { .. } => self.make_move(Trigger::Decline, common),
+            Step::FinishCancel => self.make_move(Trigger::MoneyBack, common),
+            Step::Review { .. } => self.make_move(Trigger::Review, common),
+        }
+    }
+
+    fn create(&mut self, common: &mut Common) -> Turn {
+        let Order { id, attempt, token, .. } = &self.order;
+        let unbound = common.is_broken(Mutation::ChargeUnbound);
+        let Some(key) = self.created.take() else {
+            let mut key = format!("{id}/{attempt}");
+            if unbound {
+                key = format!("{key}/{}", common.dice.roll());
+            }
+            common.provider.create(&key, *id, token);
+            if unbound {
+                common.provider.act(&key, Verb::Authorise, common.now);
+                common.provider.act(&key, Verb::Capture, common.now);
+            }
+            self.created = Some(key);
+            return Turn::Moved;
+        };
+        // ORD-2: only an id that is stored is ever authorised.
+        match common.store.bind(*id, *attempt, &key) {
+            Some(_) => Turn::Moved,
+            None => Turn::Done,
+        }
+    }
+
+    fn act(&mut self, verb: Verb, common: &mut Common) -> Turn {
+        let key = self.order.payment.as_deref();
+        let key = key.expect("the core asks for a verb only when the id is stored");
+        let lost_before = common.happens(4);
+        if lost_before {
+            return Turn::Later;
+        }
+        let seen = common.provider.act(key, verb, common.now);
+        if common.happens(8) {
+            common.note(Happening::ProviderSilent, format_args!("{verb:?} without an answer"));
+            return Turn::Later;
+        }
+        Turn::Seen(seen)
+    }
+
+    fn make_move(&mut self, trigger: Trigger, common: &mut Common) -> Turn {
+        let to = transition(self.order.state, trigger).expect("the core decides by this table");
+        let blindly = common.is_broken(Mutation::MoveBlindly);
+        common.store.make_move(&self.order, to, blindly, common.now);
+        Turn::Moved
+    }
+}
+
+/// Reads one message of the journal; its acknowledgement may be lost, and then it comes again.
+pub fn read_journal(common: &mut Common) -> bool {
+    let unread = common.store.unread(common.journal.last(), MESSAGES_AT_ONCE);
+    if unread.is_empty() {
+        return false;
+    }
+    let sequence = unread[common.choose(unread.len())];
+    let found = common.journal.after(sequence - 1).filter(|(at, _)| *at == sequence);
+    if let Some((_, Record::Batch(bytes))) = found {
+        let batch: Batch = codec::decode_checked(bytes).expect("an owner encoded it");
+        for outcome in &batch.outcomes {
+            take(outcome, sequence, common);
+        }
+    }
+    if !common.happens(10) {
+        common.store.acknowledge(sequence);
+    }
+    true
+}
+
+fn take(outcome: &Outcome, sequence: u64, common: &mut Common) {
+    if let Some(asked) = outcome.asked.filter(|asked| asked.account == SYSTEM_ACCOUNT) {
+        if let OutcomeBody::Refused(refusal) = &outcome.body {
+            let says = format!("the owner refused verdict {}: {refusal:?}", asked.command);
+            common.promises.break_promise(InvariantId::Ord3, says);
+        }
+        common.store.close(asked.command, sequence);
+    }
+    let now = common.now;
+    match &outcome.body {
+        OutcomeBody::PaymentStarted(payment) | OutcomeBody::PaymentAwaited(payment) => {
+            if common.store.start(&outcome.event, payment, now) {
+                if 1 < payment.attempt {
+                    common.tally.add(Happening::AttemptAgain);
+                }
+            } else if !common.is_broken(Mutation::SendVerdictOnce) {
+                common.store.reopen(payment, sequence, now);
+            }
+        }
+        OutcomeBody::HoldReleased { hold, why: Released::Expired | Released::ByOwner } => {
+            common.store.end_declined(*hold);
+        }
+        _ => {}
+    }
+}
+
+/// Sends the verdicts that are due.
+pub fn relay(common: &mut Common) {
+    for record in common.store.due(common.now) {
+        let command = verdict(&record, common.wall() + ASK_WAIT);
+        let (order, kind) = (record.order, record.kind);
+        common.note(Happening::VerdictAgain, format_args!("{order} is {kind:?}"));
+        if common.is_broken(Mutation::SendVerdictOnce) {
+            common.store.close_unread(order);
+        }
+        bus::publish(common, &command);
+    }
+}
+
+/// Paid => Refunding, for who owns the booking.
+pub fn cancel(common: &mut Common, id: OrderId, account: AccountId) {
+    let Some(order) = common.store.orders.get(&id).cloned() else { return };
+    if order.account != account || order.state != State::Paid {
+        return;
+    }
+    common.promises.refund_asked(id);
+    let to = transition(order.state, Trigger::Cancel).expect("it is legal");
+    common.store.make_move(&order, to, false, common.now);
+}

@@ -1,0 +1,257 @@
+//! Settlement's database: each function is one commit, and what is committed survives.
+
+use schema::{
+    AccountId, CommandId, DurationMs, EventId, Held, HoldId, OrderId, Payment, UnixMillis,
+    VerdictKind,
+};
+use settlement_core::{Facts, Line, Place, State, VerdictRecord, command_id, lines_of, verdict_of};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How long until an unanswered verdict is sent again.
+const VERDICT_AGAIN: DurationMs = DurationMs(1_000);
+
+/// An order, with what a driver needs to know of it.
+#[derive(Debug, Clone)]
+pub struct Order {
+    pub id: OrderId,
+    pub event: EventId,
+    pub account: AccountId,
+    pub state: State,
+    pub attempt: u32,
+    pub token: String,
+    pub lines: Vec<Line>,
+    pub payment_deadline: UnixMillis,
+    /// The provider's id of the current attempt's payment.
+    pub payment: Option<String>,
+    pub sold: bool,
+    pub captured: bool,
+    /// When it came into its state, in true time.
+    pub since: UnixMillis,
+}
+
+/// A verdict that the owner of the seats has not been heard to take in.
+#[derive(Debug, Clone)]
+struct Posted {
+    record: VerdictRecord,
+    command: CommandId,
+    send_at: UnixMillis,
+    /// Where its answer stands in the journal.
+    done: Option<u64>,
+}
+
+#[derive(Debug, Default)]
+pub struct Store {
+    pub orders: BTreeMap<OrderId, Order>,
+    // SEAT-1: the primary key.
+    pub live_seats: BTreeMap<(EventId, u32), OrderId>,
+    /// Valid tickets of an order.
+    pub tickets: BTreeMap<OrderId, usize>,
+    outbox: BTreeMap<(OrderId, u32, VerdictKind), Posted>,
+    /// All journal messages up to here are committed and acknowledged, and those of `read_ahead`.
+    pub read_to: u64,
+    read_ahead: BTreeSet<u64>,
+}
+
+impl Order {
+    pub fn facts(&self) -> Facts {
+        Facts {
+            state: self.state,
+            bound: self.payment.is_some(),
+            sold: self.sold,
+            captured: self.captured,
+            payment_deadline: self.payment_deadline,
+        }
+    }
+
+    /// Whether anything is left to do about it.
+    pub fn is_open(&self) -> bool {
+        match self.state {
+            State::Paying | State::Cancelling | State::Refunding => true,
+            State::Paid => !self.captured,
+            _ => false,
+        }
+    }
+
+    pub fn seats(&self) -> impl Iterator<Item = u32> {
+        self.lines.iter().filter_map(|line| match line.place {
+            Place::Seat(seat) => Some(seat.0),
+            Place::Area(_) => None,
+        })
+    }
+
+    fn new(event: &EventId, held: &Held, payment: &Payment, now: UnixMillis) -> Self {
+        Self {
+            id: OrderId::from(held.hold),
+            event: event.clone(),
+            account: held.account,
+            state: State::Paying,
+            attempt: payment.attempt,
+            token: payment.token.to_string(),
+            lines: lines_of(held),
+            payment_deadline: payment.payment_deadline,
+            payment: None,
+            sold: false,
+            captured: false,
+            since: now,
+        }
+    }
+}
+
+impl Store {
+    /// Open => Paying, Declined => Paying. Says whether the announcement was new.
+    pub fn start(&mut self, event: &EventId, payment: &Payment, now: UnixMillis) -> bool {
+        let fresh = Order::new(event, &payment.held, payment, now);
+        match self.orders.get_mut(&fresh.id) {
+            None => {
+                self.orders.insert(fresh.id, fresh);
+                true
+            }
+            Some(known) if known.state == State::Declined && known.attempt < fresh.attempt => {
+                *known = fresh;
+                true
+            }
+            Some(_) => false,
+        }
+    }
+
+    /// Stores the provider's id. `None` when the order is not Paying that attempt any more.
+    pub fn bind(&mut self, id: OrderId, attempt: u32, payment: &str) -> Option<String> {
+        let order = self.orders.get_mut(&id).expect("an order in work is stored");
+        let current = order.state == State::Paying && order.attempt == attempt;
+        let stored = || order.payment.get_or_insert_with(|| payment.to_owned()).clone();
+        current.then(stored)
+    }
+
+    /// Paying => Paid, Cancelling => Paid (the money was taken), Paying => `ReviewNeeded`.
+    pub fn sell(&mut self, id: OrderId, charged: bool, now: UnixMillis) -> State {
+        let order = self.orders.get_mut(&id).expect("an order in work is stored");
+        let may_sell =
+            order.state == State::Paying || (order.state == State::Cancelling && charged);
+        if !may_sell {
+            return order.state;
+        }
+        let keys: Vec<_> = order.seats().map(|seat| (order.event.clone(), seat)).collect();
+        order.since = now;
+        if keys.iter().any(|key| self.live_seats.contains_key(key)) {
+            order.state = State::ReviewNeeded;
+            return order.state;
+        }
+        (order.state, order.sold) = (State::Paid, true);
+        self.live_seats.extend(keys.into_iter().map(|key| (key, id)));
+        self.post(id, VerdictKind::Sold, now);
+        State::Paid
+    }
+
+    /// A part of the commit of a sale.
+    pub fn issue_tickets(&mut self, id: OrderId) {
+        let order = &self.orders[&id];
+        if matches!(order.state, State::Paid | State::Refunding) {
+            self.tickets.insert(id, order.lines.len());
+        }
+    }
+
+    /// A move without seats and money, if state and attempt are still those it was decided for.
+    pub fn make_move(&mut self, seen: &Order, to: State, blindly: bool, now: UnixMillis) -> State {
+        let order = self.orders.get_mut(&seen.id).expect("an order in work is stored");
+        let as_seen = order.state == seen.state && order.attempt == seen.attempt;
+        if !as_seen && !blindly {
+            return order.state;
+        }
+        (order.state, order.since) = (to, now);
+        // Sold was told when it was sold.
+        if let Some(kind) = verdict_of(to, false).filter(|_| to != State::Refunding) {
+            self.post(seen.id, kind, now);
+        }
+        to
+    }
+
+    /// The provider has taken the money.
+    pub fn capture(&mut self, id: OrderId) {
+        let order = self.orders.get_mut(&id).expect("an order in work is stored");
+        order.captured |= matches!(order.state, State::Paid | State::Refunding);
+    }
+
+    /// Refunding => Refunded: tickets void, seats free.
+    pub fn refund(&mut self, id: OrderId, now: UnixMillis) {
+        let order = self.orders.get_mut(&id).expect("an order in work is stored");
+        if order.state != State::Refunding {
+            return;
+        }
+        (order.state, order.since) = (State::Refunded, now);
+        self.live_seats.retain(|_, owner| *owner != id);
+        self.tickets.remove(&id);
+        self.post(id, VerdictKind::Refunded, now);
+    }
+
+    /// Declined => Cancelled: the hold has ended without another attempt.
+    pub fn end_declined(&mut self, hold: HoldId) {
+        let declined = |order: &&mut Order| order.state == State::Declined;
+        if let Some(order) = self.orders.get_mut(&OrderId::from(hold)).filter(declined) {
+            order.state = State::Cancelled;
+        }
+    }
+
+    /// The answer to a verdict was read at `sequence`.
+    pub fn close(&mut self, command: CommandId, sequence: u64) {
+        for posted in self.outbox.values_mut() {
+            if posted.command == command && posted.done.is_none() {
+                posted.done = Some(sequence);
+            }
+        }
+    }
+
+    /// Takes a verdict for answered without having read the answer.
+    pub fn close_unread(&mut self, order: OrderId) {
+        for posted in self.outbox.values_mut().filter(|posted| posted.record.order == order) {
+            posted.done = Some(u64::MAX);
+        }
+    }
+
+    /// Tells a verdict anew when the owner announces a payment whose verdict it has had.
+    pub fn reopen(&mut self, payment: &Payment, sequence: u64, now: UnixMillis) {
+        let id = OrderId::from(payment.held.hold);
+        let order = &self.orders[&id];
+        let (attempt, verdict) = (order.attempt, verdict_of(order.state, false));
+        let Some(kind) = verdict.filter(|_| payment.attempt <= attempt) else { return };
+        let Some(posted) = self.outbox.get_mut(&(id, attempt, kind)) else { return };
+        if posted.done.is_some_and(|done| done < sequence) {
+            posted.record.round += 1;
+            posted.command = command_id(id, attempt, kind, posted.record.round);
+            (posted.done, posted.send_at) = (None, now);
+        }
+    }
+
+    /// The verdicts that are to be sent; they are due once more a second later.
+    pub fn due(&mut self, now: UnixMillis) -> Vec<VerdictRecord> {
+        let waiting = self.outbox.values_mut().filter(|posted| posted.done.is_none());
+        let due = waiting.filter(|posted| posted.send_at <= now);
+        due.map(|posted| {
+            posted.send_at = now + VERDICT_AGAIN;
+            posted.record.clone()
+        })
+        .collect()
+    }
+
+    /// The first messages behind what is read, at most `count` of those up to `last`.
+    pub fn unread(&self, last: u64, count: usize) -> Vec<u64> {
+        let behind = self.read_to + 1..=last;
+        behind.filter(|sequence| !self.read_ahead.contains(sequence)).take(count).collect()
+    }
+
+    /// A message of the journal is committed and acknowledged.
+    pub fn acknowledge(&mut self, sequence: u64) {
+        self.read_ahead.insert(sequence);
+        while self.read_ahead.remove(&(self.read_to + 1)) {
+            self.read_to += 1;
+        }
+    }
+
+    fn post(&mut self, id: OrderId, kind: VerdictKind, now: UnixMillis) {
+        let order = &self.orders[&id];
+        let (event, attempt) = (order.event.clone(), order.attempt);
+        let record = VerdictRecord { order: id, event, attempt, kind, round: 0 };
+        let command = command_id(id, attempt, kind, 0);
+        let fresh = Posted { record, command, send_at: now, done: None };
+        self.outbox.entry((id, attempt, kind)).or_insert(fresh);
+    }
+}

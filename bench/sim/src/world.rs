@@ -1,0 +1,122 @@
+//! Everybody together. A step is one seeded choice of who acts next; a calm is a while in which
+//! everybody acts and nothing fails.
+
+mod calm;
+mod faults;
+
+use crate::bus;
+use crate::common::Common;
+use crate::fan::Fan;
+use crate::front::Front;
+use crate::mutation::Mutation;
+use crate::partner::Partner;
+use crate::process::Process;
+use crate::settlement::{self, Driver};
+use crate::wire;
+use schema::DurationMs;
+
+const FANS: usize = 4;
+
+/// What comes after the steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Everybody goes home.
+    Home,
+    /// Every process and the bus die at once, and then everybody goes home.
+    Kill,
+}
+
+#[derive(Debug)]
+pub struct World {
+    pub common: Common,
+    processes: [Process; 2],
+    drivers: [Driver; 2],
+    front: Front,
+    fans: Vec<Fan>,
+    partner: Partner,
+}
+
+impl World {
+    pub fn new(seed: u64, mutation: Option<Mutation>) -> Self {
+        let mut common = Common::new(seed, mutation);
+        let processes = [Process::start(0, &mut common), Process::start(1, &mut common)];
+        let fans = (0..FANS).map(Fan::new).collect();
+        let (drivers, front, partner) =
+            (<[Driver; 2]>::default(), Front::default(), Partner::new(FANS));
+        Self { common, processes, drivers, front, fans, partner }
+    }
+
+    /// Plays `steps` steps and an end, as far as the promises hold.
+    pub fn play(&mut self, steps: u32, ending: Ending) {
+        self.open();
+        for _ in 0..steps {
+            if self.common.promises.finding().is_some() {
+                return;
+            }
+            self.step();
+        }
+        if ending == Ending::Kill {
+            self.kill_all();
+        }
+        self.end();
+    }
+
+    fn step(&mut self) {
+        let common = &mut self.common;
+        let stalls = common.dice.hits(2);
+        let ms = if stalls { common.dice.within(200, 2_500) } else { common.dice.within(0, 30) };
+        common.pass(DurationMs(ms));
+        let process = common.dice.index(self.processes.len());
+        let driver = common.dice.index(self.drivers.len());
+        match common.dice.within(1, 100) {
+            1..=22 => self.processes[process].turn(common),
+            23..=31 => wire::carry_append(common),
+            32..=40 => self.deliver_ack(),
+            41..=55 => self.processes[process].read_command(common),
+            56..=63 => self.deliver_reply(),
+            64..=73 => {
+                let fan = common.dice.index(FANS);
+                self.fans[fan].turn(&self.front, common);
+            }
+            74..=75 => self.partner.turn(common),
+            76..=84 => self.drivers[driver].turn(common),
+            85..=88 => {
+                settlement::read_journal(common);
+            }
+            89..=90 => settlement::relay(common),
+            91..=93 => self.processes[process].follow(common, 3),
+            94 => self.front.follow(common, 5),
+            95..=96 => self.keep_house(process),
+            97..=99 => self.strike(process, driver),
+            _ => {
+                self.calm();
+                // Before anybody has stirred.
+                if self.common.dice.hits(25) {
+                    self.kill_all();
+                }
+            }
+        }
+        let Common { promises, store, provider, .. } = &mut self.common;
+        promises.check_money(store, provider);
+    }
+
+    fn deliver_ack(&mut self) {
+        let Some(acked) = wire::take_ack(&mut self.common) else { return };
+        let process = &mut self.processes[acked.to.process];
+        if process.is_asleep(self.common.now) {
+            // It waits in the socket.
+            self.common.wire.put_back(acked);
+        } else {
+            process.hear(&acked, &mut self.common);
+        }
+    }
+
+    fn deliver_reply(&mut self) {
+        let Some(told) = bus::take_reply(&mut self.common) else { return };
+        let asker: usize = told.to.parse().expect("askers are numbers");
+        match self.fans.get_mut(asker) {
+            Some(fan) => fan.hear(&told, &mut self.common),
+            None => self.partner.hear(&told, &mut self.common),
+        }
+    }
+}
