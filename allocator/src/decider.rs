@@ -180,9 +180,7 @@ impl Decider {
                 let Command { id, fingerprint, account, .. } = command;
                 Answer::Archived { asked: Asked { command: id, fingerprint, account }, number }
             }
-            Decision::Mismatch => {
-                Answer::Other(Reply::Mismatch { asked: command.fingerprint })
-            }
+            Decision::Mismatch => Answer::Other(Reply::Mismatch { asked: command.fingerprint }),
             Decision::TooLate => Answer::Other(Reply::TooLate),
             Decision::NotYet => Answer::Other(Reply::Busy),
         };

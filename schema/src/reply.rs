@@ -26,9 +26,7 @@ pub enum Reply {
     },
     /// The id is known with another fingerprint than the one asked with, which is told, so that whoever
     /// asks under the same id now does not take it for its own answer. Not remembered.
-    Mismatch {
-        asked: u64,
-    },
+    Mismatch { asked: u64 },
     /// The command came after its deadline and was not carried out. Not an answer: it may be asked
     /// again.
     TooLate,

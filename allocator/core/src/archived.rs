@@ -4,6 +4,7 @@
 //! A command that is known here is never decided again, whether or not its answer can be found.
 
 use schema::{CommandId, DurationMs, UnixMillis};
+use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, VecDeque};
 
 /// Answers that are forgotten together. A power of two, and many enough that a fresh command is
@@ -14,13 +15,13 @@ const GENERATION: u64 = 1 << 18;
 ///
 /// An id is known by its lower 64 bits, at 18 bytes each. That two of four million agree in them
 /// happens once in two million such sets; the later command would find no answer of its own then.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArchivedIds {
     /// In order of number, the gaps between them left out.
     generations: VecDeque<Generation>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Generation {
     /// The first number that belongs to it, a multiple of [`GENERATION`].
     first: u64,

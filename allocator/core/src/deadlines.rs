@@ -40,9 +40,8 @@ impl Deadlines {
 
     /// When a hold's turn comes that is due then.
     pub fn turn(&self, hold: HoldId, due: UnixMillis) -> UnixMillis {
-        let half = |bits: u128| {
-            u64::try_from(bits & u128::from(u64::MAX)).expect("masked to 64 bits")
-        };
+        let half =
+            |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).expect("masked to 64 bits");
         let chance = mix(half(hold.0 >> 64), half(hold.0));
         due + DurationMs(chance % (self.spread.0 + 1))
     }

@@ -68,11 +68,8 @@ impl Bench {
             shutdown: shutdown.clone(),
             instance: format!("test-{}", chassis::clock::now().0),
         };
-        let config = Config {
-            checkpoint_every_ms: 200,
-            answers_max: ANSWERS_MAX,
-            ..Config::default()
-        };
+        let config =
+            Config { checkpoint_every_ms: 200, answers_max: ANSWERS_MAX, ..Config::default() };
         let running = tasks::spawn("allocator", allocator::run(config, deps));
         self.stage = Some((shutdown, running));
         // One shard serves the tests; the others only contend.

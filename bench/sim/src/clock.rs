@@ -6,7 +6,7 @@ use schema::{DurationMs, UnixMillis};
 const OUTAGE_MIN: DurationMs = DurationMs(1_500);
 
 /// How long the journal of a shard with deadlines may be silent.
-const PULSE_AFTER: DurationMs = DurationMs(500);
+const PULSE_AFTER: DurationMs = DurationMs(200);
 
 #[derive(Debug, Clone, Copy)]
 pub struct JournalClock {

@@ -62,6 +62,7 @@ impl Fan {
                 self.asker.misuse(CommandBody::HoldSeats(ask), common);
             }
             78..=88 => self.cancel(common),
+            89..=94 => self.extend(common),
             _ => {}
         }
     }
@@ -108,6 +109,12 @@ impl Fan {
     fn release(&mut self, common: &mut Common) {
         if let Some((hold, event)) = self.any_hold(common) {
             self.asker.ask(event, CommandBody::ReleaseHold { hold }, common);
+        }
+    }
+
+    fn extend(&mut self, common: &mut Common) {
+        if let Some((hold, event)) = self.any_hold(common) {
+            self.asker.ask(event, CommandBody::ExtendHold { hold }, common);
         }
     }
 

@@ -1,6 +1,7 @@
 //! What is on sale: a hall so small that everybody is in everybody's way, and two events in it.
 
 use allocator_core::{Limits, Shard};
+use schema::limits::EXPIRY_SPREAD_MAX;
 use schema::{
     AccountId, Area, Currency, DurationMs, EventId, EventListing, EventStatus, Money, PlanIndex,
     PriceLevel, Row, SeatingPlan, Section, ShardId, UnixMillis,
@@ -19,6 +20,8 @@ pub const PLACE_COUNT: u32 = SEAT_COUNT + AREA_CAPACITY;
 pub const ACCOUNT_PLACES_MAX: u16 = 4;
 /// Short, so that a run of a minute sees holds end.
 pub const HOLD_TTL: DurationMs = DurationMs(20_000);
+/// Longest life of a hold that is extended.
+pub const HOLD_LIFE_MAX: DurationMs = DurationMs(45_000);
 /// Shorter than a run, so that a run sees answers forgotten.
 pub const ANSWER_MEMORY: DurationMs = DurationMs(120_000);
 
@@ -77,7 +80,10 @@ fn limits() -> Limits {
         ended_max: 4_096,
         passes_max: 4,
         answers_max: 8_192,
+        archived_max: 8_192,
         answer_memory: ANSWER_MEMORY,
+        archived_memory: ANSWER_MEMORY,
+        expiry_spread: EXPIRY_SPREAD_MAX,
     }
 }
 
@@ -120,5 +126,6 @@ fn listing(event: &str, plan: &SeatingPlan) -> EventListing {
         hold_ttl_ms: HOLD_TTL,
         account_places_max: ACCOUNT_PLACES_MAX,
         waiting_room: false,
+        hold_life_max_ms: HOLD_LIFE_MAX,
     }
 }

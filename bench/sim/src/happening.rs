@@ -24,7 +24,7 @@ happenings! {
     // The bus.
     CommandLost, CommandRepeated, ReplyLost, ReplyRepeated,
     // Decisions.
-    Held, Allotted, Returned, Refused, SeatTaken, GivenUp, Expired, PaymentStarted, Reminded,
+    Held, Allotted, Returned, Refused, SeatTaken, GivenUp, Expired, Extended, PaymentStarted, Reminded,
     Declined, Sold, PaymentCancelled, Refunded, Unchanged,
     // Answers.
     Replayed, Mismatch, TooLate, Confirmed,
@@ -44,6 +44,7 @@ impl Happening {
                 Released::PaymentCancelled => Self::PaymentCancelled,
                 Released::Refunded => Self::Refunded,
             },
+            OutcomeBody::HoldExtended { .. } => Self::Extended,
             OutcomeBody::PaymentStarted(_) => Self::PaymentStarted,
             OutcomeBody::PaymentAwaited(_) => Self::Reminded,
             OutcomeBody::PaymentDeclined { .. } => Self::Declined,

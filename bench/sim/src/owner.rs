@@ -72,7 +72,7 @@ impl Owner {
     pub fn open(sender: Sender, epoch: u64, replica: &Replica, common: &mut Common) -> Self {
         let mut snapshot = replica.shard.snapshot();
         if common.is_broken(Mutation::ForgetAnswers) {
-            snapshot.answers.clear();
+            snapshot.answers.entries.clear();
         }
         let shard = common.hall.restore(snapshot);
         let wall = common.wall_of(sender.process);
@@ -130,13 +130,14 @@ impl Owner {
             }
             Decision::Mismatch => {
                 common.tally.add(Happening::Mismatch);
-                Reply::Mismatch
+                Reply::Mismatch { asked: command.fingerprint }
             }
             Decision::TooLate => {
                 common.tally.add(Happening::TooLate);
                 Reply::TooLate
             }
-            Decision::NotYet => Reply::Busy,
+            // Nobody archives here: who repeats an old command is told to ask again.
+            Decision::Archived { .. } | Decision::NotYet => Reply::Busy,
         };
         if command.reply_to.is_empty() {
             return;
@@ -295,7 +296,7 @@ fn brief(reply: &Reply) -> &'static str {
             OutcomeBody::Refused(_) => "no",
             _ => "done",
         },
-        Reply::Mismatch => "mismatch",
+        Reply::Mismatch { .. } => "mismatch",
         Reply::TooLate => "too late",
         Reply::Busy => "busy",
     }

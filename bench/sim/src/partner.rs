@@ -6,8 +6,11 @@ use crate::common::Common;
 use crate::fan::{any_event, any_seats};
 use crate::hall;
 use schema::{
-    AreaIdx, CommandBody, EventId, Held, HoldSeats, OutcomeBody, OwnerKind, SeatIdx, Want,
+    AreaIdx, CommandBody, EventId, Held, HoldSeats, KillReason, OutcomeBody, OwnerKind, SeatIdx,
+    Want,
 };
+
+const KILL: OwnerKind = OwnerKind::Kill(KillReason::House);
 
 #[derive(Debug)]
 pub struct Partner {
@@ -42,7 +45,7 @@ impl Partner {
     }
 
     fn set_aside(&mut self, common: &mut Common) {
-        let owner = if common.dice.hits(70) { OwnerKind::Allotment } else { OwnerKind::Kill };
+        let owner = if common.dice.hits(70) { OwnerKind::Allotment } else { KILL };
         let want = if common.dice.hits(70) {
             Want::Seats(any_seats(common, 3))
         } else {

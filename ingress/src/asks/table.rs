@@ -75,9 +75,7 @@ impl Drop for Waiting {
 #[cfg(test)]
 mod tests {
     use super::{Heard, Table};
-    use schema::{
-        AccountId, Asked, CommandId, Outcome, OutcomeBody, Refusal, Reply, UnixMillis,
-    };
+    use schema::{AccountId, Asked, CommandId, Outcome, OutcomeBody, Refusal, Reply, UnixMillis};
 
     fn busy() -> Heard {
         Heard { time: UnixMillis(1), reply: Reply::Busy }

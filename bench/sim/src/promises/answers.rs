@@ -41,7 +41,7 @@ impl Answers {
                     false => broken("is answered before the journal has it"),
                 }
             }
-            Reply::Mismatch => {
+            Reply::Mismatch { .. } => {
                 let mut asked = all.iter().filter_map(|(_, known)| known.asked);
                 let other = asked.any(|asked| asked.fingerprint != answer.fingerprint);
                 if other { Ok(()) } else { broken("is called another one's id, and is not") }

@@ -1,5 +1,6 @@
 //! The model of the journal: a set of holds, looked through from end to end.
 
+use super::hold::longest;
 use super::hold::{Hold, Phase};
 use super::{BatchId, Checked, Finding, expect, meant, refusals};
 use crate::hall::{AREA_CAPACITY, HOLD_TTL, PLACE_COUNT};
@@ -64,6 +65,11 @@ impl Book {
                 for part in parts {
                     self.reduce(part, asked)?;
                 }
+            }
+            OutcomeBody::HoldExtended { hold, deadline } => {
+                let wanted = CommandBody::ExtendHold { hold: *hold };
+                asked.filter(|asked| asked.body == wanted).ok_or_else(wrong)?;
+                self.extend(time, *hold, *deadline)?;
             }
             OutcomeBody::DeadlinesMoved { by } => self.move_deadlines(event, *by),
             OutcomeBody::Refused(refusal) => {
@@ -173,6 +179,15 @@ impl Book {
         expect(InvariantId::Seat3, last && until == Some(deadline), || {
             format!("{id} is declined: attempt {attempt}, until {deadline}")
         })
+    }
+
+    fn extend(&mut self, time: UnixMillis, id: HoldId, deadline: UnixMillis) -> Checked {
+        let calm = self.calm;
+        let hold = self.in_phase(id, &[Phase::Held])?;
+        let before = hold.deadline.replace(deadline);
+        hold.calm_end = hold.calm_end.max(calm + HOLD_TTL);
+        let truly = before < Some(deadline) && deadline == longest(time, id);
+        expect(InvariantId::Seat3, truly, || format!("{id} is extended until {deadline}"))
     }
 
     fn reduce(&mut self, part: &ReturnedPart, asked: &Command) -> Checked {

@@ -1,7 +1,7 @@
 //! A hold as the model has it.
 
-use crate::hall::HOLD_TTL;
-use schema::{AccountId, DurationMs, EventId, Held, OwnerKind, UnixMillis};
+use crate::hall::{HOLD_LIFE_MAX, HOLD_TTL};
+use schema::{AccountId, DurationMs, EventId, Held, HoldId, OwnerKind, UnixMillis};
 use std::collections::BTreeSet;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,4 +50,9 @@ impl Hold {
     pub fn places(&self) -> u32 {
         u32::try_from(self.seats.len()).expect("a hall of ten seats") + self.standing
     }
+}
+
+/// Up to when a hold may be extended at `time`.
+pub fn longest(time: UnixMillis, id: HoldId) -> UnixMillis {
+    (time + HOLD_TTL).min(id.made_at() + HOLD_LIFE_MAX)
 }

@@ -1,7 +1,7 @@
 //! SEAT-4: a refusal is true where it stands in the journal, which is an instant of its call.
 
 use super::book::Book;
-use super::hold::{Hold, Phase};
+use super::hold::{Hold, Phase, longest};
 use super::{Checked, expect};
 use crate::hall::{ACCOUNT_PLACES_MAX, AREA_CAPACITY, ROWS};
 use schema::{
@@ -13,7 +13,7 @@ use schema::{
 pub fn is_true(book: &Book, time: UnixMillis, asked: &Command, refusal: &Refusal) -> Checked {
     let holds = match &asked.body {
         CommandBody::HoldSeats(ask) => hold_is_refused(book, asked, &ask.want, ask.owner, refusal),
-        CommandBody::ReleaseHold { hold } => {
+        CommandBody::ReleaseHold { hold } | CommandBody::ExtendHold { hold } => {
             change_is_refused(book, time, asked.account, *hold, refusal)
         }
         CommandBody::StartPayment(ask) => {
@@ -94,6 +94,9 @@ fn change_is_refused(
             hold.phase == Phase::Held && over
         }),
         Refusal::PaymentInProgress => own.is_some_and(|hold| hold.phase == Phase::Paying),
+        Refusal::HoldAtLimit => own.is_some_and(|hold| {
+            hold.phase == Phase::Held && hold.deadline >= Some(longest(time, id))
+        }),
         Refusal::AlreadySold => own.is_some_and(|hold| hold.phase == Phase::Sold),
         _ => false,
     }

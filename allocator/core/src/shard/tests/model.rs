@@ -9,9 +9,9 @@ use naive::{Model, SEATS, says};
 use proptest::prelude::*;
 use schema::SYSTEM_ACCOUNT;
 use schema::{
-    AccountId, AreaIdx, BestAvailable, Command, CommandBody, CommandId, DurationMs, HoldId, HoldSeats, Outcome,
-    OutcomeBody, OwnerKind, Pass, PassPlace, SeatIdx, StartPayment, UnixMillis, Verdict,
-    VerdictKind, Want,
+    AccountId, AreaIdx, BestAvailable, Command, CommandBody, CommandId, DurationMs, HoldId,
+    HoldSeats, Outcome, OutcomeBody, OwnerKind, Pass, PassPlace, SeatIdx, StartPayment, UnixMillis,
+    Verdict, VerdictKind, Want,
 };
 use std::collections::BTreeSet;
 
