@@ -19,6 +19,7 @@ mod ended;
 mod holds;
 mod inspect;
 mod limits;
+mod one_row;
 mod payment_rules;
 mod plan_tables;
 mod rules;
@@ -33,7 +34,7 @@ mod sync;
 
 pub use answers::Answer;
 pub use audit::Difference;
-pub use best_available::claim_best;
+pub use best_available::{Choice, Tally, claim_best};
 pub use catalogue::CatalogueError;
 pub use ended::Ended;
 pub use holds::{Hold, HoldPhase, PaymentTerms};

@@ -10,7 +10,7 @@ pub struct PlanTables {
     /// In seat order.
     pub rows: Box<[RowTable]>,
     /// Positions in `rows`, the row that comes nearest to the focal point first.
-    pub nearest_first: Box<[u32]>,
+    nearest_first: Box<[u32]>,
     /// The position in `rows` of each seat's row.
     row_of_seat: Box<[u32]>,
 }
@@ -52,6 +52,13 @@ impl PlanTables {
 
     pub fn seat_count(&self) -> u32 {
         u32::try_from(self.row_of_seat.len()).expect("a plan has at most 262,144 seats")
+    }
+
+    /// Goes through the rows with their positions, the row that comes nearest to the focal point
+    /// first.
+    pub fn nearest_first(&self) -> impl Iterator<Item = (usize, &RowTable)> {
+        let positions = self.nearest_first.iter().map(|&at| place(at));
+        positions.map(|at| (at, &self.rows[at]))
     }
 
     /// The position of a seat's row, and the seat's bit in it.

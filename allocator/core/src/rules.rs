@@ -125,8 +125,8 @@ fn claim(sale: &Sale, wanted: &Wanted, phase: HoldPhase, slot: u32) -> Result<Pl
             Ok((seats.clone(), Vec::new()))
         }
         &Wanted::Best(best) => {
-            let seats = claim_best(&sale.map, best, state, slot).ok_or_else(none_left)?;
-            Ok((seats, Vec::new()))
+            let choice = claim_best(&sale.map, best, state, slot).ok_or_else(none_left)?;
+            Ok((choice.seats, Vec::new()))
         }
         Wanted::Areas(areas) => {
             let room = |&(area, quantity): &(AreaIdx, u32)| {

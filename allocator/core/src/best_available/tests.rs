@@ -1,6 +1,6 @@
 //! Which seats are chosen. A row is drawn as text: `.` free, `x` taken, `a` free and accessible.
 
-use super::claim_best;
+use super::{Tally, claim_best};
 use crate::plan_tables::PlanTables;
 use crate::seat_map::SeatMap;
 use crate::seat_word::SeatState;
@@ -57,7 +57,8 @@ fn want(quantity: u8) -> BestAvailable {
 
 #[track_caller]
 fn chosen(rows: &str, want: BestAvailable, expected: &[u32]) {
-    let seats = claim_best(&map(rows), want, SeatState::Held, 2).unwrap_or_default();
+    let choice = claim_best(&map(rows), want, SeatState::Held, 2);
+    let seats = choice.map_or(vec![], |choice| choice.seats);
     assert_eq!(seats.iter().map(|seat| seat.0).collect::<Vec<_>>(), expected);
 }
 
@@ -103,6 +104,34 @@ fn a_party_that_fits_into_no_row_is_split_evenly_over_neighbours() {
 }
 
 #[test]
+fn a_party_that_fits_into_a_row_is_not_split_to_leave_no_seat_alone() {
+    let rows = ".....xxxxx\n.....xxxxx";
+    chosen(rows, want(4), &[1, 2, 3, 4]);
+    chosen(rows, want(6), &[2, 3, 4, 12, 13, 14]);
+}
+
+#[test]
+fn a_choice_says_whom_it_splits_and_what_it_leaves_alone() {
+    let cost = |rows: &str, quantity: u8| {
+        let choice = claim_best(&map(rows), want(quantity), SeatState::Held, 2).unwrap();
+        (choice.row_count, choice.stranded)
+    };
+    assert_eq!(cost("..........", 4), (1, 0));
+    assert_eq!(cost("xxx...xxxx", 1), (1, 0));
+    assert_eq!(cost("xxx...xxxx", 2), (1, 1));
+    assert_eq!(cost("xxx...xxxx\nxxx..xxxxx", 4), (2, 1));
+    let mut tally = Tally::default();
+    tally.add(&claim_best(&map("xxx...xxxx\nxxx..xxxxx"), want(4), SeatState::Held, 2).unwrap());
+    assert_eq!(tally, Tally { singles_stranded: 1, parties_split: 1 });
+}
+
+#[test]
+fn a_party_of_twelve_sits_together() {
+    let row = [12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23];
+    chosen("......x.....\n............", want(12), &row);
+}
+
+#[test]
 fn filters_are_kept() {
     let rows = "..........\n\n..........";
     chosen(rows, BestAvailable { section: Some(1), ..want(2) }, &[14, 15]);
@@ -118,8 +147,9 @@ fn a_house_can_be_sold_out_by_parties() {
     let map = map(&house);
     let mut sold = 0;
     for quantity in [2, 4, 2, 1, 3, 2, 6, 4, 5, 2].into_iter().cycle() {
-        let Some(seats) = claim_best(&map, want(quantity), SeatState::Sold, 1) else { break };
-        sold += seats.len();
+        let choice = claim_best(&map, want(quantity), SeatState::Sold, 1);
+        let Some(choice) = choice else { break };
+        sold += choice.seats.len();
     }
     while claim_best(&map, want(1), SeatState::Sold, 1).is_some() {
         sold += 1;

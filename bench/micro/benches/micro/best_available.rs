@@ -59,7 +59,7 @@ fn come_and_go(map: &SeatMap, party: u8) {
 fn claim(map: &SeatMap, party: u8) -> Option<Vec<SeatIdx>> {
     let want =
         BestAvailable { quantity: party, section: None, price_level: None, accessible: false };
-    claim_best(map, want, SeatState::Held, SLOT)
+    claim_best(map, want, SeatState::Held, SLOT).map(|choice| choice.seats)
 }
 
 fn release(map: &SeatMap, seats: &[SeatIdx]) {
