@@ -156,3 +156,6 @@ fn a_house_can_be_sold_out_by_parties() {
     }
     assert_eq!(sold, 64 * 20);
 }
+
+mod arena;
+mod sell_out;
