@@ -1,6 +1,7 @@
 //! Chooses the best free seats of a shape and claims them in one step.
 //!
-//! 1. Adjacent seats of one row that leave no single seat alone, the nearest to the focal point.
+//! 1. Adjacent seats of one row that leave no single seat alone: the nearest to the focal point, or
+//!    others about as near.
 //! 2. Adjacent seats that do leave one alone, when no row has others.
 //! 3. An even split over neighbouring rows of a section.
 //! 4. None.
@@ -16,6 +17,7 @@ use crate::one_row::{Accessible, Run, Starts, fits};
 use crate::seat_map::SeatMap;
 use crate::seat_word::SeatState;
 use crate::split;
+use crate::spread::spread;
 use schema::{BestAvailable, SeatIdx};
 
 /// Seats that were chosen for a party.
@@ -44,7 +46,7 @@ pub struct Tally {
 pub fn claim_best(map: &SeatMap, want: BestAvailable, to: SeatState, slot: u32) -> Option<Choice> {
     // Goes round only when another thread claimed some of the seats between choice and claim.
     loop {
-        let choice = choose(map, want)?;
+        let choice = choose(map, want, slot)?;
         assert!(choice.seats.len() == usize::from(want.quantity));
         if map.claim(&choice.seats, to, slot).is_ok() {
             return Some(choice);
@@ -71,19 +73,24 @@ impl Tally {
     }
 }
 
-fn choose(map: &SeatMap, want: BestAvailable) -> Option<Choice> {
+fn choose(map: &SeatMap, want: BestAvailable, slot: u32) -> Option<Choice> {
     assert!(0 < want.quantity);
     match in_one_row(map, want) {
-        Some(run) => Some(Choice::of(&[run])),
-        None => split::choose(map, want),
+        (Some(nearest), _) => Some(Choice::of(&[spread(map, want, nearest, slot)])),
+        (None, Some(stranding)) => Some(Choice::of(&[stranding])),
+        (None, None) => split::choose(map, want),
     }
 }
 
-fn in_one_row(map: &SeatMap, want: BestAvailable) -> Option<Run> {
-    let mut clean: Option<Run> = None;
+/// The nearest run that strands nobody, with the rank of the first row that has one; else the
+/// nearest of the others.
+fn in_one_row(map: &SeatMap, want: BestAvailable) -> (Option<(usize, Run)>, Option<Run>) {
+    let mut clean: Option<(usize, Run)> = None;
     let mut stranding: Option<Run> = None;
-    for (at, row) in map.tables.nearest_first() {
-        if clean.is_some_and(|best| best.distance <= row.distance_min) {
+    let is_nearer =
+        |run: Run, best: Option<Run>| best.is_none_or(|best| run.distance < best.distance);
+    for (rank, (at, row)) in map.tables.nearest_first(0).enumerate() {
+        if clean.is_some_and(|(_, best)| best.distance <= row.distance_min) {
             break;
         }
         let free = map.free_in_row(at);
@@ -92,20 +99,17 @@ fn in_one_row(map: &SeatMap, want: BestAvailable) -> Option<Run> {
         }
         let starts = Starts::new(row, free, want.quantity, Accessible::of(want));
         if let Some(run) = starts.nearest_clean() {
-            keep_nearer(&mut clean, run);
+            if is_nearer(run, clean.map(|(_, best)| best)) {
+                clean = Some((clean.map_or(rank, |(first, _)| first), run));
+            }
         } else if clean.is_none()
             && let Some(run) = starts.nearest()
+            && is_nearer(run, stranding)
         {
-            keep_nearer(&mut stranding, run);
+            stranding = Some(run);
         }
     }
-    clean.or(stranding)
-}
-
-fn keep_nearer(best: &mut Option<Run>, run: Run) {
-    if best.is_none_or(|best| run.distance < best.distance) {
-        *best = Some(run);
-    }
+    (clean, stranding)
 }
 
 #[cfg(test)]

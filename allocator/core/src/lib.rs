@@ -30,6 +30,7 @@ mod shape;
 mod shard;
 mod snapshot;
 mod split;
+mod spread;
 mod sync;
 
 pub use answers::Answer;

@@ -26,8 +26,8 @@ pub(crate) enum Accessible {
 /// Where in a row runs of `count` free seats begin, bit `i` for the seat `i`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Starts<'a> {
-    row: &'a RowTable,
-    count: u8,
+    pub row: &'a RowTable,
+    pub count: u8,
     free: u64,
     /// All that there are.
     any: u64,
@@ -80,6 +80,19 @@ impl<'a> Starts<'a> {
         let (below, above) = bits::neighbours(starts, ideal);
         let runs = [below, above].into_iter().flatten().map(|start| self.run(start));
         runs.min_by_key(|run| (run.distance, run.first)).expect("some start is set")
+    }
+
+    /// The nearest clean run that ends before the seat at `end`, counted from the row's first.
+    pub fn clean_before(&self, end: u32) -> Option<Run> {
+        let last = u8::try_from(end).ok()?.checked_sub(self.count)?;
+        bits::neighbours(self.clean, last).0.map(|start| self.run(start))
+    }
+
+    /// The nearest clean run that begins at the seat at `from` or behind it.
+    pub fn clean_from(&self, from: u32) -> Option<Run> {
+        let clean = self.clean & u64::MAX.checked_shl(from).unwrap_or(0);
+        let start = u8::try_from(clean.trailing_zeros()).expect("a word has 64 bits");
+        (clean != 0).then(|| self.run(start))
     }
 
     fn run(&self, start: u8) -> Run {

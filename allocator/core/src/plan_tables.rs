@@ -55,9 +55,9 @@ impl PlanTables {
     }
 
     /// Goes through the rows with their positions, the row that comes nearest to the focal point
-    /// first.
-    pub fn nearest_first(&self) -> impl Iterator<Item = (usize, &RowTable)> {
-        let positions = self.nearest_first.iter().map(|&at| place(at));
+    /// first, from this rank on.
+    pub fn nearest_first(&self, rank: usize) -> impl Iterator<Item = (usize, &RowTable)> {
+        let positions = self.nearest_first[rank..].iter().map(|&at| place(at));
         positions.map(|at| (at, &self.rows[at]))
     }
 

@@ -1,17 +1,20 @@
 //! Which seats are chosen. A row is drawn as text: `.` free, `x` taken, `a` free and accessible.
+//!
+//! Seats are ten metres apart, so that none is about as near as another but for equal ones.
 
 use super::{Tally, claim_best};
 use crate::plan_tables::PlanTables;
 use crate::seat_map::SeatMap;
 use crate::seat_word::SeatState;
 use schema::{BestAvailable, PlanIndex, Row, SeatIdx, SeatingPlan, Section};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Rows one behind the other, the stage before the middle of the first. An empty line starts a
 /// section, and with it the next price level.
 fn map(rows: &str) -> SeatMap {
     let mut sections = vec![Section { name: "S0".into(), rows: vec![] }];
-    let (mut taken, mut seat, mut y_cm) = (vec![], 0, 100);
+    let (mut taken, mut seat, mut y_cm) = (vec![], 0, 2_000);
     let width = i32::try_from(rows.lines().next().unwrap().trim().len()).unwrap();
     for line in rows.lines().map(str::trim) {
         if line.is_empty() {
@@ -34,13 +37,13 @@ fn map(rows: &str) -> SeatMap {
             accessible: bits('a'),
             x_cm: 0,
             y_cm,
-            step_x_cm: 50,
+            step_x_cm: 1_000,
             step_y_cm: 0,
         });
         seat += u32::try_from(line.len()).unwrap();
-        y_cm += 90;
+        y_cm += 1_800;
     }
-    let focal_x_cm = (width - 1) * 25;
+    let focal_x_cm = (width - 1) * 500;
     let id = "p-1".parse().unwrap();
     let plan = SeatingPlan { id, sections, areas: vec![], focal_x_cm, focal_y_cm: 0 };
     assert_eq!(plan.validate(), Ok(()));
@@ -55,17 +58,27 @@ fn want(quantity: u8) -> BestAvailable {
     BestAvailable { quantity, section: None, price_level: None, accessible: false }
 }
 
+/// Whatever the slot.
 #[track_caller]
 fn chosen(rows: &str, want: BestAvailable, expected: &[u32]) {
-    let choice = claim_best(&map(rows), want, SeatState::Held, 2);
-    let seats = choice.map_or(vec![], |choice| choice.seats);
-    assert_eq!(seats.iter().map(|seat| seat.0).collect::<Vec<_>>(), expected);
+    spread(rows, want, &[expected]);
+}
+
+/// Each of them by some slot; they are as near as each other.
+#[track_caller]
+fn spread(rows: &str, want: BestAvailable, expected: &[&[u32]]) {
+    let choices = (0..32).map(|slot| {
+        let choice = claim_best(&map(rows), want, SeatState::Held, slot);
+        choice.map_or(vec![], |choice| choice.seats.iter().map(|seat| seat.0).collect())
+    });
+    let choices: BTreeSet<Vec<u32>> = choices.collect();
+    assert_eq!(choices.iter().map(Vec::as_slice).collect::<Vec<_>>(), expected);
 }
 
 #[test]
 fn the_run_nearest_to_the_stage_is_taken() {
     chosen("..........", want(2), &[4, 5]);
-    chosen("....xx....", want(2), &[2, 3]);
+    spread("....xx....", want(2), &[&[2, 3], &[6, 7]]);
     chosen("xxxxxxxxxx\n..........", want(4), &[13, 14, 15, 16]);
     // The far end of the first row is farther than the middle of the second.
     chosen("..xxxxxxxx\n..........", want(2), &[14, 15]);
@@ -76,17 +89,17 @@ fn no_single_seat_is_left_alone_while_another_run_leaves_none() {
     chosen("xxx...xxxx\n..........", want(2), &[14, 15]);
     chosen(".....xxxxx", want(3), &[2, 3, 4]);
     chosen(".....xxxxx", want(4), &[1, 2, 3, 4]);
-    chosen("xxx.xx...x", want(1), &[3]);
+    spread("xxx.xx...x", want(1), &[&[3], &[6]]);
     chosen("xxx...xxxx", want(2), &[4, 5]);
 }
 
 #[test]
 fn accessible_seats_are_for_those_who_ask_and_come_with_a_companion() {
-    chosen("....aa....", want(2), &[2, 3]);
+    spread("....aa....", want(2), &[&[2, 3], &[6, 7]]);
     chosen("xxxxaaxxxx", want(1), &[]);
     let accessible = |quantity| BestAvailable { accessible: true, ..want(quantity) };
-    chosen("....aa....", accessible(2), &[3, 4]);
-    chosen("....aa....", accessible(1), &[4]);
+    spread("....aa....", accessible(2), &[&[3, 4], &[5, 6]]);
+    spread("....aa....", accessible(1), &[&[4], &[5]]);
     chosen("xxxxaaxxxx", accessible(2), &[4, 5]);
     chosen("..........", accessible(1), &[]);
     chosen("xxx.x.axxx\nxx..xxxxxx", accessible(3), &[5, 6, 13]);
@@ -159,3 +172,4 @@ fn a_house_can_be_sold_out_by_parties() {
 
 mod arena;
 mod sell_out;
+mod spread;
