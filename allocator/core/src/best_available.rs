@@ -87,13 +87,14 @@ fn choose(map: &SeatMap, want: BestAvailable, slot: u32) -> Option<Choice> {
 fn in_one_row(map: &SeatMap, want: BestAvailable) -> (Option<(usize, Run)>, Option<Run>) {
     let mut clean: Option<(usize, Run)> = None;
     let mut stranding: Option<Run> = None;
-    let is_nearer =
-        |run: Run, best: Option<Run>| best.is_none_or(|best| run.distance < best.distance);
-    for (rank, (at, row)) in map.tables.nearest_first(0).enumerate() {
-        if clean.is_some_and(|(_, best)| best.distance <= row.distance_min) {
+    let is_nearer = |run: Run, best: Option<Run>| {
+        best.is_none_or(|best| run.distance_squared < best.distance_squared)
+    };
+    for (rank, (at, distance_min)) in map.tables.nearest_first(0).enumerate() {
+        if clean.is_some_and(|(_, best)| best.distance_squared <= distance_min * distance_min) {
             break;
         }
-        let free = map.free_in_row(at);
+        let (free, row) = (map.free_in_row(at), &map.tables.rows[at]);
         if free == 0 || !fits(row, want) {
             continue;
         }

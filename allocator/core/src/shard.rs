@@ -242,7 +242,7 @@ impl Shard {
         self.take_effect(now, event, &body);
         let state = &self.catalogue.events[event];
         let counts = state.counts();
-        let total = state.listed().tables.index.plan.place_count();
+        let total = state.listed().tables.place_count;
         check!(InvariantId::Seat2, counts.make_all_of(total), "{}: {counts:?}", state.id);
         let outcome = Outcome { asked, event: state.id.clone(), free_after: counts.free, body };
         self.remember(now, &outcome);

@@ -15,7 +15,7 @@ pub(crate) fn choose(map: &SeatMap, want: BestAvailable) -> Option<Choice> {
     for row_count in 2..=SPLIT_ROWS_MAX.min(want.quantity) {
         let windows = map.tables.rows.len().saturating_sub(usize::from(row_count) - 1);
         let splits = (0..windows).filter_map(|first| split_at(map, want, first, row_count));
-        let nearest = splits.min_by_key(|runs| runs.iter().map(|run| run.distance).sum::<u64>());
+        let nearest = splits.min_by_key(|runs| runs.iter().map(|run| run.distance()).sum::<u64>());
         if let Some(runs) = nearest {
             return Some(Choice::of(&runs));
         }

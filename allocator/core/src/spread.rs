@@ -28,13 +28,15 @@ pub(crate) fn spread(
     (rank, nearest): (usize, Run),
     slot: u32,
 ) -> Run {
-    let distance_max = nearest.distance + FARTHER_MAX + nearest.distance / FARTHER_PER_DISTANCE;
-    let mut near = Near { runs: [nearest; RUNS_MAX], count: 0, distance_max };
-    for (at, row) in map.tables.nearest_first(rank) {
-        if near.is_full() || distance_max < row.distance_min {
+    let distance = nearest.distance();
+    let distance_max = distance + FARTHER_MAX + distance / FARTHER_PER_DISTANCE;
+    let mut near =
+        Near { runs: [nearest; RUNS_MAX], count: 0, squared_max: distance_max * distance_max };
+    for (at, row_distance_min) in map.tables.nearest_first(rank) {
+        if near.is_full() || distance_max < row_distance_min {
             break;
         }
-        let free = map.free_in_row(at);
+        let (free, row) = (map.free_in_row(at), &map.tables.rows[at]);
         if free != 0 && fits(row, want) {
             near.add(&Starts::new(row, free, want.quantity, Accessible::of(want)));
         }
@@ -47,7 +49,8 @@ struct Near {
     /// The nearest of all where `count` is 0: others have claimed it since it was found.
     runs: [Run; RUNS_MAX],
     count: usize,
-    distance_max: u64,
+    /// Of their distances' squares.
+    squared_max: u64,
 }
 
 impl Near {
@@ -71,7 +74,7 @@ impl Near {
 
     /// Takes a run up, unless it is too far or there are enough.
     fn takes(&mut self, run: Run) -> bool {
-        if self.is_full() || self.distance_max < run.distance {
+        if self.is_full() || self.squared_max < run.distance_squared {
             return false;
         }
         self.runs[self.count] = run;

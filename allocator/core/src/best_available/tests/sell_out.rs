@@ -24,7 +24,7 @@ const LAPSES_AFTER: usize = 300;
 /// One party in so many asks for an accessible place: about as many as there are places.
 const ACCESSIBLE_ONE_IN: u64 = 40;
 
-/// Numbers that look random and are the same on every machine (SplitMix64).
+/// Numbers that look random and are the same on every machine (`SplitMix64`).
 struct Chance(u64);
 
 impl Chance {

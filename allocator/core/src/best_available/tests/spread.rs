@@ -28,7 +28,7 @@ fn choice(map: &SeatMap, quantity: u8, slot: u32) -> Vec<SeatIdx> {
 fn distance(map: &SeatMap, seats: &[SeatIdx]) -> u64 {
     let row = &map.tables.rows[map.tables.row_of(seats[0])];
     let start = u8::try_from(seats[0].0 - row.first.0).unwrap();
-    row.distance(start, u8::try_from(seats.len()).unwrap())
+    row.distance_squared(start, u8::try_from(seats.len()).unwrap()).isqrt()
 }
 
 #[test]
