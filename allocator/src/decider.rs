@@ -117,6 +117,7 @@ impl Decider {
         if batch.is_journaled() {
             self.sent += 1;
             self.told = Some(batch.time_from(|| self.clock.now(Instant::now())));
+            metrics::seats_chosen(self.id, self.shard.take_tally());
         }
         self.sent_at = Some(Instant::now());
         self.decided.try_send(std::mem::take(batch)).is_ok()

@@ -1,6 +1,6 @@
 //! What the allocator counts.
 
-use allocator_core::Decision;
+use allocator_core::{Decision, Tally};
 use metrics::{Label, counter, gauge, histogram};
 use schema::{Batch, OutcomeBody, ShardId, limits};
 use std::time::Duration;
@@ -18,6 +18,8 @@ pub(crate) fn declare() {
             "usher_allocator_deposed_total",
             "usher_allocator_checkpoint_failures_total",
             "usher_allocator_archive_failures_total",
+            "usher_allocator_singles_stranded_total",
+            "usher_allocator_parties_split_total",
         ] {
             counter!(name, labels(shard)).increment(0);
         }
@@ -39,6 +41,17 @@ pub(crate) fn command_decided(shard: ShardId, decision: &Decision) {
     };
     let labels = [("shard", shard.to_string()), ("answer", answer.to_owned())];
     counter!("usher_allocator_commands_total", &labels).increment(1);
+}
+
+/// What the choices of a batch have cost.
+pub(crate) fn seats_chosen(shard: ShardId, tally: Tally) {
+    let counts = [
+        ("usher_allocator_singles_stranded_total", tally.singles_stranded),
+        ("usher_allocator_parties_split_total", tally.parties_split),
+    ];
+    for (name, count) in counts {
+        counter!(name, labels(shard)).increment(count.into());
+    }
 }
 
 pub(crate) fn batch_journaled(shard: ShardId, batch: &Batch, bytes: usize, took: Duration) {
@@ -92,4 +105,28 @@ pub(crate) fn archive_failed(shard: ShardId) {
 
 pub(crate) fn checkpoint_failed(shard: ShardId) {
     counter!("usher_allocator_checkpoint_failures_total", labels(shard)).increment(1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{declare, seats_chosen};
+    use allocator_core::Tally;
+    use chassis::Shutdown;
+    use schema::ShardId;
+
+    #[tokio::test]
+    async fn the_page_shows_what_choices_have_cost_a_shard_from_zero_on() {
+        let page = chassis::metrics::install(&Shutdown::new()).unwrap();
+        let shows = |metric: &str, shard: u8, count: u32| {
+            let line = format!("usher_allocator_{metric}_total{{shard=\"{shard}\"}} {count}\n");
+            assert!(page.render().contains(&line), "{line} is not in\n{}", page.render());
+        };
+        declare();
+        shows("singles_stranded", 2, 0);
+        seats_chosen(ShardId(2), Tally { singles_stranded: 3, parties_split: 1 });
+        seats_chosen(ShardId(2), Tally { singles_stranded: 1, parties_split: 0 });
+        shows("singles_stranded", 2, 4);
+        shows("parties_split", 2, 1);
+        shows("parties_split", 1, 0);
+    }
 }

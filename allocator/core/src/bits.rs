@@ -18,13 +18,25 @@ pub(crate) fn runs(free: u64, count: u8) -> u64 {
 /// The starts from which a run of `count` free seats would leave a single free seat alone beside
 /// it.
 pub(crate) fn stranding(free: u64, count: u8) -> u64 {
+    let (alone_before, alone_behind) = alone_beside(free, count);
+    alone_before | alone_behind
+}
+
+/// How many free seats the run of `count` free seats from `start` leaves alone beside it.
+pub(crate) fn left_alone(free: u64, start: u8, count: u8) -> u8 {
+    let (alone_before, alone_behind) = alone_beside(free, count);
+    u8::from(alone_before >> start & 1 == 1) + u8::from(alone_behind >> start & 1 == 1)
+}
+
+/// The starts from which a run would leave the seat before it alone, and the one behind it.
+fn alone_beside(free: u64, count: u8) -> (u64, u64) {
     assert!(0 < count);
     let (first_free, last_free) = (free & !(free << 1), free & !(free >> 1));
     // The seat before the run is the first of its free seats, so it would be the only one.
     let alone_before = first_free << 1;
     // Likewise the seat behind it is the last one.
     let alone_behind = last_free.checked_shr(u32::from(count)).unwrap_or(0);
-    alone_before | alone_behind
+    (alone_before, alone_behind)
 }
 
 /// The starts from which at least one, and those from which at least two of `count` bits are set.
@@ -50,7 +62,7 @@ pub(crate) fn neighbours(bits: u64, ideal: u8) -> (Option<u8>, Option<u8>) {
 
 #[cfg(test)]
 mod tests {
-    use super::{covering, neighbours, runs, stranding};
+    use super::{covering, left_alone, neighbours, runs, stranding};
 
     #[test]
     fn a_run_starts_wherever_enough_neighbours_are_free() {
@@ -70,6 +82,10 @@ mod tests {
         assert_eq!(runs(0b110_0111, 3) & stranding(0b110_0111, 3), 0);
         assert_eq!(runs(0b110_0111, 2) & stranding(0b110_0111, 2), 0b011);
         assert_eq!(runs(u64::MAX, 64) & stranding(u64::MAX, 64), 0);
+        assert_eq!(left_alone(0b1_1111, 1, 2), 1);
+        assert_eq!(left_alone(0b1_1111, 1, 3), 2);
+        assert_eq!(left_alone(0b110_0111, 0, 3), 0);
+        assert_eq!(left_alone(u64::MAX, 0, 64), 0);
     }
 
     #[test]

@@ -126,7 +126,7 @@ impl EventState {
     /// The counts, also of an event that nobody has asked for.
     pub fn counts(&self) -> PlaceCounts {
         let untouched = || {
-            let free = self.listed().tables.index.plan.place_count();
+            let free = self.listed().tables.place_count;
             PlaceCounts { free, ..PlaceCounts::default() }
         };
         self.sale.as_ref().map_or_else(untouched, |sale| sale.counts)

@@ -3,16 +3,29 @@
 use schema::{PlanIndex, SeatIdx};
 use std::sync::Arc;
 
-/// The tables of a plan: 4 bytes a seat and 72 a row, for all of its events together.
+/// The tables of a plan: 4 bytes a seat and 80 a row, for all of its events together.
 #[derive(Debug)]
 pub struct PlanTables {
     pub index: Arc<PlanIndex>,
     /// In seat order.
     pub rows: Box<[RowTable]>,
-    /// Positions in `rows`, the row that comes nearest to the focal point first.
-    pub nearest_first: Box<[u32]>,
+    /// All rows, the one that comes nearest to the focal point first.
+    nearest_first: Box<[Ranked]>,
+    /// Seats and standing places of the plan together.
+    pub place_count: u32,
     /// The position in `rows` of each seat's row.
     row_of_seat: Box<[u32]>,
+}
+
+/// A row among all rows, by the way to the focal point.
+///
+/// Eight bytes: a choice goes past hundreds of rows without a free seat, which it knows by these and
+/// by the row's bits alone.
+#[derive(Debug, Clone, Copy)]
+struct Ranked {
+    row: u32,
+    /// [`RowTable::distance_min`], below 2^31.
+    distance_min: u32,
 }
 
 /// A row as the choice of seats sees it.
@@ -38,20 +51,32 @@ pub struct RowTable {
 impl PlanTables {
     pub fn new(index: Arc<PlanIndex>) -> Self {
         let rows: Box<[RowTable]> = (0..index.rows().len()).map(|at| row(&index, at)).collect();
-        let count = u32::try_from(rows.len()).expect("a plan has fewer rows than places");
-        let mut nearest_first: Box<[u32]> = (0..count).collect();
-        nearest_first.sort_by_key(|&at| (rows[place(at)].distance_min, at));
+        let ranked = rows.iter().zip(0..).map(|(table, row)| {
+            let distance_min =
+                u32::try_from(table.distance_min).expect("both ways are at most 2^30");
+            Ranked { row, distance_min }
+        });
+        let mut nearest_first: Box<[Ranked]> = ranked.collect();
+        nearest_first.sort_unstable_by_key(|ranked| (ranked.distance_min, ranked.row));
         let spans = rows.iter().zip(0_u32..);
         let row_of_seat = spans
             .flat_map(|(row, at)| std::iter::repeat_n(at, usize::from(row.seat_count)))
             .collect();
-        let tables = Self { index, rows, nearest_first, row_of_seat };
+        let place_count = index.plan.place_count();
+        let tables = Self { index, rows, nearest_first, place_count, row_of_seat };
         assert!(tables.seat_count() == tables.index.plan.seat_count());
         tables
     }
 
     pub fn seat_count(&self) -> u32 {
         u32::try_from(self.row_of_seat.len()).expect("a plan has at most 262,144 seats")
+    }
+
+    /// Goes through the positions of all rows, with the least distance of each, the row that comes
+    /// nearest to the focal point first, from this rank on.
+    pub fn nearest_first(&self, rank: usize) -> impl Iterator<Item = (usize, u64)> {
+        let ranked = self.nearest_first[rank..].iter();
+        ranked.map(|ranked| (place(ranked.row), u64::from(ranked.distance_min)))
     }
 
     /// The position of a seat's row, and the seat's bit in it.
@@ -77,20 +102,20 @@ impl RowTable {
         u64::MAX >> (64 - u32::from(self.seat_count))
     }
 
-    /// From the focal point to the middle of the `count` seats that begin at `start`, in half
-    /// centimetres.
-    pub fn distance(&self, start: u8, count: u8) -> u64 {
+    /// The square of the way from the focal point to the middle of the `count` seats that begin at
+    /// `start`, in half centimetres. Below 2^62.
+    pub fn distance_squared(&self, start: u8, count: u8) -> u64 {
         assert!(0 < count);
-        self.distance_at(i64::from(start) * 2 + i64::from(count) - 1)
+        self.squared_at(i64::from(start) * 2 + i64::from(count) - 1)
     }
 
-    fn distance_at(&self, half_seats: i64) -> u64 {
+    fn squared_at(&self, half_seats: i64) -> u64 {
         // Beyond this a square would not fit; 5,000 km from the stage all rows may count as
         // equally far.
         let reach = 1 << 30;
         let x = (self.origin.0 + half_seats * self.half_step.0).unsigned_abs().min(reach);
         let y = (self.origin.1 + half_seats * self.half_step.1).unsigned_abs().min(reach);
-        (x * x + y * y).isqrt()
+        x * x + y * y
     }
 }
 
@@ -114,9 +139,9 @@ fn row(index: &PlanIndex, at: usize) -> RowTable {
     };
     table.accessible &= table.all();
     let halves = 0..=(span.seat_count - 1) * 2;
-    let nearest = halves.min_by_key(|&half| table.distance_at(i64::from(half)));
+    let nearest = halves.min_by_key(|&half| table.squared_at(i64::from(half)));
     table.nearest_half = nearest.expect("a row has at least one seat");
-    table.distance_min = table.distance_at(i64::from(table.nearest_half));
+    table.distance_min = table.squared_at(i64::from(table.nearest_half)).isqrt();
     table
 }
 

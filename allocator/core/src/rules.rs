@@ -2,7 +2,7 @@
 //! the choice is made by the claim. Everything else happens when the outcome takes effect.
 
 use crate::Shard;
-use crate::best_available::claim_best;
+use crate::best_available::{Tally, claim_best};
 use crate::catalogue::Listed;
 use crate::holds::HoldPhase;
 use crate::sale::Sale;
@@ -65,7 +65,8 @@ impl Shard {
             return Err(Refusal::Full);
         }
         let phase = HoldPhase::first_of(ask.owner);
-        let (seats, areas) = claim(sale, &wanted, phase, self.holds.next_slot())?;
+        let slot = self.holds.next_slot();
+        let (seats, areas) = claim(sale, &wanted, phase, slot, &mut self.tally)?;
         let ends = ask.owner == OwnerKind::Fan;
         Ok(OutcomeBody::SeatsHeld(Held {
             hold: id,
@@ -114,7 +115,13 @@ fn check_pass(
 type Places = (Vec<SeatIdx>, Vec<(AreaIdx, u32)>);
 
 /// Claims seats; standing places need no claim, only room.
-fn claim(sale: &Sale, wanted: &Wanted, phase: HoldPhase, slot: u32) -> Result<Places, Refusal> {
+fn claim(
+    sale: &Sale,
+    wanted: &Wanted,
+    phase: HoldPhase,
+    slot: u32,
+    tally: &mut Tally,
+) -> Result<Places, Refusal> {
     let state = phase.seat_state();
     let none_left = || {
         if sale.counts.free == 0 { Refusal::SoldOut } else { Refusal::NotEnoughSeats }
@@ -126,8 +133,9 @@ fn claim(sale: &Sale, wanted: &Wanted, phase: HoldPhase, slot: u32) -> Result<Pl
             Ok((seats.clone(), Vec::new()))
         }
         &Wanted::Best(best) => {
-            let seats = claim_best(&sale.map, best, state, slot).ok_or_else(none_left)?;
-            Ok((seats, Vec::new()))
+            let choice = claim_best(&sale.map, best, state, slot).ok_or_else(none_left)?;
+            tally.add(&choice);
+            Ok((choice.seats, Vec::new()))
         }
         Wanted::Areas(areas) => {
             let room = |&(area, quantity): &(AreaIdx, u32)| {

@@ -46,7 +46,7 @@ impl Sale {
         let plan = &tables.index.plan;
         let all_free = |free| PlaceCounts { free, ..PlaceCounts::default() };
         let areas = plan.areas.iter().map(|area| all_free(area.capacity)).collect();
-        let counts = all_free(plan.place_count());
+        let counts = all_free(tables.place_count);
         let (accounts, passes, blocked) = (HashMap::new(), HashMap::new(), BTreeSet::new());
         Self { map: SeatMap::new(tables), counts, areas, accounts, passes, blocked }
     }
@@ -55,7 +55,7 @@ impl Sale {
     /// Says the same on the owner and on a follower that was restored, however often the owner
     /// has refused.
     pub fn is_pristine(&self) -> bool {
-        let all = self.map.tables.index.plan.place_count();
+        let all = self.map.tables.place_count;
         self.counts.free == all && self.passes.is_empty() && self.words().next().is_none()
     }
 

@@ -5,7 +5,7 @@ use crate::catalogue::{Catalogue, CatalogueError};
 use crate::deadlines::Deadlines;
 use crate::ended::EndedHolds;
 use crate::holds::{Entry, HoldPhase, HoldTable};
-use crate::{Hold, Limits, SeatWord};
+use crate::{Hold, Limits, SeatWord, Tally};
 use schema::{
     AreaIdx, Asked, Command, DurationMs, EventId, EventListing, Held, HoldId, InvariantId, Outcome,
     OutcomeBody, Payment, PlaceCounts, PlanIndex, Refusal, Released, SeatIdx, ShardId, UnixMillis,
@@ -28,6 +28,8 @@ pub struct Shard {
     pub(crate) answers: Answers,
     /// Over all events.
     pub(crate) pass_count: u32,
+    /// Of this shard's own decisions; no follower has it.
+    pub(crate) tally: Tally,
     /// Of a snapshot, for events that the catalogue has not listed yet.
     pub(crate) restored: crate::snapshot::Restored,
 }
@@ -74,6 +76,7 @@ impl Shard {
             deadlines: Deadlines::new(limits.expiry_spread),
             answers: Answers::default(),
             pass_count: 0,
+            tally: Tally::default(),
             restored: crate::snapshot::Restored::default(),
         }
     }
@@ -132,6 +135,11 @@ impl Shard {
             account: command.account,
         };
         Decision::Fresh(self.record(now, event, Some(asked), body))
+    }
+
+    /// What the choices of best available have cost since this was asked last, for the metrics.
+    pub fn take_tally(&mut self) -> Tally {
+        std::mem::take(&mut self.tally)
     }
 
     /// Does what is due at `now`: ends holds past their deadline and reminds of payments. At most
@@ -247,7 +255,7 @@ impl Shard {
         self.take_effect(now, event, &body);
         let state = &self.catalogue.events[event];
         let counts = state.counts();
-        let total = state.listed().tables.index.plan.place_count();
+        let total = state.listed().tables.place_count;
         check!(InvariantId::Seat2, counts.make_all_of(total), "{}: {counts:?}", state.id);
         let outcome = Outcome { asked, event: state.id.clone(), free_after: counts.free, body };
         self.remember(now, &outcome);

@@ -1,22 +1,23 @@
 //! Seats for a party that fits into no single row: an even split over neighbouring rows of a
 //! section.
 
-use crate::best_available::{Accessible, Run, best_run, fits};
+use crate::best_available::Choice;
+use crate::one_row::{Accessible, Run, Starts, fits};
 use crate::seat_map::SeatMap;
-use schema::{BestAvailable, SeatIdx};
+use schema::BestAvailable;
 
 /// Most rows that one party is spread over. With more, people sit nearer to strangers than to
 /// each other.
 const SPLIT_ROWS_MAX: u8 = 4;
 
-/// Chooses the nearest split over as few rows as possible; the seats ascend.
-pub(crate) fn choose(map: &SeatMap, want: BestAvailable) -> Option<Vec<SeatIdx>> {
+/// Chooses the nearest split over as few rows as possible.
+pub(crate) fn choose(map: &SeatMap, want: BestAvailable) -> Option<Choice> {
     for row_count in 2..=SPLIT_ROWS_MAX.min(want.quantity) {
         let windows = map.tables.rows.len().saturating_sub(usize::from(row_count) - 1);
         let splits = (0..windows).filter_map(|first| split_at(map, want, first, row_count));
-        let nearest = splits.min_by_key(|runs| runs.iter().map(|run| run.distance).sum::<u64>());
+        let nearest = splits.min_by_key(|runs| runs.iter().map(|run| run.distance()).sum::<u64>());
         if let Some(runs) = nearest {
-            return Some(runs.into_iter().flat_map(Run::seats).collect());
+            return Some(Choice::of(&runs));
         }
     }
     None
@@ -26,27 +27,31 @@ pub(crate) fn choose(map: &SeatMap, want: BestAvailable) -> Option<Vec<SeatIdx>>
 /// filters.
 fn split_at(map: &SeatMap, want: BestAvailable, first: usize, row_count: u8) -> Option<Vec<Run>> {
     let rows = &map.tables.rows[first..first + usize::from(row_count)];
-    let neighbours = rows.iter().all(|row| fits(row, want) && row.section == rows[0].section);
     let free = |offset: usize| map.free_in_row(first + offset);
-    let room: u32 = (0..rows.len()).map(|offset| free(offset).count_ones()).sum();
-    if !neighbours || room < u32::from(want.quantity) {
+    let part = want.quantity / row_count;
+    // Most rows of a house that is nearly sold out fail here.
+    if (0..rows.len()).any(|offset| free(offset).count_ones() < u32::from(part)) {
+        return None;
+    }
+    if !rows.iter().all(|row| fits(row, want) && row.section == rows[0].section) {
         return None;
     }
     // One row has the accessible seat; without the wish no row has.
     let seated = if want.accessible { rows.len() } else { 1 };
     (0..seated).find_map(|accessible_row| {
-        let (part, mut larger_parts) = (want.quantity / row_count, want.quantity % row_count);
+        let mut larger_parts = want.quantity % row_count;
         let mut runs = Vec::with_capacity(rows.len());
         for (offset, row) in rows.iter().enumerate() {
             let seeks = want.accessible && offset == accessible_row;
             let need = if seeks { Accessible::Some } else { Accessible::None };
-            let larger = (0 < larger_parts).then(|| best_run(row, free(offset), part + 1, need));
-            let run = match larger.flatten() {
+            let run_of = |count| Starts::new(row, free(offset), count, need).nearest();
+            let larger = (0 < larger_parts).then(|| run_of(part + 1)).flatten();
+            let run = match larger {
                 Some(run) => {
                     larger_parts -= 1;
                     run
                 }
-                None => best_run(row, free(offset), part, need)?,
+                None => run_of(part)?,
             };
             runs.push(run);
         }

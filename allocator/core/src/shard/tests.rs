@@ -8,6 +8,7 @@ mod model;
 mod scripts;
 mod world;
 
+use crate::Tally;
 use crate::shard::Decision;
 use schema::{
     AreaIdx, BestAvailable, Command, CommandBody, DurationMs, HoldId, HoldSeats, Outcome,
@@ -43,6 +44,10 @@ pub(crate) fn check(script: &str) {
                 format!("{} events moved", world.resume(by))
             }
             ["counts"] => world.counts(),
+            ["tally"] => {
+                let Tally { singles_stranded, parties_split } = world.owner.take_tally();
+                format!("{singles_stranded} stranded {parties_split} split")
+            }
             ["again"] => show(&world.decide(last.as_ref().unwrap()), &labels),
             ["again", "differently"] => {
                 let mut command = last.clone().unwrap();

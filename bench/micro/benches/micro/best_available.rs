@@ -1,10 +1,14 @@
-//! Best available: parties of one to ten in an arena that is empty, half full and nearly full.
+//! Best available: parties of one to ten in an arena that is empty, half full and nearly full; and
+//! how long the slowest parties of four wait while the arena fills.
 
 use crate::venue::ARENA;
+use crate::{is_measuring, say};
 use allocator_core::{SeatMap, SeatState, claim_best};
 use criterion::{BenchmarkId, Criterion};
 use schema::{BestAvailable, SeatIdx};
+use std::collections::VecDeque;
 use std::hint::black_box;
+use std::time::{Duration, Instant};
 
 const SLOT: u32 = 7;
 
@@ -14,6 +18,17 @@ const PARTIES: [u8; 20] = [2, 4, 2, 1, 2, 3, 2, 4, 2, 1, 2, 4, 2, 3, 2, 1, 2, 4,
 /// One party in so many gives its seats back in the nearly full arena: couples and singles all over
 /// the house.
 const RETURNS_ONE_IN: usize = 50;
+
+/// Houses in which the slowest parties are looked for, each with other holes: more of them would not
+/// fit into a cache together, as the events of one process do not.
+const HOUSES: u32 = 16;
+
+/// One party in so many lets its hold lapse, when so many other holds have lapsed after it.
+const LAPSES_ONE_IN: u32 = 6;
+const LAPSES_LATER: usize = 50;
+
+/// Most times that are kept of a house's fullness.
+const TIMES_MAX: usize = 1 << 20;
 
 pub fn benches(criterion: &mut Criterion) {
     let empty = ARENA.seat_map();
@@ -32,6 +47,77 @@ pub fn benches(criterion: &mut Criterion) {
         }
     }
     group.finish();
+    while_it_fills(criterion);
+}
+
+fn while_it_fills(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("best_available/4");
+    for percent in [0, 50, 80, 95] {
+        let mut houses = Vec::new();
+        let mut times = Vec::new();
+        group.bench_function(format!("{percent} % sold"), |bench| {
+            let count = if is_measuring() { HOUSES } else { 1 };
+            if houses.is_empty() {
+                houses.extend((0..count).map(|number| house(number, percent)));
+            }
+            bench.iter_custom(|turns| time_each(&houses, turns, &mut times));
+        });
+        times.sort_unstable();
+        let quantile = |share: usize| times[(times.len() - 1) * share / 1_000];
+        if is_measuring() && !times.is_empty() {
+            say(&format!(
+                "best available for 4 at {percent} % sold: p50 {:?}, p99 {:?}, p99.9 {:?} of {} times",
+                quantile(500),
+                quantile(990),
+                quantile(999),
+                times.len()
+            ));
+        }
+    }
+    group.finish();
+}
+
+/// Parties of four come into one house after the other, and leave.
+fn time_each(houses: &[SeatMap], turns: u64, times: &mut Vec<Duration>) -> Duration {
+    let mut spent = Duration::ZERO;
+    for (map, slot) in houses.iter().cycle().zip(0..turns) {
+        let slot = u32::try_from(slot).expect("fewer turns than slots");
+        let begun = Instant::now();
+        let seats = claim_as(map, 4, slot);
+        let took = begun.elapsed();
+        spent += took;
+        if times.len() < TIMES_MAX {
+            times.push(took);
+        }
+        release(map, &black_box(seats).expect("a twentieth of the arena is free"));
+    }
+    spent
+}
+
+/// An arena of which so much is sold, with the holes that lapsed holds have left.
+fn house(number: u32, percent: u32) -> SeatMap {
+    let map = ARENA.seat_map();
+    let sold_max = map.seat_count() * percent / 100;
+    let mut lapsing = VecDeque::new();
+    let mut sold = 0;
+    // Each house's parties come in another order.
+    for slot in number * 7.. {
+        let party = PARTIES[usize::try_from(slot).expect("an index") % PARTIES.len()];
+        if sold_max < sold + u32::from(party) {
+            break;
+        }
+        let seats = claim_as(&map, party, slot).expect("a twentieth of the arena is free");
+        sold += u32::from(party);
+        if slot % LAPSES_ONE_IN == 0 {
+            lapsing.push_back(seats);
+        }
+        if LAPSES_LATER < lapsing.len() {
+            let seats = lapsing.pop_front().expect("it is not empty");
+            sold -= u32::try_from(seats.len()).expect("a party is small");
+            release(&map, &seats);
+        }
+    }
+    map
 }
 
 /// Seats one party after the other, the best seats first, until so many seats are taken or the next
@@ -57,9 +143,13 @@ fn come_and_go(map: &SeatMap, party: u8) {
 }
 
 fn claim(map: &SeatMap, party: u8) -> Option<Vec<SeatIdx>> {
+    claim_as(map, party, SLOT)
+}
+
+fn claim_as(map: &SeatMap, party: u8, slot: u32) -> Option<Vec<SeatIdx>> {
     let want =
         BestAvailable { quantity: party, section: None, price_level: None, accessible: false };
-    claim_best(map, want, SeatState::Held, SLOT)
+    claim_best(map, want, SeatState::Held, slot).map(|choice| choice.seats)
 }
 
 fn release(map: &SeatMap, seats: &[SeatIdx]) {

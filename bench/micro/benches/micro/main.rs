@@ -5,18 +5,27 @@
 
 mod best_available;
 mod codec;
+mod decider;
 mod draw;
+mod fans;
+mod footprint;
+mod recovery;
 mod seat_map;
 mod token;
 mod venue;
 
 use criterion::Criterion;
+use std::io::Write;
 use std::time::Duration;
+
+/// As in `usher`: what is decided makes and drops memory all the time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Long enough for caches and branch predictors.
 const WARM_UP: Duration = Duration::from_millis(500);
 
-/// All benchmarks together stay below four minutes; `--quick` ends each as soon as it is steady.
+/// All benchmarks together stay below five minutes; `--quick` ends each as soon as it is steady.
 const MEASUREMENT: Duration = Duration::from_secs(2);
 
 fn main() {
@@ -24,8 +33,22 @@ fn main() {
     let mut criterion = criterion.configure_from_args();
     seat_map::benches(&mut criterion);
     best_available::benches(&mut criterion);
+    decider::benches(&mut criterion);
+    footprint::benches(&mut criterion);
+    recovery::benches(&mut criterion);
     codec::benches(&mut criterion);
     token::benches(&mut criterion);
     draw::benches(&mut criterion);
     criterion.final_summary();
+}
+
+/// Whether this is a measurement: otherwise each benchmark runs once, to see that it works, and what
+/// it works on may be small.
+fn is_measuring() -> bool {
+    std::env::args().any(|argument| argument == "--bench")
+}
+
+/// Tells a figure that is no mean of times.
+fn say(line: &str) {
+    writeln!(std::io::stdout(), "{line}").expect("whoever measures reads the figures");
 }

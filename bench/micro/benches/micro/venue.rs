@@ -20,23 +20,35 @@ pub struct Venue {
     seats: u8,
 }
 
-/// 300, 20,700 and 80,000 seats.
+/// 300, 10,000, 20,700, 60,000 and 80,000 seats.
 pub const CLUB: Venue = Venue { name: "club 300", sections: 1, rows: 15, seats: 20 };
 pub const ARENA: Venue = Venue { name: "arena 20700", sections: 23, rows: 30, seats: 30 };
+pub const HALL: Venue = Venue { name: "hall 10000", sections: 10, rows: 25, seats: 40 };
+pub const STADIUM_60: Venue = Venue { name: "stadium 60000", sections: 60, rows: 25, seats: 40 };
 pub const STADIUM: Venue = Venue { name: "stadium 80000", sections: 80, rows: 25, seats: 40 };
 
 impl Venue {
     /// All seats, free.
     pub fn seat_map(self) -> SeatMap {
+        SeatMap::new(Arc::new(PlanTables::new(Arc::new(PlanIndex::new(self.plan(0))))))
+    }
+
+    /// A plan of this number. They differ in their ids alone.
+    pub fn plan(self, number: u32) -> SeatingPlan {
         let plan = SeatingPlan {
-            id: "p-bench".parse().expect("it is a plan id"),
+            id: format!("p-bench-{number}").parse().expect("it is a plan id"),
             sections: (0..self.sections).map(|section| self.section(section)).collect(),
             areas: Vec::new(),
             focal_x_cm: 0,
             focal_y_cm: 0,
         };
         plan.validate().expect("all limits are kept");
-        SeatMap::new(Arc::new(PlanTables::new(Arc::new(PlanIndex::new(plan)))))
+        plan
+    }
+
+    pub fn seat_count(self) -> u32 {
+        let rows = u32::try_from(self.sections * self.rows).expect("neither is negative");
+        rows * u32::from(self.seats)
     }
 
     fn section(self, section: i32) -> Section {

@@ -460,12 +460,14 @@ fn the_best_seats_are_adjacent_and_near_the_middle_and_leave_nobody_alone() {
     check(
         "at 10            => nothing
          a holds H1 best 2 => held 2 3 until 610
-         b holds H2 best 2 => held 0 1 until 610
-         c holds H3 best 2 => held 4 5 until 610
+         b holds H2 best 2 => held 4 5 until 610
+         c holds H3 best 2 => held 0 1 until 610
          d holds H4 best 3 => held 6 7 8 until 610
          e holds H5 best 3 => held 13 14 15 until 610
          f holds H6 best 2 => held 9 10 until 610
          g holds H7 best 1 => held 12 until 610
+         tally            => 2 stranded 0 split
+         tally            => 0 stranded 0 split
          h holds H8 best 1 => NotEnoughSeats
          h holds H8 best 1 accessible => held 11 until 610
          counts           => 8 free 16 held",

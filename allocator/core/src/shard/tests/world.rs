@@ -49,29 +49,30 @@ fn row(label: &str, seat_count: u8, y_cm: i32) -> Row {
         accessible: 0,
         x_cm: 0,
         y_cm,
-        step_x_cm: 50,
+        step_x_cm: 1_000,
         step_y_cm: 0,
     }
 }
 
 /// Section A: row 1 with seats 0 to 5, row 2 with seats 6 to 11, of which 11 is accessible. Section
 /// B, of price level 1: row 1 with seats 12 to 15. Area 0 has 5 standing places, area 1 has 3. The
-/// stage is before the middle of row A-1.
+/// stage is before the middle of row A-1. Seats are ten metres apart: none is about as near as
+/// another.
 fn plan() -> SeatingPlan {
-    let mut back = row("2", 6, 200);
+    let mut back = row("2", 6, 4_000);
     back.accessible = 1 << 5;
-    let mut balcony = row("1", 4, 900);
+    let mut balcony = row("1", 4, 18_000);
     balcony.price_level = 1;
     let area =
         |id: &str, capacity| Area { id: id.into(), name: id.into(), capacity, price_level: 1 };
     let mut plan = SeatingPlan {
         id: "p-1".parse().unwrap(),
         sections: vec![
-            Section { name: "A".into(), rows: vec![row("1", 6, 100), back] },
+            Section { name: "A".into(), rows: vec![row("1", 6, 2_000), back] },
             Section { name: "B".into(), rows: vec![balcony] },
         ],
         areas: vec![area("FLOOR", 5), area("TERRACE", 3)],
-        focal_x_cm: 125,
+        focal_x_cm: 2_500,
         focal_y_cm: 0,
     };
     assert_eq!(plan.validate(), Ok(()));
