@@ -8,6 +8,7 @@ use crate::bits;
 use crate::plan_tables::RowTable;
 use crate::seat_map::SeatMap;
 use crate::seat_word::SeatState;
+use crate::sight::Sight;
 use crate::split;
 use schema::{BestAvailable, SeatIdx};
 
@@ -35,45 +36,56 @@ pub(crate) enum Accessible {
 }
 
 /// Claims the best seats for the hold in `slot`; they ascend. `None` if no free seats have the
-/// shape.
+/// shape, at one instant of the call.
 ///
-/// O(rows) word operations.
+/// O(rows) word operations. Lock-free as a claim is.
 pub fn claim_best(
     map: &SeatMap,
     want: BestAvailable,
     to: SeatState,
     slot: u32,
 ) -> Option<Vec<SeatIdx>> {
-    // Goes round only when another thread claimed some of the seats between choice and claim.
+    let mut sight = Sight::new(map);
+    // Goes round only when seats changed between choice and claim, or within the choice.
     loop {
-        let seats = choose(map, want)?;
-        assert!(seats.len() == usize::from(want.quantity));
-        if map.claim(&seats, to, slot).is_ok() {
-            return Some(seats);
+        let freed = map.freed();
+        match choose(&sight, want) {
+            Some(seats) => {
+                assert!(seats.len() == usize::from(want.quantity));
+                match map.claim(&seats, to, slot) {
+                    Ok(()) => return Some(seats),
+                    Err(taken) => sight.leave_out(&taken),
+                }
+            }
+            // SEAT-4: a seat that is free now has had its bit set since before it was counted as
+            // freed, so all the time of this choice, and it was not left out. Fewer free seats have
+            // no shape that more have not.
+            None if map.freed() == freed && sight.is_true() => return None,
+            None => sight = Sight::new(map),
         }
-        std::hint::spin_loop();
+        map.count_retried();
     }
 }
 
-fn choose(map: &SeatMap, want: BestAvailable) -> Option<Vec<SeatIdx>> {
+fn choose(sight: &Sight<'_>, want: BestAvailable) -> Option<Vec<SeatIdx>> {
     assert!(0 < want.quantity);
-    match in_one_row(map, want) {
+    match in_one_row(sight, want) {
         Some(run) => Some(run.seats().collect()),
-        None => split::choose(map, want),
+        None => split::choose(sight, want),
     }
 }
 
-fn in_one_row(map: &SeatMap, want: BestAvailable) -> Option<Run> {
+fn in_one_row(sight: &Sight<'_>, want: BestAvailable) -> Option<Run> {
     let need = if want.accessible { Accessible::Some } else { Accessible::None };
     let mut clean: Option<Run> = None;
     let mut stranding: Option<Run> = None;
-    for &at in &map.tables.nearest_first {
+    for &at in &sight.map.tables.nearest_first {
         let at = usize::try_from(at).expect("a plan has fewer rows than memory has addresses");
-        let row = &map.tables.rows[at];
+        let row = &sight.map.tables.rows[at];
         if clean.is_some_and(|best| best.distance <= row.distance_min) {
             break;
         }
-        let free = map.free_in_row(at);
+        let free = sight.free_in_row(at);
         if free == 0 || !fits(row, want) {
             continue;
         }

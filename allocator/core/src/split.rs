@@ -2,7 +2,7 @@
 //! section.
 
 use crate::best_available::{Accessible, Run, best_run, fits};
-use crate::seat_map::SeatMap;
+use crate::sight::Sight;
 use schema::{BestAvailable, SeatIdx};
 
 /// Most rows that one party is spread over. With more, people sit nearer to strangers than to
@@ -10,10 +10,10 @@ use schema::{BestAvailable, SeatIdx};
 const SPLIT_ROWS_MAX: u8 = 4;
 
 /// Chooses the nearest split over as few rows as possible; the seats ascend.
-pub(crate) fn choose(map: &SeatMap, want: BestAvailable) -> Option<Vec<SeatIdx>> {
+pub(crate) fn choose(sight: &Sight<'_>, want: BestAvailable) -> Option<Vec<SeatIdx>> {
     for row_count in 2..=SPLIT_ROWS_MAX.min(want.quantity) {
-        let windows = map.tables.rows.len().saturating_sub(usize::from(row_count) - 1);
-        let splits = (0..windows).filter_map(|first| split_at(map, want, first, row_count));
+        let windows = sight.map.tables.rows.len().saturating_sub(usize::from(row_count) - 1);
+        let splits = (0..windows).filter_map(|first| split_at(sight, want, first, row_count));
         let nearest = splits.min_by_key(|runs| runs.iter().map(|run| run.distance).sum::<u64>());
         if let Some(runs) = nearest {
             return Some(runs.into_iter().flat_map(Run::seats).collect());
@@ -24,10 +24,15 @@ pub(crate) fn choose(map: &SeatMap, want: BestAvailable) -> Option<Vec<SeatIdx>>
 
 /// The best split over the `row_count` rows from `first`, if they are of one section and pass the
 /// filters.
-fn split_at(map: &SeatMap, want: BestAvailable, first: usize, row_count: u8) -> Option<Vec<Run>> {
-    let rows = &map.tables.rows[first..first + usize::from(row_count)];
+fn split_at(
+    sight: &Sight<'_>,
+    want: BestAvailable,
+    first: usize,
+    row_count: u8,
+) -> Option<Vec<Run>> {
+    let rows = &sight.map.tables.rows[first..first + usize::from(row_count)];
     let neighbours = rows.iter().all(|row| fits(row, want) && row.section == rows[0].section);
-    let free = |offset: usize| map.free_in_row(first + offset);
+    let free = |offset: usize| sight.free_in_row(first + offset);
     let room: u32 = (0..rows.len()).map(|offset| free(offset).count_ones()).sum();
     if !neighbours || room < u32::from(want.quantity) {
         return None;
