@@ -16,6 +16,7 @@
 use crate::one_row::{Accessible, Run, Starts, fits};
 use crate::seat_map::SeatMap;
 use crate::seat_word::SeatState;
+use crate::sight::Sight;
 use crate::split;
 use crate::spread::spread;
 use schema::{BestAvailable, SeatIdx};
@@ -40,18 +41,30 @@ pub struct Tally {
     pub parties_split: u32,
 }
 
-/// Claims the best seats for the hold in `slot`. `None` if no free seats have the shape.
+/// Claims the best seats for the hold in `slot`. `None` if no free seats have the
+/// shape, at one instant of the call.
 ///
-/// O(rows) word operations.
+/// O(rows) word operations. Lock-free as a claim is.
 pub fn claim_best(map: &SeatMap, want: BestAvailable, to: SeatState, slot: u32) -> Option<Choice> {
-    // Goes round only when another thread claimed some of the seats between choice and claim.
+    let mut sight = Sight::new(map);
+    // Goes round only when seats changed between choice and claim, or within the choice.
     loop {
-        let choice = choose(map, want, slot)?;
-        assert!(choice.seats.len() == usize::from(want.quantity));
-        if map.claim(&choice.seats, to, slot).is_ok() {
-            return Some(choice);
+        let freed = map.freed();
+        match choose(&sight, want, slot) {
+            Some(choice) => {
+                assert!(choice.seats.len() == usize::from(want.quantity));
+                match map.claim(&choice.seats, to, slot) {
+                    Ok(()) => return Some(choice),
+                    Err(taken) => sight.leave_out(&taken),
+                }
+            }
+            // SEAT-4: a seat that is free now has had its bit set since before it was counted as
+            // freed, so all the time of this choice, and it was not left out. Fewer free seats have
+            // no shape that more have not.
+            None if map.freed() == freed && sight.is_true() => return None,
+            None => sight = Sight::new(map),
         }
-        std::hint::spin_loop();
+        map.count_retried();
     }
 }
 
@@ -73,28 +86,28 @@ impl Tally {
     }
 }
 
-fn choose(map: &SeatMap, want: BestAvailable, slot: u32) -> Option<Choice> {
+fn choose(sight: &Sight<'_>, want: BestAvailable, slot: u32) -> Option<Choice> {
     assert!(0 < want.quantity);
-    match in_one_row(map, want) {
-        (Some(nearest), _) => Some(Choice::of(&[spread(map, want, nearest, slot)])),
+    match in_one_row(sight, want) {
+        (Some(nearest), _) => Some(Choice::of(&[spread(sight, want, nearest, slot)])),
         (None, Some(stranding)) => Some(Choice::of(&[stranding])),
-        (None, None) => split::choose(map, want),
+        (None, None) => split::choose(sight, want),
     }
 }
 
 /// The nearest run that strands nobody, with the rank of the first row that has one; else the
 /// nearest of the others.
-fn in_one_row(map: &SeatMap, want: BestAvailable) -> (Option<(usize, Run)>, Option<Run>) {
+fn in_one_row(sight: &Sight<'_>, want: BestAvailable) -> (Option<(usize, Run)>, Option<Run>) {
     let mut clean: Option<(usize, Run)> = None;
     let mut stranding: Option<Run> = None;
     let is_nearer = |run: Run, best: Option<Run>| {
         best.is_none_or(|best| run.distance_squared < best.distance_squared)
     };
-    for (rank, (at, distance_min)) in map.tables.nearest_first(0).enumerate() {
+    for (rank, (at, distance_min)) in sight.map.tables.nearest_first(0).enumerate() {
         if clean.is_some_and(|(_, best)| best.distance_squared <= distance_min * distance_min) {
             break;
         }
-        let (free, row) = (map.free_in_row(at), &map.tables.rows[at]);
+        let (free, row) = (sight.free_in_row(at), &sight.map.tables.rows[at]);
         if free == 0 || !fits(row, want) {
             continue;
         }

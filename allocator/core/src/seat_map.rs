@@ -1,18 +1,67 @@
 //! The seats of one event: one atomic word a seat, claimed without a lock.
 //!
-//! Any number of threads may claim and read at the same time. A claim goes through its seats in
-//! ascending order with one compare-and-set each, so two claims that overlap meet at the lowest
-//! seat they share: the one that takes it goes on, the other steps back, and no pair can wait for
-//! each other. A reader is one load. After its claim a seat changes by its hold's owner only, one
-//! thread at a time.
+//! Any number of threads may read, claim and release at the same time. After its claim has
+//! returned a seat changes by its hold's owner only, one thread at a time.
+//!
+//! # How a claim goes
+//! A claim is announced in a table (`claims`), then puts its **mark** on each of its seats in
+//! ascending order, then is decided by one exchange of its phase, Open to Won or Lost, and then its
+//! claimant replaces the marks: by the new words if it won, by the words that were there before,
+//! generation included, if it lost. A mark says nothing about who has the seat; the phase of its
+//! claim does. So all seats of a claim change hands in the one exchange that decides it, and
+//! whatever a lost claim did was never to be seen. Whoever meets the mark of
+//! - a decided claim puts the settled word there and goes on;
+//! - an open claim carries that claim on to its decision first, for all it needs is in the table.
+//!
+//! A claim is lost when it meets a seat that somebody has. That refuses nothing: its claimant looks
+//! again at all of its seats, and only if some are taken it says so. That look reads all words
+//! twice and counts if nothing changed between, so there is an instant at which the seats that it
+//! names were taken and the others free (SEAT-4).
+//!
+//! # Why a mark is never taken for what it is not
+//! - *A claim that won has its mark on all of its seats at that moment.* Whoever decides so has
+//!   seen each with the mark, and a mark goes only after the decision.
+//! - *A claim that won puts no mark on a seat later.* Whoever marks reads the word, sees the claim
+//!   open after that, and then exchanges the word that it read. A word read before the claim's mark
+//!   was there is gone for ever, because the generation has risen; one read after that mark was
+//!   replaced comes with the sight of the decision.
+//! - *A claim that lost may put a mark too late*, by a thread that stood still between look and
+//!   exchange. The mark still means that the seat is free, in the table or after the claim has left
+//!   it, and that thread takes it away when it goes on, or whoever meets it before.
+//! - *A mark whose claim has left the table is of a lost one*, because a claimant leaves after all
+//!   marks of a claim that won are replaced.
+//!
+//! # Progress
+//! A read is wait-free: at most two looks at the word and two at the table. Claims are lock-free
+//! for up to [`claims::CLAIMS_MAX`] claimants at a time: as long as threads take steps, some call
+//! ends after a bounded number of them, wherever others stand still.
+//! - A claimant that carries on another claim, and from there a third, always comes to one that has
+//!   a higher seat, or one of them has been decided. So it reaches one that it can decide.
+//! - A claim is decided once. If it won, a call ends with it. If it lost, another call took one of
+//!   its seats after its claimant had seen all of them free.
+//! - A look for a refusal is repeated only if a claim or a release changed a word within it.
+//!
+//! No single claim is sure to end (it is not wait-free), and claimants beyond the table's places
+//! wait until one of those before them returns. `transition` is one exchange.
 
 use crate::plan_tables::PlanTables;
 use crate::seat_word::{SeatState, SeatWord};
 use crate::sync::{AtomicU64, Ordering};
+use claims::{Claims, Fate};
+use counters::Counters;
+use mark::{Owner, Stored};
 use schema::SeatIdx;
 use std::sync::Arc;
 
-/// The state of all seats of an event: 8 bytes a seat, and one bit of a row's word.
+mod carry;
+mod claims;
+mod counters;
+mod mark;
+
+pub use counters::Contention;
+
+/// The state of all seats of an event: 8 bytes a seat, and one bit of a row's word; the table of
+/// claims has 64 bytes a row.
 #[derive(Debug)]
 pub struct SeatMap {
     pub tables: Arc<PlanTables>,
@@ -22,6 +71,8 @@ pub struct SeatMap {
     /// longer or earlier than the word says, never the other way: whoever trusts it has to claim
     /// to be sure.
     free_rows: Box<[AtomicU64]>,
+    claims: Claims,
+    counters: Counters,
 }
 
 impl SeatMap {
@@ -29,7 +80,8 @@ impl SeatMap {
     pub fn new(tables: Arc<PlanTables>) -> Self {
         let words = (0..tables.seat_count()).map(|_| AtomicU64::new(0)).collect();
         let free_rows = tables.rows.iter().map(|row| AtomicU64::new(row.all())).collect();
-        Self { tables, words, free_rows }
+        let claims = Claims::new(tables.rows.len());
+        Self { tables, words, free_rows, claims, counters: Counters::default() }
     }
 
     /// Sets the word of a seat that nobody else can see yet.
@@ -50,33 +102,69 @@ impl SeatMap {
 
     /// Reads a seat. Wait-free.
     pub fn read(&self, seat: SeatIdx) -> SeatWord {
-        // Acquire: pairs with the Release of the exchanges in `claim` and `transition`; what the
-        // writer did before the change is seen by whoever sees the change.
-        word(self.words[at(seat)].load(Ordering::Acquire))
+        let mark = match self.stored(seat) {
+            Stored::Word(word) => return word,
+            Stored::Mark(mark) => mark,
+        };
+        match self.claims.fate(mark.claim) {
+            Fate::Open | Fate::Lost => return mark.before(),
+            Fate::Won(owner) => return mark.after(owner),
+            Fate::Gone => {}
+        }
+        match self.stored(seat) {
+            Stored::Word(word) => word,
+            // The same mark is one that came too late, and its seat is free. Another one was put
+            // there during this call, when the seat was free in its generation.
+            Stored::Mark(mark) => mark.before(),
+        }
     }
 
     /// The free seats of a row as bits; a hint, see the field.
     pub fn free_in_row(&self, row: usize) -> u64 {
-        // Relaxed: nothing is read on the strength of a bit; the claim's exchange decides.
-        self.free_rows[row].load(Ordering::Relaxed)
+        // Acquire: pairs with the Release in `conclude`; who sees a seat's bit cleared sees the
+        // releases that the claimant had seen, and their count.
+        self.free_rows[row].load(Ordering::Acquire)
+    }
+
+    /// How often a seat was about to become free. While it stays the same, every seat that is free
+    /// had its bit set all the time.
+    pub(crate) fn freed(&self) -> u64 {
+        self.counters.freed()
+    }
+
+    /// How often claims met.
+    pub fn contention(&self) -> Contention {
+        self.counters.contention()
+    }
+
+    /// Counts that a choice of seats is made anew because seats changed meanwhile.
+    pub(crate) fn count_retried(&self) {
+        self.counters.count_retried();
     }
 
     /// Gives all of `seats` to the hold in `slot`, or none.
     ///
     /// `seats` ascend and are in the plan. On success each word's generation has risen by one.
-    /// Lock-free: a claim is held up only by a claim that got further.
+    /// Lock-free, see the module.
     ///
     /// # Errors
-    /// The seats that were not free, at least one. Those of them that another claim gives back at
-    /// this moment are named too: with one claiming thread there are none.
+    /// The seats that were not free at one instant of the call, at least one; the others were free.
     pub fn claim(&self, seats: &[SeatIdx], to: SeatState, slot: u32) -> Result<(), Vec<SeatIdx>> {
         assert!(!seats.is_empty());
         assert!(seats.is_sorted_by(|a, b| a < b), "seats ascend without repetition");
         assert!(to != SeatState::Free);
-        // Looked at first, so that a claim that must fail changes nothing and names every taken
-        // seat.
-        let taken = self.taken_of(seats);
-        if taken.is_empty() { self.take(seats, to, slot) } else { Err(taken) }
+        loop {
+            let taken = self.taken_of(seats);
+            if !taken.is_empty() {
+                return Err(taken);
+            }
+            let mine = self.announce(seats, Owner { state: to, slot });
+            self.carry_through(mine);
+            if self.conclude(seats, mine) {
+                return Ok(());
+            }
+            self.counters.count_retried();
+        }
     }
 
     /// Changes a seat of a hold. `from` is the whole word that the hold expects, its generation
@@ -99,85 +187,42 @@ impl SeatMap {
         let next = from.changed(to, slot);
         if to == SeatState::Free {
             let (row, bit) = self.tables.row_bit(seat);
-            // Relaxed, and before the exchange: its Release and the Acquire of the next claim's
-            // exchange put this bit before the one that the claim clears.
+            // Relaxed, and before the count and the exchange, whose Release publish it: the claim
+            // that clears the bit again has acquired that exchange.
             self.free_rows[row].fetch_or(bit, Ordering::Relaxed);
+            self.counters.count_freed();
         }
-        // Release: pairs with the Acquire in `read` and in `claim_one`; publishes the bit set
-        // just above and all that the hold's owner did. Acquire, also on failure: the found word
-        // is handed on like a read.
+        // Release: pairs with the Acquire in `stored` and in `mark`; publishes the bit and the
+        // count just above and all that the hold's owner did. Acquire: the change comes after all
+        // that the claim did.
         let exchanged = self.words[at(seat)].compare_exchange(
             from.encode(),
             next.encode(),
             Ordering::AcqRel,
-            Ordering::Acquire,
+            // Relaxed: the word is read again.
+            Ordering::Relaxed,
         );
-        exchanged.map(|_| next).map_err(word)
+        exchanged.map(|_| next).map_err(|_| self.read(seat))
     }
 
-    fn take(&self, seats: &[SeatIdx], to: SeatState, slot: u32) -> Result<(), Vec<SeatIdx>> {
-        for (done, &seat) in seats.iter().enumerate() {
-            if !self.claim_one(seat, to, slot) {
-                self.give_back(&seats[..done], to, slot);
-                let mut taken = self.taken_of(seats);
-                if taken.is_empty() {
-                    taken.push(seat);
-                }
-                return Err(taken);
-            }
-        }
-        for &seat in seats {
-            let (row, bit) = self.tables.row_bit(seat);
-            // Relaxed: the order with a later release of this seat comes from its word, see
-            // `transition`.
-            self.free_rows[row].fetch_and(!bit, Ordering::Relaxed);
-        }
-        Ok(())
-    }
-
-    fn claim_one(&self, seat: SeatIdx, to: SeatState, slot: u32) -> bool {
-        let mut found = self.read(seat);
-        // Goes round only when another claim took the seat and gave it back between: that one got
-        // further.
-        while found.state == SeatState::Free {
-            // Acquire: pairs with the Release of the exchange that freed the seat, so its bit is
-            // set before this claim clears it. Release: pairs with the Acquire in `read`. Acquire
-            // on failure: the word found decides like one that was read.
-            let exchanged = self.words[at(seat)].compare_exchange(
-                found.encode(),
-                found.changed(to, slot).encode(),
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            );
-            match exchanged {
-                Ok(_) => return true,
-                Err(other) => found = word(other),
-            }
-        }
-        false
-    }
-
-    /// Frees the first seats of a claim that fails, last one first, so that the lowest seat, at
-    /// which overlapping claims meet, is the last to look free. Their bits were never cleared.
-    fn give_back(&self, seats: &[SeatIdx], state: SeatState, slot: u32) {
-        for &seat in seats.iter().rev() {
-            let mine = self.read(seat);
-            assert!(mine.state == state && mine.slot == slot, "seat {seat:?} left its claim");
-            // Release: pairs with the Acquire of the next claim. Relaxed on failure: there is
-            // none to follow, the assert stops the process.
-            let freed = self.words[at(seat)].compare_exchange(
-                mine.encode(),
-                mine.changed(SeatState::Free, 0).encode(),
-                Ordering::Release,
-                Ordering::Relaxed,
-            );
-            assert!(freed.is_ok(), "seat {seat:?} changed under its claim");
-        }
-    }
-
+    /// Which of the seats are taken: all of them, at one instant of the call.
     fn taken_of(&self, seats: &[SeatIdx]) -> Vec<SeatIdx> {
-        let taken = |seat: &SeatIdx| self.read(*seat).state != SeatState::Free;
-        seats.iter().copied().filter(taken).collect()
+        let is_free = |word: SeatWord| word.state == SeatState::Free;
+        if seats.iter().all(|&seat| is_free(self.read(seat))) {
+            // Free one after the other only; the claim will find out.
+            return Vec::new();
+        }
+        let look = || seats.iter().map(|&seat| self.read(seat)).collect::<Vec<_>>();
+        let mut before = look();
+        loop {
+            let words = look();
+            if words == before {
+                let seats = seats.iter().zip(words);
+                return seats.filter(|&(_, word)| !is_free(word)).map(|(&seat, _)| seat).collect();
+            }
+            self.counters.count_retried();
+            before = words;
+        }
     }
 }
 
@@ -185,13 +230,15 @@ fn at(seat: SeatIdx) -> usize {
     usize::try_from(seat.0).expect("a plan has fewer seats than memory has addresses")
 }
 
-fn word(bits: u64) -> SeatWord {
-    SeatWord::decode(bits).expect("only encoded words are stored")
-}
-
 #[cfg(test)]
 mod fixture;
+#[cfg(test)]
+mod history;
 #[cfg(all(test, feature = "loom"))]
 mod interleavings;
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod oracle;
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 
 use crate::best_available::Choice;
 use crate::one_row::{Accessible, Run, Starts, fits};
-use crate::seat_map::SeatMap;
+use crate::sight::Sight;
 use schema::BestAvailable;
 
 /// Most rows that one party is spread over. With more, people sit nearer to strangers than to
@@ -11,10 +11,10 @@ use schema::BestAvailable;
 const SPLIT_ROWS_MAX: u8 = 4;
 
 /// Chooses the nearest split over as few rows as possible.
-pub(crate) fn choose(map: &SeatMap, want: BestAvailable) -> Option<Choice> {
+pub(crate) fn choose(sight: &Sight<'_>, want: BestAvailable) -> Option<Choice> {
     for row_count in 2..=SPLIT_ROWS_MAX.min(want.quantity) {
-        let windows = map.tables.rows.len().saturating_sub(usize::from(row_count) - 1);
-        let splits = (0..windows).filter_map(|first| split_at(map, want, first, row_count));
+        let windows = sight.map.tables.rows.len().saturating_sub(usize::from(row_count) - 1);
+        let splits = (0..windows).filter_map(|first| split_at(sight, want, first, row_count));
         let nearest = splits.min_by_key(|runs| runs.iter().map(|run| run.distance()).sum::<u64>());
         if let Some(runs) = nearest {
             return Some(Choice::of(&runs));
@@ -25,9 +25,14 @@ pub(crate) fn choose(map: &SeatMap, want: BestAvailable) -> Option<Choice> {
 
 /// The best split over the `row_count` rows from `first`, if they are of one section and pass the
 /// filters.
-fn split_at(map: &SeatMap, want: BestAvailable, first: usize, row_count: u8) -> Option<Vec<Run>> {
-    let rows = &map.tables.rows[first..first + usize::from(row_count)];
-    let free = |offset: usize| map.free_in_row(first + offset);
+fn split_at(
+    sight: &Sight<'_>,
+    want: BestAvailable,
+    first: usize,
+    row_count: u8,
+) -> Option<Vec<Run>> {
+    let rows = &sight.map.tables.rows[first..first + usize::from(row_count)];
+    let free = |offset: usize| sight.free_in_row(first + offset);
     let part = want.quantity / row_count;
     // Most rows of a house that is nearly sold out fail here.
     if (0..rows.len()).any(|offset| free(offset).count_ones() < u32::from(part)) {

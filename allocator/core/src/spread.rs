@@ -5,7 +5,7 @@
 //! which of the runs near to it a party gets: the same slot on the same seats gets the same run.
 
 use crate::one_row::{Accessible, Run, Starts, fits};
-use crate::seat_map::SeatMap;
+use crate::sight::Sight;
 use schema::BestAvailable;
 
 /// Runs count as equally good up to this much farther from the focal point than the nearest, in half
@@ -23,7 +23,7 @@ const RUNS_MAX: usize = 32;
 
 /// The run that the hold in `slot` gets instead of `nearest`; no row before this rank has one.
 pub(crate) fn spread(
-    map: &SeatMap,
+    sight: &Sight<'_>,
     want: BestAvailable,
     (rank, nearest): (usize, Run),
     slot: u32,
@@ -32,11 +32,11 @@ pub(crate) fn spread(
     let distance_max = distance + FARTHER_MAX + distance / FARTHER_PER_DISTANCE;
     let mut near =
         Near { runs: [nearest; RUNS_MAX], count: 0, squared_max: distance_max * distance_max };
-    for (at, row_distance_min) in map.tables.nearest_first(rank) {
+    for (at, row_distance_min) in sight.map.tables.nearest_first(rank) {
         if near.is_full() || distance_max < row_distance_min {
             break;
         }
-        let (free, row) = (map.free_in_row(at), &map.tables.rows[at]);
+        let (free, row) = (sight.free_in_row(at), &sight.map.tables.rows[at]);
         if free != 0 && fits(row, want) {
             near.add(&Starts::new(row, free, want.quantity, Accessible::of(want)));
         }

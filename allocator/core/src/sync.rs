@@ -2,6 +2,12 @@
 //! interleaving and every value that a weak memory may show. No build that serves has the feature.
 
 #[cfg(feature = "loom")]
-pub(crate) use loom::sync::atomic::{AtomicU64, Ordering};
+pub(crate) use loom::{
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
+    thread::yield_now,
+};
 #[cfg(not(feature = "loom"))]
-pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
+pub(crate) use std::{
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
+    thread::yield_now,
+};

@@ -1,10 +1,14 @@
 //! Claims by one thread and by several.
 
-use super::SeatMap;
-use super::fixture::{map, seats};
+use super::carry::Step;
+use super::fixture::{best, map, seats};
+use super::mark::{ClaimId, Mark, Owner};
+use super::{Contention, SeatMap};
+use crate::best_available::claim_best;
 use crate::seat_word::{SeatState, SeatWord};
+use crate::sync::Ordering;
 use schema::SeatIdx;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::AtomicU32;
 
 #[test]
 fn a_claim_takes_all_or_nothing_and_names_what_was_taken() {
@@ -16,16 +20,93 @@ fn a_claim_takes_all_or_nothing_and_names_what_was_taken() {
     assert_eq!(map.free_in_row(0), 0b1101_1011);
 }
 
+/// A claim whose claimant has announced it, has marked these of its seats, and stands still.
+fn stalled(map: &SeatMap, wanted: &[u32], marked: &[u32], slot: u32) -> ClaimId {
+    let claim = map.announce(&seats(wanted), Owner { state: SeatState::Held, slot });
+    for seat in seats(marked) {
+        assert!(matches!(map.mark(seat, claim), Step::Marked));
+    }
+    claim
+}
+
 #[test]
-fn a_claim_that_loses_a_seat_on_its_way_gives_the_others_back() {
+fn nobody_sees_a_claim_before_it_is_decided() {
     let map = map(8);
-    // Without the first look, as if seat 5 had been taken just after it.
+    let claim = stalled(&map, &[1, 4], &[1, 4], 7);
+    assert_eq!([map.read(SeatIdx(1)), map.read(SeatIdx(4))], [SeatWord::NEVER; 2]);
+    assert_eq!(map.free_in_row(0), 0b1111_1111);
+    map.carry_through(claim);
+    let held = SeatWord { generation: 1, state: SeatState::Held, slot: 7 };
+    assert_eq!([map.read(SeatIdx(1)), map.read(SeatIdx(4))], [held; 2]);
+    assert!(map.conclude(&seats(&[1, 4]), claim));
+    assert_eq!([map.read(SeatIdx(1)), map.read(SeatIdx(4))], [held; 2]);
+    assert_eq!(map.free_in_row(0), 0b1110_1101);
+}
+
+#[test]
+fn a_claim_that_stands_still_is_carried_on_by_whoever_meets_it() {
+    let map = map(8);
+    let claim = stalled(&map, &[1, 4], &[1], 7);
+    assert_eq!(map.claim(&seats(&[0, 1]), SeatState::Held, 8), Err(seats(&[1])));
+    assert_eq!(map.read(SeatIdx(4)).slot, 7);
+    assert_eq!(map.read(SeatIdx(0)), SeatWord::NEVER);
+    assert_eq!(map.contention(), Contention { helped: 1, retried: 1, waited: 0 });
+    assert!(map.conclude(&seats(&[1, 4]), claim), "it won while it stood still");
+}
+
+#[test]
+fn a_claim_that_loses_a_seat_on_its_way_refuses_nobody_and_leaves_no_trace() {
+    let map = map(8);
+    let claim = stalled(&map, &[1, 4, 5, 6], &[1, 4], 8);
     map.claim(&seats(&[5]), SeatState::Held, 7).unwrap();
-    assert_eq!(map.take(&seats(&[1, 4, 5, 6]), SeatState::Held, 8), Err(seats(&[5])));
-    let given_back = SeatWord { generation: 2, ..SeatWord::NEVER };
-    assert_eq!([map.read(SeatIdx(1)), map.read(SeatIdx(4))], [given_back; 2]);
-    assert_eq!(map.read(SeatIdx(6)), SeatWord::NEVER);
-    assert_eq!(map.free_in_row(0), 0b1101_1111);
+    assert_eq!(map.claim(&seats(&[3, 4]), SeatState::Held, 9), Ok(()));
+    assert_eq!(map.read(SeatIdx(4)), SeatWord { generation: 1, state: SeatState::Held, slot: 9 });
+    map.carry_through(claim);
+    assert!(!map.conclude(&seats(&[1, 4, 5, 6]), claim));
+    assert_eq!([map.read(SeatIdx(1)), map.read(SeatIdx(6))], [SeatWord::NEVER; 2]);
+    assert_eq!(map.free_in_row(0), 0b1100_0111);
+}
+
+#[test]
+fn a_chain_of_claims_that_stand_still_is_carried_on_from_its_end() {
+    let map = map(8);
+    let first = stalled(&map, &[0, 1], &[0], 1);
+    let second = stalled(&map, &[1, 2], &[1], 2);
+    let third = stalled(&map, &[2, 3], &[2], 3);
+    // The third can go on at once. That is the end of the second, and lets the first go on.
+    assert_eq!(map.claim(&seats(&[0]), SeatState::Held, 4), Err(seats(&[0])));
+    assert!(map.conclude(&seats(&[0, 1]), first));
+    assert!(!map.conclude(&seats(&[1, 2]), second));
+    assert!(map.conclude(&seats(&[2, 3]), third));
+    assert_eq!(map.free_in_row(0), 0b1111_0000);
+}
+
+#[test]
+fn a_mark_that_comes_too_late_is_a_free_seat_and_goes_when_it_is_met() {
+    let map = map(8);
+    let claim = stalled(&map, &[1, 5], &[1], 7);
+    map.claims.decide(claim, false);
+    // As if a thread that helps had stood still since before the decision.
+    let late = Mark { generation: 0, claim }.encode();
+    map.words[5].store(late, Ordering::Relaxed);
+    assert!(!map.conclude(&seats(&[1]), claim));
+    assert_eq!(map.read(SeatIdx(5)), SeatWord::NEVER, "its claim has left");
+    let next = stalled(&map, &[2, 3], &[], 8);
+    assert_eq!(next.place(), claim.place());
+    assert_eq!(map.read(SeatIdx(5)), SeatWord::NEVER, "and another one has its place");
+    assert_eq!(map.claim(&seats(&[5]), SeatState::Held, 9), Ok(()));
+    assert_eq!(map.read(SeatIdx(5)), SeatWord { generation: 1, state: SeatState::Held, slot: 9 });
+}
+
+#[test]
+fn a_seat_that_a_claim_has_not_struck_off_yet_is_not_chosen_again() {
+    let map = map(3);
+    let claim = stalled(&map, &[0, 1], &[0, 1], 7);
+    map.claims.decide(claim, true);
+    assert_eq!(map.free_in_row(0), 0b111, "the claimant stands still before it clears the bits");
+    let chosen = claim_best(&map, best(1), SeatState::Held, 8);
+    assert_eq!(chosen.map(|choice| choice.seats), Some(seats(&[2])));
+    assert_eq!(claim_best(&map, best(1), SeatState::Held, 9), None);
 }
 
 #[test]

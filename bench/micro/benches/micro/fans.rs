@@ -42,6 +42,7 @@ fn catalogued(venue: Venue, number: u32) -> Catalogued {
         price_levels: vec![PriceLevel { name: "".into(), price: Money::new(9_900, Currency::EUR) }],
         places_total: plan.place_count(),
         hold_ttl_ms: limits::HOLD_TTL,
+        hold_life_max_ms: DurationMs(1_800_000),
         account_places_max: limits::ACCOUNT_PLACES_MAX,
         waiting_room: true,
     };

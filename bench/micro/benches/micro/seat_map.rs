@@ -1,4 +1,5 @@
-//! The seat map: claim, release, two threads at the same seats, and a look at all seats.
+//! The seat map: claim, release, two threads at the same seats and at seats of their own, and a look
+//! at all seats.
 
 use crate::venue::{ARENA, CLUB, STADIUM, scattered_couples};
 use allocator_core::{SeatMap, SeatState};
@@ -37,9 +38,12 @@ pub fn benches(criterion: &mut Criterion) {
     }
     let map = ARENA.seat_map();
     group.throughput(Throughput::Elements(2));
-    group.bench_function("claim and release 4, 2 threads at the same", |bench| {
-        bench.iter_custom(|turns| contend(&map, turns));
-    });
+    for (seats, second) in [("the same", 100), ("their own", 10_000)] {
+        let name = format!("claim and release 4, 2 threads at {seats}");
+        group.bench_function(name, |bench| {
+            bench.iter_custom(|turns| contend(&map, [100, second], turns));
+        });
+    }
     group.finish();
 }
 
@@ -66,21 +70,21 @@ fn buy_and_return(map: &SeatMap, couples: &[[SeatIdx; 2]], turns: u64) -> Spent 
     spent
 }
 
-/// Two threads want the same four seats all the time; each tries that often.
-fn contend(map: &SeatMap, turns: u64) -> Duration {
-    let seats = [100, 101, 102, 103].map(SeatIdx);
+/// Two threads want four seats each all the time, from these on; each tries that often.
+fn contend(map: &SeatMap, first_seats: [u32; 2], turns: u64) -> Duration {
     let ready = Barrier::new(3);
-    let compete = || {
+    let compete = &|first: u32| {
+        let seats = [0, 1, 2, 3].map(|step| SeatIdx(first + step));
         ready.wait();
         for _ in 0..turns {
-            // A refusal costs too, and is the answer that half of them get.
+            // A refusal costs too, and is the answer that half of them get at the same seats.
             if black_box(map.claim(&seats, SeatState::Held, SLOT)).is_ok() {
                 release(map, &seats);
             }
         }
     };
     thread::scope(|scope| {
-        let rivals = [scope.spawn(compete), scope.spawn(compete)];
+        let rivals = first_seats.map(|first| scope.spawn(move || compete(first)));
         ready.wait();
         let begun = Instant::now();
         for rival in rivals {
