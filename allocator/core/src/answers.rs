@@ -3,10 +3,11 @@
 
 use crate::Limits;
 use crate::archived::ArchivedIds;
+use crate::map::HashMap;
 use crate::numbered::Numbered;
 use schema::{CommandId, Outcome, UnixMillis};
 use serde::{Deserialize, Serialize};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::ops::Range;
 
 /// A remembered answer.

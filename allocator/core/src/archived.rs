@@ -3,9 +3,10 @@
 //!
 //! A command that is known here is never decided again, whether or not its answer can be found.
 
+use crate::map::HashMap;
 use schema::{CommandId, DurationMs, UnixMillis};
 use serde::{Deserialize, Serialize};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 /// Answers that are forgotten together. A power of two, and many enough that a fresh command is
 /// looked for in few places.
@@ -36,7 +37,7 @@ impl ArchivedIds {
     pub fn push(&mut self, id: u64, number: u64, at: UnixMillis) {
         let first = number / GENERATION * GENERATION;
         if self.generations.back().is_none_or(|newest| newest.first != first) {
-            let fresh = Generation { first, offsets: HashMap::new(), last_at: at };
+            let fresh = Generation { first, offsets: HashMap::default(), last_at: at };
             self.generations.push_back(fresh);
         }
         let newest = self.generations.back_mut().expect("there is one now");

@@ -1,9 +1,9 @@
 //! The events of a shard: their listings, their plans and, once asked for, their sales.
 
+use crate::map::HashMap;
 use crate::plan_tables::PlanTables;
 use crate::sale::Sale;
 use schema::{EventId, EventListing, PlaceCounts, PlanId, PlanIndex};
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Why the shard does not take an event. It keeps what it had.

@@ -1,9 +1,10 @@
 //! Holds that have ended lately, so that a late question about one hears how it ended.
 
+use crate::map::HashMap;
 use crate::numbered::Numbered;
 use schema::{AccountId, DurationMs, EventId, HoldId, Released, UnixMillis};
 use serde::{Deserialize, Serialize};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::ops::Range;
 
 /// What is remembered of a hold that has ended.

@@ -1,11 +1,12 @@
 //! The holds of a shard that have not ended, by slot and by id.
 
+use crate::map::HashMap;
 use crate::seat_word::SeatState;
 use compact_str::CompactString;
 use schema::{Held, HoldId, OwnerKind, UnixMillis};
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::BinaryHeap;
 
 /// Where a hold stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -1,12 +1,13 @@
 //! What auditors compare: an event as it stands in memory or in a snapshot, with its seats read
 //! from their words and its holds from their table, so that the two can contradict each other.
 
+use crate::map::HashMap;
 use crate::seat_word::{SeatState, SeatWord};
 use crate::snapshot::EventSnapshot;
 use crate::{HoldPhase, Shard};
 use schema::{EventId, Held, HoldId, PlaceCounts, SeatIdx};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 /// An event with traces of outcomes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -21,6 +21,7 @@ mod hold_rules;
 mod holds;
 mod inspect;
 mod limits;
+mod map;
 mod numbered;
 mod one_row;
 mod payment_rules;

@@ -4,6 +4,7 @@
 //! holds.
 
 use crate::holds::{Hold, HoldPhase};
+use crate::map::HashMap;
 use crate::plan_tables::PlanTables;
 use crate::seat_map::SeatMap;
 use crate::seat_word::{SeatState, SeatWord, generation_after};
@@ -12,7 +13,7 @@ use schema::{
     SeatIdx, check,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 #[derive(Debug)]
@@ -47,7 +48,7 @@ impl Sale {
         let all_free = |free| PlaceCounts { free, ..PlaceCounts::default() };
         let areas = plan.areas.iter().map(|area| all_free(area.capacity)).collect();
         let counts = all_free(tables.place_count);
-        let (accounts, passes, blocked) = (HashMap::new(), HashMap::new(), BTreeSet::new());
+        let (accounts, passes, blocked) = (HashMap::default(), HashMap::default(), BTreeSet::new());
         Self { map: SeatMap::new(tables), counts, areas, accounts, passes, blocked }
     }
 

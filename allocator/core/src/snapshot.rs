@@ -8,13 +8,13 @@ use crate::answers::{Answer, Answers};
 use crate::archived::ArchivedIds;
 use crate::ended::{Ended, EndedHolds};
 use crate::holds::{Hold, HoldTable};
+use crate::map::HashMap;
 use crate::numbered::Numbered;
 use crate::sale::PassUse;
 use crate::seat_word::{SeatState, SeatWord};
 use crate::{Limits, Shard};
 use schema::{EventId, InvariantId, PassPlace, SeatIdx, ShardId, UnixMillis, check};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
 use std::ops::Range;
 
 /// What [`Shard::restore`] needs.
