@@ -1,8 +1,9 @@
-//! Answers that have left the memory of owners: kept in Postgres, many in a row, until a day has passed.
+//! Answers that have left the memory of owners: kept in Postgres, many in a row, until a day has
+//! passed.
 //!
-//! Followers archive what they still remember, so that the memory may forget it. Which commands have
-//! been answered is known to each owner by their ids; a row is read only for somebody who repeats an
-//! old one.
+//! Followers archive what they still remember, so that the memory may forget it. Which commands
+//! have been answered is known to each owner by their ids; a row is read only for somebody who
+//! repeats an old one.
 
 use crate::config::{ARCHIVE_ROW_ANSWERS_MAX, STORE_WAIT};
 use crate::error::Error;
@@ -28,8 +29,8 @@ pub(crate) struct Archive {
 }
 
 impl Archive {
-    /// Stores the answers that nobody has stored yet; returns the number up to which they are stored
-    /// now, or `None` when another process stores at this moment.
+    /// Stores the answers that nobody has stored yet; returns the number up to which they are
+    /// stored now, or `None` when another process stores at this moment.
     pub(crate) async fn store(&self, shard: &Shard) -> Result<Option<u64>, Error> {
         let storing = self.store_behind_lock(shard);
         match tokio::time::timeout(STORE_WAIT, storing).await {

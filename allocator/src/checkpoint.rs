@@ -1,13 +1,14 @@
 //! Checkpoints: the state of a shard as of one batch of its journal, in parts.
 //!
-//! A part is stored once and named by each later checkpoint until what it says has changed, so that a
-//! checkpoint costs what has changed since the one before. Each event is a part. The remembered
-//! answers and ended holds come at one end and are forgotten at the other: each checkpoint adds a part
-//! with those that have come.
+//! A part is stored once and named by each later checkpoint until what it says has changed, so that
+//! a checkpoint costs what has changed since the one before. Each event is a part. The remembered
+//! answers and ended holds come at one end and are forgotten at the other: each checkpoint adds a
+//! part with those that have come.
 //!
-//! Parts belong to a base, and bases share nothing. A process begins one with its first checkpoint and
-//! again after [`CHECKPOINTS_OF_BASE`](crate::config::CHECKPOINTS_OF_BASE). Of the two newest the last
-//! checkpoint is kept: when a part of one is damaged, the other is there, with a longer tail to replay.
+//! Parts belong to a base, and bases share nothing. A process begins one with its first checkpoint
+//! and again after [`CHECKPOINTS_OF_BASE`](crate::config::CHECKPOINTS_OF_BASE). Of the two newest
+//! the last checkpoint is kept: when a part of one is damaged, the other is there, with a longer
+//! tail to replay.
 
 use crate::sealed::{TooLarge, seal, unseal};
 use allocator_core::{

@@ -14,8 +14,8 @@ pub struct Config {
     /// Longer means a longer tail to replay after a crash (a second replays minutes of a busy
     /// sale); shorter writes the whole state more often.
     pub checkpoint_every_ms: u64,
-    /// Answers that a shard has in memory; 2,048 to 16,777,216. Older ones are looked up in Postgres, for
-    /// a day.
+    /// Answers that a shard has in memory; 2,048 to 16,777,216. Older ones are looked up in
+    /// Postgres, for a day.
     ///
     /// About 350 bytes each, in the owner and in each standby.
     pub answers_max: u32,
@@ -47,8 +47,8 @@ impl Config {
 const ANSWERS_MIN: u32 = 2_048;
 const ANSWERS_MAX: u32 = 1 << 24;
 
-/// How often answers are archived, and of how many unarchived ones a follower archives at once: well
-/// before the memory forgets the first of them.
+/// How often answers are archived, and of how many unarchived ones a follower archives at once:
+/// well before the memory forgets the first of them.
 pub(crate) const ARCHIVE_EVERY: Duration = Duration::from_secs(5);
 pub(crate) const UNARCHIVED_SHARE: u32 = 4;
 
@@ -108,8 +108,8 @@ pub(crate) const INSPECT_PAUSE: Duration = Duration::from_millis(5);
 
 /// Checkpoints that share their unchanged parts. The next one writes everything anew.
 ///
-/// A damaged part spoils all that name it, and then the journal is replayed from the last checkpoint
-/// of the base before: more save writing, fewer shorten that tail (10 min at 30 s).
+/// A damaged part spoils all that name it, and then the journal is replayed from the last
+/// checkpoint of the base before: more save writing, fewer shorten that tail (10 min at 30 s).
 pub(crate) const CHECKPOINTS_OF_BASE: u32 = 20;
 
 /// Bases kept per shard: the newest, and one before it in case a part of the newest is damaged.
@@ -121,7 +121,8 @@ pub(crate) const PARTS_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// How many times as long as a checkpoint took its shard makes none.
 ///
 /// The first of a base copies and stores the whole state, which after some hundred thousand holds
-/// takes seconds; this keeps it to a twentieth of the shard's time, and a start replays a longer tail.
+/// takes seconds; this keeps it to a twentieth of the shard's time, and a start replays a longer
+/// tail.
 pub(crate) const CHECKPOINT_REST: u32 = 20;
 
 /// Largest part of a checkpoint, and largest answer to the audit, before they are compressed.

@@ -77,15 +77,13 @@ impl Replica {
     /// Loads what is kept; without that the journal is read from its start.
     pub(crate) async fn restore(nats: Nats, catalog: Catalog, kept: Kept, limits: Limits) -> Self {
         let id = kept.store.shard;
-        let (mut shard, position, changed) = match kept.load().await {
-            Some(Checkpoint { position, snapshot, changed }) => {
+        let (mut shard, position, changed) =
+            if let Some(Checkpoint { position, snapshot, changed }) = kept.load().await {
                 (Shard::restore(limits, snapshot), position, changed)
-            }
-            None => {
+            } else {
                 let position = Position { applied: Applied::default(), time: None };
                 (Shard::new(id, limits), position, Changed::new())
-            }
-        };
+            };
         list_all(&mut shard, &catalog, id);
         let (sequence, received) = (position.applied.sequence, Instant::now());
         Self {

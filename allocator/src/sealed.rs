@@ -1,7 +1,7 @@
 //! State as bytes: compressed, with the version and a checksum at the end.
 //!
-//! As [`schema::codec`] for messages, without its bound on them: what is sealed is stored, or sent in
-//! parts.
+//! As [`schema::codec`] for messages, without its bound on them: what is sealed is stored, or sent
+//! in parts.
 
 use crate::config::SEALED_BYTES_MAX;
 use schema::codec;

@@ -99,7 +99,8 @@ struct Turn<'a> {
 }
 
 impl Turn<'_> {
-    /// Takes the lock of the shard's checkpoints: two who store at once would drop each other's parts.
+    /// Takes the lock of the shard's checkpoints: two who store at once would drop each other's
+    /// parts.
     async fn is_alone(&mut self) -> Result<bool, Error> {
         let lock = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock($1, $2)")
             .bind(LOCK_CLASS)

@@ -54,8 +54,8 @@ pub const ANSWER_MEMORY_OWNER: DurationMs = DurationMs(900_000);
 /// How long a repeated command hears its first answer.
 pub const ANSWER_MEMORY: DurationMs = DurationMs(86_400_000);
 
-/// How much later than its deadline a hold may end, by chance: with what an owner needs besides, its
-/// seats are free within a second (SEAT-3).
+/// How much later than its deadline a hold may end, by chance: with what an owner needs besides,
+/// its seats are free within a second (SEAT-3).
 pub const EXPIRY_SPREAD_MAX: DurationMs = DurationMs(700);
 
 /// How long a payment may take before settlement cancels it at the provider.

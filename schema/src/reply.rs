@@ -24,8 +24,8 @@ pub enum Reply {
         replayed: bool,
         outcome: Box<Outcome>,
     },
-    /// The id is known with another fingerprint than the one asked with, which is told, so that whoever
-    /// asks under the same id now does not take it for its own answer. Not remembered.
+    /// The id is known with another fingerprint than the one asked with, which is told, so that
+    /// whoever asks under the same id now does not take it for its own answer. Not remembered.
     Mismatch { asked: u64 },
     /// The command came after its deadline and was not carried out. Not an answer: it may be asked
     /// again.
@@ -35,8 +35,8 @@ pub enum Reply {
 }
 
 impl Reply {
-    /// Whether it is an answer to a command with this fingerprint. Two commands with one id differ in
-    /// it, and the reply to the earlier one may come when the later one waits.
+    /// Whether it is an answer to a command with this fingerprint. Two commands with one id differ
+    /// in it, and the reply to the earlier one may come when the later one waits.
     pub fn is_to(&self, fingerprint: u64) -> bool {
         match self {
             Self::Done { outcome, .. } => {

@@ -71,8 +71,8 @@ impl Answers {
         &self.archived
     }
 
-    /// Forgets what is older than `answer_memory` at `time`, and the oldest beyond `answers_max`: of
-    /// those the id is still known.
+    /// Forgets what is older than `answer_memory` at `time`, and the oldest beyond `answers_max`:
+    /// of those the id is still known.
     pub fn forget(&mut self, time: UnixMillis, limits: &Limits) {
         let count_max =
             usize::try_from(limits.answers_max).expect("a limit of memory fits into it");

@@ -12,7 +12,8 @@ use std::collections::VecDeque;
 /// looked for in few places.
 const GENERATION: u64 = 1 << 18;
 
-/// Ids of answered commands with the numbers of their answers, counted from the first of the journal.
+/// Ids of answered commands with the numbers of their answers, counted from the first of the
+/// journal.
 ///
 /// An id is known by its lower 64 bits, at 18 bytes each. That two of four million agree in them
 /// happens once in two million such sets; the later command would find no answer of its own then.

@@ -6,12 +6,13 @@
 //! 3. An even split over neighbouring rows of a section.
 //! 4. None.
 //!
-//! The second step does not ask how much is sold, because it comes late by itself. In the sale of an
-//! arena to parties it is not taken before half of the seats are sold, by one party in a thousand
-//! before 80 % are; those who come alone take the seats that it leaves, and of all seats at most one
-//! in a thousand was alone at any time. Where sections are asked for by name it comes earlier; there a
-//! split before it would split a fifth more parties and leave about as many seats alone. So a party
-//! that fits into a row is never split, and one for which there are seats is never refused.
+//! The second step does not ask how much is sold, because it comes late by itself. In the sale of
+//! an arena to parties it is not taken before half of the seats are sold, by one party in a
+//! thousand before 80 % are; those who come alone take the seats that it leaves, and of all seats
+//! at most one in a thousand was alone at any time. Where sections are asked for by name it comes
+//! earlier; there a split before it would split a fifth more parties and leave about as many seats
+//! alone. So a party that fits into a row is never split, and one for which there are seats is
+//! never refused.
 
 use crate::one_row::{Accessible, Run, Starts, fits};
 use crate::seat_map::SeatMap;

@@ -9,8 +9,8 @@ use crate::Shard;
 use serde::Serialize;
 
 impl Shard {
-    /// A digest of all maps: seats, holds, ended holds, answers, archived ids, passes, limits, areas,
-    /// deadlines.
+    /// A digest of all maps: seats, holds, ended holds, answers, archived ids, passes, limits,
+    /// areas, deadlines.
     ///
     /// Equal for an owner, for a follower that has applied the same outcomes, and for a shard
     /// restored from either and fully listed. Not a defence against a forger.

@@ -21,8 +21,8 @@ pub struct Limits {
     /// Answers in memory, about 350 bytes each. 262,144 hold a quarter of an hour of 290 commands a
     /// second; beyond that rate an older one is looked up where it was archived.
     pub answers_max: u32,
-    /// Commands that are known to be answered while their answers are archived, 18 bytes each. Beyond
-    /// them the oldest are forgotten, and would be decided anew.
+    /// Commands that are known to be answered while their answers are archived, 18 bytes each.
+    /// Beyond them the oldest are forgotten, and would be decided anew.
     pub archived_max: u32,
     /// How long an answer and an ended hold are remembered, in journal time.
     pub answer_memory: DurationMs,

@@ -19,8 +19,8 @@ pub struct PlanTables {
 
 /// A row among all rows, by the way to the focal point.
 ///
-/// Eight bytes: a choice goes past hundreds of rows without a free seat, which it knows by these and
-/// by the row's bits alone.
+/// Eight bytes: a choice goes past hundreds of rows without a free seat, which it knows by these
+/// and by the row's bits alone.
 #[derive(Debug, Clone, Copy)]
 struct Ranked {
     row: u32,

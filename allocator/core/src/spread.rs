@@ -8,13 +8,13 @@ use crate::one_row::{Accessible, Run, Starts, fits};
 use crate::sight::Sight;
 use schema::BestAvailable;
 
-/// Runs count as equally good up to this much farther from the focal point than the nearest, in half
-/// centimetres: a row's depth or two seats. With less the first rows, which are wanted most, would
-/// offer one or two; with more people would see that others sit better.
+/// Runs count as equally good up to this much farther from the focal point than the nearest, in
+/// half centimetres: a row's depth or two seats. With less the first rows, which are wanted most,
+/// would offer one or two; with more people would see that others sit better.
 const FARTHER_MAX: u64 = 200;
 
-/// Beyond it so many of the nearest run's distance: in the last rows of an arena two metres more are
-/// not seen.
+/// Beyond it so many of the nearest run's distance: in the last rows of an arena two metres more
+/// are not seen.
 const FARTHER_PER_DISTANCE: u64 = 32;
 
 /// Most runs to choose among. Two parties meet once in so many times; a longer list would cost each

@@ -24,7 +24,8 @@ happenings! {
     // The bus.
     CommandLost, CommandRepeated, ReplyLost, ReplyRepeated,
     // Decisions.
-    Held, Allotted, Returned, Refused, SeatTaken, GivenUp, Expired, Extended, PaymentStarted, Reminded,
+    Held, Allotted, Returned, Refused, SeatTaken, GivenUp, Expired, Extended,
+    PaymentStarted, Reminded,
     Declined, Sold, PaymentCancelled, Refunded, Unchanged,
     // Answers.
     Replayed, Mismatch, TooLate, Confirmed,

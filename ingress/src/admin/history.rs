@@ -57,7 +57,8 @@ pub struct TurnBody {
     /// `fan`, `allotment` or `kill`.
     #[serde(skip_serializing_if = "Option::is_none")]
     by: Option<&'static str>,
-    /// Of `RELEASED`: `BY_OWNER`, `EXPIRED`, `PAYMENT_CANCELLED` or `REFUNDED`; of a kill its reason.
+    /// Of `RELEASED`: `BY_OWNER`, `EXPIRED`, `PAYMENT_CANCELLED` or `REFUNDED`; of a kill its
+    /// reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -37,7 +37,8 @@ pub struct KillInput {
     seats: Option<Vec<String>>,
     section: Option<String>,
     row: Option<String>,
-    /// Seat numbers, both included; without them the whole row, and without a row the whole section.
+    /// Seat numbers, both included; without them the whole row, and without a row the whole
+    /// section.
     from: Option<u16>,
     to: Option<u16>,
     area_id: Option<String>,

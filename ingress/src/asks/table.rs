@@ -47,8 +47,8 @@ impl Table {
         }
     }
 
-    /// Hands a reply to who waits for it; says whether somebody did. Who waits under the same id with
-    /// another command does not.
+    /// Hands a reply to who waits for it; says whether somebody did. Who waits under the same id
+    /// with another command does not.
     pub fn answer(&self, command: CommandId, heard: Heard) -> bool {
         let is_meant = |_: &_, asker: &Asker| heard.reply.is_to(asker.fingerprint);
         let waiting = self.waiting.remove_if(&command, is_meant);

@@ -69,7 +69,8 @@ pub async fn release(
     Ok(response)
 }
 
-/// Gives a reservation the whole time of a new one again, up to the longest life that its event allows.
+/// Gives a reservation the whole time of a new one again, up to the longest life that its event
+/// allows.
 #[utoipa::path(post, path = "/api/bookings/reservations/{reservationId}/extend", tag = "bookings",
     security(("bearer" = [])),
     params(("reservationId" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
@@ -100,9 +101,9 @@ pub async fn extend(
     let answer = answer.map_err(|error| problems::unanswered(error, &key.text))?;
     let mut response = match answer.outcome.body {
         OutcomeBody::HoldExtended { deadline, .. } => {
-            let held = Held { deadline: Some(deadline), ..hold.held };
+            let extended = Held { deadline: Some(deadline), ..hold.held };
             let now = Moment::new(answer.time);
-            let body = ReservationBody::new(hold.event.as_str(), &held, &listed.plan, now);
+            let body = ReservationBody::new(hold.event.as_str(), &extended, &listed.plan, now);
             json(StatusCode::OK, &body)
         }
         OutcomeBody::Refused(refusal) => problems::refused(&refusal, None).into_response(),

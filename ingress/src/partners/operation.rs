@@ -22,8 +22,8 @@ pub enum Op {
     Sell,
 }
 
-/// An operation as partners write it: `seats`, or a `section`, or a `row` of it, or its seats `from`,
-/// `to`, or `areaId`, `quantity`.
+/// An operation as partners write it: `seats`, or a `section`, or a `row` of it, or its seats
+/// `from`, `to`, or `areaId`, `quantity`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Operation {
@@ -35,7 +35,8 @@ pub struct Operation {
     seats: Option<Vec<String>>,
     section: Option<String>,
     row: Option<String>,
-    /// Seat numbers, both included; without them the whole row, and without a row the whole section.
+    /// Seat numbers, both included; without them the whole row, and without a row the whole
+    /// section.
     from: Option<u16>,
     to: Option<u16>,
     area_id: Option<String>,

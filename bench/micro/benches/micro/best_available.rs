@@ -19,8 +19,8 @@ const PARTIES: [u8; 20] = [2, 4, 2, 1, 2, 3, 2, 4, 2, 1, 2, 4, 2, 3, 2, 1, 2, 4,
 /// the house.
 const RETURNS_ONE_IN: usize = 50;
 
-/// Houses in which the slowest parties are looked for, each with other holes: more of them would not
-/// fit into a cache together, as the events of one process do not.
+/// Houses in which the slowest parties are looked for, each with other holes: more of them would
+/// not fit into a cache together, as the events of one process do not.
 const HOUSES: u32 = 16;
 
 /// One party in so many lets its hold lapse, when so many other holds have lapsed after it.
@@ -66,7 +66,7 @@ fn while_it_fills(criterion: &mut Criterion) {
         let quantile = |share: usize| times[(times.len() - 1) * share / 1_000];
         if is_measuring() && !times.is_empty() {
             say(&format!(
-                "best available for 4 at {percent} % sold: p50 {:?}, p99 {:?}, p99.9 {:?} of {} times",
+                "best available for 4, {percent} % sold: p50 {:?}, p99 {:?}, p99.9 {:?}, {} times",
                 quantile(500),
                 quantile(990),
                 quantile(999),

@@ -74,8 +74,8 @@ impl Sale {
             let round = usize::try_from(left).map_or(wants.len(), |left| left.min(wants.len()));
             let mut held = Vec::with_capacity(round);
             for wants in wants[..round].chunks(BATCH) {
-                let hold = |want: &Want| self.desk.hold(&self.event, want.clone());
-                let holds: Vec<Command> = wants.iter().map(hold).collect();
+                let ask = |want: &Want| self.desk.hold(&self.event, want.clone());
+                let holds: Vec<Command> = wants.iter().map(ask).collect();
                 spent.holds += self.decide(&holds, |outcome| held.push(of_hold(outcome)));
             }
             for held in held.chunks(BATCH) {

@@ -42,8 +42,8 @@ fn main() {
     criterion.final_summary();
 }
 
-/// Whether this is a measurement: otherwise each benchmark runs once, to see that it works, and what
-/// it works on may be small.
+/// Whether this is a measurement: otherwise each benchmark runs once, to see that it works, and
+/// what it works on may be small.
 fn is_measuring() -> bool {
     std::env::args().any(|argument| argument == "--bench")
 }

@@ -1,5 +1,5 @@
-//! The seat map: claim, release, two threads at the same seats and at seats of their own, and a look
-//! at all seats.
+//! The seat map: claim, release, two threads at the same seats and at seats of their own, and a
+//! look at all seats.
 
 use crate::venue::{ARENA, CLUB, STADIUM, scattered_couples};
 use allocator_core::{SeatMap, SeatState};

@@ -1,5 +1,5 @@
-//! What may be done with places besides buying them: more time for a reservation, and places that are
-//! not for sale.
+//! What may be done with places besides buying them: more time for a reservation, and places that
+//! are not for sale.
 
 use crate::client::{Call, Client};
 use crate::fan::{Fan, fresh_key, named, text};

@@ -212,7 +212,8 @@ async fn a_paused_allocator_is_succeeded_and_stays_silent_when_it_wakes() {
     assert_clean(&reach, &["--all"]).await;
 }
 
-/// A planned hand-over: the owner of all shards is told to end in mid-sale, with a neighbour beside it.
+/// A planned hand-over: the owner of all shards is told to end in mid-sale, with a neighbour beside
+/// it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_allocator_that_is_told_to_end_hands_over_and_no_request_fails() {
     let mut split = Split::start().await;

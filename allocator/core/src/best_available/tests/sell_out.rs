@@ -16,8 +16,8 @@ const PARTIES: [u32; 6] = [15, 45, 12, 22, 3, 3];
 /// hides what careless choices do.
 const COMPANIES: [u32; 6] = [0, 45, 12, 22, 3, 3];
 
-/// One party in so many lets its hold lapse, after so many others have come: its seats are a hole in
-/// a house that has filled up around them.
+/// One party in so many lets its hold lapse, after so many others have come: its seats are a hole
+/// in a house that has filled up around them.
 const LAPSES_ONE_IN: u64 = 6;
 const LAPSES_AFTER: usize = 300;
 
