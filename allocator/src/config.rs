@@ -55,7 +55,7 @@ pub(crate) const UNARCHIVED_SHARE: u32 = 4;
 /// How long a follower waits when it could not archive, so that it does not try with each batch.
 pub(crate) const ARCHIVE_PAUSE: Duration = Duration::from_millis(500);
 
-/// Answers in one row of the archive: what is read to find one of them, about 2 MB.
+/// Answers in one row of the archive, which is read as a whole to find one of them.
 pub(crate) const ARCHIVE_ROW_ANSWERS_MAX: usize = 16_384;
 
 /// Archived answers that a shard's owner looks up at once. Who finds no place is told to ask again.
