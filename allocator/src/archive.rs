@@ -120,17 +120,22 @@ impl Archive {
 
     async fn read_ids_below(&self, to: u64) -> Result<Option<ArchivedIds>, sqlx::Error> {
         let rows = sqlx::query(
-            "SELECT first_number, ids FROM answer_archive \
-             WHERE shard = $1 AND incarnation_ms = $2 AND first_number < $3 ORDER BY first_number",
+            "SELECT first_number, next_number, ids FROM answer_archive \
+             WHERE shard = $1 AND incarnation_ms = $2 AND first_number <= $3 ORDER BY first_number",
         )
         .bind(i16::from(self.shard.0))
         .bind(self.incarnation_ms)
         .bind(to.cast_signed())
         .fetch_all(&self.pool)
         .await?;
-        let mut known = ArchivedIds::default();
+        let (mut known, mut stored_to) = (ArchivedIds::default(), None);
         for row in rows {
             let first = row.try_get::<i64, _>("first_number")?.cast_unsigned();
+            if stored_to.is_some_and(|stored_to| stored_to != first) {
+                tracing::error!(shard = %self.shard, first, "answers before it are not archived");
+                return Ok(None);
+            }
+            stored_to = Some(row.try_get::<i64, _>("next_number")?.cast_unsigned());
             let Some(ids) = unseal::<Ids>(row.try_get("ids")?) else {
                 tracing::error!(shard = %self.shard, first, "archived answers are damaged");
                 return Ok(None);
@@ -138,7 +143,9 @@ impl Archive {
             let numbered = (first..to).zip(ids);
             numbered.for_each(|(number, (id, at))| known.push(id, number, at));
         }
-        Ok(Some(known))
+        // What left the memory while nothing could be stored is known to the journal alone.
+        let is_whole = stored_to.is_none_or(|stored_to| to <= stored_to);
+        Ok(is_whole.then_some(known))
     }
 
     /// The answer with this number to this command; `None` where it is not there.

@@ -62,18 +62,17 @@ impl Store {
         position: Position,
         changed: &Changed,
     ) -> Result<Stored, Error> {
-        let failed = |source| Error::Checkpoint { shard: self.shard, source };
         let fresh = || Base::new(position.applied.sequence);
         let usable = self.base.clone().filter(|base| base.checkpoints < CHECKPOINTS_OF_BASE);
         let mut base = usable.unwrap_or_else(fresh);
         let head = base.next(shard, position, changed);
-        let mut transaction = self.pool.begin().await.map_err(failed)?;
+        let mut transaction = self.within(self.pool.begin()).await?;
         let mut turn = Turn { store: self, base: base.sequence, connection: &mut transaction };
         if !turn.is_alone().await? {
             return Ok(Stored::Elsewhere);
         }
         let bytes = turn.put(&head, shard).await?;
-        transaction.commit().await.map_err(failed)?;
+        self.within(transaction.commit()).await?;
         self.base = Some(base);
         Ok(Stored::Bytes(bytes))
     }

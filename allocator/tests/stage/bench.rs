@@ -229,6 +229,15 @@ impl Bench {
         assert_eq!(damaged.rows_affected(), 1);
     }
 
+    /// Loses the archived answers around the one with this number.
+    pub async fn lose_archived(&self, number: i64) {
+        let delete = "DELETE FROM answer_archive \
+                    WHERE shard = $1 AND first_number <= $2 AND $2 < next_number";
+        let shard = i16::from(event().shard(limits::SHARD_COUNT).0);
+        let gone = sqlx::query(delete).bind(shard).bind(number).execute(&self.postgres).await;
+        assert_eq!(gone.unwrap().rows_affected(), 1);
+    }
+
     /// Drops the batches of the journal up to this one, and leaves the epoch records; returns how
     /// many there were.
     pub async fn trim_journal(&self, sequence: i64) -> u64 {

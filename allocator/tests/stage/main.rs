@@ -8,6 +8,7 @@ use bench::{ANSWERS_MAX, Bench, HOLD_TTL, held_seats, refusal, sequence};
 use chassis::Which;
 use futures_util::future::join_all;
 use schema::{Batch, Command, DurationMs, Outcome, OutcomeBody, Refusal, Reply, UnixMillis};
+use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hold_is_in_the_journal_before_it_is_answered_and_a_repetition_hears_the_same() {
@@ -159,6 +160,30 @@ async fn an_answer_that_has_left_the_memory_is_told_again_and_never_given_anew()
     let batches = bench.journal().await;
     let again = batches.iter().flat_map(|(_, batch)| &batch.outcomes);
     assert!(!again.filter(|outcome| outcome.asked == first.asked).any(held), "CMD-1");
+    bench.stop().await;
+}
+
+/// In the midst of the answers that have left the memory, and not of the first row of them.
+const LOST: i64 = 1_500;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_whose_answer_was_never_archived_is_not_decided_again_after_a_start() {
+    let mut bench = Bench::with_holds_of(DurationMs(60_000)).await;
+    let asked = (0..2 * u128::from(ANSWERS_MAX)).map(|n| Bench::hold(1_000 + n, &[5]));
+    let asked: Vec<_> = asked.collect();
+    join_all(asked.iter().map(|command| bench.ask(command))).await;
+    let newest = sequence(&bench.ask(&Bench::hold(3, &[5])).await);
+    bench.wait_for_checkpoint_of(newest).await;
+    bench.lose_archived(LOST).await;
+    let batches = bench.journal().await;
+    let outcomes = batches.iter().flat_map(|(_, batch)| &batch.outcomes);
+    let forgotten =
+        outcomes.filter_map(|outcome| outcome.asked).nth(usize::try_from(LOST).unwrap());
+    let forgotten = forgotten.expect("more were asked").command;
+    let repeated = asked.iter().find(|command| command.id == forgotten).expect("it was asked here");
+    bench.restart().await;
+    let answer = tokio::time::timeout(Duration::from_secs(2), bench.ask(repeated)).await;
+    assert!(answer.is_err(), "CMD-1: decided again: {answer:?}");
     bench.stop().await;
 }
 
