@@ -8,7 +8,7 @@
 use crate::config::{ARCHIVE_ROW_ANSWERS_MAX, STORE_WAIT};
 use crate::error::Error;
 use crate::sealed::{seal, unseal};
-use allocator_core::{Answer, ArchivedIds, Numbered, Shard};
+use allocator_core::{Answer, AnsweredIds, Numbered, Shard};
 use chassis::telemetry::chain;
 use schema::{CommandId, ShardId, UnixMillis};
 use sqlx::{PgConnection, PgPool, Row};
@@ -107,7 +107,7 @@ impl Archive {
     }
 
     /// The commands whose answers have a number below `to`; `None` when they cannot all be read.
-    pub(crate) async fn ids_below(&self, to: u64) -> Option<ArchivedIds> {
+    pub(crate) async fn ids_below(&self, to: u64) -> Option<AnsweredIds> {
         match tokio::time::timeout(STORE_WAIT, self.read_ids_below(to)).await {
             Ok(Ok(ids)) => ids,
             Ok(Err(error)) => {
@@ -118,7 +118,7 @@ impl Archive {
         }
     }
 
-    async fn read_ids_below(&self, to: u64) -> Result<Option<ArchivedIds>, sqlx::Error> {
+    async fn read_ids_below(&self, to: u64) -> Result<Option<AnsweredIds>, sqlx::Error> {
         let rows = sqlx::query(
             "SELECT first_number, next_number, ids FROM answer_archive \
              WHERE shard = $1 AND incarnation_ms = $2 AND first_number <= $3 ORDER BY first_number",
@@ -128,7 +128,7 @@ impl Archive {
         .bind(to.cast_signed())
         .fetch_all(&self.pool)
         .await?;
-        let (mut known, mut stored_to) = (ArchivedIds::default(), None);
+        let (mut known, mut stored_to) = (AnsweredIds::default(), None);
         for row in rows {
             let first = row.try_get::<i64, _>("first_number")?.cast_unsigned();
             if stored_to.is_some_and(|stored_to| stored_to != first) {
@@ -175,7 +175,7 @@ impl Archive {
 
 fn id_of(answer: &Answer) -> u64 {
     let asked = answer.outcome.asked.expect("only asked outcomes are remembered");
-    ArchivedIds::id(asked.command)
+    AnsweredIds::id(asked.command)
 }
 
 /// Cuts answers into rows.

@@ -12,7 +12,7 @@
 
 use crate::sealed::{TooLarge, seal, unseal};
 use allocator_core::{
-    Answer, ArchivedIds, Ended, EventSnapshot, EventView, Numbered, Shard, Snapshot,
+    Answer, AnsweredIds, Ended, EventSnapshot, EventView, Numbered, Shard, Snapshot,
 };
 use schema::{Applied, EventId, ShardId, UnixMillis};
 use serde::de::DeserializeOwned;
@@ -175,8 +175,8 @@ impl Head {
                 PartName::Ended { to, .. } => follow::<Ended>(&mut ended, content, to)?,
             }
         }
-        let (time, archived) = (self.last_outcome, ArchivedIds::default());
-        let snapshot = Snapshot { shard, time, events, ended, answers, archived };
+        let (time, answered) = (self.last_outcome, AnsweredIds::default());
+        let snapshot = Snapshot { shard, time, events, ended, answers, answered };
         Some(Checkpoint { position: self.position, snapshot, changed })
     }
 }

@@ -57,11 +57,11 @@ impl JournalClock {
     pub(crate) fn is_pulse_due(
         &self,
         told: Option<UnixMillis>,
-        next_due: Option<UnixMillis>,
+        next_turn: Option<UnixMillis>,
         now: Instant,
     ) -> bool {
         let is_told = told.is_some_and(|told| self.now(now) < told + PULSE_AFTER);
-        next_due.is_some() && !is_told
+        next_turn.is_some() && !is_told
     }
 
     /// Translates a wall-clock time of another process into journal time.

@@ -134,7 +134,7 @@ impl Decider {
 
     fn wait(&self, batch: &Decided, journaling: bool) -> Duration {
         let now = self.clock.now(Instant::now());
-        let due = self.shard.next_due().map(|due| Duration::from(due.since(now)));
+        let due = self.shard.next_turn().map(|due| Duration::from(due.since(now)));
         let due = due.map_or(IDLE_WAIT, |due| due.clamp(Duration::from_millis(1), IDLE_WAIT));
         let sends = !batch.is_empty() && !journaling;
         if sends { due.min(self.left_to_fill(batch)) } else { due }
@@ -178,8 +178,7 @@ impl Decider {
                 Answer::Outcome { replayed: true, outcome: Box::new(outcome) }
             }
             Decision::Archived { number } => {
-                let Command { id, fingerprint, account, .. } = command;
-                Answer::Archived { asked: Asked { command: id, fingerprint, account }, number }
+                Answer::Archived { asked: Asked::by(&command), number }
             }
             Decision::Mismatch => Answer::Other(Reply::Mismatch { asked: command.fingerprint }),
             Decision::TooLate => Answer::Other(Reply::TooLate),
@@ -214,17 +213,16 @@ impl Decider {
             return;
         }
         let now = Instant::now();
-        if self.shard.next_due().is_none() {
+        if self.shard.next_turn().is_none() {
             self.clock.catch_up(chassis::clock::now(), now);
         }
-        let time = self.clock.now(now);
-        let due = self.shard.next_due().is_some_and(|due| due <= time);
-        if due && !batch.is_full() {
-            let time = batch.time_from(|| time);
-            let outcomes: Vec<Outcome> = self.shard.tick(time, TICK_OUTCOMES_MAX);
-            for outcome in outcomes {
-                batch.push(outcome);
-            }
+        if batch.is_full() {
+            return;
+        }
+        let time = batch.time().unwrap_or_else(|| self.clock.now(now));
+        for outcome in self.shard.tick(time, TICK_OUTCOMES_MAX) {
+            batch.time_from(|| time);
+            batch.push(outcome);
         }
     }
 
@@ -234,7 +232,7 @@ impl Decider {
     /// So the quiet before it counts as time that people had, whatever any wall clock says.
     fn pulse(&self, batch: &mut Decided) {
         let now = Instant::now();
-        if self.clock.is_pulse_due(self.told, self.shard.next_due(), now) {
+        if self.clock.is_pulse_due(self.told, self.shard.next_turn(), now) {
             batch.pulse(self.clock.now(now));
         }
     }

@@ -68,7 +68,7 @@ impl Kept {
     async fn load(&self) -> Option<Checkpoint> {
         let mut checkpoint = self.store.load().await?;
         let to = checkpoint.snapshot.answers.from;
-        checkpoint.snapshot.archived = self.archive.ids_below(to).await?;
+        checkpoint.snapshot.answered = self.archive.ids_below(to).await?;
         Some(checkpoint)
     }
 }

@@ -58,6 +58,11 @@ impl Decided {
         self.time.get_or_insert_with(|| (now(), Instant::now())).0
     }
 
+    /// The time of what it holds already.
+    pub(crate) fn time(&self) -> Option<UnixMillis> {
+        self.time.map(|(time, _)| time)
+    }
+
     /// Journal time now, as whoever is answered is to know it: rounded up, so that nobody is told
     /// that more is left of a hold than is.
     ///

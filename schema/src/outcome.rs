@@ -1,7 +1,7 @@
 //! Outcomes: what the owner of a shard has decided. The journal is made of them, and so is every
 //! answer.
 
-use crate::command::{OwnerKind, PassPlace};
+use crate::command::{Command, OwnerKind, PassPlace};
 use crate::id::{AccountId, AreaIdx, CommandId, EventId, HoldId, SeatIdx};
 use crate::money::{Currency, Money};
 use crate::refusal::Refusal;
@@ -54,6 +54,14 @@ pub struct Asked {
     pub command: CommandId,
     pub fingerprint: u64,
     pub account: AccountId,
+}
+
+impl Asked {
+    /// Who asked with this command.
+    pub fn by(command: &Command) -> Self {
+        let Command { id, fingerprint, account, .. } = *command;
+        Self { command: id, fingerprint, account }
+    }
 }
 
 /// What happened.

@@ -2,8 +2,7 @@
 //! The older ones are only known to have been answered.
 
 use crate::Limits;
-use crate::archived::ArchivedIds;
-use crate::map::HashMap;
+use crate::answered::AnsweredIds;
 use crate::numbered::Numbered;
 use schema::{CommandId, Outcome, UnixMillis};
 use serde::{Deserialize, Serialize};
@@ -24,16 +23,23 @@ pub struct Answer {
 #[derive(Debug, Default)]
 pub(crate) struct Answers {
     in_order: VecDeque<Answer>,
-    /// The number of each command's answer, counted from the first of the journal.
-    numbers: HashMap<CommandId, u64>,
     forgotten: u64,
-    /// Those whose answers are not here any more.
-    archived: ArchivedIds,
+    /// The numbers of all that are known, in memory or not.
+    ids: AnsweredIds,
+}
+
+/// What is known of an answered command.
+#[derive(Debug)]
+pub(crate) enum Known<'a> {
+    Here(&'a Outcome),
+    /// The answer with this number is not in memory any more.
+    Archived(u64),
 }
 
 impl Answers {
-    pub fn restore(answers: Numbered<Answer>, archived: ArchivedIds) -> Self {
-        let mut restored = Self { forgotten: answers.from, archived, ..Self::default() };
+    /// `ids` are those of the answers before, and maybe of these too.
+    pub fn restore(answers: Numbered<Answer>, ids: AnsweredIds) -> Self {
+        let mut restored = Self { forgotten: answers.from, ids, ..Self::default() };
         for answer in answers.entries {
             restored.push(answer);
         }
@@ -50,25 +56,28 @@ impl Answers {
         Numbered::since(self.forgotten, &self.in_order, number)
     }
 
-    pub fn get(&self, command: CommandId) -> Option<&Outcome> {
-        let number = self.numbers.get(&command)? - self.forgotten;
-        let at = usize::try_from(number).expect("a position in memory");
-        self.in_order.get(at).map(|answer| &answer.outcome)
+    pub fn find(&self, command: CommandId) -> Option<Known<'_>> {
+        let number = self.ids.find(command)?;
+        let Some(at) = number.checked_sub(self.forgotten) else {
+            return Some(Known::Archived(number));
+        };
+        let answer = self.in_order.get(usize::try_from(at).expect("a position in memory"));
+        Some(Known::Here(&answer.expect("ids are of answers").outcome))
     }
 
     /// Remembers the answer to a command; an outcome that nobody asked for is not remembered.
     pub fn push(&mut self, answer: Answer) {
         let Some(asked) = answer.outcome.asked else { return };
         let number = self.next_number();
-        // CMD-1: a command has one answer.
-        let before = self.numbers.insert(asked.command, number);
-        assert!(before.is_none(), "command {} is answered twice", asked.command);
+        if self.ids.to() <= number {
+            self.ids.push(AnsweredIds::id(asked.command), number, answer.at);
+        }
         self.in_order.push_back(answer);
     }
 
-    /// The commands that were answered and whose answers are not here any more.
-    pub fn archived(&self) -> &ArchivedIds {
-        &self.archived
+    /// The commands that were answered.
+    pub fn ids(&self) -> &AnsweredIds {
+        &self.ids
     }
 
     /// Forgets what is older than `answer_memory` at `time`, and the oldest beyond `answers_max`:
@@ -80,14 +89,10 @@ impl Answers {
             if time <= oldest.at + limits.answer_memory && self.in_order.len() <= count_max {
                 break;
             }
-            let asked = oldest.outcome.asked.expect("only asked outcomes are remembered");
-            let number = self.numbers.remove(&asked.command);
-            assert!(number == Some(self.forgotten));
-            self.archived.push(ArchivedIds::id(asked.command), self.forgotten, oldest.at);
             self.in_order.pop_front();
             self.forgotten += 1;
         }
-        self.archived.forget(time, limits.archived_memory, limits.archived_max);
+        self.ids.forget(time, limits.archived_memory, limits.archived_max, self.forgotten);
     }
 
     fn next_number(&self) -> u64 {

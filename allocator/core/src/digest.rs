@@ -9,7 +9,7 @@ use crate::Shard;
 use serde::Serialize;
 
 impl Shard {
-    /// A digest of all maps: seats, holds, ended holds, answers, archived ids, passes, limits,
+    /// A digest of all maps: seats, holds, ended holds, answers, answered ids, passes, limits,
     /// areas, deadlines.
     ///
     /// Equal for an owner, for a follower that has applied the same outcomes, and for a shard
@@ -45,7 +45,7 @@ impl Shard {
         self.deadlines.iter().for_each(|due| add(entry(8, &due)));
         self.ended.iter().for_each(|ended| add(entry(9, ended)));
         self.answers.iter().for_each(|answer| add(entry(10, answer)));
-        self.answers.archived().iter().for_each(|(id, number)| add(mix(mix(11, id), number)));
+        self.answers.ids().iter().for_each(|(id, number)| add(mix(mix(11, id), number)));
         sum
     }
 }

@@ -24,13 +24,23 @@ pub(crate) struct EndedHolds {
     /// The number of each hold, counted from the first of the journal that ended.
     numbers: HashMap<HoldId, u64>,
     forgotten: u64,
+    /// When the youngest of those that were ever remembered here was made.
+    youngest_made_at: UnixMillis,
 }
 
 impl EndedHolds {
     pub fn restore(ended: Numbered<Ended>) -> Self {
-        let Numbered { from, entries } = ended;
-        let numbers = entries.iter().zip(from..).map(|(ended, at)| (ended.hold, at)).collect();
-        Self { in_order: entries.into(), numbers, forgotten: from }
+        let mut restored = Self { forgotten: ended.from, ..Self::default() };
+        for ended in ended.entries {
+            restored.push(ended);
+        }
+        restored
+    }
+
+    /// Whether a hold of this id, made now, has ended: hardly ever a question, since all but those
+    /// of this millisecond are older.
+    pub fn has_just_seen(&self, hold: HoldId) -> bool {
+        hold.made_at() <= self.youngest_made_at && self.get(hold).is_some()
     }
 
     /// The numbers of those that are remembered.
@@ -52,6 +62,7 @@ impl EndedHolds {
         let number = self.next_number();
         let before = self.numbers.insert(ended.hold, number);
         assert!(before.is_none(), "hold {} ended twice", ended.hold);
+        self.youngest_made_at = self.youngest_made_at.max(ended.hold.made_at());
         self.in_order.push_back(ended);
     }
 

@@ -7,8 +7,8 @@
 //! matter.
 
 mod allotment_rules;
+mod answered;
 mod answers;
-mod archived;
 mod audit;
 mod best_available;
 mod bits;
@@ -38,8 +38,8 @@ mod split;
 mod spread;
 mod sync;
 
+pub use answered::AnsweredIds;
 pub use answers::Answer;
-pub use archived::ArchivedIds;
 pub use audit::Difference;
 pub use best_available::{Choice, Tally, claim_best};
 pub use catalogue::CatalogueError;

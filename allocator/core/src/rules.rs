@@ -60,7 +60,7 @@ impl Shard {
         let full =
             self.limits.holds_max <= holds || (binds && self.limits.passes_max <= self.pass_count);
         // A hold of this id is one of a command that was forgotten in the same millisecond.
-        let id_used = self.holds.slot(id).is_some() || self.ended.get(id).is_some();
+        let id_used = self.holds.slot(id).is_some() || self.ended.has_just_seen(id);
         if full || id_used {
             return Err(Refusal::Full);
         }

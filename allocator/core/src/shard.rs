@@ -1,6 +1,6 @@
 //! The state of one shard, and the ways to change and to read it.
 
-use crate::answers::{Answer, Answers};
+use crate::answers::{Answer, Answers, Known};
 use crate::catalogue::{Catalogue, CatalogueError};
 use crate::deadlines::Deadlines;
 use crate::ended::EndedHolds;
@@ -109,13 +109,14 @@ impl Shard {
         assert!(self.time <= now, "journal time went back from {} to {now}", self.time);
         // CMD-1: before the deadline, so that a late repetition of an answered command hears its
         // answer.
-        if let Some(known) = self.answers.get(command.id) {
-            let asked = known.asked.expect("only asked outcomes are remembered");
-            let same = asked.fingerprint == command.fingerprint && asked.account == command.account;
-            return if same { Decision::Known(known.clone()) } else { Decision::Mismatch };
-        }
-        if let Some(number) = self.answers.archived().find(command.id) {
-            return Decision::Archived { number };
+        match self.answers.find(command.id) {
+            Some(Known::Here(known)) => {
+                let asked = known.asked.expect("only asked outcomes are remembered");
+                let same = asked == Asked::by(command);
+                return if same { Decision::Known(known.clone()) } else { Decision::Mismatch };
+            }
+            Some(Known::Archived(number)) => return Decision::Archived { number },
+            None => {}
         }
         if command.deadline < now {
             return Decision::TooLate;
@@ -129,12 +130,7 @@ impl Shard {
             Err(Refusal::Full) => return Decision::NotYet,
             Err(refusal) => OutcomeBody::Refused(refusal),
         };
-        let asked = Asked {
-            command: command.id,
-            fingerprint: command.fingerprint,
-            account: command.account,
-        };
-        Decision::Fresh(self.record(now, event, Some(asked), body))
+        Decision::Fresh(self.record(now, event, Some(Asked::by(command)), body))
     }
 
     /// What the choices of best available have cost since this was asked last, for the metrics.
@@ -148,8 +144,7 @@ impl Shard {
         assert!(self.time <= now, "journal time went back from {} to {now}", self.time);
         let mut outcomes = Vec::new();
         while outcomes.len() < outcomes_max {
-            let due = self.deadlines.first().filter(|&(due, _)| due <= now);
-            let Some((_, slot)) = due else { break };
+            let Some(slot) = self.deadlines.due(now) else { break };
             let entry = self.holds.get(slot);
             let (event, hold) = (entry.event, entry.hold.held.hold);
             let body = match entry.hold.phase {
@@ -185,9 +180,10 @@ impl Shard {
         Some(self.record(now, event, None, OutcomeBody::DeadlinesMoved { by }))
     }
 
-    /// When [`Shard::tick`] has something to do next.
-    pub fn next_due(&self) -> Option<UnixMillis> {
-        self.deadlines.first().map(|(due, _)| due)
+    /// A time before which [`Shard::tick`] has nothing to do, and not long before it has; `None` if
+    /// it never has.
+    pub fn next_turn(&self) -> Option<UnixMillis> {
+        self.deadlines.next()
     }
 
     /// Follows an outcome of the journal; `time` is that of its batch.

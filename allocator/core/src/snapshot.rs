@@ -4,8 +4,8 @@
 //! (counts, limits, areas, deadlines) is not in it but counted again. Equal states give equal
 //! snapshots.
 
+use crate::answered::AnsweredIds;
 use crate::answers::{Answer, Answers};
-use crate::archived::ArchivedIds;
 use crate::ended::{Ended, EndedHolds};
 use crate::holds::{Hold, HoldTable};
 use crate::map::HashMap;
@@ -29,8 +29,8 @@ pub struct Snapshot {
     pub ended: Numbered<Ended>,
     /// In journal order.
     pub answers: Numbered<Answer>,
-    /// The answers before those.
-    pub archived: ArchivedIds,
+    /// The commands of the answers before those, and maybe of those too.
+    pub answered: AnsweredIds,
 }
 
 /// One event of a snapshot.
@@ -79,7 +79,7 @@ impl Shard {
             events,
             ended: self.ended_since(0),
             answers: self.answers_since(0),
-            archived: self.answers.archived().clone(),
+            answered: self.answers.ids().clone(),
         }
     }
 
@@ -101,7 +101,7 @@ impl Shard {
 
     /// The number of the first answer whose command is known at all.
     pub fn answers_known_from(&self) -> u64 {
-        self.answers.archived().from().unwrap_or(self.answers.numbers().start)
+        self.answers.ids().from().unwrap_or(self.answers.numbers().start)
     }
 
     /// As [`Self::answers_remembered`], of ended holds.
@@ -149,7 +149,7 @@ impl Shard {
         shard.holds = HoldTable::restore(entries.into_iter());
         shard.time = snapshot.time;
         shard.ended = EndedHolds::restore(snapshot.ended);
-        shard.answers = Answers::restore(snapshot.answers, snapshot.archived);
+        shard.answers = Answers::restore(snapshot.answers, snapshot.answered);
         shard
     }
 

@@ -231,21 +231,22 @@ impl Owner {
         if !self.moves.is_empty() || BATCH_OUTCOMES_MAX <= self.open.outcomes.len() {
             return;
         }
-        if self.shard.next_due().is_none() {
+        if self.shard.next_turn().is_none() {
             let wall = common.wall_of(self.sender.process);
             self.clock.catch_up(wall, common.now);
         }
         let now = self.now(common);
-        if self.shard.next_due().is_some_and(|due| due <= now) {
-            let time = self.time_of_batch(common);
-            let due = sabotage::tick(&mut self.shard, time, TICK_OUTCOMES_MAX, common.mutation);
+        let time = self.open.time.unwrap_or(now);
+        let due = sabotage::tick(&mut self.shard, time, TICK_OUTCOMES_MAX, common.mutation);
+        if !due.is_empty() {
+            self.open.time = Some(time);
             self.open.outcomes.extend(due);
         }
     }
 
     fn pulse(&mut self, common: &mut Common) {
         let empty = self.open.outcomes.is_empty() && self.open.answers.is_empty();
-        let due = self.clock.is_pulse_due(self.told, self.shard.next_due(), common.now);
+        let due = self.clock.is_pulse_due(self.told, self.shard.next_turn(), common.now);
         let due = due && !common.is_broken(Mutation::NeverPulse);
         if empty && self.in_flight.is_none() && due {
             self.open.is_pulse = true;

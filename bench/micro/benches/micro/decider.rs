@@ -1,11 +1,11 @@
 //! The decider's step: commands of fans with ids, passes and limits, each decided and remembered.
 
-use crate::fans::{Desk, catalogue, event};
+use crate::fans::{Desk, catalogue, event, of_hold};
 use crate::is_measuring;
 use crate::venue::{ARENA, scattered_couples};
 use allocator_core::Limits;
 use criterion::{Criterion, Throughput};
-use schema::{AccountId, BestAvailable, Command, EventId, HoldId, Outcome, OutcomeBody, Want};
+use schema::{BestAvailable, Command, EventId, Outcome, Want};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -98,9 +98,4 @@ impl Sale {
         }
         begun.elapsed()
     }
-}
-
-fn of_hold(outcome: &Outcome) -> (HoldId, AccountId) {
-    let OutcomeBody::SeatsHeld(held) = &outcome.body else { panic!("{outcome:?}") };
-    (held.hold, held.account)
 }

@@ -120,6 +120,12 @@ impl Desk {
     }
 }
 
+/// The hold that an outcome makes, and whose it is.
+pub fn of_hold(outcome: &Outcome) -> (HoldId, AccountId) {
+    let OutcomeBody::SeatsHeld(held) = &outcome.body else { panic!("{outcome:?}") };
+    (held.hold, held.account)
+}
+
 /// A number's bits, mixed: ids of real commands and accounts are random. No two are the same.
 fn scattered(number: u64) -> u64 {
     let product = (number ^ number >> 32).wrapping_mul(0x9E37_79B9_7F4A_7C15);

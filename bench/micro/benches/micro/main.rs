@@ -7,6 +7,7 @@ mod best_available;
 mod codec;
 mod decider;
 mod draw;
+mod durable;
 mod fans;
 mod footprint;
 mod recovery;
@@ -34,6 +35,7 @@ fn main() {
     seat_map::benches(&mut criterion);
     best_available::benches(&mut criterion);
     decider::benches(&mut criterion);
+    durable::benches(&mut criterion);
     footprint::benches(&mut criterion);
     recovery::benches(&mut criterion);
     codec::benches(&mut criterion);

@@ -1,11 +1,11 @@
 //! How long a shard takes to come back: its checkpoint, and the outcomes of the journal behind it.
 
-use crate::fans::{Catalogued, Desk, catalogue, event, list};
+use crate::fans::{Catalogued, Desk, catalogue, event, list, of_hold};
 use crate::venue::{CLUB, HALL, Venue};
 use crate::{is_measuring, say};
 use allocator_core::{Limits, Shard, Snapshot};
 use criterion::Criterion;
-use schema::{AccountId, EventId, HoldId, Outcome, OutcomeBody, SeatIdx, UnixMillis, Want};
+use schema::{AccountId, EventId, HoldId, Outcome, SeatIdx, UnixMillis, Want};
 use std::time::{Duration, Instant};
 
 /// A checkpoint, and what came after it.
@@ -101,7 +101,6 @@ fn couples_of_all(venue: Venue, events: u32) -> Vec<(EventId, Want)> {
 fn hold(desk: &mut Desk, event: EventId, want: Want) -> (Outcome, (EventId, HoldId, AccountId)) {
     let command = desk.hold(&event, want);
     let outcome = desk.decide(desk.now(), &command);
-    let OutcomeBody::SeatsHeld(held) = &outcome.body else { panic!("{outcome:?}") };
-    let names = (event, held.hold, held.account);
-    (outcome, names)
+    let (hold, account) = of_hold(&outcome);
+    (outcome, (event, hold, account))
 }

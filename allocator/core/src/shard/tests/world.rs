@@ -166,7 +166,7 @@ impl World {
 
     pub fn tick(&mut self) -> Vec<Outcome> {
         let outcomes = self.owner.tick(self.now, 100);
-        assert!(self.owner.next_due().is_none_or(|due| self.now < due));
+        assert!(self.owner.next_turn().is_none_or(|due| self.now < due));
         self.follow(&outcomes);
         self.agree();
         outcomes
