@@ -53,6 +53,11 @@ pub enum CommandBody {
     ExtendHold {
         hold: HoldId,
     },
+    /// Takes other places into a hold that waits to be paid, all or nothing.
+    SwapSeats {
+        hold: HoldId,
+        want: Want,
+    },
 }
 
 impl CommandBody {
@@ -65,6 +70,7 @@ impl CommandBody {
             Self::RecordVerdict(_) => "record_verdict",
             Self::ReturnAllotted { .. } => "return_allotted",
             Self::ExtendHold { .. } => "extend_hold",
+            Self::SwapSeats { .. } => "swap_seats",
         }
     }
 }

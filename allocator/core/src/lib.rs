@@ -36,6 +36,7 @@ mod sight;
 mod snapshot;
 mod split;
 mod spread;
+mod swap_rules;
 mod sync;
 
 pub use answers::Answer;

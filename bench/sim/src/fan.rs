@@ -1,4 +1,4 @@
-//! Fans: they hold seats, pay or do not, give up, cancel, and repeat themselves.
+//! Fans: they hold seats, swap them, pay or do not, give up, cancel, and repeat themselves.
 
 use crate::asker::Asker;
 use crate::bus::Told;
@@ -63,6 +63,7 @@ impl Fan {
             }
             78..=88 => self.cancel(common),
             89..=94 => self.extend(common),
+            95..=98 => self.swap_any(common),
             _ => {}
         }
     }
@@ -118,6 +119,17 @@ impl Fan {
         }
     }
 
+    fn swap_any(&mut self, common: &mut Common) {
+        if let Some((hold, event)) = self.any_hold(common) {
+            self.swap(hold, event, common);
+        }
+    }
+
+    fn swap(&mut self, hold: HoldId, event: EventId, common: &mut Common) {
+        let want = any_want(common);
+        self.asker.ask(event, CommandBody::SwapSeats { hold, want }, common);
+    }
+
     fn pay(&mut self, common: &mut Common) {
         let Some((hold, event)) = self.any_hold(common) else { return };
         let token = match common.dice.within(1, 100) {
@@ -131,11 +143,15 @@ impl Fan {
         self.asker.ask(event, CommandBody::StartPayment(ask), common);
     }
 
-    /// Tries another card at once, as most people do.
+    /// Tries another card at once, as most people do, or takes other places before.
     fn pay_again(&mut self, common: &mut Common) -> bool {
         let Some(mine) = self.holds.iter_mut().find(|mine| mine.declined) else { return false };
-        mine.declined = false;
         let (hold, event) = (mine.hold, mine.event.clone());
+        if common.dice.hits(20) {
+            self.swap(hold, event, common);
+            return true;
+        }
+        mine.declined = false;
         let ask = StartPayment { hold, method: "CREDIT_CARD".into(), token: "tok_ok".into() };
         self.asker.ask(event, CommandBody::StartPayment(ask), common);
         true

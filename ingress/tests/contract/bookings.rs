@@ -60,6 +60,52 @@ async fn a_reservation_is_held_shown_and_released() {
 }
 
 #[tokio::test]
+async fn a_swap_changes_the_seats_of_a_reservation_or_nothing() {
+    let (rig, fan) = open().await;
+    let made = rig.http.post(RESERVE, &fan, seats(&["A-1-1", "A-1-2"])).await.json();
+    let id = made["reservationId"].as_str().unwrap();
+    let path = format!("/api/bookings/reservations/{id}/swap");
+    let want = |ids: &[&str]| json!({"seats": seats(ids)["seats"]});
+    let key = [("idempotency-key", "swap-1")];
+    let swap =
+        async || rig.http.json("POST", &path, &fan, &key, want(&["A-1-2", "A-1-3", "A-1-4"])).await;
+    for replayed in ["", "true"] {
+        let swapped = swap().await;
+        assert_eq!((swapped.status, swapped.header("idempotency-replayed")), (200, replayed));
+        let body = swapped.json();
+        let named: Vec<_> =
+            body["seats"].as_array().unwrap().iter().map(|s| &s["seatId"]).collect();
+        assert_eq!(named, ["A-1-2", "A-1-3", "A-1-4"]);
+        assert_eq!(
+            (&body["reservationId"], &body["status"]),
+            (&made["reservationId"], &json!("HELD"))
+        );
+        assert_eq!(body["total"]["amount"], 12_000);
+    }
+    let shown =
+        async || rig.http.get(&format!("/api/bookings/reservations/{id}"), &fan).await.json();
+    let after = shown().await;
+    assert_eq!(after["seats"].as_array().unwrap().len(), 3);
+    assert_eq!(status_of(&rig, "A-1-1").await, "free");
+    assert_eq!(status_of(&rig, "A-1-3").await, "held");
+    let same = rig.http.post(&path, &fan, want(&["A-1-2", "A-1-3", "A-1-4"])).await;
+    assert_eq!((same.status, &same.json()["seats"]), (200, &after["seats"]));
+
+    let other = rig.login("other", &[Role::Fan]).await;
+    assert_eq!(rig.http.post(RESERVE, &other, seats(&["A-2-1"])).await.status, 201);
+    let taken = rig.http.post(&path, &fan, want(&["A-1-2", "A-2-1"])).await;
+    assert_eq!(taken.problem(), (409, "SEAT_TAKEN".to_owned()));
+    assert_eq!(taken.json()["seatIds"], json!(["A-2-1"]));
+    let foreign = rig.http.post(&path, &other, want(&["A-1-1"])).await;
+    assert_eq!(foreign.problem(), (404, "RESERVATION_UNKNOWN".to_owned()));
+    let nothing = rig.http.post(&path, &fan, json!({})).await;
+    assert_eq!(nothing.problem(), (422, "REQUEST_INVALID".to_owned()));
+    let unknown = rig.http.post(&path, &fan, want(&["B-1-1"])).await;
+    assert_eq!(unknown.problem(), (422, "SEAT_UNKNOWN".to_owned()));
+    assert_eq!(shown().await["seats"], after["seats"], "refusals change nothing");
+}
+
+#[tokio::test]
 async fn the_same_key_hears_the_same_answer_and_another_body_is_refused() {
     let (rig, fan) = open().await;
     let ask = async |key: &str, body: Value| {

@@ -75,6 +75,7 @@ impl Owner {
         let body = match &command.body {
             CommandBody::HoldSeats(ask) => self.hold(command, ask),
             CommandBody::ReleaseHold { hold } => self.release(*hold),
+            CommandBody::SwapSeats { hold, want } => self.swap(command, *hold, want),
             other => panic!("this owner knows no {other:?}"),
         };
         let asked = Asked {
@@ -132,6 +133,27 @@ impl Owner {
         };
         self.holds.insert(hold, made.clone());
         OutcomeBody::SeatsHeld(made)
+    }
+
+    /// Named seats only.
+    fn swap(&mut self, command: &Command, hold: HoldId, want: &Want) -> OutcomeBody {
+        let Want::Seats(seats) = want else { panic!("this owner swaps named seats") };
+        let key = |seat: &SeatIdx| (command.event.clone(), *seat);
+        let others = |seat: &&SeatIdx| self.taken.get(&key(seat)).is_some_and(|is| *is != hold);
+        let taken: Vec<SeatIdx> = seats.iter().filter(others).copied().collect();
+        if !taken.is_empty() {
+            return OutcomeBody::Refused(Refusal::SeatTaken { seats: taken });
+        }
+        let before = self.holds[&hold].clone();
+        if before.seats.iter().map(|held| held.seat).eq(seats.iter().copied()) {
+            return OutcomeBody::Unchanged { hold };
+        }
+        self.taken.retain(|_, owner| *owner != hold);
+        self.taken.extend(seats.iter().map(|seat| (key(seat), hold)));
+        let seat = |&seat| HeldSeat { seat, generation: 1, price_level: 0, price: 4_000 };
+        let after = Held { seats: seats.iter().map(seat).collect(), ..before };
+        self.holds.insert(hold, after.clone());
+        OutcomeBody::SeatsSwapped(after)
     }
 
     fn release(&mut self, hold: HoldId) -> OutcomeBody {

@@ -11,7 +11,7 @@ mod world;
 use crate::Tally;
 use crate::shard::Decision;
 use schema::{
-    AreaIdx, BestAvailable, Command, CommandBody, DurationMs, HoldId, HoldSeats, Outcome,
+    AreaIdx, BestAvailable, Command, CommandBody, DurationMs, Held, HoldId, HoldSeats, Outcome,
     OutcomeBody, OwnerKind, Pass, PassPlace, StartPayment, UnixMillis, Verdict, VerdictKind, Want,
 };
 use schema::{CommandId, SeatIdx};
@@ -91,6 +91,7 @@ fn parse(words: &[&str], number: u32, world: &World, labels: &Labels) -> Command
         }),
         (_, "releases") => CommandBody::ReleaseHold { hold: label(2) },
         (_, "extends") => CommandBody::ExtendHold { hold: label(2) },
+        (_, "swaps") => CommandBody::SwapSeats { hold: label(2), want: want(&words[3..]) },
         (_, "pays") => CommandBody::StartPayment(StartPayment {
             hold: label(2),
             method: "CREDIT_CARD".into(),
@@ -181,16 +182,9 @@ fn show_body(body: &OutcomeBody, labels: &Labels) -> String {
     };
     let seconds = |at: UnixMillis| at.0 / 1_000;
     match body {
-        OutcomeBody::SeatsHeld(held) => {
-            let mut text = "held".to_owned();
-            held.seats.iter().for_each(|seat| write!(text, " {}", seat.seat.0).unwrap());
-            for area in &held.areas {
-                write!(text, " {}x{}", area.area.0, area.quantity).unwrap();
-            }
-            if let Some(deadline) = held.deadline {
-                write!(text, " until {}", seconds(deadline)).unwrap();
-            }
-            text
+        OutcomeBody::SeatsHeld(held) => format!("held{}", show_places(held)),
+        OutcomeBody::SeatsSwapped(held) => {
+            format!("{} has{}", name(&held.hold), show_places(held))
         }
         OutcomeBody::HoldReleased { hold, why } => format!("{} {why:?}", name(hold)),
         OutcomeBody::PaymentStarted(payment) => {
@@ -226,4 +220,16 @@ fn show_body(body: &OutcomeBody, labels: &Labels) -> String {
         OutcomeBody::Unchanged { .. } => "unchanged".to_owned(),
         OutcomeBody::DeadlinesMoved { by } => format!("moved by {}", by.0 / 1_000),
     }
+}
+
+fn show_places(held: &Held) -> String {
+    let mut text = String::new();
+    held.seats.iter().for_each(|seat| write!(text, " {}", seat.seat.0).unwrap());
+    for area in &held.areas {
+        write!(text, " {}x{}", area.area.0, area.quantity).unwrap();
+    }
+    if let Some(deadline) = held.deadline {
+        write!(text, " until {}", deadline.0 / 1_000).unwrap();
+    }
+    text
 }

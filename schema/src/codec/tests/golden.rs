@@ -205,6 +205,7 @@ fn commands() -> Vec<Sample> {
             areas: areas.clone(),
         },
         ExtendHold => CommandBody::ExtendHold { hold: HoldId(80) },
+        SwapSeats => CommandBody::SwapSeats { hold: HoldId(94), want: Want::Seats(seats.clone()) },
     );
     samples.extend(variants!(Want:
         Seats => Want::Seats(seats),
@@ -254,6 +255,7 @@ fn outcomes() -> Vec<Sample> {
         Refused => OutcomeBody::Refused(Refusal::SoldOut),
         Unchanged => OutcomeBody::Unchanged { hold: HoldId(91) },
         HoldExtended => OutcomeBody::HoldExtended { hold: HoldId(90), deadline },
+        SeatsSwapped => OutcomeBody::SeatsSwapped(held()),
     );
     samples.extend(variants!(Released:
         ByOwner => Released::ByOwner,

@@ -32,6 +32,7 @@ enum Ask {
     Hold { want: Want, owner: OwnerKind, pass: Option<u64> },
     Release(usize),
     Extend(usize),
+    Swap(usize, Want),
     Pay(usize),
     Verdict { hold: usize, kind: VerdictKind, attempt: u32 },
     Return { seats: Vec<u32>, areas: Vec<(u16, u32)> },
@@ -75,6 +76,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             .prop_map(|(want, owner, pass)| Ask::Hold { want, owner, pass }),
         3 => any::<usize>().prop_map(Ask::Release),
         2 => any::<usize>().prop_map(Ask::Extend),
+        4 => (any::<usize>(), wants()).prop_map(|(hold, want)| Ask::Swap(hold, want)),
         4 => any::<usize>().prop_map(Ask::Pay),
         6 => (any::<usize>(), kind, 0..3_u32)
             .prop_map(|(hold, kind, attempt)| Ask::Verdict { hold, kind, attempt }),
@@ -144,6 +146,7 @@ impl Run {
             }),
             Ask::Release(at) => CommandBody::ReleaseHold { hold: hold(at) },
             Ask::Extend(at) => CommandBody::ExtendHold { hold: hold(at) },
+            Ask::Swap(at, want) => CommandBody::SwapSeats { hold: hold(at), want },
             Ask::Pay(at) => CommandBody::StartPayment(StartPayment {
                 hold: hold(at),
                 method: "CREDIT_CARD".into(),
@@ -177,7 +180,9 @@ impl Run {
     /// Mostly somebody who may: the hold's owner, or settlement.
     fn actor(&self, who: &str, body: &CommandBody) -> AccountId {
         let hold = match body {
-            CommandBody::ReleaseHold { hold } | CommandBody::ExtendHold { hold } => *hold,
+            CommandBody::ReleaseHold { hold }
+            | CommandBody::ExtendHold { hold }
+            | CommandBody::SwapSeats { hold, .. } => *hold,
             CommandBody::StartPayment(ask) => ask.hold,
             CommandBody::RecordVerdict(_) if who != NAMES[0] => return SYSTEM_ACCOUNT,
             _ => return account(who),

@@ -3,7 +3,7 @@
 
 use schema::SYSTEM_ACCOUNT;
 use schema::{
-    AccountId, AreaIdx, BestAvailable, Command, CommandBody, HoldId, HoldSeats, OutcomeBody,
+    AccountId, AreaIdx, BestAvailable, Command, CommandBody, Held, HoldId, HoldSeats, OutcomeBody,
     OwnerKind, SeatIdx, Verdict, VerdictKind, Want,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,6 +32,8 @@ struct ModelHold {
     made: u64,
     reminder: u64,
     attempt: u32,
+    /// The attempt before the last swap.
+    swapped: u32,
     pass: Option<u64>,
 }
 
@@ -111,6 +113,7 @@ impl Model {
                 Phase::Sold => Err("AlreadySold".to_owned()),
             },
             CommandBody::ExtendHold { hold } => self.extend(*hold, who),
+            CommandBody::SwapSeats { hold, want } => self.swap(*hold, want, who, actual),
             CommandBody::StartPayment(ask) => {
                 let hold = self.own(ask.hold, who, "never")?;
                 match hold.phase {
@@ -149,6 +152,50 @@ impl Model {
             Phase::Sold => Err("AlreadySold".to_owned()),
             Phase::Blocked => Err("RequestInvalid".to_owned()),
         }
+    }
+
+    fn swap(
+        &mut self,
+        id: HoldId,
+        want: &Want,
+        who: AccountId,
+        actual: &OutcomeBody,
+    ) -> Result<String, String> {
+        let hold = self.own(id, who, "never")?;
+        match hold.phase {
+            Phase::Held if hold.deadline.unwrap() <= self.now => return Err("HoldEnded".to_owned()),
+            Phase::Held => {}
+            Phase::Paying => return Err("PaymentInProgress".to_owned()),
+            Phase::Sold => return Err("AlreadySold".to_owned()),
+            Phase::Blocked => return Err("RequestInvalid".to_owned()),
+        }
+        let (mut seats, areas, count) = shape(want)?;
+        if count == 0 || 10 < count {
+            return Err("RequestInvalid".to_owned());
+        }
+        if (&seats, &areas) == (&hold.seats, &hold.areas) {
+            return Ok("unchanged".to_owned());
+        }
+        if 6 < self.places_of(who) - places(&hold) + count {
+            return Err("LimitExceeded".to_owned());
+        }
+        let none = if self.free() == 0 { "SoldOut" } else { "NotEnoughSeats" };
+        if let Want::BestAvailable(best) = *want {
+            seats = self.best(best, actual).ok_or(none)?;
+        }
+        let room = |area: u16| self.area_free(area) + hold.areas.get(&area).copied().unwrap_or(0);
+        if areas.iter().any(|(&area, &quantity)| room(area) < quantity) {
+            return Err(none.to_owned());
+        }
+        let others = seats.difference(&hold.seats).copied();
+        let taken: Vec<_> = others.filter(|&seat| self.taken(seat)).collect();
+        if !taken.is_empty() {
+            return Err(format!("taken {taken:?}"));
+        }
+        let says = format!("swapped {seats:?} {areas:?} {:?}", hold.deadline);
+        let swapped = hold.attempt;
+        self.holds.insert(id, ModelHold { seats, areas, swapped, ..hold });
+        Ok(says)
     }
 
     fn hold(
@@ -198,6 +245,7 @@ impl Model {
             made: self.now,
             reminder: 0,
             attempt: 0,
+            swapped: 0,
             pass,
         };
         self.holds.insert(given.hold, hold);
@@ -232,7 +280,7 @@ impl Model {
         };
         let rows = ROWS.iter().enumerate().filter(|(at, _)| fits(*at));
         let in_one_row = rows.clone().any(|(_, row)| row.clone().any(|first| run(first, row)));
-        let OutcomeBody::SeatsHeld(held) = actual else {
+        let (OutcomeBody::SeatsHeld(held) | OutcomeBody::SeatsSwapped(held)) = actual else {
             assert!(!in_one_row, "{best:?} was refused");
             return None;
         };
@@ -264,6 +312,13 @@ impl Model {
         let last = 0 < verdict.attempt && verdict.attempt == hold.attempt;
         if hold.phase == Phase::Blocked {
             return Err("RequestInvalid".to_owned());
+        }
+        if 0 < hold.swapped && verdict.attempt <= hold.swapped {
+            return if verdict.kind == VerdictKind::Sold {
+                Err("HoldEnded".to_owned())
+            } else {
+                Ok("unchanged".to_owned())
+            };
         }
         let open = hold.phase != Phase::Sold;
         match verdict.kind {
@@ -375,12 +430,8 @@ fn places(hold: &ModelHold) -> u32 {
 /// An outcome in the model's words.
 pub(super) fn says(body: &OutcomeBody) -> String {
     match body {
-        OutcomeBody::SeatsHeld(held) => {
-            let seats: BTreeSet<u32> = held.seats.iter().map(|seat| seat.seat.0).collect();
-            let areas: BTreeMap<u16, u32> =
-                held.areas.iter().map(|area| (area.area.0, area.quantity)).collect();
-            format!("held {seats:?} {areas:?} {:?}", held.deadline.map(|at| at.0))
-        }
+        OutcomeBody::SeatsHeld(held) => format!("held {}", says_places(held)),
+        OutcomeBody::SeatsSwapped(held) => format!("swapped {}", says_places(held)),
         OutcomeBody::HoldReleased { why, .. } => format!("released {why:?}"),
         OutcomeBody::PaymentStarted(payment) => format!("paying {}", payment.attempt),
         OutcomeBody::PaymentAwaited(payment) => format!("awaited {}", payment.attempt),
@@ -395,4 +446,11 @@ pub(super) fn says(body: &OutcomeBody) -> String {
         OutcomeBody::DeadlinesMoved { by } => format!("moved by {}", by.0),
         OutcomeBody::HoldExtended { deadline, .. } => format!("extended {}", deadline.0),
     }
+}
+
+fn says_places(held: &Held) -> String {
+    let seats: BTreeSet<u32> = held.seats.iter().map(|seat| seat.seat.0).collect();
+    let areas: BTreeMap<u16, u32> =
+        held.areas.iter().map(|area| (area.area.0, area.quantity)).collect();
+    format!("{seats:?} {areas:?} {:?}", held.deadline.map(|at| at.0))
 }
