@@ -189,6 +189,7 @@ impl SeatHistory {
             }
             OutcomeBody::Refused(_)
             | OutcomeBody::PaymentAwaited(_)
+            | OutcomeBody::SeatsUnchanged
             | OutcomeBody::Unchanged { .. } => {}
         }
     }

@@ -41,7 +41,9 @@ impl Outcome {
                 .iter()
                 .map(|part| FIXED + SEAT * part.seats.len() + AREA * part.areas.len())
                 .sum(),
-            OutcomeBody::Refused(Refusal::SeatTaken { seats }) => SEAT * seats.len(),
+            OutcomeBody::Refused(
+                Refusal::SeatTaken { seats } | Refusal::StatusNotAllowed { seats },
+            ) => SEAT * seats.len(),
             _ => 0,
         };
         FIXED + parts
@@ -98,6 +100,8 @@ pub enum OutcomeBody {
     /// Its owner took other places: the whole hold as it is now, of the same deadline. Seats that
     /// are not in it any more are free.
     SeatsSwapped(Held),
+    /// Nothing changed because all seats were as an operation on many would make them.
+    SeatsUnchanged,
 }
 
 /// Places set aside.

@@ -37,11 +37,13 @@ impl Shard {
             }
             OutcomeBody::SeatsSwapped(held) => self.swap_places(event, held),
             OutcomeBody::DeadlinesMoved { by } => self.move_event_deadlines(event, *by),
-            OutcomeBody::Refused(_) | OutcomeBody::Unchanged { .. } => {}
+            OutcomeBody::Refused(_)
+            | OutcomeBody::Unchanged { .. }
+            | OutcomeBody::SeatsUnchanged => {}
         }
     }
 
-    /// Claims the seats that a journaled outcome adds to a hold, which the owner had claimed when it
+    /// Claims the seats that a journaled outcome adds to a hold: the owner had claimed them when it
     /// decided.
     pub(crate) fn claim_again(&mut self, event: usize, body: &OutcomeBody) {
         let (held, slot, before) = match body {
@@ -154,15 +156,16 @@ impl Shard {
     }
 
     // Held => Held with other places.
-    fn swap_places(&mut self, event: usize, held: &Held) {
-        let slot = self.slot_of(event, held.hold);
+    fn swap_places(&mut self, event: usize, to: &Held) {
+        let slot = self.slot_of(event, to.hold);
         let hold = &mut self.holds.get_mut(slot).hold;
         assert!(hold.phase == HoldPhase::Held);
-        assert!(hold.held.account == held.account && hold.held.owner == held.owner);
-        assert!(hold.held.deadline == held.deadline && hold.held.pass == held.pass);
-        self.catalogue.events[event].sale().swap(slot, hold, held);
-        hold.held = held.clone();
-        // The generations of `held` are those of now, also of the seats that stay.
+        assert!(hold.held.account == to.account);
+        assert!(hold.held.deadline == to.deadline);
+        assert!(hold.held.pass == to.pass);
+        self.catalogue.events[event].sale().swap(slot, hold, to);
+        hold.held = to.clone();
+        // The generations of `to` are those of now, also of the seats that stay.
         hold.changes = 0;
         hold.attempt_swapped = NonZeroU32::new(hold.attempt);
     }

@@ -44,8 +44,8 @@ impl HoldPhase {
 pub struct Hold {
     pub held: Held,
     pub phase: HoldPhase,
-    /// How often its seats have changed since they were claimed, or since a swap: each word's generation is the
-    /// claimed one plus this.
+    /// How often its seats have changed since they were claimed, or since a swap: each word's
+    /// generation is the one in `held` plus this.
     pub changes: u32,
     /// The last payment attempt, 0 before the first.
     pub attempt: u32,

@@ -17,6 +17,7 @@ mod deadlines;
 mod digest;
 mod effects;
 mod ended;
+mod guard_rules;
 mod hold_rules;
 mod holds;
 mod inspect;

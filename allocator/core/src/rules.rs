@@ -28,8 +28,8 @@ impl Shard {
             }
             CommandBody::StartPayment(ask) => self.rule_payment(now, event, command, ask),
             CommandBody::RecordVerdict(verdict) => self.rule_verdict(now, event, command, *verdict),
-            CommandBody::ReturnAllotted { seats, areas } => {
-                self.rule_return(event, command.account, seats, areas)
+            CommandBody::ReturnAllotted { seats, areas, previous } => {
+                self.rule_return(event, command.account, (seats, areas), *previous)
             }
         }
     }
@@ -42,8 +42,13 @@ impl Shard {
         ask: &HoldSeats,
     ) -> Result<OutcomeBody, Refusal> {
         let listed = self.catalogue.events[event].listed().clone();
-        let wanted = Wanted::new(&listed, &ask.want, ask.owner)?;
+        let mut wanted = Wanted::new(&listed, &ask.want, ask.owner)?;
         check_on_sale(now, &listed.listing, ask.owner)?;
+        if let Some(previous) = ask.previous {
+            let left = self.left_to_claim(event, command.account, ask.owner, wanted, previous)?;
+            let Some(left) = left else { return Ok(OutcomeBody::SeatsUnchanged) };
+            wanted = left;
+        }
         let id = HoldId::compose(self.id, now, command.id);
         // A pass and the limit per account are a fan's; the other owners are no line's and have
         // contracts.

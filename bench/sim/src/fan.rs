@@ -58,7 +58,7 @@ impl Fan {
             67..=72 => self.asker.repeat(common),
             73..=77 => {
                 let want = any_want(common);
-                let ask = HoldSeats { want, owner: OwnerKind::Fan, pass: None };
+                let ask = HoldSeats { want, owner: OwnerKind::Fan, pass: None, previous: None };
                 self.asker.misuse(CommandBody::HoldSeats(ask), common);
             }
             78..=88 => self.cancel(common),
@@ -103,7 +103,7 @@ impl Fan {
 
     fn ask_for(&mut self, want: Want, common: &mut Common) {
         let event = any_event(common);
-        let ask = HoldSeats { want, owner: OwnerKind::Fan, pass: None };
+        let ask = HoldSeats { want, owner: OwnerKind::Fan, pass: None, previous: None };
         self.asker.ask(event, CommandBody::HoldSeats(ask), common);
     }
 
@@ -147,7 +147,7 @@ impl Fan {
     fn pay_again(&mut self, common: &mut Common) -> bool {
         let Some(mine) = self.holds.iter_mut().find(|mine| mine.declined) else { return false };
         let (hold, event) = (mine.hold, mine.event.clone());
-        if common.dice.hits(20) {
+        if common.dice.hits(10) {
             self.swap(hold, event, common);
             return true;
         }

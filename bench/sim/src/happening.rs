@@ -55,7 +55,7 @@ impl Happening {
             OutcomeBody::DeadlinesMoved { .. } => Self::DeadlinesMoved,
             OutcomeBody::Refused(Refusal::SeatTaken { .. }) => Self::SeatTaken,
             OutcomeBody::Refused(_) => Self::Refused,
-            OutcomeBody::Unchanged { .. } => Self::Unchanged,
+            OutcomeBody::Unchanged { .. } | OutcomeBody::SeatsUnchanged => Self::Unchanged,
         }
     }
 }

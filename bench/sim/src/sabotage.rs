@@ -93,7 +93,7 @@ pub fn miscount(outcomes: &mut [Outcome], mutation: Option<Mutation>) {
     }
 }
 
-/// The release that a swap begins with, if it ends with it: a seat that it wants is somebody else's.
+/// The release that a swap begins with, if it ends with it: a seat that it wants is another's.
 fn release_in_vain(shard: &Shard, command: &Command) -> Option<Command> {
     let CommandBody::SwapSeats { hold, want: Want::Seats(wanted) } = &command.body else {
         return None;

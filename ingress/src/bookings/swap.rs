@@ -20,8 +20,8 @@ use crate::views::Moment;
 
 /// Takes other places into a reservation, in the place of those that it has.
 ///
-/// All or nothing: after a refusal the reservation is what it was. Its id, its deadline and its pass
-/// stay; prices are those of now. Places that it has may be named again and stay. `bestAvailable`
+/// All or nothing: after a refusal the reservation is what it was. Its id and its deadline stay;
+/// prices are those of now. Places that it has may be named again and stay. `bestAvailable`
 /// chooses among free seats, so never those that the reservation has. Asking for the very places
 /// that it has changes nothing.
 #[utoipa::path(post, path = "/api/bookings/reservations/{reservationId}/swap", tag = "bookings",

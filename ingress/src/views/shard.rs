@@ -117,7 +117,10 @@ impl ShardView {
         sequence: u64,
         now: UnixMillis,
     ) -> Result<(), Fault> {
-        if matches!(outcome.body, OutcomeBody::Refused(_) | OutcomeBody::Unchanged { .. }) {
+        if matches!(
+            outcome.body,
+            OutcomeBody::Refused(_) | OutcomeBody::Unchanged { .. } | OutcomeBody::SeatsUnchanged
+        ) {
             return Ok(());
         }
         let seats = self.events.entry(outcome.event.clone()).or_default();
@@ -163,6 +166,7 @@ impl ShardView {
             OutcomeBody::DeadlinesMoved { by } => self.move_deadlines(&outcome.event, by),
             OutcomeBody::PaymentAwaited(_)
             | OutcomeBody::Refused(_)
+            | OutcomeBody::SeatsUnchanged
             | OutcomeBody::Unchanged { .. } => {}
         }
         Ok(())

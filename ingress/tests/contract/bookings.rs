@@ -355,3 +355,56 @@ async fn a_partner_allocates_in_a_stream_and_a_repeated_ref_gives_the_same_resul
     let taken = rig.http.post(RESERVE, &fan, seats(&["A-1-1"])).await;
     assert_eq!(taken.problem().1, "SEAT_TAKEN");
 }
+
+#[tokio::test]
+async fn a_guarded_allocation_keeps_own_seats_and_takes_the_others() {
+    let (rig, fan) = open().await;
+    let partner = rig.login("partner", &[Role::Partner]).await;
+    assert_eq!(rig.http.post(RESERVE, &fan, seats(&["A-2-1"])).await.status, 201);
+    let bearer = format!("Bearer {partner}");
+    let headers = [("authorization", bearer.as_str()), ("content-type", "application/x-ndjson")];
+    let line = |reference: &str, places: Value, statuses: Value| {
+        let mut line = json!({"ref": reference, "op": "allocate", "eventId": "EVT100",
+            "allowedPreviousStatuses": statuses});
+        line.as_object_mut().unwrap().extend(places.as_object().unwrap().clone());
+        line.to_string()
+    };
+    let both = json!(["FREE", "ALLOTTED"]);
+    let named = |ids: &[&str]| json!({"seats": ids});
+    let lines = [
+        line("1", named(&["A-1-1"]), json!(["FREE"])),
+        line("2", named(&["A-1-1", "A-1-2"]), json!(["FREE"])),
+        line("3", named(&["A-1-1", "A-1-2"]), both.clone()),
+        line("4", named(&["A-1-1", "A-1-2"]), both.clone()),
+        line("5", named(&["A-1-3", "A-2-1"]), both.clone()),
+        line("6", json!({"areaId": "FLOOR", "quantity": 1}), both.clone()),
+        line("7", named(&["A-1-3"]), json!([])),
+        line("3", named(&["A-1-1", "A-1-2"]), json!(["FREE"])),
+    ];
+    let path = "/api/partners/allocations";
+    let answer = rig.http.send("POST", path, &headers, lines.join("\n")).await;
+    let results: Vec<Value> =
+        answer.text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let invalid = |reference, code| json!({"ref": reference, "status": "invalid", "code": code});
+    let wanted = [
+        json!({"ref": "1", "status": "ok", "seatIds": ["A-1-1"]}),
+        json!({"ref": "2", "status": "refused", "code": "SEAT_TAKEN", "seatIds": ["A-1-1"]}),
+        json!({"ref": "3", "status": "ok", "seatIds": ["A-1-1", "A-1-2"]}),
+        json!({"ref": "4", "status": "ok", "seatIds": ["A-1-1", "A-1-2"]}),
+        json!({"ref": "5", "status": "refused", "code": "SEAT_TAKEN", "seatIds": ["A-2-1"]}),
+        invalid("6", "REQUEST_INVALID"),
+        invalid("7", "REQUEST_INVALID"),
+        invalid("3", "IDEMPOTENCY_MISMATCH"),
+    ];
+    assert_eq!(results, wanted, "{answer:?}");
+    let one = |reference, seat, statuses| line(reference, named(&[seat]), statuses);
+    let atomic = async |lines: [String; 2]| {
+        let path = "/api/partners/allocations?atomic=true";
+        rig.http.send("POST", path, &headers, lines.join("\n")).await
+    };
+    let mixed = [one("8", "A-1-1", both.clone()), one("9", "A-1-3", json!(["FREE"]))];
+    assert_eq!(atomic(mixed).await.problem(), (422, "ATOMIC_REFUSED".to_owned()));
+    let same = [one("8", "A-1-1", both.clone()), one("9", "A-1-3", both)];
+    assert_eq!(atomic(same).await.text.matches("\"ok\"").count(), 2);
+    assert_eq!(status_of(&rig, "A-1-3").await, "blocked");
+}

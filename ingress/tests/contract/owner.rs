@@ -108,6 +108,15 @@ impl Owner {
         };
         let areas = if let Want::Areas(areas) = &ask.want { areas.clone() } else { vec![] };
         let key = |seat: &SeatIdx| (command.event.clone(), *seat);
+        let may_stay = ask.previous.is_some_and(|previous| previous.set_aside);
+        let is_own = |seat: &SeatIdx| {
+            let hold = self.taken.get(&key(seat)).filter(|_| may_stay);
+            hold.is_some_and(|hold| self.holds[hold].account == command.account)
+        };
+        let seats: Vec<SeatIdx> = seats.into_iter().filter(|seat| !is_own(seat)).collect();
+        if seats.is_empty() && areas.is_empty() {
+            return OutcomeBody::SeatsUnchanged;
+        }
         let taken: Vec<SeatIdx> =
             seats.iter().filter(|seat| self.taken.contains_key(&key(seat))).copied().collect();
         if !taken.is_empty() {

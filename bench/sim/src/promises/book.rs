@@ -80,7 +80,7 @@ impl Book {
                 let asked = asked.ok_or_else(wrong)?;
                 refusals::is_true(self, time, asked, refusal)?;
             }
-            OutcomeBody::Unchanged { .. } => {}
+            OutcomeBody::Unchanged { .. } | OutcomeBody::SeatsUnchanged => {}
         }
         tally.add(Happening::of(&outcome.body));
         let free = self.counts_of(event).free;

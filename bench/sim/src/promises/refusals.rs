@@ -28,7 +28,7 @@ pub fn is_true(book: &Book, time: UnixMillis, asked: &Command, refusal: &Refusal
         CommandBody::StartPayment(ask) => {
             change_is_refused(book, time, asked.account, ask.hold, refusal)
         }
-        CommandBody::ReturnAllotted { seats, areas } => {
+        CommandBody::ReturnAllotted { seats, areas, .. } => {
             let standing = areas.iter().map(|(_, quantity)| quantity).sum();
             *refusal == Refusal::NotAllotted
                 && !has_allotted(book, &asked.event, asked.account, seats, standing)

@@ -96,6 +96,7 @@ impl Books {
             }
             OutcomeBody::PaymentAwaited(_)
             | OutcomeBody::Refused(_)
+            | OutcomeBody::SeatsUnchanged
             | OutcomeBody::Unchanged { .. } => None,
         };
         if let Some(what) = found {

@@ -35,8 +35,8 @@ pub async fn a_reservation_is_extended(client: &Client) {
     assert_eq!(refused(&fan).await, (409, "ALREADY_CONFIRMED".to_owned()));
 }
 
-/// A reservation takes other seats and keeps its id and its deadline; what it is refused it does not
-/// lose seats for. What is paid for in the end are the seats that it has then.
+/// A reservation takes other seats and keeps its id; a refusal costs it none. What is paid for in
+/// the end are the seats that it has then.
 pub async fn a_reservation_swaps_its_seats(client: &Client) {
     let seats = SeatMap::of(client, EVENT).await.free_run(4);
     let (fan, other) = (Fan::new(client, "choosy").await, Fan::new(client, "beside").await);
@@ -75,6 +75,11 @@ pub async fn operators_kill_places(client: &Client) {
     assert_eq!(fan.reserve(&named(EVENT, &seats)).await.code(), "SEAT_TAKEN");
     let refused = operator.ask(Call::post(&path, &kill)).await;
     assert_eq!((refused.status, refused.code().as_str()), (409, "SEAT_TAKEN"));
+    assert_eq!(operator.get(&path).await["kills"], json!([killed]));
+    let mut guarded = kill.clone();
+    guarded["allowedPreviousStatuses"] = json!(["FREE", "KILLED"]);
+    let unchanged = operator.ask(Call::post(&path, &guarded)).await.expect(200);
+    assert_eq!(unchanged["status"], "UNCHANGED");
     assert_eq!(operator.get(&path).await["kills"], json!([killed]));
     let history = format!("/api/admin/events/{EVENT}/seats/{}/history", seats[0]);
     let turns = operator.get(&history).await["turns"].clone();

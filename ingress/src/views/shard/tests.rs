@@ -2,7 +2,9 @@
 //!
 //! A line is one batch of one outcome: `held H 1 2`, `blocked H 3` (an allotment), `standing H 5`
 //! (places in area 0), `paying H 1`, `declined H 1`, `sold H`, `released H`, `expired H`, `refunded
-//! H`, `reduced H 3`, `swapped H 2 3` and `stands H 2` (other places). `=> seats ....` shows seats from 0 as `.` free, `h` held, `s` sold, `b`
+//! H`, `reduced H 3`, `swapped H 2 3` and `stands H 2` (other places).
+//!
+//! `=> seats ....` shows seats from 0 as `.` free, `h` held, `s` sold, `b`
 //! blocked; `=> area 5` what is taken; `=> H HELD` a hold's state; `=> counts held paying sold
 //! blocked`.
 

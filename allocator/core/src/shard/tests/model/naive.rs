@@ -4,7 +4,7 @@
 use schema::SYSTEM_ACCOUNT;
 use schema::{
     AccountId, AreaIdx, BestAvailable, Command, CommandBody, Held, HoldId, HoldSeats, OutcomeBody,
-    OwnerKind, SeatIdx, Verdict, VerdictKind, Want,
+    OwnerKind, PreviousStatuses, SeatIdx, Verdict, VerdictKind, Want,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,6 +12,9 @@ pub(super) const SEATS: u32 = 16;
 const ACCESSIBLE: u32 = 11;
 /// The seats of each row: section A's two, section B's one.
 const ROWS: [std::ops::Range<u32>; 3] = [0..6, 6..12, 12..16];
+
+/// A guard that allows nothing.
+const NONE: PreviousStatuses = PreviousStatuses { free: false, set_aside: false };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -132,7 +135,9 @@ impl Model {
                 }
             }
             CommandBody::RecordVerdict(verdict) => self.verdict(who, *verdict),
-            CommandBody::ReturnAllotted { seats, areas } => self.give_back(who, seats, areas),
+            CommandBody::ReturnAllotted { seats, areas, previous } => {
+                self.give_back(who, seats, areas, *previous)
+            }
         }
     }
 
@@ -212,6 +217,16 @@ impl Model {
         if fan && self.now < 10_000 {
             return Err("NotOnSale".to_owned());
         }
+        if let Some(previous) = ask.previous {
+            let named = matches!(ask.want, Want::Seats(_));
+            if fan || !named || previous == NONE {
+                return Err("RequestInvalid".to_owned());
+            }
+            seats = self.left_of(who, seats, previous)?;
+            if seats.is_empty() {
+                return Ok("all so".to_owned());
+            }
+        }
         let pass = ask.pass.filter(|_| fan).map(|pass| pass.place.number);
         self.check_pass(who, pass)?;
         if fan && 6 < self.places_of(who) + count {
@@ -250,6 +265,31 @@ impl Model {
         };
         self.holds.insert(given.hold, hold);
         Ok(says)
+    }
+
+    fn is_own(&self, who: AccountId, seat: u32) -> bool {
+        let own = |hold: &&ModelHold| hold.phase == Phase::Blocked && hold.account == who;
+        self.holds.values().filter(own).any(|hold| hold.seats.contains(&seat))
+    }
+
+    /// The free ones of seats, if all may be as they are.
+    fn left_of(
+        &self,
+        who: AccountId,
+        seats: BTreeSet<u32>,
+        previous: PreviousStatuses,
+    ) -> Result<BTreeSet<u32>, String> {
+        let may_stay = |seat: u32| previous.set_aside && self.is_own(who, seat);
+        let (taken, free): (BTreeSet<u32>, BTreeSet<u32>) =
+            seats.into_iter().partition(|&seat| self.taken(seat));
+        let taken: Vec<u32> = taken.into_iter().filter(|&seat| !may_stay(seat)).collect();
+        if !taken.is_empty() {
+            return Err(format!("taken {taken:?}"));
+        }
+        if !previous.free && !free.is_empty() {
+            return Err(format!("not allowed {free:?}"));
+        }
+        Ok(free)
     }
 
     fn check_pass(&self, who: AccountId, pass: Option<u64>) -> Result<(), String> {
@@ -347,10 +387,29 @@ impl Model {
         who: AccountId,
         seats: &[SeatIdx],
         areas: &[(AreaIdx, u32)],
+        previous: Option<PreviousStatuses>,
     ) -> Result<String, String> {
-        let wanted: BTreeSet<u32> = seats.iter().map(|seat| seat.0).collect();
+        let mut wanted: BTreeSet<u32> = seats.iter().map(|seat| seat.0).collect();
         if wanted.len() < seats.len() || (seats.is_empty() && areas.is_empty()) {
             return Err("RequestInvalid".to_owned());
+        }
+        if let Some(previous) = previous {
+            if !areas.is_empty() || previous == NONE {
+                return Err("RequestInvalid".to_owned());
+            }
+            let strange = |&seat: &u32| {
+                if self.taken(seat) { !self.is_own(who, seat) } else { !previous.free }
+            };
+            if wanted.iter().any(strange) {
+                return Err("NotAllotted".to_owned());
+            }
+            wanted.retain(|&seat| self.taken(seat));
+            if !previous.set_aside && !wanted.is_empty() {
+                return Err(format!("not allowed {wanted:?}"));
+            }
+            if wanted.is_empty() {
+                return Ok("all so".to_owned());
+            }
         }
         let own = |hold: &ModelHold| hold.phase == Phase::Blocked && hold.account == who;
         let mine: Vec<_> = self.holds.values().filter(|hold| own(hold)).collect();
@@ -441,8 +500,12 @@ pub(super) fn says(body: &OutcomeBody) -> String {
         OutcomeBody::Refused(schema::Refusal::SeatTaken { seats }) => {
             format!("taken {:?}", seats.iter().map(|seat| seat.0).collect::<Vec<_>>())
         }
+        OutcomeBody::Refused(schema::Refusal::StatusNotAllowed { seats }) => {
+            format!("not allowed {:?}", seats.iter().map(|seat| seat.0).collect::<BTreeSet<_>>())
+        }
         OutcomeBody::Refused(refusal) => format!("{refusal:?}"),
         OutcomeBody::Unchanged { .. } => "unchanged".to_owned(),
+        OutcomeBody::SeatsUnchanged => "all so".to_owned(),
         OutcomeBody::DeadlinesMoved { by } => format!("moved by {}", by.0),
         OutcomeBody::HoldExtended { deadline, .. } => format!("extended {}", deadline.0),
     }
