@@ -7,6 +7,7 @@ mod orders;
 mod reservation;
 mod reserve;
 mod stored;
+mod swap;
 mod want;
 
 pub(crate) use cancel::__path_cancel;
@@ -20,3 +21,5 @@ pub use reservation::{extend, release, reservation};
 pub(crate) use reserve::__path_reserve;
 pub use reserve::reserve;
 pub use stored::Bookings;
+pub(crate) use swap::__path_swap;
+pub use swap::swap;

@@ -34,6 +34,7 @@ use crate::{accounts, admin, bookings, catalog, partners, views};
         bookings::reservation,
         bookings::release,
         bookings::extend,
+        bookings::swap,
         bookings::confirm,
         bookings::bookings,
         bookings::booking,

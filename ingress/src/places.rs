@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use schema::limits::OPERATION_PLACES_MAX;
-use schema::{AreaIdx, PlanIndex, RowSpan, SeatIdx};
+use schema::{AreaIdx, PlanIndex, PreviousStatuses, RowSpan, SeatIdx};
 
 /// What an operation is about, in the order of the plan.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,6 +23,23 @@ pub struct Named<'a> {
     pub to: Option<u16>,
     pub area_id: Option<&'a str>,
     pub quantity: Option<u32>,
+}
+
+/// The guard of an operation on `places` that may find seats in the `allowed` statuses. `None` for
+/// the `usual` ones, which it allows without a guard.
+///
+/// # Errors
+/// The code of the fault: no status at all, or standing places, of which each is like any other.
+pub fn guard(
+    places: &Places,
+    allowed: PreviousStatuses,
+    usual: PreviousStatuses,
+) -> Result<Option<PreviousStatuses>, &'static str> {
+    let names_any = allowed.free || allowed.set_aside;
+    if !names_any || !places.areas.is_empty() {
+        return Err("REQUEST_INVALID");
+    }
+    Ok((allowed != usual).then_some(allowed))
 }
 
 impl Named<'_> {
@@ -100,9 +117,9 @@ fn in_row(
 
 #[cfg(test)]
 mod tests {
-    use super::{Named, Places};
+    use super::{Named, Places, guard};
     use crate::testing::plan;
-    use schema::{AreaIdx, SeatIdx};
+    use schema::{AreaIdx, PreviousStatuses, SeatIdx};
     use serde_json::{Value, json};
 
     fn resolve(value: &Value) -> Result<Places, &'static str> {
@@ -124,6 +141,19 @@ mod tests {
             quantity: number("quantity"),
         };
         named.resolve(&plan())
+    }
+
+    #[test]
+    fn a_guard_is_of_seats_and_names_a_status_and_the_usual_one_is_none() {
+        let statuses = |free, set_aside| PreviousStatuses { free, set_aside };
+        let seats = Places { seats: vec![SeatIdx(1)], areas: vec![] };
+        let (free, both) = (statuses(true, false), statuses(true, true));
+        assert_eq!(guard(&seats, free, free), Ok(None));
+        assert_eq!(guard(&seats, both, free), Ok(Some(both)));
+        assert_eq!(guard(&seats, free, statuses(false, true)), Ok(Some(free)));
+        assert_eq!(guard(&seats, statuses(false, false), free), Err("REQUEST_INVALID"));
+        let standing = Places { seats: vec![], areas: vec![(AreaIdx(0), 1)] };
+        assert_eq!(guard(&standing, free, free), Err("REQUEST_INVALID"));
     }
 
     #[test]

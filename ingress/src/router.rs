@@ -96,6 +96,7 @@ fn booking_routes() -> Vec<Route> {
         route(Method::GET, reservation, bookings::reservation),
         route(Method::DELETE, reservation, bookings::release),
         route(Method::POST, "/api/bookings/reservations/{reservationId}/extend", bookings::extend),
+        route(Method::POST, "/api/bookings/reservations/{reservationId}/swap", bookings::swap),
         route(Method::POST, "/api/bookings/confirm", bookings::confirm),
         route(Method::GET, "/api/bookings", bookings::bookings),
         route(Method::GET, "/api/bookings/{bookingId}", bookings::booking),

@@ -273,7 +273,9 @@ BEGIN
     ORDER BY a.order_id
     ON CONFLICT (order_id) DO UPDATE SET state = 'paying', reason = NULL,
         attempt = EXCLUDED.attempt, method = EXCLUDED.method, token = EXCLUDED.token,
-        payment_deadline = EXCLUDED.payment_deadline, updated_at = p_now, todo = true,
+        amount = EXCLUDED.amount, currency = EXCLUDED.currency, line_seat = EXCLUDED.line_seat,
+        line_area = EXCLUDED.line_area, line_level = EXCLUDED.line_level,
+        line_price = EXCLUDED.line_price, payment_deadline = EXCLUDED.payment_deadline, updated_at = p_now, todo = true,
         lease_owner = p_lease_owner, lease_until = p_lease_until
     WHERE o.state = 'declined' AND o.attempt < EXCLUDED.attempt
     RETURNING o.order_id;

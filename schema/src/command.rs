@@ -48,10 +48,18 @@ pub enum CommandBody {
     ReturnAllotted {
         seats: Vec<SeatIdx>,
         areas: Vec<(AreaIdx, u32)>,
+        /// Of seats only; `None` takes those that are set aside.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        previous: Option<PreviousStatuses>,
     },
     /// Asks for more time before a hold is paid.
     ExtendHold {
         hold: HoldId,
+    },
+    /// Takes other places into a hold that waits to be paid, all or nothing.
+    SwapSeats {
+        hold: HoldId,
+        want: Want,
     },
 }
 
@@ -65,6 +73,7 @@ impl CommandBody {
             Self::RecordVerdict(_) => "record_verdict",
             Self::ReturnAllotted { .. } => "return_allotted",
             Self::ExtendHold { .. } => "extend_hold",
+            Self::SwapSeats { .. } => "swap_seats",
         }
     }
 }
@@ -76,6 +85,18 @@ pub struct HoldSeats {
     pub owner: OwnerKind,
     /// The right to buy, its signature already checked; `None` where no room is on.
     pub pass: Option<Pass>,
+    /// Of seats for an allotment or a kill only; `None` takes free ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<PreviousStatuses>,
+}
+
+/// The statuses in which an operation on many seats may find them. It happens only if each is in
+/// one of these, and passes over those that are as it would make them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PreviousStatuses {
+    pub free: bool,
+    /// Set aside for the account that asks: in an allotment of the partner, in a kill of the house.
+    pub set_aside: bool,
 }
 
 /// Which places.

@@ -68,6 +68,8 @@ pub enum What {
     Released(Released),
     /// Its partner gave it back.
     Returned,
+    /// Its owner took other places instead.
+    SwappedAway,
     /// So many asked for this very seat and heard that it was taken, one after the other.
     Refused {
         count: u64,
@@ -164,6 +166,7 @@ impl SeatHistory {
                     self.set_until(Some(*deadline));
                 }
             }
+            OutcomeBody::SeatsSwapped(held) => self.swap(at, held),
             OutcomeBody::SeatsSold { hold, .. } => {
                 if self.tell(at, *hold, What::Sold) {
                     self.set_until(None);
@@ -186,6 +189,7 @@ impl SeatHistory {
             }
             OutcomeBody::Refused(_)
             | OutcomeBody::PaymentAwaited(_)
+            | OutcomeBody::SeatsUnchanged
             | OutcomeBody::Unchanged { .. } => {}
         }
     }
@@ -196,6 +200,15 @@ impl SeatHistory {
         self.owner = Some(Owner { hold: held.hold, account, until });
         let price = Money::new(seat.price, held.currency);
         self.tell(at, held.hold, What::Held { by: held.owner, until, price });
+    }
+
+    /// A seat that stays in its hold has no turn.
+    fn swap(&mut self, at: UnixMillis, held: &Held) {
+        if self.owner.as_ref().is_none_or(|owner| owner.hold != held.hold) {
+            self.hold(at, held);
+        } else if !held.has_seat(self.seat) && self.tell(at, held.hold, What::SwappedAway) {
+            self.owner = None;
+        }
     }
 
     fn set_until(&mut self, until: Option<UnixMillis>) {
@@ -344,6 +357,25 @@ mod tests {
         history.read(1, &batch(1, "EVT001", bodies)).unwrap();
         assert_eq!(told(&history).len(), 2);
         assert_eq!(told(&history)[1].2, What::Returned);
+    }
+
+    #[test]
+    fn a_swap_tells_of_the_seats_that_come_and_go_and_not_of_those_that_stay() {
+        let mut history = SeatHistory::new(event("EVT001"), SEAT);
+        let swapped = |hold, seats: &[u32]| OutcomeBody::SeatsSwapped(held(hold, seats));
+        let bodies = vec![
+            OutcomeBody::SeatsHeld(held(1, &[6])),
+            swapped(1, &[6, 7]),
+            swapped(1, &[7, 8]),
+            swapped(1, &[8]),
+            OutcomeBody::HoldReleased { hold: HoldId(1), why: Released::ByOwner },
+            OutcomeBody::SeatsHeld(held(2, &[7])),
+            swapped(3, &[9]),
+        ];
+        history.read(1, &batch(1, "EVT001", bodies)).unwrap();
+        let told = told(&history);
+        assert_eq!(told.iter().map(|(_, hold, _)| *hold).collect::<Vec<_>>(), [1, 1, 2]);
+        assert_eq!(told[1].2, What::SwappedAway);
     }
 
     #[test]

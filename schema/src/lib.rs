@@ -29,7 +29,7 @@ mod time;
 pub use catalog::{EventListing, EventStatus, PriceLevel, RoomMode, RoomSettings, TITLE_BYTES_MAX};
 pub use command::{
     BestAvailable, Command, CommandBody, HOUSE_ACCOUNT, HoldSeats, KillReason, OwnerKind, Pass,
-    PassPlace, SYSTEM_ACCOUNT, StartPayment, Verdict, VerdictKind, Want,
+    PassPlace, PreviousStatuses, SYSTEM_ACCOUNT, StartPayment, Verdict, VerdictKind, Want,
 };
 pub use id::{
     AccountId, AreaIdx, CommandId, EventId, HoldId, NAME_BYTES_MAX, OrderId, ParseError, PlanId,

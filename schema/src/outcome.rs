@@ -32,7 +32,7 @@ impl Outcome {
         const AREA: usize = 32;
         let held = |held: &Held| SEAT * held.seats.len() + AREA * held.areas.len();
         let parts = match &self.body {
-            OutcomeBody::SeatsHeld(seats) => held(seats),
+            OutcomeBody::SeatsHeld(seats) | OutcomeBody::SeatsSwapped(seats) => held(seats),
             OutcomeBody::PaymentStarted(payment) | OutcomeBody::PaymentAwaited(payment) => {
                 let trace = payment.trace.as_ref().map_or(0, |trace| trace.len());
                 held(&payment.held) + payment.method.len() + payment.token.len() + trace
@@ -41,7 +41,9 @@ impl Outcome {
                 .iter()
                 .map(|part| FIXED + SEAT * part.seats.len() + AREA * part.areas.len())
                 .sum(),
-            OutcomeBody::Refused(Refusal::SeatTaken { seats }) => SEAT * seats.len(),
+            OutcomeBody::Refused(
+                Refusal::SeatTaken { seats } | Refusal::StatusNotAllowed { seats },
+            ) => SEAT * seats.len(),
             _ => 0,
         };
         FIXED + parts
@@ -103,6 +105,11 @@ pub enum OutcomeBody {
         hold: HoldId,
         deadline: UnixMillis,
     },
+    /// Its owner took other places: the whole hold as it is now, of the same deadline. Seats that
+    /// are not in it any more are free.
+    SeatsSwapped(Held),
+    /// Nothing changed because all seats were as an operation on many would make them.
+    SeatsUnchanged,
 }
 
 /// Places set aside.
@@ -147,6 +154,11 @@ impl Held {
         let seats: i64 = self.seats.iter().map(|seat| seat.price).sum();
         let areas: i64 = self.areas.iter().map(|area| area.price * i64::from(area.quantity)).sum();
         Money::new(seats + areas, self.currency)
+    }
+
+    /// Whether a seat is in the hold. O(log seats).
+    pub fn has_seat(&self, seat: SeatIdx) -> bool {
+        self.seats.binary_search_by_key(&seat, |held| held.seat).is_ok()
     }
 
     /// Seats and standing places together.

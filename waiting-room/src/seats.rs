@@ -22,9 +22,11 @@ impl Seats {
     pub(crate) fn apply(&mut self, outcome: &Outcome) {
         self.free = Some(outcome.free_after);
         match &outcome.body {
-            OutcomeBody::SeatsHeld(held) if held.deadline.is_some() => {
+            OutcomeBody::SeatsHeld(held) | OutcomeBody::SeatsSwapped(held)
+                if held.deadline.is_some() =>
+            {
                 self.held_sum += held.place_count();
-                self.held.insert(held.hold, held.place_count());
+                self.held_sum -= self.held.insert(held.hold, held.place_count()).unwrap_or(0);
             }
             OutcomeBody::SeatsSold { hold, .. } | OutcomeBody::HoldReleased { hold, .. } => {
                 self.held_sum -= self.held.remove(hold).unwrap_or(0);

@@ -4,7 +4,7 @@ use crate::Shard;
 use crate::seat_word::SeatState;
 use crate::shape::{areas_of, seats_of, sum_of};
 use schema::limits::OPERATION_PLACES_MAX;
-use schema::{AccountId, AreaIdx, OutcomeBody, Refusal, ReturnedPart, SeatIdx};
+use schema::{AccountId, AreaIdx, OutcomeBody, PreviousStatuses, Refusal, ReturnedPart, SeatIdx};
 use std::collections::BTreeMap;
 
 /// What is returned, by the slot of the allotment it comes from.
@@ -16,16 +16,22 @@ impl Shard {
         &self,
         event: usize,
         account: AccountId,
-        seats: &[SeatIdx],
-        areas: &[(AreaIdx, u32)],
+        (seats, areas): (&[SeatIdx], &[(AreaIdx, u32)]),
+        previous: Option<PreviousStatuses>,
     ) -> Result<OutcomeBody, Refusal> {
         let listed = self.catalogue.events[event].listed();
-        let seats = seats_of(listed.tables.seat_count(), seats)?;
+        let mut seats = seats_of(listed.tables.seat_count(), seats)?;
         let areas = areas_of(&listed.tables.index.plan, areas)?;
         let place_count = u32::try_from(seats.len())
             .map_or(u32::MAX, |count| count.saturating_add(sum_of(&areas)));
         if !(1..=u32::from(OPERATION_PLACES_MAX)).contains(&place_count) {
             return Err(Refusal::RequestInvalid);
+        }
+        if let Some(previous) = previous {
+            seats = self.left_to_return(event, account, (&seats, &areas), previous)?;
+            if seats.is_empty() {
+                return Ok(OutcomeBody::SeatsUnchanged);
+            }
         }
         let mut parts = Parts::new();
         self.find_seats(event, account, &seats, &mut parts)?;

@@ -8,9 +8,10 @@ use schema::limits::PAYMENT_REMINDER;
 use schema::{
     DurationMs, Held, HoldId, OutcomeBody, Payment, Released, ReturnedPart, SeatIdx, UnixMillis,
 };
+use std::num::NonZeroU32;
 
 impl Shard {
-    /// Carries out an outcome. The seats of a new hold are claimed already.
+    /// Carries out an outcome. The seats that a hold gets by it are claimed already.
     pub(crate) fn take_effect(&mut self, time: UnixMillis, event: usize, body: &OutcomeBody) {
         match body {
             OutcomeBody::SeatsHeld(held) => self.begin_hold(event, held),
@@ -34,21 +35,34 @@ impl Shard {
             OutcomeBody::HoldExtended { hold, deadline } => {
                 self.extend_hold(event, *hold, *deadline);
             }
+            OutcomeBody::SeatsSwapped(held) => self.swap_places(event, held),
             OutcomeBody::DeadlinesMoved { by } => self.move_event_deadlines(event, *by),
-            OutcomeBody::Refused(_) | OutcomeBody::Unchanged { .. } => {}
+            OutcomeBody::Refused(_)
+            | OutcomeBody::Unchanged { .. }
+            | OutcomeBody::SeatsUnchanged => {}
         }
     }
 
-    /// Claims the seats of a journaled hold, which the owner had claimed when it decided.
-    pub(crate) fn claim_again(&mut self, event: usize, held: &Held) {
+    /// Claims the seats that a journaled outcome adds to a hold: the owner had claimed them when it
+    /// decided.
+    pub(crate) fn claim_again(&mut self, event: usize, body: &OutcomeBody) {
+        let (held, slot, before) = match body {
+            OutcomeBody::SeatsHeld(held) => (held, self.holds.next_slot(), None),
+            OutcomeBody::SeatsSwapped(held) => {
+                let slot = self.slot_of(event, held.hold);
+                (held, slot, Some(&self.holds.get(slot).hold.held))
+            }
+            _ => return,
+        };
         assert!(held.hold.shard() == self.id);
-        if held.seats.is_empty() {
+        let added = held.seats.iter().map(|seat| seat.seat);
+        let is_new = |seat: &SeatIdx| before.is_none_or(|before| !before.has_seat(*seat));
+        let added: Vec<SeatIdx> = added.filter(is_new).collect();
+        if added.is_empty() {
             return;
         }
-        let slot = self.holds.next_slot();
         let state = HoldPhase::first_of(held.owner).seat_state();
-        let seats: Vec<SeatIdx> = held.seats.iter().map(|seat| seat.seat).collect();
-        let claimed = self.catalogue.events[event].sale().map.claim(&seats, state, slot);
+        let claimed = self.catalogue.events[event].sale().map.claim(&added, state, slot);
         assert!(claimed.is_ok(), "the journal gives away seats of others: {claimed:?}");
     }
 
@@ -61,6 +75,7 @@ impl Shard {
             attempt: 0,
             due: held.deadline,
             terms: None,
+            attempt_swapped: None,
         };
         let slot = self.holds.insert(event, fresh);
         self.deadlines.change(slot, held.hold, None, held.deadline);
@@ -138,6 +153,21 @@ impl Shard {
         let due = Some(deadline);
         self.deadlines.change(slot, hold.held.hold, hold.due, due);
         (hold.due, hold.held.deadline) = (due, due);
+    }
+
+    // Held => Held with other places.
+    fn swap_places(&mut self, event: usize, to: &Held) {
+        let slot = self.slot_of(event, to.hold);
+        let hold = &mut self.holds.get_mut(slot).hold;
+        assert!(hold.phase == HoldPhase::Held);
+        assert!(hold.held.account == to.account);
+        assert!(hold.held.deadline == to.deadline);
+        assert!(hold.held.pass == to.pass);
+        self.catalogue.events[event].sale().swap(slot, hold, to);
+        hold.held = to.clone();
+        // The generations of `to` are those of now, also of the seats that stay.
+        hold.changes = 0;
+        hold.attempt_swapped = NonZeroU32::new(hold.attempt);
     }
 
     // Held => Held. A payment keeps its deadline: settlement has it.

@@ -37,22 +37,36 @@ impl Shard {
         command: &Command,
         hold: HoldId,
     ) -> Result<OutcomeBody, Refusal> {
+        // Held => Held.
+        let known = self.waiting_hold(now, event, command, hold)?.hold.held.deadline;
+        let listing = &self.catalogue.events[event].listed().listing;
+        let last = hold.made_at() + listing.hold_life_max_ms;
+        let deadline = last.min(now + listing.hold_ttl_ms);
+        if known.is_none_or(|known| deadline <= known) {
+            return Err(Refusal::HoldAtLimit);
+        }
+        Ok(OutcomeBody::HoldExtended { hold, deadline })
+    }
+
+    /// The hold if it waits to be paid, of an event that is on sale.
+    pub(crate) fn waiting_hold(
+        &self,
+        now: UnixMillis,
+        event: usize,
+        command: &Command,
+        hold: HoldId,
+    ) -> Result<&Entry, Refusal> {
         let entry = self.own_hold(event, command, hold)?.ok_or(Refusal::HoldEnded)?;
         match entry.hold.phase {
-            // Held => Held, unless the deadline has passed: the next tick ends the hold then.
             HoldPhase::Held => {
-                let known = entry.hold.held.deadline.filter(|&deadline| now < deadline);
-                let known = known.ok_or(Refusal::HoldEnded)?;
-                let listing = &self.catalogue.events[event].listed().listing;
-                if listing.status != EventStatus::OnSale {
+                // Once the deadline has passed the next tick ends the hold.
+                if entry.hold.held.deadline.is_none_or(|deadline| deadline <= now) {
+                    return Err(Refusal::HoldEnded);
+                }
+                if self.catalogue.events[event].listed().listing.status != EventStatus::OnSale {
                     return Err(Refusal::NotOnSale);
                 }
-                let last = hold.made_at() + listing.hold_life_max_ms;
-                let deadline = last.min(now + listing.hold_ttl_ms);
-                if deadline <= known {
-                    return Err(Refusal::HoldAtLimit);
-                }
-                Ok(OutcomeBody::HoldExtended { hold, deadline })
+                Ok(entry)
             }
             HoldPhase::Paying => Err(Refusal::PaymentInProgress),
             HoldPhase::Sold => Err(Refusal::AlreadySold),

@@ -7,6 +7,7 @@ use schema::{Held, HoldId, OwnerKind, UnixMillis};
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::num::NonZeroU32;
 
 /// Where a hold stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -43,8 +44,8 @@ impl HoldPhase {
 pub struct Hold {
     pub held: Held,
     pub phase: HoldPhase,
-    /// How often its seats have changed since they were claimed: each word's generation is the
-    /// claimed one plus this.
+    /// How often its seats have changed since they were claimed, or since a swap: each word's
+    /// generation is the one in `held` plus this.
     pub changes: u32,
     /// The last payment attempt, 0 before the first.
     pub attempt: u32,
@@ -52,6 +53,9 @@ pub struct Hold {
     pub due: Option<UnixMillis>,
     /// What is being paid with while Paying.
     pub terms: Option<Box<PaymentTerms>>,
+    /// The last payment attempt before the last swap: verdicts up to it speak of other places.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt_swapped: Option<NonZeroU32>,
 }
 
 /// What a payment was started with.

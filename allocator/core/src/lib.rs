@@ -17,6 +17,7 @@ mod deadlines;
 mod digest;
 mod effects;
 mod ended;
+mod guard_rules;
 mod hold_rules;
 mod holds;
 mod inspect;
@@ -36,6 +37,7 @@ mod sight;
 mod snapshot;
 mod split;
 mod spread;
+mod swap_rules;
 mod sync;
 
 pub use answered::AnsweredIds;

@@ -81,6 +81,11 @@ fn rule_live_verdict(
     let hold = verdict.hold;
     let last_attempt = 0 < verdict.attempt && verdict.attempt == entry.hold.attempt;
     let unchanged = Ok(OutcomeBody::Unchanged { hold });
+    // It speaks of places that the hold had before a swap. A sale of those must be noticed.
+    if entry.hold.attempt_swapped.is_some_and(|last| verdict.attempt <= last.get()) {
+        let sold = verdict.kind == VerdictKind::Sold;
+        return if sold { Err(Refusal::HoldEnded) } else { unchanged };
+    }
     match (entry.hold.phase, verdict.kind) {
         (HoldPhase::Blocked, _) => Err(Refusal::RequestInvalid),
         // Paying => Held, with time for another card.

@@ -1,5 +1,5 @@
-//! What a command leads to. Rules read; only the seats of a new hold are claimed here, because
-//! the choice is made by the claim. Everything else happens when the outcome takes effect.
+//! What a command leads to. Rules read; only seats that a hold gets are claimed here, because the
+//! choice is made by the claim. Everything else happens when the outcome takes effect.
 
 use crate::Shard;
 use crate::best_available::{Tally, claim_best};
@@ -23,10 +23,13 @@ impl Shard {
             CommandBody::HoldSeats(ask) => self.rule_hold(now, event, command, ask),
             CommandBody::ReleaseHold { hold } => self.rule_release(event, command, *hold),
             CommandBody::ExtendHold { hold } => self.rule_extend(now, event, command, *hold),
+            CommandBody::SwapSeats { hold, want } => {
+                self.rule_swap(now, event, command, *hold, want)
+            }
             CommandBody::StartPayment(ask) => self.rule_payment(now, event, command, ask),
             CommandBody::RecordVerdict(verdict) => self.rule_verdict(now, event, command, *verdict),
-            CommandBody::ReturnAllotted { seats, areas } => {
-                self.rule_return(event, command.account, seats, areas)
+            CommandBody::ReturnAllotted { seats, areas, previous } => {
+                self.rule_return(event, command.account, (seats, areas), *previous)
             }
         }
     }
@@ -39,8 +42,13 @@ impl Shard {
         ask: &HoldSeats,
     ) -> Result<OutcomeBody, Refusal> {
         let listed = self.catalogue.events[event].listed().clone();
-        let wanted = Wanted::new(&listed, ask)?;
+        let mut wanted = Wanted::new(&listed, &ask.want, ask.owner)?;
         check_on_sale(now, &listed.listing, ask.owner)?;
+        if let Some(previous) = ask.previous {
+            let left = self.left_to_claim(event, command.account, ask.owner, wanted, previous)?;
+            let Some(left) = left else { return Ok(OutcomeBody::SeatsUnchanged) };
+            wanted = left;
+        }
         let id = HoldId::compose(self.id, now, command.id);
         // A pass and the limit per account are a fan's; the other owners are no line's and have
         // contracts.
@@ -112,10 +120,10 @@ fn check_pass(
     Ok(used.is_none())
 }
 
-type Places = (Vec<SeatIdx>, Vec<(AreaIdx, u32)>);
+pub(crate) type Places = (Vec<SeatIdx>, Vec<(AreaIdx, u32)>);
 
 /// Claims seats; standing places need no claim, only room.
-fn claim(
+pub(crate) fn claim(
     sale: &Sale,
     wanted: &Wanted,
     phase: HoldPhase,
@@ -149,13 +157,13 @@ fn claim(
     }
 }
 
-fn priced_seat(listed: &Listed, sale: &Sale, seat: SeatIdx) -> HeldSeat {
+pub(crate) fn priced_seat(listed: &Listed, sale: &Sale, seat: SeatIdx) -> HeldSeat {
     let price_level = listed.tables.rows[listed.tables.row_of(seat)].price_level;
     let price = listed.listing.price(price_level).expect("the catalogue has checked all levels");
     HeldSeat { seat, generation: sale.map.read(seat).generation, price_level, price }
 }
 
-fn priced_area(listed: &Listed, (area, quantity): (AreaIdx, u32)) -> HeldArea {
+pub(crate) fn priced_area(listed: &Listed, (area, quantity): (AreaIdx, u32)) -> HeldArea {
     let place = listed.tables.index.plan.area(area).expect("the shape was checked");
     let price_level = place.price_level;
     let price = listed.listing.price(price_level).expect("the catalogue has checked all levels");

@@ -74,12 +74,7 @@ impl Sale {
     /// Counts the places of a hold whose seats are claimed, and binds its pass.
     pub fn begin(&mut self, slot: u32, held: &Held) {
         let phase = HoldPhase::first_of(held.owner);
-        for seat in &held.seats {
-            let expected =
-                SeatWord { generation: seat.generation, state: phase.seat_state(), slot };
-            let found = self.map.read(seat.seat);
-            check!(InvariantId::Seat1, found == expected, "{:?}: {found:?}", seat.seat);
-        }
+        self.check_words(slot, held, phase.seat_state());
         self.count(held, SeatState::Free, phase.seat_state());
         self.own(slot, held, phase);
         if let Some(place) = held.pass {
@@ -98,6 +93,21 @@ impl Sale {
         if to == HoldPhase::Sold {
             self.spend_pass(&hold.held);
         }
+    }
+
+    /// Gives a hold other places; the seats that are new to it are claimed. SEAT-1.
+    pub fn swap(&mut self, slot: u32, hold: &Hold, to: &Held) {
+        let state = hold.phase.seat_state();
+        self.check_words(slot, to, state);
+        for seat in hold.held.seats.iter().filter(|seat| !to.has_seat(seat.seat)) {
+            self.change_seat(slot, hold, seat.seat, seat.generation, SeatState::Free);
+        }
+        self.count(&hold.held, state, SeatState::Free);
+        self.count(to, SeatState::Free, state);
+        assert!(to.owner == OwnerKind::Fan, "only fans swap");
+        let places = self.accounts.get_mut(&to.account).expect("counted at its begin");
+        let others = places.checked_sub(hold.held.place_count()).expect("counted at its begin");
+        *places = others + to.place_count();
     }
 
     /// Frees all places of a hold.
@@ -167,6 +177,15 @@ impl Sale {
         if phase == HoldPhase::Blocked {
             let is_new = self.blocked.insert(slot);
             assert!(is_new);
+        }
+    }
+
+    /// SEAT-1: the words of a hold's seats are those that its claim has left.
+    fn check_words(&self, slot: u32, held: &Held, state: SeatState) {
+        for seat in &held.seats {
+            let expected = SeatWord { generation: seat.generation, state, slot };
+            let found = self.map.read(seat.seat);
+            check!(InvariantId::Seat1, found == expected, "{:?}: {found:?}", seat.seat);
         }
     }
 

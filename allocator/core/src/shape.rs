@@ -2,7 +2,7 @@
 
 use crate::catalogue::Listed;
 use schema::limits::{OPERATION_PLACES_MAX, REQUEST_PLACES_MAX};
-use schema::{AreaIdx, BestAvailable, HoldSeats, OwnerKind, Refusal, SeatIdx, SeatingPlan, Want};
+use schema::{AreaIdx, BestAvailable, OwnerKind, Refusal, SeatIdx, SeatingPlan, Want};
 
 /// Places that exist, each named once.
 #[derive(Debug)]
@@ -15,9 +15,9 @@ pub(crate) enum Wanted {
 }
 
 impl Wanted {
-    pub fn new(listed: &Listed, ask: &HoldSeats) -> Result<Self, Refusal> {
+    pub fn new(listed: &Listed, want: &Want, owner: OwnerKind) -> Result<Self, Refusal> {
         let plan = &listed.tables.index.plan;
-        let wanted = match &ask.want {
+        let wanted = match want {
             Want::Seats(seats) => Self::Seats(seats_of(listed.tables.seat_count(), seats)?),
             Want::Areas(areas) => Self::Areas(areas_of(plan, areas)?),
             &Want::BestAvailable(best) => {
@@ -31,7 +31,7 @@ impl Wanted {
                 Self::Best(best)
             }
         };
-        let places_max = match ask.owner {
+        let places_max = match owner {
             OwnerKind::Fan => REQUEST_PLACES_MAX,
             OwnerKind::Allotment | OwnerKind::Kill(_) => OPERATION_PLACES_MAX,
         };

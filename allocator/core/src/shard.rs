@@ -193,9 +193,7 @@ impl Shard {
     pub fn apply(&mut self, time: UnixMillis, outcome: &Outcome) {
         assert!(self.time <= time, "journal time went back from {} to {time}", self.time);
         let event = self.catalogue.find_listed(&outcome.event).expect("apply needs a listed event");
-        if let OutcomeBody::SeatsHeld(held) = &outcome.body {
-            self.claim_again(event, held);
-        }
+        self.claim_again(event, &outcome.body);
         self.take_effect(time, event, &outcome.body);
         let free = self.catalogue.events[event].counts().free;
         assert!(free == outcome.free_after, "{free} places free after {outcome:?}");

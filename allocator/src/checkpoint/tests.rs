@@ -15,6 +15,7 @@ use schema::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 
 const GOLDEN: &str = include_str!("golden.txt");
 
@@ -25,6 +26,7 @@ fn stored_bytes_are_read_as_what_was_written() {
     let wrong = [
         unlike("Head", &head()),
         unlike("Event", &event_snapshot()),
+        unlike("Swapped", &swapped_snapshot()),
         unlike("Answers", &answers()),
         unlike("Ended", &ended()),
     ];
@@ -169,6 +171,12 @@ fn event_snapshot() -> EventSnapshot {
     EventSnapshot { event: event(), words, passes: vec![(place(), pass)], holds }
 }
 
+/// An event with a hold that has had other places since a payment attempt.
+fn swapped_snapshot() -> EventSnapshot {
+    let swapped = Hold { attempt_swapped: NonZeroU32::new(62), ..hold(HoldPhase::Held) };
+    EventSnapshot { event: event(), words: vec![], passes: vec![], holds: vec![(63, swapped)] }
+}
+
 /// Goes through all phases; one that is not here does not compile.
 fn phase_after(phase: HoldPhase) -> Option<HoldPhase> {
     match phase {
@@ -193,5 +201,5 @@ fn hold(phase: HoldPhase) -> Hold {
     let terms =
         PaymentTerms { method: "CREDIT_CARD".into(), token: "tok_ok".into(), deadline: at(58) };
     let terms = (phase == HoldPhase::Paying).then(|| Box::new(terms));
-    Hold { held, phase, changes: 59, attempt: 60, due: Some(at(61)), terms }
+    Hold { held, phase, changes: 59, attempt: 60, due: Some(at(61)), terms, attempt_swapped: None }
 }

@@ -120,6 +120,7 @@ impl Bench {
             reply_to: subject::replies("test").into(),
             trace: None,
             body: CommandBody::HoldSeats(HoldSeats {
+                previous: None,
                 want: Want::Seats(seats.iter().copied().map(SeatIdx).collect()),
                 owner: OwnerKind::Fan,
                 pass: None,

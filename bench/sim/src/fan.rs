@@ -1,4 +1,4 @@
-//! Fans: they hold seats, pay or do not, give up, cancel, and repeat themselves.
+//! Fans: they hold seats, swap them, pay or do not, give up, cancel, and repeat themselves.
 
 use crate::asker::Asker;
 use crate::bus::Told;
@@ -58,11 +58,12 @@ impl Fan {
             67..=72 => self.asker.repeat(common),
             73..=77 => {
                 let want = any_want(common);
-                let ask = HoldSeats { want, owner: OwnerKind::Fan, pass: None };
+                let ask = HoldSeats { want, owner: OwnerKind::Fan, pass: None, previous: None };
                 self.asker.misuse(CommandBody::HoldSeats(ask), common);
             }
             78..=88 => self.cancel(common),
             89..=94 => self.extend(common),
+            95..=98 => self.swap_any(common),
             _ => {}
         }
     }
@@ -102,7 +103,7 @@ impl Fan {
 
     fn ask_for(&mut self, want: Want, common: &mut Common) {
         let event = any_event(common);
-        let ask = HoldSeats { want, owner: OwnerKind::Fan, pass: None };
+        let ask = HoldSeats { want, owner: OwnerKind::Fan, pass: None, previous: None };
         self.asker.ask(event, CommandBody::HoldSeats(ask), common);
     }
 
@@ -118,6 +119,17 @@ impl Fan {
         }
     }
 
+    fn swap_any(&mut self, common: &mut Common) {
+        if let Some((hold, event)) = self.any_hold(common) {
+            self.swap(hold, event, common);
+        }
+    }
+
+    fn swap(&mut self, hold: HoldId, event: EventId, common: &mut Common) {
+        let want = any_want(common);
+        self.asker.ask(event, CommandBody::SwapSeats { hold, want }, common);
+    }
+
     fn pay(&mut self, common: &mut Common) {
         let Some((hold, event)) = self.any_hold(common) else { return };
         let token = match common.dice.within(1, 100) {
@@ -131,11 +143,15 @@ impl Fan {
         self.asker.ask(event, CommandBody::StartPayment(ask), common);
     }
 
-    /// Tries another card at once, as most people do.
+    /// Tries another card at once, as most people do, or takes other places before.
     fn pay_again(&mut self, common: &mut Common) -> bool {
         let Some(mine) = self.holds.iter_mut().find(|mine| mine.declined) else { return false };
-        mine.declined = false;
         let (hold, event) = (mine.hold, mine.event.clone());
+        if common.dice.hits(10) {
+            self.swap(hold, event, common);
+            return true;
+        }
+        mine.declined = false;
         let ask = StartPayment { hold, method: "CREDIT_CARD".into(), token: "tok_ok".into() };
         self.asker.ask(event, CommandBody::StartPayment(ask), common);
         true

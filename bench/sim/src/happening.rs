@@ -24,7 +24,7 @@ happenings! {
     // The bus.
     CommandLost, CommandRepeated, ReplyLost, ReplyRepeated,
     // Decisions.
-    Held, Allotted, Returned, Refused, SeatTaken, GivenUp, Expired, Extended,
+    Held, Allotted, Returned, Refused, SeatTaken, GivenUp, Expired, Extended, Swapped,
     PaymentStarted, Reminded,
     Declined, Sold, PaymentCancelled, Refunded, Unchanged,
     // Answers.
@@ -46,6 +46,7 @@ impl Happening {
                 Released::Refunded => Self::Refunded,
             },
             OutcomeBody::HoldExtended { .. } => Self::Extended,
+            OutcomeBody::SeatsSwapped(_) => Self::Swapped,
             OutcomeBody::PaymentStarted(_) => Self::PaymentStarted,
             OutcomeBody::PaymentAwaited(_) => Self::Reminded,
             OutcomeBody::PaymentDeclined { .. } => Self::Declined,
@@ -54,7 +55,7 @@ impl Happening {
             OutcomeBody::DeadlinesMoved { .. } => Self::DeadlinesMoved,
             OutcomeBody::Refused(Refusal::SeatTaken { .. }) => Self::SeatTaken,
             OutcomeBody::Refused(_) => Self::Refused,
-            OutcomeBody::Unchanged { .. } => Self::Unchanged,
+            OutcomeBody::Unchanged { .. } | OutcomeBody::SeatsUnchanged => Self::Unchanged,
         }
     }
 }

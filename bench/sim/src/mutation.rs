@@ -69,13 +69,17 @@ pub enum Mutation {
     SendVerdictOnce,
     /// A verdict that comes again after one of a higher rank wins.
     LateVerdictWins,
+    /// A swap gives up the places that the hold has before others are sure.
+    SwapReleasesFirst,
+    /// Another attempt is paid for the places that the hold had at the first.
+    SellFirstLines,
 }
 
 impl Mutation {
     /// The promise that it breaks.
     pub const fn breaks(self) -> InvariantId {
         match self {
-            Self::SkipGenerations => InvariantId::Seat1,
+            Self::SkipGenerations | Self::SwapReleasesFirst => InvariantId::Seat1,
             Self::OpenBeforeEpoch | Self::MiscountFree => InvariantId::Seat2,
             Self::ReleasePaying
             | Self::NeverExpire
@@ -97,7 +101,10 @@ impl Mutation {
             | Self::TrimEpochs => InvariantId::Fence1,
             Self::ConfirmEarly | Self::MoveBlindly => InvariantId::Ord1,
             Self::ChargeUnbound | Self::RefundOnPaper => InvariantId::Ord2,
-            Self::TicketsLater | Self::SendVerdictOnce | Self::LateVerdictWins => InvariantId::Ord3,
+            Self::TicketsLater
+            | Self::SendVerdictOnce
+            | Self::LateVerdictWins
+            | Self::SellFirstLines => InvariantId::Ord3,
         }
     }
 }

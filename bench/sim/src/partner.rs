@@ -52,7 +52,7 @@ impl Partner {
             Want::Areas(vec![(AreaIdx(0), 2)])
         };
         let event = any_event(common);
-        let ask = HoldSeats { want, owner, pass: None };
+        let ask = HoldSeats { want, owner, pass: None, previous: None };
         self.asker.ask(event, CommandBody::HoldSeats(ask), common);
     }
 
@@ -62,7 +62,7 @@ impl Partner {
         let (event, held) = self.allotments[at].clone();
         let seats: Vec<SeatIdx> = held.seats.iter().map(|seat| seat.seat).take(1).collect();
         let areas: Vec<_> = held.areas.iter().map(|area| (area.area, 1)).collect();
-        self.asker.ask(event, CommandBody::ReturnAllotted { seats, areas }, common);
+        self.asker.ask(event, CommandBody::ReturnAllotted { seats, areas, previous: None }, common);
     }
 
     fn release(&mut self, common: &mut Common) {

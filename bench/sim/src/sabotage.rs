@@ -33,6 +33,10 @@ pub fn decide(
             decision => decision,
         },
         Some(Mutation::LateVerdictWins) => late_verdict(shard, time, command),
+        Some(Mutation::SwapReleasesFirst) => {
+            let release = release_in_vain(shard, command);
+            shard.decide(time, release.as_ref().unwrap_or(command))
+        }
         _ => shard.decide(time, command),
     }
 }
@@ -87,6 +91,20 @@ pub fn miscount(outcomes: &mut [Outcome], mutation: Option<Mutation>) {
             outcome.free_after += 1;
         }
     }
+}
+
+/// The release that a swap begins with, if it ends with it: a seat that it wants is another's.
+fn release_in_vain(shard: &Shard, command: &Command) -> Option<Command> {
+    let CommandBody::SwapSeats { hold, want: Want::Seats(wanted) } = &command.body else {
+        return None;
+    };
+    let held = shard.hold(*hold)?.held;
+    let is_taken = |seat: &SeatIdx| {
+        let word = shard.seat(&command.event, *seat);
+        !held.has_seat(*seat) && word.is_some_and(|word| word.state != SeatState::Free)
+    };
+    let body = CommandBody::ReleaseHold { hold: *hold };
+    wanted.iter().any(is_taken).then(|| Command { body, ..command.clone() })
 }
 
 fn forge(id: CommandId, event: schema::EventId, time: UnixMillis, body: CommandBody) -> Command {

@@ -208,7 +208,8 @@ fn take(outcome: &Outcome, sequence: u64, common: &mut Common) {
     let now = common.now;
     match &outcome.body {
         OutcomeBody::PaymentStarted(payment) | OutcomeBody::PaymentAwaited(payment) => {
-            if common.store.start(&outcome.event, payment, now) {
+            let keeps_lines = common.is_broken(Mutation::SellFirstLines);
+            if common.store.start(&outcome.event, payment, keeps_lines, now) {
                 if 1 < payment.attempt {
                     common.tally.add(Happening::AttemptAgain);
                 }

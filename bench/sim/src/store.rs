@@ -99,7 +99,15 @@ impl Order {
 
 impl Store {
     /// Open => Paying, Declined => Paying. Says whether the announcement was new.
-    pub fn start(&mut self, event: &EventId, payment: &Payment, now: UnixMillis) -> bool {
+    ///
+    /// The lines are those of the hold as it is announced, unless `keeps_lines`.
+    pub fn start(
+        &mut self,
+        event: &EventId,
+        payment: &Payment,
+        keeps_lines: bool,
+        now: UnixMillis,
+    ) -> bool {
         let fresh = Order::new(event, &payment.held, payment, now);
         match self.orders.get_mut(&fresh.id) {
             None => {
@@ -107,7 +115,8 @@ impl Store {
                 true
             }
             Some(known) if known.state == State::Declined && known.attempt < fresh.attempt => {
-                *known = fresh;
+                let lines = if keeps_lines { known.lines.clone() } else { fresh.lines.clone() };
+                *known = Order { lines, ..fresh };
                 true
             }
             Some(_) => false,

@@ -100,6 +100,7 @@ fn sentence(turn: &SeatTurn) -> String {
             format!("released: {why}")
         }
         What::Returned => "given back by its partner".to_owned(),
+        What::SwappedAway => "released: its owner took other places instead".to_owned(),
         What::Refused { count, last } => format!("refused to {count} others until {last}"),
     };
     let SeatTurn { at, sequence, hold, account, .. } = turn;

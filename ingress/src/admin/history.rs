@@ -159,6 +159,7 @@ impl TurnBody {
             What::Sold => body("SOLD"),
             What::Released(why) => Self { why: Some(reason(*why)), ..body("RELEASED") },
             What::Returned => body("RETURNED"),
+            What::SwappedAway => body("SWAPPED_AWAY"),
             What::Refused { count, last } => {
                 Self { count: Some(*count), last_at: Some(last.to_rfc3339()), ..body("REFUSED") }
             }

@@ -9,7 +9,7 @@ use chassis::Problem;
 use http::{HeaderMap, StatusCode};
 use schema::{
     CommandBody, EventId, HOUSE_ACCOUNT, Held, HoldId, HoldSeats, KillReason, OutcomeBody,
-    OwnerKind, PlanIndex, Want,
+    OwnerKind, PlanIndex, PreviousStatuses, Want,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -21,7 +21,7 @@ use crate::app::App;
 use crate::asks::{Answer, Ask, BARRIER_WAIT, Domain, Key, fingerprint};
 use crate::extract::{Json, json, mark_replayed};
 use crate::layers::RequestId;
-use crate::places::{Named, Places};
+use crate::places::{Named, Places, guard};
 use crate::problems::{self, Answered};
 
 const PATH: &str = "/api/admin/events/kills";
@@ -43,6 +43,19 @@ pub struct KillInput {
     to: Option<u16>,
     area_id: Option<String>,
     quantity: Option<u32>,
+    /// The kill happens only if each seat is in one of these statuses. Seats in a kill already stay
+    /// in it, with its reason. Without it only `FREE` is allowed. Not with `areaId`.
+    allowed_previous_statuses: Option<Vec<SeatStatus>>,
+}
+
+/// In which a seat may be found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "UPPERCASE")]
+#[schema(as = KillSeatStatus)]
+pub enum SeatStatus {
+    Free,
+    /// Out of the sale by a kill.
+    Killed,
 }
 
 /// Places that are not for sale.
@@ -68,13 +81,18 @@ pub struct KillsBody {
 }
 
 /// Takes free places out of the sale, all or none; 1 to 4,096.
+///
+/// Where `allowedPreviousStatuses` names `KILLED` some of the seats may be in kills already: they
+/// stay as they are, and the new kill has the others. If there are none, nothing changes.
 #[utoipa::path(post, path = "/api/admin/events/{eventId}/kills", tag = "operators",
     request_body = KillInput, security(("bearer" = [])),
     params(("eventId" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
-    responses((status = 201, body = KillBody), (status = 403, description = "ROLE_REQUIRED"),
+    responses((status = 201, body = KillBody),
+        (status = 200, description = "{killId: null, status: UNCHANGED}: all seats are killed"),
+        (status = 403, description = "ROLE_REQUIRED"),
         (status = 404, description = "EVENT_UNKNOWN"),
-        (status = 409, description = "SEAT_TAKEN with seatIds, NOT_ENOUGH_SEATS, SOLD_OUT, \
-            NOT_ON_SALE"),
+        (status = 409, description = "SEAT_TAKEN and STATUS_NOT_ALLOWED with seatIds, \
+            NOT_ENOUGH_SEATS, SOLD_OUT, NOT_ON_SALE"),
         (status = 422, description = "SEAT_UNKNOWN, TOO_MANY_PLACES, REQUEST_INVALID"),
         (status = 503, description = "BUSY, NO_ANSWER")))]
 pub async fn kill(
@@ -89,6 +107,7 @@ pub async fn kill(
     let event: EventId = event.parse().map_err(|_| problems::event_unknown())?;
     let listed = app.catalog.find(&event).ok_or_else(problems::event_unknown)?;
     let places = body.value.resolve(&listed.plan)?;
+    let previous = body.value.guard(&places)?;
     record(&app, &caller, &request, "seats.kill", event.as_str(), &body.sent).await?;
     let Places { seats, areas } = places;
     let want = if seats.is_empty() { Want::Areas(areas) } else { Want::Seats(seats) };
@@ -99,7 +118,7 @@ pub async fn kill(
         fingerprint: fingerprint("POST", PATH, &sent, caller.account),
         event,
         account: HOUSE_ACCOUNT,
-        body: CommandBody::HoldSeats(HoldSeats { want, owner, pass: None }),
+        body: CommandBody::HoldSeats(HoldSeats { want, owner, pass: None, previous }),
     };
     let answer = app.asks.ask(ask).await;
     let answer = answer.map_err(|error| problems::unanswered(error, &key.text))?;
@@ -174,6 +193,9 @@ fn unknown() -> Problem {
 fn answered(answer: &Answer, plan: &PlanIndex) -> Response {
     let mut response = match &answer.outcome.body {
         OutcomeBody::SeatsHeld(held) => json(StatusCode::CREATED, &KillBody::of(held, plan)),
+        OutcomeBody::SeatsUnchanged => {
+            json(StatusCode::OK, &json!({"killId": null, "status": "UNCHANGED"}))
+        }
         OutcomeBody::Refused(refusal) => problems::refused(refusal, Some(plan)).into_response(),
         other => panic!("an owner answers HoldSeats with SeatsHeld or a refusal, not {other:?}"),
     };
@@ -192,10 +214,22 @@ impl KillInput {
             area_id: self.area_id.as_deref(),
             quantity: self.quantity,
         };
-        named.resolve(plan).map_err(|code| {
-            Problem::new(422, code, "These places cannot be taken out of the sale", code)
-        })
+        named.resolve(plan).map_err(faulty)
     }
+
+    fn guard(&self, places: &Places) -> Result<Option<PreviousStatuses>, Problem> {
+        let Some(named) = &self.allowed_previous_statuses else { return Ok(None) };
+        let allowed = PreviousStatuses {
+            free: named.contains(&SeatStatus::Free),
+            set_aside: named.contains(&SeatStatus::Killed),
+        };
+        let usual = PreviousStatuses { free: true, set_aside: false };
+        guard(places, allowed, usual).map_err(faulty)
+    }
+}
+
+fn faulty(code: &'static str) -> Problem {
+    Problem::new(422, code, "These places cannot be taken out of the sale", code)
 }
 
 impl KillBody {

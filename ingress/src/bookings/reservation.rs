@@ -1,4 +1,4 @@
-//! One reservation: look at it, give it up, ask for more time.
+//! One reservation: look at it, give it up, ask for more time. Other places are in `swap`.
 
 use std::sync::Arc;
 

@@ -53,7 +53,7 @@ pub async fn reserve(
         Ok(pass) => (pass, None),
         Err(lack) => (None, Some(lack)),
     };
-    let hold = HoldSeats { want, owner: OwnerKind::Fan, pass };
+    let hold = HoldSeats { want, owner: OwnerKind::Fan, pass, previous: None };
     let ask = Ask {
         command: key.command(Domain::Reserve, caller.account),
         fingerprint: fingerprint("POST", PATH, &body.sent, caller.account),

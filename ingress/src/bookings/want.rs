@@ -22,6 +22,18 @@ pub struct ReserveBody {
     areas: Option<Vec<AreaBody>>,
 }
 
+/// One of `seats`, `bestAvailable` and `areas`.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SwapBody {
+    #[serde(default)]
+    seats: Option<Vec<SeatBody>>,
+    #[serde(default)]
+    best_available: Option<BestBody>,
+    #[serde(default)]
+    areas: Option<Vec<AreaBody>>,
+}
+
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SeatBody {
@@ -51,12 +63,28 @@ pub struct AreaBody {
 impl ReserveBody {
     /// Resolves names to positions; the owner checks everything that can change.
     pub fn resolve(&self, plan: &PlanIndex) -> Result<Want, Problem> {
-        match (&self.seats, &self.best_available, &self.areas) {
-            (Some(seats), None, None) => named(seats, plan),
-            (None, Some(best), None) => adjacent(best, plan),
-            (None, None, Some(areas)) => standing(areas, plan),
-            _ => Err(problems::invalid("ask for one of seats, bestAvailable and areas")),
-        }
+        one_of(self.seats.as_deref(), self.best_available.as_ref(), self.areas.as_deref(), plan)
+    }
+}
+
+impl SwapBody {
+    /// As [`ReserveBody::resolve`].
+    pub fn resolve(&self, plan: &PlanIndex) -> Result<Want, Problem> {
+        one_of(self.seats.as_deref(), self.best_available.as_ref(), self.areas.as_deref(), plan)
+    }
+}
+
+fn one_of(
+    seats: Option<&[SeatBody]>,
+    best: Option<&BestBody>,
+    areas: Option<&[AreaBody]>,
+    plan: &PlanIndex,
+) -> Result<Want, Problem> {
+    match (seats, best, areas) {
+        (Some(seats), None, None) => named(seats, plan),
+        (None, Some(best), None) => adjacent(best, plan),
+        (None, None, Some(areas)) => standing(areas, plan),
+        _ => Err(problems::invalid("ask for one of seats, bestAvailable and areas")),
     }
 }
 

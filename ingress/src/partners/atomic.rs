@@ -3,6 +3,7 @@
 use axum::body::Body;
 use chassis::Problem;
 use futures_util::StreamExt;
+use schema::PreviousStatuses;
 use schema::limits::OPERATION_PLACES_MAX;
 use serde_json::{Value, json};
 
@@ -30,7 +31,7 @@ pub async fn perform(
     let (operations, values) = read(body, format).await?;
     let listed = operations[0].event().and_then(|event| app.catalog.find(&event));
     let listed = listed.ok_or_else(problems::event_unknown)?;
-    let (op, places) = together(&operations, &listed)?;
+    let (op, places, previous) = together(&operations, &listed)?;
     // The refs together are the key: the same set gives the same result, however the lines were
     // cut.
     let refs: Vec<&str> = operations.iter().map(|operation| operation.r#ref.as_str()).collect();
@@ -41,7 +42,7 @@ pub async fn perform(
         fingerprint: fingerprint("POST", "/api/partners/allocations", &values, caller.account),
         event: listed.listing.event.clone(),
         account: caller.account,
-        body: command(op, places),
+        body: command(op, places, previous),
     };
     let answer = app.asks.ask(ask).await;
     let result = |operation: &Operation| match &answer {
@@ -85,16 +86,20 @@ async fn read(body: Body, format: Format) -> Result<(Vec<Operation>, Vec<Value>)
     Ok((operations, values))
 }
 
-fn together(operations: &[Operation], listed: &Listed) -> Result<(Op, Places), Problem> {
+/// One kind, all places, and the guard that all operations have.
+type Together = (Op, Places, Option<PreviousStatuses>);
+
+fn together(operations: &[Operation], listed: &Listed) -> Result<Together, Problem> {
     let (op, event) = (operations[0].op, &operations[0].event_id);
     let mut all = Places::default();
+    let mut guards = Vec::new();
     for operation in operations {
         if operation.op != op || operation.event_id != *event {
             return Err(refused("all operations are of one kind and of one event"));
         }
-        let places = operation.resolve(&listed.plan);
-        let places =
-            places.map_err(|code| refused(&format!("operation {:?}: {code}", operation.r#ref)))?;
+        let faulty = |code: &str| refused(&format!("operation {:?}: {code}", operation.r#ref));
+        let places = operation.resolve(&listed.plan).map_err(faulty)?;
+        guards.push(operation.guard(&places).map_err(faulty)?);
         all.seats.extend(places.seats);
         for (area, quantity) in places.areas {
             match all.areas.iter_mut().find(|(known, _)| *known == area) {
@@ -114,7 +119,12 @@ fn together(operations: &[Operation], listed: &Listed) -> Result<(Op, Places), P
     if op == Op::Allocate && !all.seats.is_empty() && !all.areas.is_empty() {
         return Err(refused("seats and standing places need requests of their own"));
     }
-    Ok((op, all))
+    // One command has one guard: each operation's own statuses would be lost in it.
+    let previous = guards[0];
+    if guards.iter().any(|guard| *guard != previous) {
+        return Err(refused("all operations have the same allowedPreviousStatuses"));
+    }
+    Ok((op, all, previous))
 }
 
 fn refused(detail: &str) -> Problem {

@@ -1,12 +1,12 @@
 //! One operation: read, and resolved against its event's plan.
 
-use schema::{EventId, PlanIndex};
+use schema::{EventId, PlanIndex, PreviousStatuses};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::extract::strict;
-use crate::places::{Named, Places};
+use crate::places::{Named, Places, guard};
 
 /// Longest `ref`.
 const REF_BYTES_MAX: usize = 128;
@@ -20,6 +20,15 @@ pub enum Op {
     Release,
     /// Not taken yet.
     Sell,
+}
+
+/// In which a seat may be found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum SeatStatus {
+    Free,
+    /// In an allotment of this partner.
+    Allotted,
 }
 
 /// An operation as partners write it: `seats`, or a `section`, or a `row` of it, or its seats
@@ -41,6 +50,10 @@ pub struct Operation {
     to: Option<u16>,
     area_id: Option<String>,
     quantity: Option<u32>,
+    /// The operation happens only if each of its seats is in one of these statuses. Those that are
+    /// already as it would make them stay so. Without it `allocate` allows `FREE` and `release`
+    /// `ALLOTTED`. Not with `areaId`.
+    allowed_previous_statuses: Option<Vec<SeatStatus>>,
 }
 
 /// One result, in the order of the operations.
@@ -112,6 +125,20 @@ impl Operation {
         };
         named.resolve(plan)
     }
+
+    /// The guard of an operation on `places`; `None` for the usual one.
+    ///
+    /// # Errors
+    /// The code of its fault.
+    pub fn guard(&self, places: &Places) -> Result<Option<PreviousStatuses>, &'static str> {
+        let Some(named) = &self.allowed_previous_statuses else { return Ok(None) };
+        let allowed = PreviousStatuses {
+            free: named.contains(&SeatStatus::Free),
+            set_aside: named.contains(&SeatStatus::Allotted),
+        };
+        let releases = self.op == Op::Release;
+        guard(places, allowed, PreviousStatuses { free: !releases, set_aside: releases })
+    }
 }
 
 #[cfg(test)]
@@ -130,6 +157,9 @@ mod tests {
         assert_eq!(Operation::read(&nameless), invalid(None, "REQUEST_INVALID"));
         let unknown = json!({"ref": "r", "op": "steal", "eventId": "EVT001"});
         assert_eq!(Operation::read(&unknown), invalid(Some("r"), "REQUEST_INVALID"));
+        let status = json!({"ref": "r", "op": "release", "eventId": "EVT001",
+            "allowedPreviousStatuses": ["FREE", "SOLD"]});
+        assert_eq!(Operation::read(&status), invalid(Some("r"), "REQUEST_INVALID"));
         let sell = json!({"ref": "r", "op": "sell", "eventId": "EVT001"});
         assert_eq!(Operation::read(&sell), invalid(Some("r"), "OP_UNSUPPORTED"));
     }

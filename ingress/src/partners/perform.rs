@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chassis::{Backoff, Pause};
-use schema::{CommandBody, HoldSeats, OutcomeBody, OwnerKind, PlanIndex, Refusal, SeatIdx, Want};
+use schema::{
+    CommandBody, HoldSeats, OutcomeBody, OwnerKind, PlanIndex, PreviousStatuses, Refusal, SeatIdx,
+    Want,
+};
 use serde_json::Value;
 
 use super::operation::{Op, Operation, ResultLine};
@@ -25,8 +28,8 @@ pub enum Pending {
 pub struct Asked {
     reference: String,
     plan: Arc<PlanIndex>,
-    /// What is given back; an answer to it names no seats.
-    released: Vec<SeatIdx>,
+    /// The seats that the operation names.
+    named: Vec<SeatIdx>,
     ask: Ask,
     first: Result<Sent, Unanswered>,
 }
@@ -58,7 +61,7 @@ pub async fn finish(app: &App, pending: Pending) -> ResultLine {
 struct Prepared {
     reference: String,
     plan: Arc<PlanIndex>,
-    released: Vec<SeatIdx>,
+    named: Vec<SeatIdx>,
     ask: Ask,
 }
 
@@ -70,40 +73,42 @@ fn prepare(app: &App, caller: &Caller, value: &Value) -> Result<Prepared, Result
     let listed = listed.ok_or_else(|| invalid("EVENT_UNKNOWN"))?;
     let places = operation.resolve(&listed.plan).map_err(invalid)?;
     let key = Key::of_client(&operation.r#ref);
-    let released = if operation.op == Op::Release { places.seats.clone() } else { Vec::new() };
+    let previous = operation.guard(&places).map_err(invalid)?;
+    let named = places.seats.clone();
     let ask = Ask {
         command: key.command(Domain::Partner, caller.account),
         fingerprint: fingerprint("POST", "/api/partners/allocations", value, caller.account),
         event: listed.listing.event.clone(),
         account: caller.account,
-        body: command(operation.op, places),
+        body: command(operation.op, places, previous),
     };
-    Ok(Prepared { reference, plan: listed.plan, released, ask })
+    Ok(Prepared { reference, plan: listed.plan, named, ask })
 }
 
 /// The command of one operation, or of many of one kind put together.
-pub(super) fn command(op: Op, places: Places) -> CommandBody {
+pub(super) fn command(op: Op, places: Places, previous: Option<PreviousStatuses>) -> CommandBody {
     let Places { seats, areas } = places;
     match op {
-        Op::Release => CommandBody::ReturnAllotted { seats, areas },
+        Op::Release => CommandBody::ReturnAllotted { seats, areas, previous },
         Op::Allocate | Op::Sell => {
             let want = if seats.is_empty() { Want::Areas(areas) } else { Want::Seats(seats) };
-            CommandBody::HoldSeats(HoldSeats { want, owner: OwnerKind::Allotment, pass: None })
+            let owner = OwnerKind::Allotment;
+            CommandBody::HoldSeats(HoldSeats { want, owner, pass: None, previous })
         }
     }
 }
 
 impl Prepared {
     async fn send(self, app: &App) -> Asked {
-        let Self { reference, plan, released, ask } = self;
+        let Self { reference, plan, named, ask } = self;
         let first = app.asks.send(ask.clone()).await;
-        Asked { reference, plan, released, ask, first }
+        Asked { reference, plan, named, ask, first }
     }
 }
 
 impl Asked {
     async fn result(self, app: &App) -> ResultLine {
-        let Self { reference, plan, released, ask, first } = self;
+        let Self { reference, plan, named, ask, first } = self;
         let mut answer = match first {
             Ok(sent) => sent.answer().await,
             Err(unanswered) => Err(unanswered),
@@ -116,7 +121,7 @@ impl Asked {
             answer = app.asks.ask(ask.clone()).await;
         }
         match answer {
-            Ok(answer) => answered(&reference, &answer, &plan, &released),
+            Ok(answer) => answered(&reference, &answer, &plan, &named),
             Err(unanswered) => without_answer(&reference, unanswered),
         }
     }
@@ -132,28 +137,29 @@ pub(super) fn without_answer(reference: &str, unanswered: Unanswered) -> ResultL
     }
 }
 
+/// `named` are the seats of the operation: all of them are as it makes them when it is `ok`.
 pub(super) fn answered(
     reference: &str,
     answer: &Answer,
     plan: &PlanIndex,
-    released: &[SeatIdx],
+    named: &[SeatIdx],
 ) -> ResultLine {
     match &answer.outcome.body {
-        OutcomeBody::SeatsHeld(held) => {
-            let seats: Vec<SeatIdx> = held.seats.iter().map(|seat| seat.seat).collect();
-            ResultLine::ok(reference, seat_ids(plan, &seats))
-        }
-        OutcomeBody::AllotmentReduced { .. } => ResultLine::ok(reference, seat_ids(plan, released)),
+        OutcomeBody::SeatsHeld(_)
+        | OutcomeBody::AllotmentReduced { .. }
+        | OutcomeBody::SeatsUnchanged => ResultLine::ok(reference, seat_ids(plan, named)),
         OutcomeBody::Refused(refusal) => {
             let code = refusal.code();
             let seat_ids = match refusal {
-                Refusal::SeatTaken { seats } => seat_ids(plan, seats),
+                Refusal::SeatTaken { seats } | Refusal::StatusNotAllowed { seats } => {
+                    seat_ids(plan, seats)
+                }
                 _ => None,
             };
             let retryable = code.retryable;
             ResultLine { retryable, seat_ids, ..ResultLine::refused(reference, code.code) }
         }
-        _ => panic!("an owner answers a partner's command with one of these three"),
+        _ => panic!("an owner answers a partner's command with one of these"),
     }
 }
 

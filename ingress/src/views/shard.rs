@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use schema::{
-    AccountId, Applied, Batch, DurationMs, EventId, HoldId, Outcome, OutcomeBody, OwnerKind,
+    AccountId, Applied, Batch, DurationMs, EventId, Held, HoldId, Outcome, OutcomeBody, OwnerKind,
     ReturnedPart, Step, UnixMillis,
 };
 use tokio::sync::oneshot;
@@ -117,7 +117,10 @@ impl ShardView {
         sequence: u64,
         now: UnixMillis,
     ) -> Result<(), Fault> {
-        if matches!(outcome.body, OutcomeBody::Refused(_) | OutcomeBody::Unchanged { .. }) {
+        if matches!(
+            outcome.body,
+            OutcomeBody::Refused(_) | OutcomeBody::Unchanged { .. } | OutcomeBody::SeatsUnchanged
+        ) {
             return Ok(());
         }
         let seats = self.events.entry(outcome.event.clone()).or_default();
@@ -158,9 +161,12 @@ impl ShardView {
             OutcomeBody::HoldExtended { hold, deadline } => {
                 self.change(hold, |hold| hold.deadline = Some(deadline))?;
             }
+            // Held => Held with other places.
+            OutcomeBody::SeatsSwapped(held) => self.swap(held)?,
             OutcomeBody::DeadlinesMoved { by } => self.move_deadlines(&outcome.event, by),
             OutcomeBody::PaymentAwaited(_)
             | OutcomeBody::Refused(_)
+            | OutcomeBody::SeatsUnchanged
             | OutcomeBody::Unchanged { .. } => {}
         }
         Ok(())
@@ -202,6 +208,30 @@ impl ShardView {
             for area in &hold.held.areas {
                 seats.free_area(area.area, area.quantity);
             }
+        }
+        self.wake(id);
+        Ok(())
+    }
+
+    fn swap(&mut self, held: Held) -> Result<(), Fault> {
+        let id = held.hold;
+        let hold = self.holds.get_mut(&id).ok_or(Fault::HoldUnknown { hold: id })?;
+        let seats = self.events.entry(hold.event.clone()).or_default();
+        count_out(seats, hold);
+        let before = std::mem::replace(&mut hold.held, held);
+        count_in(seats, hold);
+        let (status, held) = (hold.seat_status(), &hold.held);
+        for gone in before.seats.iter().filter(|seat| !held.has_seat(seat.seat)) {
+            seats.set_seat(gone.seat, SeatStatus::Free);
+        }
+        for fresh in held.seats.iter().filter(|seat| !before.has_seat(seat.seat)) {
+            seats.set_seat(fresh.seat, status);
+        }
+        for area in &before.areas {
+            seats.free_area(area.area, area.quantity);
+        }
+        for area in &held.areas {
+            seats.take_area(area.area, area.quantity);
         }
         self.wake(id);
         Ok(())

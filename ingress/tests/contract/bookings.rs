@@ -60,6 +60,52 @@ async fn a_reservation_is_held_shown_and_released() {
 }
 
 #[tokio::test]
+async fn a_swap_changes_the_seats_of_a_reservation_or_nothing() {
+    let (rig, fan) = open().await;
+    let made = rig.http.post(RESERVE, &fan, seats(&["A-1-1", "A-1-2"])).await.json();
+    let id = made["reservationId"].as_str().unwrap();
+    let path = format!("/api/bookings/reservations/{id}/swap");
+    let want = |ids: &[&str]| json!({"seats": seats(ids)["seats"]});
+    let key = [("idempotency-key", "swap-1")];
+    let swap =
+        async || rig.http.json("POST", &path, &fan, &key, want(&["A-1-2", "A-1-3", "A-1-4"])).await;
+    for replayed in ["", "true"] {
+        let swapped = swap().await;
+        assert_eq!((swapped.status, swapped.header("idempotency-replayed")), (200, replayed));
+        let body = swapped.json();
+        let named: Vec<_> =
+            body["seats"].as_array().unwrap().iter().map(|s| &s["seatId"]).collect();
+        assert_eq!(named, ["A-1-2", "A-1-3", "A-1-4"]);
+        assert_eq!(
+            (&body["reservationId"], &body["status"]),
+            (&made["reservationId"], &json!("HELD"))
+        );
+        assert_eq!(body["total"]["amount"], 12_000);
+    }
+    let shown =
+        async || rig.http.get(&format!("/api/bookings/reservations/{id}"), &fan).await.json();
+    let after = shown().await;
+    assert_eq!(after["seats"].as_array().unwrap().len(), 3);
+    assert_eq!(status_of(&rig, "A-1-1").await, "free");
+    assert_eq!(status_of(&rig, "A-1-3").await, "held");
+    let same = rig.http.post(&path, &fan, want(&["A-1-2", "A-1-3", "A-1-4"])).await;
+    assert_eq!((same.status, &same.json()["seats"]), (200, &after["seats"]));
+
+    let other = rig.login("other", &[Role::Fan]).await;
+    assert_eq!(rig.http.post(RESERVE, &other, seats(&["A-2-1"])).await.status, 201);
+    let taken = rig.http.post(&path, &fan, want(&["A-1-2", "A-2-1"])).await;
+    assert_eq!(taken.problem(), (409, "SEAT_TAKEN".to_owned()));
+    assert_eq!(taken.json()["seatIds"], json!(["A-2-1"]));
+    let foreign = rig.http.post(&path, &other, want(&["A-1-1"])).await;
+    assert_eq!(foreign.problem(), (404, "RESERVATION_UNKNOWN".to_owned()));
+    let nothing = rig.http.post(&path, &fan, json!({})).await;
+    assert_eq!(nothing.problem(), (422, "REQUEST_INVALID".to_owned()));
+    let unknown = rig.http.post(&path, &fan, want(&["B-1-1"])).await;
+    assert_eq!(unknown.problem(), (422, "SEAT_UNKNOWN".to_owned()));
+    assert_eq!(shown().await["seats"], after["seats"], "refusals change nothing");
+}
+
+#[tokio::test]
 async fn the_same_key_hears_the_same_answer_and_another_body_is_refused() {
     let (rig, fan) = open().await;
     let ask = async |key: &str, body: Value| {
@@ -308,4 +354,57 @@ async fn a_partner_allocates_in_a_stream_and_a_repeated_ref_gives_the_same_resul
     }
     let taken = rig.http.post(RESERVE, &fan, seats(&["A-1-1"])).await;
     assert_eq!(taken.problem().1, "SEAT_TAKEN");
+}
+
+#[tokio::test]
+async fn a_guarded_allocation_keeps_own_seats_and_takes_the_others() {
+    let (rig, fan) = open().await;
+    let partner = rig.login("partner", &[Role::Partner]).await;
+    assert_eq!(rig.http.post(RESERVE, &fan, seats(&["A-2-1"])).await.status, 201);
+    let bearer = format!("Bearer {partner}");
+    let headers = [("authorization", bearer.as_str()), ("content-type", "application/x-ndjson")];
+    let line = |reference: &str, places: Value, statuses: Value| {
+        let mut line = json!({"ref": reference, "op": "allocate", "eventId": "EVT100",
+            "allowedPreviousStatuses": statuses});
+        line.as_object_mut().unwrap().extend(places.as_object().unwrap().clone());
+        line.to_string()
+    };
+    let both = json!(["FREE", "ALLOTTED"]);
+    let named = |ids: &[&str]| json!({"seats": ids});
+    let lines = [
+        line("1", named(&["A-1-1"]), json!(["FREE"])),
+        line("2", named(&["A-1-1", "A-1-2"]), json!(["FREE"])),
+        line("3", named(&["A-1-1", "A-1-2"]), both.clone()),
+        line("4", named(&["A-1-1", "A-1-2"]), both.clone()),
+        line("5", named(&["A-1-3", "A-2-1"]), both.clone()),
+        line("6", json!({"areaId": "FLOOR", "quantity": 1}), both.clone()),
+        line("7", named(&["A-1-3"]), json!([])),
+        line("3", named(&["A-1-1", "A-1-2"]), json!(["FREE"])),
+    ];
+    let path = "/api/partners/allocations";
+    let answer = rig.http.send("POST", path, &headers, lines.join("\n")).await;
+    let results: Vec<Value> =
+        answer.text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let invalid = |reference, code| json!({"ref": reference, "status": "invalid", "code": code});
+    let wanted = [
+        json!({"ref": "1", "status": "ok", "seatIds": ["A-1-1"]}),
+        json!({"ref": "2", "status": "refused", "code": "SEAT_TAKEN", "seatIds": ["A-1-1"]}),
+        json!({"ref": "3", "status": "ok", "seatIds": ["A-1-1", "A-1-2"]}),
+        json!({"ref": "4", "status": "ok", "seatIds": ["A-1-1", "A-1-2"]}),
+        json!({"ref": "5", "status": "refused", "code": "SEAT_TAKEN", "seatIds": ["A-2-1"]}),
+        invalid("6", "REQUEST_INVALID"),
+        invalid("7", "REQUEST_INVALID"),
+        invalid("3", "IDEMPOTENCY_MISMATCH"),
+    ];
+    assert_eq!(results, wanted, "{answer:?}");
+    let one = |reference, seat, statuses| line(reference, named(&[seat]), statuses);
+    let atomic = async |lines: [String; 2]| {
+        let path = "/api/partners/allocations?atomic=true";
+        rig.http.send("POST", path, &headers, lines.join("\n")).await
+    };
+    let mixed = [one("8", "A-1-1", both.clone()), one("9", "A-1-3", json!(["FREE"]))];
+    assert_eq!(atomic(mixed).await.problem(), (422, "ATOMIC_REFUSED".to_owned()));
+    let same = [one("8", "A-1-1", both.clone()), one("9", "A-1-3", both)];
+    assert_eq!(atomic(same).await.text.matches("\"ok\"").count(), 2);
+    assert_eq!(status_of(&rig, "A-1-3").await, "blocked");
 }

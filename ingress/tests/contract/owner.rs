@@ -75,6 +75,7 @@ impl Owner {
         let body = match &command.body {
             CommandBody::HoldSeats(ask) => self.hold(command, ask),
             CommandBody::ReleaseHold { hold } => self.release(*hold),
+            CommandBody::SwapSeats { hold, want } => self.swap(command, *hold, want),
             other => panic!("this owner knows no {other:?}"),
         };
         let asked = Asked {
@@ -107,6 +108,15 @@ impl Owner {
         };
         let areas = if let Want::Areas(areas) = &ask.want { areas.clone() } else { vec![] };
         let key = |seat: &SeatIdx| (command.event.clone(), *seat);
+        let may_stay = ask.previous.is_some_and(|previous| previous.set_aside);
+        let is_own = |seat: &SeatIdx| {
+            let hold = self.taken.get(&key(seat)).filter(|_| may_stay);
+            hold.is_some_and(|hold| self.holds[hold].account == command.account)
+        };
+        let seats: Vec<SeatIdx> = seats.into_iter().filter(|seat| !is_own(seat)).collect();
+        if seats.is_empty() && areas.is_empty() {
+            return OutcomeBody::SeatsUnchanged;
+        }
         let taken: Vec<SeatIdx> =
             seats.iter().filter(|seat| self.taken.contains_key(&key(seat))).copied().collect();
         if !taken.is_empty() {
@@ -132,6 +142,27 @@ impl Owner {
         };
         self.holds.insert(hold, made.clone());
         OutcomeBody::SeatsHeld(made)
+    }
+
+    /// Named seats only.
+    fn swap(&mut self, command: &Command, hold: HoldId, want: &Want) -> OutcomeBody {
+        let Want::Seats(seats) = want else { panic!("this owner swaps named seats") };
+        let key = |seat: &SeatIdx| (command.event.clone(), *seat);
+        let others = |seat: &&SeatIdx| self.taken.get(&key(seat)).is_some_and(|is| *is != hold);
+        let taken: Vec<SeatIdx> = seats.iter().filter(others).copied().collect();
+        if !taken.is_empty() {
+            return OutcomeBody::Refused(Refusal::SeatTaken { seats: taken });
+        }
+        let before = self.holds[&hold].clone();
+        if before.seats.iter().map(|held| held.seat).eq(seats.iter().copied()) {
+            return OutcomeBody::Unchanged { hold };
+        }
+        self.taken.retain(|_, owner| *owner != hold);
+        self.taken.extend(seats.iter().map(|seat| (key(seat), hold)));
+        let seat = |&seat| HeldSeat { seat, generation: 1, price_level: 0, price: 4_000 };
+        let after = Held { seats: seats.iter().map(seat).collect(), ..before };
+        self.holds.insert(hold, after.clone());
+        OutcomeBody::SeatsSwapped(after)
     }
 
     fn release(&mut self, hold: HoldId) -> OutcomeBody {

@@ -3,7 +3,7 @@
 use super::owner::payment;
 use super::rig::{PATIENT, Point, Rig, eventually};
 use crate::provider::Verb;
-use schema::{Released, VerdictKind};
+use schema::{Held, Released, VerdictKind};
 
 #[tokio::test]
 async fn every_token_does_what_the_contract_says() {
@@ -70,6 +70,29 @@ async fn a_declined_fan_may_try_another_card_until_the_hold_ends() {
     let declined = VerdictKind::Declined;
     let expected = [(1, declined), (2, declined), (2, declined), (3, VerdictKind::Sold)];
     assert_eq!(rig.owner.verdicts(hold), expected);
+}
+
+#[tokio::test]
+async fn another_attempt_sells_the_places_that_the_hold_has_then() {
+    let mut rig = Rig::start().await;
+    let _stage = rig.stage(Point::Never);
+    let before = rig.hold(&[1, 2], 0);
+    let hold = before.hold;
+    let after = Held { hold, ..rig.hold(&[2, 3, 4], 1) };
+    rig.owner.announce(&rig.event, payment(before, 1, "tok_declined", PATIENT), false).await;
+    rig.wait_for(hold, "declined").await;
+    rig.rest().await;
+    let total = after.total().amount;
+    rig.owner.announce(&rig.event, payment(after, 2, "tok_ok", PATIENT), false).await;
+    rig.wait_for(hold, "paid").await;
+    rig.rest().await;
+    rig.assert_clean().await;
+    let sold = "SELECT sum(seat_idx) FROM live_seat";
+    assert_eq!(rig.count(sold).await, 2 + 3 + 4);
+    assert_eq!(rig.count("SELECT count(*) FROM ticket").await, 4);
+    assert_eq!(rig.count("SELECT amount FROM orders").await, total);
+    let charged = "SELECT sum(amount)::BIGINT FROM sandbox.payment WHERE captured_at IS NOT NULL";
+    assert_eq!(rig.count(charged).await, total);
 }
 
 #[tokio::test]

@@ -4,15 +4,18 @@
 //! T` moves the clock only. After each line a follower that applies the outcomes, and a shard
 //! restored from its snapshot, must equal the owner.
 
+mod guards;
 mod model;
 mod scripts;
+mod swaps;
 mod world;
 
 use crate::Tally;
 use crate::shard::Decision;
 use schema::{
-    AreaIdx, BestAvailable, Command, CommandBody, DurationMs, HoldId, HoldSeats, Outcome,
-    OutcomeBody, OwnerKind, Pass, PassPlace, StartPayment, UnixMillis, Verdict, VerdictKind, Want,
+    AreaIdx, BestAvailable, Command, CommandBody, DurationMs, Held, HoldId, HoldSeats, Outcome,
+    OutcomeBody, OwnerKind, Pass, PassPlace, PreviousStatuses, StartPayment, UnixMillis, Verdict,
+    VerdictKind, Want,
 };
 use schema::{CommandId, SeatIdx};
 use std::collections::BTreeMap;
@@ -88,9 +91,11 @@ fn parse(words: &[&str], number: u32, world: &World, labels: &Labels) -> Command
             want: want(&words[3..]),
             owner: owner(verb),
             pass: pass(words),
+            previous: previous(words),
         }),
         (_, "releases") => CommandBody::ReleaseHold { hold: label(2) },
         (_, "extends") => CommandBody::ExtendHold { hold: label(2) },
+        (_, "swaps") => CommandBody::SwapSeats { hold: label(2), want: want(&words[3..]) },
         (_, "pays") => CommandBody::StartPayment(StartPayment {
             hold: label(2),
             method: "CREDIT_CARD".into(),
@@ -107,8 +112,14 @@ fn parse(words: &[&str], number: u32, world: &World, labels: &Labels) -> Command
             attempt: words[4].parse().unwrap(),
         }),
         (_, "returns") => match want(&words[2..]) {
-            Want::Areas(areas) => CommandBody::ReturnAllotted { seats: vec![], areas },
-            Want::Seats(seats) => CommandBody::ReturnAllotted { seats, areas: vec![] },
+            Want::Areas(areas) => {
+                let previous = previous(words);
+                CommandBody::ReturnAllotted { seats: vec![], areas, previous }
+            }
+            Want::Seats(seats) => {
+                let previous = previous(words);
+                CommandBody::ReturnAllotted { seats, areas: vec![], previous }
+            }
             Want::BestAvailable(_) => panic!("nothing best is returned"),
         },
         _ => panic!("no such line: {words:?}"),
@@ -158,6 +169,13 @@ fn pass(words: &[&str]) -> Option<Pass> {
     Some(Pass { place: PassPlace { epoch: 1, number }, expires_at, account: owner })
 }
 
+/// `among free own`: the statuses in which seats may be found.
+fn previous(words: &[&str]) -> Option<PreviousStatuses> {
+    let at = words.iter().position(|&word| word == "among")?;
+    let has = |status| words[at..].contains(&status);
+    Some(PreviousStatuses { free: has("free"), set_aside: has("own") })
+}
+
 fn show(decision: &Decision, labels: &Labels) -> String {
     match decision {
         Decision::Fresh(outcome) => show_all(std::slice::from_ref(outcome), labels),
@@ -181,16 +199,9 @@ fn show_body(body: &OutcomeBody, labels: &Labels) -> String {
     };
     let seconds = |at: UnixMillis| at.0 / 1_000;
     match body {
-        OutcomeBody::SeatsHeld(held) => {
-            let mut text = "held".to_owned();
-            held.seats.iter().for_each(|seat| write!(text, " {}", seat.seat.0).unwrap());
-            for area in &held.areas {
-                write!(text, " {}x{}", area.area.0, area.quantity).unwrap();
-            }
-            if let Some(deadline) = held.deadline {
-                write!(text, " until {}", seconds(deadline)).unwrap();
-            }
-            text
+        OutcomeBody::SeatsHeld(held) => format!("held{}", show_places(held)),
+        OutcomeBody::SeatsSwapped(held) => {
+            format!("{} has{}", name(&held.hold), show_places(held))
         }
         OutcomeBody::HoldReleased { hold, why } => format!("{} {why:?}", name(hold)),
         OutcomeBody::PaymentStarted(payment) => {
@@ -222,8 +233,25 @@ fn show_body(body: &OutcomeBody, labels: &Labels) -> String {
             let seats: Vec<_> = seats.iter().map(|seat| seat.0.to_string()).collect();
             format!("taken {}", seats.join(" "))
         }
+        OutcomeBody::Refused(schema::Refusal::StatusNotAllowed { seats }) => {
+            let seats: Vec<_> = seats.iter().map(|seat| seat.0.to_string()).collect();
+            format!("not allowed {}", seats.join(" "))
+        }
         OutcomeBody::Refused(refusal) => format!("{refusal:?}"),
         OutcomeBody::Unchanged { .. } => "unchanged".to_owned(),
+        OutcomeBody::SeatsUnchanged => "all so".to_owned(),
         OutcomeBody::DeadlinesMoved { by } => format!("moved by {}", by.0 / 1_000),
     }
+}
+
+fn show_places(held: &Held) -> String {
+    let mut text = String::new();
+    held.seats.iter().for_each(|seat| write!(text, " {}", seat.seat.0).unwrap());
+    for area in &held.areas {
+        write!(text, " {}x{}", area.area.0, area.quantity).unwrap();
+    }
+    if let Some(deadline) = held.deadline {
+        write!(text, " until {}", deadline.0 / 1_000).unwrap();
+    }
+    text
 }

@@ -79,7 +79,7 @@ impl Desk {
         let place = PassPlace { epoch: 1, number: fan };
         let account = AccountId(u128::from(scattered(fan)) << 64 | 1);
         let pass = Pass { place, expires_at: UnixMillis(u64::MAX), account: Some(account) };
-        let hold = HoldSeats { want, owner: OwnerKind::Fan, pass: Some(pass) };
+        let hold = HoldSeats { want, owner: OwnerKind::Fan, pass: Some(pass), previous: None };
         self.command(event, account, CommandBody::HoldSeats(hold))
     }
 

@@ -71,12 +71,16 @@ impl Book {
                 asked.filter(|asked| asked.body == wanted).ok_or_else(wrong)?;
                 self.extend(time, *hold, *deadline)?;
             }
+            OutcomeBody::SeatsSwapped(held) => {
+                meant::swaps(asked, held).ok_or_else(wrong)?;
+                self.swap(time, event, held)?;
+            }
             OutcomeBody::DeadlinesMoved { by } => self.move_deadlines(event, *by),
             OutcomeBody::Refused(refusal) => {
                 let asked = asked.ok_or_else(wrong)?;
                 refusals::is_true(self, time, asked, refusal)?;
             }
-            OutcomeBody::Unchanged { .. } => {}
+            OutcomeBody::Unchanged { .. } | OutcomeBody::SeatsUnchanged => {}
         }
         tally.add(Happening::of(&outcome.body));
         let free = self.counts_of(event).free;
@@ -89,20 +93,38 @@ impl Book {
         let fresh = Hold::new(event, held, self.calm);
         let known = self.holds.contains_key(&held.hold) || self.ended.contains_key(&held.hold);
         expect(InvariantId::Cmd1, !known, || format!("{} begins twice", held.hold))?;
-        for (other, owner) in self.of_event(event) {
-            let both: Vec<_> = owner.seats.intersection(&fresh.seats).collect();
-            expect(InvariantId::Seat1, both.is_empty(), || {
-                format!("seats {both:?} of {event} go to {} and are {other}'s", held.hold)
-            })?;
-        }
-        let standing = self.standing(event) + fresh.standing;
-        expect(InvariantId::Seat1, standing <= AREA_CAPACITY, || {
-            format!("{standing} standing places of {event} are given away")
-        })?;
+        self.is_free(event, held.hold, &fresh)?;
         let deadline = (held.owner == OwnerKind::Fan).then(|| time + HOLD_TTL);
         expect(InvariantId::Seat3, held.deadline == deadline, || format!("ends wrong: {held:?}"))?;
         self.holds.insert(held.hold, fresh);
         Ok(())
+    }
+
+    /// SEAT-1: no other hold has the places of this one.
+    fn is_free(&self, event: &EventId, id: HoldId, places: &Hold) -> Checked {
+        let others = || self.of_event(event).filter(|(other, _)| **other != id);
+        for (other, owner) in others() {
+            let both: Vec<_> = owner.seats.intersection(&places.seats).collect();
+            expect(InvariantId::Seat1, both.is_empty(), || {
+                format!("seats {both:?} of {event} go to {id} and are {other}'s")
+            })?;
+        }
+        let standing = others().map(|(_, hold)| hold.standing).sum::<u32>() + places.standing;
+        expect(InvariantId::Seat1, standing <= AREA_CAPACITY, || {
+            format!("{standing} standing places of {event} are given away")
+        })
+    }
+
+    fn swap(&mut self, time: UnixMillis, event: &EventId, held: &Held) -> Checked {
+        let id = held.hold;
+        let fresh = Hold::new(event, held, self.calm);
+        self.in_phase(id, &[Phase::Held])?;
+        self.is_free(event, id, &fresh)?;
+        let hold = self.in_phase(id, &[Phase::Held])?;
+        let alive = hold.deadline.is_some_and(|deadline| time < deadline);
+        let same = hold.event == *event && hold.deadline == held.deadline;
+        (hold.seats, hold.standing) = (fresh.seats, fresh.standing);
+        expect(InvariantId::Seat3, alive && same, || format!("{id} is swapped for {held:?}"))
     }
 
     /// `Err(None)` stands for an end that nothing led to.

@@ -17,7 +17,9 @@ impl Book {
     /// Somebody is told that a hold lives until a deadline.
     pub fn told(&mut self, now: UnixMillis, time: UnixMillis, answer: &Answer) {
         let Reply::Done { outcome, .. } = &answer.reply else { return };
-        let OutcomeBody::SeatsHeld(held) = &outcome.body else { return };
+        let (OutcomeBody::SeatsHeld(held) | OutcomeBody::SeatsSwapped(held)) = &outcome.body else {
+            return;
+        };
         if let (Some(hold), Some(deadline)) = (self.holds.get_mut(&held.hold), held.deadline) {
             hold.told_end = hold.told_end.max(now + deadline.since(time));
         }

@@ -23,9 +23,19 @@ pub fn unasked(outcome: &Outcome) -> Finding {
 pub fn fits(asked: Option<&Command>, held: &Held) -> Option<()> {
     let asked = asked.filter(|command| command.account == held.account)?;
     let CommandBody::HoldSeats(ask) = &asked.body else { return None };
+    (gives(&ask.want, held) && ask.owner == held.owner).then_some(())
+}
+
+/// Whether a hold is what it was to become by a swap.
+pub fn swaps(asked: Option<&Command>, held: &Held) -> Option<()> {
+    let asked = asked.filter(|command| command.account == held.account)?;
+    let CommandBody::SwapSeats { hold, want } = &asked.body else { return None };
+    (gives(want, held) && *hold == held.hold).then_some(())
+}
+
+fn gives(want: &Want, held: &Held) -> bool {
     let seats: BTreeSet<_> = held.seats.iter().map(|seat| seat.seat).collect();
-    let distinct = seats.len() == held.seats.len();
-    let fits = match &ask.want {
+    let fits = match want {
         Want::Seats(wanted) => seats == wanted.iter().copied().collect() && held.areas.is_empty(),
         Want::BestAvailable(best) => {
             seats.len() == usize::from(best.quantity) && held.areas.is_empty()
@@ -35,7 +45,7 @@ pub fn fits(asked: Option<&Command>, held: &Held) -> Option<()> {
             seats.is_empty() && given == *wanted
         }
     };
-    (distinct && fits && ask.owner == held.owner).then_some(())
+    fits && seats.len() == held.seats.len()
 }
 
 pub fn is_release_of(command: &Command, id: HoldId) -> bool {

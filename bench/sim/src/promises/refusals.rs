@@ -12,14 +12,23 @@ use schema::{
 /// Checks a refusal against what the model has before it.
 pub fn is_true(book: &Book, time: UnixMillis, asked: &Command, refusal: &Refusal) -> Checked {
     let holds = match &asked.body {
-        CommandBody::HoldSeats(ask) => hold_is_refused(book, asked, &ask.want, ask.owner, refusal),
+        CommandBody::HoldSeats(ask) => {
+            let fan = ask.owner == OwnerKind::Fan;
+            hold_is_refused(book, asked, &ask.want, None, refusal)
+                && (fan || *refusal != Refusal::LimitExceeded)
+        }
+        CommandBody::SwapSeats { hold, want } => {
+            let own = book.holds.get(hold).filter(|own| own.account == asked.account);
+            change_is_refused(book, time, asked.account, *hold, refusal)
+                || own.is_some() && hold_is_refused(book, asked, want, own, refusal)
+        }
         CommandBody::ReleaseHold { hold } | CommandBody::ExtendHold { hold } => {
             change_is_refused(book, time, asked.account, *hold, refusal)
         }
         CommandBody::StartPayment(ask) => {
             change_is_refused(book, time, asked.account, ask.hold, refusal)
         }
-        CommandBody::ReturnAllotted { seats, areas } => {
+        CommandBody::ReturnAllotted { seats, areas, .. } => {
             let standing = areas.iter().map(|(_, quantity)| quantity).sum();
             *refusal == Refusal::NotAllotted
                 && !has_allotted(book, &asked.event, asked.account, seats, standing)
@@ -30,24 +39,29 @@ pub fn is_true(book: &Book, time: UnixMillis, asked: &Command, refusal: &Refusal
     expect(InvariantId::Seat4, holds, || format!("{refusal:?} is no answer to {asked:?}"))
 }
 
+/// Whether there is no such hold. What `own` has does not count against it.
 fn hold_is_refused(
     book: &Book,
     asked: &Command,
     want: &Want,
-    owner: OwnerKind,
+    own: Option<&Hold>,
     refusal: &Refusal,
 ) -> bool {
     let event = &asked.event;
     match (refusal, want) {
         (Refusal::SeatTaken { seats }, Want::Seats(wanted)) => {
             let taken = book.taken(event);
-            let truly = |seat: &SeatIdx| wanted.contains(seat) && taken.contains(&seat.0);
+            let truly = |seat: &SeatIdx| {
+                let is_own = own.is_some_and(|own| own.seats.contains(&seat.0));
+                wanted.contains(seat) && taken.contains(&seat.0) && !is_own
+            };
             !seats.is_empty() && seats.iter().all(truly)
         }
         (Refusal::SoldOut, _) => book.counts_of(event).free == 0,
         (Refusal::NotEnoughSeats, Want::Areas(areas)) => {
-            let free = AREA_CAPACITY - book.standing(event);
-            areas.iter().any(|&(_, quantity)| free < quantity)
+            let has = own.map_or(0, |own| own.standing);
+            let room = AREA_CAPACITY - book.standing(event) + has;
+            areas.iter().any(|&(_, quantity)| room < quantity)
         }
         (Refusal::NotEnoughSeats, Want::BestAvailable(best)) => {
             !has_run(book, event, best.quantity)
@@ -58,10 +72,11 @@ fn hold_is_refused(
                 Want::BestAvailable(best) => u32::from(best.quantity),
                 Want::Areas(areas) => areas.iter().map(|(_, quantity)| quantity).sum(),
             };
-            let own = |hold: &&Hold| hold.owner == OwnerKind::Fan && hold.account == asked.account;
-            let has: u32 =
-                book.of_event(event).map(|(_, hold)| hold).filter(own).map(Hold::places).sum();
-            owner == OwnerKind::Fan && u32::from(ACCOUNT_PLACES_MAX) < has + wanted
+            let is_fans =
+                |hold: &&Hold| hold.owner == OwnerKind::Fan && hold.account == asked.account;
+            let all = book.of_event(event).map(|(_, hold)| hold).filter(is_fans);
+            let has = all.map(Hold::places).sum::<u32>() - own.map_or(0, Hold::places);
+            u32::from(ACCOUNT_PLACES_MAX) < has + wanted
         }
         _ => false,
     }
@@ -78,7 +93,7 @@ fn has_run(book: &Book, event: &EventId, quantity: u8) -> bool {
     })
 }
 
-/// Refusals to release or to pay.
+/// Refusals to release, to extend, to swap or to pay.
 fn change_is_refused(
     book: &Book,
     time: UnixMillis,

@@ -3,7 +3,7 @@
 
 use allocator::HoldPhase;
 use schema::{
-    AreaIdx, Batch, EventId, Held, HoldId, InvariantId, Outcome, OutcomeBody, OwnerKind,
+    AreaIdx, Batch, EventId, Held, HeldSeat, HoldId, InvariantId, Outcome, OutcomeBody, OwnerKind,
     PlaceCounts, SeatIdx, UnixMillis,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -81,6 +81,7 @@ impl Books {
                 declined.or_else(|| early.then(|| format!("{hold} is declined into the past")))
             }
             OutcomeBody::HoldExtended { hold, deadline } => books.extend(*hold, *deadline, now),
+            OutcomeBody::SeatsSwapped(held) => books.swap(held),
             OutcomeBody::DeadlinesMoved { by } => {
                 let unpaid = |owned: &&mut Owned| owned.phase == HoldPhase::Held;
                 for owned in books.holds.values_mut().filter(unpaid) {
@@ -95,6 +96,7 @@ impl Books {
             }
             OutcomeBody::PaymentAwaited(_)
             | OutcomeBody::Refused(_)
+            | OutcomeBody::SeatsUnchanged
             | OutcomeBody::Unchanged { .. } => None,
         };
         if let Some(what) = found {
@@ -109,15 +111,7 @@ impl EventBooks {
     fn open(&mut self, held: &Held) -> Option<String> {
         let mut found = None;
         for seat in &held.seats {
-            let changes = self.change(seat.seat);
-            if changes != seat.generation {
-                let what = format!("seat {} has changed {changes} times", seat.seat.0);
-                found = Some(format!("{what} and says {}", seat.generation));
-            }
-            if let Some(owner) = self.seats.insert(seat.seat, held.hold) {
-                let what = format!("seat {} goes to {}", seat.seat.0, held.hold);
-                found = Some(format!("{what} while {owner} owns it"));
-            }
+            found = self.take(held.hold, seat).or(found);
         }
         for area in &held.areas {
             *self.areas.entry(area.area).or_default() += area.quantity;
@@ -126,6 +120,51 @@ impl EventBooks {
         let owned = Owned { held: held.clone(), phase };
         let again = self.holds.insert(held.hold, owned).is_some();
         found.or_else(|| again.then(|| format!("{} is made twice", held.hold)))
+    }
+
+    fn take(&mut self, hold: HoldId, seat: &HeldSeat) -> Option<String> {
+        let mut found = None;
+        let changes = self.change(seat.seat);
+        if changes != seat.generation {
+            let what = format!("seat {} has changed {changes} times", seat.seat.0);
+            found = Some(format!("{what} and says {}", seat.generation));
+        }
+        if let Some(owner) = self.seats.insert(seat.seat, hold) {
+            let what = format!("seat {} goes to {hold}", seat.seat.0);
+            found = Some(format!("{what} while {owner} owns it"));
+        }
+        found
+    }
+
+    fn swap(&mut self, held: &Held) -> Option<String> {
+        let hold = held.hold;
+        let Some(owned) = self.holds.get_mut(&hold) else {
+            return Some(format!("{hold} swaps and is not there"));
+        };
+        let phase = owned.phase;
+        let before = std::mem::replace(&mut owned.held, held.clone());
+        if phase != HoldPhase::Held {
+            return Some(format!("{hold} swaps while {phase:?}"));
+        }
+        let dropped = before.seats.iter().map(|seat| seat.seat);
+        let dropped: Vec<_> = dropped.filter(|seat| !held.has_seat(*seat)).collect();
+        let areas: Vec<_> = before.areas.iter().map(|area| (area.area, area.quantity)).collect();
+        let mut found = self.free(hold, &dropped, &areas);
+        for seat in &held.seats {
+            let known = self.generations.get(&seat.seat).copied().unwrap_or_default();
+            let wrong = if !before.has_seat(seat.seat) {
+                self.take(hold, seat)
+            } else if known != seat.generation {
+                Some(format!("{hold} keeps seat {} under another generation", seat.seat.0))
+            } else {
+                None
+            };
+            found = wrong.or(found);
+        }
+        for area in &held.areas {
+            *self.areas.entry(area.area).or_default() += area.quantity;
+        }
+        found
     }
 
     fn extend(&mut self, hold: HoldId, deadline: UnixMillis, now: UnixMillis) -> Option<String> {

@@ -155,6 +155,12 @@ impl Story {
                 }
                 self.holds.insert(held.hold, seats);
             }
+            OutcomeBody::SeatsSwapped(held) => {
+                for seat in self.holds.remove(&held.hold).expect("only a hold is swapped") {
+                    assert_eq!(self.owners.remove(&seat), Some(held.hold), "SEAT-1 {sequence}");
+                }
+                self.take(sequence, &OutcomeBody::SeatsHeld(held.clone()), map);
+            }
             OutcomeBody::HoldReleased { hold, .. } => {
                 for seat in self.holds.remove(hold).expect("only a hold is released") {
                     assert_eq!(self.owners.remove(&seat), Some(*hold), "SEAT-1 {sequence}");

@@ -35,6 +35,33 @@ pub async fn a_reservation_is_extended(client: &Client) {
     assert_eq!(refused(&fan).await, (409, "ALREADY_CONFIRMED".to_owned()));
 }
 
+/// A reservation takes other seats and keeps its id; a refusal costs it none. What is paid for in
+/// the end are the seats that it has then.
+pub async fn a_reservation_swaps_its_seats(client: &Client) {
+    let seats = SeatMap::of(client, EVENT).await.free_run(4);
+    let (fan, other) = (Fan::new(client, "choosy").await, Fan::new(client, "beside").await);
+    let held = fan.reserve(&named(EVENT, &seats[..2])).await.expect(201);
+    let reservation = text(&held["reservationId"]);
+    let path = format!("/api/bookings/reservations/{reservation}/swap");
+    let want = |seats: &[String]| json!({"seats": named(EVENT, seats)["seats"]});
+    other.reserve(&named(EVENT, &seats[3..])).await.expect(201);
+    let refused = fan.ask(Call::post(&path, &want(&seats[1..]))).await;
+    assert_eq!((refused.status, refused.code().as_str()), (409, "SEAT_TAKEN"));
+    let declined = fan.confirm(&reservation, "tok_declined").await;
+    assert_eq!(declined.code(), "PAYMENT_DECLINED");
+    let before = fan.get(&format!("/api/bookings/reservations/{reservation}")).await;
+    assert_eq!(before["seats"], held["seats"]);
+    let swapped = fan.ask(Call::post(&path, &want(&seats[1..3]))).await.expect(200);
+    assert_eq!(swapped["reservationId"], held["reservationId"]);
+    assert_eq!(SeatMap::of(client, EVENT).await.status(&seats[0]), "free");
+    let booking = fan.confirm(&reservation, "tok_ok").await.expect(200);
+    let places =
+        booking["tickets"].as_array().unwrap().iter().map(|ticket| text(&ticket["seatId"]));
+    assert_eq!(places.collect::<Vec<_>>(), seats[1..3]);
+    assert_eq!(booking["total"], swapped["total"]);
+    assert_eq!(other.reserve(&named(EVENT, &seats[..1])).await.status, 201);
+}
+
 /// Operators take places out of the sale and put them back; their seats say so, with a reason.
 pub async fn operators_kill_places(client: &Client) {
     let operator = Fan::demo(client, "operator").await;
@@ -48,6 +75,11 @@ pub async fn operators_kill_places(client: &Client) {
     assert_eq!(fan.reserve(&named(EVENT, &seats)).await.code(), "SEAT_TAKEN");
     let refused = operator.ask(Call::post(&path, &kill)).await;
     assert_eq!((refused.status, refused.code().as_str()), (409, "SEAT_TAKEN"));
+    assert_eq!(operator.get(&path).await["kills"], json!([killed]));
+    let mut guarded = kill.clone();
+    guarded["allowedPreviousStatuses"] = json!(["FREE", "KILLED"]);
+    let unchanged = operator.ask(Call::post(&path, &guarded)).await.expect(200);
+    assert_eq!(unchanged["status"], "UNCHANGED");
     assert_eq!(operator.get(&path).await["kills"], json!([killed]));
     let history = format!("/api/admin/events/{EVENT}/seats/{}/history", seats[0]);
     let turns = operator.get(&history).await["turns"].clone();

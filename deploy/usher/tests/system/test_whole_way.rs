@@ -8,7 +8,9 @@ use crate::room::Place;
 use crate::seats::SeatMap;
 use crate::system::System;
 use crate::test_explain::a_seat_is_explained;
-use crate::test_holds::{a_reservation_is_extended, operators_kill_places};
+use crate::test_holds::{
+    a_reservation_is_extended, a_reservation_swaps_its_seats, operators_kill_places,
+};
 use crate::up::{Reach, Up};
 use crate::wait::{until, until_equal};
 use serde_json::{Value, json};
@@ -30,6 +32,7 @@ pub async fn a_fan_goes_the_whole_way(reach: &Reach) {
     );
     partners_get_an_allotment_and_give_it_back(client).await;
     a_reservation_is_extended(client).await;
+    a_reservation_swaps_its_seats(client).await;
     operators_kill_places(client).await;
     operators_switch_a_room_off_and_on(client).await;
     a_seat_is_explained(reach).await;

@@ -2,7 +2,9 @@
 //!
 //! A line is one batch of one outcome: `held H 1 2`, `blocked H 3` (an allotment), `standing H 5`
 //! (places in area 0), `paying H 1`, `declined H 1`, `sold H`, `released H`, `expired H`, `refunded
-//! H`, `reduced H 3`. `=> seats ....` shows seats from 0 as `.` free, `h` held, `s` sold, `b`
+//! H`, `reduced H 3`, `swapped H 2 3` and `stands H 2` (other places).
+//!
+//! `=> seats ....` shows seats from 0 as `.` free, `h` held, `s` sold, `b`
 //! blocked; `=> area 5` what is taken; `=> H HELD` a hold's state; `=> counts held paying sold
 //! blocked`.
 
@@ -45,6 +47,8 @@ fn outcome(words: &[&str]) -> OutcomeBody {
     let attempt = numbers.first().copied().unwrap_or(1);
     match what {
         "held" => OutcomeBody::SeatsHeld(held(name, OwnerKind::Fan, &numbers, 0)),
+        "swapped" => OutcomeBody::SeatsSwapped(held(name, OwnerKind::Fan, &numbers, 0)),
+        "stands" => OutcomeBody::SeatsSwapped(held(name, OwnerKind::Fan, &[], numbers[0])),
         "blocked" => OutcomeBody::SeatsHeld(held(name, OwnerKind::Allotment, &numbers, 0)),
         "standing" => OutcomeBody::SeatsHeld(held(name, OwnerKind::Fan, &[], numbers[0])),
         "paying" => OutcomeBody::PaymentStarted(Payment {
@@ -157,6 +161,32 @@ fn an_expired_or_released_hold_frees_its_places() {
          released H3    => area 2
                         => counts 2 0 0 0",
     );
+}
+
+#[test]
+fn a_swap_shows_the_seats_that_come_and_go_and_counts_them_once() {
+    let mut view = check(
+        "held H1 0 1    => seats hh..
+         swapped H1 1 2 => seats .hh.
+                        => H1 HELD
+                        => counts 2 0 0 0
+         stands H1 5    => seats ....
+                        => area 5
+         stands H1 3    => area 3
+                        => counts 3 0 0 0
+         swapped H1 1 2 => area 0
+         sold H1        => seats .ss.
+                        => counts 0 0 2 0
+         refunded H1    => seats ....
+         held H2 0 1    => counts 2 0 0 0",
+    );
+    let (_, mut receiver) = view.events.get_mut(&event()).unwrap().read(None);
+    view.apply(batch(9, 1, outcome(&["swapped", "H2", "1", "2"])), 10).unwrap();
+    let delta = receiver.try_recv().unwrap();
+    assert_eq!(delta.seats, [(SeatIdx(0), SeatStatus::Free), (SeatIdx(2), SeatStatus::Held)]);
+    let unknown = batch(10, 1, outcome(&["swapped", "H9", "1"]));
+    let fault = Fault::HoldUnknown { hold: hold_id("H9") };
+    assert_eq!(view.apply(unknown, 11), Err(fault));
 }
 
 #[test]

@@ -18,9 +18,9 @@ use crate::{
     AccountId, Applied, Area, AreaIdx, Asked, Batch, BestAvailable, CancelAnswer, CancelBooking,
     Command, CommandBody, CommandId, Currency, DurationMs, EventId, EventListing, EventStatus,
     Held, HeldArea, HeldSeat, HoldId, HoldSeats, KillReason, Money, OrderId, Outcome, OutcomeBody,
-    OwnerKind, Pass, PassPlace, Payment, PriceLevel, Refusal, Released, Reply, ReplyBatch,
-    ReturnedPart, RoomMode, RoomSettings, Row, SeatIdx, SeatingPlan, Section, StartPayment,
-    UnixMillis, Verdict, VerdictKind, Want,
+    OwnerKind, Pass, PassPlace, Payment, PreviousStatuses, PriceLevel, Refusal, Released, Reply,
+    ReplyBatch, ReturnedPart, RoomMode, RoomSettings, Row, SeatIdx, SeatingPlan, Section,
+    StartPayment, UnixMillis, Verdict, VerdictKind, Want,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -191,6 +191,14 @@ fn commands() -> Vec<Sample> {
         want: Want::Seats(seats.clone()),
         owner: OwnerKind::Allotment,
         pass: Some(pass),
+        previous: None,
+    };
+    let both = PreviousStatuses { free: true, set_aside: true };
+    let guarded = HoldSeats { previous: Some(both), ..hold_seats.clone() };
+    let guarded_return = CommandBody::ReturnAllotted {
+        seats: vec![SeatIdx(5)],
+        areas: vec![],
+        previous: Some(PreviousStatuses { set_aside: false, ..both }),
     };
     let start = StartPayment { hold: HoldId(74), method: "SEPA".into(), token: "tok".into() };
     let verdict = Verdict { hold: HoldId(75), attempt: 76, kind: VerdictKind::Sold };
@@ -203,9 +211,13 @@ fn commands() -> Vec<Sample> {
         ReturnAllotted => CommandBody::ReturnAllotted {
             seats: seats.clone(),
             areas: areas.clone(),
+            previous: None,
         },
         ExtendHold => CommandBody::ExtendHold { hold: HoldId(80) },
+        SwapSeats => CommandBody::SwapSeats { hold: HoldId(94), want: Want::Seats(seats.clone()) },
     );
+    samples.push(sample("HoldSeats-guarded", CommandBody::HoldSeats(guarded)));
+    samples.push(sample("ReturnAllotted-guarded", guarded_return));
     samples.extend(variants!(Want:
         Seats => Want::Seats(seats),
         BestAvailable => Want::BestAvailable(best),
@@ -254,6 +266,8 @@ fn outcomes() -> Vec<Sample> {
         Refused => OutcomeBody::Refused(Refusal::SoldOut),
         Unchanged => OutcomeBody::Unchanged { hold: HoldId(91) },
         HoldExtended => OutcomeBody::HoldExtended { hold: HoldId(90), deadline },
+        SeatsSwapped => OutcomeBody::SeatsSwapped(held()),
+        SeatsUnchanged => OutcomeBody::SeatsUnchanged,
     );
     samples.extend(variants!(Released:
         ByOwner => Released::ByOwner,
@@ -285,6 +299,7 @@ fn refusals() -> Vec<Sample> {
         NotAllotted => Refusal::NotAllotted,
         Full => Refusal::Full,
         HoldAtLimit => Refusal::HoldAtLimit,
+        StatusNotAllowed => Refusal::StatusNotAllowed { seats: vec![SeatIdx(9), SeatIdx(900)] },
     )
 }
 

@@ -10,8 +10,8 @@ use proptest::prelude::*;
 use schema::SYSTEM_ACCOUNT;
 use schema::{
     AccountId, AreaIdx, BestAvailable, Command, CommandBody, CommandId, DurationMs, HoldId,
-    HoldSeats, Outcome, OutcomeBody, OwnerKind, Pass, PassPlace, SeatIdx, StartPayment, UnixMillis,
-    Verdict, VerdictKind, Want,
+    HoldSeats, Outcome, OutcomeBody, OwnerKind, Pass, PassPlace, PreviousStatuses, SeatIdx,
+    StartPayment, UnixMillis, Verdict, VerdictKind, Want,
 };
 use std::collections::BTreeSet;
 
@@ -29,12 +29,13 @@ enum Step {
 
 #[derive(Debug, Clone)]
 enum Ask {
-    Hold { want: Want, owner: OwnerKind, pass: Option<u64> },
+    Hold { want: Want, owner: OwnerKind, pass: Option<u64>, previous: Option<(bool, bool)> },
     Release(usize),
     Extend(usize),
+    Swap(usize, Want),
     Pay(usize),
     Verdict { hold: usize, kind: VerdictKind, attempt: u32 },
-    Return { seats: Vec<u32>, areas: Vec<(u16, u32)> },
+    Return { seats: Vec<u32>, areas: Vec<(u16, u32)>, previous: Option<(bool, bool)> },
 }
 
 fn wants() -> impl Strategy<Value = Want> {
@@ -59,6 +60,10 @@ fn quantity(area: AreaIdx) -> impl Strategy<Value = (AreaIdx, u32)> {
     (0..4_u32).prop_map(move |quantity| (area, quantity))
 }
 
+fn previous() -> impl Strategy<Value = Option<(bool, bool)>> {
+    prop_oneof![2 => Just(None), 1 => any::<(bool, bool)>().prop_map(Some)]
+}
+
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let owner = prop_oneof![6 => Just(OwnerKind::Fan), 1 => Just(OwnerKind::Allotment),
         1 => Just(OwnerKind::Kill(schema::KillReason::Safety))];
@@ -71,15 +76,19 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let returned_seats = prop::collection::vec(0..SEATS, 0..3);
     let returned_areas = prop::collection::vec((0..2_u16, 1..3_u32), 0..2);
     let ask = prop_oneof![
-        8 => (wants(), owner, prop::option::of(0..4_u64))
-            .prop_map(|(want, owner, pass)| Ask::Hold { want, owner, pass }),
+        8 => (wants(), owner, prop::option::of(0..4_u64), previous())
+            .prop_map(|(want, owner, pass, previous)| Ask::Hold { want, owner, pass, previous }),
+        2 => (wants(), previous()).prop_map(|(want, previous)| {
+            Ask::Hold { want, owner: OwnerKind::Allotment, pass: None, previous }
+        }),
         3 => any::<usize>().prop_map(Ask::Release),
         2 => any::<usize>().prop_map(Ask::Extend),
+        4 => (any::<usize>(), wants()).prop_map(|(hold, want)| Ask::Swap(hold, want)),
         4 => any::<usize>().prop_map(Ask::Pay),
         6 => (any::<usize>(), kind, 0..3_u32)
             .prop_map(|(hold, kind, attempt)| Ask::Verdict { hold, kind, attempt }),
-        2 => (returned_seats, returned_areas)
-            .prop_map(|(seats, areas)| Ask::Return { seats, areas }),
+        3 => (returned_seats, returned_areas, previous())
+            .prop_map(|(seats, areas, previous)| Ask::Return { seats, areas, previous }),
     ];
     let step = prop_oneof![
         2 => prop_oneof![0..40_u64, 500..1_000_u64].prop_map(Step::Wait),
@@ -133,7 +142,8 @@ impl Run {
         // One of the latest, so that holds get old enough to be paid, declined, sold and refunded.
         let hold = |at: usize| self.holds[self.holds.len() - 1 - at % self.holds.len().min(5)];
         let body = match ask.clone() {
-            Ask::Hold { want, owner, pass } => CommandBody::HoldSeats(HoldSeats {
+            Ask::Hold { want, owner, pass, previous } => CommandBody::HoldSeats(HoldSeats {
+                previous: statuses(previous),
                 want,
                 owner,
                 pass: pass.map(|number| Pass {
@@ -144,6 +154,7 @@ impl Run {
             }),
             Ask::Release(at) => CommandBody::ReleaseHold { hold: hold(at) },
             Ask::Extend(at) => CommandBody::ExtendHold { hold: hold(at) },
+            Ask::Swap(at, want) => CommandBody::SwapSeats { hold: hold(at), want },
             Ask::Pay(at) => CommandBody::StartPayment(StartPayment {
                 hold: hold(at),
                 method: "CREDIT_CARD".into(),
@@ -152,7 +163,8 @@ impl Run {
             Ask::Verdict { hold: at, kind, attempt } => {
                 CommandBody::RecordVerdict(Verdict { hold: hold(at), attempt, kind })
             }
-            Ask::Return { seats, areas } => CommandBody::ReturnAllotted {
+            Ask::Return { seats, areas, previous } => CommandBody::ReturnAllotted {
+                previous: statuses(previous),
                 seats: seats.into_iter().map(SeatIdx).collect(),
                 areas: areas.into_iter().map(|(area, count)| (AreaIdx(area), count)).collect(),
             },
@@ -177,7 +189,9 @@ impl Run {
     /// Mostly somebody who may: the hold's owner, or settlement.
     fn actor(&self, who: &str, body: &CommandBody) -> AccountId {
         let hold = match body {
-            CommandBody::ReleaseHold { hold } | CommandBody::ExtendHold { hold } => *hold,
+            CommandBody::ReleaseHold { hold }
+            | CommandBody::ExtendHold { hold }
+            | CommandBody::SwapSeats { hold, .. } => *hold,
             CommandBody::StartPayment(ask) => ask.hold,
             CommandBody::RecordVerdict(_) if who != NAMES[0] => return SYSTEM_ACCOUNT,
             _ => return account(who),
@@ -198,6 +212,10 @@ impl Run {
             assert!(matches!(decision, Decision::Archived { .. }), "{decision:?}");
         }
     }
+}
+
+fn statuses(previous: Option<(bool, bool)>) -> Option<PreviousStatuses> {
+    previous.map(|(free, set_aside)| PreviousStatuses { free, set_aside })
 }
 
 fn hold_of(body: &OutcomeBody) -> HoldId {

@@ -8,13 +8,21 @@ use schema::{
 
 /// Each seat comes with its generation.
 fn held(hold: u128, seats: &[(u32, u32)]) -> OutcomeBody {
+    OutcomeBody::SeatsHeld(places(hold, seats))
+}
+
+fn swapped(hold: u128, seats: &[(u32, u32)]) -> OutcomeBody {
+    OutcomeBody::SeatsSwapped(places(hold, seats))
+}
+
+fn places(hold: u128, seats: &[(u32, u32)]) -> Held {
     let seat = |&(seat, generation): &(u32, u32)| HeldSeat {
         seat: SeatIdx(seat),
         generation,
         price_level: 0,
         price: 100,
     };
-    OutcomeBody::SeatsHeld(Held {
+    Held {
         hold: HoldId(hold),
         account: AccountId(1),
         owner: OwnerKind::Fan,
@@ -23,7 +31,7 @@ fn held(hold: u128, seats: &[(u32, u32)]) -> OutcomeBody {
         currency: Currency::EUR,
         deadline: Some(UnixMillis(1_000)),
         pass: None,
-    })
+    }
 }
 
 fn sold(hold: u128) -> OutcomeBody {
@@ -68,4 +76,19 @@ fn an_end_or_a_sale_of_a_hold_that_is_not_there_is_found() {
 fn a_change_of_a_seat_that_the_journal_does_not_tell_is_found() {
     let found = differences(vec![held(1, &[(1, 1)]), released(1), held(2, &[(1, 5)])]);
     assert_eq!(found, ["SEAT-1 EVT002: journal at 4: seat 1 has changed 3 times and says 5"]);
+}
+
+#[test]
+fn a_swap_of_what_the_journal_does_not_tell_is_found() {
+    let before = || held(1, &[(1, 1), (2, 1)]);
+    let swap = |seats: &[(u32, u32)]| vec![before(), swapped(1, seats)];
+    let whole = [swap(&[(2, 1), (3, 1)]), vec![held(2, &[(1, 3)]), swapped(1, &[(3, 1)])]].concat();
+    assert_eq!(differences(whole), Vec::<String>::new());
+    assert_eq!(differences(swap(&[(2, 2)])).len(), 1, "a seat that stays has not changed");
+    assert_eq!(differences(swap(&[(3, 2)])).len(), 1, "a seat that comes has changed once");
+    assert_eq!(differences(vec![swapped(1, &[(1, 1)])]).len(), 1, "of no hold");
+    let others = vec![before(), held(2, &[(3, 1)]), swapped(1, &[(3, 2)])];
+    assert_eq!(differences(others).len(), 1, "to seats of others");
+    let paid = vec![before(), sold(1), swapped(1, &[(3, 1)])];
+    assert_eq!(differences(paid).len(), 1, "of what is sold");
 }

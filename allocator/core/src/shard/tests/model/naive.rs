@@ -3,8 +3,8 @@
 
 use schema::SYSTEM_ACCOUNT;
 use schema::{
-    AccountId, AreaIdx, BestAvailable, Command, CommandBody, HoldId, HoldSeats, OutcomeBody,
-    OwnerKind, SeatIdx, Verdict, VerdictKind, Want,
+    AccountId, AreaIdx, BestAvailable, Command, CommandBody, Held, HoldId, HoldSeats, OutcomeBody,
+    OwnerKind, PreviousStatuses, SeatIdx, Verdict, VerdictKind, Want,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,6 +12,9 @@ pub(super) const SEATS: u32 = 16;
 const ACCESSIBLE: u32 = 11;
 /// The seats of each row: section A's two, section B's one.
 const ROWS: [std::ops::Range<u32>; 3] = [0..6, 6..12, 12..16];
+
+/// A guard that allows nothing.
+const NONE: PreviousStatuses = PreviousStatuses { free: false, set_aside: false };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -32,6 +35,8 @@ struct ModelHold {
     made: u64,
     reminder: u64,
     attempt: u32,
+    /// The attempt before the last swap.
+    swapped: u32,
     pass: Option<u64>,
 }
 
@@ -111,6 +116,7 @@ impl Model {
                 Phase::Sold => Err("AlreadySold".to_owned()),
             },
             CommandBody::ExtendHold { hold } => self.extend(*hold, who),
+            CommandBody::SwapSeats { hold, want } => self.swap(*hold, want, who, actual),
             CommandBody::StartPayment(ask) => {
                 let hold = self.own(ask.hold, who, "never")?;
                 match hold.phase {
@@ -129,7 +135,9 @@ impl Model {
                 }
             }
             CommandBody::RecordVerdict(verdict) => self.verdict(who, *verdict),
-            CommandBody::ReturnAllotted { seats, areas } => self.give_back(who, seats, areas),
+            CommandBody::ReturnAllotted { seats, areas, previous } => {
+                self.give_back(who, seats, areas, *previous)
+            }
         }
     }
 
@@ -151,6 +159,50 @@ impl Model {
         }
     }
 
+    fn swap(
+        &mut self,
+        id: HoldId,
+        want: &Want,
+        who: AccountId,
+        actual: &OutcomeBody,
+    ) -> Result<String, String> {
+        let hold = self.own(id, who, "never")?;
+        match hold.phase {
+            Phase::Held if hold.deadline.unwrap() <= self.now => return Err("HoldEnded".to_owned()),
+            Phase::Held => {}
+            Phase::Paying => return Err("PaymentInProgress".to_owned()),
+            Phase::Sold => return Err("AlreadySold".to_owned()),
+            Phase::Blocked => return Err("RequestInvalid".to_owned()),
+        }
+        let (mut seats, areas, count) = shape(want)?;
+        if count == 0 || 10 < count {
+            return Err("RequestInvalid".to_owned());
+        }
+        if (&seats, &areas) == (&hold.seats, &hold.areas) {
+            return Ok("unchanged".to_owned());
+        }
+        if 6 < self.places_of(who) - places(&hold) + count {
+            return Err("LimitExceeded".to_owned());
+        }
+        let none = if self.free() == 0 { "SoldOut" } else { "NotEnoughSeats" };
+        if let Want::BestAvailable(best) = *want {
+            seats = self.best(best, actual).ok_or(none)?;
+        }
+        let room = |area: u16| self.area_free(area) + hold.areas.get(&area).copied().unwrap_or(0);
+        if areas.iter().any(|(&area, &quantity)| room(area) < quantity) {
+            return Err(none.to_owned());
+        }
+        let others = seats.difference(&hold.seats).copied();
+        let taken: Vec<_> = others.filter(|&seat| self.taken(seat)).collect();
+        if !taken.is_empty() {
+            return Err(format!("taken {taken:?}"));
+        }
+        let says = format!("swapped {seats:?} {areas:?} {:?}", hold.deadline);
+        let swapped = hold.attempt;
+        self.holds.insert(id, ModelHold { seats, areas, swapped, ..hold });
+        Ok(says)
+    }
+
     fn hold(
         &mut self,
         who: AccountId,
@@ -164,6 +216,16 @@ impl Model {
         }
         if fan && self.now < 10_000 {
             return Err("NotOnSale".to_owned());
+        }
+        if let Some(previous) = ask.previous {
+            let named = matches!(ask.want, Want::Seats(_));
+            if fan || !named || previous == NONE {
+                return Err("RequestInvalid".to_owned());
+            }
+            seats = self.left_of(who, seats, previous)?;
+            if seats.is_empty() {
+                return Ok("all so".to_owned());
+            }
         }
         let pass = ask.pass.filter(|_| fan).map(|pass| pass.place.number);
         self.check_pass(who, pass)?;
@@ -198,10 +260,36 @@ impl Model {
             made: self.now,
             reminder: 0,
             attempt: 0,
+            swapped: 0,
             pass,
         };
         self.holds.insert(given.hold, hold);
         Ok(says)
+    }
+
+    fn is_own(&self, who: AccountId, seat: u32) -> bool {
+        let own = |hold: &&ModelHold| hold.phase == Phase::Blocked && hold.account == who;
+        self.holds.values().filter(own).any(|hold| hold.seats.contains(&seat))
+    }
+
+    /// The free ones of seats, if all may be as they are.
+    fn left_of(
+        &self,
+        who: AccountId,
+        seats: BTreeSet<u32>,
+        previous: PreviousStatuses,
+    ) -> Result<BTreeSet<u32>, String> {
+        let may_stay = |seat: u32| previous.set_aside && self.is_own(who, seat);
+        let (taken, free): (BTreeSet<u32>, BTreeSet<u32>) =
+            seats.into_iter().partition(|&seat| self.taken(seat));
+        let taken: Vec<u32> = taken.into_iter().filter(|&seat| !may_stay(seat)).collect();
+        if !taken.is_empty() {
+            return Err(format!("taken {taken:?}"));
+        }
+        if !previous.free && !free.is_empty() {
+            return Err(format!("not allowed {free:?}"));
+        }
+        Ok(free)
     }
 
     fn check_pass(&self, who: AccountId, pass: Option<u64>) -> Result<(), String> {
@@ -232,7 +320,7 @@ impl Model {
         };
         let rows = ROWS.iter().enumerate().filter(|(at, _)| fits(*at));
         let in_one_row = rows.clone().any(|(_, row)| row.clone().any(|first| run(first, row)));
-        let OutcomeBody::SeatsHeld(held) = actual else {
+        let (OutcomeBody::SeatsHeld(held) | OutcomeBody::SeatsSwapped(held)) = actual else {
             assert!(!in_one_row, "{best:?} was refused");
             return None;
         };
@@ -265,6 +353,13 @@ impl Model {
         if hold.phase == Phase::Blocked {
             return Err("RequestInvalid".to_owned());
         }
+        if 0 < hold.swapped && verdict.attempt <= hold.swapped {
+            return if verdict.kind == VerdictKind::Sold {
+                Err("HoldEnded".to_owned())
+            } else {
+                Ok("unchanged".to_owned())
+            };
+        }
         let open = hold.phase != Phase::Sold;
         match verdict.kind {
             VerdictKind::Declined if last && hold.phase == Phase::Paying => {
@@ -292,10 +387,29 @@ impl Model {
         who: AccountId,
         seats: &[SeatIdx],
         areas: &[(AreaIdx, u32)],
+        previous: Option<PreviousStatuses>,
     ) -> Result<String, String> {
-        let wanted: BTreeSet<u32> = seats.iter().map(|seat| seat.0).collect();
+        let mut wanted: BTreeSet<u32> = seats.iter().map(|seat| seat.0).collect();
         if wanted.len() < seats.len() || (seats.is_empty() && areas.is_empty()) {
             return Err("RequestInvalid".to_owned());
+        }
+        if let Some(previous) = previous {
+            if !areas.is_empty() || previous == NONE {
+                return Err("RequestInvalid".to_owned());
+            }
+            let strange = |&seat: &u32| {
+                if self.taken(seat) { !self.is_own(who, seat) } else { !previous.free }
+            };
+            if wanted.iter().any(strange) {
+                return Err("NotAllotted".to_owned());
+            }
+            wanted.retain(|&seat| self.taken(seat));
+            if !previous.set_aside && !wanted.is_empty() {
+                return Err(format!("not allowed {wanted:?}"));
+            }
+            if wanted.is_empty() {
+                return Ok("all so".to_owned());
+            }
         }
         let own = |hold: &ModelHold| hold.phase == Phase::Blocked && hold.account == who;
         let mine: Vec<_> = self.holds.values().filter(|hold| own(hold)).collect();
@@ -375,12 +489,8 @@ fn places(hold: &ModelHold) -> u32 {
 /// An outcome in the model's words.
 pub(super) fn says(body: &OutcomeBody) -> String {
     match body {
-        OutcomeBody::SeatsHeld(held) => {
-            let seats: BTreeSet<u32> = held.seats.iter().map(|seat| seat.seat.0).collect();
-            let areas: BTreeMap<u16, u32> =
-                held.areas.iter().map(|area| (area.area.0, area.quantity)).collect();
-            format!("held {seats:?} {areas:?} {:?}", held.deadline.map(|at| at.0))
-        }
+        OutcomeBody::SeatsHeld(held) => format!("held {}", says_places(held)),
+        OutcomeBody::SeatsSwapped(held) => format!("swapped {}", says_places(held)),
         OutcomeBody::HoldReleased { why, .. } => format!("released {why:?}"),
         OutcomeBody::PaymentStarted(payment) => format!("paying {}", payment.attempt),
         OutcomeBody::PaymentAwaited(payment) => format!("awaited {}", payment.attempt),
@@ -390,9 +500,20 @@ pub(super) fn says(body: &OutcomeBody) -> String {
         OutcomeBody::Refused(schema::Refusal::SeatTaken { seats }) => {
             format!("taken {:?}", seats.iter().map(|seat| seat.0).collect::<Vec<_>>())
         }
+        OutcomeBody::Refused(schema::Refusal::StatusNotAllowed { seats }) => {
+            format!("not allowed {:?}", seats.iter().map(|seat| seat.0).collect::<BTreeSet<_>>())
+        }
         OutcomeBody::Refused(refusal) => format!("{refusal:?}"),
         OutcomeBody::Unchanged { .. } => "unchanged".to_owned(),
+        OutcomeBody::SeatsUnchanged => "all so".to_owned(),
         OutcomeBody::DeadlinesMoved { by } => format!("moved by {}", by.0),
         OutcomeBody::HoldExtended { deadline, .. } => format!("extended {}", deadline.0),
     }
+}
+
+fn says_places(held: &Held) -> String {
+    let seats: BTreeSet<u32> = held.seats.iter().map(|seat| seat.seat.0).collect();
+    let areas: BTreeMap<u16, u32> =
+        held.areas.iter().map(|area| (area.area.0, area.quantity)).collect();
+    format!("{seats:?} {areas:?} {:?}", held.deadline.map(|at| at.0))
 }
