@@ -76,6 +76,9 @@ pub struct HoldSeats {
     pub owner: OwnerKind,
     /// The right to buy, its signature already checked; `None` where no room is on.
     pub pass: Option<Pass>,
+    /// The key of the channel whose code the asker knows. Left out where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<CompactString>,
 }
 
 /// Which places.

@@ -13,6 +13,7 @@ pub mod stream;
 pub mod subject;
 
 mod catalog;
+mod channel;
 mod command;
 mod id;
 mod journal;
@@ -27,6 +28,10 @@ mod text128;
 mod time;
 
 pub use catalog::{EventListing, EventStatus, PriceLevel, RoomMode, RoomSettings, TITLE_BYTES_MAX};
+pub use channel::{
+    CHANNEL_CODE_BYTES_MAX, CHANNEL_CODE_BYTES_MIN, CHANNEL_ROWS_MAX, CHANNELS_MAX, Channel,
+    ChannelFault, ChannelRow,
+};
 pub use command::{
     BestAvailable, Command, CommandBody, HOUSE_ACCOUNT, HoldSeats, KillReason, OwnerKind, Pass,
     PassPlace, SYSTEM_ACCOUNT, StartPayment, Verdict, VerdictKind, Want,

@@ -41,7 +41,9 @@ impl Outcome {
                 .iter()
                 .map(|part| FIXED + SEAT * part.seats.len() + AREA * part.areas.len())
                 .sum(),
-            OutcomeBody::Refused(Refusal::SeatTaken { seats }) => SEAT * seats.len(),
+            OutcomeBody::Refused(
+                Refusal::SeatTaken { seats } | Refusal::ChannelRequired { seats },
+            ) => SEAT * seats.len(),
             _ => 0,
         };
         FIXED + parts

@@ -170,7 +170,7 @@ fn check_level(level: u8) -> Result<(), Fault> {
     if usize::from(level) < PRICE_LEVELS_MAX { Ok(()) } else { Err(Fault::PriceLevel { level }) }
 }
 
-fn check_unique<'a>(
+pub(crate) fn check_unique<'a>(
     what: &'static str,
     labels: impl Iterator<Item = &'a CompactString>,
 ) -> Result<(), Fault> {

@@ -45,6 +45,10 @@ pub enum Refusal {
     Full,
     /// The hold lives as long as one may already.
     HoldAtLimit,
+    /// A channel keeps these of the seats asked for, and the asker has not named it.
+    ChannelRequired {
+        seats: Vec<SeatIdx>,
+    },
 }
 
 /// A stable code with what every answer of it says: HTTP status, title and whether a repeat may
@@ -90,6 +94,9 @@ impl Refusal {
             Self::HoldAtLimit => {
                 code("RESERVATION_AT_LIMIT", 409, "The reservation can live no longer")
             }
+            Self::ChannelRequired { .. } => {
+                code("CHANNEL_REQUIRED", 403, "Some of these seats are for holders of a code")
+            }
             Self::Full => retryable("SHARD_FULL", 503, "The event takes no more reservations now"),
         }
     }
@@ -116,6 +123,7 @@ mod tests {
             (Refusal::PaymentInProgress, "PAYMENT_IN_PROGRESS", 409),
             (Refusal::HoldEnded, "RESERVATION_EXPIRED", 410),
             (Refusal::HoldAtLimit, "RESERVATION_AT_LIMIT", 409),
+            (Refusal::ChannelRequired { seats: vec![] }, "CHANNEL_REQUIRED", 403),
         ];
         for (refusal, code, status) in codes {
             assert_eq!((refusal.code().code, refusal.code().status), (code, status));

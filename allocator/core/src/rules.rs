@@ -2,7 +2,7 @@
 //! the choice is made by the claim. Everything else happens when the outcome takes effect.
 
 use crate::Shard;
-use crate::best_available::{Tally, claim_best};
+use crate::best_available::{Tally, claim_best_of};
 use crate::catalogue::Listed;
 use crate::holds::HoldPhase;
 use crate::sale::Sale;
@@ -64,9 +64,10 @@ impl Shard {
         if full || id_used {
             return Err(Refusal::Full);
         }
+        let closed = closed_to(now, &listed, ask, &wanted)?;
         let phase = HoldPhase::first_of(ask.owner);
         let slot = self.holds.next_slot();
-        let (seats, areas) = claim(sale, &wanted, phase, slot, &mut self.tally)?;
+        let (seats, areas) = claim(sale, &wanted, &closed, phase, slot, &mut self.tally)?;
         let ends = ask.owner == OwnerKind::Fan;
         Ok(OutcomeBody::SeatsHeld(Held {
             hold: id,
@@ -112,12 +113,42 @@ fn check_pass(
     Ok(used.is_none())
 }
 
+/// What channels keep from a fan, by row, for a choice of the best seats; nothing from other
+/// owners, who do not buy.
+///
+/// Named seats are refused here, also those that somebody has: that a channel keeps them is true
+/// all the same, and it is what the fan can do something about.
+fn closed_to(
+    now: UnixMillis,
+    listed: &Listed,
+    ask: &HoldSeats,
+    wanted: &Wanted,
+) -> Result<Box<[u64]>, Refusal> {
+    let channels = listed.channels.as_ref().filter(|_| ask.owner == OwnerKind::Fan);
+    let Some(channels) = channels else { return Ok(Box::default()) };
+    // A key of no channel opens none: operators may have taken it away meanwhile.
+    let closed = channels.closed(now, ask.channel.as_deref());
+    match wanted {
+        Wanted::Seats(seats) => {
+            let seats = closed.of(seats, &listed.tables);
+            if seats.is_empty() {
+                Ok(Box::default())
+            } else {
+                Err(Refusal::ChannelRequired { seats })
+            }
+        }
+        Wanted::Best(_) => Ok(closed.by_row(listed.tables.rows.len())),
+        Wanted::Areas(_) => Ok(Box::default()),
+    }
+}
+
 type Places = (Vec<SeatIdx>, Vec<(AreaIdx, u32)>);
 
 /// Claims seats; standing places need no claim, only room.
 fn claim(
     sale: &Sale,
     wanted: &Wanted,
+    closed: &[u64],
     phase: HoldPhase,
     slot: u32,
     tally: &mut Tally,
@@ -133,7 +164,8 @@ fn claim(
             Ok((seats.clone(), Vec::new()))
         }
         &Wanted::Best(best) => {
-            let choice = claim_best(&sale.map, best, state, slot).ok_or_else(none_left)?;
+            let choice = claim_best_of(&sale.map, closed, best, state, slot);
+            let choice = choice.ok_or_else(none_left)?;
             tally.add(&choice);
             Ok((choice.seats, Vec::new()))
         }

@@ -123,6 +123,7 @@ impl Bench {
                 want: Want::Seats(seats.iter().copied().map(SeatIdx).collect()),
                 owner: OwnerKind::Fan,
                 pass: None,
+                channel: None,
             }),
         }
     }
@@ -354,5 +355,6 @@ fn listing(plan: &SeatingPlan, hold_ttl_ms: DurationMs) -> EventListing {
         hold_life_max_ms: DurationMs(1_800_000),
         account_places_max: 10,
         waiting_room: false,
+        channels: Vec::new(),
     }
 }

@@ -4,7 +4,7 @@ use crate::asker::Asker;
 use crate::bus::Told;
 use crate::common::Common;
 use crate::front::Front;
-use crate::hall::{self, SEAT_COUNT};
+use crate::hall::{self, CHANNEL, SEAT_COUNT};
 use crate::settlement;
 use schema::{
     AreaIdx, BestAvailable, CommandBody, EventId, HoldId, HoldSeats, OrderId, OutcomeBody,
@@ -58,7 +58,7 @@ impl Fan {
             67..=72 => self.asker.repeat(common),
             73..=77 => {
                 let want = any_want(common);
-                let ask = HoldSeats { want, owner: OwnerKind::Fan, pass: None };
+                let ask = any_ask(want, common);
                 self.asker.misuse(CommandBody::HoldSeats(ask), common);
             }
             78..=88 => self.cancel(common),
@@ -102,7 +102,7 @@ impl Fan {
 
     fn ask_for(&mut self, want: Want, common: &mut Common) {
         let event = any_event(common);
-        let ask = HoldSeats { want, owner: OwnerKind::Fan, pass: None };
+        let ask = any_ask(want, common);
         self.asker.ask(event, CommandBody::HoldSeats(ask), common);
     }
 
@@ -169,6 +169,12 @@ pub fn any_seats(common: &mut Common, count_max: u64) -> Vec<SeatIdx> {
     let first = common.dice.within(0, u64::from(SEAT_COUNT) - count);
     let seats = first..first + count;
     seats.map(|seat| SeatIdx(u32::try_from(seat).expect("a hall of ten seats"))).collect()
+}
+
+/// A fan's, who knows the channel's code or not.
+fn any_ask(want: Want, common: &mut Common) -> HoldSeats {
+    let channel = common.dice.hits(40).then(|| CHANNEL.into());
+    HoldSeats { want, owner: OwnerKind::Fan, pass: None, channel }
 }
 
 fn any_want(common: &mut Common) -> Want {

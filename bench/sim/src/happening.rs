@@ -24,7 +24,7 @@ happenings! {
     // The bus.
     CommandLost, CommandRepeated, ReplyLost, ReplyRepeated,
     // Decisions.
-    Held, Allotted, Returned, Refused, SeatTaken, GivenUp, Expired, Extended,
+    Held, Allotted, Returned, Refused, SeatTaken, ChannelRequired, GivenUp, Expired, Extended,
     PaymentStarted, Reminded,
     Declined, Sold, PaymentCancelled, Refunded, Unchanged,
     // Answers.
@@ -53,6 +53,7 @@ impl Happening {
             OutcomeBody::AllotmentReduced { .. } => Self::Returned,
             OutcomeBody::DeadlinesMoved { .. } => Self::DeadlinesMoved,
             OutcomeBody::Refused(Refusal::SeatTaken { .. }) => Self::SeatTaken,
+            OutcomeBody::Refused(Refusal::ChannelRequired { .. }) => Self::ChannelRequired,
             OutcomeBody::Refused(_) => Self::Refused,
             OutcomeBody::Unchanged { .. } => Self::Unchanged,
         }

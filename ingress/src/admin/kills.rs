@@ -99,7 +99,7 @@ pub async fn kill(
         fingerprint: fingerprint("POST", PATH, &sent, caller.account),
         event,
         account: HOUSE_ACCOUNT,
-        body: CommandBody::HoldSeats(HoldSeats { want, owner, pass: None }),
+        body: CommandBody::HoldSeats(HoldSeats { want, owner, pass: None, channel: None }),
     };
     let answer = app.asks.ask(ask).await;
     let answer = answer.map_err(|error| problems::unanswered(error, &key.text))?;

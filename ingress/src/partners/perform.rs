@@ -88,7 +88,12 @@ pub(super) fn command(op: Op, places: Places) -> CommandBody {
         Op::Release => CommandBody::ReturnAllotted { seats, areas },
         Op::Allocate | Op::Sell => {
             let want = if seats.is_empty() { Want::Areas(areas) } else { Want::Seats(seats) };
-            CommandBody::HoldSeats(HoldSeats { want, owner: OwnerKind::Allotment, pass: None })
+            CommandBody::HoldSeats(HoldSeats {
+                want,
+                owner: OwnerKind::Allotment,
+                pass: None,
+                channel: None,
+            })
         }
     }
 }

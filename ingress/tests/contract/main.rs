@@ -6,6 +6,7 @@
 mod accounts;
 mod bench_door;
 mod bookings;
+mod channels;
 mod client;
 mod operators;
 mod owner;

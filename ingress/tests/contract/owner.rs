@@ -16,6 +16,9 @@ pub const HOLD_MS: u64 = 600_000;
 /// A hold with this seat is never released: `A-2-5`.
 const ALWAYS_PAID_FOR: SeatIdx = SeatIdx(8);
 
+/// In the event `EVT200` this seat, `A-1-1`, is for who names the channel `FRIENDS`.
+const OF_FRIENDS: SeatIdx = SeatIdx(0);
+
 const BEHIND_MS: u64 = 60_000;
 
 fn journal_time() -> UnixMillis {
@@ -106,6 +109,10 @@ impl Owner {
             Want::Areas(_) => vec![],
         };
         let areas = if let Want::Areas(areas) = &ask.want { areas.clone() } else { vec![] };
+        let of_channel = command.event.as_str() == "EVT200" && seats.contains(&OF_FRIENDS);
+        if of_channel && ask.channel.as_deref() != Some("FRIENDS") {
+            return OutcomeBody::Refused(Refusal::ChannelRequired { seats: vec![OF_FRIENDS] });
+        }
         let key = |seat: &SeatIdx| (command.event.clone(), *seat);
         let taken: Vec<SeatIdx> =
             seats.iter().filter(|seat| self.taken.contains_key(&key(seat))).copied().collect();

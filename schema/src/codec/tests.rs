@@ -21,6 +21,7 @@ fn command() -> Command {
             want: Want::Seats(vec![SeatIdx(5), SeatIdx(600)]),
             owner: OwnerKind::Fan,
             pass: None,
+            channel: None,
         }),
     }
 }

@@ -104,6 +104,7 @@ async fn publish_plan(rig: &Rig) {
         hold_life_max_ms: schema::limits::HOLD_LIFE_MAX,
         account_places_max: 10,
         waiting_room: false,
+        channels: Vec::new(),
     };
     let nats = rig.servers.nats().await;
     nats.ensure_stream(&chassis::stream_config(&stream::catalog(), 1)).await.unwrap();

@@ -4,6 +4,7 @@
 //! T` moves the clock only. After each line a follower that applies the outcomes, and a shard
 //! restored from its snapshot, must equal the owner.
 
+mod channels;
 mod model;
 mod scripts;
 mod world;
@@ -54,6 +55,21 @@ pub(crate) fn check(script: &str) {
                 command.fingerprint += 1;
                 show(&world.decide(&command), &labels)
             }
+            ["channel", key, "keeps", ..] => {
+                let seats: Vec<u32> =
+                    words[3..].iter().map_while(|word| word.parse().ok()).collect();
+                let until = behind::<u64>(&words, "until");
+                world.keep(&[(
+                    key,
+                    seats.as_slice(),
+                    until.map(|seconds| UnixMillis(seconds * 1_000)),
+                )]);
+                "kept".to_owned()
+            }
+            ["no", "channel"] => {
+                world.keep(&[]);
+                "nothing kept".to_owned()
+            }
             ["cancelled"] => world.cancel_event(),
             _ => {
                 let command = parse(&words, number, &world, &labels);
@@ -88,6 +104,7 @@ fn parse(words: &[&str], number: u32, world: &World, labels: &Labels) -> Command
             want: want(&words[3..]),
             owner: owner(verb),
             pass: pass(words),
+            channel: behind::<String>(words, "code").map(Into::into),
         }),
         (_, "releases") => CommandBody::ReleaseHold { hold: label(2) },
         (_, "extends") => CommandBody::ExtendHold { hold: label(2) },
@@ -221,6 +238,10 @@ fn show_body(body: &OutcomeBody, labels: &Labels) -> String {
         OutcomeBody::Refused(schema::Refusal::SeatTaken { seats }) => {
             let seats: Vec<_> = seats.iter().map(|seat| seat.0.to_string()).collect();
             format!("taken {}", seats.join(" "))
+        }
+        OutcomeBody::Refused(schema::Refusal::ChannelRequired { seats }) => {
+            let seats: Vec<_> = seats.iter().map(|seat| seat.0.to_string()).collect();
+            format!("needs a code {}", seats.join(" "))
         }
         OutcomeBody::Refused(refusal) => format!("{refusal:?}"),
         OutcomeBody::Unchanged { .. } => "unchanged".to_owned(),

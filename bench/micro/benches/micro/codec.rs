@@ -64,7 +64,12 @@ fn command() -> Command {
         deadline: NOW,
         reply_to: schema::subject::replies("2f8d0a4e").into(),
         trace: None,
-        body: CommandBody::HoldSeats(HoldSeats { want, owner: OwnerKind::Fan, pass: Some(pass) }),
+        body: CommandBody::HoldSeats(HoldSeats {
+            want,
+            owner: OwnerKind::Fan,
+            pass: Some(pass),
+            channel: None,
+        }),
     }
 }
 

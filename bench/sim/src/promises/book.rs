@@ -39,6 +39,7 @@ impl Book {
         match &outcome.body {
             OutcomeBody::SeatsHeld(held) => {
                 meant::fits(asked, held).ok_or_else(wrong)?;
+                meant::may(time, event, asked, held)?;
                 self.begin(time, event, held)?;
             }
             OutcomeBody::HoldReleased { hold, why } => {

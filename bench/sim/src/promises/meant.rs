@@ -1,9 +1,10 @@
 //! Whether an outcome is what the command that it names asked for.
 
-use super::Finding;
+use super::{Checked, Finding, expect};
+use crate::hall;
 use schema::{
-    Command, CommandBody, Held, HoldId, InvariantId, Outcome, OutcomeBody, Released, Verdict,
-    VerdictKind, Want,
+    Command, CommandBody, EventId, Held, HoldId, InvariantId, Outcome, OutcomeBody, OwnerKind,
+    Released, UnixMillis, Verdict, VerdictKind, Want,
 };
 use std::collections::BTreeSet;
 
@@ -36,6 +37,19 @@ pub fn fits(asked: Option<&Command>, held: &Held) -> Option<()> {
         }
     };
     (distinct && fits && ask.owner == held.owner).then_some(())
+}
+
+/// SEAT-4 from the other side: who had to be refused for a channel was.
+pub fn may(time: UnixMillis, event: &EventId, asked: Option<&Command>, held: &Held) -> Checked {
+    let key = match asked.map(|command| &command.body) {
+        Some(CommandBody::HoldSeats(ask)) => ask.channel.as_deref(),
+        _ => None,
+    };
+    let is_kept = |seat: u32| hall::is_kept(event, seat, time, key);
+    let kept = held.owner == OwnerKind::Fan && held.seats.iter().any(|held| is_kept(held.seat.0));
+    expect(InvariantId::Seat4, !kept, || {
+        format!("{} has seats of a channel with the key {key:?}", held.hold)
+    })
 }
 
 pub fn is_release_of(command: &Command, id: HoldId) -> bool {

@@ -3,16 +3,16 @@
 use super::book::Book;
 use super::hold::{Hold, Phase, longest};
 use super::{Checked, expect};
-use crate::hall::{ACCOUNT_PLACES_MAX, AREA_CAPACITY, ROWS};
+use crate::hall::{ACCOUNT_PLACES_MAX, AREA_CAPACITY, ROWS, is_kept};
 use schema::{
-    AccountId, Command, CommandBody, EventId, HoldId, InvariantId, OwnerKind, Refusal, SeatIdx,
+    AccountId, Command, CommandBody, HoldId, HoldSeats, InvariantId, OwnerKind, Refusal, SeatIdx,
     UnixMillis, Want,
 };
 
 /// Checks a refusal against what the model has before it.
 pub fn is_true(book: &Book, time: UnixMillis, asked: &Command, refusal: &Refusal) -> Checked {
     let holds = match &asked.body {
-        CommandBody::HoldSeats(ask) => hold_is_refused(book, asked, &ask.want, ask.owner, refusal),
+        CommandBody::HoldSeats(ask) => hold_is_refused(book, time, asked, ask, refusal),
         CommandBody::ReleaseHold { hold } | CommandBody::ExtendHold { hold } => {
             change_is_refused(book, time, asked.account, *hold, refusal)
         }
@@ -32,17 +32,22 @@ pub fn is_true(book: &Book, time: UnixMillis, asked: &Command, refusal: &Refusal
 
 fn hold_is_refused(
     book: &Book,
+    time: UnixMillis,
     asked: &Command,
-    want: &Want,
-    owner: OwnerKind,
+    ask: &HoldSeats,
     refusal: &Refusal,
 ) -> bool {
     let event = &asked.event;
-    match (refusal, want) {
+    let is_kept = |seat: u32| is_kept(event, seat, time, ask.channel.as_deref());
+    match (refusal, &ask.want) {
         (Refusal::SeatTaken { seats }, Want::Seats(wanted)) => {
             let taken = book.taken(event);
             let truly = |seat: &SeatIdx| wanted.contains(seat) && taken.contains(&seat.0);
             !seats.is_empty() && seats.iter().all(truly)
+        }
+        (Refusal::ChannelRequired { seats }, Want::Seats(wanted)) => {
+            let truly = |seat: &SeatIdx| wanted.contains(seat) && is_kept(seat.0);
+            ask.owner == OwnerKind::Fan && !seats.is_empty() && seats.iter().all(truly)
         }
         (Refusal::SoldOut, _) => book.counts_of(event).free == 0,
         (Refusal::NotEnoughSeats, Want::Areas(areas)) => {
@@ -50,10 +55,11 @@ fn hold_is_refused(
             areas.iter().any(|&(_, quantity)| free < quantity)
         }
         (Refusal::NotEnoughSeats, Want::BestAvailable(best)) => {
-            !has_run(book, event, best.quantity)
+            let taken = book.taken(event);
+            !has_run(best.quantity, |seat| !taken.contains(&seat) && !is_kept(seat))
         }
         (Refusal::LimitExceeded, _) => {
-            let wanted = match want {
+            let wanted = match &ask.want {
                 Want::Seats(seats) => u32::try_from(seats.len()).unwrap_or(u32::MAX),
                 Want::BestAvailable(best) => u32::from(best.quantity),
                 Want::Areas(areas) => areas.iter().map(|(_, quantity)| quantity).sum(),
@@ -61,19 +67,18 @@ fn hold_is_refused(
             let own = |hold: &&Hold| hold.owner == OwnerKind::Fan && hold.account == asked.account;
             let has: u32 =
                 book.of_event(event).map(|(_, hold)| hold).filter(own).map(Hold::places).sum();
-            owner == OwnerKind::Fan && u32::from(ACCOUNT_PLACES_MAX) < has + wanted
+            ask.owner == OwnerKind::Fan && u32::from(ACCOUNT_PLACES_MAX) < has + wanted
         }
         _ => false,
     }
 }
 
-/// Whether a row has so many free seats side by side.
-fn has_run(book: &Book, event: &EventId, quantity: u8) -> bool {
-    let taken = book.taken(event);
+/// Whether a row has so many usable seats side by side.
+fn has_run(quantity: u8, is_usable: impl Fn(u32) -> bool) -> bool {
     ROWS.iter().any(|row| {
         row.clone().any(|first| {
             let mut run = first..first + u32::from(quantity);
-            run.end <= row.end && run.all(|seat| !taken.contains(&seat))
+            run.end <= row.end && run.all(&is_usable)
         })
     })
 }
@@ -104,7 +109,7 @@ fn change_is_refused(
 
 fn has_allotted(
     book: &Book,
-    event: &EventId,
+    event: &schema::EventId,
     account: AccountId,
     seats: &[SeatIdx],
     standing: u32,

@@ -108,6 +108,7 @@ fn listing(draft: &Draft<'_>, plan: &SeatingPlan, now: UnixMillis) -> EventListi
         hold_life_max_ms: HOLD_LIFE_MAX,
         account_places_max: ACCOUNT_PLACES_MAX,
         waiting_room: false,
+        channels: Vec::new(),
     }
 }
 

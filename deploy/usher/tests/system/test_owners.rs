@@ -106,7 +106,12 @@ fn command(event: &str) -> Command {
         deadline: chassis::clock::now() + DurationMs(60_000),
         reply_to: subject::replies("ear").into(),
         trace: None,
-        body: CommandBody::HoldSeats(HoldSeats { want, owner: OwnerKind::Fan, pass: None }),
+        body: CommandBody::HoldSeats(HoldSeats {
+            want,
+            owner: OwnerKind::Fan,
+            pass: None,
+            channel: None,
+        }),
     }
 }
 

@@ -16,11 +16,11 @@ use crate::search::{
 };
 use crate::{
     AccountId, Applied, Area, AreaIdx, Asked, Batch, BestAvailable, CancelAnswer, CancelBooking,
-    Command, CommandBody, CommandId, Currency, DurationMs, EventId, EventListing, EventStatus,
-    Held, HeldArea, HeldSeat, HoldId, HoldSeats, KillReason, Money, OrderId, Outcome, OutcomeBody,
-    OwnerKind, Pass, PassPlace, Payment, PriceLevel, Refusal, Released, Reply, ReplyBatch,
-    ReturnedPart, RoomMode, RoomSettings, Row, SeatIdx, SeatingPlan, Section, StartPayment,
-    UnixMillis, Verdict, VerdictKind, Want,
+    Channel, ChannelRow, Command, CommandBody, CommandId, Currency, DurationMs, EventId,
+    EventListing, EventStatus, Held, HeldArea, HeldSeat, HoldId, HoldSeats, KillReason, Money,
+    OrderId, Outcome, OutcomeBody, OwnerKind, Pass, PassPlace, Payment, PriceLevel, Refusal,
+    Released, Reply, ReplyBatch, ReturnedPart, RoomMode, RoomSettings, Row, SeatIdx, SeatingPlan,
+    Section, StartPayment, UnixMillis, Verdict, VerdictKind, Want,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -191,7 +191,9 @@ fn commands() -> Vec<Sample> {
         want: Want::Seats(seats.clone()),
         owner: OwnerKind::Allotment,
         pass: Some(pass),
+        channel: None,
     };
+    let of_channel = HoldSeats { channel: Some("FRIENDS".into()), ..hold_seats.clone() };
     let start = StartPayment { hold: HoldId(74), method: "SEPA".into(), token: "tok".into() };
     let verdict = Verdict { hold: HoldId(75), attempt: 76, kind: VerdictKind::Sold };
     let areas = vec![(AreaIdx(77), 78)];
@@ -206,6 +208,7 @@ fn commands() -> Vec<Sample> {
         },
         ExtendHold => CommandBody::ExtendHold { hold: HoldId(80) },
     );
+    samples.push(sample("CommandBody.HoldSeats-channel", CommandBody::HoldSeats(of_channel)));
     samples.extend(variants!(Want:
         Seats => Want::Seats(seats),
         BestAvailable => Want::BestAvailable(best),
@@ -285,6 +288,7 @@ fn refusals() -> Vec<Sample> {
         NotAllotted => Refusal::NotAllotted,
         Full => Refusal::Full,
         HoldAtLimit => Refusal::HoldAtLimit,
+        ChannelRequired => Refusal::ChannelRequired { seats: vec![SeatIdx(9), SeatIdx(900)] },
     )
 }
 
@@ -337,7 +341,21 @@ fn listing() -> EventListing {
         hold_life_max_ms: DurationMs(115_000),
         account_places_max: 6,
         waiting_room: true,
+        channels: Vec::new(),
     }
+}
+
+fn channels() -> Vec<Channel> {
+    let row = ChannelRow { section: 161, row: 162, seats: 1 << 63 | 0b11 };
+    let channel = Channel {
+        key: "FRIENDS".into(),
+        name: "Friends of the house".into(),
+        code_hash: [163; 32],
+        ends_at: Some(UnixMillis(1_800_000_000_164)),
+        rows: vec![row],
+    };
+    let open = Channel { key: "CARD".into(), ends_at: None, ..channel.clone() };
+    vec![channel, open]
 }
 
 fn catalogue() -> Vec<Sample> {
@@ -353,6 +371,7 @@ fn catalogue() -> Vec<Sample> {
     let mut samples = vec![
         sample("SeatingPlan", plan()),
         sample("EventListing", listing()),
+        sample("EventListing-channels", EventListing { channels: channels(), ..listing() }),
         sample("RoomSettings", settings),
     ];
     samples.extend(variants!(EventStatus:

@@ -5,7 +5,7 @@ mod naive;
 use super::world::{World, account};
 use crate::Limits;
 use crate::shard::Decision;
-use naive::{Model, SEATS, says};
+use naive::{CHANNELS, Model, SEATS, says};
 use proptest::prelude::*;
 use schema::SYSTEM_ACCOUNT;
 use schema::{
@@ -25,11 +25,13 @@ enum Step {
         ask: Ask,
     },
     Repeat(usize),
+    /// Operators change which of the channels there are.
+    Channels([bool; 2]),
 }
 
 #[derive(Debug, Clone)]
 enum Ask {
-    Hold { want: Want, owner: OwnerKind, pass: Option<u64> },
+    Hold { want: Want, owner: OwnerKind, pass: Option<u64>, key: Option<&'static str> },
     Release(usize),
     Extend(usize),
     Pay(usize),
@@ -70,9 +72,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     ];
     let returned_seats = prop::collection::vec(0..SEATS, 0..3);
     let returned_areas = prop::collection::vec((0..2_u16, 1..3_u32), 0..2);
+    let keys = [None, None, Some(CHANNELS[0].key), Some(CHANNELS[1].key), Some("OTHER")];
+    let key = prop::sample::select(keys.to_vec());
     let ask = prop_oneof![
-        8 => (wants(), owner, prop::option::of(0..4_u64))
-            .prop_map(|(want, owner, pass)| Ask::Hold { want, owner, pass }),
+        8 => (wants(), owner, prop::option::of(0..4_u64), key)
+            .prop_map(|(want, owner, pass, key)| Ask::Hold { want, owner, pass, key }),
         3 => any::<usize>().prop_map(Ask::Release),
         2 => any::<usize>().prop_map(Ask::Extend),
         4 => any::<usize>().prop_map(Ask::Pay),
@@ -85,6 +89,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => prop_oneof![0..40_u64, 500..1_000_u64].prop_map(Step::Wait),
         12 => (0..NAMES.len(), ask).prop_map(|(who, ask)| Step::Ask { who, ask }),
         2 => any::<usize>().prop_map(Step::Repeat),
+        1 => any::<[bool; 2]>().prop_map(Step::Channels),
     ];
     prop::collection::vec(step, 1..80)
 }
@@ -113,8 +118,18 @@ impl Run {
             Step::Wait(seconds) => self.wait(*seconds),
             Step::Ask { who, ask } => self.ask(NAMES[*who], ask),
             Step::Repeat(at) => self.repeat(*at),
+            Step::Channels(there) => self.keep(*there),
         }
         assert_eq!(self.world.owner.counts(self.world.event()).unwrap().free, self.model.free());
+    }
+
+    fn keep(&mut self, there: [bool; 2]) {
+        self.model.channels = there;
+        let channels = CHANNELS.iter().zip(there).filter(|(_, there)| *there);
+        let channels: Vec<_> = channels
+            .map(|(channel, _)| (channel.key, channel.seats, channel.ends_at.map(UnixMillis)))
+            .collect();
+        self.world.keep(&channels);
     }
 
     fn wait(&mut self, seconds: u64) {
@@ -133,7 +148,7 @@ impl Run {
         // One of the latest, so that holds get old enough to be paid, declined, sold and refunded.
         let hold = |at: usize| self.holds[self.holds.len() - 1 - at % self.holds.len().min(5)];
         let body = match ask.clone() {
-            Ask::Hold { want, owner, pass } => CommandBody::HoldSeats(HoldSeats {
+            Ask::Hold { want, owner, pass, key } => CommandBody::HoldSeats(HoldSeats {
                 want,
                 owner,
                 pass: pass.map(|number| Pass {
@@ -141,6 +156,7 @@ impl Run {
                     expires_at: UnixMillis(u64::MAX),
                     account: None,
                 }),
+                channel: key.map(Into::into),
             }),
             Ask::Release(at) => CommandBody::ReleaseHold { hold: hold(at) },
             Ask::Extend(at) => CommandBody::ExtendHold { hold: hold(at) },

@@ -3,9 +3,9 @@
 use crate::Limits;
 use crate::shard::{Decision, Shard};
 use schema::{
-    AccountId, Area, Command, CommandBody, CommandId, Currency, DurationMs, EventId, EventListing,
-    EventStatus, Money, Outcome, PlanIndex, PriceLevel, Row, SeatingPlan, Section, ShardId,
-    UnixMillis,
+    AccountId, Area, Channel, ChannelRow, Command, CommandBody, CommandId, Currency, DurationMs,
+    EventId, EventListing, EventStatus, Money, Outcome, PlanIndex, PriceLevel, Row, SeatingPlan,
+    Section, ShardId, UnixMillis,
 };
 use std::sync::Arc;
 
@@ -98,6 +98,7 @@ fn listing(event: &str, plan: &SeatingPlan) -> EventListing {
         hold_life_max_ms: DurationMs(1_800_000),
         account_places_max: 6,
         waiting_room: true,
+        channels: Vec::new(),
     }
 }
 
@@ -114,6 +115,10 @@ impl World {
         world
     }
 
+    pub fn listed(&self) -> (EventListing, Arc<PlanIndex>) {
+        (self.listing.clone(), self.plan.clone())
+    }
+
     pub fn event(&self) -> &EventId {
         &self.listing.event
     }
@@ -123,6 +128,25 @@ impl World {
         for shard in [&mut self.owner, &mut self.restarted, &mut self.follower] {
             shard.put_event(listing.clone(), self.plan.clone()).unwrap();
         }
+    }
+
+    /// Lists the event with these channels: key, seats, and when each ends.
+    pub fn keep(&mut self, channels: &[(&str, &[u32], Option<UnixMillis>)]) {
+        let channel = |number: usize| {
+            let (key, seats, ends_at) = channels[number];
+            let code_hash = [u8::try_from(number).unwrap(); 32];
+            let rows = seats.iter().map(|&seat| self.channel_row(seat)).collect();
+            Channel { key: key.into(), name: key.into(), code_hash, ends_at, rows }
+        };
+        self.listing.channels = (0..channels.len()).map(channel).collect();
+        self.list();
+    }
+
+    /// A row of a channel for each seat: they are put together where they are used.
+    fn channel_row(&self, seat: u32) -> ChannelRow {
+        let span = self.plan.rows()[self.plan.row_of(schema::SeatIdx(seat)).unwrap()];
+        let seats = 1 << (seat - span.first.0);
+        ChannelRow { section: span.section, row: span.row, seats }
     }
 
     pub fn cancel_event(&mut self) -> String {

@@ -13,6 +13,19 @@ const ACCESSIBLE: u32 = 11;
 /// The seats of each row: section A's two, section B's one.
 const ROWS: [std::ops::Range<u32>; 3] = [0..6, 6..12, 12..16];
 
+/// A channel that the event may have.
+pub(super) struct ModelChannel {
+    pub key: &'static str,
+    pub seats: &'static [u32],
+    pub ends_at: Option<u64>,
+}
+
+/// The first ends in the course of most runs.
+pub(super) const CHANNELS: [ModelChannel; 2] = [
+    ModelChannel { key: "F", seats: &[2, 3, 4, 9], ends_at: Some(700_000) },
+    ModelChannel { key: "G", seats: &[6, 7, 11, 13, 14], ends_at: None },
+];
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Held,
@@ -45,6 +58,8 @@ pub(super) struct Model {
     /// Time of the last outcome: what is older than a quarter of an hour by then is forgotten.
     pub last: u64,
     pub now: u64,
+    /// Which of the channels there are.
+    pub channels: [bool; 2],
 }
 
 impl Model {
@@ -54,6 +69,16 @@ impl Model {
 
     fn taken(&self, seat: u32) -> bool {
         self.holds.values().any(|hold| hold.seats.contains(&seat))
+    }
+
+    /// The seats that channels keep from who asks.
+    fn kept(&self, ask: &HoldSeats) -> BTreeSet<u32> {
+        let there = CHANNELS.iter().zip(self.channels).filter(|(_, there)| *there);
+        let closed = there.map(|(channel, _)| channel).filter(|channel| {
+            let live = channel.ends_at.is_none_or(|ends_at| self.now < ends_at);
+            ask.owner == OwnerKind::Fan && live && ask.channel.as_deref() != Some(channel.key)
+        });
+        closed.flat_map(|channel| channel.seats.iter().copied()).collect()
     }
 
     fn area_free(&self, area: u16) -> u32 {
@@ -170,9 +195,14 @@ impl Model {
         if fan && 6 < self.places_of(who) + count {
             return Err("LimitExceeded".to_owned());
         }
+        let closed = self.kept(ask);
+        let kept: Vec<_> = seats.intersection(&closed).copied().collect();
+        if !kept.is_empty() {
+            return Err(format!("kept {kept:?}"));
+        }
         let none = if self.free() == 0 { "SoldOut" } else { "NotEnoughSeats" };
         if let Want::BestAvailable(best) = ask.want {
-            seats = self.best(best, actual).ok_or(none)?;
+            seats = self.best(best, &closed, actual).ok_or(none)?;
         }
         if areas.iter().any(|(&area, &quantity)| self.area_free(area) < quantity) {
             return Err(none.to_owned());
@@ -219,12 +249,20 @@ impl Model {
     }
 
     /// Checks the chosen seats; `None` where the model agrees that there are none.
-    fn best(&self, best: BestAvailable, actual: &OutcomeBody) -> Option<BTreeSet<u32>> {
+    fn best(
+        &self,
+        best: BestAvailable,
+        closed: &BTreeSet<u32>,
+        actual: &OutcomeBody,
+    ) -> Option<BTreeSet<u32>> {
         let fits = |row: usize| {
             best.section.is_none_or(|section| (section == 1) == (row == 2))
                 && best.price_level.is_none_or(|level| (level == 1) == (row == 2))
         };
-        let usable = |seat: u32| !self.taken(seat) && (best.accessible || seat != ACCESSIBLE);
+        let usable = |seat: u32| {
+            let wanted = best.accessible || seat != ACCESSIBLE;
+            wanted && !self.taken(seat) && !closed.contains(&seat)
+        };
         let run = |first: u32, row: &std::ops::Range<u32>| {
             let mut run = first..first + u32::from(best.quantity);
             let accessible = !best.accessible || run.contains(&ACCESSIBLE);
@@ -389,6 +427,9 @@ pub(super) fn says(body: &OutcomeBody) -> String {
         OutcomeBody::AllotmentReduced { .. } => "returned".to_owned(),
         OutcomeBody::Refused(schema::Refusal::SeatTaken { seats }) => {
             format!("taken {:?}", seats.iter().map(|seat| seat.0).collect::<Vec<_>>())
+        }
+        OutcomeBody::Refused(schema::Refusal::ChannelRequired { seats }) => {
+            format!("kept {:?}", seats.iter().map(|seat| seat.0).collect::<Vec<_>>())
         }
         OutcomeBody::Refused(refusal) => format!("{refusal:?}"),
         OutcomeBody::Unchanged { .. } => "unchanged".to_owned(),
