@@ -47,8 +47,8 @@ pub use outcome::{
     Asked, Held, HeldArea, HeldSeat, Outcome, OutcomeBody, Payment, Released, ReturnedPart,
 };
 pub use plan::{
-    AREAS_MAX, Area, Fault, LABEL_BYTES_MAX, PLAN_PLACES_MAX, PRICE_LEVELS_MAX, ROW_SEATS_MAX,
-    ROWS_MAX, Row, SECTIONS_MAX, SeatingPlan, Section,
+    AREAS_MAX, Area, Fault, LABEL_BYTES_MAX, PLAN_PLACES_MAX, POOLS_MAX, PRICE_LEVELS_MAX, Pool,
+    ROW_SEATS_MAX, ROWS_MAX, Row, SECTIONS_MAX, SeatingPlan, Section,
 };
 pub use plan_index::{PlanIndex, RowSpan, SeatPlace};
 pub use refusal::{Code, Refusal};

@@ -170,10 +170,7 @@ fn claim(
             Ok((choice.seats, Vec::new()))
         }
         Wanted::Areas(areas) => {
-            let room = |&(area, quantity): &(AreaIdx, u32)| {
-                quantity <= sale.areas[usize::from(area.0)].free
-            };
-            if !areas.iter().all(room) {
+            if !sale.has_room(areas) {
                 return Err(none_left());
             }
             Ok((Vec::new(), areas.clone()))

@@ -24,6 +24,8 @@ pub(crate) struct Sale {
     pub counts: PlaceCounts,
     /// Standing places by area, counted from holds; SEAT-2 holds in each.
     pub areas: Vec<PlaceCounts>,
+    /// Standing places by pool, those of its areas together; SEAT-2 holds in each.
+    pub pools: Vec<PlaceCounts>,
     /// Places that an account holds or owns as a fan.
     pub accounts: HashMap<AccountId, u32>,
     pub passes: HashMap<PassPlace, PassUse>,
@@ -47,9 +49,10 @@ impl Sale {
         let plan = &tables.index.plan;
         let all_free = |free| PlaceCounts { free, ..PlaceCounts::default() };
         let areas = plan.areas.iter().map(|area| all_free(area.capacity)).collect();
+        let pools = plan.pools.iter().map(|pool| all_free(pool.capacity)).collect();
         let counts = all_free(tables.place_count);
         let (accounts, passes, blocked) = (HashMap::default(), HashMap::default(), BTreeSet::new());
-        Self { map: SeatMap::new(tables), counts, areas, accounts, passes, blocked }
+        Self { map: SeatMap::new(tables), counts, areas, pools, accounts, passes, blocked }
     }
 
     /// Whether nothing is left of any outcome, so that another plan may take this one's place.
@@ -65,6 +68,26 @@ impl Sale {
         let seats = (0..self.map.seat_count()).map(SeatIdx);
         let words = seats.map(|seat| (seat, self.map.read(seat)));
         words.filter(|(_, word)| *word != SeatWord::NEVER)
+    }
+
+    /// Free standing places of an area: what it and its pool have left.
+    pub fn area_free(&self, area: AreaIdx) -> u32 {
+        let left = self.areas[usize::from(area.0)].free;
+        self.map.tables.pool_of(area).map_or(left, |pool| left.min(self.pools[pool].free))
+    }
+
+    /// Whether all of these standing places, each area named once, are free together.
+    pub fn has_room(&self, areas: &[(AreaIdx, u32)]) -> bool {
+        let mut wanted = vec![0_u32; self.pools.len()];
+        for &(area, quantity) in areas {
+            if self.areas[usize::from(area.0)].free < quantity {
+                return false;
+            }
+            if let Some(pool) = self.map.tables.pool_of(area) {
+                wanted[pool] = wanted[pool].saturating_add(quantity);
+            }
+        }
+        wanted.iter().zip(&self.pools).all(|(&wanted, pool)| wanted <= pool.free)
     }
 
     pub fn places_of(&self, account: AccountId) -> u32 {
@@ -191,6 +214,9 @@ impl Sale {
 
     fn count_area(&mut self, area: AreaIdx, quantity: u32, from: SeatState, to: SeatState) {
         shift(&mut self.areas[usize::from(area.0)], from, to, quantity);
+        if let Some(pool) = self.map.tables.pool_of(area) {
+            shift(&mut self.pools[pool], from, to, quantity);
+        }
         shift(&mut self.counts, from, to, quantity);
     }
 }

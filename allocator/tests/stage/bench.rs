@@ -332,6 +332,7 @@ fn plan() -> SeatingPlan {
         areas: vec![],
         focal_x_cm: 0,
         focal_y_cm: 0,
+        pools: Vec::new(),
     };
     plan.id = plan.content_id();
     plan

@@ -138,6 +138,7 @@ fn plan() -> SeatingPlan {
         areas: vec![floor],
         focal_x_cm: 100,
         focal_y_cm: 0,
+        pools: Vec::new(),
     }
 }
 

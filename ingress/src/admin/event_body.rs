@@ -218,6 +218,29 @@ mod tests {
     }
 
     #[test]
+    fn areas_of_a_pool_count_as_its_capacity() {
+        let pooled = |capacity: u32, areas: Value| {
+            check(|event| {
+                let west = json!({"areaId": "W", "name": "West", "capacity": 30, "priceLevel": 0});
+                event["plan"]["areas"].as_array_mut().unwrap().push(west);
+                event["plan"]["pools"] =
+                    json!([{"poolId": "ALL", "capacity": capacity, "areas": areas}]);
+            })
+        };
+        assert_eq!(pooled(60, json!(["F", "W"])), Ok(80));
+        for (capacity, areas, reason) in [
+            (49, json!(["F", "W"]), "50 to 80"),
+            (81, json!(["F", "W"]), "50 to 80"),
+            (60, json!(["F", "X"]), "lacks"),
+            (60, json!(["F", "F"]), "each once"),
+            (60, json!([]), "each once"),
+        ] {
+            let refused = pooled(capacity, areas.clone()).unwrap_err();
+            assert!(refused.contains(reason), "{capacity} {areas}: {refused}");
+        }
+    }
+
+    #[test]
     fn an_event_beyond_a_limit_is_refused_with_the_reason() {
         let level = check(|event| event["plan"]["areas"][0]["priceLevel"] = json!(1));
         assert_eq!(level, Err("the event has no price level 1".to_owned()));

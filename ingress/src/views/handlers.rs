@@ -22,8 +22,10 @@ use crate::problems::{self, Answered};
 ///
 /// As JSON: `{version, sections:[{section, rows:[{row, seats:[{seatId, status, priceLevel, x, y,
 /// accessible}]}]}], areas:[{areaId, name, capacity, free, priceLevel}]}`; positions in
-/// centimetres. An event with channels shows them beside: `channels:[{key, name, endsAt|null,
-/// places:[{section, row, from, to}]}]`; the compact form and the stream do not.
+/// centimetres. Where areas share capacities `pools:[{poolId, capacity, free, areas:[areaId]}]` is
+/// beside them, and `free` of an area is no more than that of its pool. An event with channels
+/// shows `channels:[{key, name, endsAt|null, places:[{section, row, from, to}]}]`; the compact form
+/// and the stream's deltas do not.
 ///
 /// As `application/octet-stream`, integers big-endian: the bytes `USM1`, version u64, seat count
 /// u32, area count u16, then two bits a seat in the order of the JSON form (the first of four in

@@ -5,15 +5,15 @@
 //! first seat in the lowest bits; 0 free, 1 held, 2 sold, 3 blocked), padded to a whole byte, then
 //! the free places of each area as u32.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt::Write;
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
-use schema::{AreaIdx, Channel, EventId, PlanIndex, SeatIdx, codec};
+use schema::{AreaIdx, Channel, EventId, PlanIndex, Pool, SeatIdx, codec};
 use serde_json::Value;
 
-use super::seats::{Delta, Snapshot};
+use super::seats::{Delta, Snapshot, taken_of};
 
 /// The first bytes of the compact form.
 pub const MAGIC: &[u8; 4] = b"USM1";
@@ -100,9 +100,15 @@ pub fn delta(plan: &PlanIndex, delta: &Delta) -> String {
     let seats = delta.seats.iter().filter_map(|(seat, status)| {
         Some(serde_json::json!([plan.place(*seat)?.seat_id().as_str(), status.name()]))
     });
-    let areas = delta.areas.iter().filter_map(|(idx, taken)| {
-        let area = plan.plan.area(*idx)?;
-        Some(serde_json::json!([area.id.as_str(), area.capacity.saturating_sub(*taken)]))
+    // What one area gives out is not free in those that share its pool either.
+    let with_its_pool = |idx: &AreaIdx| {
+        let pool = plan.plan.pool_of(*idx).map(|at| &plan.plan.pools[at].areas[..]);
+        std::iter::once(*idx).chain(pool.unwrap_or_default().iter().copied()).collect::<Vec<_>>()
+    };
+    let areas: BTreeSet<AreaIdx> = delta.areas.iter().flat_map(with_its_pool).collect();
+    let areas = areas.into_iter().filter_map(|idx| {
+        let free = plan.plan.area_free(idx, |area| taken_of(&delta.areas_taken, area));
+        Some(serde_json::json!([plan.plan.area(idx)?.id.as_str(), free]))
     });
     let (seats, areas): (Vec<_>, Vec<_>) = (seats.collect(), areas.collect());
     serde_json::json!({"version": delta.version, "changes": seats, "areas": areas}).to_string()
@@ -135,17 +141,30 @@ fn json(plan: &PlanIndex, channels: &[Channel], snapshot: &Snapshot) -> String {
     let areas = plan.plan.areas.iter().zip((0_u16..).map(AreaIdx)).map(|(area, idx)| {
         serde_json::json!({
             "areaId": area.id.as_str(), "name": area.name.as_str(), "capacity": area.capacity,
-            "free": area.capacity.saturating_sub(snapshot.area_taken(idx)),
+            "free": plan.plan.area_free(idx, |area| snapshot.area_taken(area)),
             "priceLevel": area.price_level,
         })
     });
     put(&mut text, format_args!("{}", Value::Array(areas.collect())));
+    if !plan.plan.pools.is_empty() {
+        let pools = plan.plan.pools.iter().map(|pool| shown_pool(plan, pool, snapshot)).collect();
+        put(&mut text, format_args!(",\"pools\":{}", Value::Array(pools)));
+    }
     if !channels.is_empty() {
         let channels = channels.iter().map(|channel| shown(plan, channel)).collect();
         put(&mut text, format_args!(",\"channels\":{}", Value::Array(channels)));
     }
     text.push('}');
     text
+}
+
+fn shown_pool(plan: &PlanIndex, pool: &Pool, snapshot: &Snapshot) -> Value {
+    let areas = pool.areas.iter().filter_map(|&idx| Some(plan.plan.area(idx)?.id.as_str()));
+    serde_json::json!({
+        "poolId": pool.id.as_str(), "capacity": pool.capacity,
+        "free": pool.free(|area| snapshot.area_taken(area)),
+        "areas": areas.collect::<Vec<_>>(),
+    })
 }
 
 /// A channel with its seats as numbers `from`, `to`, both included.
@@ -208,8 +227,8 @@ fn compact(plan: &PlanIndex, snapshot: &Snapshot) -> Vec<u8> {
         });
         bytes.push(byte);
     }
-    for (area, idx) in plan.plan.areas.iter().zip((0..area_count).map(AreaIdx)) {
-        let free = area.capacity.saturating_sub(snapshot.area_taken(idx));
+    for idx in (0..area_count).map(AreaIdx) {
+        let free = plan.plan.area_free(idx, |area| snapshot.area_taken(area));
         bytes.extend_from_slice(&free.to_be_bytes());
     }
     bytes

@@ -10,6 +10,7 @@ mod channels;
 mod client;
 mod operators;
 mod owner;
+mod pools;
 mod rig;
 mod shape;
 mod store;

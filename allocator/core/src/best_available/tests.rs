@@ -45,7 +45,8 @@ fn map(rows: &str) -> SeatMap {
     }
     let focal_x_cm = (width - 1) * 500;
     let id = "p-1".parse().unwrap();
-    let plan = SeatingPlan { id, sections, areas: vec![], focal_x_cm, focal_y_cm: 0 };
+    let plan =
+        SeatingPlan { id, sections, areas: vec![], focal_x_cm, focal_y_cm: 0, pools: vec![] };
     assert_eq!(plan.validate(), Ok(()));
     let map = SeatMap::new(Arc::new(PlanTables::new(Arc::new(PlanIndex::new(plan)))));
     if !taken.is_empty() {

@@ -6,6 +6,7 @@
 
 mod channels;
 mod model;
+mod pools;
 mod scripts;
 mod world;
 
@@ -24,7 +25,10 @@ use world::World;
 type Labels = BTreeMap<String, HoldId>;
 
 pub(crate) fn check(script: &str) {
-    let mut world = World::new(world::small_limits());
+    check_in(World::new(world::small_limits()), script);
+}
+
+fn check_in(mut world: World, script: &str) {
     let mut labels = Labels::new();
     let mut last: Option<Command> = None;
     for (number, line) in (1_u32..).zip(script.lines().map(str::trim)) {

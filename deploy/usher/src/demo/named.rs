@@ -139,6 +139,7 @@ pub fn plan(sections: Vec<Section>, areas: Vec<Area>, focal_cm: (i32, i32)) -> S
         areas,
         focal_x_cm: focal_cm.0,
         focal_y_cm: focal_cm.1,
+        pools: Vec::new(),
     };
     plan.id = plan.content_id();
     plan

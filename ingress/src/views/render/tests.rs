@@ -3,7 +3,7 @@
 use super::{MAGIC, Renderings, SeatsForm, delta, render, stamp};
 use crate::testing::plan;
 use crate::views::seats::{Delta, SeatStatus, Snapshot};
-use schema::{AreaIdx, Channel, ChannelRow, SeatIdx, UnixMillis};
+use schema::{Area, AreaIdx, Channel, ChannelRow, PlanIndex, Pool, SeatIdx, UnixMillis};
 use serde_json::{Value, json};
 
 fn snapshot() -> Snapshot {
@@ -51,7 +51,8 @@ fn a_delta_names_seats_and_what_is_left_of_areas() {
     let change = Delta {
         version: 78,
         seats: vec![(SeatIdx(4), SeatStatus::Free)],
-        areas: vec![(AreaIdx(0), 4)],
+        areas: vec![AreaIdx(0), AreaIdx(0)],
+        areas_taken: vec![4],
     };
     let text: Value = serde_json::from_str(&delta(&plan(), &change)).unwrap();
     let wanted = json!({"version": 78, "changes": [["A-2-1", "free"]], "areas": [["FLOOR", 16]]});
@@ -112,4 +113,30 @@ fn channels_are_shown_without_their_codes_and_change_the_stamp() {
     assert_eq!(stamp(recoded), rendered.stamp, "a code cannot be tried on it");
     let compact = render(&plan(), &channels, &snapshot(), SeatsForm::Compact);
     assert_eq!(compact, render(&plan(), &[], &snapshot(), SeatsForm::Compact));
+}
+
+#[test]
+fn what_is_left_of_areas_is_what_is_left_of_their_pool() {
+    let mut pooled = plan().plan;
+    for id in ["EAST", "WEST"] {
+        let area = Area { id: id.into(), name: id.into(), capacity: 10, price_level: 1 };
+        pooled.areas.push(area);
+    }
+    let areas = vec![AreaIdx(0), AreaIdx(2)];
+    pooled.pools = vec![Pool { id: "SOUTH".into(), capacity: 22, areas }];
+    assert_eq!(pooled.validate(), Ok(()));
+    let pooled = PlanIndex::new(pooled);
+    let taken = Snapshot { areas_taken: vec![15, 2], ..snapshot() };
+    let map = render(&pooled, &[], &taken, SeatsForm::Json);
+    let map: Value = serde_json::from_slice(&map.body).unwrap();
+    let free = |at: usize| map["areas"][at]["free"].as_u64().unwrap();
+    assert_eq!([free(0), free(1), free(2)], [5, 8, 7]);
+    let pool = json!({"poolId": "SOUTH", "capacity": 22, "free": 7, "areas": ["FLOOR", "WEST"]});
+    assert_eq!(map["pools"], json!([pool]));
+    let compact = render(&pooled, &[], &taken, SeatsForm::Compact);
+    assert!(compact.body.ends_with(&[0, 0, 0, 5, 0, 0, 0, 8, 0, 0, 0, 7]));
+    let change =
+        Delta { version: 78, seats: vec![], areas: vec![AreaIdx(0)], areas_taken: vec![16, 2, 1] };
+    let text: Value = serde_json::from_str(&delta(&pooled, &change)).unwrap();
+    assert_eq!(text["areas"], json!([["FLOOR", 4], ["WEST", 5]]), "FLOOR's places are WEST's too");
 }

@@ -18,7 +18,7 @@ use crate::{
     AccountId, Applied, Area, AreaIdx, Asked, Batch, BestAvailable, CancelAnswer, CancelBooking,
     Channel, ChannelRow, Command, CommandBody, CommandId, Currency, DurationMs, EventId,
     EventListing, EventStatus, Held, HeldArea, HeldSeat, HoldId, HoldSeats, KillReason, Money,
-    OrderId, Outcome, OutcomeBody, OwnerKind, Pass, PassPlace, Payment, PriceLevel, Refusal,
+    OrderId, Outcome, OutcomeBody, OwnerKind, Pass, PassPlace, Payment, Pool, PriceLevel, Refusal,
     Released, Reply, ReplyBatch, ReturnedPart, RoomMode, RoomSettings, Row, SeatIdx, SeatingPlan,
     Section, StartPayment, UnixMillis, Verdict, VerdictKind, Want,
 };
@@ -320,6 +320,7 @@ fn plan() -> SeatingPlan {
         areas: vec![area],
         focal_x_cm: 105,
         focal_y_cm: -106,
+        pools: Vec::new(),
     }
 }
 
@@ -343,6 +344,10 @@ fn listing() -> EventListing {
         waiting_room: true,
         channels: Vec::new(),
     }
+}
+
+fn pools() -> Vec<Pool> {
+    vec![Pool { id: "SOUTH".into(), capacity: 165, areas: vec![AreaIdx(166), AreaIdx(0)] }]
 }
 
 fn channels() -> Vec<Channel> {
@@ -370,6 +375,7 @@ fn catalogue() -> Vec<Sample> {
     };
     let mut samples = vec![
         sample("SeatingPlan", plan()),
+        sample("SeatingPlan-pools", SeatingPlan { pools: pools(), ..plan() }),
         sample("EventListing", listing()),
         sample("EventListing-channels", EventListing { channels: channels(), ..listing() }),
         sample("RoomSettings", settings),

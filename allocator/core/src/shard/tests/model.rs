@@ -103,13 +103,15 @@ struct Run {
 }
 
 impl Run {
-    fn new() -> Self {
-        let world = World::new(Limits {
-            answers_max: 1_000,
-            expiry_spread: DurationMs(0),
-            ..Limits::default()
-        });
-        let model = Model::starting_at(world.now.0);
+    /// In a world whose areas share `pool` places, if it is given.
+    fn new(pool: Option<u32>) -> Self {
+        let limits =
+            Limits { answers_max: 1_000, expiry_spread: DurationMs(0), ..Limits::default() };
+        let world = match pool {
+            None => World::new(limits),
+            Some(capacity) => World::pooled(capacity, limits),
+        };
+        let model = Model::starting_at(world.now.0, pool);
         Self { world, model, holds: vec![HoldId(1)], asked: vec![] }
     }
 
@@ -231,8 +233,11 @@ proptest! {
         ..ProptestConfig::default()
     })]
     #[test]
-    fn a_shard_decides_like_a_naive_model_of_its_rules(steps in steps()) {
-        let mut run = Run::new();
+    fn a_shard_decides_like_a_naive_model_of_its_rules(
+        pool in prop::option::of(5..=8_u32),
+        steps in steps(),
+    ) {
+        let mut run = Run::new(pool);
         for step in &steps {
             run.step(step);
         }

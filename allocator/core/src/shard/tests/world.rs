@@ -4,8 +4,8 @@ use crate::Limits;
 use crate::shard::{Decision, Shard};
 use schema::{
     AccountId, Area, Channel, ChannelRow, Command, CommandBody, CommandId, Currency, DurationMs,
-    EventId, EventListing, EventStatus, Money, Outcome, PlanIndex, PriceLevel, Row, SeatingPlan,
-    Section, ShardId, UnixMillis,
+    EventId, EventListing, EventStatus, Money, Outcome, PlanIndex, Pool, PriceLevel, Row,
+    SeatingPlan, Section, ShardId, UnixMillis,
 };
 use std::sync::Arc;
 
@@ -58,7 +58,7 @@ fn row(label: &str, seat_count: u8, y_cm: i32) -> Row {
 /// B, of price level 1: row 1 with seats 12 to 15. Area 0 has 5 standing places, area 1 has 3. The
 /// stage is before the middle of row A-1. Seats are ten metres apart: none is about as near as
 /// another.
-fn plan() -> SeatingPlan {
+fn plan(pools: Vec<Pool>) -> SeatingPlan {
     let mut back = row("2", 6, 4_000);
     back.accessible = 1 << 5;
     let mut balcony = row("1", 4, 18_000);
@@ -74,6 +74,7 @@ fn plan() -> SeatingPlan {
         areas: vec![area("FLOOR", 5), area("TERRACE", 3)],
         focal_x_cm: 2_500,
         focal_y_cm: 0,
+        pools,
     };
     assert_eq!(plan.validate(), Ok(()));
     plan.id = plan.content_id();
@@ -105,7 +106,17 @@ fn listing(event: &str, plan: &SeatingPlan) -> EventListing {
 impl World {
     /// Starts a second before the sale.
     pub fn new(limits: Limits) -> Self {
-        let plan = Arc::new(PlanIndex::new(plan()));
+        Self::of(plan(vec![]), limits)
+    }
+
+    /// Both areas share this many places.
+    pub fn pooled(capacity: u32, limits: Limits) -> Self {
+        let areas = vec![schema::AreaIdx(0), schema::AreaIdx(1)];
+        Self::of(plan(vec![Pool { id: "GROUND".into(), capacity, areas }]), limits)
+    }
+
+    fn of(plan: SeatingPlan, limits: Limits) -> Self {
+        let plan = Arc::new(PlanIndex::new(plan));
         let listing = listing("EVT1", &plan.plan);
         let shard = || Shard::new(ShardId(3), limits);
         let (owner, restarted, follower) = (shard(), shard(), shard());

@@ -60,11 +60,13 @@ pub(super) struct Model {
     pub now: u64,
     /// Which of the channels there are.
     pub channels: [bool; 2],
+    /// What both areas have together.
+    pool: Option<u32>,
 }
 
 impl Model {
-    pub fn starting_at(now: u64) -> Self {
-        Self { now, ..Self::default() }
+    pub fn starting_at(now: u64, pool: Option<u32>) -> Self {
+        Self { now, pool, ..Self::default() }
     }
 
     fn taken(&self, seat: u32) -> bool {
@@ -86,9 +88,15 @@ impl Model {
         [5, 3][usize::from(area)] - taken
     }
 
+    /// Free standing places of both areas.
+    fn standing_free(&self) -> u32 {
+        let free = self.area_free(0) + self.area_free(1);
+        self.pool.map_or(free, |pool| pool - (5 + 3 - free))
+    }
+
     pub fn free(&self) -> u32 {
         let seats = (0..SEATS).filter(|&seat| !self.taken(seat)).count();
-        u32::try_from(seats).unwrap() + self.area_free(0) + self.area_free(1)
+        u32::try_from(seats).unwrap() + self.standing_free()
     }
 
     fn places_of(&self, account: AccountId) -> u32 {
@@ -204,7 +212,8 @@ impl Model {
         if let Want::BestAvailable(best) = ask.want {
             seats = self.best(best, &closed, actual).ok_or(none)?;
         }
-        if areas.iter().any(|(&area, &quantity)| self.area_free(area) < quantity) {
+        let lacks = areas.iter().any(|(&area, &quantity)| self.area_free(area) < quantity);
+        if lacks || self.standing_free() < areas.values().sum::<u32>() {
             return Err(none.to_owned());
         }
         let taken: Vec<_> = seats.iter().copied().filter(|&seat| self.taken(seat)).collect();
