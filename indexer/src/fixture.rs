@@ -43,6 +43,7 @@ pub(crate) fn listing(line: &str) -> EventListing {
         hold_life_max_ms: DurationMs(1_800_000),
         account_places_max: 10,
         waiting_room: false,
+        channels: Vec::new(),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::admin::HISTORIES_MAX;
 use crate::asks::Asks;
 use crate::bookings::Bookings;
 use crate::catalog::Catalog;
+use crate::channels::Guesses;
 use crate::config::Config;
 use crate::error::Error;
 use crate::rooms::{Passes, Rooms};
@@ -43,6 +44,7 @@ pub struct App {
     pub jwks: Jwks,
     pub passwords: Passwords,
     pub throttle: Throttle,
+    pub guesses: Guesses,
     pub catalog: Catalog,
     pub views: Views,
     pub rooms: Rooms,
@@ -76,6 +78,7 @@ impl App {
             jwks: Jwks::of(&[("account", &account_key), ("pass", &pass_key)]),
             passwords: Passwords::new(config.passwords),
             throttle: Throttle::new(config.logins, config.plays_crowd()),
+            guesses: Guesses::new(config.channel_codes),
             catalog: Catalog::start(nats, health, shutdown),
             views: Views::start(nats, config.keep(), health, shutdown),
             rooms: Rooms::start(nats, health, shutdown).await?,

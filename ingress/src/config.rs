@@ -22,6 +22,8 @@ pub struct Config {
     pub passwords: PasswordLimits,
     pub logins: LoginRates,
     pub requests: RequestLimits,
+    /// Codes of channels that an account may name wrongly, in each process.
+    pub channel_codes: Rate,
     /// Life of an account token. Shorter ones ask the store more often; a longer one outlives a
     /// change of roles.
     pub token_ttl_s: u64,
@@ -48,6 +50,7 @@ impl Default for Config {
             passwords: PasswordLimits::default(),
             logins: LoginRates::default(),
             requests: RequestLimits::default(),
+            channel_codes: Rate { burst: 10, per_minute: 6 },
             token_ttl_s: 3_600,
             refresh_ttl_s: 30 * 86_400,
             confirm_wait_ms: 10_000,

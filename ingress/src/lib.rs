@@ -7,6 +7,7 @@ mod asks;
 mod bookings;
 mod buckets;
 mod catalog;
+mod channels;
 mod config;
 mod error;
 mod extract;

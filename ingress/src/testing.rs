@@ -29,5 +29,6 @@ pub fn plan() -> PlanIndex {
         }],
         focal_x_cm: 0,
         focal_y_cm: 0,
+        pools: Vec::new(),
     })
 }

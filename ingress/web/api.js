@@ -166,6 +166,8 @@ const SENTENCES = {
   PASS_FOREIGN: "This admission belongs to another account.",
   PASS_IN_USE: "You hold seats already. Pay for them or give them back first.",
   PASS_SPENT: "You have bought with this admission already.",
+  CHANNEL_REQUIRED: "Some of these seats are for holders of a code. Enter it, or choose others.",
+  CHANNEL_CODE_INVALID: "This code opens no seats of this event. Please check it.",
   LIMIT_EXCEEDED: "That is more seats than one person may buy for this event.",
   EVENT_UNKNOWN: "There is no such event.",
   SEAT_UNKNOWN: "There is no such seat.",

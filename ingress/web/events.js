@@ -247,7 +247,8 @@ function choose(box, event, pass, signal) {
       seatsMax: pass?.seatsMax ?? Math.min(event.accountPlacesMax ?? Infinity, SEATS_MAX_DEFAULT),
       reserve: (button, wish) => busy(button, async () => {
         try {
-          await reserve(event, pass, wish);
+          const code = desk.channelCode && { channelCode: desk.channelCode };
+          await reserve(event, pass, { ...wish, ...code });
         } catch (error) {
           if (!(error instanceof Refusal) || !PASS_IS_OVER.includes(error.code)) throw error;
           leave(error.message);
@@ -275,7 +276,9 @@ function drawDesk(box, desk, pass) {
   const map = h("div", {});
   const areas = h("div", {});
   const picked = pickedSeats(desk);
-  const side = h("div", { class: "side" }, picked.element, quickPick(desk), areas);
+  const code = codePanel(desk);
+  const panels = [picked.element, code.element, quickPick(desk), areas];
+  const side = h("div", { class: "side" }, panels);
   const layout = h("div", { class: "buy" }, map, side);
   const inside = pass && timeInside(desk, pass);
   const words = "You can look around; to reserve, log in first.";
@@ -295,8 +298,26 @@ function drawDesk(box, desk, pass) {
     if (isNew) seatMap?.reset();
     else seatMap?.draw();
     picked.dropTaken(live);
+    code.draw(live.channels);
     drawAreas(areas, desk, live.areas);
   });
+}
+
+/** The field for a code, where some seats are for those who have one. */
+function codePanel(desk) {
+  const input = h("input", { maxlength: 64, autocomplete: "off", spellcheck: "false" });
+  input.addEventListener("input", () => {
+    desk.channelCode = input.value.trim();
+  });
+  const words = h("p", { class: "dim" });
+  const title = h("h2", {}, "Do you have a code?");
+  const element = h("section", { class: "panel", hidden: true }, title, words, field("Code", input));
+  const draw = (channels) => {
+    const live = channels.filter(({ endsAt }) => !endsAt || Date.now() < Date.parse(endsAt));
+    element.hidden = live.length === 0;
+    words.replaceChildren(`Some seats are kept for: ${live.map(({ name }) => name).join(", ")}.`);
+  };
+  return { element, draw };
 }
 
 function timeInside(desk, pass) {

@@ -23,6 +23,7 @@ export class LiveSeats {
   constructor(eventId, signal, onChange) {
     this.seats = [];
     this.areas = [];
+    this.channels = [];
     this.byId = new Map();
     this.path = `/api/events/${encodeURIComponent(eventId)}/seats`;
     this.connect(signal, onChange);
@@ -54,6 +55,7 @@ export class LiveSeats {
     this.seats = flatten(map);
     this.byId = new Map(this.seats.map((seat) => [seat.id, seat]));
     this.areas = map.areas ?? [];
+    this.channels = map.channels ?? [];
     return true;
   }
 

@@ -105,12 +105,25 @@ CREATE TABLE live_seat (
     PRIMARY KEY (event_id, seat_idx)
 );
 
+-- What the areas that share a capacity have sold together.
+CREATE TABLE pool_sold (
+    event_id TEXT NOT NULL,
+    pool_idx INT  NOT NULL,
+    sold     INT  NOT NULL DEFAULT 0,
+    capacity INT  NOT NULL,
+    PRIMARY KEY (event_id, pool_idx),
+    CHECK (0 <= sold AND sold <= capacity)
+) WITH (fillfactor = 50);
+
 CREATE TABLE area_sold (
     event_id TEXT NOT NULL,
     area_idx INT  NOT NULL,
     sold     INT  NOT NULL DEFAULT 0,
     capacity INT  NOT NULL,
+    -- The pool that it is in, if any.
+    pool_idx INT,
     PRIMARY KEY (event_id, area_idx),
+    FOREIGN KEY (event_id, pool_idx) REFERENCES pool_sold,
     CHECK (0 <= sold AND sold <= capacity)
 ) WITH (fillfactor = 50);
 
@@ -197,8 +210,8 @@ SELECT order_id AS booking_id, line, seat_idx, area_idx, price_level, price, cod
 FROM ticket;
 
 -- The functions below take parallel arrays and do the work of many orders in one statement and one
--- commit. All lock orders in the order of their ids first, then seats, then areas, so that callers
--- do not deadlock. An UPDATE FROM a sorted list locks in the list's order: it can only be a nested
+-- commit. All lock orders in the order of their ids first, then seats, then areas, then pools, so
+-- that callers do not deadlock. An UPDATE FROM a sorted list locks in the list's order: it can only be a nested
 -- loop over the list, or over the orders by id.
 
 -- Lets a function keep its plans: to plan anew in each call was a quarter of the database's work
@@ -309,9 +322,10 @@ BEGIN
             ON o.order_id = a.order_id AND o.attempt = a.attempt AND o.state = 'paying';
 END $$;
 
--- Adds the standing places of orders to what is sold, or takes them off: one update an area.
+-- Adds the standing places of orders to what is sold, or takes them off: one update an area, and
+-- one a pool of theirs.
 CREATE FUNCTION areas_change(p_order UUID[], p_sign INT) RETURNS VOID LANGUAGE plpgsql AS $$
-DECLARE wanted INT; found_count INT;
+DECLARE wanted INT; found_count INT; pool_event TEXT[]; pool_number INT[]; pool_places INT[];
 BEGIN
     wanted := (SELECT count(DISTINCT (o.event_id, l.area))
         FROM orders o, unnest(o.line_area) AS l(area)
@@ -325,13 +339,30 @@ BEGIN
         SELECT s.event_id, s.area_idx, c.places FROM area_sold s JOIN change c
             ON s.event_id = c.event_id AND s.area_idx = c.area_idx
         ORDER BY s.event_id, s.area_idx FOR UPDATE OF s
+    ), changed AS (
+        UPDATE area_sold s SET sold = s.sold + l.places
+        FROM locked l WHERE s.event_id = l.event_id AND s.area_idx = l.area_idx
+        RETURNING s.event_id, s.pool_idx, l.places
     )
-    UPDATE area_sold s SET sold = s.sold + l.places
-    FROM locked l WHERE s.event_id = l.event_id AND s.area_idx = l.area_idx;
-    GET DIAGNOSTICS found_count = ROW_COUNT;
+    SELECT count(*), array_agg(c.event_id) FILTER (WHERE c.pool_idx IS NOT NULL),
+        array_agg(c.pool_idx) FILTER (WHERE c.pool_idx IS NOT NULL),
+        array_agg(c.places) FILTER (WHERE c.pool_idx IS NOT NULL)
+    INTO found_count, pool_event, pool_number, pool_places FROM changed c;
     IF found_count <> wanted THEN
         RAISE EXCEPTION 'the capacity of an area is not known' USING ERRCODE = 'no_data_found';
     END IF;
+    IF pool_number IS NULL THEN RETURN; END IF;
+    WITH change AS (
+        SELECT a.event_id, a.pool_idx, sum(a.places)::INT AS places
+        FROM unnest(pool_event, pool_number, pool_places) AS a(event_id, pool_idx, places)
+        GROUP BY 1, 2
+    ), locked AS (
+        SELECT s.event_id, s.pool_idx, c.places FROM pool_sold s JOIN change c
+            ON s.event_id = c.event_id AND s.pool_idx = c.pool_idx
+        ORDER BY s.event_id, s.pool_idx FOR UPDATE OF s
+    )
+    UPDATE pool_sold s SET sold = s.sold + l.places
+    FROM locked l WHERE s.event_id = l.event_id AND s.pool_idx = l.pool_idx;
 END $$;
 
 -- Sells those of `p_order` that may be sold: makes their places live, with all that belongs to it.
@@ -419,12 +450,14 @@ BEGIN
                     p_entry_amount, p_now, p_send_at);
             EXCEPTION WHEN unique_violation OR check_violation THEN
                 GET STACKED DIAGNOSTICS culprit = CONSTRAINT_NAME;
-                IF culprit NOT IN ('live_seat_pkey', 'area_sold_check') THEN
+                IF culprit NOT IN ('live_seat_pkey', 'area_sold_check', 'pool_sold_check') THEN
                     RAISE;
                 END IF;
                 UPDATE orders o SET state = 'review_needed', todo = true, updated_at = p_now,
-                    reason = CASE culprit WHEN 'live_seat_pkey'
-                        THEN 'a seat belongs to another order' ELSE 'an area is full' END
+                    reason = CASE culprit
+                        WHEN 'live_seat_pkey' THEN 'a seat belongs to another order'
+                        WHEN 'pool_sold_check' THEN 'a pool of areas is full'
+                        ELSE 'an area is full' END
                 WHERE o.order_id = one.order_id;
             END;
         END LOOP;

@@ -1,5 +1,6 @@
 //! What is on sale: listings of events, and the settings of their rooms.
 
+use crate::channel::Channel;
 use crate::id::{EventId, PlanId};
 use crate::limits::HOLD_LIFE_MAX;
 use crate::money::{Currency, Money};
@@ -10,7 +11,8 @@ use serde::{Deserialize, Serialize};
 /// Longest name, venue, city and category, in bytes.
 pub const TITLE_BYTES_MAX: usize = 200;
 
-/// An event as the catalogue shows it. Its plan and its limits are fixed once it is on sale.
+/// An event as the catalogue shows it. Its plan and its limits are fixed once it is on sale; its
+/// channels are not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventListing {
     pub event: EventId,
@@ -34,6 +36,9 @@ pub struct EventListing {
     /// How long a hold may live from its beginning, however often its owner extends it.
     #[serde(default = "hold_life_max")]
     pub hold_life_max_ms: DurationMs,
+    /// What [`Channel::check_all`] accepts; left out where there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub channels: Vec<Channel>,
 }
 
 fn hold_life_max() -> DurationMs {

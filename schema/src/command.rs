@@ -60,6 +60,9 @@ pub enum CommandBody {
     SwapSeats {
         hold: HoldId,
         want: Want,
+        /// As in [`Condition::Channel`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        channel: Option<CompactString>,
     },
 }
 
@@ -85,9 +88,34 @@ pub struct HoldSeats {
     pub owner: OwnerKind,
     /// The right to buy, its signature already checked; `None` where no room is on.
     pub pass: Option<Pass>,
-    /// Of seats for an allotment or a kill only; `None` takes free ones.
+    /// What the owner asks beyond that; left out where there is nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub previous: Option<PreviousStatuses>,
+    pub condition: Option<Condition>,
+}
+
+/// What one kind of owner may ask beyond places.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Condition {
+    /// Of seats for an allotment or a kill: how they may be found. Without it they are free.
+    Previous(PreviousStatuses),
+    /// Of a fan: the key of the channel whose code the asker knows.
+    Channel(CompactString),
+}
+
+impl HoldSeats {
+    pub fn previous(&self) -> Option<PreviousStatuses> {
+        match self.condition {
+            Some(Condition::Previous(previous)) => Some(previous),
+            _ => None,
+        }
+    }
+
+    pub fn channel(&self) -> Option<&str> {
+        match &self.condition {
+            Some(Condition::Channel(key)) => Some(key),
+            _ => None,
+        }
+    }
 }
 
 /// The statuses in which an operation on many seats may find them. It happens only if each is in

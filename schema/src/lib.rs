@@ -13,6 +13,7 @@ pub mod stream;
 pub mod subject;
 
 mod catalog;
+mod channel;
 mod command;
 mod id;
 mod journal;
@@ -27,9 +28,14 @@ mod text128;
 mod time;
 
 pub use catalog::{EventListing, EventStatus, PriceLevel, RoomMode, RoomSettings, TITLE_BYTES_MAX};
+pub use channel::{
+    CHANNEL_CODE_BYTES_MAX, CHANNEL_CODE_BYTES_MIN, CHANNEL_ROWS_MAX, CHANNELS_MAX, Channel,
+    ChannelFault, ChannelRow,
+};
 pub use command::{
-    BestAvailable, Command, CommandBody, HOUSE_ACCOUNT, HoldSeats, KillReason, OwnerKind, Pass,
-    PassPlace, PreviousStatuses, SYSTEM_ACCOUNT, StartPayment, Verdict, VerdictKind, Want,
+    BestAvailable, Command, CommandBody, Condition, HOUSE_ACCOUNT, HoldSeats, KillReason,
+    OwnerKind, Pass, PassPlace, PreviousStatuses, SYSTEM_ACCOUNT, StartPayment, Verdict,
+    VerdictKind, Want,
 };
 pub use id::{
     AccountId, AreaIdx, CommandId, EventId, HoldId, NAME_BYTES_MAX, OrderId, ParseError, PlanId,
@@ -42,8 +48,8 @@ pub use outcome::{
     Asked, Held, HeldArea, HeldSeat, Outcome, OutcomeBody, Payment, Released, ReturnedPart,
 };
 pub use plan::{
-    AREAS_MAX, Area, Fault, LABEL_BYTES_MAX, PLAN_PLACES_MAX, PRICE_LEVELS_MAX, ROW_SEATS_MAX,
-    ROWS_MAX, Row, SECTIONS_MAX, SeatingPlan, Section,
+    AREAS_MAX, Area, Fault, LABEL_BYTES_MAX, PLAN_PLACES_MAX, POOLS_MAX, PRICE_LEVELS_MAX, Pool,
+    ROW_SEATS_MAX, ROWS_MAX, Row, SECTIONS_MAX, SeatingPlan, Section,
 };
 pub use plan_index::{PlanIndex, RowSpan, SeatPlace};
 pub use refusal::{Code, Refusal};

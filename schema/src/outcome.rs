@@ -42,7 +42,9 @@ impl Outcome {
                 .map(|part| FIXED + SEAT * part.seats.len() + AREA * part.areas.len())
                 .sum(),
             OutcomeBody::Refused(
-                Refusal::SeatTaken { seats } | Refusal::StatusNotAllowed { seats },
+                Refusal::SeatTaken { seats }
+                | Refusal::StatusNotAllowed { seats }
+                | Refusal::ChannelRequired { seats },
             ) => SEAT * seats.len(),
             _ => 0,
         };

@@ -19,9 +19,11 @@ pub const SECTIONS_MAX: usize = 1_024;
 pub const ROWS_MAX: usize = 256;
 /// Most standing areas of a plan.
 pub const AREAS_MAX: usize = 64;
+/// Most pools of a plan: an area is in one at most.
+pub const POOLS_MAX: usize = AREAS_MAX;
 /// Most price levels of an event; a level is an index below this.
 pub const PRICE_LEVELS_MAX: usize = 32;
-/// Longest section name, row label and area id, in bytes.
+/// Longest section name, row label, area id and pool id, in bytes.
 pub const LABEL_BYTES_MAX: usize = 16;
 
 /// A seating plan, immutable under its id.
@@ -34,6 +36,9 @@ pub struct SeatingPlan {
     /// rows near it.
     pub focal_x_cm: i32,
     pub focal_y_cm: i32,
+    /// Capacities that several areas share; left out where there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pools: Vec<Pool>,
 }
 
 /// A block of rows with a name that is shown and is part of its seats' ids.
@@ -71,6 +76,17 @@ pub struct Area {
     pub price_level: u8,
 }
 
+/// A capacity that standing areas share: as many people as the exits of all of them let out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pool {
+    /// `poolId` in the API.
+    pub id: CompactString,
+    /// At least that of its largest area, at most that of all its areas together.
+    pub capacity: u32,
+    /// Each is in no other pool.
+    pub areas: Vec<AreaIdx>,
+}
+
 /// Why a plan is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
@@ -86,6 +102,12 @@ pub enum Fault {
     RowSeats { section: CompactString, row: CompactString },
     #[error("price level {level} is not one of the first 32")]
     PriceLevel { level: u8 },
+    #[error("pool {pool:?} needs areas of the plan, each once and in no other pool")]
+    PoolAreas { pool: CompactString },
+    #[error(
+        "pool {pool:?} has a capacity of {least} to {most}: its largest area's to all of theirs"
+    )]
+    PoolCapacity { pool: CompactString, least: u32, most: u32 },
 }
 
 impl SeatingPlan {
@@ -96,7 +118,12 @@ impl SeatingPlan {
     /// operators make plans, and they need no collision to change one.
     pub fn content_id(&self) -> PlanId {
         let content = (&self.sections, &self.areas, self.focal_x_cm, self.focal_y_cm);
-        let bytes = rmp_serde::to_vec(&content).expect("a plan has no type that fails to encode");
+        // Without pools as before there were any: a plan that is there keeps its id.
+        let bytes = match &self.pools[..] {
+            [] => rmp_serde::to_vec(&content),
+            pools => rmp_serde::to_vec(&(content, pools)),
+        };
+        let bytes = bytes.expect("a plan has no type that fails to encode");
         let basis = 0x6C62_272E_07BB_0142_62B8_2175_6295_C58D_u128;
         let hash = bytes.iter().fold(basis, |hash, &byte| {
             (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013B)
@@ -111,8 +138,26 @@ impl SeatingPlan {
         rows.map(|row| u32::from(row.seat_count)).sum()
     }
 
+    /// Standing places: those of areas outside of pools, and those of pools.
     pub fn area_capacity(&self) -> u32 {
-        self.areas.iter().fold(0, |sum, area| sum.saturating_add(area.capacity))
+        let areas = self.areas.iter().zip((0..).map(AreaIdx));
+        let alone = areas.filter(|(_, idx)| self.pool_of(*idx).is_none());
+        let alone = alone.map(|(area, _)| area.capacity);
+        let shared = self.pools.iter().map(|pool| pool.capacity);
+        alone.chain(shared).fold(0, u32::saturating_add)
+    }
+
+    /// The position of the pool that an area is in. O(areas).
+    pub fn pool_of(&self, area: AreaIdx) -> Option<usize> {
+        self.pools.iter().position(|pool| pool.areas.contains(&area))
+    }
+
+    /// How many places of an area are free when `taken` tells the taken ones of each: as many as
+    /// are left in the area and in its pool. 0 for an area that the plan does not have.
+    pub fn area_free(&self, area: AreaIdx, taken: impl Fn(AreaIdx) -> u32) -> u32 {
+        let left = self.area(area).map_or(0, |area| area.capacity).saturating_sub(taken(area));
+        let pool = self.pool_of(area).map(|at| self.pools[at].free(&taken));
+        pool.map_or(left, |pool| left.min(pool))
     }
 
     /// Seats and standing places together.
@@ -133,16 +178,45 @@ impl SeatingPlan {
         check_count("the plan's area list", self.areas.len(), AREAS_MAX)?;
         check_unique("section", self.sections.iter().map(|section| &section.name))?;
         check_unique("area", self.areas.iter().map(|area| &area.id))?;
+        check_count("the plan's pool list", self.pools.len(), POOLS_MAX)?;
+        check_unique("pool", self.pools.iter().map(|pool| &pool.id))?;
         for section in &self.sections {
             section.validate()?;
         }
         for area in &self.areas {
             check_level(area.price_level)?;
         }
+        for (at, pool) in self.pools.iter().enumerate() {
+            pool.validate(&self.areas, &self.pools[..at])?;
+        }
         let places_max = usize::try_from(PLAN_PLACES_MAX).unwrap_or(usize::MAX);
         let places = usize::try_from(self.place_count()).unwrap_or(usize::MAX);
         check_count("the plan", places, places_max)?;
         if places == 0 { Err(Fault::Empty) } else { Ok(()) }
+    }
+}
+
+impl Pool {
+    /// How many of its places are free when `taken` tells the taken ones of each area.
+    pub fn free(&self, taken: impl Fn(AreaIdx) -> u32) -> u32 {
+        self.capacity.saturating_sub(self.areas.iter().map(|&area| taken(area)).sum())
+    }
+
+    /// Checks it against the plan's areas and the pools before it.
+    fn validate(&self, areas: &[Area], before: &[Self]) -> Result<(), Fault> {
+        let capacity = |idx: &AreaIdx| areas.get(usize::from(idx.0)).map(|area| area.capacity);
+        let capacities: Option<Vec<u32>> = self.areas.iter().map(capacity).collect();
+        let known = |at: usize| self.areas[..at].contains(&self.areas[at]);
+        let twice = (0..self.areas.len()).any(known);
+        let shared = before.iter().any(|pool| pool.areas.iter().any(|a| self.areas.contains(a)));
+        let faulty = || Fault::PoolAreas { pool: self.id.clone() };
+        let capacities = capacities.filter(|_| !twice && !shared).ok_or_else(faulty)?;
+        let least = capacities.iter().copied().max().ok_or_else(faulty)?;
+        let most = capacities.into_iter().fold(0, u32::saturating_add);
+        if (least..=most).contains(&self.capacity) {
+            return Ok(());
+        }
+        Err(Fault::PoolCapacity { pool: self.id.clone(), least, most })
     }
 }
 
@@ -170,7 +244,7 @@ fn check_level(level: u8) -> Result<(), Fault> {
     if usize::from(level) < PRICE_LEVELS_MAX { Ok(()) } else { Err(Fault::PriceLevel { level }) }
 }
 
-fn check_unique<'a>(
+pub(crate) fn check_unique<'a>(
     what: &'static str,
     labels: impl Iterator<Item = &'a CompactString>,
 ) -> Result<(), Fault> {

@@ -133,6 +133,13 @@ impl PlanIndex {
         &self.rows[start..end]
     }
 
+    /// The position in [`PlanIndex::rows`] of the row at `row` of the section at `section`.
+    pub fn row_at(&self, section: u16, row: u16) -> Option<usize> {
+        let start = self.rows.partition_point(|span| span.section < section);
+        let at = start + usize::from(row);
+        self.rows.get(at).is_some_and(|span| span.section == section).then_some(at)
+    }
+
     pub fn section(&self, name: &str) -> Option<u16> {
         self.sections_by_name.get(name).copied()
     }
@@ -157,6 +164,8 @@ mod tests {
         }
         assert_eq!(index.place(SeatIdx(7)).unwrap().seat_id(), "B-1-1");
         assert_eq!(index.area("FLOOR"), Some(AreaIdx(0)));
+        assert_eq!((index.row_at(0, 1), index.row_at(1, 0)), (Some(1), Some(2)));
+        assert_eq!((index.row_at(0, 2), index.row_at(1, 1)), (None, None));
     }
 
     #[test]

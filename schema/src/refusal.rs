@@ -49,6 +49,10 @@ pub enum Refusal {
     StatusNotAllowed {
         seats: Vec<SeatIdx>,
     },
+    /// A channel keeps these of the seats asked for, and the asker has not named it.
+    ChannelRequired {
+        seats: Vec<SeatIdx>,
+    },
 }
 
 /// A stable code with what every answer of it says: HTTP status, title and whether a repeat may
@@ -97,6 +101,9 @@ impl Refusal {
             Self::StatusNotAllowed { .. } => {
                 code("STATUS_NOT_ALLOWED", 409, "Some of these seats are in another status")
             }
+            Self::ChannelRequired { .. } => {
+                code("CHANNEL_REQUIRED", 403, "Some of these seats are for holders of a code")
+            }
             Self::Full => retryable("SHARD_FULL", 503, "The event takes no more reservations now"),
         }
     }
@@ -124,6 +131,7 @@ mod tests {
             (Refusal::HoldEnded, "RESERVATION_EXPIRED", 410),
             (Refusal::HoldAtLimit, "RESERVATION_AT_LIMIT", 409),
             (Refusal::StatusNotAllowed { seats: vec![] }, "STATUS_NOT_ALLOWED", 409),
+            (Refusal::ChannelRequired { seats: vec![] }, "CHANNEL_REQUIRED", 403),
         ];
         for (refusal, code, status) in codes {
             assert_eq!((refusal.code().code, refusal.code().status), (code, status));

@@ -1,10 +1,10 @@
-//! Capacities of standing areas: brought from the catalogue into the database before the first
-//! sale.
+//! Capacities of standing areas, and of the pools that they share: brought from the catalogue into
+//! the database before the first sale.
 
 use crate::config::BUS_WAIT;
 use crate::error::{Error, in_time};
 use chassis::Nats;
-use schema::{AreaIdx, EventId, EventListing, SeatingPlan, codec, subject};
+use schema::{AreaIdx, EventId, EventListing, Pool, SeatingPlan, codec, subject};
 use serde::de::DeserializeOwned;
 use sqlx::PgPool;
 use std::collections::HashSet;
@@ -32,24 +32,47 @@ impl Areas {
         }
         let listing: EventListing = self.read(&subject::catalog_event(event)).await?;
         let plan: SeatingPlan = self.read(&subject::catalog_plan(&listing.plan)).await?;
-        let mut capacities = Vec::new();
+        self.store_pools(event, &plan).await?;
+        let (mut capacities, mut pools) = (Vec::new(), Vec::new());
         for &area in areas {
             let unknown = || Error::AreaUnknown { event: event.clone(), area: area.0 };
             let capacity = plan.area(area).ok_or_else(unknown)?.capacity;
             capacities.push(i32::try_from(capacity).map_err(|_| unknown())?);
+            let pool = plan.pool_of(area).map(i32::try_from);
+            pools.push(pool.transpose().map_err(|_| unknown())?);
         }
         let query = sqlx::query(
-            "INSERT INTO area_sold (event_id, area_idx, capacity)
-             SELECT $1, a.area_idx, a.capacity FROM unnest($2::INT[], $3::INT[])
-                 AS a(area_idx, capacity) ORDER BY 2
+            "INSERT INTO area_sold (event_id, area_idx, capacity, pool_idx)
+             SELECT $1, a.area_idx, a.capacity, a.pool_idx
+             FROM unnest($2::INT[], $3::INT[], $4::INT[]) AS a(area_idx, capacity, pool_idx)
+             ORDER BY 2
              ON CONFLICT (event_id, area_idx) DO NOTHING",
         );
         let query = query
             .bind(event.as_str())
             .bind(areas.iter().map(|area| i32::from(area.0)).collect::<Vec<_>>())
-            .bind(capacities);
+            .bind(capacities)
+            .bind(pools);
         in_time("store capacities of areas", query.execute(&self.pool)).await?;
         self.known().extend(areas.iter().map(|&area| (event.clone(), area)));
+        Ok(())
+    }
+
+    /// All pools of an event: before its areas, which name them.
+    async fn store_pools(&self, event: &EventId, plan: &SeatingPlan) -> Result<(), Error> {
+        if plan.pools.is_empty() {
+            return Ok(());
+        }
+        let capacity = |pool: &Pool| i32::try_from(pool.capacity).unwrap_or(i32::MAX);
+        let capacities: Vec<i32> = plan.pools.iter().map(capacity).collect();
+        let query = sqlx::query(
+            "INSERT INTO pool_sold (event_id, pool_idx, capacity)
+             SELECT $1, p.number - 1, p.capacity
+             FROM unnest($2::INT[]) WITH ORDINALITY AS p(capacity, number) ORDER BY 2
+             ON CONFLICT (event_id, pool_idx) DO NOTHING",
+        );
+        let query = query.bind(event.as_str()).bind(capacities);
+        in_time("store capacities of pools", query.execute(&self.pool)).await?;
         Ok(())
     }
 

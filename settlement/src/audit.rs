@@ -90,6 +90,15 @@ const QUESTIONS: &[Question] = &[
             HAVING count(t.line) <> a.sold LIMIT $1",
     },
     Question {
+        promise: InvariantId::Ord3,
+        query: "SELECT 'pool ' || p.pool_idx || ' of ' || p.event_id || ' counts ' || p.sold
+                || ' sold, its areas have sold ' || coalesce(sum(a.sold), 0) AS what
+            FROM pool_sold p LEFT JOIN area_sold a ON a.event_id = p.event_id
+                AND a.pool_idx = p.pool_idx
+            WHERE $2 IS NOT NULL GROUP BY p.event_id, p.pool_idx
+            HAVING coalesce(sum(a.sold), 0) <> p.sold LIMIT $1",
+    },
+    Question {
         promise: InvariantId::Ord2,
         query: "SELECT p.order_ref || ' was charged ' || count(*) || ' times' AS what
             FROM sandbox.payment p WHERE p.captured_at IS NOT NULL AND $2 IS NOT NULL

@@ -5,7 +5,7 @@ use crate::catalogue::EventState;
 use crate::holds::{Hold, HoldPhase};
 use crate::sale::{Sale, count_of, word_of};
 use crate::seat_word::SeatState;
-use schema::{AccountId, InvariantId, OwnerKind, PlaceCounts};
+use schema::{AccountId, AreaIdx, InvariantId, OwnerKind, PlaceCounts};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A broken promise and where.
@@ -76,11 +76,27 @@ impl Audit {
         self.expect(InvariantId::Seat1, owned == 0, || {
             format!("{}: {owned} owned seats without a hold", state.id)
         });
-        for (area, counted) in sale.map.tables.index.plan.areas.iter().zip(&sale.areas) {
-            let all = counted.make_all_of(area.capacity);
-            self.expect(InvariantId::Seat2, all, || {
-                format!("{} {}: {counted:?}", state.id, area.id)
-            });
+        self.standing(state, sale, &mut counts);
+        self.expect(InvariantId::Seat2, counts == sale.counts, || {
+            format!("{}: {:?}, not {counts:?}", state.id, sale.counts)
+        });
+        self.row_bits(state, sale);
+    }
+
+    /// SEAT-2 of each area and each pool; adds what makes a part of the event: pools, and areas
+    /// outside of them.
+    fn standing(&mut self, state: &EventState, sale: &Sale, counts: &mut PlaceCounts) {
+        let tables = &sale.map.tables;
+        let plan = &tables.index.plan;
+        let areas = plan.areas.iter().zip((0..).map(AreaIdx));
+        let areas = areas.map(|(area, idx)| {
+            (&area.id, area.capacity, sale.areas[usize::from(idx.0)], tables.pool_of(idx).is_none())
+        });
+        let pools = plan.pools.iter().zip(&sale.pools);
+        let pools = pools.map(|(pool, counted)| (&pool.id, pool.capacity, *counted, true));
+        for (id, capacity, mut counted, is_part) in areas.chain(pools) {
+            let all = counted.make_all_of(capacity);
+            self.expect(InvariantId::Seat2, all, || format!("{} {id}: {counted:?}", state.id));
             let parts = [
                 SeatState::Free,
                 SeatState::Held,
@@ -88,14 +104,10 @@ impl Audit {
                 SeatState::Sold,
                 SeatState::Blocked,
             ];
-            for part in parts {
-                *count_of(&mut counts, part) += *count_of(&mut counted.clone(), part);
+            for part in parts.into_iter().filter(|_| is_part) {
+                *count_of(counts, part) += *count_of(&mut counted, part);
             }
         }
-        self.expect(InvariantId::Seat2, counts == sale.counts, || {
-            format!("{}: {:?}, not {counts:?}", state.id, sale.counts)
-        });
-        self.row_bits(state, sale);
     }
 
     /// SEAT-4: a row's bits say what its words say, else a refusal for want of seats would be
@@ -113,7 +125,7 @@ impl Audit {
         }
     }
 
-    /// What follows from holds: limits of accounts, areas, blocked slots, passes in use.
+    /// What follows from holds: limits of accounts, areas, pools, blocked slots, passes in use.
     fn derived(&mut self, state: &EventState, sale: &Sale, holds: &[(u32, &Hold)]) {
         let mut accounts: BTreeMap<AccountId, u32> = BTreeMap::new();
         let mut taken = vec![0_u32; sale.areas.len()];
@@ -136,7 +148,14 @@ impl Audit {
         self.expect(InvariantId::Seat2, known == accounts, || {
             format!("{}: accounts {known:?}, not {accounts:?}", state.id)
         });
-        let areas = sale.map.tables.index.plan.areas.iter().zip(&sale.areas).zip(taken);
+        let plan = &sale.map.tables.index.plan;
+        for (pool, counts) in plan.pools.iter().zip(&sale.pools) {
+            let free = pool.free(|area| taken[usize::from(area.0)]);
+            self.expect(InvariantId::Seat2, counts.free == free, || {
+                format!("{} {}: {counts:?}, not {free} free", state.id, pool.id)
+            });
+        }
+        let areas = plan.areas.iter().zip(&sale.areas).zip(taken);
         for ((area, counts), taken) in areas {
             self.expect(InvariantId::Seat2, area.capacity - counts.free == taken, || {
                 format!("{} {}: {counts:?}, not {taken} taken", state.id, area.id)

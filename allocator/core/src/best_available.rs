@@ -47,7 +47,19 @@ pub struct Tally {
 ///
 /// O(rows) word operations. Lock-free as a claim is.
 pub fn claim_best(map: &SeatMap, want: BestAvailable, to: SeatState, slot: u32) -> Option<Choice> {
-    let mut sight = Sight::new(map);
+    claim_best_of(map, &[], want, to, slot)
+}
+
+/// As [`claim_best`], without the seats whose bits are set in `closed`, which has a word for each
+/// row or none at all. Beside such seats others count as if those were taken.
+pub fn claim_best_of(
+    map: &SeatMap,
+    closed: &[u64],
+    want: BestAvailable,
+    to: SeatState,
+    slot: u32,
+) -> Option<Choice> {
+    let mut sight = Sight::new(map, closed);
     // Goes round only when seats changed between choice and claim, or within the choice.
     loop {
         let freed = map.freed();
@@ -63,7 +75,7 @@ pub fn claim_best(map: &SeatMap, want: BestAvailable, to: SeatState, slot: u32) 
             // freed, so all the time of this choice, and it was not left out. Fewer free seats have
             // no shape that more have not.
             None if map.freed() == freed && sight.is_true() => return None,
-            None => sight = Sight::new(map),
+            None => sight = Sight::new(map, closed),
         }
         map.count_retried();
     }

@@ -1,9 +1,10 @@
 //! The events of a shard: their listings, their plans and, once asked for, their sales.
 
+use crate::channels::Channels;
 use crate::map::HashMap;
 use crate::plan_tables::PlanTables;
 use crate::sale::Sale;
-use schema::{EventId, EventListing, PlaceCounts, PlanId, PlanIndex};
+use schema::{ChannelFault, EventId, EventListing, PlaceCounts, PlanId, PlanIndex};
 use std::sync::Arc;
 
 /// Why the shard does not take an event. It keeps what it had.
@@ -15,6 +16,8 @@ pub enum CatalogueError {
     PlanFixed { event: EventId },
     #[error("list event {event} without a price for level {level} of its plan")]
     PriceMissing { event: EventId, level: u8 },
+    #[error("list the channels of event {event}")]
+    Channels { event: EventId, source: ChannelFault },
 }
 
 #[derive(Debug, Default)]
@@ -37,6 +40,8 @@ pub(crate) struct EventState {
 pub(crate) struct Listed {
     pub listing: Arc<EventListing>,
     pub tables: Arc<PlanTables>,
+    /// `None` without channels.
+    pub channels: Option<Arc<Channels>>,
 }
 
 impl Catalogue {
@@ -61,7 +66,7 @@ impl Catalogue {
     }
 
     /// Lists an event or changes its listing; returns its position. O(1) for the listing that is
-    /// there already, O(plans) for another.
+    /// there already, O(plans and rows of channels) for another.
     pub fn put(
         &mut self,
         listing: Arc<EventListing>,
@@ -91,6 +96,9 @@ impl Catalogue {
         if let Some(level) = level.filter(|&level| listing.price(level).is_none()) {
             return Err(CatalogueError::PriceMissing { event: event.clone(), level });
         }
+        let channels = Channels::new(&listing.channels, &tables)
+            .map_err(|source| CatalogueError::Channels { event: event.clone(), source })?
+            .map(Arc::new);
         self.plans.retain(|_, tables| 1 < Arc::strong_count(tables));
         self.plans.insert(listing.plan.clone(), tables.clone());
         let at = self.place(event);
@@ -98,7 +106,7 @@ impl Catalogue {
         if changes_plan {
             state.sale = None;
         }
-        state.listed = Some(Listed { listing, tables });
+        state.listed = Some(Listed { listing, tables, channels });
         Ok(at)
     }
 }

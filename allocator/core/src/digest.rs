@@ -10,7 +10,7 @@ use serde::Serialize;
 
 impl Shard {
     /// A digest of all maps: seats, holds, ended holds, answers, answered ids, passes, limits,
-    /// areas, deadlines.
+    /// areas, pools, deadlines.
     ///
     /// Equal for an owner, for a follower that has applied the same outcomes, and for a shard
     /// restored from either and fully listed. Not a defence against a forger.
@@ -31,6 +31,9 @@ impl Shard {
             }
             for (area, counts) in (0_u64..).zip(&sale.areas).filter(|(_, area)| !is_free(area)) {
                 add(entry(4, &(event, area, counts)));
+            }
+            for (pool, counts) in (0_u64..).zip(&sale.pools).filter(|(_, pool)| !is_free(pool)) {
+                add(entry(12, &(event, pool, counts)));
             }
             for slot in &sale.blocked {
                 add(entry(5, &(event, slot)));

@@ -1,6 +1,6 @@
 //! What best available needs to know of a plan, computed once and shared by all events of the plan.
 
-use schema::{PlanIndex, SeatIdx};
+use schema::{AreaIdx, PlanIndex, SeatIdx};
 use std::sync::Arc;
 
 /// The tables of a plan: 4 bytes a seat and 80 a row, for all of its events together.
@@ -13,6 +13,8 @@ pub struct PlanTables {
     nearest_first: Box<[Ranked]>,
     /// Seats and standing places of the plan together.
     pub place_count: u32,
+    /// The pool that each area is in.
+    pool_of_area: Box<[Option<usize>]>,
     /// The position in `rows` of each seat's row.
     row_of_seat: Box<[u32]>,
 }
@@ -63,7 +65,9 @@ impl PlanTables {
             .flat_map(|(row, at)| std::iter::repeat_n(at, usize::from(row.seat_count)))
             .collect();
         let place_count = index.plan.place_count();
-        let tables = Self { index, rows, nearest_first, place_count, row_of_seat };
+        let areas = (0..).map(AreaIdx).take(index.plan.areas.len());
+        let pool_of_area = areas.map(|area| index.plan.pool_of(area)).collect();
+        let tables = Self { index, rows, nearest_first, place_count, pool_of_area, row_of_seat };
         assert!(tables.seat_count() == tables.index.plan.seat_count());
         tables
     }
@@ -87,6 +91,11 @@ impl PlanTables {
 
     pub fn row_of(&self, seat: SeatIdx) -> usize {
         place(self.row_of_seat[place(seat.0)])
+    }
+
+    /// The position of the pool that an area is in.
+    pub fn pool_of(&self, area: AreaIdx) -> Option<usize> {
+        self.pool_of_area[usize::from(area.0)]
     }
 
     /// The highest price level that the plan names.

@@ -2,7 +2,7 @@
 //! choice is made by the claim. Everything else happens when the outcome takes effect.
 
 use crate::Shard;
-use crate::best_available::{Tally, claim_best};
+use crate::best_available::{Tally, claim_best_of};
 use crate::catalogue::Listed;
 use crate::holds::HoldPhase;
 use crate::sale::Sale;
@@ -23,8 +23,8 @@ impl Shard {
             CommandBody::HoldSeats(ask) => self.rule_hold(now, event, command, ask),
             CommandBody::ReleaseHold { hold } => self.rule_release(event, command, *hold),
             CommandBody::ExtendHold { hold } => self.rule_extend(now, event, command, *hold),
-            CommandBody::SwapSeats { hold, want } => {
-                self.rule_swap(now, event, command, *hold, want)
+            CommandBody::SwapSeats { hold, want, channel } => {
+                self.rule_swap(now, event, command, *hold, (want, channel.as_deref()))
             }
             CommandBody::StartPayment(ask) => self.rule_payment(now, event, command, ask),
             CommandBody::RecordVerdict(verdict) => self.rule_verdict(now, event, command, *verdict),
@@ -44,7 +44,7 @@ impl Shard {
         let listed = self.catalogue.events[event].listed().clone();
         let mut wanted = Wanted::new(&listed, &ask.want, ask.owner)?;
         check_on_sale(now, &listed.listing, ask.owner)?;
-        if let Some(previous) = ask.previous {
+        if let Some(previous) = ask.previous() {
             let left = self.left_to_claim(event, command.account, ask.owner, wanted, previous)?;
             let Some(left) = left else { return Ok(OutcomeBody::SeatsUnchanged) };
             wanted = left;
@@ -72,9 +72,10 @@ impl Shard {
         if full || id_used {
             return Err(Refusal::Full);
         }
+        let closed = closed_to(now, &listed, ask.owner, ask.channel(), &wanted)?;
         let phase = HoldPhase::first_of(ask.owner);
         let slot = self.holds.next_slot();
-        let (seats, areas) = claim(sale, &wanted, phase, slot, &mut self.tally)?;
+        let (seats, areas) = claim(sale, &wanted, &closed, phase, slot, &mut self.tally)?;
         let ends = ask.owner == OwnerKind::Fan;
         Ok(OutcomeBody::SeatsHeld(Held {
             hold: id,
@@ -120,20 +121,48 @@ fn check_pass(
     Ok(used.is_none())
 }
 
+/// What channels keep from a fan, by row, for a choice of the best seats; nothing from other
+/// owners, who do not buy.
+///
+/// Named seats are refused here, also those that somebody has: that a channel keeps them is true
+/// all the same, and it is what the fan can do something about.
+pub(crate) fn closed_to(
+    now: UnixMillis,
+    listed: &Listed,
+    owner: OwnerKind,
+    key: Option<&str>,
+    wanted: &Wanted,
+) -> Result<Box<[u64]>, Refusal> {
+    let channels = listed.channels.as_ref().filter(|_| owner == OwnerKind::Fan);
+    let Some(channels) = channels else { return Ok(Box::default()) };
+    // A key of no channel opens none: operators may have taken it away meanwhile.
+    let closed = channels.closed(now, key);
+    match wanted {
+        Wanted::Seats(seats) => {
+            let seats = closed.of(seats, &listed.tables);
+            if seats.is_empty() {
+                Ok(Box::default())
+            } else {
+                Err(Refusal::ChannelRequired { seats })
+            }
+        }
+        Wanted::Best(_) => Ok(closed.by_row(listed.tables.rows.len())),
+        Wanted::Areas(_) => Ok(Box::default()),
+    }
+}
+
 pub(crate) type Places = (Vec<SeatIdx>, Vec<(AreaIdx, u32)>);
 
 /// Claims seats; standing places need no claim, only room.
 pub(crate) fn claim(
     sale: &Sale,
     wanted: &Wanted,
+    closed: &[u64],
     phase: HoldPhase,
     slot: u32,
     tally: &mut Tally,
 ) -> Result<Places, Refusal> {
     let state = phase.seat_state();
-    let none_left = || {
-        if sale.counts.free == 0 { Refusal::SoldOut } else { Refusal::NotEnoughSeats }
-    };
     match wanted {
         Wanted::Seats(seats) => {
             let claimed = sale.map.claim(seats, state, slot);
@@ -141,17 +170,13 @@ pub(crate) fn claim(
             Ok((seats.clone(), Vec::new()))
         }
         &Wanted::Best(best) => {
-            let choice = claim_best(&sale.map, best, state, slot).ok_or_else(none_left)?;
+            let choice = claim_best_of(&sale.map, closed, best, state, slot);
+            let choice = choice.ok_or_else(|| sale.none_left())?;
             tally.add(&choice);
             Ok((choice.seats, Vec::new()))
         }
         Wanted::Areas(areas) => {
-            let room = |&(area, quantity): &(AreaIdx, u32)| {
-                quantity <= sale.areas[usize::from(area.0)].free
-            };
-            if !areas.iter().all(room) {
-                return Err(none_left());
-            }
+            sale.find_room(areas, &[])?;
             Ok((Vec::new(), areas.clone()))
         }
     }

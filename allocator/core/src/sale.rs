@@ -10,7 +10,7 @@ use crate::seat_map::SeatMap;
 use crate::seat_word::{SeatState, SeatWord, generation_after};
 use schema::{
     AccountId, AreaIdx, Held, HeldArea, HoldId, InvariantId, OwnerKind, PassPlace, PlaceCounts,
-    SeatIdx, check,
+    Refusal, SeatIdx, check,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -24,6 +24,8 @@ pub(crate) struct Sale {
     pub counts: PlaceCounts,
     /// Standing places by area, counted from holds; SEAT-2 holds in each.
     pub areas: Vec<PlaceCounts>,
+    /// Standing places by pool, those of its areas together; SEAT-2 holds in each.
+    pub pools: Vec<PlaceCounts>,
     /// Places that an account holds or owns as a fan.
     pub accounts: HashMap<AccountId, u32>,
     pub passes: HashMap<PassPlace, PassUse>,
@@ -47,9 +49,10 @@ impl Sale {
         let plan = &tables.index.plan;
         let all_free = |free| PlaceCounts { free, ..PlaceCounts::default() };
         let areas = plan.areas.iter().map(|area| all_free(area.capacity)).collect();
+        let pools = plan.pools.iter().map(|pool| all_free(pool.capacity)).collect();
         let counts = all_free(tables.place_count);
         let (accounts, passes, blocked) = (HashMap::default(), HashMap::default(), BTreeSet::new());
-        Self { map: SeatMap::new(tables), counts, areas, accounts, passes, blocked }
+        Self { map: SeatMap::new(tables), counts, areas, pools, accounts, passes, blocked }
     }
 
     /// Whether nothing is left of any outcome, so that another plan may take this one's place.
@@ -65,6 +68,42 @@ impl Sale {
         let seats = (0..self.map.seat_count()).map(SeatIdx);
         let words = seats.map(|seat| (seat, self.map.read(seat)));
         words.filter(|(_, word)| *word != SeatWord::NEVER)
+    }
+
+    /// Free standing places of an area: what it and its pool have left.
+    pub fn area_free(&self, area: AreaIdx) -> u32 {
+        let left = self.areas[usize::from(area.0)].free;
+        self.map.tables.pool_of(area).map_or(left, |pool| left.min(self.pools[pool].free))
+    }
+
+    /// Whether so many standing places are free, also in what areas share; those of `own` count as
+    /// free.
+    pub fn find_room(&self, areas: &[(AreaIdx, u32)], own: &[HeldArea]) -> Result<(), Refusal> {
+        let mut pools: Vec<u32> = self.pools.iter().map(|pool| pool.free).collect();
+        let mut free: Vec<u32> = self.areas.iter().map(|area| area.free).collect();
+        for &HeldArea { area, quantity, .. } in own {
+            free[usize::from(area.0)] += quantity;
+            if let Some(pool) = self.map.tables.pool_of(area) {
+                pools[pool] += quantity;
+            }
+        }
+        for &(area, quantity) in areas {
+            let free = free[usize::from(area.0)];
+            let pool = self.map.tables.pool_of(area).map(|pool| &mut pools[pool]);
+            let left = pool.as_ref().map_or(free, |pool| free.min(**pool));
+            if left < quantity {
+                return Err(self.none_left());
+            }
+            if let Some(pool) = pool {
+                *pool -= quantity;
+            }
+        }
+        Ok(())
+    }
+
+    /// What is said to who asks for more than there is.
+    pub fn none_left(&self) -> Refusal {
+        if self.counts.free == 0 { Refusal::SoldOut } else { Refusal::NotEnoughSeats }
     }
 
     pub fn places_of(&self, account: AccountId) -> u32 {
@@ -210,6 +249,9 @@ impl Sale {
 
     fn count_area(&mut self, area: AreaIdx, quantity: u32, from: SeatState, to: SeatState) {
         shift(&mut self.areas[usize::from(area.0)], from, to, quantity);
+        if let Some(pool) = self.map.tables.pool_of(area) {
+            shift(&mut self.pools[pool], from, to, quantity);
+        }
         shift(&mut self.counts, from, to, quantity);
     }
 }

@@ -206,11 +206,12 @@ impl Shard {
         Some(self.catalogue.events[event].counts())
     }
 
-    /// Free standing places of an area; `None` if there is no such event or area.
+    /// Free standing places of an area, no more than its pool has; `None` if there is no such event
+    /// or area.
     pub fn area_free(&self, event: &EventId, area: AreaIdx) -> Option<u32> {
         let state = &self.catalogue.events[self.catalogue.find_listed(event)?];
         let capacity = state.listed().tables.index.plan.area(area)?.capacity;
-        Some(state.sale.as_ref().map_or(capacity, |sale| sale.areas[usize::from(area.0)].free))
+        Some(state.sale.as_ref().map_or(capacity, |sale| sale.area_free(area)))
     }
 
     /// The word of a seat; `None` if there is no such event or seat.

@@ -12,18 +12,22 @@ use schema::SeatIdx;
 #[derive(Debug)]
 pub(crate) struct Sight<'a> {
     pub map: &'a SeatMap,
+    /// By row the seats that the search may not have; empty if it may have all.
+    closed: &'a [u64],
     taken: Vec<(SeatIdx, SeatWord)>,
 }
 
 impl<'a> Sight<'a> {
-    pub fn new(map: &'a SeatMap) -> Self {
-        Self { map, taken: Vec::new() }
+    pub fn new(map: &'a SeatMap, closed: &'a [u64]) -> Self {
+        assert!(closed.is_empty() || closed.len() == map.tables.rows.len());
+        Self { map, closed, taken: Vec::new() }
     }
 
-    /// The free seats of a row as bits.
+    /// The free seats of a row that the search may have, as bits.
     #[inline]
     pub fn free_in_row(&self, row: usize) -> u64 {
         let free = self.map.free_in_row(row);
+        let free = if self.closed.is_empty() { free } else { free & !self.closed[row] };
         if self.taken.is_empty() { free } else { free & !self.taken_in_row(row) }
     }
 

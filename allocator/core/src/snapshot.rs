@@ -1,8 +1,8 @@
 //! A shard as data, for checkpoints.
 //!
 //! A snapshot has what outcomes have left, and nothing of the catalogue. What follows from holds
-//! (counts, limits, areas, deadlines) is not in it but counted again. Equal states give equal
-//! snapshots.
+//! (counts, limits, areas, pools, deadlines) is not in it but counted again. Equal states give
+//! equal snapshots.
 
 use crate::answered::AnsweredIds;
 use crate::answers::{Answer, Answers};

@@ -2,7 +2,7 @@
 
 use crate::Shard;
 use crate::holds::HoldPhase;
-use crate::rules::{claim, priced_area, priced_seat};
+use crate::rules::{claim, closed_to, priced_area, priced_seat};
 use crate::shape::Wanted;
 use schema::{Command, Held, HoldId, OutcomeBody, OwnerKind, Refusal, SeatIdx, UnixMillis, Want};
 
@@ -14,7 +14,7 @@ impl Shard {
         event: usize,
         command: &Command,
         hold: HoldId,
-        want: &Want,
+        (want, channel): (&Want, Option<&str>),
     ) -> Result<OutcomeBody, Refusal> {
         let before = self.waiting_hold(now, event, command, hold)?.hold.held.clone();
         let slot = self.holds.slot(hold).expect("found just above");
@@ -29,9 +29,12 @@ impl Shard {
             return Err(Refusal::LimitExceeded);
         }
         let added = wanted.beyond(&before);
-        let claimed = match added.place_count() {
-            0 => Vec::new(),
-            _ => claim(sale, &added, HoldPhase::Held, slot, &mut self.tally)?.0,
+        // What the hold has already it has, whatever channels keep.
+        let closed = closed_to(now, &listed, OwnerKind::Fan, channel, &added)?;
+        let claimed = match &added {
+            Wanted::Seats(seats) if seats.is_empty() => Vec::new(),
+            Wanted::Areas(areas) => sale.find_room(areas, &before.areas).map(|()| Vec::new())?,
+            _ => claim(sale, &added, &closed, HoldPhase::Held, slot, &mut self.tally)?.0,
         };
         // Nothing refuses from here on: what is added is claimed. What is dropped becomes free when
         // the outcome takes effect.
@@ -62,21 +65,15 @@ impl Wanted {
         }
     }
 
-    /// What the hold does not have of it. The best seats are chosen among free ones, so they are
-    /// never the hold's own.
+    /// It without the seats that the hold has. The best seats are chosen among free ones, so they
+    /// are never the hold's own.
     fn beyond(&self, held: &Held) -> Self {
         match self {
             Self::Seats(seats) => {
                 Self::Seats(seats.iter().copied().filter(|seat| !held.has_seat(*seat)).collect())
             }
             Self::Best(best) => Self::Best(*best),
-            Self::Areas(areas) => {
-                let has = |area| held.areas.iter().find(|part| part.area == area);
-                let more = areas.iter().map(|&(area, quantity)| {
-                    (area, quantity.saturating_sub(has(area).map_or(0, |part| part.quantity)))
-                });
-                Self::Areas(more.collect())
-            }
+            Self::Areas(areas) => Self::Areas(areas.clone()),
         }
     }
 }

@@ -120,10 +120,10 @@ impl Bench {
             reply_to: subject::replies("test").into(),
             trace: None,
             body: CommandBody::HoldSeats(HoldSeats {
-                previous: None,
                 want: Want::Seats(seats.iter().copied().map(SeatIdx).collect()),
                 owner: OwnerKind::Fan,
                 pass: None,
+                condition: None,
             }),
         }
     }
@@ -332,6 +332,7 @@ fn plan() -> SeatingPlan {
         areas: vec![],
         focal_x_cm: 0,
         focal_y_cm: 0,
+        pools: Vec::new(),
     };
     plan.id = plan.content_id();
     plan
@@ -355,5 +356,6 @@ fn listing(plan: &SeatingPlan, hold_ttl_ms: DurationMs) -> EventListing {
         hold_life_max_ms: DurationMs(1_800_000),
         account_places_max: 10,
         waiting_room: false,
+        channels: Vec::new(),
     }
 }

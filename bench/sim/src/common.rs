@@ -15,7 +15,7 @@ use schema::{DurationMs, UnixMillis};
 use std::fmt;
 
 /// Where the journal's clocks begin.
-const START: UnixMillis = UnixMillis(1_000_000_000);
+pub const START: UnixMillis = UnixMillis(1_000_000_000);
 
 /// Well below what a command is given to be answered in: clocks further apart would make every
 /// command late, verdicts too.

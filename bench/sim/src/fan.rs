@@ -4,11 +4,12 @@ use crate::asker::Asker;
 use crate::bus::Told;
 use crate::common::Common;
 use crate::front::Front;
-use crate::hall::{self, SEAT_COUNT};
+use crate::hall::{self, CHANNEL, SEAT_COUNT};
 use crate::settlement;
+use compact_str::CompactString;
 use schema::{
-    AreaIdx, BestAvailable, CommandBody, EventId, HoldId, HoldSeats, OrderId, OutcomeBody,
-    OwnerKind, SeatIdx, StartPayment, Want,
+    AreaIdx, BestAvailable, CommandBody, Condition, EventId, HoldId, HoldSeats, OrderId,
+    OutcomeBody, OwnerKind, SeatIdx, StartPayment, Want,
 };
 
 /// Most holds that a fan remembers, ended ones among them.
@@ -58,7 +59,7 @@ impl Fan {
             67..=72 => self.asker.repeat(common),
             73..=77 => {
                 let want = any_want(common);
-                let ask = HoldSeats { want, owner: OwnerKind::Fan, pass: None, previous: None };
+                let ask = any_ask(want, common);
                 self.asker.misuse(CommandBody::HoldSeats(ask), common);
             }
             78..=88 => self.cancel(common),
@@ -103,7 +104,7 @@ impl Fan {
 
     fn ask_for(&mut self, want: Want, common: &mut Common) {
         let event = any_event(common);
-        let ask = HoldSeats { want, owner: OwnerKind::Fan, pass: None, previous: None };
+        let ask = any_ask(want, common);
         self.asker.ask(event, CommandBody::HoldSeats(ask), common);
     }
 
@@ -126,8 +127,8 @@ impl Fan {
     }
 
     fn swap(&mut self, hold: HoldId, event: EventId, common: &mut Common) {
-        let want = any_want(common);
-        self.asker.ask(event, CommandBody::SwapSeats { hold, want }, common);
+        let (want, channel) = (any_want(common), any_key(common));
+        self.asker.ask(event, CommandBody::SwapSeats { hold, want, channel }, common);
     }
 
     fn pay(&mut self, common: &mut Common) {
@@ -185,6 +186,17 @@ pub fn any_seats(common: &mut Common, count_max: u64) -> Vec<SeatIdx> {
     let first = common.dice.within(0, u64::from(SEAT_COUNT) - count);
     let seats = first..first + count;
     seats.map(|seat| SeatIdx(u32::try_from(seat).expect("a hall of ten seats"))).collect()
+}
+
+/// A fan's, who knows the channel's code or not.
+/// What some fans know.
+fn any_key(common: &mut Common) -> Option<CompactString> {
+    common.dice.hits(40).then(|| CHANNEL.into())
+}
+
+fn any_ask(want: Want, common: &mut Common) -> HoldSeats {
+    let condition = any_key(common).map(Condition::Channel);
+    HoldSeats { want, owner: OwnerKind::Fan, pass: None, condition }
 }
 
 fn any_want(common: &mut Common) -> Want {

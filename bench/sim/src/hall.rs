@@ -1,10 +1,11 @@
 //! What is on sale: a hall so small that everybody is in everybody's way, and two events in it.
 
+use crate::common::START;
 use allocator_core::{Limits, Shard};
 use schema::limits::EXPIRY_SPREAD_MAX;
 use schema::{
-    AccountId, Area, Currency, DurationMs, EventId, EventListing, EventStatus, Money, PlanIndex,
-    PriceLevel, Row, SeatingPlan, Section, ShardId, UnixMillis,
+    AccountId, Area, Channel, ChannelRow, Currency, DurationMs, EventId, EventListing, EventStatus,
+    Money, PlanIndex, PriceLevel, Row, SeatingPlan, Section, ShardId, UnixMillis,
 };
 use std::ops::Range;
 use std::sync::Arc;
@@ -25,6 +26,13 @@ pub const HOLD_LIFE_MAX: DurationMs = DurationMs(45_000);
 /// Shorter than a run, so that a run sees answers forgotten.
 pub const ANSWER_MEMORY: DurationMs = DurationMs(120_000);
 
+/// The key of the only channel, which is the second event's.
+pub const CHANNEL: &str = "FRIENDS";
+/// Its seats, all in the second row.
+const CHANNEL_SEATS: Range<u32> = 7..10;
+/// Within a run, so that a run sees it end.
+const CHANNEL_ENDS: UnixMillis = UnixMillis(START.0 + 60_000);
+
 /// The account with this number.
 pub fn account(number: u128) -> AccountId {
     AccountId(1_000 + number)
@@ -43,8 +51,9 @@ impl Hall {
         let mut plan = plan();
         plan.id = plan.content_id();
         plan.validate().expect("all limits of plans are kept");
-        let listings: Vec<_> =
-            ["EVT1", "EVT2"].iter().map(|id| Arc::new(listing(id, &plan))).collect();
+        let mut second = listing(SECOND, &plan);
+        second.channels.push(channel());
+        let listings = vec![Arc::new(listing("EVT1", &plan)), Arc::new(second)];
         let events = listings.iter().map(|listing| listing.event.clone()).collect();
         Self { events, listings, plan: Arc::new(PlanIndex::new(plan)) }
     }
@@ -87,6 +96,28 @@ fn limits() -> Limits {
     }
 }
 
+/// The event that has a channel.
+const SECOND: &str = "EVT2";
+
+/// Whether the channel keeps a seat from a fan who names `key`.
+pub fn is_kept(event: &EventId, seat: u32, time: UnixMillis, key: Option<&str>) -> bool {
+    let of_channel = event.as_str() == SECOND && CHANNEL_SEATS.contains(&seat);
+    of_channel && time < CHANNEL_ENDS && key != Some(CHANNEL)
+}
+
+fn channel() -> Channel {
+    let row = ROWS.iter().position(|row| row.contains(&CHANNEL_SEATS.start)).expect("a row's");
+    let seats = CHANNEL_SEATS.fold(0, |bits, seat| bits | 1 << (seat - ROWS[row].start));
+    let row = u16::try_from(row).expect("two rows");
+    Channel {
+        key: CHANNEL.into(),
+        name: "Friends".into(),
+        code_hash: [0; 32],
+        ends_at: Some(CHANNEL_ENDS),
+        rows: vec![ChannelRow { section: 0, row, seats }],
+    }
+}
+
 fn plan() -> SeatingPlan {
     let row = |label: &str, y_cm| Row {
         label: label.into(),
@@ -107,6 +138,7 @@ fn plan() -> SeatingPlan {
         areas: vec![floor],
         focal_x_cm: 100,
         focal_y_cm: 0,
+        pools: Vec::new(),
     }
 }
 
@@ -127,5 +159,6 @@ fn listing(event: &str, plan: &SeatingPlan) -> EventListing {
         account_places_max: ACCOUNT_PLACES_MAX,
         waiting_room: false,
         hold_life_max_ms: HOLD_LIFE_MAX,
+        channels: Vec::new(),
     }
 }

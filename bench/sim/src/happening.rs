@@ -24,7 +24,8 @@ happenings! {
     // The bus.
     CommandLost, CommandRepeated, ReplyLost, ReplyRepeated,
     // Decisions.
-    Held, Allotted, Returned, Refused, SeatTaken, GivenUp, Expired, Extended, Swapped,
+    Held, Allotted, Returned, Refused, SeatTaken, ChannelRequired, GivenUp, Expired, Extended,
+    Swapped,
     PaymentStarted, Reminded,
     Declined, Sold, PaymentCancelled, Refunded, Unchanged,
     // Answers.
@@ -54,6 +55,7 @@ impl Happening {
             OutcomeBody::AllotmentReduced { .. } => Self::Returned,
             OutcomeBody::DeadlinesMoved { .. } => Self::DeadlinesMoved,
             OutcomeBody::Refused(Refusal::SeatTaken { .. }) => Self::SeatTaken,
+            OutcomeBody::Refused(Refusal::ChannelRequired { .. }) => Self::ChannelRequired,
             OutcomeBody::Refused(_) => Self::Refused,
             OutcomeBody::Unchanged { .. } | OutcomeBody::SeatsUnchanged => Self::Unchanged,
         }

@@ -33,6 +33,8 @@ pub enum Mutation {
     TrustWall,
     /// Seats are refused by the look of a replica, which may be behind.
     RefuseByView,
+    /// A channel's seats go to whoever asks, code or not.
+    SkipChannels,
     /// Answers leave before the journal has the batch.
     AnswerBeforeAck,
     /// Refusals alone leave before the journal has the batch.
@@ -86,7 +88,7 @@ impl Mutation {
             | Self::CountOutages
             | Self::NeverPulse
             | Self::TrustWall => InvariantId::Seat3,
-            Self::RefuseByView => InvariantId::Seat4,
+            Self::RefuseByView | Self::SkipChannels => InvariantId::Seat4,
             Self::AnswerBeforeAck
             | Self::RefuseBeforeAck
             | Self::CheckpointOfOwner

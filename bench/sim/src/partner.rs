@@ -52,7 +52,7 @@ impl Partner {
             Want::Areas(vec![(AreaIdx(0), 2)])
         };
         let event = any_event(common);
-        let ask = HoldSeats { want, owner, pass: None, previous: None };
+        let ask = HoldSeats { want, owner, pass: None, condition: None };
         self.asker.ask(event, CommandBody::HoldSeats(ask), common);
     }
 

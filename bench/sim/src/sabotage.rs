@@ -1,12 +1,13 @@
 //! What mutations do to an owner's decisions. Without one, the shard decides as it is.
 
 use crate::common::Common;
+use crate::hall::CHANNEL;
 use crate::journal::{Journal, Record};
 use crate::mutation::Mutation;
 use allocator_core::{Decision, HoldPhase, SeatState, Shard};
 use schema::{
-    Asked, Batch, Command, CommandBody, CommandId, HoldId, Outcome, OutcomeBody, Refusal, Reply,
-    SYSTEM_ACCOUNT, SeatIdx, UnixMillis, Verdict, VerdictKind, Want, codec,
+    Asked, Batch, Command, CommandBody, CommandId, Condition, HoldId, Outcome, OutcomeBody,
+    Refusal, Reply, SYSTEM_ACCOUNT, SeatIdx, UnixMillis, Verdict, VerdictKind, Want, codec,
 };
 
 /// Decides a command; `view` is what a replica shows.
@@ -32,6 +33,7 @@ pub fn decide(
             }
             decision => decision,
         },
+        Some(Mutation::SkipChannels) => shard.decide(time, &with_key(command)),
         Some(Mutation::LateVerdictWins) => late_verdict(shard, time, command),
         Some(Mutation::SwapReleasesFirst) => {
             let release = release_in_vain(shard, command);
@@ -95,7 +97,7 @@ pub fn miscount(outcomes: &mut [Outcome], mutation: Option<Mutation>) {
 
 /// The release that a swap begins with, if it ends with it: a seat that it wants is another's.
 fn release_in_vain(shard: &Shard, command: &Command) -> Option<Command> {
-    let CommandBody::SwapSeats { hold, want: Want::Seats(wanted) } = &command.body else {
+    let CommandBody::SwapSeats { hold, want: Want::Seats(wanted), .. } = &command.body else {
         return None;
     };
     let held = shard.hold(*hold)?.held;
@@ -143,6 +145,15 @@ fn first_seat_of(journal: &Journal, hold: HoldId) -> Option<SeatIdx> {
         }
     }
     None
+}
+
+/// The same command of somebody who knows the channel's code.
+fn with_key(command: &Command) -> Command {
+    let mut command = command.clone();
+    if let CommandBody::HoldSeats(ask) = &mut command.body {
+        ask.condition = Some(Condition::Channel(CHANNEL.into()));
+    }
+    command
 }
 
 /// A refusal of seats that a replica shows as taken; `None` when it shows none or the command is

@@ -9,7 +9,7 @@ const STEPS: u32 = 600;
 
 /// The seeds that must do all that may happen, and those in one of which a mutation has to show.
 const HOLDING: RangeInclusive<u64> = 1..=40;
-const BREAKING: RangeInclusive<u64> = 1..=500;
+const BREAKING: RangeInclusive<u64> = 1..=600;
 
 fn play(seed: u64, mutation: Option<Mutation>) -> Report {
     run(Play { seed, steps: STEPS, ending: Ending::Home, mutation })

@@ -3,12 +3,13 @@
 use chassis::Problem;
 use schema::limits::{ACCOUNT_PLACES_MAX, HOLD_LIFE_MAX, HOLD_TTL};
 use schema::{
-    DurationMs, EventId, EventListing, EventStatus, Money, PRICE_LEVELS_MAX, PriceLevel,
-    SeatingPlan, TITLE_BYTES_MAX, UnixMillis,
+    Channel, DurationMs, EventId, EventListing, EventStatus, Money, PRICE_LEVELS_MAX, PlanIndex,
+    PriceLevel, SeatingPlan, TITLE_BYTES_MAX, UnixMillis,
 };
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::channel_body::{ChannelInput, channels};
 use super::plan_body::PlanBody;
 use crate::catalog::MoneyBody;
 use crate::problems;
@@ -47,6 +48,9 @@ pub struct EventInput {
     /// Whether the event has a waiting room, which is open from the start.
     #[serde(default)]
     waiting_room: bool,
+    /// Seats for those who know a code, at most 16 channels; none without. May change at any time.
+    #[serde(default)]
+    channels: Vec<ChannelInput>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -57,8 +61,13 @@ pub struct PriceLevelInput {
 }
 
 impl EventInput {
-    /// Makes listing and plan.
-    pub fn check(self, now: UnixMillis) -> Result<(EventListing, SeatingPlan), Problem> {
+    /// Makes listing and plan. A channel without a code has that of its like in `known`, the
+    /// channels that the event has had.
+    pub fn check(
+        self,
+        now: UnixMillis,
+        known: &[Channel],
+    ) -> Result<(EventListing, SeatingPlan), Problem> {
         let event: EventId = self.event_id.parse().map_err(invalid)?;
         let plan = self.plan.plan().map_err(problems::invalid)?;
         plan.validate().map_err(invalid)?;
@@ -79,6 +88,10 @@ impl EventInput {
         }
         let starts_at = time("startsAt", Some(&self.starts_at))?.expect("a text was given");
         let sale_starts_at = time("saleStartsAt", self.sale_starts_at.as_deref())?.unwrap_or(now);
+        let channels = match self.channels {
+            none if none.is_empty() => Vec::new(),
+            some => channels(some, &event, &PlanIndex::new(plan.clone()), known)?,
+        };
         let listing = EventListing {
             event,
             plan: plan.id.clone(),
@@ -95,6 +108,7 @@ impl EventInput {
             hold_life_max_ms: hold_life_max,
             account_places_max: self.account_places_max.unwrap_or(ACCOUNT_PLACES_MAX).max(1),
             waiting_room: self.waiting_room,
+            channels,
         };
         Ok((listing, plan))
     }
@@ -133,7 +147,7 @@ fn check_levels(plan: &SeatingPlan, count: usize) -> Result<(), Problem> {
     }
 }
 
-fn title<T: for<'a> From<&'a str>>(what: &str, text: &str) -> Result<T, Problem> {
+pub(super) fn title<T: for<'a> From<&'a str>>(what: &str, text: &str) -> Result<T, Problem> {
     let text = text.trim();
     let plain = !text.chars().any(char::is_control);
     if plain && (1..=TITLE_BYTES_MAX).contains(&text.len()) {
@@ -142,7 +156,7 @@ fn title<T: for<'a> From<&'a str>>(what: &str, text: &str) -> Result<T, Problem>
     Err(problems::invalid(format!("{what} is 1 to {TITLE_BYTES_MAX} bytes of text")))
 }
 
-fn time(what: &str, text: Option<&str>) -> Result<Option<UnixMillis>, Problem> {
+pub(super) fn time(what: &str, text: Option<&str>) -> Result<Option<UnixMillis>, Problem> {
     let Some(text) = text else { return Ok(None) };
     let time = UnixMillis::parse_rfc3339(text);
     time.map(Some).ok_or_else(|| problems::invalid(format!("{what} is not an RFC 3339 time")))
@@ -152,9 +166,28 @@ fn invalid(error: impl std::fmt::Display) -> Problem {
     problems::invalid(error.to_string())
 }
 
+/// The listing of an event with two sections, an area and these channels, for tests.
+#[cfg(test)]
+pub(crate) fn event_of(channels: &serde_json::Value) -> Result<EventListing, Problem> {
+    let input = serde_json::json!({
+        "eventId": "EVT100", "name": "Opening", "venue": "Hall", "city": "Bonn",
+        "category": "Concert", "startsAt": "2027-05-01T19:00:00Z",
+        "priceLevels": [{"name": "All", "price": {"amount": 4000, "currency": "EUR"}}],
+        "plan": {
+            "sections": [
+                {"section": "A", "rows": [{"row": "1", "seats": 20, "priceLevel": 0}]},
+                {"section": "B", "rows": [{"row": "1", "seats": 20, "priceLevel": 0}]}],
+            "areas": [{"areaId": "F", "name": "Floor", "capacity": 50, "priceLevel": 0}],
+        },
+        "channels": channels,
+    });
+    let input: EventInput = serde_json::from_value(input).expect("the test wrote an event");
+    Ok(input.check(UnixMillis(1), &[])?.0)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::EventInput;
+    use super::{EventInput, event_of};
     use schema::UnixMillis;
     use serde_json::{Value, json};
 
@@ -175,13 +208,36 @@ mod tests {
         let mut value = input();
         change(&mut value);
         let input: EventInput = serde_json::from_value(value).map_err(|error| error.to_string())?;
-        let checked = input.check(UnixMillis(1)).map_err(|problem| problem.detail)?;
+        let checked = input.check(UnixMillis(1), &[]).map_err(|problem| problem.detail)?;
         Ok(checked.0.places_total)
     }
 
     #[test]
     fn an_event_within_the_limits_is_accepted() {
         assert_eq!(check(|_| {}), Ok(70));
+    }
+
+    #[test]
+    fn areas_of_a_pool_count_as_its_capacity() {
+        let pooled = |capacity: u32, areas: Value| {
+            check(|event| {
+                let west = json!({"areaId": "W", "name": "West", "capacity": 30, "priceLevel": 0});
+                event["plan"]["areas"].as_array_mut().unwrap().push(west);
+                event["plan"]["pools"] =
+                    json!([{"poolId": "ALL", "capacity": capacity, "areas": areas}]);
+            })
+        };
+        assert_eq!(pooled(60, json!(["F", "W"])), Ok(80));
+        for (capacity, areas, reason) in [
+            (49, json!(["F", "W"]), "50 to 80"),
+            (81, json!(["F", "W"]), "50 to 80"),
+            (60, json!(["F", "X"]), "lacks"),
+            (60, json!(["F", "F"]), "each once"),
+            (60, json!([]), "each once"),
+        ] {
+            let refused = pooled(capacity, areas.clone()).unwrap_err();
+            assert!(refused.contains(reason), "{capacity} {areas}: {refused}");
+        }
     }
 
     #[test]
@@ -205,6 +261,59 @@ mod tests {
         ] {
             let faulty = check(|event| *event.pointer_mut(path).unwrap() = value.clone());
             assert!(faulty.is_err(), "{path} {value}");
+        }
+    }
+
+    #[test]
+    fn channels_become_rows_of_seats_and_their_codes_hashes() {
+        let listing = event_of(&json!([
+            {"key": "F", "name": "Friends", "code": "friends-2030",
+                "endsAt": "2027-04-01T10:00:00Z",
+                "places": [{"section": "A", "row": "1", "from": 2, "to": 3}, {"seats": ["B-1-1"]}]},
+            {"key": "C", "name": "Card", "code": "card-2030", "places": [{"seats": ["A-1-1"]}]},
+        ]));
+        let channels = listing.unwrap().channels;
+        let rows = |at: usize| -> Vec<_> {
+            let rows = channels[at].rows.iter();
+            rows.map(|row| (row.section, row.row, row.seats)).collect()
+        };
+        assert_eq!(rows(0), [(0, 0, 0b110), (1, 0, 0b1)]);
+        assert_eq!(rows(1), [(0, 0, 0b1)]);
+        assert_eq!(channels[0].ends_at, UnixMillis::parse_rfc3339("2027-04-01T10:00:00Z"));
+        assert_ne!(channels[0].code_hash, channels[1].code_hash);
+        assert!(!format!("{channels:?}").contains("2030"));
+    }
+
+    #[test]
+    fn a_faulty_channel_is_refused_with_the_code_of_its_fault() {
+        let channel = |key: &str, code: &str, places: Value| {
+            let name = "Friends";
+            json!({"key": key, "name": name, "code": code, "places": places})
+        };
+        let one = |places: Value| json!([channel("F", "friends-2030", places)]);
+        let a = json!([{"section": "A"}]);
+        let two = |key: &str, code: &str, places: Value| {
+            json!([channel("F", "code1", a.clone()), channel(key, code, places)])
+        };
+        let b = json!([{"section": "B"}]);
+        let many: Vec<Value> =
+            (0..17).map(|at| channel(&at.to_string(), "code", a.clone())).collect();
+        for (channels, code) in [
+            (json!(many), "CHANNELS_TOO_MANY"),
+            (two("G", "code2", json!([{"seats": ["A-1-9"]}])), "CHANNEL_OVERLAP"),
+            (two("G", "code1", b.clone()), "CHANNEL_CODE_TWICE"),
+            (two("F", "code2", b), "REQUEST_INVALID"),
+            (one(json!([{"areaId": "F", "quantity": 2}])), "CHANNEL_AREA_UNSUPPORTED"),
+            (one(json!([{"section": "Z"}])), "SEAT_UNKNOWN"),
+            (one(json!([{"section": "A"}, {"seats": ["A-1-1"]}])), "REQUEST_INVALID"),
+            (one(json!([{}])), "REQUEST_INVALID"),
+            (one(json!([])), "REQUEST_INVALID"),
+            (json!([channel("a-b", "code1", a.clone())]), "REQUEST_INVALID"),
+            (json!([channel("F", "abc", a.clone())]), "REQUEST_INVALID"),
+            (json!([channel("F", &"x".repeat(65), a.clone())]), "REQUEST_INVALID"),
+            (json!([{"key": "F", "name": "Friends", "places": a}]), "REQUEST_INVALID"),
+        ] {
+            assert_eq!(event_of(&channels).unwrap_err().code, code, "{channels}");
         }
     }
 }

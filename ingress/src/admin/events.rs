@@ -9,9 +9,9 @@ use axum::extract::State;
 use bytes::Bytes;
 use chassis::Problem;
 use http::StatusCode;
-use schema::{EventId, EventListing, SeatingPlan, codec, subject};
+use schema::{Channel, EventId, EventListing, SeatingPlan, codec, subject};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::audit::record;
@@ -46,30 +46,34 @@ pub struct ImportBody {
 #[utoipa::path(post, path = "/api/admin/events", tag = "operators", request_body = EventInput,
     security(("bearer" = [])),
     responses((status = 201, body = EventBody), (status = 409, description = "EVENT_EXISTS"),
-        (status = 422, description = "REQUEST_INVALID")))]
+        (status = 422, description = "REQUEST_INVALID, CHANNELS_TOO_MANY, CHANNEL_OVERLAP, \
+            CHANNEL_CODE_TWICE, CHANNEL_AREA_UNSUPPORTED, SEAT_UNKNOWN")))]
 pub async fn create_event(
     State(app): State<Arc<App>>,
     Operator(caller): Operator,
     Extension(request): Extension<RequestId>,
     body: Json<EventInput>,
 ) -> Answered {
-    let (listing, plan) = body.value.check(chassis::clock::now())?;
+    let known = known_channels(&app, &body.value.event_id);
+    let (listing, plan) = body.value.check(chassis::clock::now(), &known)?;
     if app.catalog.find(&listing.event).is_some() {
         let title = "The event exists";
         return Err(Problem::new(409, "EVENT_EXISTS", title, "change it with PUT"));
     }
     let object = format!("event {}", listing.event);
-    record(&app, &caller, &request, "event.create", &object, &body.sent).await?;
+    record(&app, &caller, &request, "event.create", &object, &without_codes(&body.sent)).await?;
     store(&app, &listing, plan).await?;
     Ok(json(StatusCode::CREATED, &show(&app, &listing)))
 }
 
-/// Replaces an event's listing, or creates it. The plan of an event cannot change.
+/// Replaces an event's listing, or creates it. The plan of an event cannot change; its channels
+/// may, also while it is on sale. Whoever holds seats keeps them.
 #[utoipa::path(put, path = "/api/admin/events/{eventId}", tag = "operators",
     params(("eventId" = String, Path)), request_body = EventInput, security(("bearer" = [])),
     responses((status = 200, body = EventBody), (status = 201, body = EventBody),
         (status = 409, description = "PLAN_FIXED"),
-        (status = 422, description = "REQUEST_INVALID")))]
+        (status = 422, description = "REQUEST_INVALID, CHANNELS_TOO_MANY, CHANNEL_OVERLAP, \
+            CHANNEL_CODE_TWICE, CHANNEL_AREA_UNSUPPORTED, SEAT_UNKNOWN")))]
 pub async fn replace_event(
     State(app): State<Arc<App>>,
     Operator(caller): Operator,
@@ -77,14 +81,15 @@ pub async fn replace_event(
     Id(event): Id<EventId>,
     body: Json<EventInput>,
 ) -> Answered {
-    let (listing, plan) = body.value.check(chassis::clock::now())?;
+    let known = known_channels(&app, &body.value.event_id);
+    let (listing, plan) = body.value.check(chassis::clock::now(), &known)?;
     if listing.event != event {
         return Err(problems::invalid("eventId in the body is another one than in the path"));
     }
     let known = app.catalog.find(&event);
     check_plan(&app, &listing)?;
     let object = format!("event {event}");
-    record(&app, &caller, &request, "event.replace", &object, &body.sent).await?;
+    record(&app, &caller, &request, "event.replace", &object, &without_codes(&body.sent)).await?;
     store(&app, &listing, plan).await?;
     let status = if known.is_some() { StatusCode::OK } else { StatusCode::CREATED };
     Ok(json(status, &show(&app, &listing)))
@@ -109,7 +114,8 @@ pub async fn import_events(
     let mut checked = Vec::with_capacity(events.len());
     for event in events {
         let name = event.event_id.chars().take(24).collect::<String>();
-        let (listing, plan) = event.check(now).map_err(|problem| named(&name, problem))?;
+        let known = known_channels(&app, &event.event_id);
+        let (listing, plan) = event.check(now, &known).map_err(|problem| named(&name, problem))?;
         check_plan(&app, &listing).map_err(|problem| named(&name, problem))?;
         checked.push((listing, plan));
     }
@@ -120,6 +126,22 @@ pub async fn import_events(
         store(&app, &listing, plan).await?;
     }
     Ok(json(StatusCode::OK, &ImportBody { imported: event_ids.len(), event_ids }))
+}
+
+/// The channels that the event has now.
+fn known_channels(app: &App, event_id: &str) -> Vec<Channel> {
+    let known = event_id.parse().ok().and_then(|event: EventId| app.catalog.find(&event));
+    known.map_or_else(Vec::new, |known| known.listing.channels.clone())
+}
+
+/// What the audit log keeps of an event that was sent.
+fn without_codes(sent: &Value) -> Value {
+    let mut told = sent.clone();
+    let channels = told.get_mut("channels").and_then(Value::as_array_mut);
+    for channel in channels.into_iter().flatten().filter_map(Value::as_object_mut) {
+        channel.remove("code");
+    }
+    told
 }
 
 fn named(event: &str, problem: Problem) -> Problem {

@@ -8,8 +8,8 @@ use axum::response::{IntoResponse, Response};
 use chassis::Problem;
 use http::{HeaderMap, StatusCode};
 use schema::{
-    CommandBody, EventId, HOUSE_ACCOUNT, Held, HoldId, HoldSeats, KillReason, OutcomeBody,
-    OwnerKind, PlanIndex, PreviousStatuses, Want,
+    CommandBody, Condition, EventId, HOUSE_ACCOUNT, Held, HoldId, HoldSeats, KillReason,
+    OutcomeBody, OwnerKind, PlanIndex, PreviousStatuses, Want,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -118,7 +118,12 @@ pub async fn kill(
         fingerprint: fingerprint("POST", PATH, &sent, caller.account),
         event,
         account: HOUSE_ACCOUNT,
-        body: CommandBody::HoldSeats(HoldSeats { want, owner, pass: None, previous }),
+        body: CommandBody::HoldSeats(HoldSeats {
+            want,
+            owner,
+            pass: None,
+            condition: previous.map(Condition::Previous),
+        }),
     };
     let answer = app.asks.ask(ask).await;
     let answer = answer.map_err(|error| problems::unanswered(error, &key.text))?;

@@ -1,6 +1,6 @@
 //! A seating plan as operators write it.
 
-use schema::{Area, Row, SeatingPlan, Section};
+use schema::{Area, AreaIdx, Pool, Row, SeatingPlan, Section};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -11,6 +11,9 @@ pub struct PlanBody {
     sections: Vec<SectionBody>,
     #[serde(default)]
     areas: Vec<AreaBody>,
+    /// Capacities that several areas share.
+    #[serde(default)]
+    pools: Vec<PoolBody>,
     /// Where people look, in centimetres.
     #[serde(default)]
     focal_x: i32,
@@ -55,6 +58,18 @@ pub struct AreaBody {
     price_level: u8,
 }
 
+/// As many people as the areas together may hold.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PoolBody {
+    /// 1 to 16 of letters, digits, space, dot and underscore.
+    pool_id: String,
+    /// That of its largest area at least, that of all its areas together at most.
+    capacity: u32,
+    /// Ids of areas, each in one pool at most.
+    areas: Vec<String>,
+}
+
 fn one() -> u16 {
     1
 }
@@ -76,6 +91,8 @@ impl PlanBody {
             }
             sections.push(Section { name: section.section.into(), rows });
         }
+        let ids: Vec<&str> = self.areas.iter().map(|area| area.area_id.as_str()).collect();
+        let pools = self.pools.into_iter().map(|pool| pool.pool(&ids)).collect::<Result<_, _>>()?;
         let areas = self.areas.into_iter().map(|area| Area {
             id: area.area_id.into(),
             name: area.name.into(),
@@ -88,9 +105,23 @@ impl PlanBody {
             areas: areas.collect(),
             focal_x_cm: self.focal_x,
             focal_y_cm: self.focal_y,
+            pools,
         };
         plan.id = plan.content_id();
         Ok(plan)
+    }
+}
+
+impl PoolBody {
+    /// `ids` are those of the plan's areas, in order.
+    fn pool(self, ids: &[&str]) -> Result<Pool, String> {
+        let area = |id: &String| {
+            let at = ids.iter().position(|known| known == id);
+            let idx = at.and_then(|at| u16::try_from(at).ok()).map(AreaIdx);
+            idx.ok_or_else(|| format!("pool {:?} names an area that the plan lacks", self.pool_id))
+        };
+        let areas = self.areas.iter().map(area).collect::<Result<_, _>>()?;
+        Ok(Pool { areas, id: self.pool_id.into(), capacity: self.capacity })
     }
 }
 

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::body::ReservationBody;
 use super::reservation::{find, unknown};
+use super::reserve::{ask_unless, channel};
 use super::want::SwapBody;
 use crate::accounts::Caller;
 use crate::app::App;
@@ -28,7 +29,8 @@ use crate::views::Moment;
     request_body = SwapBody, security(("bearer" = [])),
     params(("reservationId" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
     responses((status = 200, body = ReservationBody),
-        (status = 403, description = "LIMIT_EXCEEDED"),
+        (status = 403, description = "LIMIT_EXCEEDED, CHANNEL_REQUIRED with seatIds, \
+            CHANNEL_CODE_INVALID"),
         (status = 404, description = "RESERVATION_UNKNOWN"),
         (status = 409, description = "SEAT_TAKEN with seatIds, NOT_ENOUGH_SEATS, SOLD_OUT, \
             PAYMENT_IN_PROGRESS, ALREADY_CONFIRMED, NOT_ON_SALE, IDEMPOTENCY_IN_FLIGHT"),
@@ -47,6 +49,11 @@ pub async fn swap(
     let hold = find(&app, &caller, id).await?.ok_or_else(unknown)?;
     let listed = app.catalog.find(&hold.event).ok_or_else(unknown)?;
     let want = body.value.resolve(&listed.plan)?;
+    let code = body.value.channel_code.as_ref();
+    let (opened, lack) = match channel(&app, &listed.listing, &caller, code) {
+        Ok(opened) => (opened, None),
+        Err(lack) => (None, Some(lack)),
+    };
     let sent = json!({"reservationId": id, "swap": body.sent});
     let path = "/api/bookings/reservations/swap";
     let ask = Ask {
@@ -54,10 +61,9 @@ pub async fn swap(
         fingerprint: fingerprint("POST", path, &sent, caller.account),
         event: hold.event.clone(),
         account: caller.account,
-        body: CommandBody::SwapSeats { hold: id, want },
+        body: CommandBody::SwapSeats { hold: id, want, channel: opened.map(|of| of.key.clone()) },
     };
-    let answer = app.asks.ask(ask).await;
-    let answer = answer.map_err(|error| problems::unanswered(error, &key.text))?;
+    let answer = ask_unless(lack, &app, &key, ask).await?;
     let mut response = match answer.outcome.body {
         OutcomeBody::SeatsSwapped(held) => {
             let now = Moment::new(answer.time);

@@ -6,6 +6,7 @@ use schema::{BestAvailable, PlanIndex, Refusal, Want};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use crate::channels::Code;
 use crate::problems;
 
 /// An event, and one of `seats`, `bestAvailable` and `areas`.
@@ -20,6 +21,10 @@ pub struct ReserveBody {
     best_available: Option<BestBody>,
     #[serde(default)]
     areas: Option<Vec<AreaBody>>,
+    /// Opens the seats of the channel that has this code, beside those that are everybody's.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub channel_code: Option<Code>,
 }
 
 /// One of `seats`, `bestAvailable` and `areas`.
@@ -32,6 +37,10 @@ pub struct SwapBody {
     best_available: Option<BestBody>,
     #[serde(default)]
     areas: Option<Vec<AreaBody>>,
+    /// As for a reservation. Seats that the reservation has need none.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub channel_code: Option<Code>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]

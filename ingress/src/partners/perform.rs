@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use chassis::{Backoff, Pause};
 use schema::{
-    CommandBody, HoldSeats, OutcomeBody, OwnerKind, PlanIndex, PreviousStatuses, Refusal, SeatIdx,
-    Want,
+    CommandBody, Condition, HoldSeats, OutcomeBody, OwnerKind, PlanIndex, PreviousStatuses,
+    Refusal, SeatIdx, Want,
 };
 use serde_json::Value;
 
@@ -92,8 +92,8 @@ pub(super) fn command(op: Op, places: Places, previous: Option<PreviousStatuses>
         Op::Release => CommandBody::ReturnAllotted { seats, areas, previous },
         Op::Allocate | Op::Sell => {
             let want = if seats.is_empty() { Want::Areas(areas) } else { Want::Seats(seats) };
-            let owner = OwnerKind::Allotment;
-            CommandBody::HoldSeats(HoldSeats { want, owner, pass: None, previous })
+            let (owner, condition) = (OwnerKind::Allotment, previous.map(Condition::Previous));
+            CommandBody::HoldSeats(HoldSeats { want, owner, pass: None, condition })
         }
     }
 }

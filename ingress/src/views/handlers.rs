@@ -10,7 +10,7 @@ use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VAR
 use http::{HeaderMap, StatusCode};
 use schema::EventId;
 
-use super::render::{Rendered, SeatsForm, render};
+use super::render::{Rendered, SeatsForm, render, stamp};
 use super::seats::Snapshot;
 use crate::app::App;
 use crate::asks::BARRIER_WAIT;
@@ -22,7 +22,10 @@ use crate::problems::{self, Answered};
 ///
 /// As JSON: `{version, sections:[{section, rows:[{row, seats:[{seatId, status, priceLevel, x, y,
 /// accessible}]}]}], areas:[{areaId, name, capacity, free, priceLevel}]}`; positions in
-/// centimetres.
+/// centimetres. Where areas share capacities `pools:[{poolId, capacity, free, areas:[areaId]}]` is
+/// beside them, and `free` of an area is no more than that of its pool. An event with channels
+/// shows `channels:[{key, name, endsAt|null, places:[{section, row, from, to}]}]`; the compact form
+/// and the stream's deltas do not.
 ///
 /// As `application/octet-stream`, integers big-endian: the bytes `USM1`, version u64, seat count
 /// u32, area count u16, then two bits a seat in the order of the JSON form (the first of four in
@@ -82,13 +85,15 @@ pub(super) async fn rendered(
 ) -> Result<Rendered, Problem> {
     let snapshot = look();
     let event = listed.listing.event.clone();
-    if let Some(rendered) = app.renderings.find(&event, snapshot.version, form) {
+    let state = (snapshot.version, stamp(&listed.listing.channels, form));
+    if let Some(rendered) = app.renderings.find(&event, state, form) {
         return Ok(rendered);
     }
     let permit = app.rendering.acquire().await.expect("the semaphore is never closed");
-    let plan = Arc::clone(&listed.plan);
+    let Listed { listing, plan } = listed.clone();
     // Milliseconds of work for a stadium: not for a thread that answers others meanwhile.
-    let job = tokio::task::spawn_blocking(move || render(&plan, &snapshot, form));
+    let job =
+        tokio::task::spawn_blocking(move || render(&plan, &listing.channels, &snapshot, form));
     let rendered = job.await.expect("rendering does not panic");
     drop(permit);
     app.renderings.keep(event, rendered.clone());
@@ -97,7 +102,13 @@ pub(super) async fn rendered(
 
 fn respond(rendered: Rendered, asked: &HeaderMap) -> Response {
     let (content_type, etag) = match rendered.form {
-        SeatsForm::Json => ("application/json", format!("\"{}\"", rendered.version)),
+        SeatsForm::Json if rendered.stamp == 0 => {
+            ("application/json", format!("\"{}\"", rendered.version))
+        }
+        SeatsForm::Json => {
+            let etag = format!("\"{}-{:08x}\"", rendered.version, rendered.stamp);
+            ("application/json", etag)
+        }
         SeatsForm::Compact => {
             ("application/octet-stream", format!("\"{}-compact\"", rendered.version))
         }

@@ -5,14 +5,15 @@
 //! first seat in the lowest bits; 0 free, 1 held, 2 sold, 3 blocked), padded to a whole byte, then
 //! the free places of each area as u32.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt::Write;
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
-use schema::{AreaIdx, EventId, PlanIndex, SeatIdx};
+use schema::{AreaIdx, Channel, EventId, PlanIndex, Pool, SeatIdx, codec};
+use serde_json::Value;
 
-use super::seats::{Delta, Snapshot};
+use super::seats::{Delta, Snapshot, taken_of};
 
 /// The first bytes of the compact form.
 pub const MAGIC: &[u8; 4] = b"USM1";
@@ -27,6 +28,8 @@ pub enum SeatsForm {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rendered {
     pub version: u64,
+    /// [`stamp`] of the channels that it shows.
+    pub stamp: u32,
     pub form: SeatsForm,
     pub body: Bytes,
 }
@@ -42,9 +45,15 @@ pub struct Renderings {
 }
 
 impl Renderings {
-    pub fn find(&self, event: &EventId, version: u64, form: SeatsForm) -> Option<Rendered> {
+    pub fn find(
+        &self,
+        event: &EventId,
+        (version, stamp): (u64, u32),
+        form: SeatsForm,
+    ) -> Option<Rendered> {
         let kept = self.newest_last.lock().unwrap_or_else(PoisonError::into_inner);
-        let same = |kept: &Rendered| kept.version == version && kept.form == form;
+        let same =
+            |kept: &Rendered| (kept.version, kept.stamp, kept.form) == (version, stamp, form);
         kept.iter().find(|(id, kept)| id == event && same(kept)).map(|(_, kept)| kept.clone())
     }
 
@@ -60,12 +69,30 @@ impl Renderings {
 }
 
 /// Renders a map; milliseconds for a large JSON one, so not for a runtime thread.
-pub fn render(plan: &PlanIndex, snapshot: &Snapshot, form: SeatsForm) -> Rendered {
+pub fn render(
+    plan: &PlanIndex,
+    channels: &[Channel],
+    snapshot: &Snapshot,
+    form: SeatsForm,
+) -> Rendered {
     let body = match form {
-        SeatsForm::Json => json(plan, snapshot).into(),
+        SeatsForm::Json => json(plan, channels, snapshot).into(),
         SeatsForm::Compact => compact(plan, snapshot).into(),
     };
-    Rendered { version: snapshot.version, form, body }
+    Rendered { version: snapshot.version, stamp: stamp(channels, form), form, body }
+}
+
+/// Tells apart what a map shows of channels, which change without the journal; 0 where it shows
+/// none. O(rows of channels).
+///
+/// The hashes of codes are not a part of it: whoever has the stamp could try codes on them.
+pub fn stamp(channels: &[Channel], form: SeatsForm) -> u32 {
+    if channels.is_empty() || form == SeatsForm::Compact {
+        return 0;
+    }
+    let shown = channels.iter();
+    let shown = shown.map(|channel| (&channel.key, &channel.name, channel.ends_at, &channel.rows));
+    codec::checksum(&codec::encode(&shown.collect::<Vec<_>>())).max(1)
 }
 
 /// The data of a `delta` event: `{version, changes:[[seatId, status]], areas:[[areaId, free]]}`.
@@ -73,9 +100,15 @@ pub fn delta(plan: &PlanIndex, delta: &Delta) -> String {
     let seats = delta.seats.iter().filter_map(|(seat, status)| {
         Some(serde_json::json!([plan.place(*seat)?.seat_id().as_str(), status.name()]))
     });
-    let areas = delta.areas.iter().filter_map(|(idx, taken)| {
-        let area = plan.plan.area(*idx)?;
-        Some(serde_json::json!([area.id.as_str(), area.capacity.saturating_sub(*taken)]))
+    // What one area gives out is not free in those that share its pool either.
+    let with_its_pool = |idx: &AreaIdx| {
+        let pool = plan.plan.pool_of(*idx).map(|at| &plan.plan.pools[at].areas[..]);
+        std::iter::once(*idx).chain(pool.unwrap_or_default().iter().copied()).collect::<Vec<_>>()
+    };
+    let areas: BTreeSet<AreaIdx> = delta.areas.iter().flat_map(with_its_pool).collect();
+    let areas = areas.into_iter().filter_map(|idx| {
+        let free = plan.plan.area_free(idx, |area| taken_of(&delta.areas_taken, area));
+        Some(serde_json::json!([plan.plan.area(idx)?.id.as_str(), free]))
     });
     let (seats, areas): (Vec<_>, Vec<_>) = (seats.collect(), areas.collect());
     serde_json::json!({"version": delta.version, "changes": seats, "areas": areas}).to_string()
@@ -83,7 +116,7 @@ pub fn delta(plan: &PlanIndex, delta: &Delta) -> String {
 
 /// Written by hand: a map of 20,000 seats has 200,000 values, and a tree of them would cost more
 /// than the text.
-fn json(plan: &PlanIndex, snapshot: &Snapshot) -> String {
+fn json(plan: &PlanIndex, channels: &[Channel], snapshot: &Snapshot) -> String {
     let mut text = String::with_capacity(96 * snapshot.seats.len() + 4_096);
     put(&mut text, format_args!("{{\"version\":{},\"sections\":[", snapshot.version));
     let mut seat = SeatIdx(0);
@@ -108,12 +141,55 @@ fn json(plan: &PlanIndex, snapshot: &Snapshot) -> String {
     let areas = plan.plan.areas.iter().zip((0_u16..).map(AreaIdx)).map(|(area, idx)| {
         serde_json::json!({
             "areaId": area.id.as_str(), "name": area.name.as_str(), "capacity": area.capacity,
-            "free": area.capacity.saturating_sub(snapshot.area_taken(idx)),
+            "free": plan.plan.area_free(idx, |area| snapshot.area_taken(area)),
             "priceLevel": area.price_level,
         })
     });
-    put(&mut text, format_args!("{}}}", serde_json::Value::Array(areas.collect())));
+    put(&mut text, format_args!("{}", Value::Array(areas.collect())));
+    if !plan.plan.pools.is_empty() {
+        let pools = plan.plan.pools.iter().map(|pool| shown_pool(plan, pool, snapshot)).collect();
+        put(&mut text, format_args!(",\"pools\":{}", Value::Array(pools)));
+    }
+    if !channels.is_empty() {
+        let channels = channels.iter().map(|channel| shown(plan, channel)).collect();
+        put(&mut text, format_args!(",\"channels\":{}", Value::Array(channels)));
+    }
+    text.push('}');
     text
+}
+
+fn shown_pool(plan: &PlanIndex, pool: &Pool, snapshot: &Snapshot) -> Value {
+    let areas = pool.areas.iter().filter_map(|&idx| Some(plan.plan.area(idx)?.id.as_str()));
+    serde_json::json!({
+        "poolId": pool.id.as_str(), "capacity": pool.capacity,
+        "free": pool.free(|area| snapshot.area_taken(area)),
+        "areas": areas.collect::<Vec<_>>(),
+    })
+}
+
+/// A channel with its seats as numbers `from`, `to`, both included.
+fn shown(plan: &PlanIndex, channel: &Channel) -> Value {
+    let places = channel.rows.iter().filter_map(|row| {
+        let section = plan.plan.sections.get(usize::from(row.section))?;
+        let of_row = section.rows.get(usize::from(row.row))?;
+        let (mut rest, mut runs) = (row.seats, Vec::new());
+        while rest != 0 {
+            let from = rest.trailing_zeros();
+            let count = (rest >> from).trailing_ones();
+            rest &= u64::MAX.checked_shl(from + count).unwrap_or(0);
+            let number = |offset: u32| u32::from(of_row.first_number) + offset;
+            runs.push(serde_json::json!({
+                "section": section.name.as_str(), "row": of_row.label.as_str(),
+                "from": number(from), "to": number(from + count - 1),
+            }));
+        }
+        Some(runs)
+    });
+    serde_json::json!({
+        "key": channel.key.as_str(), "name": channel.name.as_str(),
+        "endsAt": channel.ends_at.map(schema::UnixMillis::to_rfc3339),
+        "places": places.flatten().collect::<Vec<_>>(),
+    })
 }
 
 fn json_seat(text: &mut String, plan: &PlanIndex, snapshot: &Snapshot, seat: SeatIdx) {
@@ -151,8 +227,8 @@ fn compact(plan: &PlanIndex, snapshot: &Snapshot) -> Vec<u8> {
         });
         bytes.push(byte);
     }
-    for (area, idx) in plan.plan.areas.iter().zip((0..area_count).map(AreaIdx)) {
-        let free = area.capacity.saturating_sub(snapshot.area_taken(idx));
+    for idx in (0..area_count).map(AreaIdx) {
+        let free = plan.plan.area_free(idx, |area| snapshot.area_taken(area));
         bytes.extend_from_slice(&free.to_be_bytes());
     }
     bytes

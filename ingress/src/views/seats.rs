@@ -41,8 +41,11 @@ pub struct Delta {
     /// The batch's sequence in the journal of the event's shard.
     pub version: u64,
     pub seats: Vec<(SeatIdx, SeatStatus)>,
-    /// Places given out after it.
-    pub areas: Vec<(AreaIdx, u32)>,
+    /// Areas that it changed, in any order.
+    pub areas: Vec<AreaIdx>,
+    /// What areas have given out after it, also those that it did not change: they may share a
+    /// pool. Empty if it changed none.
+    pub areas_taken: Vec<u32>,
 }
 
 /// How many deltas an event keeps for readers that come back, and how many a reader may lag behind.
@@ -81,7 +84,7 @@ impl Snapshot {
     }
 
     pub fn area_taken(&self, area: AreaIdx) -> u32 {
-        self.areas_taken.get(usize::from(area.0)).copied().unwrap_or_default()
+        taken_of(&self.areas_taken, area)
     }
 }
 
@@ -121,23 +124,26 @@ impl EventSeats {
         }
         self.areas_taken[at] = change(self.areas_taken[at]);
         if let Some(delta) = &mut self.delta {
-            delta.areas.push((area, self.areas_taken[at]));
+            delta.areas.push(area);
         }
     }
 
     /// Opens the delta of the batch at `version`; a second call for the same batch changes nothing.
     pub fn begin(&mut self, version: u64) {
         if self.delta.is_none() {
-            let (seats, areas) = (Vec::new(), Vec::new());
-            self.delta = Some(Delta { version, seats, areas });
+            let (seats, areas, areas_taken) = (Vec::new(), Vec::new(), Vec::new());
+            self.delta = Some(Delta { version, seats, areas, areas_taken });
         }
     }
 
     /// Closes the batch's delta and hands it to the readers.
     pub fn finish(&mut self) {
-        let Some(delta) = self.delta.take() else { return };
+        let Some(mut delta) = self.delta.take() else { return };
         if delta.seats.is_empty() && delta.areas.is_empty() {
             return;
+        }
+        if !delta.areas.is_empty() {
+            delta.areas_taken.clone_from(&self.areas_taken);
         }
         self.version = delta.version;
         let delta = Arc::new(delta);
@@ -178,6 +184,11 @@ impl EventSeats {
         };
         Start::Deltas(self.deltas.iter().skip(at + 1).cloned().collect())
     }
+}
+
+/// Positions beyond the list have given out nothing.
+pub fn taken_of(areas_taken: &[u32], area: AreaIdx) -> u32 {
+    areas_taken.get(usize::from(area.0)).copied().unwrap_or_default()
 }
 
 fn position(idx: u32) -> usize {

@@ -6,9 +6,11 @@
 mod accounts;
 mod bench_door;
 mod bookings;
+mod channels;
 mod client;
 mod operators;
 mod owner;
+mod pools;
 mod rig;
 mod shape;
 mod store;

@@ -16,6 +16,9 @@ pub const HOLD_MS: u64 = 600_000;
 /// A hold with this seat is never released: `A-2-5`.
 const ALWAYS_PAID_FOR: SeatIdx = SeatIdx(8);
 
+/// In the event `EVT200` this seat, `A-1-1`, is for who names the channel `FRIENDS`.
+const OF_FRIENDS: SeatIdx = SeatIdx(0);
+
 const BEHIND_MS: u64 = 60_000;
 
 fn journal_time() -> UnixMillis {
@@ -75,7 +78,7 @@ impl Owner {
         let body = match &command.body {
             CommandBody::HoldSeats(ask) => self.hold(command, ask),
             CommandBody::ReleaseHold { hold } => self.release(*hold),
-            CommandBody::SwapSeats { hold, want } => self.swap(command, *hold, want),
+            CommandBody::SwapSeats { hold, want, .. } => self.swap(command, *hold, want),
             other => panic!("this owner knows no {other:?}"),
         };
         let asked = Asked {
@@ -107,8 +110,12 @@ impl Owner {
             Want::Areas(_) => vec![],
         };
         let areas = if let Want::Areas(areas) = &ask.want { areas.clone() } else { vec![] };
+        let of_channel = command.event.as_str() == "EVT200" && seats.contains(&OF_FRIENDS);
+        if of_channel && ask.channel() != Some("FRIENDS") {
+            return OutcomeBody::Refused(Refusal::ChannelRequired { seats: vec![OF_FRIENDS] });
+        }
         let key = |seat: &SeatIdx| (command.event.clone(), *seat);
-        let may_stay = ask.previous.is_some_and(|previous| previous.set_aside);
+        let may_stay = ask.previous().is_some_and(|previous| previous.set_aside);
         let is_own = |seat: &SeatIdx| {
             let hold = self.taken.get(&key(seat)).filter(|_| may_stay);
             hold.is_some_and(|hold| self.holds[hold].account == command.account)

@@ -18,10 +18,10 @@ fn command() -> Command {
         reply_to: "rep.x".into(),
         trace: None,
         body: CommandBody::HoldSeats(HoldSeats {
-            previous: None,
             want: Want::Seats(vec![SeatIdx(5), SeatIdx(600)]),
             owner: OwnerKind::Fan,
             pass: None,
+            condition: None,
         }),
     }
 }

@@ -51,7 +51,7 @@ async fn a_full_area_refuses_the_order_that_does_not_fit_and_no_other() {
     let mut rig = Rig::start().await;
     let capacity = "INSERT INTO area_sold (event_id, area_idx, capacity) VALUES ('EVT001', 0, 5)";
     rig.pool.execute(capacity).await.unwrap();
-    publish_plan(&rig).await;
+    publish_plan(&rig, None).await;
     let _stage = rig.stage(Point::Never);
     let mut holds = Vec::new();
     for quantity in [2, 2, 3] {
@@ -77,15 +77,50 @@ async fn a_full_area_refuses_the_order_that_does_not_fit_and_no_other() {
     assert!(differences[0].contains("an area is full"), "{differences:?}");
 }
 
-async fn publish_plan(rig: &Rig) {
-    use schema::{Area, SeatingPlan, codec, stream, subject};
-    let area = Area { id: "FLOOR".into(), name: "Floor".into(), capacity: 5, price_level: 0 };
+#[tokio::test]
+async fn a_full_pool_refuses_the_order_that_does_not_fit_and_no_other() {
+    let mut rig = Rig::start().await;
+    publish_plan(&rig, Some(6)).await;
+    let _stage = rig.stage(Point::Never);
+    let mut holds = Vec::new();
+    // Any two of them fit into the pool, and each area has room for all of its own.
+    for (area, quantity) in [(0, 3), (1, 2), (1, 2)] {
+        let mut held = rig.hold(&[], quantity);
+        held.areas[0].area = schema::AreaIdx(area);
+        holds.push(held.hold);
+        let payment = payment(held, 1, "tok_ok", PATIENT);
+        rig.owner.announce(&rig.event, payment, false).await;
+    }
+    let all = "SELECT count(*) FROM orders";
+    eventually("three orders", || async { rig.count(all).await == 3 }).await;
+    rig.rest().await;
+    let mut states = Vec::new();
+    for &hold in &holds {
+        states.push(rig.state(hold).await);
+    }
+    states.sort_unstable();
+    assert_eq!(states, ["paid", "paid", "review_needed"]);
+    let differences = crate::audit(&rig.pool).await.unwrap();
+    assert_eq!(differences.len(), 1, "{differences:?}");
+    assert!(differences[0].contains("a pool of areas is full"), "{differences:?}");
+    let apart = "SELECT (SELECT sum(sold) FROM area_sold) - (SELECT sum(sold) FROM pool_sold)";
+    assert_eq!(rig.count(apart).await, 0);
+}
+
+/// Two areas of 5 and 4 places, which share `pool` if it is given.
+async fn publish_plan(rig: &Rig, pool: Option<u32>) {
+    use schema::{Area, AreaIdx, Pool, SeatingPlan, codec, stream, subject};
+    let area =
+        |id: &str, capacity| Area { id: id.into(), name: id.into(), capacity, price_level: 0 };
+    let areas = vec![AreaIdx(0), AreaIdx(1)];
+    let pool = pool.map(|capacity| Pool { id: "GROUND".into(), capacity, areas });
     let mut plan = SeatingPlan {
         id: "p".parse().unwrap(),
         sections: vec![],
-        areas: vec![area],
+        areas: vec![area("FLOOR", 5), area("TERRACE", 4)],
         focal_x_cm: 0,
         focal_y_cm: 0,
+        pools: pool.into_iter().collect(),
     };
     plan.id = plan.content_id();
     let listing = schema::EventListing {
@@ -99,11 +134,12 @@ async fn publish_plan(rig: &Rig) {
         sale_starts_at: schema::UnixMillis(0),
         status: schema::EventStatus::OnSale,
         price_levels: vec![],
-        places_total: 5,
+        places_total: plan.place_count(),
         hold_ttl_ms: schema::limits::HOLD_TTL,
         hold_life_max_ms: schema::limits::HOLD_LIFE_MAX,
         account_places_max: 10,
         waiting_room: false,
+        channels: Vec::new(),
     };
     let nats = rig.servers.nats().await;
     nats.ensure_stream(&chassis::stream_config(&stream::catalog(), 1)).await.unwrap();
@@ -132,6 +168,7 @@ async fn the_audit_sees_what_is_planted() {
         ("UPDATE sandbox.payment SET state = 'refunded'", "its payment is refunded"),
         ("UPDATE orders SET captured_at = NULL, state = 'refunding'", "its order is refunding"),
         ("INSERT INTO area_sold VALUES ('EVT001', 0, 1, 5)", "counts 1 sold"),
+        ("INSERT INTO pool_sold VALUES ('EVT001', 0, 1, 5)", "its areas have sold 0"),
         (
             "ALTER TABLE ledger_entry DISABLE TRIGGER ALL;
              UPDATE ledger_entry SET amount = amount + 1 WHERE account = 'fan_receivable'

@@ -61,6 +61,7 @@ fn listing(id: &str, places_total: u32) -> EventListing {
         hold_life_max_ms: DurationMs(1_800_000),
         account_places_max: 6,
         waiting_room: true,
+        channels: Vec::new(),
     }
 }
 

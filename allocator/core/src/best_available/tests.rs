@@ -2,7 +2,7 @@
 //!
 //! Seats are ten metres apart, so that none is about as near as another but for equal ones.
 
-use super::{Tally, claim_best};
+use super::{Tally, claim_best, claim_best_of};
 use crate::plan_tables::PlanTables;
 use crate::seat_map::SeatMap;
 use crate::seat_word::SeatState;
@@ -45,7 +45,8 @@ fn map(rows: &str) -> SeatMap {
     }
     let focal_x_cm = (width - 1) * 500;
     let id = "p-1".parse().unwrap();
-    let plan = SeatingPlan { id, sections, areas: vec![], focal_x_cm, focal_y_cm: 0 };
+    let plan =
+        SeatingPlan { id, sections, areas: vec![], focal_x_cm, focal_y_cm: 0, pools: vec![] };
     assert_eq!(plan.validate(), Ok(()));
     let map = SeatMap::new(Arc::new(PlanTables::new(Arc::new(PlanIndex::new(plan)))));
     if !taken.is_empty() {
@@ -152,6 +153,26 @@ fn filters_are_kept() {
     chosen(rows, BestAvailable { section: Some(0), price_level: Some(1), ..want(2) }, &[]);
     chosen(rows, BestAvailable { section: Some(1), ..want(12) }, &[]);
     chosen(rows, want(200), &[]);
+}
+
+#[test]
+fn closed_seats_are_left_and_all_others_are_sold() {
+    let rows = "..........\n....xx....\n..........";
+    let closed = [0b00_0011_1100, 0b00_0000_0001, 0];
+    for quantity in [1, 2, 3] {
+        let map = map(rows);
+        while let Some(choice) =
+            claim_best_of(&map, &closed, want(quantity), SeatState::Sold, u32::from(quantity))
+        {
+            for seat in choice.seats {
+                let (row, bit) = map.tables.row_bit(seat);
+                assert_eq!(closed[row] & bit, 0, "{seat:?}");
+            }
+        }
+        while claim_best_of(&map, &closed, want(1), SeatState::Sold, 1).is_some() {}
+        let left: Vec<u64> = (0..3).map(|row| map.free_in_row(row)).collect();
+        assert_eq!(left, closed, "parties of {quantity}");
+    }
 }
 
 #[test]

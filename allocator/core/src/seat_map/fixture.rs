@@ -30,6 +30,7 @@ pub fn map_of_rows(seat_counts: &[u8]) -> SeatMap {
         areas: vec![],
         focal_x_cm: 0,
         focal_y_cm: 0,
+        pools: Vec::new(),
     };
     SeatMap::new(Arc::new(PlanTables::new(Arc::new(PlanIndex::new(plan)))))
 }

@@ -4,8 +4,10 @@
 //! T` moves the clock only. After each line a follower that applies the outcomes, and a shard
 //! restored from its snapshot, must equal the owner.
 
+mod channels;
 mod guards;
 mod model;
+mod pools;
 mod scripts;
 mod swaps;
 mod world;
@@ -13,9 +15,9 @@ mod world;
 use crate::Tally;
 use crate::shard::Decision;
 use schema::{
-    AreaIdx, BestAvailable, Command, CommandBody, DurationMs, Held, HoldId, HoldSeats, Outcome,
-    OutcomeBody, OwnerKind, Pass, PassPlace, PreviousStatuses, StartPayment, UnixMillis, Verdict,
-    VerdictKind, Want,
+    AreaIdx, BestAvailable, Command, CommandBody, Condition, DurationMs, Held, HoldId, HoldSeats,
+    Outcome, OutcomeBody, OwnerKind, Pass, PassPlace, PreviousStatuses, StartPayment, UnixMillis,
+    Verdict, VerdictKind, Want,
 };
 use schema::{CommandId, SeatIdx};
 use std::collections::BTreeMap;
@@ -26,7 +28,10 @@ use world::World;
 type Labels = BTreeMap<String, HoldId>;
 
 pub(crate) fn check(script: &str) {
-    let mut world = World::new(world::small_limits());
+    check_in(World::new(world::small_limits()), script);
+}
+
+fn check_in(mut world: World, script: &str) {
     let mut labels = Labels::new();
     let mut last: Option<Command> = None;
     for (number, line) in (1_u32..).zip(script.lines().map(str::trim)) {
@@ -56,6 +61,21 @@ pub(crate) fn check(script: &str) {
                 let mut command = last.clone().unwrap();
                 command.fingerprint += 1;
                 show(&world.decide(&command), &labels)
+            }
+            ["channel", key, "keeps", ..] => {
+                let seats: Vec<u32> =
+                    words[3..].iter().map_while(|word| word.parse().ok()).collect();
+                let until = behind::<u64>(&words, "until");
+                world.keep(&[(
+                    key,
+                    seats.as_slice(),
+                    until.map(|seconds| UnixMillis(seconds * 1_000)),
+                )]);
+                "kept".to_owned()
+            }
+            ["no", "channel"] => {
+                world.keep(&[]);
+                "nothing kept".to_owned()
             }
             ["cancelled"] => world.cancel_event(),
             _ => {
@@ -91,11 +111,15 @@ fn parse(words: &[&str], number: u32, world: &World, labels: &Labels) -> Command
             want: want(&words[3..]),
             owner: owner(verb),
             pass: pass(words),
-            previous: previous(words),
+            condition: condition(words),
         }),
         (_, "releases") => CommandBody::ReleaseHold { hold: label(2) },
         (_, "extends") => CommandBody::ExtendHold { hold: label(2) },
-        (_, "swaps") => CommandBody::SwapSeats { hold: label(2), want: want(&words[3..]) },
+        (_, "swaps") => CommandBody::SwapSeats {
+            hold: label(2),
+            want: want(&words[3..]),
+            channel: behind::<String>(words, "code").map(Into::into),
+        },
         (_, "pays") => CommandBody::StartPayment(StartPayment {
             hold: label(2),
             method: "CREDIT_CARD".into(),
@@ -170,6 +194,11 @@ fn pass(words: &[&str]) -> Option<Pass> {
 }
 
 /// `among free own`: the statuses in which seats may be found.
+fn condition(words: &[&str]) -> Option<Condition> {
+    let channel = behind::<String>(words, "code").map(|key| Condition::Channel(key.into()));
+    previous(words).map(Condition::Previous).or(channel)
+}
+
 fn previous(words: &[&str]) -> Option<PreviousStatuses> {
     let at = words.iter().position(|&word| word == "among")?;
     let has = |status| words[at..].contains(&status);
@@ -236,6 +265,10 @@ fn show_body(body: &OutcomeBody, labels: &Labels) -> String {
         OutcomeBody::Refused(schema::Refusal::StatusNotAllowed { seats }) => {
             let seats: Vec<_> = seats.iter().map(|seat| seat.0.to_string()).collect();
             format!("not allowed {}", seats.join(" "))
+        }
+        OutcomeBody::Refused(schema::Refusal::ChannelRequired { seats }) => {
+            let seats: Vec<_> = seats.iter().map(|seat| seat.0.to_string()).collect();
+            format!("needs a code {}", seats.join(" "))
         }
         OutcomeBody::Refused(refusal) => format!("{refusal:?}"),
         OutcomeBody::Unchanged { .. } => "unchanged".to_owned(),

@@ -68,7 +68,7 @@ fn command() -> Command {
             want,
             owner: OwnerKind::Fan,
             pass: Some(pass),
-            previous: None,
+            condition: None,
         }),
     }
 }

@@ -45,6 +45,7 @@ fn catalogued(venue: Venue, number: u32) -> Catalogued {
         hold_life_max_ms: DurationMs(1_800_000),
         account_places_max: limits::ACCOUNT_PLACES_MAX,
         waiting_room: true,
+        channels: Vec::new(),
     };
     (Arc::new(listing), Arc::new(PlanIndex::new(plan)))
 }
@@ -79,7 +80,7 @@ impl Desk {
         let place = PassPlace { epoch: 1, number: fan };
         let account = AccountId(u128::from(scattered(fan)) << 64 | 1);
         let pass = Pass { place, expires_at: UnixMillis(u64::MAX), account: Some(account) };
-        let hold = HoldSeats { want, owner: OwnerKind::Fan, pass: Some(pass), previous: None };
+        let hold = HoldSeats { want, owner: OwnerKind::Fan, pass: Some(pass), condition: None };
         self.command(event, account, CommandBody::HoldSeats(hold))
     }
 

@@ -41,6 +41,7 @@ impl Venue {
             areas: Vec::new(),
             focal_x_cm: 0,
             focal_y_cm: 0,
+            pools: Vec::new(),
         };
         plan.validate().expect("all limits are kept");
         plan

@@ -39,6 +39,7 @@ impl Book {
         match &outcome.body {
             OutcomeBody::SeatsHeld(held) => {
                 meant::fits(asked, held).ok_or_else(wrong)?;
+                meant::may(time, event, asked, held, &BTreeSet::new())?;
                 self.begin(time, event, held)?;
             }
             OutcomeBody::HoldReleased { hold, why } => {
@@ -73,6 +74,8 @@ impl Book {
             }
             OutcomeBody::SeatsSwapped(held) => {
                 meant::swaps(asked, held).ok_or_else(wrong)?;
+                let before = self.holds.get(&held.hold).map(|hold| hold.seats.clone());
+                meant::may(time, event, asked, held, &before.unwrap_or_default())?;
                 self.swap(time, event, held)?;
             }
             OutcomeBody::DeadlinesMoved { by } => self.move_deadlines(event, *by),

@@ -1,9 +1,10 @@
 //! Whether an outcome is what the command that it names asked for.
 
-use super::Finding;
+use super::{Checked, Finding, expect};
+use crate::hall;
 use schema::{
-    Command, CommandBody, Held, HoldId, InvariantId, Outcome, OutcomeBody, Released, Verdict,
-    VerdictKind, Want,
+    Command, CommandBody, EventId, Held, HoldId, InvariantId, Outcome, OutcomeBody, OwnerKind,
+    Released, UnixMillis, Verdict, VerdictKind, Want,
 };
 use std::collections::BTreeSet;
 
@@ -29,7 +30,7 @@ pub fn fits(asked: Option<&Command>, held: &Held) -> Option<()> {
 /// Whether a hold is what it was to become by a swap.
 pub fn swaps(asked: Option<&Command>, held: &Held) -> Option<()> {
     let asked = asked.filter(|command| command.account == held.account)?;
-    let CommandBody::SwapSeats { hold, want } = &asked.body else { return None };
+    let CommandBody::SwapSeats { hold, want, .. } = &asked.body else { return None };
     (gives(want, held) && *hold == held.hold).then_some(())
 }
 
@@ -46,6 +47,27 @@ fn gives(want: &Want, held: &Held) -> bool {
         }
     };
     fits && seats.len() == held.seats.len()
+}
+
+/// SEAT-4 from the other side: who had to be refused for a channel was. Seats that the hold had
+/// `before` are its own.
+pub fn may(
+    time: UnixMillis,
+    event: &EventId,
+    asked: Option<&Command>,
+    held: &Held,
+    before: &BTreeSet<u32>,
+) -> Checked {
+    let key = match asked.map(|command| &command.body) {
+        Some(CommandBody::HoldSeats(ask)) => ask.channel(),
+        Some(CommandBody::SwapSeats { channel, .. }) => channel.as_deref(),
+        _ => None,
+    };
+    let is_kept = |seat: u32| !before.contains(&seat) && hall::is_kept(event, seat, time, key);
+    let kept = held.owner == OwnerKind::Fan && held.seats.iter().any(|held| is_kept(held.seat.0));
+    expect(InvariantId::Seat4, !kept, || {
+        format!("{} has seats of a channel with the key {key:?}", held.hold)
+    })
 }
 
 pub fn is_release_of(command: &Command, id: HoldId) -> bool {

@@ -3,24 +3,25 @@
 use super::book::Book;
 use super::hold::{Hold, Phase, longest};
 use super::{Checked, expect};
-use crate::hall::{ACCOUNT_PLACES_MAX, AREA_CAPACITY, ROWS};
+use crate::hall::{ACCOUNT_PLACES_MAX, AREA_CAPACITY, ROWS, is_kept};
 use schema::{
-    AccountId, Command, CommandBody, EventId, HoldId, InvariantId, OwnerKind, Refusal, SeatIdx,
-    UnixMillis, Want,
+    AccountId, Command, CommandBody, HoldId, InvariantId, OwnerKind, Refusal, SeatIdx, UnixMillis,
+    Want,
 };
 
 /// Checks a refusal against what the model has before it.
 pub fn is_true(book: &Book, time: UnixMillis, asked: &Command, refusal: &Refusal) -> Checked {
     let holds = match &asked.body {
         CommandBody::HoldSeats(ask) => {
-            let fan = ask.owner == OwnerKind::Fan;
-            hold_is_refused(book, asked, &ask.want, None, refusal)
-                && (fan || *refusal != Refusal::LimitExceeded)
+            let is_fan = ask.owner == OwnerKind::Fan;
+            let places = Places { want: &ask.want, channel: ask.channel(), own: None, is_fan };
+            hold_is_refused(book, time, asked, places, refusal)
         }
-        CommandBody::SwapSeats { hold, want } => {
+        CommandBody::SwapSeats { hold, want, channel } => {
             let own = book.holds.get(hold).filter(|own| own.account == asked.account);
+            let places = Places { want, channel: channel.as_deref(), own, is_fan: true };
             change_is_refused(book, time, asked.account, *hold, refusal)
-                || own.is_some() && hold_is_refused(book, asked, want, own, refusal)
+                || own.is_some() && hold_is_refused(book, time, asked, places, refusal)
         }
         CommandBody::ReleaseHold { hold } | CommandBody::ExtendHold { hold } => {
             change_is_refused(book, time, asked.account, *hold, refusal)
@@ -39,23 +40,38 @@ pub fn is_true(book: &Book, time: UnixMillis, asked: &Command, refusal: &Refusal
     expect(InvariantId::Seat4, holds, || format!("{refusal:?} is no answer to {asked:?}"))
 }
 
-/// Whether there is no such hold. What `own` has does not count against it.
+/// The places that are asked for, in whose name, and what the asker gives for them.
+#[derive(Clone, Copy)]
+struct Places<'a> {
+    want: &'a Want,
+    channel: Option<&'a str>,
+    /// The hold that is to have them instead of its own.
+    own: Option<&'a Hold>,
+    is_fan: bool,
+}
+
+/// Whether there is no such hold. What it has already does not count against it.
 fn hold_is_refused(
     book: &Book,
+    time: UnixMillis,
     asked: &Command,
-    want: &Want,
-    own: Option<&Hold>,
+    places: Places<'_>,
     refusal: &Refusal,
 ) -> bool {
     let event = &asked.event;
+    let Places { want, channel, own, is_fan } = places;
+    let is_kept = |seat: u32| is_kept(event, seat, time, channel);
+    let is_own = |seat: &SeatIdx| own.is_some_and(|own| own.seats.contains(&seat.0));
     match (refusal, want) {
         (Refusal::SeatTaken { seats }, Want::Seats(wanted)) => {
             let taken = book.taken(event);
-            let truly = |seat: &SeatIdx| {
-                let is_own = own.is_some_and(|own| own.seats.contains(&seat.0));
-                wanted.contains(seat) && taken.contains(&seat.0) && !is_own
-            };
+            let truly =
+                |seat: &SeatIdx| wanted.contains(seat) && taken.contains(&seat.0) && !is_own(seat);
             !seats.is_empty() && seats.iter().all(truly)
+        }
+        (Refusal::ChannelRequired { seats }, Want::Seats(wanted)) => {
+            let truly = |seat: &SeatIdx| wanted.contains(seat) && is_kept(seat.0) && !is_own(seat);
+            is_fan && !seats.is_empty() && seats.iter().all(truly)
         }
         (Refusal::SoldOut, _) => book.counts_of(event).free == 0,
         (Refusal::NotEnoughSeats, Want::Areas(areas)) => {
@@ -64,7 +80,8 @@ fn hold_is_refused(
             areas.iter().any(|&(_, quantity)| room < quantity)
         }
         (Refusal::NotEnoughSeats, Want::BestAvailable(best)) => {
-            !has_run(book, event, best.quantity)
+            let taken = book.taken(event);
+            !has_run(best.quantity, |seat| !taken.contains(&seat) && !is_kept(seat))
         }
         (Refusal::LimitExceeded, _) => {
             let wanted = match want {
@@ -76,19 +93,18 @@ fn hold_is_refused(
                 |hold: &&Hold| hold.owner == OwnerKind::Fan && hold.account == asked.account;
             let all = book.of_event(event).map(|(_, hold)| hold).filter(is_fans);
             let has = all.map(Hold::places).sum::<u32>() - own.map_or(0, Hold::places);
-            u32::from(ACCOUNT_PLACES_MAX) < has + wanted
+            is_fan && u32::from(ACCOUNT_PLACES_MAX) < has + wanted
         }
         _ => false,
     }
 }
 
-/// Whether a row has so many free seats side by side.
-fn has_run(book: &Book, event: &EventId, quantity: u8) -> bool {
-    let taken = book.taken(event);
+/// Whether a row has so many usable seats side by side.
+fn has_run(quantity: u8, is_usable: impl Fn(u32) -> bool) -> bool {
     ROWS.iter().any(|row| {
         row.clone().any(|first| {
             let mut run = first..first + u32::from(quantity);
-            run.end <= row.end && run.all(|seat| !taken.contains(&seat))
+            run.end <= row.end && run.all(&is_usable)
         })
     })
 }
@@ -119,7 +135,7 @@ fn change_is_refused(
 
 fn has_allotted(
     book: &Book,
-    event: &EventId,
+    event: &schema::EventId,
     account: AccountId,
     seats: &[SeatIdx],
     standing: u32,

@@ -108,6 +108,7 @@ fn listing(draft: &Draft<'_>, plan: &SeatingPlan, now: UnixMillis) -> EventListi
         hold_life_max_ms: HOLD_LIFE_MAX,
         account_places_max: ACCOUNT_PLACES_MAX,
         waiting_room: false,
+        channels: Vec::new(),
     }
 }
 
@@ -138,6 +139,7 @@ pub fn plan(sections: Vec<Section>, areas: Vec<Area>, focal_cm: (i32, i32)) -> S
         areas,
         focal_x_cm: focal_cm.0,
         focal_y_cm: focal_cm.1,
+        pools: Vec::new(),
     };
     plan.id = plan.content_id();
     plan

@@ -147,6 +147,7 @@ impl Listing<'_> {
             hold_life_max_ms: HOLD_LIFE_MAX,
             account_places_max: ACCOUNT_PLACES_MAX,
             waiting_room: false,
+            channels: Vec::new(),
         }
     }
 

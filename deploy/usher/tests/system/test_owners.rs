@@ -110,7 +110,7 @@ fn command(event: &str) -> Command {
             want,
             owner: OwnerKind::Fan,
             pass: None,
-            previous: None,
+            condition: None,
         }),
     }
 }

@@ -16,11 +16,11 @@ use crate::search::{
 };
 use crate::{
     AccountId, Applied, Area, AreaIdx, Asked, Batch, BestAvailable, CancelAnswer, CancelBooking,
-    Command, CommandBody, CommandId, Currency, DurationMs, EventId, EventListing, EventStatus,
-    Held, HeldArea, HeldSeat, HoldId, HoldSeats, KillReason, Money, OrderId, Outcome, OutcomeBody,
-    OwnerKind, Pass, PassPlace, Payment, PreviousStatuses, PriceLevel, Refusal, Released, Reply,
-    ReplyBatch, ReturnedPart, RoomMode, RoomSettings, Row, SeatIdx, SeatingPlan, Section,
-    StartPayment, UnixMillis, Verdict, VerdictKind, Want,
+    Channel, ChannelRow, Command, CommandBody, CommandId, Condition, Currency, DurationMs, EventId,
+    EventListing, EventStatus, Held, HeldArea, HeldSeat, HoldId, HoldSeats, KillReason, Money,
+    OrderId, Outcome, OutcomeBody, OwnerKind, Pass, PassPlace, Payment, Pool, PreviousStatuses,
+    PriceLevel, Refusal, Released, Reply, ReplyBatch, ReturnedPart, RoomMode, RoomSettings, Row,
+    SeatIdx, SeatingPlan, Section, StartPayment, UnixMillis, Verdict, VerdictKind, Want,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -191,14 +191,21 @@ fn commands() -> Vec<Sample> {
         want: Want::Seats(seats.clone()),
         owner: OwnerKind::Allotment,
         pass: Some(pass),
-        previous: None,
+        condition: None,
     };
     let both = PreviousStatuses { free: true, set_aside: true };
-    let guarded = HoldSeats { previous: Some(both), ..hold_seats.clone() };
+    let guarded = HoldSeats { condition: Some(Condition::Previous(both)), ..hold_seats.clone() };
     let guarded_return = CommandBody::ReturnAllotted {
         seats: vec![SeatIdx(5)],
         areas: vec![],
         previous: Some(PreviousStatuses { set_aside: false, ..both }),
+    };
+    let friends = Condition::Channel("FRIENDS".into());
+    let of_channel = HoldSeats { condition: Some(friends), ..hold_seats.clone() };
+    let swap_in_channel = CommandBody::SwapSeats {
+        hold: HoldId(95),
+        want: Want::Seats(vec![SeatIdx(6)]),
+        channel: Some("FRIENDS".into()),
     };
     let start = StartPayment { hold: HoldId(74), method: "SEPA".into(), token: "tok".into() };
     let verdict = Verdict { hold: HoldId(75), attempt: 76, kind: VerdictKind::Sold };
@@ -214,10 +221,16 @@ fn commands() -> Vec<Sample> {
             previous: None,
         },
         ExtendHold => CommandBody::ExtendHold { hold: HoldId(80) },
-        SwapSeats => CommandBody::SwapSeats { hold: HoldId(94), want: Want::Seats(seats.clone()) },
+        SwapSeats => CommandBody::SwapSeats {
+            hold: HoldId(94),
+            want: Want::Seats(seats.clone()),
+            channel: None,
+        },
     );
     samples.push(sample("HoldSeats-guarded", CommandBody::HoldSeats(guarded)));
     samples.push(sample("ReturnAllotted-guarded", guarded_return));
+    samples.push(sample("HoldSeats-channel", CommandBody::HoldSeats(of_channel)));
+    samples.push(sample("SwapSeats-channel", swap_in_channel));
     samples.extend(variants!(Want:
         Seats => Want::Seats(seats),
         BestAvailable => Want::BestAvailable(best),
@@ -300,6 +313,7 @@ fn refusals() -> Vec<Sample> {
         Full => Refusal::Full,
         HoldAtLimit => Refusal::HoldAtLimit,
         StatusNotAllowed => Refusal::StatusNotAllowed { seats: vec![SeatIdx(9), SeatIdx(900)] },
+        ChannelRequired => Refusal::ChannelRequired { seats: vec![SeatIdx(9), SeatIdx(900)] },
     )
 }
 
@@ -331,6 +345,7 @@ fn plan() -> SeatingPlan {
         areas: vec![area],
         focal_x_cm: 105,
         focal_y_cm: -106,
+        pools: Vec::new(),
     }
 }
 
@@ -352,7 +367,25 @@ fn listing() -> EventListing {
         hold_life_max_ms: DurationMs(115_000),
         account_places_max: 6,
         waiting_room: true,
+        channels: Vec::new(),
     }
+}
+
+fn pools() -> Vec<Pool> {
+    vec![Pool { id: "SOUTH".into(), capacity: 165, areas: vec![AreaIdx(166), AreaIdx(0)] }]
+}
+
+fn channels() -> Vec<Channel> {
+    let row = ChannelRow { section: 161, row: 162, seats: 1 << 63 | 0b11 };
+    let channel = Channel {
+        key: "FRIENDS".into(),
+        name: "Friends of the house".into(),
+        code_hash: [163; 32],
+        ends_at: Some(UnixMillis(1_800_000_000_164)),
+        rows: vec![row],
+    };
+    let open = Channel { key: "CARD".into(), ends_at: None, ..channel.clone() };
+    vec![channel, open]
 }
 
 fn catalogue() -> Vec<Sample> {
@@ -367,7 +400,9 @@ fn catalogue() -> Vec<Sample> {
     };
     let mut samples = vec![
         sample("SeatingPlan", plan()),
+        sample("SeatingPlan-pools", SeatingPlan { pools: pools(), ..plan() }),
         sample("EventListing", listing()),
+        sample("EventListing-channels", EventListing { channels: channels(), ..listing() }),
         sample("RoomSettings", settings),
     ];
     samples.extend(variants!(EventStatus:

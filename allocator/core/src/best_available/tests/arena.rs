@@ -42,6 +42,7 @@ pub fn map() -> SeatMap {
         areas: vec![],
         focal_x_cm: 0,
         focal_y_cm: -3_200,
+        pools: Vec::new(),
     };
     assert_eq!(plan.validate(), Ok(()));
     assert_eq!(plan.seat_count(), 20_784);

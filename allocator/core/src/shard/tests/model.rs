@@ -5,12 +5,12 @@ mod naive;
 use super::world::{World, account};
 use crate::Limits;
 use crate::shard::Decision;
-use naive::{Model, SEATS, says};
+use naive::{CHANNELS, Model, SEATS, says};
 use proptest::prelude::*;
 use schema::SYSTEM_ACCOUNT;
 use schema::{
-    AccountId, AreaIdx, BestAvailable, Command, CommandBody, CommandId, DurationMs, HoldId,
-    HoldSeats, Outcome, OutcomeBody, OwnerKind, Pass, PassPlace, PreviousStatuses, SeatIdx,
+    AccountId, AreaIdx, BestAvailable, Command, CommandBody, CommandId, Condition, DurationMs,
+    HoldId, HoldSeats, Outcome, OutcomeBody, OwnerKind, Pass, PassPlace, PreviousStatuses, SeatIdx,
     StartPayment, UnixMillis, Verdict, VerdictKind, Want,
 };
 use std::collections::BTreeSet;
@@ -25,14 +25,16 @@ enum Step {
         ask: Ask,
     },
     Repeat(usize),
+    /// Operators change which of the channels there are.
+    Channels([bool; 2]),
 }
 
 #[derive(Debug, Clone)]
 enum Ask {
-    Hold { want: Want, owner: OwnerKind, pass: Option<u64>, previous: Option<(bool, bool)> },
+    Hold { want: Want, owner: OwnerKind, pass: Option<u64>, condition: Option<Condition> },
     Release(usize),
     Extend(usize),
-    Swap(usize, Want),
+    Swap(usize, Want, Option<&'static str>),
     Pay(usize),
     Verdict { hold: usize, kind: VerdictKind, attempt: u32 },
     Return { seats: Vec<u32>, areas: Vec<(u16, u32)>, previous: Option<(bool, bool)> },
@@ -64,6 +66,19 @@ fn previous() -> impl Strategy<Value = Option<(bool, bool)>> {
     prop_oneof![2 => Just(None), 1 => any::<(bool, bool)>().prop_map(Some)]
 }
 
+fn key() -> impl Strategy<Value = Option<&'static str>> {
+    let keys = [None, None, Some(CHANNELS[0].key), Some(CHANNELS[1].key), Some("OTHER")];
+    prop::sample::select(keys.to_vec())
+}
+
+fn condition() -> impl Strategy<Value = Option<Condition>> {
+    let of_channel = |key: Option<&'static str>| key.map(|key| Condition::Channel(key.into()));
+    prop_oneof![
+        2 => key().prop_map(of_channel),
+        1 => previous().prop_map(|previous| statuses(previous).map(Condition::Previous)),
+    ]
+}
+
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let owner = prop_oneof![6 => Just(OwnerKind::Fan), 1 => Just(OwnerKind::Allotment),
         1 => Just(OwnerKind::Kill(schema::KillReason::Safety))];
@@ -76,14 +91,16 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let returned_seats = prop::collection::vec(0..SEATS, 0..3);
     let returned_areas = prop::collection::vec((0..2_u16, 1..3_u32), 0..2);
     let ask = prop_oneof![
-        8 => (wants(), owner, prop::option::of(0..4_u64), previous())
-            .prop_map(|(want, owner, pass, previous)| Ask::Hold { want, owner, pass, previous }),
+        8 => (wants(), owner, prop::option::of(0..4_u64), condition())
+            .prop_map(|(want, owner, pass, condition)| Ask::Hold { want, owner, pass, condition }),
         2 => (wants(), previous()).prop_map(|(want, previous)| {
-            Ask::Hold { want, owner: OwnerKind::Allotment, pass: None, previous }
+            let condition = statuses(previous).map(Condition::Previous);
+            Ask::Hold { want, owner: OwnerKind::Allotment, pass: None, condition }
         }),
         3 => any::<usize>().prop_map(Ask::Release),
         2 => any::<usize>().prop_map(Ask::Extend),
-        4 => (any::<usize>(), wants()).prop_map(|(hold, want)| Ask::Swap(hold, want)),
+        4 => (any::<usize>(), wants(), key())
+            .prop_map(|(hold, want, key)| Ask::Swap(hold, want, key)),
         4 => any::<usize>().prop_map(Ask::Pay),
         6 => (any::<usize>(), kind, 0..3_u32)
             .prop_map(|(hold, kind, attempt)| Ask::Verdict { hold, kind, attempt }),
@@ -94,6 +111,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => prop_oneof![0..40_u64, 500..1_000_u64].prop_map(Step::Wait),
         12 => (0..NAMES.len(), ask).prop_map(|(who, ask)| Step::Ask { who, ask }),
         2 => any::<usize>().prop_map(Step::Repeat),
+        1 => any::<[bool; 2]>().prop_map(Step::Channels),
     ];
     prop::collection::vec(step, 1..80)
 }
@@ -107,13 +125,15 @@ struct Run {
 }
 
 impl Run {
-    fn new() -> Self {
-        let world = World::new(Limits {
-            answers_max: 1_000,
-            expiry_spread: DurationMs(0),
-            ..Limits::default()
-        });
-        let model = Model::starting_at(world.now.0);
+    /// In a world whose areas share `pool` places, if it is given.
+    fn new(pool: Option<u32>) -> Self {
+        let limits =
+            Limits { answers_max: 1_000, expiry_spread: DurationMs(0), ..Limits::default() };
+        let world = match pool {
+            None => World::new(limits),
+            Some(capacity) => World::pooled(capacity, limits),
+        };
+        let model = Model::starting_at(world.now.0, pool);
         Self { world, model, holds: vec![HoldId(1)], asked: vec![] }
     }
 
@@ -122,8 +142,18 @@ impl Run {
             Step::Wait(seconds) => self.wait(*seconds),
             Step::Ask { who, ask } => self.ask(NAMES[*who], ask),
             Step::Repeat(at) => self.repeat(*at),
+            Step::Channels(there) => self.keep(*there),
         }
         assert_eq!(self.world.owner.counts(self.world.event()).unwrap().free, self.model.free());
+    }
+
+    fn keep(&mut self, there: [bool; 2]) {
+        self.model.channels = there;
+        let channels = CHANNELS.iter().zip(there).filter(|(_, there)| *there);
+        let channels: Vec<_> = channels
+            .map(|(channel, _)| (channel.key, channel.seats, channel.ends_at.map(UnixMillis)))
+            .collect();
+        self.world.keep(&channels);
     }
 
     fn wait(&mut self, seconds: u64) {
@@ -142,8 +172,7 @@ impl Run {
         // One of the latest, so that holds get old enough to be paid, declined, sold and refunded.
         let hold = |at: usize| self.holds[self.holds.len() - 1 - at % self.holds.len().min(5)];
         let body = match ask.clone() {
-            Ask::Hold { want, owner, pass, previous } => CommandBody::HoldSeats(HoldSeats {
-                previous: statuses(previous),
+            Ask::Hold { want, owner, pass, condition } => CommandBody::HoldSeats(HoldSeats {
                 want,
                 owner,
                 pass: pass.map(|number| Pass {
@@ -151,10 +180,13 @@ impl Run {
                     expires_at: UnixMillis(u64::MAX),
                     account: None,
                 }),
+                condition,
             }),
             Ask::Release(at) => CommandBody::ReleaseHold { hold: hold(at) },
             Ask::Extend(at) => CommandBody::ExtendHold { hold: hold(at) },
-            Ask::Swap(at, want) => CommandBody::SwapSeats { hold: hold(at), want },
+            Ask::Swap(at, want, key) => {
+                CommandBody::SwapSeats { hold: hold(at), want, channel: key.map(Into::into) }
+            }
             Ask::Pay(at) => CommandBody::StartPayment(StartPayment {
                 hold: hold(at),
                 method: "CREDIT_CARD".into(),
@@ -233,8 +265,11 @@ proptest! {
         ..ProptestConfig::default()
     })]
     #[test]
-    fn a_shard_decides_like_a_naive_model_of_its_rules(steps in steps()) {
-        let mut run = Run::new();
+    fn a_shard_decides_like_a_naive_model_of_its_rules(
+        pool in prop::option::of(5..=8_u32),
+        steps in steps(),
+    ) {
+        let mut run = Run::new(pool);
         for step in &steps {
             run.step(step);
         }

@@ -3,9 +3,9 @@
 use crate::Limits;
 use crate::shard::{Decision, Shard};
 use schema::{
-    AccountId, Area, Command, CommandBody, CommandId, Currency, DurationMs, EventId, EventListing,
-    EventStatus, Money, Outcome, PlanIndex, PriceLevel, Row, SeatingPlan, Section, ShardId,
-    UnixMillis,
+    AccountId, Area, Channel, ChannelRow, Command, CommandBody, CommandId, Currency, DurationMs,
+    EventId, EventListing, EventStatus, Money, Outcome, PlanIndex, Pool, PriceLevel, Row,
+    SeatingPlan, Section, ShardId, UnixMillis,
 };
 use std::sync::Arc;
 
@@ -58,7 +58,7 @@ fn row(label: &str, seat_count: u8, y_cm: i32) -> Row {
 /// B, of price level 1: row 1 with seats 12 to 15. Area 0 has 5 standing places, area 1 has 3. The
 /// stage is before the middle of row A-1. Seats are ten metres apart: none is about as near as
 /// another.
-fn plan() -> SeatingPlan {
+fn plan(pools: Vec<Pool>) -> SeatingPlan {
     let mut back = row("2", 6, 4_000);
     back.accessible = 1 << 5;
     let mut balcony = row("1", 4, 18_000);
@@ -74,6 +74,7 @@ fn plan() -> SeatingPlan {
         areas: vec![area("FLOOR", 5), area("TERRACE", 3)],
         focal_x_cm: 2_500,
         focal_y_cm: 0,
+        pools,
     };
     assert_eq!(plan.validate(), Ok(()));
     plan.id = plan.content_id();
@@ -98,13 +99,24 @@ fn listing(event: &str, plan: &SeatingPlan) -> EventListing {
         hold_life_max_ms: DurationMs(1_800_000),
         account_places_max: 6,
         waiting_room: true,
+        channels: Vec::new(),
     }
 }
 
 impl World {
     /// Starts a second before the sale.
     pub fn new(limits: Limits) -> Self {
-        let plan = Arc::new(PlanIndex::new(plan()));
+        Self::of(plan(vec![]), limits)
+    }
+
+    /// Both areas share this many places.
+    pub fn pooled(capacity: u32, limits: Limits) -> Self {
+        let areas = vec![schema::AreaIdx(0), schema::AreaIdx(1)];
+        Self::of(plan(vec![Pool { id: "GROUND".into(), capacity, areas }]), limits)
+    }
+
+    fn of(plan: SeatingPlan, limits: Limits) -> Self {
+        let plan = Arc::new(PlanIndex::new(plan));
         let listing = listing("EVT1", &plan.plan);
         let shard = || Shard::new(ShardId(3), limits);
         let (owner, restarted, follower) = (shard(), shard(), shard());
@@ -112,6 +124,10 @@ impl World {
         let mut world = Self { owner, restarted, follower, limits, now, listing, plan };
         world.list();
         world
+    }
+
+    pub fn listed(&self) -> (EventListing, Arc<PlanIndex>) {
+        (self.listing.clone(), self.plan.clone())
     }
 
     pub fn event(&self) -> &EventId {
@@ -123,6 +139,25 @@ impl World {
         for shard in [&mut self.owner, &mut self.restarted, &mut self.follower] {
             shard.put_event(listing.clone(), self.plan.clone()).unwrap();
         }
+    }
+
+    /// Lists the event with these channels: key, seats, and when each ends.
+    pub fn keep(&mut self, channels: &[(&str, &[u32], Option<UnixMillis>)]) {
+        let channel = |number: usize| {
+            let (key, seats, ends_at) = channels[number];
+            let code_hash = [u8::try_from(number).unwrap(); 32];
+            let rows = seats.iter().map(|&seat| self.channel_row(seat)).collect();
+            Channel { key: key.into(), name: key.into(), code_hash, ends_at, rows }
+        };
+        self.listing.channels = (0..channels.len()).map(channel).collect();
+        self.list();
+    }
+
+    /// A row of a channel for each seat: they are put together where they are used.
+    fn channel_row(&self, seat: u32) -> ChannelRow {
+        let span = self.plan.rows()[self.plan.row_of(schema::SeatIdx(seat)).unwrap()];
+        let seats = 1 << (seat - span.first.0);
+        ChannelRow { section: span.section, row: span.row, seats }
     }
 
     pub fn cancel_event(&mut self) -> String {

@@ -15,6 +15,18 @@ const ROWS: [std::ops::Range<u32>; 3] = [0..6, 6..12, 12..16];
 
 /// A guard that allows nothing.
 const NONE: PreviousStatuses = PreviousStatuses { free: false, set_aside: false };
+/// A channel that the event may have.
+pub(super) struct ModelChannel {
+    pub key: &'static str,
+    pub seats: &'static [u32],
+    pub ends_at: Option<u64>,
+}
+
+/// The first ends in the course of most runs.
+pub(super) const CHANNELS: [ModelChannel; 2] = [
+    ModelChannel { key: "F", seats: &[2, 3, 4, 9], ends_at: Some(700_000) },
+    ModelChannel { key: "G", seats: &[6, 7, 11, 13, 14], ends_at: None },
+];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -50,15 +62,29 @@ pub(super) struct Model {
     /// Time of the last outcome: what is older than a quarter of an hour by then is forgotten.
     pub last: u64,
     pub now: u64,
+    /// Which of the channels there are.
+    pub channels: [bool; 2],
+    /// What both areas have together.
+    pool: Option<u32>,
 }
 
 impl Model {
-    pub fn starting_at(now: u64) -> Self {
-        Self { now, ..Self::default() }
+    pub fn starting_at(now: u64, pool: Option<u32>) -> Self {
+        Self { now, pool, ..Self::default() }
     }
 
     fn taken(&self, seat: u32) -> bool {
         self.holds.values().any(|hold| hold.seats.contains(&seat))
+    }
+
+    /// The seats that channels keep from who asks.
+    fn kept(&self, owner: OwnerKind, key: Option<&str>) -> BTreeSet<u32> {
+        let there = CHANNELS.iter().zip(self.channels).filter(|(_, there)| *there);
+        let closed = there.map(|(channel, _)| channel).filter(|channel| {
+            let live = channel.ends_at.is_none_or(|ends_at| self.now < ends_at);
+            owner == OwnerKind::Fan && live && key != Some(channel.key)
+        });
+        closed.flat_map(|channel| channel.seats.iter().copied()).collect()
     }
 
     fn area_free(&self, area: u16) -> u32 {
@@ -66,9 +92,15 @@ impl Model {
         [5, 3][usize::from(area)] - taken
     }
 
+    /// Free standing places of both areas.
+    fn standing_free(&self) -> u32 {
+        let free = self.area_free(0) + self.area_free(1);
+        self.pool.map_or(free, |pool| pool - (5 + 3 - free))
+    }
+
     pub fn free(&self) -> u32 {
         let seats = (0..SEATS).filter(|&seat| !self.taken(seat)).count();
-        u32::try_from(seats).unwrap() + self.area_free(0) + self.area_free(1)
+        u32::try_from(seats).unwrap() + self.standing_free()
     }
 
     fn places_of(&self, account: AccountId) -> u32 {
@@ -116,7 +148,9 @@ impl Model {
                 Phase::Sold => Err("AlreadySold".to_owned()),
             },
             CommandBody::ExtendHold { hold } => self.extend(*hold, who),
-            CommandBody::SwapSeats { hold, want } => self.swap(*hold, want, who, actual),
+            CommandBody::SwapSeats { hold, want, channel } => {
+                self.swap(*hold, (want, channel.as_deref()), who, actual)
+            }
             CommandBody::StartPayment(ask) => {
                 let hold = self.own(ask.hold, who, "never")?;
                 match hold.phase {
@@ -162,7 +196,7 @@ impl Model {
     fn swap(
         &mut self,
         id: HoldId,
-        want: &Want,
+        (want, key): (&Want, Option<&str>),
         who: AccountId,
         actual: &OutcomeBody,
     ) -> Result<String, String> {
@@ -184,12 +218,20 @@ impl Model {
         if 6 < self.places_of(who) - places(&hold) + count {
             return Err("LimitExceeded".to_owned());
         }
+        let closed = self.kept(OwnerKind::Fan, key);
+        let kept: Vec<_> =
+            seats.difference(&hold.seats).filter(|seat| closed.contains(seat)).collect();
+        if !kept.is_empty() {
+            return Err(format!("kept {kept:?}"));
+        }
         let none = if self.free() == 0 { "SoldOut" } else { "NotEnoughSeats" };
         if let Want::BestAvailable(best) = *want {
-            seats = self.best(best, actual).ok_or(none)?;
+            seats = self.best(best, &closed, actual).ok_or(none)?;
         }
         let room = |area: u16| self.area_free(area) + hold.areas.get(&area).copied().unwrap_or(0);
-        if areas.iter().any(|(&area, &quantity)| room(area) < quantity) {
+        let lacks = areas.iter().any(|(&area, &quantity)| room(area) < quantity);
+        let standing = self.standing_free() + hold.areas.values().sum::<u32>();
+        if lacks || standing < areas.values().sum::<u32>() {
             return Err(none.to_owned());
         }
         let others = seats.difference(&hold.seats).copied();
@@ -217,7 +259,7 @@ impl Model {
         if fan && self.now < 10_000 {
             return Err("NotOnSale".to_owned());
         }
-        if let Some(previous) = ask.previous {
+        if let Some(previous) = ask.previous() {
             let named = matches!(ask.want, Want::Seats(_));
             if fan || !named || previous == NONE {
                 return Err("RequestInvalid".to_owned());
@@ -232,11 +274,17 @@ impl Model {
         if fan && 6 < self.places_of(who) + count {
             return Err("LimitExceeded".to_owned());
         }
+        let closed = self.kept(ask.owner, ask.channel());
+        let kept: Vec<_> = seats.intersection(&closed).copied().collect();
+        if !kept.is_empty() {
+            return Err(format!("kept {kept:?}"));
+        }
         let none = if self.free() == 0 { "SoldOut" } else { "NotEnoughSeats" };
         if let Want::BestAvailable(best) = ask.want {
-            seats = self.best(best, actual).ok_or(none)?;
+            seats = self.best(best, &closed, actual).ok_or(none)?;
         }
-        if areas.iter().any(|(&area, &quantity)| self.area_free(area) < quantity) {
+        let lacks = areas.iter().any(|(&area, &quantity)| self.area_free(area) < quantity);
+        if lacks || self.standing_free() < areas.values().sum::<u32>() {
             return Err(none.to_owned());
         }
         let taken: Vec<_> = seats.iter().copied().filter(|&seat| self.taken(seat)).collect();
@@ -307,12 +355,20 @@ impl Model {
     }
 
     /// Checks the chosen seats; `None` where the model agrees that there are none.
-    fn best(&self, best: BestAvailable, actual: &OutcomeBody) -> Option<BTreeSet<u32>> {
+    fn best(
+        &self,
+        best: BestAvailable,
+        closed: &BTreeSet<u32>,
+        actual: &OutcomeBody,
+    ) -> Option<BTreeSet<u32>> {
         let fits = |row: usize| {
             best.section.is_none_or(|section| (section == 1) == (row == 2))
                 && best.price_level.is_none_or(|level| (level == 1) == (row == 2))
         };
-        let usable = |seat: u32| !self.taken(seat) && (best.accessible || seat != ACCESSIBLE);
+        let usable = |seat: u32| {
+            let wanted = best.accessible || seat != ACCESSIBLE;
+            wanted && !self.taken(seat) && !closed.contains(&seat)
+        };
         let run = |first: u32, row: &std::ops::Range<u32>| {
             let mut run = first..first + u32::from(best.quantity);
             let accessible = !best.accessible || run.contains(&ACCESSIBLE);
@@ -502,6 +558,9 @@ pub(super) fn says(body: &OutcomeBody) -> String {
         }
         OutcomeBody::Refused(schema::Refusal::StatusNotAllowed { seats }) => {
             format!("not allowed {:?}", seats.iter().map(|seat| seat.0).collect::<BTreeSet<_>>())
+        }
+        OutcomeBody::Refused(schema::Refusal::ChannelRequired { seats }) => {
+            format!("kept {:?}", seats.iter().map(|seat| seat.0).collect::<Vec<_>>())
         }
         OutcomeBody::Refused(refusal) => format!("{refusal:?}"),
         OutcomeBody::Unchanged { .. } => "unchanged".to_owned(),
