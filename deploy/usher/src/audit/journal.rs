@@ -151,13 +151,12 @@ impl EventBooks {
         let areas: Vec<_> = before.areas.iter().map(|area| (area.area, area.quantity)).collect();
         let mut found = self.free(hold, &dropped, &areas);
         for seat in &held.seats {
-            let known = self.generations.get(&seat.seat).copied().unwrap_or_default();
-            let wrong = if !before.has_seat(seat.seat) {
-                self.take(hold, seat)
-            } else if known != seat.generation {
-                Some(format!("{hold} keeps seat {} under another generation", seat.seat.0))
+            let wrong = if before.has_seat(seat.seat) {
+                let known = self.generations.get(&seat.seat).copied().unwrap_or_default();
+                let says = || format!("{hold} keeps seat {} with another generation", seat.seat.0);
+                (known != seat.generation).then(says)
             } else {
-                None
+                self.take(hold, seat)
             };
             found = wrong.or(found);
         }
