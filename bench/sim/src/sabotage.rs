@@ -100,10 +100,10 @@ fn release_in_vain(shard: &Shard, command: &Command) -> Option<Command> {
     let CommandBody::SwapSeats { hold, want: Want::Seats(wanted), .. } = &command.body else {
         return None;
     };
-    let held = shard.hold(*hold)?.held;
+    let before = shard.hold(*hold)?.held;
     let is_taken = |seat: &SeatIdx| {
         let word = shard.seat(&command.event, *seat);
-        !held.has_seat(*seat) && word.is_some_and(|word| word.state != SeatState::Free)
+        !before.has_seat(*seat) && word.is_some_and(|word| word.state != SeatState::Free)
     };
     let body = CommandBody::ReleaseHold { hold: *hold };
     wanted.iter().any(is_taken).then(|| Command { body, ..command.clone() })

@@ -65,9 +65,9 @@ pub async fn swap(
     };
     let answer = ask_unless(lack, &app, &key, ask).await?;
     let mut response = match answer.outcome.body {
-        OutcomeBody::SeatsSwapped(held) => {
+        OutcomeBody::SeatsSwapped(after) => {
             let now = Moment::new(answer.time);
-            let body = ReservationBody::new(hold.event.as_str(), &held, &listed.plan, now);
+            let body = ReservationBody::new(hold.event.as_str(), &after, &listed.plan, now);
             json(StatusCode::OK, &body)
         }
         // It has these places: as it is now, for another request may have come between.

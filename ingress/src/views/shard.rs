@@ -213,24 +213,24 @@ impl ShardView {
         Ok(())
     }
 
-    fn swap(&mut self, held: Held) -> Result<(), Fault> {
-        let id = held.hold;
+    fn swap(&mut self, after: Held) -> Result<(), Fault> {
+        let id = after.hold;
         let hold = self.holds.get_mut(&id).ok_or(Fault::HoldUnknown { hold: id })?;
         let seats = self.events.entry(hold.event.clone()).or_default();
         count_out(seats, hold);
-        let before = std::mem::replace(&mut hold.held, held);
+        let before = std::mem::replace(&mut hold.held, after);
         count_in(seats, hold);
-        let (status, held) = (hold.seat_status(), &hold.held);
-        for gone in before.seats.iter().filter(|seat| !held.has_seat(seat.seat)) {
+        let (status, after) = (hold.seat_status(), &hold.held);
+        for gone in before.seats.iter().filter(|seat| !after.has_seat(seat.seat)) {
             seats.set_seat(gone.seat, SeatStatus::Free);
         }
-        for fresh in held.seats.iter().filter(|seat| !before.has_seat(seat.seat)) {
+        for fresh in after.seats.iter().filter(|seat| !before.has_seat(seat.seat)) {
             seats.set_seat(fresh.seat, status);
         }
         for area in &before.areas {
             seats.free_area(area.area, area.quantity);
         }
-        for area in &held.areas {
+        for area in &after.areas {
             seats.take_area(area.area, area.quantity);
         }
         self.wake(id);

@@ -118,16 +118,16 @@ impl Book {
         })
     }
 
-    fn swap(&mut self, time: UnixMillis, event: &EventId, held: &Held) -> Checked {
-        let id = held.hold;
-        let fresh = Hold::new(event, held, self.calm);
+    fn swap(&mut self, time: UnixMillis, event: &EventId, after: &Held) -> Checked {
+        let id = after.hold;
+        let fresh = Hold::new(event, after, self.calm);
         self.in_phase(id, &[Phase::Held])?;
         self.is_free(event, id, &fresh)?;
         let hold = self.in_phase(id, &[Phase::Held])?;
         let alive = hold.deadline.is_some_and(|deadline| time < deadline);
-        let same = hold.event == *event && hold.deadline == held.deadline;
+        let same = hold.event == *event && hold.deadline == after.deadline;
         (hold.seats, hold.standing) = (fresh.seats, fresh.standing);
-        expect(InvariantId::Seat3, alive && same, || format!("{id} is swapped for {held:?}"))
+        expect(InvariantId::Seat3, alive && same, || format!("{id} is swapped for {after:?}"))
     }
 
     /// `Err(None)` stands for an end that nothing led to.

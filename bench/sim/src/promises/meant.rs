@@ -30,8 +30,8 @@ pub fn fits(asked: Option<&Command>, held: &Held) -> Option<()> {
 /// Whether a hold is what it was to become by a swap.
 pub fn swaps(asked: Option<&Command>, held: &Held) -> Option<()> {
     let asked = asked.filter(|command| command.account == held.account)?;
-    let CommandBody::SwapSeats { hold, want, .. } = &asked.body else { return None };
-    (gives(want, held) && *hold == held.hold).then_some(())
+    let CommandBody::SwapSeats { hold: id, want, .. } = &asked.body else { return None };
+    (gives(want, held) && *id == held.hold).then_some(())
 }
 
 fn gives(want: &Want, held: &Held) -> bool {

@@ -136,32 +136,31 @@ impl EventBooks {
         found
     }
 
-    fn swap(&mut self, held: &Held) -> Option<String> {
-        let hold = held.hold;
+    fn swap(&mut self, after: &Held) -> Option<String> {
+        let hold = after.hold;
         let Some(owned) = self.holds.get_mut(&hold) else {
             return Some(format!("{hold} swaps and is not there"));
         };
         let phase = owned.phase;
-        let before = std::mem::replace(&mut owned.held, held.clone());
+        let before = std::mem::replace(&mut owned.held, after.clone());
         if phase != HoldPhase::Held {
             return Some(format!("{hold} swaps while {phase:?}"));
         }
         let dropped = before.seats.iter().map(|seat| seat.seat);
-        let dropped: Vec<_> = dropped.filter(|seat| !held.has_seat(*seat)).collect();
+        let dropped: Vec<_> = dropped.filter(|seat| !after.has_seat(*seat)).collect();
         let areas: Vec<_> = before.areas.iter().map(|area| (area.area, area.quantity)).collect();
         let mut found = self.free(hold, &dropped, &areas);
-        for seat in &held.seats {
-            let known = self.generations.get(&seat.seat).copied().unwrap_or_default();
-            let wrong = if !before.has_seat(seat.seat) {
-                self.take(hold, seat)
-            } else if known != seat.generation {
-                Some(format!("{hold} keeps seat {} under another generation", seat.seat.0))
+        for seat in &after.seats {
+            let wrong = if before.has_seat(seat.seat) {
+                let known = self.generations.get(&seat.seat).copied().unwrap_or_default();
+                let says = || format!("{hold} keeps seat {} with another generation", seat.seat.0);
+                (known != seat.generation).then(says)
             } else {
-                None
+                self.take(hold, seat)
             };
             found = wrong.or(found);
         }
-        for area in &held.areas {
+        for area in &after.areas {
             *self.areas.entry(area.area).or_default() += area.quantity;
         }
         found
