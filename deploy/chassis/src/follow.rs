@@ -285,6 +285,7 @@ impl Reader {
             ack_policy: AckPolicy::None,
             filter_subject: self.filter_subject.clone(),
             memory_storage: true,
+            // In a cluster it goes with its server, and the silence makes another one elsewhere.
             num_replicas: 1,
             inactive_threshold: INACTIVE_MAX,
             ..pull::Config::default()
