@@ -1,0 +1,72 @@
+//! A sale on every shard at once.
+
+use crate::auditor::{assert_clean, assert_sold};
+use crate::catalogue::list;
+use crate::crowd::accounts;
+use crate::journal::{Bus, check_epochs, shard_of};
+use crate::market::{Market, WhenLost, bookings};
+use crate::promises::{confirmed_bookings_are_there, repeats_get_the_first_answer};
+use crate::up::Reach;
+use schema::ShardId;
+use schema::limits::SHARD_COUNT;
+use std::collections::BTreeMap;
+
+/// Buyers in the event of each shard.
+const FANS: usize = 2;
+
+/// A steady sale in one event of each shard.
+pub struct Sale {
+    events: BTreeMap<ShardId, String>,
+    markets: Vec<Market>,
+}
+
+impl Sale {
+    pub async fn open(reach: &Reach, when_lost: WhenLost) -> Self {
+        let names = (0..).map(|number| format!("SPREAD{number}"));
+        let mut events = BTreeMap::new();
+        for name in names {
+            if events.len() == usize::from(SHARD_COUNT) {
+                break;
+            }
+            events.entry(shard_of(&name)).or_insert(name);
+        }
+        let mut markets = Vec::new();
+        for event in events.values() {
+            list(reach, "EVT001", event, |listing| listing.account_places_max = 10_000).await;
+            let fans = accounts(&reach.client, FANS, &event.to_lowercase()).await;
+            markets.push(Market::open(&fans, event, when_lost, false));
+        }
+        Self { events, markets }
+    }
+
+    /// Waits until so many more seats of each shard are sold.
+    pub async fn sells(&self, more: usize) {
+        for market in &self.markets {
+            market.sells(more).await;
+        }
+    }
+
+    /// Ends the sale, in which no request may have failed.
+    pub async fn closes_without_a_failure(self, reach: &Reach) {
+        for market in self.markets {
+            let record = market.close().await;
+            let lost: Vec<_> = record.iter().filter(|asked| asked.booking.is_none()).collect();
+            assert!(lost.is_empty(), "{lost:?}");
+        }
+        assert_clean(reach, &["--all"]).await;
+    }
+
+    /// Ends the sale: whatever was answered is true, and is answered again.
+    pub async fn closes_with_true_answers(self, reach: &Reach) {
+        let bus = Bus::connect(&reach.nats).await;
+        for ((shard, event), market) in self.events.iter().zip(self.markets) {
+            let record = market.close().await;
+            confirmed_bookings_are_there(&record).await;
+            let mut sold = repeats_get_the_first_answer(event, &record).await;
+            sold.extend(bookings(&record));
+            assert_sold(reach, event, &sold).await;
+            check_epochs(&bus.journal(*shard).await);
+        }
+        assert_clean(reach, &["--all"]).await;
+    }
+}
