@@ -25,8 +25,8 @@ const PRESENCE_SILENCE_MS: u64 = 2_000;
 /// that comes and goes moves nothing.
 const SETTLING: Duration = Duration::from_secs(2);
 
-/// How long a free shard is left to the process that is to have it: it hears of it at the same time,
-/// and needs milliseconds. Buyers wait this much longer when it does not take it.
+/// How long a free shard is left to the process that is to have it: it hears of it at the same
+/// time, and needs milliseconds. Buyers wait this much longer when it does not take it.
 const COURTESY: Duration = Duration::from_millis(LEASE_BEAT_MS);
 
 /// How long an owner keeps a shard that it has handed over and got again from the same process:
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_owner_that_gets_the_shard_back_from_somebody_does_not_hand_it_to_that_one_for_a_while()
+    async fn an_owner_that_gets_the_shard_back_does_not_hand_it_to_the_same_one_for_a_while()
      {
         let (tell, spread) = spread(1, "a");
         tell.send_replace(here(&["a", "b"]));

@@ -2,6 +2,7 @@
 
 mod child;
 mod launch;
+mod metrics;
 mod neighbour;
 
 pub use launch::Launch;

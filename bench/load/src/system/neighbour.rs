@@ -1,15 +1,13 @@
 //! One more allocator beside a system of our own: a process that may be killed.
 
 use super::child::Child;
+use super::metrics::owned;
 use super::{Running, System};
 use crate::wire::{Connection, Door, Question};
 use anyhow::Context as _;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
-
-/// The series of the metrics page that says which shards a process owns, up to the shard's number.
-const OWNED: &str = "usher_allocator_owned{shard=\"";
 
 /// A running `usher run --stages allocator`. It ends with this: dropping waits for it.
 pub struct Neighbour {
@@ -53,30 +51,5 @@ impl Neighbour {
     pub async fn end(mut self) -> anyhow::Result<()> {
         let ended = tokio::task::spawn_blocking(move || self.child.end());
         ended.await.context("wait for the neighbour")?
-    }
-}
-
-/// The shards that a metrics page shows as owned.
-fn owned(page: &str) -> BTreeSet<u8> {
-    let shards = page.lines().filter_map(|line| {
-        let (shard, value) = line.strip_prefix(OWNED)?.split_once("\"} ")?;
-        (value.trim() == "1").then(|| shard.parse().ok())?
-    });
-    shards.collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::owned;
-
-    #[test]
-    fn owned_shards_are_those_that_the_page_says_so_of() {
-        let page = "# TYPE usher_allocator_owned gauge\n\
-                    usher_allocator_owned{shard=\"0\"} 1\n\
-                    usher_allocator_owned{shard=\"2\"} 0\n\
-                    usher_allocator_owned{shard=\"3\"} 1\n\
-                    usher_allocator_deposed_total{shard=\"2\"} 1\n";
-        assert_eq!(owned(page).into_iter().collect::<Vec<_>>(), [0, 3]);
-        assert!(owned("").is_empty());
     }
 }
