@@ -66,15 +66,13 @@ impl Bus {
         last.expect("a served shard has an epoch").sequence
     }
 
-    /// The id of the process that was the last to take a shard.
-    pub async fn owner(&self, shard: ShardId) -> u32 {
+    /// The name of the process that was the last to take a shard.
+    pub async fn owner(&self, shard: ShardId) -> String {
         let stream = self.jetstream.get_stream(subject::journal_stream(shard)).await;
         let stream = stream.expect("the journal is there");
         let last = stream.get_last_raw_message_by_subject(&subject::journal_epoch(shard)).await;
         let record = EpochRecord::decode(&last.expect("a served shard has an epoch").payload);
-        let owner = record.expect("it is an epoch record").owner;
-        let (pid, _) = owner.split_once('-').expect("an instance begins with its process id");
-        u32::from_str_radix(pid, 16).expect("in hexadecimal digits")
+        record.expect("it is an epoch record").owner
     }
 
     /// Asks the owner of a shard, past the gateway.

@@ -1,11 +1,13 @@
 //! A sale on every shard at once.
 
-use crate::auditor::{assert_clean, assert_sold};
+use crate::auditor::{assert_clean, sold_in_postgres};
 use crate::catalogue::list;
 use crate::crowd::accounts;
+use crate::fan::Booking;
 use crate::journal::{Bus, check_epochs, shard_of};
 use crate::market::{Market, WhenLost, bookings};
 use crate::promises::{confirmed_bookings_are_there, repeats_get_the_first_answer};
+use crate::seats::SeatMap;
 use crate::up::Reach;
 use schema::ShardId;
 use schema::limits::SHARD_COUNT;
@@ -64,9 +66,24 @@ impl Sale {
             confirmed_bookings_are_there(&record).await;
             let mut sold = repeats_get_the_first_answer(event, &record).await;
             sold.extend(bookings(&record));
-            assert_sold(reach, event, &sold).await;
+            are_stored(reach, event, &sold).await;
             check_epochs(&bus.journal(*shard).await);
         }
         assert_clean(reach, &["--all"]).await;
     }
+}
+
+/// Asserts that exactly these bookings have the event's sold seats.
+async fn are_stored(reach: &Reach, event: &str, bookings: &[Booking]) {
+    let map = SeatMap::of(&reach.client, event).await;
+    let stored = sold_in_postgres(reach, event, &map).await;
+    let mut answered = BTreeMap::new();
+    for booking in bookings {
+        for seat in &booking.places {
+            let before = answered.insert(seat.clone(), booking.id.clone());
+            assert_eq!(before, None, "SEAT-1: {seat} was sold twice");
+        }
+    }
+    assert_eq!(stored, answered, "Postgres and the answers");
+    assert_eq!(map.count("sold"), answered.len(), "the seat map and the answers");
 }

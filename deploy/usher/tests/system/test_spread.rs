@@ -5,12 +5,12 @@ use crate::market::WhenLost;
 use crate::sale::Sale;
 use crate::split::Split;
 use crate::system::System;
-use crate::wait::{pause, until_equal};
+use crate::wait::{pause, until};
 use chassis::Which;
 use rustix::process::Signal;
 use schema::ShardId;
 use schema::limits::SHARD_COUNT;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 /// Longer than everything after which an owner hands over or a contender takes, so that nothing
@@ -29,32 +29,28 @@ pub async fn epochs(bus: &Bus) -> Vec<u64> {
     epochs
 }
 
-/// How many shards each process was the last to take.
-async fn owned(bus: &Bus) -> BTreeMap<u32, usize> {
-    let mut owned = BTreeMap::new();
-    for shard in (0..SHARD_COUNT).map(ShardId) {
-        *owned.entry(bus.owner(shard).await).or_default() += 1;
-    }
-    owned
-}
-
-/// Waits until these allocators, and no others, own as many shards each as can be.
+/// Waits until these allocators, and no others, own the shards in turns.
 pub async fn are_shared(bus: &Bus, split: &mut Split, names: &[&str]) {
     let begun = Instant::now();
-    let mut pids: Vec<u32> = names.iter().map(|name| split.stage(name).pid).collect();
-    pids.sort_unstable();
-    let shards = usize::from(SHARD_COUNT);
-    let (each, more) = (shards / names.len(), shards % names.len());
-    let mut wanted = vec![each; names.len()];
-    wanted.iter_mut().rev().take(more).for_each(|count| *count += 1);
-    until_equal(&format!("the shards of {names:?}"), (pids, wanted), async || {
-        let owned = owned(bus).await;
-        let mut counts: Vec<usize> = owned.values().copied().collect();
-        counts.sort_unstable();
-        (owned.into_keys().collect(), counts)
+    let pids: BTreeSet<u32> = names.iter().map(|name| split.stage(name).pid).collect();
+    until(&format!("the shards of {names:?}"), async || {
+        let mut owners = Vec::new();
+        for shard in (0..SHARD_COUNT).map(ShardId) {
+            owners.push(bus.owner(shard).await);
+        }
+        let instances: BTreeSet<&String> = owners.iter().collect();
+        let in_turns = instances.iter().cycle().zip(&owners).all(|(turn, owner)| *turn == owner);
+        let found: BTreeSet<u32> = instances.iter().map(|instance| process_id(instance)).collect();
+        (found == pids && in_turns).then_some(())
     })
     .await;
     eprintln!("shards are shared among {names:?} after {:?}", begun.elapsed());
+}
+
+/// The id of the process that an owner's name begins with.
+fn process_id(instance: &str) -> u32 {
+    let (pid, _) = instance.split_once('-').expect("a process id and a time");
+    u32::from_str_radix(pid, 16).expect("in hexadecimal digits")
 }
 
 /// Asserts that no shard changes hands for a while.
