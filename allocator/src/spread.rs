@@ -200,8 +200,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_owner_that_gets_the_shard_back_does_not_hand_it_to_the_same_one_for_a_while()
-     {
+    async fn an_owner_that_gets_the_shard_back_does_not_hand_it_to_the_same_one_for_a_while() {
         let (tell, spread) = spread(1, "a");
         tell.send_replace(here(&["a", "b"]));
         sleep(SETTLING).await;
