@@ -23,13 +23,16 @@ pub struct Config {
     ///
     /// Nobody can be there at the very moment at which a seat is free. Places look taken as long.
     pub expiry_spread_ms: u64,
+    /// Shares the shards out among all processes of this stage that are there; without it the first
+    /// one has all, and the others wait for its end.
+    pub spread: bool,
 }
 
 impl Default for Config {
     fn default() -> Self {
         let Limits { answers_max, expiry_spread, .. } = Limits::default();
         let expiry_spread_ms = expiry_spread.0;
-        Self { checkpoint_every_ms: 30_000, answers_max, expiry_spread_ms }
+        Self { checkpoint_every_ms: 30_000, answers_max, expiry_spread_ms, spread: true }
     }
 }
 

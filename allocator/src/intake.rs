@@ -58,8 +58,8 @@ impl Intake {
     async fn read_until_reconnect(&mut self) -> Result<(), async_nats::Error> {
         let mut connects = self.nats.connects.clone();
         connects.mark_unchanged();
-        // A stream in memory is gone with its server: whoever reads it makes it again.
-        let spec = stream_config(&stream::commands(), 1);
+        // A stream in memory is gone with its last server: whoever reads it makes it again.
+        let spec = stream_config(&stream::commands(), self.nats.replicas);
         let stream = tokio::time::timeout(CALL_WAIT, self.nats.ensure_stream(&spec)).await??;
         let consumer = tokio::time::timeout(CALL_WAIT, self.consumer(&stream)).await??;
         let mut messages = consumer
@@ -93,6 +93,8 @@ impl Intake {
             deliver_policy: DeliverPolicy::All,
             ack_policy: AckPolicy::None,
             memory_storage: true,
+            // Its server's end is an error here, or silence, and then another one is made.
+            num_replicas: 1,
             inactive_threshold: Duration::from_secs(10),
             ..pull::Config::default()
         };

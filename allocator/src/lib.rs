@@ -20,6 +20,7 @@ mod owner;
 mod recall;
 mod replica;
 mod sealed;
+mod spread;
 mod stage;
 mod store;
 mod writer;

@@ -16,6 +16,7 @@ pub(crate) fn declare() {
             "usher_allocator_intake_restarts_total",
             "usher_allocator_undecodable_total",
             "usher_allocator_deposed_total",
+            "usher_allocator_handed_over_total",
             "usher_allocator_checkpoint_failures_total",
             "usher_allocator_archive_failures_total",
             "usher_allocator_singles_stranded_total",
@@ -76,6 +77,11 @@ pub(crate) fn shard_owned(shard: ShardId, owned: bool) {
 
 pub(crate) fn shard_deposed(shard: ShardId) {
     counter!("usher_allocator_deposed_total", labels(shard)).increment(1);
+}
+
+/// The shard was given to the process that it prefers.
+pub(crate) fn shard_handed_over(shard: ShardId) {
+    counter!("usher_allocator_handed_over_total", labels(shard)).increment(1);
 }
 
 pub(crate) fn shard_recovered(shard: ShardId, took: Duration) {

@@ -8,6 +8,7 @@ use crate::intake::Intake;
 use crate::metrics;
 use crate::recall::Recall;
 use crate::replica::{State, StateAt, list_all};
+use crate::spread::{HandedOver, Spread};
 use crate::writer::{Ended, Writer};
 use allocator_core::{Limits, Shard};
 use chassis::telemetry::chain;
@@ -19,7 +20,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 /// How long an owner may be silent before another tries to take its shard, and how often it beats.
 ///
 /// Three beats and a margin: shorter and a busy machine deposes itself, longer and buyers wait.
-const LEASE_BEAT_MS: u64 = 300;
+pub(crate) const LEASE_BEAT_MS: u64 = 300;
 const LEASE_SILENCE_MS: u64 = 1_000;
 
 /// After this without the shard somebody else must have it: a free one is taken sooner.
@@ -36,6 +37,7 @@ pub(crate) struct Ownership {
     pub states: mpsc::Sender<StateAt>,
     pub limits: Limits,
     pub recall: Recall,
+    pub spread: Spread,
     pub desk: Desk,
     pub health: HealthHandle,
     pub stop: Shutdown,
@@ -56,6 +58,7 @@ impl Ownership {
             lease_silence_ms: LEASE_SILENCE_MS,
         };
         let contender = Contender::new(self.nats.clone(), spec, &self.instance).await?;
+        let mut handed_over = None;
         while !self.stop.is_begun() {
             let owner = match self.contend(&contender).await {
                 Ok(owner) => owner,
@@ -64,7 +67,7 @@ impl Ownership {
             };
             metrics::shard_owned(shard, true);
             tracing::info!(%shard, epoch = owner.epoch, "shard taken");
-            let ended = self.serve(&owner).await;
+            let ended = self.serve(&owner, &mut handed_over).await;
             metrics::shard_owned(shard, false);
             match ended {
                 Ended::Stopped => owner.release().await,
@@ -91,7 +94,8 @@ impl Ownership {
 
     /// Waits for the shard. A process that stands by is as ready as it can be: another one serves.
     async fn contend(&self, contender: &Contender) -> Result<Owner, chassis::Error> {
-        let mut acquiring = std::pin::pin!(contender.acquire(&self.stop));
+        let leaves_for = |before: Option<&str>| self.spread.courtesy(before);
+        let mut acquiring = std::pin::pin!(contender.acquire_after(&self.stop, leaves_for));
         // Cancel-safe: the acquiring goes on outside.
         tokio::select! {
             acquired = &mut acquiring => return acquired,
@@ -102,8 +106,8 @@ impl Ownership {
         acquiring.await
     }
 
-    /// Serves the shard as `owner` until it is lost or the process stops.
-    async fn serve(&self, owner: &Owner) -> Ended {
+    /// Serves the shard as `owner` until it is lost, handed over, or the process stops.
+    async fn serve(&self, owner: &Owner, handed_over: &mut Option<HandedOver>) -> Ended {
         let started = Instant::now();
         let (answer, state) = oneshot::channel();
         let ask = StateAt { sequence: owner.epoch, answer };
@@ -128,6 +132,16 @@ impl Ownership {
             stop.begin("the process stops");
             std::future::pending::<Ended>().await
         };
+        let hand_over = async {
+            let better = self.spread.better_owner(handed_over.as_ref()).await;
+            let to = &better.to;
+            tracing::info!(shard = %self.shard, epoch = owner.epoch, to, "shard is handed over");
+            *handed_over = Some(better);
+            metrics::shard_handed_over(self.shard);
+            self.desk.send_replace(None);
+            stop.begin("the shard is handed over");
+            std::future::pending::<Ended>().await
+        };
         // The writer may be dropped in mid-append here only when the shard is lost, and then its
         // batch is in nobody's hands: no answer has left.
         let ended = tokio::select! {
@@ -137,6 +151,7 @@ impl Ownership {
                 epoch: owner.epoch,
             }),
             ended = watch_stop => ended,
+            ended = hand_over => ended,
         };
         self.desk.send_replace(None);
         stop.begin("the shard is not owned any more");

@@ -18,7 +18,7 @@ use chassis::telemetry::chain;
 use chassis::{Follower, HealthHandle, Nats, Shutdown, StartAt};
 use schema::{Applied, Batch, EventId, ShardId, Step, UnixMillis, codec, subject};
 use std::time::{Duration, Instant};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// What the replica knows at one position of the journal.
 pub(crate) struct State {
@@ -55,6 +55,8 @@ pub(crate) struct Replica {
     is_news: bool,
     /// Until when no checkpoint is made.
     rests_until: Instant,
+    /// Tells how far it has read.
+    reached: watch::Sender<u64>,
 }
 
 /// What a replica keeps in Postgres.
@@ -75,7 +77,13 @@ impl Kept {
 
 impl Replica {
     /// Loads what is kept; without that the journal is read from its start.
-    pub(crate) async fn restore(nats: Nats, catalog: Catalog, kept: Kept, limits: Limits) -> Self {
+    pub(crate) async fn restore(
+        nats: Nats,
+        catalog: Catalog,
+        kept: Kept,
+        limits: Limits,
+        reached: watch::Sender<u64>,
+    ) -> Self {
         let id = kept.store.shard;
         let (mut shard, position, changed) =
             if let Some(Checkpoint { position, snapshot, changed }) = kept.load().await {
@@ -101,6 +109,7 @@ impl Replica {
             changed,
             is_news: false,
             rests_until: received,
+            reached,
         }
     }
 
@@ -121,6 +130,7 @@ impl Replica {
         let mut turns = tokio::time::interval(Duration::from_millis(config.checkpoint_every_ms));
         let mut archiving = tokio::time::interval(ARCHIVE_EVERY);
         health.set_ready();
+        self.reached.send_replace(self.sequence);
         loop {
             // Cancel-safe: a follower's `next`, a queue, an interval and a switch lose nothing.
             tokio::select! {
@@ -131,6 +141,7 @@ impl Replica {
                         self.archive(self.limits.answers_max / UNARCHIVED_SHARE).await;
                     }
                     self.sequence = message.sequence;
+                    self.reached.send_replace(message.sequence);
                 }
                 Some(request) = requests.recv() => waiting.push(request),
                 _ = turns.tick() => self.store_checkpoint().await,

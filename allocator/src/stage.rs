@@ -9,9 +9,10 @@ use crate::metrics;
 use crate::owner::Ownership;
 use crate::recall::Recall;
 use crate::replica::{Kept, Replica};
+use crate::spread::{Spread, attend};
 use crate::store::Store;
 use chassis::telemetry::chain;
-use chassis::{Health, HealthHandle, Nats, Shutdown, stream_config, tasks};
+use chassis::{Health, HealthHandle, Nats, Present, Shutdown, stream_config, tasks};
 use schema::{ShardId, limits, stream, subject};
 use sqlx::PgPool;
 use std::collections::HashMap;
@@ -45,12 +46,17 @@ pub async fn run(config: Config, deps: Deps) -> Result<(), Error> {
         journal: deps.health.register(format!("allocator journal {shard}")),
     };
     let healths: Vec<_> = (0..limits::SHARD_COUNT).map(ShardId).map(registered).collect();
-    nats.ensure_stream(&stream_config(&stream::commands(), 1)).await?;
+    nats.ensure_stream(&stream_config(&stream::commands(), nats.replicas)).await?;
     nats.ensure_stream(&stream_config(&stream::catalog(), nats.replicas)).await?;
     let catalog = Catalog::follow(nats, &deps.health, &deps.shutdown).await?;
+    let (reached, positions): (Vec<_>, Vec<_>) = healths.iter().map(|_| watch::channel(0)).unzip();
+    let present = attend(config.spread, &deps, positions);
     let mut shards = Vec::new();
-    for (shard, health) in (0..limits::SHARD_COUNT).map(ShardId).zip(healths) {
-        let serving = serve(shard, health, config.clone(), deps.clone(), catalog.clone());
+    for ((shard, health), reached) in
+        (0..limits::SHARD_COUNT).map(ShardId).zip(healths).zip(reached)
+    {
+        let beside = Beside { catalog: catalog.clone(), present: present.clone(), reached };
+        let serving = serve(shard, health, config.clone(), deps.clone(), beside);
         shards.push(tasks::spawn("allocator-shard", serving));
     }
     let version = env!("CARGO_PKG_VERSION");
@@ -75,14 +81,24 @@ struct Healths {
     journal: HealthHandle,
 }
 
+/// What a shard learns from beside it, and tells.
+struct Beside {
+    catalog: Catalog,
+    /// The processes that shards are shared out among.
+    present: watch::Receiver<Present>,
+    /// How far the replica has read.
+    reached: watch::Sender<u64>,
+}
+
 /// Follows one shard and contends for it.
 async fn serve(
     shard: ShardId,
     health: Healths,
     config: Config,
     deps: Deps,
-    catalog: Catalog,
+    beside: Beside,
 ) -> Result<(), Error> {
+    let Beside { catalog, present, reached } = beside;
     let config_of_stream = stream_config(&stream::journal(shard), deps.nats.replicas);
     let journal = deps.nats.ensure_stream(&config_of_stream).await?;
     let created = journal.cached_info().created.unix_timestamp_nanos() / 1_000_000;
@@ -92,7 +108,7 @@ async fn serve(
     let (nats, limits) = (deps.nats.clone(), config.limits());
     let recall = Recall::new(nats.clone(), archive.clone());
     let kept = Kept { store, archive };
-    let replica = Replica::restore(nats.clone(), catalog.clone(), kept, limits).await;
+    let replica = Replica::restore(nats.clone(), catalog.clone(), kept, limits, reached).await;
     let (states, requests) = mpsc::channel(STATES_MAX);
     let following = replica.run(config, requests, health.journal, deps.shutdown.clone());
     let following = tasks::spawn("allocator-replica", following);
@@ -107,6 +123,7 @@ async fn serve(
     let ownership = Ownership {
         nats,
         shard,
+        spread: Spread::new(shard, &deps.instance, present),
         instance: deps.instance,
         catalog,
         states,

@@ -108,7 +108,8 @@ async fn ensure_streams(nats: &Nats) -> Result<(), Error> {
     for spec in shards.chain([stream::catalog()]) {
         nats.ensure_stream(&stream_config(&spec, nats.replicas)).await?;
     }
-    // In memory and in one copy: what it loses is sent again.
-    nats.ensure_stream(&stream_config(&stream::commands(), 1)).await?;
+    // In memory: what it loses is sent again. The copies are there so that it takes commands while
+    // a server of a cluster is away.
+    nats.ensure_stream(&stream_config(&stream::commands(), nats.replicas)).await?;
     Ok(())
 }

@@ -120,6 +120,11 @@ pub fn shard_probe(shard: ShardId, instance: &str) -> String {
     format!("probe.alloc.{shard}.{instance}")
 }
 
+/// The key by which an allocator says that it is here; with `*` the keys of all of them.
+pub fn allocator_presence(instance: &str) -> String {
+    format!("here.alloc.{instance}")
+}
+
 pub fn room_lease(event: &EventId) -> String {
     format!("room.{event}")
 }

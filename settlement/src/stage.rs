@@ -115,7 +115,8 @@ fn context(config: Config, deps: &Deps, provider: Arc<dyn Provider>) -> Result<C
 async fn prepare_streams(nats: &Nats) -> Result<(), Error> {
     let what = "prepare the streams";
     let shards = (0..limits::SHARD_COUNT).map(ShardId);
-    nats.ensure_stream(&stream_config(&stream::commands(), 1)).await.map_err(prepared(what))?;
+    let commands = stream_config(&stream::commands(), nats.replicas);
+    nats.ensure_stream(&commands).await.map_err(prepared(what))?;
     for shard in shards {
         let config = stream_config(&stream::journal(shard), nats.replicas);
         nats.ensure_stream(&config).await.map_err(prepared(what))?;

@@ -19,6 +19,8 @@ pub enum Command {
     Compare(Compare),
     /// What a seat costs in small and large houses, and a poll in short and long lines
     Flat(Flat),
+    /// How long buyers wait when a shard's owner is killed, and what they notice of a planned move
+    Failover(Failover),
     /// Serves one of what people would use instead
     Baseline(Baseline),
     /// Names the known scenarios
@@ -144,6 +146,16 @@ pub struct Flat {
     /// Fewer and smaller sizes, below two minutes
     #[arg(long)]
     pub quick: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Failover {
+    /// How often the second allocator comes, ends, comes again and is killed; some 15 s each
+    #[arg(long, default_value_t = 10)]
+    pub rounds: u32,
+    /// Where results go [default: bench-results/failover]
+    #[arg(long)]
+    pub out: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

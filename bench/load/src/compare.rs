@@ -1,12 +1,15 @@
-//! `usher-bench compare` and `usher-bench flat`: turns in one go on a system of our own.
+//! `usher-bench compare`, `flat` and `failover`: turns in one go on a system of our own.
 //!
 //! `compare` lets Usher and what people would use instead take turns; `flat` lets Usher take turns
-//! with itself, in houses and lines of several sizes.
+//! with itself, in houses and lines of several sizes; `failover` lets a second allocator come and
+//! go.
 
 mod command;
 mod costs;
+mod failover;
 mod fault;
 mod flat;
+mod lanes;
 mod meter;
 mod outcome;
 mod pairs;
@@ -16,4 +19,5 @@ mod sums;
 mod work;
 
 pub use command::compare;
+pub use failover::failover;
 pub use flat::flat;

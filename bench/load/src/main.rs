@@ -42,6 +42,9 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Flat(options) => {
             runtime.block_on(system::unless_interrupted(compare::flat(&options)))
         }
+        Command::Failover(options) => {
+            runtime.block_on(system::unless_interrupted(compare::failover(&options)))
+        }
         Command::Baseline(options) => done(runtime.block_on(baseline::baseline(&options))),
         Command::List => run::list(),
         Command::Run(options) => runtime.block_on(system::unless_interrupted(run::run(&options))),

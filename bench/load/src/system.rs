@@ -2,8 +2,11 @@
 
 mod child;
 mod launch;
+mod metrics;
+mod neighbour;
 
 pub use launch::Launch;
+pub use neighbour::Neighbour;
 
 use crate::wire::Door;
 use anyhow::Context as _;
@@ -34,15 +37,20 @@ pub struct System {
     pub bench_door: bool,
     /// From the start of the process to its ready line.
     pub ready_after: Duration,
+    /// The binary.
+    usher: PathBuf,
     child: Child,
     keep_data: bool,
 }
 
-/// What `usher.json` says that matters here: the public address, and that of the metrics as a URL.
+/// What `usher.json` says that matters here: the public address, that of the metrics as a URL, and
+/// those of servers.
 #[derive(Debug, Deserialize)]
 pub struct Running {
     http: String,
     pub metrics: String,
+    nats: Option<String>,
+    postgres: Option<String>,
 }
 
 impl System {
@@ -70,6 +78,7 @@ impl System {
             metrics: running.metrics,
             bench_door: launch.bench_door(),
             ready_after: started.elapsed(),
+            usher: launch.usher,
             child,
             keep_data: launch.keep_data,
         })

@@ -7,6 +7,7 @@
 
 mod lease;
 mod owner;
+mod presence;
 mod publish;
 
 use std::time::Duration;
@@ -19,6 +20,7 @@ use async_nats::{
 use bytes::Bytes;
 
 pub use self::owner::{AppendError, Appended, Owner};
+pub use self::presence::{PresenceSpec, Present, attend};
 use self::publish::{Answer, WRONG_LAST_SEQUENCE, publish};
 use crate::{Backoff, Cause, Error, Nats, Shutdown, metrics, random, tasks};
 
@@ -79,6 +81,16 @@ impl Contender {
 
     /// Waits until the stream is free, and takes it. Repeatable after the [`Owner`] is gone.
     pub async fn acquire(&self, shutdown: &Shutdown) -> Result<Owner, Error> {
+        self.acquire_after(shutdown, |_| Duration::ZERO).await
+    }
+
+    /// As [`Contender::acquire`], but leaves a free stream to others for a while first: for how
+    /// long is asked with the name of the owner before, if there was one.
+    pub async fn acquire_after(
+        &self,
+        shutdown: &Shutdown,
+        leaves_for: impl Fn(Option<&str>) -> Duration,
+    ) -> Result<Owner, Error> {
         let mut backoff = Backoff::new(PAUSE_FIRST, PAUSE_MAX, None);
         loop {
             let attempt = tokio::select! {
@@ -86,7 +98,7 @@ impl Contender {
                 // Giving up in the middle of a take-over leaves at most an epoch record without an
                 // owner.
                 () = shutdown.begun() => return Err(Error::ShuttingDown),
-                attempt = self.attempt() => attempt,
+                attempt = self.attempt(&leaves_for) => attempt,
             };
             match attempt {
                 Ok(Some(epoch)) => {
@@ -112,11 +124,19 @@ impl Contender {
     }
 
     /// Waits for the stream to be free, and tries to take it once.
-    async fn attempt(&self) -> Result<Option<u64>, Error> {
-        let Some((previous, _)) = self.last_record().await? else {
-            return self.take(0).await;
+    async fn attempt(
+        &self,
+        leaves_for: &impl Fn(Option<&str>) -> Duration,
+    ) -> Result<Option<u64>, Error> {
+        let (previous, before) = match self.last_record().await? {
+            Some((previous, record)) => {
+                lease::wait_until_free(&self.nats, &self.spec, previous).await?;
+                (previous, Some(record.owner))
+            }
+            None => (0, None),
         };
-        lease::wait_until_free(&self.nats, &self.spec, previous).await?;
+        // Whoever takes it meanwhile appends the record that ours expects to be missing.
+        tokio::time::sleep(leaves_for(before.as_deref())).await;
         self.take(previous).await
     }
 

@@ -4,7 +4,7 @@
 //! where it stands after each reconnect, gap or silence. The server's consumer is thus never the
 //! memory of a position.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_nats::jetstream::{
     consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull},
@@ -64,6 +64,12 @@ const HEARTBEAT: Duration = Duration::from_millis(500);
 /// How long the server remembers a consumer whose reader is gone.
 const INACTIVE_MAX: Duration = Duration::from_secs(30);
 
+/// How long a stream with copies may end before what was read.
+///
+/// Its new leader has all that was stored by a majority, but may not have applied it yet when it is
+/// asked; a stream that was rolled back stays so.
+const BEHIND_MAX: Duration = Duration::from_secs(10);
+
 /// The first and the longest pause between attempts to make a consumer.
 const PAUSE_FIRST: Duration = Duration::from_millis(5);
 const PAUSE_MAX: Duration = Duration::from_millis(200);
@@ -79,6 +85,7 @@ impl Follower {
             from,
             last: 0,
             created: None,
+            behind_since: None,
             sender,
         };
         let task = tasks::spawn("follower", reader.run()).abort_handle();
@@ -177,6 +184,8 @@ struct Reader {
     last: u64,
     /// When the stream that is followed was created, once it has been seen.
     created: Option<time::OffsetDateTime>,
+    /// Since when the stream ends before what was read.
+    behind_since: Option<Instant>,
     sender: mpsc::Sender<Result<Followed, Error>>,
 }
 
@@ -272,7 +281,9 @@ impl Reader {
             }
             Err(error) => return Ok(Err(Cause::of(&error))),
         };
-        self.check_incarnation(stream.cached_info())?;
+        if let Err(behind) = self.check_incarnation(stream.cached_info())? {
+            return Ok(Err(behind));
+        }
         let deliver_policy = match (self.last, self.from) {
             (0, StartAt::First | StartAt::Sequence(0)) => DeliverPolicy::All,
             (0, StartAt::Sequence(start_sequence)) => {
@@ -285,6 +296,7 @@ impl Reader {
             ack_policy: AckPolicy::None,
             filter_subject: self.filter_subject.clone(),
             memory_storage: true,
+            // In a cluster it goes with its server, and the silence makes another one elsewhere.
             num_replicas: 1,
             inactive_threshold: INACTIVE_MAX,
             ..pull::Config::default()
@@ -293,7 +305,8 @@ impl Reader {
     }
 
     /// Compares the stream with the one that was read before, or that the start position came from.
-    fn check_incarnation(&mut self, info: &Info) -> Result<(), Error> {
+    /// The inner error passes.
+    fn check_incarnation(&mut self, info: &Info) -> Result<Result<(), Cause>, Error> {
         let other = |detail| Error::Incarnation { stream: self.stream.clone(), detail };
         let created = *self.created.get_or_insert(info.created);
         if created != info.created {
@@ -304,10 +317,16 @@ impl Reader {
             StartAt::First => self.last,
         };
         let end = info.state.last_sequence;
-        if end < before {
-            return Err(other(format!("it ends at {end}, and {before} was read before")));
+        if before <= end {
+            self.behind_since = None;
+            return Ok(Ok(()));
         }
-        Ok(())
+        let detail = format!("it ends at {end}, and {before} was read before");
+        let since = *self.behind_since.get_or_insert_with(Instant::now);
+        if 1 < info.config.num_replicas && since.elapsed() < BEHIND_MAX {
+            return Ok(Err(Cause::text(detail)));
+        }
+        Err(other(detail))
     }
 }
 

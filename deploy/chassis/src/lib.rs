@@ -31,7 +31,9 @@ mod testing;
 
 pub use backoff::{Backoff, Pause};
 pub use error::{Cause, Error};
-pub use fenced::{AppendError, Appended, Contender, EpochRecord, FenceSpec, Owner};
+pub use fenced::{
+    AppendError, Appended, Contender, EpochRecord, FenceSpec, Owner, PresenceSpec, Present, attend,
+};
 pub use follow::{Followed, Follower, StartAt, Stored, last_sequence};
 pub use group::{Answered, Group, GroupError};
 pub use health::{Health, HealthHandle};

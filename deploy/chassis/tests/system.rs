@@ -7,6 +7,8 @@ mod connections;
 mod fenced;
 #[path = "system/follow.rs"]
 mod follow;
+#[path = "system/presence.rs"]
+mod presence;
 #[path = "system/servers.rs"]
 mod servers;
 

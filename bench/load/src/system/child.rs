@@ -48,6 +48,15 @@ impl Child {
         bail!("usher has ended by itself: {status}\n{last}")
     }
 
+    /// kill -9, and waits until it is gone.
+    pub(super) fn kill(&mut self) -> anyhow::Result<()> {
+        self.still_runs()?;
+        self.ended = true;
+        self.process.kill().context("kill usher")?;
+        self.process.wait().context("wait for usher")?;
+        Ok(())
+    }
+
     /// Asks it to end and waits; kills it if it does not. Does nothing the second time.
     pub(super) fn end(&mut self) -> anyhow::Result<()> {
         if self.ended {

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
 use tokio::{
     sync::watch,
-    time::{Instant, MissedTickBehavior, interval, sleep, timeout},
+    time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout},
 };
 
 use super::{
@@ -24,7 +24,7 @@ use crate::{Backoff, Cause, Error, Nats};
 const KEY_AGE_MAX: Duration = Duration::from_mins(10);
 
 /// How long a release may take.
-const RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
+pub(super) const RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What the lease key and the probe keys hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -144,28 +144,33 @@ pub(super) async fn wait_until_free(
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let connects_seen = *nats.connects.borrow();
     let mut reconnected = std::pin::pin!(nats.reconnected(connects_seen));
-    let mut count = 0;
+    let (mut count, mut proves_from) = (0, Instant::now());
     loop {
+        let due = watch.due();
         // Cancel-safe: ticks and messages stay where they are, and `reconnected` is pinned outside.
         let message = tokio::select! {
             biased;
-            message = leases.next() => message,
+            message = leases.next() => Some(message),
             () = &mut reconnected => return Err(lost("reconnected")),
-            _ = ticks.tick() => {
-                count += 1;
-                let sent_at = Instant::now();
-                prove(nats, &probe, &mut probes, count).await?;
-                // The leases that were stored before the probe have been handed over before it.
-                while let Some(Some(message)) = leases.next().now_or_never() {
-                    if heard(&message.payload, epoch, &mut watch) {
-                        return Ok(());
-                    }
-                }
-                if watch.proved(sent_at) {
+            _ = ticks.tick() => None,
+            // Between two ticks: buyers wait for this moment.
+            () = sleep_until(due), if proves_from < due => None,
+        };
+        let Some(message) = message else {
+            count += 1;
+            let sent_at = Instant::now();
+            proves_from = sent_at;
+            prove(nats, &probe, &mut probes, count).await?;
+            // The leases that were stored before the probe have been handed over before it.
+            while let Some(Some(message)) = leases.next().now_or_never() {
+                if heard(&message.payload, epoch, &mut watch) {
                     return Ok(());
                 }
-                continue;
             }
+            if watch.proved(sent_at) {
+                return Ok(());
+            }
+            continue;
         };
         let Some(message) = message else { return Err(lost("subscription ended")) };
         if heard(&message.payload, epoch, &mut watch) {
@@ -231,7 +236,7 @@ fn lost(why: &str) -> Error {
 }
 
 /// Subscribes; waits while the client cannot take it.
-async fn subscribe(nats: &Nats, subject: &str) -> Subscriber {
+pub(super) async fn subscribe(nats: &Nats, subject: &str) -> Subscriber {
     let mut backoff = Backoff::new(PAUSE_FIRST, PAUSE_MAX, None);
     loop {
         match nats.client.subscribe(subject.to_owned()).await {
@@ -265,6 +270,11 @@ impl Silence {
         self.since = self.since.max(now);
     }
 
+    /// When the silence is long enough, if it goes on and NATS works.
+    fn due(&self) -> Instant {
+        self.since + self.needed
+    }
+
     /// A probe that was sent at `sent_at` came through; returns whether the lease is silent.
     fn proved(&mut self, sent_at: Instant) -> bool {
         let unbroken = self.proved.is_some_and(|before| sent_at - before <= self.gap_max);
@@ -272,7 +282,7 @@ impl Silence {
             self.since = self.since.max(sent_at);
         }
         self.proved = Some(sent_at);
-        self.since + self.needed <= sent_at
+        self.due() <= sent_at
     }
 }
 

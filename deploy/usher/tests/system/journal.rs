@@ -3,6 +3,7 @@
 use crate::seats::SeatMap;
 use async_nats::jetstream;
 use bytes::Bytes;
+use chassis::EpochRecord;
 use schema::limits::SHARD_COUNT;
 use schema::{
     Batch, Command, CommandId, EventId, HoldId, OutcomeBody, Refusal, Released, SeatIdx, ShardId,
@@ -32,7 +33,8 @@ pub struct Bus {
 
 impl Bus {
     pub async fn connect(url: &str) -> Self {
-        let client = async_nats::connect(url).await.expect("NATS is there");
+        let addresses: Vec<&str> = url.split(',').collect();
+        let client = async_nats::connect(&addresses).await.expect("NATS is there");
         Self { jetstream: jetstream::new(client) }
     }
 
@@ -62,6 +64,15 @@ impl Bus {
         let stream = stream.expect("the journal is there");
         let last = stream.get_last_raw_message_by_subject(&subject::journal_epoch(shard)).await;
         last.expect("a served shard has an epoch").sequence
+    }
+
+    /// The name of the process that was the last to take a shard.
+    pub async fn owner(&self, shard: ShardId) -> String {
+        let stream = self.jetstream.get_stream(subject::journal_stream(shard)).await;
+        let stream = stream.expect("the journal is there");
+        let last = stream.get_last_raw_message_by_subject(&subject::journal_epoch(shard)).await;
+        let record = EpochRecord::decode(&last.expect("a served shard has an epoch").payload);
+        record.expect("it is an epoch record").owner
     }
 
     /// Asks the owner of a shard, past the gateway.

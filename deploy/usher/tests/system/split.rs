@@ -17,6 +17,7 @@ pub struct Split {
     stages: BTreeMap<String, Process>,
     variables: Vec<(String, String)>,
     client: Client,
+    nats: String,
     pub servers: TestServers,
     folder: TempDir,
 }
@@ -24,11 +25,18 @@ pub struct Split {
 impl Split {
     pub async fn start() -> Self {
         let servers = TestServers::start().await;
+        let nats = servers.url(Which::Nats).to_owned();
+        Self::start_on(servers, &nats, 1).await
+    }
+
+    /// Starts against this NATS, with so many copies of each stream; the others are `servers`.
+    pub async fn start_on(servers: TestServers, nats: &str, replicas: usize) -> Self {
         let folder = temporary_folder();
         let (http, queue) = (free_port(), free_port());
         let place = |name: &str| folder.path().join(name).display().to_string();
         let variables = [
-            ("USHER__NATS__URL", servers.url(Which::Nats).to_owned()),
+            ("USHER__NATS__URL", nats.to_owned()),
+            ("USHER__NATS__REPLICAS", replicas.to_string()),
             ("USHER__REDIS__URL", servers.url(Which::Redis).to_owned()),
             ("USHER__POSTGRES__URL", servers.url(Which::Postgres).to_owned()),
             ("USHER__KEYS__DIR", place("keys")),
@@ -41,7 +49,8 @@ impl Split {
         ];
         let variables = variables.map(|(name, value)| (name.to_owned(), value)).to_vec();
         let client = Client::new(&format!("http://127.0.0.1:{http}"));
-        let mut split = Self { stages: BTreeMap::new(), variables, client, servers, folder };
+        let (stages, nats) = (BTreeMap::new(), nats.to_owned());
+        let mut split = Self { stages, variables, client, nats, servers, folder };
         // The stages first: the catalogue counts as loaded when search shows it.
         split.spawn_all(&STAGES);
         split.load_demo().await;
@@ -59,7 +68,7 @@ impl Split {
 
     fn spawn_all(&mut self, stages: &[&str]) {
         for stage in stages {
-            self.spawn(stage, stage);
+            self.spawn(stage, stage, &[]);
         }
     }
 
@@ -83,10 +92,19 @@ impl Split {
     }
 
     /// Starts one more process of `stage`, and waits until it lives. It serves when the others are
-    /// gone.
+    /// gone: nothing is shared out to it.
     pub async fn stand_by(&mut self, name: &str, stage: &str) {
-        let pages = self.spawn(name, stage);
-        until("the stand-by to live", async || {
+        self.add(name, stage, &[("USHER__ALLOCATOR__SPREAD", "false")]).await;
+    }
+
+    /// Starts one more process of `stage`, and waits until it lives. It gets its share.
+    pub async fn join(&mut self, name: &str, stage: &str) {
+        self.add(name, stage, &[]).await;
+    }
+
+    async fn add(&mut self, name: &str, stage: &str, settings: &[(&str, &str)]) {
+        let pages = self.spawn(name, stage, settings);
+        until("the new process to live", async || {
             let answer = pages.send(Call::get("/healthz")).await.ok()?;
             (answer.status == 200).then_some(())
         })
@@ -95,12 +113,15 @@ impl Split {
 
     /// Starts a process of `stage` under a name of its own; returns a client of its metrics
     /// address.
-    fn spawn(&mut self, name: &str, stage: &str) -> Client {
+    fn spawn(&mut self, name: &str, stage: &str, settings: &[(&str, &str)]) -> Client {
         let log = self.folder.path().join(format!("{name}.log"));
         let mut variables = self.variables.clone();
         let metrics = format!("127.0.0.1:{}", free_port());
         let pages = Client::new(&format!("http://{metrics}"));
         variables.push(("USHER__METRICS__LISTEN".to_owned(), metrics));
+        let settings =
+            settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        variables.extend(settings);
         let process = Process::start(&["run", "--stages", stage], &variables, &log);
         self.stages.insert(name.to_owned(), process);
         pages
@@ -125,7 +146,7 @@ impl System for Split {
     fn reach(&self) -> Reach {
         Reach {
             client: self.client.clone(),
-            nats: self.servers.url(Which::Nats).to_owned(),
+            nats: self.nats.clone(),
             postgres: self.servers.url(Which::Postgres).to_owned(),
             keys: self.folder.path().join("keys"),
             variables: self.variables.clone(),
