@@ -7,9 +7,9 @@
 
 use crate::config::{ARCHIVE_ROW_ANSWERS_MAX, STORE_WAIT};
 use crate::error::Error;
-use crate::sealed::{seal, unseal};
 use allocator_core::{Answer, AnsweredIds, Numbered, Shard};
 use chassis::telemetry::chain;
+use schema::sealed::{seal, unseal};
 use schema::{CommandId, ShardId, UnixMillis};
 use sqlx::{PgConnection, PgPool, Row};
 
@@ -146,6 +146,24 @@ impl Archive {
         // What left the memory while nothing could be stored is known to the journal alone.
         let is_whole = stored_to.is_none_or(|stored_to| to <= stored_to);
         Ok(is_whole.then_some(known))
+    }
+
+    /// The number behind the last answer before which none is missing; 0 when there is none.
+    pub(crate) async fn whole_to(&self) -> Result<u64, sqlx::Error> {
+        let rows = sqlx::query_as::<_, (i64, i64)>(
+            "SELECT first_number, next_number FROM answer_archive \
+             WHERE shard = $1 AND incarnation_ms = $2 ORDER BY first_number",
+        )
+        .bind(i16::from(self.shard.0))
+        .bind(self.incarnation_ms);
+        let mut whole_to = None;
+        for (first, next) in rows.fetch_all(&self.pool).await? {
+            if whole_to.is_some_and(|whole_to| whole_to != first) {
+                break;
+            }
+            whole_to = Some(next);
+        }
+        Ok(whole_to.unwrap_or_default().cast_unsigned())
     }
 
     /// The answer with this number to this command; `None` where it is not there.

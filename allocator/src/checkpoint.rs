@@ -10,10 +10,10 @@
 //! the last checkpoint is kept: when a part of one is damaged, the other is there, with a longer
 //! tail to replay.
 
-use crate::sealed::{TooLarge, seal, unseal};
 use allocator_core::{
     Answer, AnsweredIds, Ended, EventSnapshot, EventView, Numbered, Shard, Snapshot,
 };
+use schema::sealed::{TooLarge, seal, unseal};
 use schema::{Applied, EventId, ShardId, UnixMillis};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};

@@ -26,13 +26,25 @@ pub struct Config {
     /// Shares the shards out among all processes of this stage that are there; without it the first
     /// one has all, and the others wait for its end.
     pub spread: bool,
+    /// How long a batch stays in the journal at least, so that what became of a seat can be told;
+    /// 1,000 or more, 0 keeps all of it for ever.
+    ///
+    /// A batch that an unusable checkpoint or an unfinished payment still needs stays longer. A
+    /// reader that was away for longer begins with a replica's state.
+    pub journal_keep_ms: u64,
 }
 
 impl Default for Config {
     fn default() -> Self {
         let Limits { answers_max, expiry_spread, .. } = Limits::default();
         let expiry_spread_ms = expiry_spread.0;
-        Self { checkpoint_every_ms: 30_000, answers_max, expiry_spread_ms, spread: true }
+        Self {
+            checkpoint_every_ms: 30_000,
+            answers_max,
+            expiry_spread_ms,
+            spread: true,
+            journal_keep_ms: 604_800_000,
+        }
     }
 }
 
@@ -43,12 +55,27 @@ impl Config {
         let expiry_spread = DurationMs(self.expiry_spread_ms).min(limits::EXPIRY_SPREAD_MAX);
         Limits { answers_max, expiry_spread, ..Limits::default() }
     }
+
+    /// How long a batch stays in the journal; `None` for ever.
+    pub(crate) fn journal_keep(&self) -> Option<DurationMs> {
+        let keep = DurationMs(self.journal_keep_ms).max(JOURNAL_KEEP_MIN);
+        (0 < self.journal_keep_ms).then_some(keep)
+    }
 }
 
 /// Least and most answers that an operator may keep in memory: some batches, so that none leaves it
 /// unarchived, and six gigabytes.
 const ANSWERS_MIN: u32 = 2_048;
 const ANSWERS_MAX: u32 = 1 << 24;
+
+/// The shortest time to keep the journal for: that of the tests.
+const JOURNAL_KEEP_MIN: DurationMs = DurationMs(1_000);
+
+/// How often the journal is trimmed, or as often as it is kept for, if that is shorter.
+///
+/// Each time the server is asked about all its consumers, and once where nothing is old enough.
+/// More often is for nothing, where days are kept; less often drops more at once.
+pub(crate) const TRIM_EVERY: Duration = Duration::from_mins(1);
 
 /// How often answers are archived, and of how many unarchived ones a follower archives at once:
 /// well before the memory forgets the first of them.
@@ -127,10 +154,6 @@ pub(crate) const PARTS_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// takes seconds; this keeps it to a twentieth of the shard's time, and a start replays a longer
 /// tail.
 pub(crate) const CHECKPOINT_REST: u32 = 20;
-
-/// Largest part of a checkpoint, and largest answer to the audit, before they are compressed.
-/// Postgres takes 1 GB in a value.
-pub(crate) const SEALED_BYTES_MAX: usize = 512 * 1024 * 1024;
 
 /// How long a reader of the journal waits for the catalogue to show an event that an outcome names.
 ///

@@ -25,7 +25,10 @@ pub enum Error {
     #[error("archiving the answers of shard {shard} took more than its time")]
     ArchiveSlow { shard: ShardId },
     #[error("archive answers of shard {shard}")]
-    ArchiveLarge { shard: ShardId, source: crate::sealed::TooLarge },
+    ArchiveLarge { shard: ShardId, source: schema::sealed::TooLarge },
+    /// The journal was not trimmed; the next turn may.
+    #[error("trim the journal of shard {shard}")]
+    Trim { shard: ShardId, source: chassis::Cause },
     #[error("store a part of the checkpoint of shard {shard}")]
-    CheckpointLarge { shard: ShardId, source: crate::sealed::TooLarge },
+    CheckpointLarge { shard: ShardId, source: schema::sealed::TooLarge },
 }

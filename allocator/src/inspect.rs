@@ -3,15 +3,14 @@
 //! The answer names the journal batch that it includes, so that the audit compares two states of
 //! the same moment, however busy the shard is.
 
-use crate::config::{INSPECT_PAUSE, INSPECT_WAIT, REPLY_BYTES_MAX};
+use crate::config::{INSPECT_PAUSE, INSPECT_WAIT};
 use crate::decider::Work;
-use crate::sealed;
+use crate::parts;
 use allocator_core::EventView;
-use bytes::Bytes;
 use chassis::{Nats, Shutdown};
 use crossbeam_channel::{Sender, TrySendError};
 use futures_util::StreamExt;
-use schema::{EventId, ShardId, codec, subject};
+use schema::{EventId, ShardId, codec, sealed, subject};
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
 use tokio::sync::{oneshot, watch};
@@ -67,22 +66,7 @@ pub(crate) async fn answer(nats: Nats, shard: ShardId, desk: Desk, stop: Shutdow
             continue;
         }
         let Ok(Ok(view)) = tokio::time::timeout(INSPECT_WAIT, shown).await else { continue };
-        // A large state takes longer than a runtime thread may be kept from its other tasks.
-        let bytes = match tokio::task::block_in_place(|| sealed::seal(&view)) {
-            Ok(bytes) => Bytes::from(bytes),
-            Err(error) => {
-                tracing::error!(%shard, %error, "the audit cannot see this owner's memory");
-                continue;
-            }
-        };
-        let parts = (0..bytes.len()).step_by(REPLY_BYTES_MAX);
-        let parts = parts.map(|from| bytes.slice(from..bytes.len().min(from + REPLY_BYTES_MAX)));
-        for part in parts.chain([Bytes::new()]) {
-            if let Err(error) = nats.client.publish(reply_to.clone(), part).await {
-                tracing::debug!(%shard, %error, "inspection not sent");
-                break;
-            }
-        }
+        parts::send(&nats, shard, &reply_to, &view).await;
     }
 }
 

@@ -19,6 +19,8 @@ pub(crate) fn declare() {
             "usher_allocator_handed_over_total",
             "usher_allocator_checkpoint_failures_total",
             "usher_allocator_archive_failures_total",
+            "usher_allocator_trimmed_batches_total",
+            "usher_allocator_trim_failures_total",
             "usher_allocator_singles_stranded_total",
             "usher_allocator_parties_split_total",
         ] {
@@ -107,6 +109,14 @@ pub(crate) fn answer_recalled(shard: ShardId, found: bool) {
 
 pub(crate) fn archive_failed(shard: ShardId) {
     counter!("usher_allocator_archive_failures_total", labels(shard)).increment(1);
+}
+
+pub(crate) fn journal_trimmed(shard: ShardId, batches: u64) {
+    counter!("usher_allocator_trimmed_batches_total", labels(shard)).increment(batches);
+}
+
+pub(crate) fn trim_failed(shard: ShardId) {
+    counter!("usher_allocator_trim_failures_total", labels(shard)).increment(1);
 }
 
 pub(crate) fn checkpoint_failed(shard: ShardId) {

@@ -193,8 +193,17 @@ impl Ownership {
         let intake =
             Intake { nats: nats.clone(), shard, work, answered: answered_to, stop: stop.clone() };
         tasks::spawn("allocator-intake", intake.run());
-        let (sequence, stop) = (epoch, stop.clone());
         let recall = self.recall.clone();
-        Writer { nats, shard, decided: batches, journaled, answered, sequence, recall, stop }
+        Writer {
+            nats,
+            shard,
+            decided: batches,
+            journaled,
+            answered,
+            sequence: epoch,
+            previous: state.sequence,
+            recall,
+            stop: stop.clone(),
+        }
     }
 }

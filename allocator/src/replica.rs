@@ -12,17 +12,23 @@ use crate::config::{
 };
 use crate::error::Error;
 use crate::metrics;
+use crate::reread;
 use crate::store::{Store, Stored};
+use crate::tell::Show;
 use allocator_core::{Limits, Shard, Snapshot};
 use chassis::telemetry::chain;
 use chassis::{Follower, HealthHandle, Nats, Shutdown, StartAt};
-use schema::{Applied, Batch, EventId, ShardId, Step, UnixMillis, codec, subject};
+use schema::{
+    Applied, Batch, DurationMs, EventId, ShardId, ShardState, Step, UnixMillis, codec, subject,
+};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// What the replica knows at one position of the journal.
 pub(crate) struct State {
     pub snapshot: Snapshot,
+    /// The stream sequence of the last batch; 0 before there was one.
+    pub sequence: u64,
     /// Journal time of the last batch.
     pub time: Option<UnixMillis>,
     /// When that batch came; at the latest when this process began to follow.
@@ -67,10 +73,15 @@ pub(crate) struct Kept {
 
 impl Kept {
     /// The newest good checkpoint with the ids of what was archived before it.
-    async fn load(&self) -> Option<Checkpoint> {
+    async fn load(&self, nats: &Nats) -> Option<Checkpoint> {
         let mut checkpoint = self.store.load().await?;
-        let to = checkpoint.snapshot.answers.from;
-        checkpoint.snapshot.answered = self.archive.ids_below(to).await?;
+        let (answers, position) = (&checkpoint.snapshot.answers, checkpoint.position);
+        let remembered = answers.from..answers.to();
+        let answered = match self.archive.ids_below(remembered.start).await {
+            Some(answered) => answered,
+            None => reread::answered_ids(nats, &self.archive, position, remembered).await?,
+        };
+        checkpoint.snapshot.answered = answered;
         Some(checkpoint)
     }
 }
@@ -86,7 +97,7 @@ impl Replica {
     ) -> Self {
         let id = kept.store.shard;
         let (mut shard, position, changed) =
-            if let Some(Checkpoint { position, snapshot, changed }) = kept.load().await {
+            if let Some(Checkpoint { position, snapshot, changed }) = kept.load(&nats).await {
                 (Shard::restore(limits, snapshot), position, changed)
             } else {
                 let position = Position { applied: Applied::default(), time: None };
@@ -118,6 +129,7 @@ impl Replica {
         mut self,
         config: Config,
         mut requests: mpsc::Receiver<StateAt>,
+        mut shows: mpsc::Receiver<Show>,
         health: HealthHandle,
         stop: Shutdown,
     ) -> Result<(), Error> {
@@ -144,6 +156,11 @@ impl Replica {
                     self.reached.send_replace(message.sequence);
                 }
                 Some(request) = requests.recv() => waiting.push(request),
+                Some(show) = shows.recv() => {
+                    let state = tokio::task::block_in_place(|| self.show());
+                    // An asker that has gone needs no answer.
+                    drop(show.send(state));
+                }
                 _ = turns.tick() => self.store_checkpoint().await,
                 _ = archiving.tick() => self.archive(1).await,
                 () = stop.begun() => return Ok(()),
@@ -157,8 +174,18 @@ impl Replica {
     }
 
     fn state(&self) -> State {
-        let snapshot = self.shard.snapshot();
-        State { snapshot, time: self.position.time, received: self.received }
+        let (snapshot, Position { applied, time }) = (self.shard.snapshot(), self.position);
+        State { snapshot, sequence: applied.sequence, time, received: self.received }
+    }
+
+    fn show(&self) -> ShardState {
+        let mut events = self.shard.show();
+        for event in &mut events {
+            event.version = self.changed.get(&event.event).copied().unwrap_or_default();
+        }
+        let Position { applied, time } = self.position;
+        let ago = u64::try_from(self.received.elapsed().as_millis()).expect("584 million years");
+        ShardState { applied, time, ago: DurationMs(ago), events, ended: self.shard.show_ended() }
     }
 
     async fn apply(&mut self, payload: &[u8], sequence: u64) -> Result<(), Error> {
@@ -166,8 +193,12 @@ impl Replica {
         let broken = |why: String| Error::Journal { shard, why };
         let batch: Batch =
             codec::decode_checked(payload).map_err(|error| broken(format!("{}", chain(&error))))?;
-        match self.position.applied.step(batch.epoch, batch.number, sequence) {
+        match self.position.applied.step(&batch, sequence) {
             Step::Skip => return Ok(()),
+            Step::Gap if self.position.applied == Applied::default() => {
+                let why = "it is trimmed, and no checkpoint with its answers can be read";
+                return Err(broken(format!("{why}: it begins at {sequence}")));
+            }
             Step::Gap => return Err(broken(format!("a batch is missing before {sequence}"))),
             Step::Apply => {}
         }
@@ -176,7 +207,7 @@ impl Replica {
             self.shard.apply(batch.time, outcome);
             self.note_change(&outcome.event, sequence);
         }
-        self.position.applied.advance(batch.epoch, batch.number, sequence);
+        self.position.applied.advance(&batch, sequence);
         (self.position.time, self.received) = (Some(batch.time), Instant::now());
         metrics::replica_applied(shard, sequence);
         Ok(())

@@ -11,6 +11,8 @@ use crate::recall::Recall;
 use crate::replica::{Kept, Replica};
 use crate::spread::{Spread, attend};
 use crate::store::Store;
+use crate::tell;
+use crate::trim::Trimmer;
 use chassis::telemetry::chain;
 use chassis::{Health, HealthHandle, Nats, Present, Shutdown, stream_config, tasks};
 use schema::{ShardId, limits, stream, subject};
@@ -108,9 +110,14 @@ async fn serve(
     let (nats, limits) = (deps.nats.clone(), config.limits());
     let recall = Recall::new(nats.clone(), archive.clone());
     let kept = Kept { store, archive };
+    if let Some(keep) = config.journal_keep() {
+        let trimmer = Trimmer::new(nats.clone(), &kept, keep, deps.shutdown.clone());
+        tasks::spawn("allocator-trim", trimmer.run());
+    }
     let replica = Replica::restore(nats.clone(), catalog.clone(), kept, limits, reached).await;
     let (states, requests) = mpsc::channel(STATES_MAX);
-    let following = replica.run(config, requests, health.journal, deps.shutdown.clone());
+    let (show, shows) = mpsc::channel(1);
+    let following = replica.run(config, requests, shows, health.journal, deps.shutdown.clone());
     let following = tasks::spawn("allocator-replica", following);
     let (desk, desks) = watch::channel(None);
     #[cfg(all(feature = "testing", debug_assertions))]
@@ -118,6 +125,8 @@ async fn serve(
         "allocator-door",
         crate::door::answer(nats.clone(), shard, desks.clone(), deps.shutdown.clone()),
     );
+    let telling = tell::answer(nats.clone(), shard, show, deps.shutdown.clone());
+    tasks::spawn("allocator-tell", telling);
     let audits = inspect::answer(nats.clone(), shard, desks, deps.shutdown.clone());
     tasks::spawn("allocator-inspect", audits);
     let ownership = Ownership {

@@ -3,10 +3,10 @@
 use crate::checkpoint::{Base, Changed, Checkpoint, CheckpointView, Head, Position};
 use crate::config::{BASES_KEPT, CHECKPOINTS_OF_BASE, PARTS_BYTES_MAX, STORE_WAIT};
 use crate::error::Error;
-use crate::sealed::{seal, unseal};
 use allocator_core::Shard;
 use chassis::telemetry::chain;
-use schema::ShardId;
+use schema::sealed::{seal, unseal};
+use schema::{Applied, ShardId};
 use sqlx::{PgConnection, PgPool, Row};
 use std::collections::{HashMap, HashSet};
 
@@ -226,12 +226,57 @@ pub async fn newest_checkpoint(
     .await
 }
 
+/// The oldest checkpoint of a shard that can be read and from whose last batch the journal leads
+/// on, as `reaches` says of it; for auditors.
+///
+/// # Errors
+/// What Postgres says.
+pub async fn oldest_checkpoint(
+    pool: &PgPool,
+    shard: ShardId,
+    incarnation_ms: i64,
+    reaches: impl Fn(&Applied) -> bool,
+) -> Result<Option<CheckpointView>, sqlx::Error> {
+    let mut oldest = None;
+    load(pool, shard, incarnation_ms, |_, checkpoint| {
+        let view = checkpoint.and_then(|checkpoint| checkpoint.view());
+        if let Some(view) = view.filter(|view| reaches(&view.applied)) {
+            oldest = Some(view);
+        }
+        None::<()>
+    })
+    .await?;
+    Ok(oldest)
+}
+
+/// The head of the oldest checkpoint, once there are `count` that can be read.
+pub(crate) async fn oldest_head(
+    pool: &PgPool,
+    shard: ShardId,
+    incarnation_ms: i64,
+    count: i64,
+) -> Result<Option<Head>, sqlx::Error> {
+    let heads = sqlx::query_scalar::<_, Vec<u8>>(
+        "SELECT head FROM checkpoint WHERE shard = $1 AND incarnation_ms = $2 \
+         ORDER BY sequence DESC",
+    )
+    .bind(i16::from(shard.0))
+    .bind(incarnation_ms)
+    .fetch_all(pool)
+    .await?;
+    if i64::try_from(heads.len()).expect("a count of rows") < count {
+        return Ok(None);
+    }
+    let heads: Option<Vec<Head>> = heads.iter().map(|head| unseal(head)).collect();
+    Ok(heads.and_then(|mut heads| heads.pop()))
+}
+
 /// Reads the checkpoints, newest first, until one is wanted.
 async fn load<T>(
     pool: &PgPool,
     shard: ShardId,
     incarnation_ms: i64,
-    want: impl Fn(u64, Option<Checkpoint>) -> Option<T>,
+    mut want: impl FnMut(u64, Option<Checkpoint>) -> Option<T>,
 ) -> Result<Option<T>, sqlx::Error> {
     // One moment for heads and parts, which others replace meanwhile.
     let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";

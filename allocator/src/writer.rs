@@ -119,6 +119,9 @@ pub(crate) struct Writer {
     pub answered: watch::Sender<u64>,
     /// The sequence of the last durable batch; at first of the owner's epoch record.
     pub sequence: u64,
+    /// The sequence of the last batch of all: at first what the state includes that the owner
+    /// started from.
+    pub previous: u64,
     pub recall: Recall,
     pub stop: Shutdown,
 }
@@ -132,9 +135,10 @@ impl Writer {
             if decided.is_journaled() {
                 number += 1;
                 let outcomes = std::mem::take(&mut decided.outcomes);
-                let batch = Batch { epoch: owner.epoch, number, time, outcomes };
+                let (epoch, previous) = (owner.epoch, self.previous);
+                let batch = Batch { epoch, number, time, outcomes, previous };
                 match self.append(owner, &batch).await {
-                    Ok(sequence) => self.sequence = sequence,
+                    Ok(sequence) => (self.sequence, self.previous) = (sequence, sequence),
                     Err(error) => return Ended::Lost(error),
                 }
             }

@@ -78,6 +78,9 @@ pub(crate) const REPLY_WAIT: Duration = Duration::from_millis(500);
 /// Most values of one facet in an answer: a page shows a dozen, and an answer must fit a message.
 pub(crate) const FACET_VALUES_MAX: usize = 100;
 
+/// How long each part of a replica's state may take, which it copies and packs first.
+pub(crate) const STATE_PART_WAIT: Duration = Duration::from_secs(10);
+
 const _: () = {
     assert!(COMMIT_INTERVAL.as_millis() < POSITION_INTERVAL.as_millis());
     assert!(FED_BATCH_MAX <= FED_WAITING_MAX);

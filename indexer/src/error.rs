@@ -23,6 +23,9 @@ pub enum Error {
     /// A batch is missing in a journal: what follows would be a guess.
     #[error("find batch {expected} of the journal of shard {shard}, not {found}")]
     Gap { shard: ShardId, expected: u64, found: u64 },
+    /// A part of the journal is trimmed, and nobody tells what was in it. Somebody will.
+    #[error("read the journal of shard {shard} from {sequence} on: no allocator tells its state")]
+    StateUnknown { shard: ShardId, sequence: u64 },
     /// A stored message is damaged or newer than this program.
     #[error("decode message {sequence} of stream {stream}")]
     Message { stream: String, sequence: u64, source: schema::codec::Error },

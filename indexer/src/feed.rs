@@ -4,11 +4,12 @@ use chassis::{Followed, Follower, Nats, StartAt, stream_config};
 use futures_util::future::try_join_all;
 use schema::limits::SHARD_COUNT;
 use schema::stream::{self, StreamSpec};
-use schema::{ShardId, codec, subject};
+use schema::{Batch, ShardId, ShardState, Step, codec, sealed, subject};
 use tokio::sync::mpsc;
 
 use crate::Error;
-use crate::position::{Origins, Positions, Targets};
+use crate::config::STATE_PART_WAIT;
+use crate::position::{JournalPosition, Origins, Positions, Targets};
 use crate::writer::Fed;
 
 pub(crate) fn shards() -> impl Iterator<Item = ShardId> {
@@ -50,8 +51,8 @@ pub(crate) async fn read(
     writer: mpsc::Sender<Fed>,
 ) -> Result<(), Error> {
     let journals = shards().map(|shard| {
-        let read = positions.journals[usize::from(shard.0)].read;
-        read_journal(nats, shard, read, writer.clone())
+        let position = positions.journals[usize::from(shard.0)];
+        read_journal(nats, shard, position, writer.clone())
     });
     let catalog = read_catalog(nats, positions.catalog, writer.clone());
     tokio::try_join!(catalog, try_join_all(journals)).map(|_| ())
@@ -86,12 +87,14 @@ fn listing(message: &Followed) -> Option<Box<schema::EventListing>> {
 async fn read_journal(
     nats: &Nats,
     shard: ShardId,
-    read: u64,
+    position: JournalPosition,
     writer: mpsc::Sender<Fed>,
 ) -> Result<(), Error> {
     let (stream, batches) = (subject::journal_stream(shard), subject::journal(shard));
-    let start = StartAt::Sequence(read + 1);
-    let mut follower = Follower::start(nats.clone(), &stream, &subject::journal_all(shard), start);
+    let all = subject::journal_all(shard);
+    let follow = |read| Follower::start(nats.clone(), &stream, &all, StartAt::Sequence(read + 1));
+    let mut follower = follow(position.read);
+    let mut applied = position.applied;
     loop {
         let message = follower.next().await;
         let message = message.map_err(|error| position_lost(&stream, error))?;
@@ -99,13 +102,45 @@ async fn read_journal(
         let batch = if message.subject == batches {
             let decoded = codec::decode_checked(&message.payload);
             let damaged = |source| Error::Message { stream: stream.clone(), sequence, source };
-            Some(decoded.map_err(damaged)?)
+            let batch: Batch = decoded.map_err(damaged)?;
+            match applied.step(&batch, sequence) {
+                Step::Skip => {}
+                Step::Apply => applied.advance(&batch, sequence),
+                Step::Gap => {
+                    let state = ask_state(nats, shard, &batch, sequence).await?;
+                    applied = state.applied;
+                    follower = follow(applied.sequence);
+                    let frees = state.events.into_iter().map(|event| (event.event, event.free));
+                    let fed = Fed::State { shard, applied, frees: frees.collect() };
+                    writer.send(fed).await.map_err(|_| Error::WriterGone)?;
+                    continue;
+                }
+            }
+            Some(batch)
         } else {
             None
         };
         let fed = Fed::Journal { shard, sequence, batch };
         writer.send(fed).await.map_err(|_| Error::WriterGone)?;
     }
+}
+
+/// Asks a replica for what was in a part of the journal that is trimmed, before its `first` batch.
+///
+/// # Errors
+/// [`Error::StateUnknown`] when nobody tells it now.
+async fn ask_state(
+    nats: &Nats,
+    shard: ShardId,
+    first: &Batch,
+    sequence: u64,
+) -> Result<ShardState, Error> {
+    let subject = subject::state(shard);
+    let answer = chassis::ask_in_parts(nats, subject, Vec::new(), STATE_PART_WAIT).await?;
+    let state: Option<ShardState> = answer.and_then(|bytes| sealed::unseal(&bytes));
+    let state = state.filter(|state| state.reaches(first, sequence));
+    tracing::info!(%shard, sequence, "the journal begins here: it was trimmed");
+    state.ok_or(Error::StateUnknown { shard, sequence })
 }
 
 fn position_lost(stream: &str, source: chassis::Error) -> Error {

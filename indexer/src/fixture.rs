@@ -55,7 +55,13 @@ pub(crate) fn batch(epoch: u64, number: u64, frees: &[(&str, u32)]) -> Batch {
         free_after: *free,
         body: OutcomeBody::Refused(Refusal::SoldOut),
     };
-    Batch { epoch, number, time: day(0), outcomes: frees.iter().map(outcome).collect() }
+    Batch {
+        epoch,
+        number,
+        time: day(0),
+        outcomes: frees.iter().map(outcome).collect(),
+        previous: 0,
+    }
 }
 
 pub(crate) fn origins(catalog: &str) -> Origins {

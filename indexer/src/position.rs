@@ -86,9 +86,6 @@ pub(crate) struct Targets {
 impl JournalPosition {
     /// Moves on to a batch, and says whether it is to be applied.
     ///
-    /// The first batch ever read is taken as it comes: a journal may have been trimmed, and free
-    /// places are told as numbers, not as changes.
-    ///
     /// # Errors
     /// [`Error::Gap`] if a batch is missing between this one and the one before.
     pub(crate) fn advance(
@@ -98,13 +95,9 @@ impl JournalPosition {
         batch: &Batch,
     ) -> Result<bool, Error> {
         let Batch { epoch, number, .. } = *batch;
-        match self.applied.step(epoch, number, sequence) {
-            Step::Apply => self.applied.advance(epoch, number, sequence),
+        match self.applied.step(batch, sequence) {
+            Step::Apply => self.applied.advance(batch, sequence),
             Step::Skip => return Ok(false),
-            Step::Gap if self.applied == Applied::default() => {
-                tracing::warn!(%shard, epoch, number, "the journal begins here: it was trimmed");
-                self.applied = Applied { epoch, number, sequence };
-            }
             Step::Gap => {
                 let same_epoch = epoch == self.applied.epoch;
                 let expected = if same_epoch { self.applied.number + 1 } else { 1 };

@@ -62,10 +62,14 @@ impl Records {
     }
 
     pub(crate) fn apply_outcome(&mut self, outcome: &Outcome) {
-        let record = self.record(&outcome.event);
-        if record.free != Some(outcome.free_after) {
-            record.free = Some(outcome.free_after);
-            self.changed.insert(outcome.event.clone());
+        self.set_free(&outcome.event, outcome.free_after);
+    }
+
+    pub(crate) fn set_free(&mut self, event: &EventId, free: u32) {
+        let record = self.record(event);
+        if record.free != Some(free) {
+            record.free = Some(free);
+            self.changed.insert(event.clone());
         }
     }
 

@@ -1,6 +1,6 @@
 //! The single writer: applies what the streams say, commits it with the positions.
 
-use schema::{Batch, EventListing, ShardId};
+use schema::{Applied, Batch, EventId, EventListing, ShardId};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
@@ -19,6 +19,9 @@ pub(crate) enum Fed {
     Catalog { sequence: u64, listing: Option<Box<EventListing>> },
     /// `None` for an epoch record.
     Journal { shard: ShardId, sequence: u64, batch: Option<Batch> },
+    /// What a replica tells in place of a part of the journal that is trimmed: its last batch, and
+    /// the free places of the events.
+    State { shard: ShardId, applied: Applied, frees: Vec<(EventId, u32)> },
 }
 
 pub(crate) struct Writer {
@@ -107,6 +110,14 @@ impl Writer {
                     }
                 }
                 position.read = position.read.max(sequence);
+            }
+            Fed::State { shard, applied, frees } => {
+                for (event, free) in &frees {
+                    self.records.set_free(event, *free);
+                }
+                let position = &mut self.positions.journals[usize::from(shard.0)];
+                position.read = position.read.max(applied.sequence);
+                position.applied = applied;
             }
         }
         self.pending_since.get_or_insert_with(Instant::now);

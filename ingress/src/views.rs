@@ -8,6 +8,7 @@ mod moment;
 mod render;
 mod seats;
 mod shard;
+mod state;
 mod stream;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -25,6 +25,8 @@ pub struct SeatHistory {
     turns: VecDeque<SeatTurn>,
     /// Older turns that are not kept.
     omitted: u64,
+    /// Journal time of the first batch, where the journal has been trimmed before it.
+    kept_from: Option<UnixMillis>,
     owner: Option<Owner>,
 }
 
@@ -98,7 +100,7 @@ pub enum Broken {
 impl SeatHistory {
     pub fn new(event: EventId, seat: SeatIdx) -> Self {
         let (applied, turns) = (Applied::default(), VecDeque::new());
-        Self { event, seat, applied, turns, omitted: 0, owner: None }
+        Self { event, seat, applied, turns, omitted: 0, kept_from: None, owner: None }
     }
 
     /// Takes the next message of the journal of the event's shard.
@@ -114,10 +116,15 @@ impl SeatHistory {
     }
 
     fn read(&mut self, sequence: u64, batch: &Batch) -> Result<(), Broken> {
-        match self.applied.step(batch.epoch, batch.number, sequence) {
+        match self.applied.step(batch, sequence) {
             Step::Skip => return Ok(()),
+            // The journal begins later than it was begun: what is gone is not told.
+            Step::Gap if self.applied == Applied::default() => {
+                self.kept_from = Some(batch.time);
+                self.applied = Applied::at(batch, sequence);
+            }
             Step::Gap => return Err(Broken::Missing(sequence)),
-            Step::Apply => self.applied.advance(batch.epoch, batch.number, sequence),
+            Step::Apply => self.applied.advance(batch, sequence),
         }
         for outcome in &batch.outcomes {
             if outcome.event == self.event {
@@ -137,6 +144,11 @@ impl SeatHistory {
         self.omitted
     }
 
+    /// From when on the journal tells it; `None` where the journal has its beginning.
+    pub fn kept_from(&self) -> Option<UnixMillis> {
+        self.kept_from
+    }
+
     /// Up to where the journal was read; 0 before its first batch.
     pub fn sequence(&self) -> u64 {
         self.applied.sequence
@@ -151,6 +163,7 @@ impl SeatHistory {
                 }
             }
             OutcomeBody::PaymentStarted(Payment { held, attempt, .. }) => {
+                self.meet(held);
                 if self.tell(at, held.hold, What::PaymentStarted { attempt: *attempt }) {
                     self.set_until(None);
                 }
@@ -208,6 +221,13 @@ impl SeatHistory {
             self.hold(at, held);
         } else if !held.has_seat(self.seat) && self.tell(at, held.hold, What::SwappedAway) {
             self.owner = None;
+        }
+    }
+
+    /// Takes who pays for the seat for its owner, whose hold was told before the journal begins.
+    fn meet(&mut self, held: &Held) {
+        if self.owner.is_none() && held.seats.iter().any(|seat| seat.seat == self.seat) {
+            self.owner = Some(Owner { hold: held.hold, account: held.account, until: None });
         }
     }
 
@@ -281,7 +301,7 @@ mod tests {
     fn batch(number: u64, name: &str, bodies: Vec<OutcomeBody>) -> Batch {
         let outcome = |body| Outcome { asked: None, event: event(name), free_after: 0, body };
         let outcomes = bodies.into_iter().map(outcome).collect();
-        Batch { epoch: 1, number, time: UnixMillis(number * 1_000), outcomes }
+        Batch { epoch: 1, number, time: UnixMillis(number * 1_000), outcomes, previous: 0 }
     }
 
     fn told(history: &SeatHistory) -> Vec<(u64, u128, What)> {
@@ -402,6 +422,27 @@ mod tests {
         history.read(3, &holds(2, 3, "EVT002")).unwrap();
         assert_eq!(told(&history).len(), 1);
         assert_eq!(history.read(4, &holds(4, 4, "EVT001")), Err(Broken::Missing(4)));
+        assert_eq!(history.kept_from(), None);
+    }
+
+    #[test]
+    fn a_trimmed_journal_is_told_from_its_first_batch_on_and_who_pays_is_known_again() {
+        let mut history = SeatHistory::new(event("EVT001"), SEAT);
+        let let_go = |hold| OutcomeBody::HoldReleased { hold, why: Released::ByOwner };
+        let paid = Payment {
+            held: held(2, &[7]),
+            attempt: 3,
+            method: "card".into(),
+            token: "tok_ok".into(),
+            payment_deadline: UnixMillis(99_000),
+            trace: None,
+        };
+        let bodies = [vec![let_go(HoldId(9))], vec![OutcomeBody::PaymentStarted(paid)]];
+        for (number, bodies) in (7..).zip(bodies) {
+            history.read(40 + number, &batch(number, "EVT001", bodies)).unwrap();
+        }
+        assert_eq!(history.kept_from(), Some(UnixMillis(7_000)));
+        assert_eq!(told(&history), [(8_000, 2, What::PaymentStarted { attempt: 3 })]);
     }
 
     #[test]

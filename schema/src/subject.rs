@@ -67,6 +67,14 @@ pub fn inspect(shard: ShardId) -> String {
     format!("inspect.alloc.{shard}")
 }
 
+/// Where any replica of a shard tells its state, to who finds the beginning of the journal gone.
+pub fn state(shard: ShardId) -> String {
+    format!("state.alloc.{shard}")
+}
+
+/// The queue group of those who tell it.
+pub const STATE_GROUP: &str = "allocator";
+
 /// Where an ingress hears the answers to its commands.
 pub fn replies(instance: &str) -> String {
     format!("rep.{instance}")

@@ -120,6 +120,9 @@ pub(crate) const LEAVE_AGAIN: Duration = Duration::from_millis(50);
 pub(crate) const AGAIN_FIRST: Duration = Duration::from_millis(50);
 pub(crate) const AGAIN_MAX: Duration = Duration::from_secs(2);
 
+/// How long each part of a replica's state may take, which it copies and packs first.
+pub(crate) const STATE_PART_WAIT: Duration = Duration::from_secs(10);
+
 /// How long an owner of a room may be silent before another tries to take it, and how often it
 /// beats.
 ///

@@ -7,7 +7,7 @@ use crate::rooms::Rooms;
 use chassis::{Backoff, Followed, Follower, Nats, Pause, Shutdown, StartAt, telemetry};
 use futures_util::StreamExt;
 use schema::admission::{AdmissionRecord, RoomStatus};
-use schema::{Applied, Batch, EventId, OutcomeBody, RoomSettings, ShardId, Step, codec, subject};
+use schema::{EventId, RoomSettings, codec, subject};
 use std::sync::Arc;
 
 /// Takes the room's records into its ledger, in order.
@@ -31,42 +31,6 @@ pub(crate) async fn records(room: Arc<Room>, nats: Nats, clock: BootClock, shutd
             }
         }
         room.read_to.send_replace(message.sequence);
-    }
-}
-
-/// Takes what the journal of a shard says about its events' seats and passes.
-pub(crate) async fn journal(shard: ShardId, rooms: Arc<Rooms>, nats: Nats, shutdown: Shutdown) {
-    let (stream, data) = (subject::journal_stream(shard), subject::journal(shard));
-    let mut follower = Follower::start(nats, &stream, &data, StartAt::First);
-    let mut applied = Applied::default();
-    while let Some(message) = next(&mut follower, &shutdown).await {
-        let batch: Batch = match codec::decode_checked(&message.payload) {
-            Ok(batch) => batch,
-            Err(error) => {
-                let error = telemetry::chain(&error);
-                tracing::error!(%shard, %error, "a batch that nobody can read");
-                continue;
-            }
-        };
-        match applied.step(batch.epoch, batch.number, message.sequence) {
-            Step::Skip => continue,
-            Step::Apply => applied.advance(batch.epoch, batch.number, message.sequence),
-            // The journal is trimmed behind its readers; seats left are in the next outcome anyway.
-            Step::Gap => {
-                let (epoch, number) = (batch.epoch, batch.number);
-                applied = Applied { epoch, number, sequence: message.sequence };
-            }
-        }
-        for outcome in &batch.outcomes {
-            let Some(room) = rooms.find(&outcome.event) else { continue };
-            room.seats().apply(outcome);
-            if let OutcomeBody::SeatsSold { pass: Some(place), .. } = &outcome.body {
-                let mut completed = room.completed();
-                if completed.numbers.insert(place.number) {
-                    completed.fresh.push(place.number);
-                }
-            }
-        }
     }
 }
 

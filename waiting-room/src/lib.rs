@@ -14,6 +14,7 @@ mod error;
 mod follow;
 mod http;
 mod joiner;
+mod journal;
 mod leader;
 mod metrics;
 mod passes;

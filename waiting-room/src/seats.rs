@@ -1,7 +1,7 @@
 //! How many places an event has left, as the journal tells.
 
 use schema::admission::SeatsBand;
-use schema::{HoldId, Outcome, OutcomeBody};
+use schema::{EventState, HoldId, LiveHold, Outcome, OutcomeBody, Phase};
 use std::collections::HashMap;
 
 /// Places of one event that may still be bought.
@@ -17,6 +17,18 @@ pub(crate) struct Seats {
 impl Seats {
     pub(crate) fn list(&mut self, total: u32) {
         self.total = total;
+    }
+
+    /// Takes what a replica tells in place of all outcomes before.
+    pub(crate) fn take(&mut self, state: &EventState) {
+        self.free = Some(state.free);
+        let unpaid = |hold: &&LiveHold| {
+            let ends = matches!(hold.phase, Phase::Held | Phase::Paying);
+            ends && hold.held.deadline.is_some()
+        };
+        let held = state.holds.iter().filter(unpaid);
+        self.held = held.map(|hold| (hold.held.hold, hold.held.place_count())).collect();
+        self.held_sum = self.held.values().sum();
     }
 
     pub(crate) fn apply(&mut self, outcome: &Outcome) {
@@ -52,5 +64,52 @@ impl Seats {
     /// Nothing is free, and nothing can become free without a refund.
     pub(crate) fn sold_out(&self) -> bool {
         0 < self.total && self.free() == 0 && self.held_sum == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Seats;
+    use schema::{
+        AccountId, Currency, EventState, Held, HeldArea, HoldId, LiveHold, Outcome, OutcomeBody,
+        OwnerKind, Phase, UnixMillis,
+    };
+
+    fn hold(id: u128, phase: Phase, quantity: u32) -> LiveHold {
+        let owner = if phase == Phase::Blocked { OwnerKind::Allotment } else { OwnerKind::Fan };
+        let area = HeldArea { area: schema::AreaIdx(0), quantity, price_level: 0, price: 1 };
+        let held = Held {
+            hold: HoldId(id),
+            account: AccountId(7),
+            owner,
+            seats: Vec::new(),
+            areas: vec![area],
+            currency: Currency::EUR,
+            deadline: (phase != Phase::Blocked).then_some(UnixMillis(9)),
+            pass: None,
+        };
+        LiveHold { phase, attempt: 0, held }
+    }
+
+    #[test]
+    fn a_state_counts_as_all_the_outcomes_that_led_to_it() {
+        let mut seats = Seats::default();
+        seats.list(20);
+        let holds = vec![
+            hold(1, Phase::Held, 2),
+            hold(2, Phase::Paying, 3),
+            hold(3, Phase::Sold, 5),
+            hold(4, Phase::Blocked, 10),
+        ];
+        let event: schema::EventId = "EVT001".parse().unwrap();
+        let state = EventState { event: event.clone(), version: 9, free: 0, holds, spent: vec![] };
+        seats.take(&state);
+        assert_eq!((seats.to_sell(), seats.held_sum), (Some(0), 5));
+        for hold in [1, 2] {
+            assert!(!seats.sold_out(), "a hold may come back");
+            let body = OutcomeBody::SeatsSold { hold: HoldId(hold), pass: None };
+            seats.apply(&Outcome { asked: None, event: event.clone(), free_after: 0, body });
+        }
+        assert!(seats.sold_out());
     }
 }

@@ -4,6 +4,7 @@ use crate::config::{Config, Deps};
 use crate::error::Error;
 use crate::follow;
 use crate::http::{self, App};
+use crate::journal::Journal;
 use crate::metrics;
 use crate::rooms::Rooms;
 use chassis::http::Routes;
@@ -45,8 +46,9 @@ pub async fn start(config: Config, deps: Deps) -> Result<Stage, Error> {
     tasks::spawn("room-settings", follow::settings(settings, nats.clone(), shutdown.clone()));
     read_catalog(&rooms, &nats).await?;
     for shard in (0..limits::SHARD_COUNT).map(ShardId) {
-        let journal = follow::journal(shard, Arc::clone(&rooms), nats.clone(), shutdown.clone());
-        tasks::spawn("room-journal", journal);
+        let health = deps.health.register(format!("waiting room journal {shard}"));
+        let (rooms, nats, shutdown) = (Arc::clone(&rooms), nats.clone(), shutdown.clone());
+        tasks::spawn("room-journal", Journal { shard, rooms, nats, health, shutdown }.run());
     }
     let routes = http::routes(app);
     let address = serve(&config, &deps, routes.clone())?;

@@ -35,6 +35,7 @@ mod seat_map;
 mod seat_word;
 mod shape;
 mod shard;
+mod shown;
 mod sight;
 mod snapshot;
 mod split;

@@ -2,11 +2,11 @@
 //! is made of parts.
 
 use super::{Base, Changed, Head, PartName, Position, Segments};
-use crate::sealed::{seal, unseal};
 use allocator_core::{
     Answer, Ended, EventSnapshot, Hold, HoldPhase, Limits, Numbered, PassUse, PaymentTerms,
     SeatState, SeatWord, Shard,
 };
+use schema::sealed::{seal, unseal};
 use schema::{
     AccountId, Applied, AreaIdx, Asked, CommandId, Currency, EventId, Held, HeldArea, HeldSeat,
     HoldId, Outcome, OutcomeBody, OwnerKind, PassPlace, Refusal, Released, SeatIdx, ShardId,

@@ -2,13 +2,15 @@
 
 use allocator::{Config, Deps};
 use async_nats::Subscriber;
+use async_nats::jetstream::consumer::{AckPolicy, PullConsumer, pull};
 use chassis::{Follower, Health, Nats, Shutdown, StartAt, TestServers, stream_config, tasks};
 use dashmap::DashMap;
 use futures_util::StreamExt;
 use schema::{
     AccountId, Batch, Command, CommandBody, CommandId, Currency, DurationMs, EventId, EventListing,
     EventStatus, HoldSeats, Money, Outcome, OutcomeBody, OwnerKind, PriceLevel, Refusal, Reply,
-    ReplyBatch, Row, SeatIdx, SeatingPlan, Section, ShardId, Want, codec, limits, subject,
+    ReplyBatch, Row, SeatIdx, SeatingPlan, Section, ShardId, ShardState, Want, codec, limits,
+    sealed, subject,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +28,7 @@ pub struct Bench {
     pub servers: TestServers,
     nats: Nats,
     postgres: sqlx::PgPool,
+    keep: DurationMs,
     stage: Option<(Shutdown, tokio::task::JoinHandle<Result<(), allocator::Error>>)>,
     answers: Arc<DashMap<CommandId, Reply>>,
 }
@@ -36,6 +39,11 @@ impl Bench {
     }
 
     pub async fn with_holds_of(hold_ttl: DurationMs) -> Self {
+        // For ever.
+        Self::with_journal_kept_for(hold_ttl, DurationMs(0)).await
+    }
+
+    pub async fn with_journal_kept_for(hold_ttl: DurationMs, keep: DurationMs) -> Self {
         let servers = TestServers::with(&[chassis::Which::Nats, chassis::Which::Postgres]).await;
         let nats = servers.nats().await;
         let postgres = servers.postgres().await;
@@ -54,7 +62,7 @@ impl Bench {
         let answers = Arc::new(DashMap::new());
         let heard = nats.client.subscribe(subject::replies("test")).await.unwrap();
         tasks::spawn("listener", listen(heard, Arc::clone(&answers)));
-        let mut bench = Self { servers, nats, postgres, stage: None, answers };
+        let mut bench = Self { servers, nats, postgres, keep, stage: None, answers };
         bench.run().await;
         bench
     }
@@ -68,8 +76,12 @@ impl Bench {
             shutdown: shutdown.clone(),
             instance: format!("test-{}", chassis::clock::now().0),
         };
-        let config =
-            Config { checkpoint_every_ms: 200, answers_max: ANSWERS_MAX, ..Config::default() };
+        let config = Config {
+            checkpoint_every_ms: 200,
+            answers_max: ANSWERS_MAX,
+            journal_keep_ms: self.keep.0,
+            ..Config::default()
+        };
         let running = tasks::spawn("allocator", allocator::run(config, deps));
         self.stage = Some((shutdown, running));
         // One shard serves the tests; the others only contend.
@@ -247,6 +259,57 @@ impl Bench {
         let kept = u64::try_from(sequence).unwrap() + 1;
         let purge = stream.purge().filter(subject::journal(shard)).sequence(kept).await.unwrap();
         purge.purged
+    }
+
+    /// Settlement's consumer of the journal, which acknowledges what a test lets it.
+    pub async fn settlement(&self) -> PullConsumer {
+        let shard = event().shard(limits::SHARD_COUNT);
+        let stream = self.nats.jetstream.get_stream(subject::journal_stream(shard)).await.unwrap();
+        let config = pull::Config {
+            durable_name: Some(subject::settlement_consumer(shard)),
+            filter_subject: subject::journal(shard),
+            ack_policy: AckPolicy::All,
+            ..pull::Config::default()
+        };
+        stream.create_consumer(config).await.unwrap()
+    }
+
+    /// Acknowledges everything that is there.
+    pub async fn acknowledge(&self, settlement: &PullConsumer) {
+        let fetched = settlement.fetch().max_messages(10_000).messages().await.unwrap();
+        let messages: Vec<_> = fetched.map(Result::unwrap).collect().await;
+        messages.last().expect("something was journaled").double_ack().await.unwrap();
+    }
+
+    /// The sequence of the oldest checkpoint, and how many there are.
+    pub async fn checkpoints(&self) -> (u64, i64) {
+        let oldest = "SELECT min(sequence), count(*) FROM checkpoint WHERE shard = $1";
+        let shard = i16::from(event().shard(limits::SHARD_COUNT).0);
+        let oldest = sqlx::query_as::<_, (i64, i64)>(oldest).bind(shard);
+        let (oldest, count) = oldest.fetch_one(&self.postgres).await.unwrap();
+        (u64::try_from(oldest).unwrap(), count)
+    }
+
+    /// What a replica tells of the test event's shard.
+    pub async fn state(&self) -> ShardState {
+        let shard = event().shard(limits::SHARD_COUNT);
+        let asked = chassis::ask_in_parts(&self.nats, subject::state(shard), vec![], PATIENCE);
+        let answer = asked.await.unwrap().expect("a replica answers");
+        sealed::unseal(&answer).expect("it is a state")
+    }
+
+    /// Waits until the first batch that is left is behind this one; returns it.
+    pub async fn wait_for_trim_of(&self, sequence: u64) -> (u64, Batch) {
+        within(async {
+            loop {
+                let first = self.journal().await.into_iter().next().expect("the newest stays");
+                if sequence < first.0 {
+                    return first;
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        })
+        .await
     }
 
     /// Appends an epoch record as a contender that nobody else sees would; returns its sequence.

@@ -7,7 +7,10 @@ mod bench;
 use bench::{ANSWERS_MAX, Bench, HOLD_TTL, held_seats, refusal, sequence};
 use chassis::Which;
 use futures_util::future::join_all;
-use schema::{Batch, Command, DurationMs, Outcome, OutcomeBody, Refusal, Reply, UnixMillis};
+use schema::{
+    Batch, Command, DurationMs, LiveHold, Outcome, OutcomeBody, Refusal, Reply, ShardState,
+    UnixMillis,
+};
 use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -205,6 +208,71 @@ async fn a_damaged_checkpoint_is_survived_by_the_one_of_the_base_before() {
     assert!(matches!(bench.ask(&command).await, Reply::Done { replayed: true, .. }));
     let refused = bench.ask(&Bench::hold(3, &[4, 5])).await;
     assert!(matches!(refusal(&refused), Refusal::SeatTaken { seats } if seats.len() == 2));
+    bench.stop().await;
+}
+
+/// Longer than the trimmer of these tests lets pass between two turns, a few times over.
+const SOME_TURNS: Duration = Duration::from_secs(3);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_journal_is_trimmed_behind_checkpoints_and_settlement_and_a_replica_tells_the_rest() {
+    let (hold_ttl, keep) = (DurationMs(60_000), DurationMs(1_000));
+    let mut bench = Bench::with_journal_kept_for(hold_ttl, keep).await;
+    let settlement = bench.settlement().await;
+    let command = Bench::hold(1, &[4]);
+    let first = sequence(&bench.ask(&command).await);
+    bench.wait_for_checkpoint_of(first).await;
+    bench.acknowledge(&settlement).await;
+    tokio::time::sleep(SOME_TURNS).await;
+    assert_eq!(bench.journal().await[0].0, first, "there is one checkpoint: it may be damaged");
+    bench.restart().await;
+    let second = sequence(&bench.ask(&Bench::hold(2, &[5])).await);
+    bench.wait_for_checkpoint_of(second).await;
+    let (older, 2) = bench.checkpoints().await else { panic!("a process begins a base") };
+    let (begins, batch) = bench.wait_for_trim_of(first).await;
+    assert!(batch.previous <= older, "the older checkpoint leads on to {begins}");
+    assert!(first <= batch.previous, "whoever begins here sees that something is gone");
+
+    let third = sequence(&bench.ask(&Bench::hold(3, &[6])).await);
+    bench.wait_for_checkpoint_of(third).await;
+    let epoch = bench.epoch().await;
+    assert!(matches!(bench.ask(&command).await, Reply::Done { replayed: true, .. }));
+    assert_eq!(bench.epoch().await, epoch, "nobody was deposed");
+    let told = bench.state().await;
+    assert!(told.reaches(&batch, begins));
+    bench.restart().await;
+    assert!(matches!(bench.ask(&command).await, Reply::Done { replayed: true, .. }));
+    let refused = bench.ask(&Bench::hold(4, &[4, 5, 6])).await;
+    assert!(matches!(refusal(&refused), Refusal::SeatTaken { seats } if seats.len() == 3));
+    let again = bench.state().await;
+    assert_eq!(places(&told), places(&again));
+    assert_eq!(places(&again), [(37, vec![vec![4], vec![5], vec![6]])]);
+    bench.stop().await;
+}
+
+/// The free places of each event and the seats of its holds.
+fn places(state: &ShardState) -> Vec<(u32, Vec<Vec<u32>>)> {
+    let seats = |hold: &LiveHold| hold.held.seats.iter().map(|seat| seat.seat.0).collect();
+    let events = state.events.iter();
+    events.map(|event| (event.free, event.holds.iter().map(seats).collect())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_settlement_has_not_acknowledged_is_not_trimmed() {
+    let (hold_ttl, keep) = (DurationMs(60_000), DurationMs(1_000));
+    let mut bench = Bench::with_journal_kept_for(hold_ttl, keep).await;
+    let settlement = bench.settlement().await;
+    let first = sequence(&bench.ask(&Bench::hold(1, &[4])).await);
+    for id in 2..4 {
+        bench.wait_for_checkpoint_of(first).await;
+        bench.restart().await;
+        let held = sequence(&bench.ask(&Bench::hold(id, &[5 + u32::try_from(id).unwrap()])).await);
+        bench.wait_for_checkpoint_of(held).await;
+    }
+    tokio::time::sleep(SOME_TURNS).await;
+    assert_eq!(bench.journal().await[0].0, first);
+    bench.acknowledge(&settlement).await;
+    bench.wait_for_trim_of(first).await;
     bench.stop().await;
 }
 

@@ -87,6 +87,19 @@ impl Journal {
         self.records.retain(|&at, record| to < at || matches!(record, Record::Epoch { .. }));
     }
 
+    /// What no server may do: forgets the last batch of the epoch before this one, once this one
+    /// has a batch.
+    pub fn lose_tail(&mut self) {
+        let Some((epoch, _)) = self.last_epoch() else { return };
+        let is_batch = |record: &Record| matches!(record, Record::Batch(_));
+        let goes_on = self.records.range(epoch..).any(|(_, record)| is_batch(record));
+        let mut before = self.records.range(..epoch);
+        let tail = before.rfind(|(_, record)| is_batch(record)).map(|(&at, _)| at);
+        if goes_on && let Some(tail) = tail {
+            self.records.remove(&tail);
+        }
+    }
+
     /// What no caller may do: the fence stands on these records.
     pub fn trim_epochs(&mut self, to: u64) {
         self.records.retain(|&at, record| to < at || matches!(record, Record::Batch(_)));

@@ -47,6 +47,8 @@ pub enum Mutation {
     TakeAnyReply,
     /// The journal is trimmed ahead of its readers.
     TrimUnread,
+    /// The journal loses the end of an epoch that is over.
+    LoseTail,
     /// What decides nothing new is answered without an append.
     AnswerWithoutAppend,
     /// Appends do not name the epoch that they expect.
@@ -96,7 +98,8 @@ impl Mutation {
             | Self::AnswerOtherFingerprint
             | Self::TakeAnyReply
             | Self::TakeAnyEpoch
-            | Self::TrimUnread => InvariantId::Cmd1,
+            | Self::TrimUnread
+            | Self::LoseTail => InvariantId::Cmd1,
             Self::AnswerWithoutAppend
             | Self::IgnoreFence
             | Self::AnswerDeposed

@@ -61,6 +61,8 @@ pub struct Owner {
     open: Open,
     /// Batches sent in this epoch.
     number: u64,
+    /// The sequence of the last batch that the journal has acknowledged, or that the replica had.
+    previous: u64,
     in_flight: Option<InFlight>,
     /// What may be said, for the batch of this number.
     leaving: VecDeque<(u64, Answer)>,
@@ -91,6 +93,7 @@ impl Owner {
             moved_by: outage.unwrap_or_default(),
             open: Open::default(),
             number: 0,
+            previous: replica.applied.sequence,
             in_flight: None,
             leaving: VecDeque::new(),
             told: replica.time,
@@ -182,6 +185,7 @@ impl Owner {
         };
         match ack {
             Ack::Stored { sequence, .. } => {
+                self.previous = sequence;
                 for mut answer in in_flight.answers {
                     if let Reply::Done { sequence: at, .. } = &mut answer.reply {
                         *at = sequence;
@@ -272,7 +276,8 @@ impl Owner {
             common.promises.closed((epoch, number), &self.shard);
         }
         sabotage::miscount(&mut outcomes, common.mutation);
-        let record = Record::Batch(codec::encode_checked(&Batch { epoch, number, time, outcomes }));
+        let batch = Batch { epoch, number, time, outcomes, previous: self.previous };
+        let record = Record::Batch(codec::encode_checked(&batch));
         let fence = (!common.is_broken(Mutation::IgnoreFence)).then_some(epoch);
         let append = Append { id: MessageId::Batch { epoch, number }, fence, record };
         common.wire.send(self.sender, append.clone());

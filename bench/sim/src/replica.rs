@@ -57,7 +57,7 @@ impl Replica {
     }
 
     fn apply(&mut self, common: &mut Common, batch: &Batch, sequence: u64) {
-        match self.applied.step(batch.epoch, batch.number, sequence) {
+        match self.applied.step(batch, sequence) {
             Step::Skip => return,
             Step::Gap => {
                 let says = format!("a batch is missing before {sequence}");
@@ -69,7 +69,7 @@ impl Replica {
         for outcome in &batch.outcomes {
             self.shard.apply(batch.time, outcome);
         }
-        self.applied.advance(batch.epoch, batch.number, sequence);
+        self.applied.advance(batch, sequence);
         (self.time, self.received) = (Some(batch.time), common.now);
         if !batch.outcomes.is_empty() {
             common.promises.followed(&self.shard, self.applied);

@@ -25,6 +25,9 @@ pub async fn explain(explain: Explain) -> anyhow::Result<ExitCode> {
     let nats = Nats::connect(&config.nats, "usher explain").await?;
     let seat = find(&nats, &asked).await?;
     let history = read(&nats, &asked.event, seat).await?;
+    if let Some(from) = history.kept_from() {
+        output::line(&format!("the journal is kept from {from} on, what was before is not told"));
+    }
     if 0 < history.omitted() {
         output::line(&format!("{} older turns are left out", history.omitted()));
     }
@@ -32,7 +35,8 @@ pub async fn explain(explain: Explain) -> anyhow::Result<ExitCode> {
         output::line(&sentence(turn));
     }
     if history.turns().len() == 0 {
-        output::line(&format!("nobody ever had {} of {}", asked.seat, asked.event));
+        let ever = if history.kept_from().is_some() { "since then" } else { "ever" };
+        output::line(&format!("nobody {ever} had {} of {}", asked.seat, asked.event));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -2,8 +2,11 @@
 
 use bytes::Bytes;
 use chassis::{Health, Nats, Shutdown, TestServers, Which, tasks};
+use futures_util::StreamExt;
 use schema::search::{Answer, Page, Query, SuggestQuery, Suggestions};
-use schema::{EventListing, ShardId, codec, subject};
+use schema::{
+    Applied, DurationMs, EventListing, EventState, ShardId, ShardState, codec, sealed, subject,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::path::Path;
@@ -12,7 +15,7 @@ use tokio::task::JoinHandle;
 
 use super::{Config, Deps, run};
 use crate::Error;
-use crate::fixture::{batch, listing};
+use crate::fixture::{batch, event, listing};
 
 const ALPHA: &str = "A | Alpha | Hall | Oslo | Rock | 1 | 100 | 10";
 const BETA: &str = "B | Beta | Hall | Rome | Rock | 2 | 200 | 20";
@@ -150,6 +153,43 @@ async fn an_indexer_that_starts_late_answers_when_it_has_read_everything() {
     let late = Stage::ready(&servers, other.path()).await;
     assert_eq!(late.frees().await, [("A".to_owned(), 3), ("B".to_owned(), 200)]);
     late.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_trimmed_journal_is_read_behind_the_state_that_a_replica_tells() {
+    let servers = TestServers::with(&[Which::Nats]).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let stage = Stage::ready(&servers, folder.path()).await;
+    stage.list(&listing(ALPHA)).await;
+    stage.list(&listing(BETA)).await;
+    stage.wait_for(&[("A", 10), ("B", 20)]).await;
+    stage.journal(2, 7, &[("A", 4)]).await;
+    let why = async || stage.health.missing().get("indexer").cloned().unwrap_or_default();
+    until("a word on what is missing", async || why().await.contains("no allocator")).await;
+    let nats = stage.nats.clone();
+    let mut asked = nats.client.subscribe(subject::state(ShardId(2))).await.expect("subscribes");
+    let replica = tasks::spawn("replica", async move {
+        let reply_to = asked.next().await.expect("somebody asks").reply.expect("and waits");
+        let events = [("A", 5), ("B", 11)].map(|(id, free)| EventState {
+            event: event(id),
+            version: 1,
+            free,
+            holds: vec![],
+            spent: vec![],
+        });
+        let told = ShardState {
+            applied: Applied { epoch: 1, number: 6, sequence: 0 },
+            time: None,
+            ago: DurationMs(0),
+            events: events.to_vec(),
+            ended: vec![],
+        };
+        let bytes = sealed::seal(&told).expect("it is small").into();
+        chassis::answer_in_parts(&nats, &reply_to, bytes, 7).await.expect("NATS is there");
+    });
+    stage.wait_for(&[("A", 4), ("B", 11)]).await;
+    replica.await.expect("it has answered");
+    stage.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,7 +1,7 @@
 //! What survives a restart, and what makes the index anew.
 
 use schema::search::{Answer, Query};
-use schema::{EventId, ShardId};
+use schema::{Applied, EventId, ShardId};
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -110,14 +110,19 @@ fn messages_that_come_again_change_nothing() {
 }
 
 #[test]
-fn a_missing_batch_stops_the_writer_and_a_trimmed_beginning_does_not() {
+fn a_missing_batch_stops_the_writer_and_a_state_stands_for_a_trimmed_beginning() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut bench = Bench::open(folder.path());
+    let (shard, applied) = (ShardId(1), Applied { epoch: 30, number: 6, sequence: 40 });
+    let frees = vec![("A".parse().expect("an id"), 6)];
+    bench.writer.apply(Fed::State { shard, applied, frees }).expect("it is taken");
+    assert_eq!(bench.writer.positions.journals[1].read, 40);
     let mut feed = |sequence, epoch, number| {
         let batch = Some(batch(epoch, number, &[("A", 5)]));
         bench.writer.apply(Fed::Journal { shard: ShardId(1), sequence, batch })
     };
     feed(41, 30, 7).expect("the journal begins here");
+    feed(41, 30, 7).expect("a repetition is skipped");
     feed(42, 30, 8).expect("the next one");
     feed(44, 43, 1).expect("a new epoch");
     let gap = feed(46, 43, 3).expect_err("number 2 is missing");

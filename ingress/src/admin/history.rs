@@ -36,6 +36,10 @@ pub struct HistoryBody {
     sequence: u64,
     /// How many older turns are left out.
     omitted: u64,
+    /// Since when the journal has been kept, where its beginning is trimmed: what was before is not
+    /// told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    journal_from: Option<String>,
     /// From the oldest to the newest.
     turns: Vec<TurnBody>,
 }
@@ -101,6 +105,7 @@ pub async fn history(
         seat_id,
         sequence: history.sequence(),
         omitted: history.omitted(),
+        journal_from: history.kept_from().map(UnixMillis::to_rfc3339),
         turns: history.turns().map(TurnBody::of).collect(),
     };
     Ok(json(StatusCode::OK, &body))

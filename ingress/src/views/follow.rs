@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use chassis::{Backoff, Pause};
 use chassis::{Followed, Follower, HealthHandle, Nats, Shutdown, StartAt, clock};
-use schema::{Batch, DurationMs, ShardId, UnixMillis, codec, subject};
+use schema::{Applied, Batch, DurationMs, ShardId, Step, UnixMillis, codec, subject};
 use tokio::sync::watch;
 
 use super::moment::Follows;
 use super::shard::{Fault, Keep, ShardView};
+use super::state;
 use crate::metrics;
 
 /// What a follower needs.
@@ -32,6 +33,15 @@ enum Error {
     Decode { sequence: u64, source: codec::Error },
     #[error("apply journal message {sequence}")]
     Apply { sequence: u64, source: Fault },
+    #[error("the journal begins at {sequence}, and no allocator tells what was before")]
+    StateUnknown { sequence: u64 },
+}
+
+/// What came of one message.
+enum Taken {
+    Applied,
+    /// The beginning of the journal is trimmed: the state is to be asked for.
+    Trimmed(Batch),
 }
 
 /// How long until a view is built again. A fault that returns at once must not read the journal in
@@ -67,9 +77,7 @@ impl Task {
         if target == 0 {
             self.health.set_ready();
         }
-        // Epoch records are read too: they move the position that the barrier waits for.
-        let all = subject::journal_all(self.shard);
-        let mut follower = Follower::start(self.nats.clone(), &stream, &all, StartAt::Sequence(1));
+        let mut follower = self.follower(1);
         loop {
             let message = match follower.next().await {
                 Ok(message) => message,
@@ -81,14 +89,42 @@ impl Task {
             let stored = UnixMillis(message.timestamp_ms);
             let is_past = sequence <= target;
             let ago = if is_past { clock::now().since(stored) } else { DurationMs(0) };
-            if let Err(error) = self.apply(&message, ago) {
-                return error;
-            }
-            self.position.send_replace(sequence);
-            if target <= sequence {
+            let position = match self.apply(&message, ago) {
+                Ok(Taken::Applied) => sequence,
+                Ok(Taken::Trimmed(batch)) => match self.begin_with_state(&batch, sequence).await {
+                    Ok(included) => {
+                        follower = self.follower(included + 1);
+                        included
+                    }
+                    Err(error) => return error,
+                },
+                Err(error) => return error,
+            };
+            self.position.send_replace(position);
+            if target <= position {
                 self.health.set_ready();
             }
         }
+    }
+
+    /// Epoch records are read too: they move the position that the barrier waits for.
+    fn follower(&self, sequence: u64) -> Follower {
+        let (stream, all) = (subject::journal_stream(self.shard), subject::journal_all(self.shard));
+        Follower::start(self.nats.clone(), &stream, &all, StartAt::Sequence(sequence))
+    }
+
+    /// Makes the view that of a replica, whose state reaches to the journal's first batch; returns
+    /// the last sequence that it includes.
+    async fn begin_with_state(&self, first: &Batch, sequence: u64) -> Result<u64, Error> {
+        self.health.set_failing("waits for an allocator: the journal's beginning is trimmed");
+        let state = state::ask(&self.nats, self.shard).await?;
+        let state = state.filter(|state| state.reaches(first, sequence));
+        let state = state.ok_or(Error::StateUnknown { sequence })?;
+        let included = state.applied.sequence;
+        tracing::info!(shard = %self.shard, included, "the view begins with a replica's state");
+        let view = ShardView::of_state(self.keep, state);
+        *self.view.lock().unwrap_or_else(PoisonError::into_inner) = view;
+        Ok(included)
     }
 
     /// The journal's last sequence now; asks until NATS answers and the stream exists.
@@ -106,17 +142,20 @@ impl Task {
         }
     }
 
-    fn apply(&self, message: &Followed, ago: DurationMs) -> Result<(), Error> {
+    fn apply(&self, message: &Followed, ago: DurationMs) -> Result<Taken, Error> {
         let sequence = message.sequence;
         if message.subject != subject::journal(self.shard) {
-            return Ok(());
+            return Ok(Taken::Applied);
         }
         let batch: Batch = codec::decode_checked(&message.payload)
             .map_err(|source| Error::Decode { sequence, source })?;
         let mut view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
+        if view.is_fresh() && Applied::default().step(&batch, sequence) == Step::Gap {
+            return Ok(Taken::Trimmed(batch));
+        }
         let time = batch.time;
         view.apply(batch, sequence).map_err(|source| Error::Apply { sequence, source })?;
         view.time = Some(Follows::batch(time, ago));
-        Ok(())
+        Ok(Taken::Applied)
     }
 }

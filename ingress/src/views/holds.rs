@@ -1,6 +1,8 @@
 //! One hold as the journal has it.
 
-use schema::{EventId, Held, PlaceCounts, Released, UnixMillis};
+use schema::{
+    EndedHold, EventId, Held, LiveHold, OwnerKind, Phase, PlaceCounts, Released, UnixMillis,
+};
 
 use super::seats::SeatStatus;
 
@@ -46,6 +48,34 @@ impl Hold {
         let deadline = held.deadline;
         let (attempt_started, attempt_declined) = (0, 0);
         Self { event, held, state: HoldState::Held, deadline, attempt_started, attempt_declined }
+    }
+
+    /// A hold that a replica tells of. Of its attempts to pay all but the present one were
+    /// declined.
+    pub fn of_state(event: EventId, hold: LiveHold) -> Self {
+        let LiveHold { phase, attempt, held } = hold;
+        let (state, attempt_declined) = match phase {
+            Phase::Held | Phase::Blocked => (HoldState::Held, attempt),
+            Phase::Paying => (HoldState::Paying, attempt.saturating_sub(1)),
+            Phase::Sold => (HoldState::Sold, attempt.saturating_sub(1)),
+        };
+        let attempt_started = attempt;
+        Self { state, attempt_started, attempt_declined, ..Self::new(event, held) }
+    }
+
+    /// A hold that has ended; nobody knows any more which places it had.
+    pub fn of_ended(ended: EndedHold) -> Self {
+        let held = Held {
+            hold: ended.hold,
+            account: ended.account,
+            owner: OwnerKind::Fan,
+            seats: Vec::new(),
+            areas: Vec::new(),
+            currency: ended.currency,
+            deadline: None,
+            pass: None,
+        };
+        Self { state: HoldState::Released(ended.why), ..Self::new(ended.event, held) }
     }
 
     /// What the seat map shows of its seats.

@@ -3,8 +3,8 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use schema::{
-    AccountId, Applied, Batch, DurationMs, EventId, Held, HoldId, Outcome, OutcomeBody, OwnerKind,
-    ReturnedPart, Step, UnixMillis,
+    AccountId, Applied, Batch, DurationMs, EventId, EventState, Held, HoldId, Outcome, OutcomeBody,
+    OwnerKind, ReturnedPart, ShardState, Step, UnixMillis,
 };
 use tokio::sync::oneshot;
 
@@ -60,19 +60,47 @@ impl ShardView {
         }
     }
 
+    /// Begins with what a replica tells: as if its batches had been applied, but for the changes,
+    /// which no reader is told again.
+    pub fn of_state(keep: Keep, state: ShardState) -> Self {
+        let mut view = Self::new(keep);
+        view.applied = state.applied;
+        view.time = state.time.map(|time| Follows::batch(time, state.ago));
+        for EventState { event, version, free, holds, .. } in state.events {
+            let seats = view.events.entry(event.clone()).or_default();
+            (seats.version, seats.free) = (version, Some(free));
+            for hold in holds {
+                view.insert(Hold::of_state(event.clone(), hold));
+            }
+        }
+        for ended in state.ended {
+            view.ended.push_back((ended.at, ended.hold));
+            view.holds.insert(ended.hold, Hold::of_ended(ended));
+        }
+        if let Some(time) = state.time {
+            view.forget(time);
+        }
+        view
+    }
+
+    /// Whether no batch has been applied.
+    pub fn is_fresh(&self) -> bool {
+        self.applied == Applied::default()
+    }
+
     /// Applies a batch read at `sequence`. A repetition and a deposed owner's batch change nothing.
     ///
     /// # Errors
     /// [`Fault`]; the view must be built again from the journal's first message.
-    pub fn apply(&mut self, batch: Batch, sequence: u64) -> Result<(), Fault> {
+    pub fn apply(&mut self, mut batch: Batch, sequence: u64) -> Result<(), Fault> {
         let (epoch, number) = (batch.epoch, batch.number);
-        match self.applied.step(epoch, number, sequence) {
+        match self.applied.step(&batch, sequence) {
             Step::Skip => return Ok(()),
             Step::Gap => return Err(Fault::Gap { epoch, number }),
             Step::Apply => {}
         }
         let mut touched: Vec<EventId> = Vec::new();
-        for outcome in batch.outcomes {
+        for outcome in std::mem::take(&mut batch.outcomes) {
             let event = outcome.event.clone();
             self.apply_outcome(outcome, sequence, batch.time)?;
             if touched.last() != Some(&event) {
@@ -84,7 +112,7 @@ impl ShardView {
                 seats.finish();
             }
         }
-        self.applied.advance(epoch, number, sequence);
+        self.applied.advance(&batch, sequence);
         self.forget(batch.time);
         Ok(())
     }

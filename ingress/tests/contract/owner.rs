@@ -95,6 +95,7 @@ impl Owner {
             number: *number,
             time: journal_time(),
             outcomes: vec![outcome.clone()],
+            previous: 0,
         };
         let payload = codec::encode_checked(&batch).into();
         let ack = self.nats.jetstream.publish(subject::journal(shard), payload).await.unwrap();

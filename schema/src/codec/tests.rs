@@ -47,7 +47,7 @@ fn batch() -> Batch {
         free_after: 299,
         body: OutcomeBody::SeatsHeld(held()),
     };
-    Batch { epoch: 7, number: 1, time: UnixMillis(60), outcomes: vec![outcome] }
+    Batch { epoch: 7, number: 1, time: UnixMillis(60), outcomes: vec![outcome], previous: 0 }
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -104,7 +104,7 @@ impl Owner {
         // Relaxed: only has to differ.
         let number = self.numbers.fetch_add(1, Ordering::Relaxed) + 1;
         let outcomes = vec![Outcome { asked, event, free_after: 0, body }];
-        let batch = Batch { epoch: 1, number, time: clock::now(), outcomes };
+        let batch = Batch { epoch: 1, number, time: clock::now(), outcomes, previous: 0 };
         let bytes = codec::encode_checked(&batch);
         for _ in 0..100 {
             let publish = async {

@@ -24,7 +24,8 @@ async fn journal(world: &World, number: u64, outcomes: Vec<(u32, OutcomeBody)>) 
         free_after,
         body,
     });
-    let batch = Batch { epoch: 1, number, time: UnixMillis(number), outcomes: outcomes.collect() };
+    let (time, outcomes) = (UnixMillis(number), outcomes.collect());
+    let batch = Batch { epoch: 1, number, time, outcomes, previous: 0 };
     let payload = codec::encode_checked(&batch).into();
     let sent = world.nats.jetstream.publish(subject::journal(shard), payload).await.unwrap();
     sent.await.unwrap();

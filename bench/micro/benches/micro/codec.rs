@@ -27,7 +27,7 @@ pub fn benches(criterion: &mut Criterion) {
     });
 
     let outcomes = (0..OUTCOMES).map(outcome).collect();
-    let batch = Batch { epoch: 70_000, number: 123_456, time: NOW, outcomes };
+    let batch = Batch { epoch: 70_000, number: 123_456, time: NOW, outcomes, previous: 70_122 };
     let bytes = encode_checked(&batch);
     assert!(decode_checked::<Batch>(&bytes).is_ok_and(|decoded| decoded == batch));
     group.throughput(throughput(&bytes));

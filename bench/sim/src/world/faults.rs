@@ -24,6 +24,9 @@ impl World {
         if common.is_broken(Mutation::TrimEpochs) {
             common.journal.trim_epochs(to);
         }
+        if common.is_broken(Mutation::LoseTail) {
+            common.journal.lose_tail();
+        }
         common.note(Happening::Trimmed, format_args!("the journal up to {to}"));
     }
 

@@ -1,7 +1,7 @@
 //! What a journal says, by the plainest fold there is: who owns which seat, and what contradicts
 //! itself.
 
-use allocator::HoldPhase;
+use allocator::{EventView, HoldPhase};
 use schema::{
     AreaIdx, Batch, EventId, Held, HeldSeat, HoldId, InvariantId, Outcome, OutcomeBody, OwnerKind,
     PlaceCounts, SeatIdx, UnixMillis,
@@ -48,6 +48,24 @@ impl Books {
     pub fn take(&mut self, sequence: u64, batch: &Batch) {
         for outcome in &batch.outcomes {
             self.outcome(sequence, batch.time, outcome);
+        }
+    }
+
+    /// Begins with a checkpoint, where the journal does not begin with its first batch.
+    pub fn begin(&mut self, events: &[EventView]) {
+        for view in events {
+            let books = self.events.entry(view.event.clone()).or_default();
+            for seat in &view.seats {
+                books.generations.insert(seat.seat, seat.generation);
+                books.seats.extend(seat.hold.map(|hold| (seat.seat, hold)));
+            }
+            for (phase, held) in &view.holds {
+                for area in &held.areas {
+                    *books.areas.entry(area.area).or_default() += area.quantity;
+                }
+                let owned = Owned { held: held.clone(), phase: *phase };
+                books.holds.insert(held.hold, owned);
+            }
         }
     }
 

@@ -6,10 +6,12 @@ use super::owner;
 use super::stored::Store;
 use super::trial::Trial;
 use crate::config::Config;
+use allocator::CheckpointView;
 use anyhow::{Context as _, bail};
+use async_nats::jetstream::stream::{RawMessageErrorKind, Stream};
 use chassis::{Follower, Nats, StartAt, Stored};
 use futures_util::future::try_join_all;
-use schema::{EventId, EventListing, ShardId, codec, limits, subject};
+use schema::{Applied, Batch, EventId, EventListing, ShardId, Step, codec, limits, subject};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -30,6 +32,15 @@ pub struct Seen {
     pub events: usize,
     pub checkpoints: usize,
     pub differences: BTreeSet<String>,
+    /// What the books could not be made of.
+    pub notes: Vec<String>,
+}
+
+/// A shard before its journal is read.
+struct Opened {
+    trial: Trial,
+    /// What the books begin with, where the journal is trimmed.
+    base: Option<CheckpointView>,
 }
 
 pub struct Looker {
@@ -63,11 +74,12 @@ impl Looker {
         let mut trials = try_join_all(shards.iter().map(|shard| self.open(*shard, only))).await?;
         // Between the beginnings and the ends: then what it says is true somewhere between them.
         let mut live = self.store.live().await?;
-        try_join_all(trials.iter_mut().map(|trial| self.hear(trial))).await?;
+        try_join_all(trials.iter_mut().map(|opened| self.hear(opened))).await?;
         let mut named: BTreeSet<EventId> = live.keys().chain(totals.keys()).cloned().collect();
         let mut books: BTreeMap<EventId, EventBooks> = BTreeMap::new();
-        let mut checkpoints = 0;
-        for trial in trials {
+        let (mut checkpoints, mut notes) = (0, Vec::new());
+        for Opened { trial, base } in trials {
+            notes.extend(base.map(|base| note(trial.shard, &base)));
             checkpoints += usize::from(trial.has_checkpoint);
             differences.extend(trial.differences);
             books.extend(trial.books.events);
@@ -82,23 +94,49 @@ impl Looker {
         }
         let money = settlement::audit(&self.store.pool).await.context("audit the ledger")?;
         differences.extend(money);
-        Ok(Seen { events: named.len(), checkpoints, differences })
+        Ok(Seen { events: named.len(), checkpoints, differences, notes })
     }
 
     /// Notes where the journal is, and what is checkpointed of it.
-    async fn open(&self, shard: ShardId, only: Option<&EventId>) -> anyhow::Result<Trial> {
+    async fn open(&self, shard: ShardId, only: Option<&EventId>) -> anyhow::Result<Opened> {
         let name = subject::journal_stream(shard);
         let stream = self.nats.jetstream.get_stream(&name).await;
         let stream = stream.with_context(|| format!("find {name}"))?;
         let info = stream.cached_info();
         let created = i64::try_from(info.created.unix_timestamp_nanos() / 1_000_000)?;
+        let base = self.base(&stream, shard, created).await?;
         let checkpoint = self.store.checkpoint(shard, created).await?;
         let from = chassis::last_sequence(&self.nats, &name).await?;
-        Ok(Trial::new(shard, from, only.cloned(), checkpoint))
+        Ok(Opened { trial: Trial::new(shard, from, only.cloned(), checkpoint), base })
+    }
+
+    /// What the books begin with; `None` when the journal has its beginning.
+    async fn base(
+        &self,
+        stream: &Stream,
+        shard: ShardId,
+        created: i64,
+    ) -> anyhow::Result<Option<CheckpointView>> {
+        let first = stream.get_first_raw_message_by_subject(subject::journal(shard), 1);
+        let first = tokio::time::timeout(READ_WAIT, first).await;
+        let first = match first.context("read the journal's first batch")? {
+            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => return Ok(None),
+            first => first.context("read the journal's first batch")?,
+        };
+        // What is no batch is told when the journal is read.
+        let Ok(batch) = codec::decode_checked::<Batch>(&first.payload) else { return Ok(None) };
+        let leads_on = |applied: &Applied| applied.step(&batch, first.sequence) != Step::Gap;
+        if batch.epoch == 0 || batch.number == 0 || leads_on(&Applied::default()) {
+            return Ok(None);
+        }
+        let base = self.store.base(shard, created, leads_on).await?;
+        let gone = format!("journal {shard}: its messages before {} are gone", first.sequence);
+        base.map(Some).with_context(|| format!("{gone}, and no checkpoint can be read"))
     }
 
     /// Asks the owner, and reads the journal to its end and to where the owner is.
-    async fn hear(&self, trial: &mut Trial) -> anyhow::Result<()> {
+    async fn hear(&self, opened: &mut Opened) -> anyhow::Result<()> {
+        let Opened { trial, base } = opened;
         let shard = trial.shard;
         match owner::ask(&self.nats, shard, trial.only.as_ref()).await? {
             Some(owner) => trial.owner = Some(owner),
@@ -107,8 +145,13 @@ impl Looker {
         let stream = subject::journal_stream(shard);
         let all = subject::journal_all(shard);
         let end = chassis::last_sequence(&self.nats, &stream).await?;
-        let mut follower = Follower::start(self.nats.clone(), &stream, &all, StartAt::First);
         let mut read = 0;
+        if let Some(base) = base {
+            trial.begin(base);
+            read = base.applied.sequence;
+        }
+        let start = StartAt::Sequence(read + 1);
+        let mut follower = Follower::start(self.nats.clone(), &stream, &all, start);
         while read < end || trial.owner.is_some() {
             let wait = if read < end { READ_WAIT } else { BATCH_WAIT };
             let message = match tokio::time::timeout(wait, follower.next()).await {
@@ -142,4 +185,10 @@ impl Looker {
         }
         Ok(totals)
     }
+}
+
+/// Says that the journal does not tell all.
+fn note(shard: ShardId, base: &CheckpointView) -> String {
+    let at = base.applied.sequence;
+    format!("journal {shard}: trimmed, the books begin with the checkpoint at {at}")
 }

@@ -43,8 +43,8 @@ pub async fn audit(audit: Audit) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(NOT_AUDITED));
         }
     };
-    for difference in &seen.differences {
-        output::line(difference);
+    for line in seen.notes.iter().chain(&seen.differences) {
+        output::line(line);
     }
     let (events, checkpoints, count) = (seen.events, seen.checkpoints, seen.differences.len());
     let what = format!("audited {events} events and {checkpoints} checkpoints");

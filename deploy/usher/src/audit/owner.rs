@@ -2,9 +2,7 @@
 
 use allocator::{Inspect, OwnerView};
 use anyhow::Context as _;
-use async_nats::StatusCode;
 use chassis::Nats;
-use futures_util::StreamExt;
 use schema::{EventId, ShardId, codec, subject};
 use std::time::Duration;
 
@@ -19,24 +17,9 @@ pub async fn ask(
     shard: ShardId,
     event: Option<&EventId>,
 ) -> anyhow::Result<Option<OwnerView>> {
-    let inbox = nats.client.new_inbox();
-    let what = || format!("ask the owner of shard {shard}");
-    let mut answer = nats.client.subscribe(inbox.clone()).await.with_context(what)?;
     let question = codec::encode(&Inspect { event: event.cloned() });
-    let asked = nats.client.publish_with_reply(subject::inspect(shard), inbox, question.into());
-    tokio::time::timeout(PART_WAIT, asked).await.with_context(what)?.with_context(what)?;
-    let mut bytes = Vec::new();
-    loop {
-        let Ok(Some(part)) = tokio::time::timeout(PART_WAIT, answer.next()).await else {
-            return Ok(None);
-        };
-        if part.status == Some(StatusCode::NO_RESPONDERS) {
-            return Ok(None);
-        }
-        if part.payload.is_empty() {
-            break;
-        }
-        bytes.extend_from_slice(&part.payload);
-    }
-    Ok(tokio::task::block_in_place(|| OwnerView::decode(&bytes)))
+    let answer = chassis::ask_in_parts(nats, subject::inspect(shard), question, PART_WAIT).await;
+    let answer = answer.with_context(|| format!("ask the owner of shard {shard}"))?;
+    let decode = |bytes: Vec<u8>| tokio::task::block_in_place(|| OwnerView::decode(&bytes));
+    Ok(answer.and_then(decode))
 }

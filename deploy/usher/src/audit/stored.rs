@@ -2,8 +2,9 @@
 
 use super::compare::Live;
 use super::trial::Stored;
+use allocator::CheckpointView;
 use anyhow::Context as _;
-use schema::{AreaIdx, EventId, HoldId, SeatIdx, ShardId};
+use schema::{Applied, AreaIdx, EventId, HoldId, SeatIdx, ShardId};
 use sqlx::types::Uuid;
 use sqlx::{PgPool, Row};
 use std::collections::BTreeMap;
@@ -27,6 +28,18 @@ impl Store {
         let newest = tokio::time::timeout(ANSWER_WAIT, newest).await;
         let newest = newest.context("read the checkpoints")?.context("read the checkpoints")?;
         Ok(newest.map(|(sequence, view)| Stored { sequence, view }))
+    }
+
+    /// The oldest checkpoint that `reaches` says the journal leads on from.
+    pub async fn base(
+        &self,
+        shard: ShardId,
+        incarnation_ms: i64,
+        reaches: impl Fn(&Applied) -> bool,
+    ) -> anyhow::Result<Option<CheckpointView>> {
+        let oldest = allocator::oldest_checkpoint(&self.pool, shard, incarnation_ms, reaches);
+        let oldest = tokio::time::timeout(ANSWER_WAIT, oldest).await;
+        oldest.context("read the checkpoints")?.context("read the checkpoints")
     }
 
     /// What is sold, of each event that sold something. One statement, so one moment.

@@ -53,6 +53,13 @@ impl Trial {
         }
     }
 
+    /// Begins with a checkpoint, where the journal does not begin with its first batch.
+    pub fn begin(&mut self, base: &CheckpointView) {
+        self.books.begin(&base.events);
+        (self.applied, self.epoch) = (base.applied, base.applied.epoch);
+        self.hear(base.applied.sequence);
+    }
+
     /// Takes the next message of the journal.
     pub fn take(&mut self, sequence: u64, name: &str, payload: &[u8]) {
         if name == subject::journal_epoch(self.shard) {
@@ -60,6 +67,11 @@ impl Trial {
         } else if name == subject::journal(self.shard) {
             self.batch(sequence, payload);
         }
+        self.hear(sequence);
+    }
+
+    /// Hears the witnesses that speak of this moment of the journal.
+    fn hear(&mut self, sequence: u64) {
         if self.checkpoint.as_ref().is_some_and(|stored| stored.sequence <= sequence) {
             self.hear_checkpoint(sequence);
         }
@@ -83,7 +95,7 @@ impl Trial {
             self.say(format!("FENCE-1 journal {shard} at {sequence}: no owner has epoch {epoch}"));
             return;
         }
-        match self.applied.step(epoch, number, sequence) {
+        match self.applied.step(&batch, sequence) {
             Step::Apply => {}
             Step::Gap => self.say(format!("journal {shard} at {sequence}: a batch is missing")),
             Step::Skip => {

@@ -42,4 +42,5 @@ mod test_split;
 mod test_spread;
 mod test_start_and_stop;
 mod test_trace;
+mod test_trim;
 mod test_whole_way;

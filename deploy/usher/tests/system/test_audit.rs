@@ -273,6 +273,7 @@ async fn forge_a_hold(bus: &Bus, seat: SeatIdx) -> HoldId {
             free_after: free_after - 1,
             body: OutcomeBody::SeatsHeld(taken),
         }],
+        previous: 0,
     };
     let bytes = codec::encode_checked(&forged);
     bus.append(subject::journal(shard), HeaderMap::new(), bytes).await;

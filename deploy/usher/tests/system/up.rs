@@ -32,6 +32,8 @@ pub struct Up {
     pub metrics_port: u16,
     /// From the start of the process to the ready line.
     pub start_time: Duration,
+    /// Settings of the test's own.
+    pub variables: Vec<(String, String)>,
     process: Option<Process>,
     // Last, so that the process is gone when its folder is removed.
     folder: TempDir,
@@ -49,8 +51,8 @@ impl Up {
     pub fn prepare() -> Self {
         let folder = temporary_folder();
         let (port, metrics_port) = (free_port(), free_port());
-        let start_time = Duration::ZERO;
-        Self { port, metrics_port, start_time, process: None, folder }
+        let (start_time, variables) = (Duration::ZERO, Vec::new());
+        Self { port, metrics_port, start_time, variables, process: None, folder }
     }
 
     /// Starts the binary on the same folder and ports, and waits until it serves.
@@ -79,7 +81,7 @@ impl Up {
         let arguments = ["up", "--data", data.to_str().expect("a temporary path is text")];
         let ports = ["--port", &port, "--metrics-port", &metrics_port];
         let log = self.folder.path().join(format!("usher-{port}.log"));
-        Process::start(&[&arguments[..], &ports[..]].concat(), &[], &log)
+        Process::start(&[&arguments[..], &ports[..]].concat(), &self.variables, &log)
     }
 
     /// Waits for a program to run in the data folder.

@@ -11,8 +11,9 @@
 use super::{Fault, Keep, ShardView};
 use crate::views::seats::{SeatStatus, Start};
 use schema::{
-    AccountId, AreaIdx, Batch, Currency, DurationMs, EventId, Held, HeldArea, HeldSeat, HoldId,
-    Outcome, OutcomeBody, OwnerKind, Payment, Released, ReturnedPart, SeatIdx, UnixMillis,
+    AccountId, Applied, AreaIdx, Batch, Currency, DurationMs, EndedHold, EventId, EventState, Held,
+    HeldArea, HeldSeat, HoldId, LiveHold, Outcome, OutcomeBody, OwnerKind, Payment, Phase,
+    Released, ReturnedPart, SeatIdx, ShardState, UnixMillis,
 };
 
 const KEEP: Keep = Keep { ended_for: DurationMs(1_000), ended_max: 3 };
@@ -77,7 +78,7 @@ fn outcome(words: &[&str]) -> OutcomeBody {
 
 fn batch(number: u64, time: u64, body: OutcomeBody) -> Batch {
     let outcome = Outcome { asked: None, event: event(), free_after: 7, body };
-    Batch { epoch: 1, number, time: UnixMillis(time), outcomes: vec![outcome] }
+    Batch { epoch: 1, number, time: UnixMillis(time), outcomes: vec![outcome], previous: 0 }
 }
 
 fn seats(view: &ShardView, count: usize) -> String {
@@ -229,6 +230,70 @@ fn a_repeated_batch_changes_nothing_and_a_missing_one_stops_the_view() {
     let unknown = batch(2, 1, outcome(&["released", "H9"]));
     let fault = Fault::HoldUnknown { hold: hold_id("H9") };
     assert_eq!(view.apply(unknown, 4), Err(fault));
+}
+
+/// What a replica tells after the script of
+/// [`a_state_makes_the_view_that_its_outcomes_make`].
+fn told() -> ShardState {
+    let fan = |name, seats: &[u32], standing| held(name, OwnerKind::Fan, seats, standing);
+    let declined = Held { deadline: Some(UnixMillis(20_000)), ..fan("H1", &[0], 0) };
+    let holds = vec![
+        LiveHold { phase: Phase::Held, attempt: 1, held: declined },
+        LiveHold { phase: Phase::Paying, attempt: 1, held: fan("H2", &[1], 0) },
+        LiveHold { phase: Phase::Sold, attempt: 1, held: fan("H3", &[2], 0) },
+        LiveHold {
+            phase: Phase::Blocked,
+            attempt: 0,
+            held: held("H4", OwnerKind::Allotment, &[3], 0),
+        },
+        LiveHold { phase: Phase::Held, attempt: 0, held: fan("H5", &[], 4) },
+    ];
+    let (currency, why, at) = (Currency::EUR, Released::Expired, UnixMillis(4_800));
+    let (hold, account) = (hold_id("H6"), AccountId(1));
+    ShardState {
+        applied: Applied { epoch: 1, number: 12, sequence: 13 },
+        time: Some(at),
+        ago: DurationMs(0),
+        events: vec![EventState { event: event(), version: 13, free: 7, holds, spent: vec![] }],
+        ended: vec![EndedHold { hold, event: event(), account, currency, why, at }],
+    }
+}
+
+#[test]
+fn a_state_makes_the_view_that_its_outcomes_make() {
+    let read = check(
+        "held H1 0
+         paying H1 1
+         declined H1 1
+         held H2 1
+         paying H2 1
+         held H3 2
+         paying H3 1
+         sold H3
+         blocked H4 3
+         standing H5 4
+         held H6 5
+         expired H6",
+    );
+    let mut begun = ShardView::of_state(KEEP, told());
+    let hold = |view: &ShardView, name: &str| {
+        let hold = &view.holds[&hold_id(name)];
+        let attempts = (hold.attempt_started, hold.attempt_declined);
+        (hold.state, hold.deadline, attempts, hold.seat_status(), hold.held.account)
+    };
+    for name in ["H1", "H2", "H3", "H4", "H5"] {
+        assert_eq!(hold(&begun, name), hold(&read, name), "{name}");
+    }
+    assert_eq!(begun.holds[&hold_id("H6")].state, read.holds[&hold_id("H6")].state);
+    assert_eq!((begun.applied, &begun.set_aside), (read.applied, &read.set_aside));
+    let (one, other) = (&begun.events[&event()], &read.events[&event()]);
+    assert_eq!((one.free, one.counts, one.version), (other.free, other.counts, other.version));
+    assert_eq!((&one.areas_taken, seats(&begun, 6)), (&other.areas_taken, seats(&read, 6)));
+    begun.apply(batch(13, 5_000, outcome(&["sold", "H2"])), 14).unwrap();
+    expect(&begun, &["counts", "5", "0", "2", "1"]);
+    let early = batch(12, 5_000, outcome(&["expired", "H6"]));
+    begun.apply(early, 13).unwrap();
+    expect(&begun, &["counts", "5", "0", "2", "1"]);
 }
 
 #[test]

@@ -16,11 +16,12 @@ use crate::search::{
 };
 use crate::{
     AccountId, Applied, Area, AreaIdx, Asked, Batch, BestAvailable, CancelAnswer, CancelBooking,
-    Channel, ChannelRow, Command, CommandBody, CommandId, Condition, Currency, DurationMs, EventId,
-    EventListing, EventStatus, Held, HeldArea, HeldSeat, HoldId, HoldSeats, KillReason, Money,
-    OrderId, Outcome, OutcomeBody, OwnerKind, Pass, PassPlace, Payment, Pool, PreviousStatuses,
-    PriceLevel, Refusal, Released, Reply, ReplyBatch, ReturnedPart, RoomMode, RoomSettings, Row,
-    SeatIdx, SeatingPlan, Section, StartPayment, UnixMillis, Verdict, VerdictKind, Want,
+    Channel, ChannelRow, Command, CommandBody, CommandId, Condition, Currency, DurationMs,
+    EndedHold, EventId, EventListing, EventState, EventStatus, Held, HeldArea, HeldSeat, HoldId,
+    HoldSeats, KillReason, LiveHold, Money, OrderId, Outcome, OutcomeBody, OwnerKind, Pass,
+    PassPlace, Payment, Phase, Pool, PreviousStatuses, PriceLevel, Refusal, Released, Reply,
+    ReplyBatch, ReturnedPart, RoomMode, RoomSettings, Row, SeatIdx, SeatingPlan, Section,
+    ShardState, StartPayment, UnixMillis, Verdict, VerdictKind, Want,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -154,7 +155,30 @@ fn expiry() -> Outcome {
 
 fn batch() -> Batch {
     let outcomes = vec![outcome(), expiry()];
-    Batch { epoch: 51, number: 52, time: UnixMillis(1_800_000_000_053), outcomes }
+    let time = UnixMillis(1_800_000_000_053);
+    Batch { epoch: 51, number: 52, time, outcomes, previous: 0 }
+}
+
+fn shard_state() -> ShardState {
+    let phases = [Phase::Held, Phase::Paying, Phase::Sold, Phase::Blocked];
+    let hold = |(attempt, phase)| LiveHold { phase, attempt, held: held() };
+    let holds = (81..).zip(phases).map(hold).collect();
+    let spent = vec![place()];
+    let ended = EndedHold {
+        hold: HoldId(85),
+        event: event(),
+        account: AccountId(86),
+        currency: Currency::EUR,
+        why: Released::Refunded,
+        at: UnixMillis(1_800_000_000_087),
+    };
+    ShardState {
+        applied: Applied { epoch: 88, number: 89, sequence: 90 },
+        time: Some(UnixMillis(1_800_000_000_091)),
+        ago: DurationMs(92),
+        events: vec![EventState { event: event(), version: 93, free: 94, holds, spent }],
+        ended: vec![ended],
+    }
 }
 
 fn envelopes() -> Vec<Sample> {
@@ -176,7 +200,9 @@ fn envelopes() -> Vec<Sample> {
         sample("Command", command),
         sample("Command-nobody-waits", unknown),
         sample("Batch", batch()),
+        sample("Batch-after-another", Batch { previous: 50, ..batch() }),
         sample("ReplyBatch", ReplyBatch { time: UnixMillis(1_800_000_000_069), replies }),
+        sample("ShardState", shard_state()),
         sample("Applied", Applied { epoch: 54, number: 55, sequence: 56 }),
     ]
 }

@@ -4,7 +4,7 @@ use crate::Limits;
 use crate::shard::{Decision, Shard};
 use schema::{
     AccountId, Area, Channel, ChannelRow, Command, CommandBody, CommandId, Currency, DurationMs,
-    EventId, EventListing, EventStatus, Money, Outcome, PlanIndex, Pool, PriceLevel, Row,
+    EventId, EventListing, EventStatus, Money, Outcome, Phase, PlanIndex, Pool, PriceLevel, Row,
     SeatingPlan, Section, ShardId, UnixMillis,
 };
 use std::sync::Arc;
@@ -235,6 +235,21 @@ impl World {
         assert_eq!(self.owner.snapshot(), snapshot);
         assert_eq!(self.owner.digest(), self.restarted.digest());
         assert_eq!(self.owner.digest(), self.follower.digest());
+        let shown = |shard: &Shard| (shard.show(), shard.show_ended());
+        assert_eq!(shown(&self.restarted), shown(&self.owner));
+        for event in self.owner.show() {
+            let phase = |wanted| event.holds.iter().filter(move |hold| hold.phase == wanted);
+            let places = |wanted| phase(wanted).map(|hold| hold.held.place_count()).sum::<u32>();
+            let counts = self.owner.counts(&event.event).unwrap();
+            assert_eq!(
+                (event.free, places(Phase::Held), places(Phase::Paying)),
+                (counts.free, counts.held, counts.paying)
+            );
+            assert_eq!(
+                (places(Phase::Sold), places(Phase::Blocked)),
+                (counts.sold, counts.blocked)
+            );
+        }
         let mut restored = Shard::restore(self.limits, snapshot.clone());
         assert_eq!(restored.snapshot(), snapshot, "also before the events are listed");
         restored.put_event(Arc::new(self.listing.clone()), self.plan.clone()).unwrap();

@@ -1,7 +1,7 @@
 //! A difference planted in any of them is found.
 
 use super::{Live, Witness, counts, likeness, postgres, state};
-use crate::audit::journal::{EventBooks, Owned};
+use crate::audit::journal::{self, EventBooks, Owned};
 use allocator::{EventView, HoldPhase, SeatView};
 use schema::{
     AccountId, AreaIdx, Currency, EventId, Held, HeldArea, HeldSeat, HoldId, OwnerKind,
@@ -72,6 +72,21 @@ fn check(change: impl FnOnce(&mut Books), expected: &str) {
 #[test]
 fn books_that_agree_show_no_difference() {
     assert_eq!(found(|_| {}), Vec::<String>::new());
+}
+
+#[test]
+fn books_that_begin_with_a_checkpoint_agree_with_it() {
+    let Books { live, view, .. } = agreed();
+    let mut books = journal::Books::default();
+    books.begin(std::slice::from_ref(&view));
+    books.mark();
+    let books = &books.events[&event()];
+    assert_eq!((books.owned_count(), books.free_after), (3, None));
+    assert_eq!(counts(&event(), Some(10), books), None, "nobody has said what is free");
+    assert!(postgres(&event(), books, &live).is_empty());
+    assert!(state(&event(), Witness::Checkpoint, books, &view).is_empty());
+    let blank = EventView { seats: Vec::new(), holds: Vec::new(), ..view };
+    assert!(!state(&event(), Witness::Checkpoint, books, &blank).is_empty());
 }
 
 #[test]

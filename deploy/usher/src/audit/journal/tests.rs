@@ -47,7 +47,8 @@ fn differences(bodies: Vec<OutcomeBody>) -> Vec<String> {
     for (sequence, body) in (2..).zip(bodies) {
         let event = "EVT002".parse().unwrap();
         let outcome = Outcome { asked: None, event, free_after: 0, body };
-        let batch = Batch { epoch: 1, number: 1, time: UnixMillis(1), outcomes: vec![outcome] };
+        let outcomes = vec![outcome];
+        let batch = Batch { epoch: 1, number: 1, time: UnixMillis(1), outcomes, previous: 0 };
         books.take(sequence, &batch);
     }
     books.differences

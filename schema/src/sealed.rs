@@ -1,12 +1,14 @@
 //! State as bytes: compressed, with the version and a checksum at the end.
 //!
-//! As [`schema::codec`] for messages, without its bound on them: what is sealed is stored, or sent
-//! in parts.
+//! As [`codec`] for messages, without its bound on them: what is sealed is stored, or sent in
+//! parts.
 
-use crate::config::SEALED_BYTES_MAX;
-use schema::codec;
+use crate::codec;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+/// Largest state, before it is compressed. Postgres takes 1 GB in a value.
+pub const SEALED_BYTES_MAX: usize = 512 * 1024 * 1024;
 
 /// More state than [`SEALED_BYTES_MAX`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -15,9 +17,11 @@ pub struct TooLarge {
     bytes: usize,
 }
 
+/// Encodes a state.
+///
 /// # Errors
 /// [`TooLarge`].
-pub(crate) fn seal<T: Serialize>(state: &T) -> Result<Vec<u8>, TooLarge> {
+pub fn seal<T: Serialize>(state: &T) -> Result<Vec<u8>, TooLarge> {
     let plain = rmp_serde::to_vec(state).expect("the state holds only encodable types");
     if SEALED_BYTES_MAX < plain.len() {
         return Err(TooLarge { bytes: plain.len() });
@@ -30,7 +34,7 @@ pub(crate) fn seal<T: Serialize>(state: &T) -> Result<Vec<u8>, TooLarge> {
 }
 
 /// Reads what [`seal`] made; `None` when a bit has changed, or the version is another.
-pub(crate) fn unseal<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+pub fn unseal<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
     let (body, checksum) = bytes.split_last_chunk::<4>()?;
     let (version, packed) = body.split_last()?;
     let whole = codec::checksum(body) == u32::from_be_bytes(*checksum);
@@ -49,7 +53,7 @@ pub(crate) fn unseal<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
 #[cfg(test)]
 mod tests {
     use super::{seal, unseal};
-    use schema::codec;
+    use crate::codec;
 
     #[test]
     fn a_changed_bit_another_version_and_an_absurd_size_are_refused() {

@@ -1,0 +1,107 @@
+//! Takes what the journal of a shard says about its events' seats and passes; where its beginning
+//! is trimmed, what a replica tells of it.
+
+use crate::config::{AGAIN_FIRST, AGAIN_MAX, STATE_PART_WAIT};
+use crate::follow::next;
+use crate::room::Room;
+use crate::rooms::Rooms;
+use chassis::telemetry::chain;
+use chassis::{Backoff, Follower, HealthHandle, Nats, Pause, Shutdown, StartAt};
+use schema::{
+    Applied, Batch, OutcomeBody, PassPlace, ShardId, ShardState, Step, codec, sealed, subject,
+};
+use std::sync::Arc;
+
+pub(crate) struct Journal {
+    pub shard: ShardId,
+    pub rooms: Arc<Rooms>,
+    pub nats: Nats,
+    pub health: HealthHandle,
+    pub shutdown: Shutdown,
+}
+
+impl Journal {
+    /// Follows until the process ends.
+    pub(crate) async fn run(self) {
+        let shard = self.shard;
+        self.health.set_ready();
+        let mut follower = self.follower(StartAt::First);
+        let mut applied = Applied::default();
+        while let Some(message) = next(&mut follower, &self.shutdown).await {
+            let batch: Batch = match codec::decode_checked(&message.payload) {
+                Ok(batch) => batch,
+                Err(error) => {
+                    let error = chain(&error);
+                    tracing::error!(%shard, %error, "a batch that nobody can read");
+                    continue;
+                }
+            };
+            match applied.step(&batch, message.sequence) {
+                Step::Skip => continue,
+                Step::Apply => applied.advance(&batch, message.sequence),
+                Step::Gap => {
+                    let Some(state) = self.state(&batch, message.sequence).await else { return };
+                    self.take(&state);
+                    applied = state.applied;
+                    follower = self.follower(StartAt::Sequence(applied.sequence + 1));
+                    continue;
+                }
+            }
+            self.apply(&batch);
+        }
+    }
+
+    fn follower(&self, from: StartAt) -> Follower {
+        let (stream, batches) = (subject::journal_stream(self.shard), subject::journal(self.shard));
+        Follower::start(self.nats.clone(), &stream, &batches, from)
+    }
+
+    fn apply(&self, batch: &Batch) {
+        for outcome in &batch.outcomes {
+            let Some(room) = self.rooms.find(&outcome.event) else { continue };
+            room.seats().apply(outcome);
+            if let OutcomeBody::SeatsSold { pass: Some(place), .. } = &outcome.body {
+                complete(&room, std::slice::from_ref(place));
+            }
+        }
+    }
+
+    fn take(&self, state: &ShardState) {
+        for event in &state.events {
+            let Some(room) = self.rooms.find(&event.event) else { continue };
+            room.seats().take(event);
+            complete(&room, &event.spent);
+        }
+    }
+
+    /// Asks until a replica tells a state behind which the journal leads on; `None` at the end of
+    /// the process.
+    async fn state(&self, first: &Batch, sequence: u64) -> Option<ShardState> {
+        let mut backoff = Backoff::new(AGAIN_FIRST, AGAIN_MAX, None);
+        loop {
+            let subject = subject::state(self.shard);
+            let asked =
+                chassis::ask_in_parts(&self.nats, subject, Vec::new(), STATE_PART_WAIT).await;
+            let answer = asked.ok().flatten();
+            let state: Option<ShardState> = answer.and_then(|bytes| sealed::unseal(&bytes));
+            if let Some(state) = state.filter(|state| state.reaches(first, sequence)) {
+                self.health.set_ready();
+                return Some(state);
+            }
+            self.health.set_failing("waits for an allocator: a part of the journal is trimmed");
+            if backoff.pause(&self.shutdown).await != Pause::Elapsed {
+                return None;
+            }
+        }
+    }
+}
+
+/// Notes places that have bought, each once.
+fn complete(room: &Room, places: &[PassPlace]) {
+    let mut completed = room.completed();
+    for place in places {
+        if completed.numbers.insert(place.number) {
+            completed.fresh.push(place.number);
+        }
+    }
+}
