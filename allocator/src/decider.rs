@@ -12,7 +12,7 @@ use crate::writer::{Answer, Decided};
 use allocator_core::{Decision, Shard};
 use chassis::telemetry::{TraceContext, chain};
 use crossbeam_channel::{Receiver, never, select};
-use schema::{Asked, Command, DurationMs, EventId, Outcome, Reply, ShardId, UnixMillis};
+use schema::{Asked, Command, DurationMs, EventId, Reply, ShardId, UnixMillis};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 

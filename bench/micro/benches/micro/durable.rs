@@ -186,7 +186,8 @@ impl Sale {
             commands.iter().map(|command| self.desk.decide(time, command)).collect();
         held.extend(outcomes.iter().map(of_hold));
         self.number += 1;
-        let batch = Batch { epoch: self.epoch, number: self.number, time, outcomes };
+        let (epoch, number) = (self.epoch, self.number);
+        let batch = Batch { epoch, number, time, outcomes, previous: 0 };
         Bytes::from(codec::encode_checked(&batch))
     }
 

@@ -207,6 +207,29 @@ fn envelopes() -> Vec<Sample> {
     ]
 }
 
+fn conditions(plain: &HoldSeats) -> Vec<Sample> {
+    let both = PreviousStatuses { free: true, set_aside: true };
+    let guarded = HoldSeats { condition: Some(Condition::Previous(both)), ..plain.clone() };
+    let guarded_return = CommandBody::ReturnAllotted {
+        seats: vec![SeatIdx(5)],
+        areas: vec![],
+        previous: Some(PreviousStatuses { set_aside: false, ..both }),
+    };
+    let friends = Condition::Channel("FRIENDS".into());
+    let of_channel = HoldSeats { condition: Some(friends), ..plain.clone() };
+    let swap_in_channel = CommandBody::SwapSeats {
+        hold: HoldId(95),
+        want: Want::Seats(vec![SeatIdx(6)]),
+        channel: Some("FRIENDS".into()),
+    };
+    vec![
+        sample("HoldSeats-guarded", CommandBody::HoldSeats(guarded)),
+        sample("ReturnAllotted-guarded", guarded_return),
+        sample("HoldSeats-channel", CommandBody::HoldSeats(of_channel)),
+        sample("SwapSeats-channel", swap_in_channel),
+    ]
+}
+
 fn commands() -> Vec<Sample> {
     let expires_at = UnixMillis(1_800_000_000_071);
     let pass = Pass { place: place(), expires_at, account: Some(AccountId(72)) };
@@ -219,20 +242,7 @@ fn commands() -> Vec<Sample> {
         pass: Some(pass),
         condition: None,
     };
-    let both = PreviousStatuses { free: true, set_aside: true };
-    let guarded = HoldSeats { condition: Some(Condition::Previous(both)), ..hold_seats.clone() };
-    let guarded_return = CommandBody::ReturnAllotted {
-        seats: vec![SeatIdx(5)],
-        areas: vec![],
-        previous: Some(PreviousStatuses { set_aside: false, ..both }),
-    };
-    let friends = Condition::Channel("FRIENDS".into());
-    let of_channel = HoldSeats { condition: Some(friends), ..hold_seats.clone() };
-    let swap_in_channel = CommandBody::SwapSeats {
-        hold: HoldId(95),
-        want: Want::Seats(vec![SeatIdx(6)]),
-        channel: Some("FRIENDS".into()),
-    };
+    let conditions = conditions(&hold_seats);
     let start = StartPayment { hold: HoldId(74), method: "SEPA".into(), token: "tok".into() };
     let verdict = Verdict { hold: HoldId(75), attempt: 76, kind: VerdictKind::Sold };
     let areas = vec![(AreaIdx(77), 78)];
@@ -253,10 +263,7 @@ fn commands() -> Vec<Sample> {
             channel: None,
         },
     );
-    samples.push(sample("HoldSeats-guarded", CommandBody::HoldSeats(guarded)));
-    samples.push(sample("ReturnAllotted-guarded", guarded_return));
-    samples.push(sample("HoldSeats-channel", CommandBody::HoldSeats(of_channel)));
-    samples.push(sample("SwapSeats-channel", swap_in_channel));
+    samples.extend(conditions);
     samples.extend(variants!(Want:
         Seats => Want::Seats(seats),
         BestAvailable => Want::BestAvailable(best),
