@@ -12,11 +12,15 @@ use chassis::telemetry::chain;
 use schema::sealed::{seal, unseal};
 use schema::{CommandId, ShardId, UnixMillis};
 use sqlx::{PgConnection, PgPool, Row};
+use std::ops::Range;
 
 /// Names the locks of those who archive among the advisory locks of the database.
 const LOCK_CLASS: i32 = 0x7573_6861;
 
 /// What is kept of a command's id, and when it was answered.
+/// Rows of one transaction: what was stored by then stays when the next one fails.
+const ROWS_AT_ONCE: usize = 4;
+
 type Ids = Vec<(u64, UnixMillis)>;
 
 /// The archive of one shard over one incarnation of its journal.
@@ -29,7 +33,7 @@ pub(crate) struct Archive {
 }
 
 impl Archive {
-    /// Stores the answers that nobody has stored yet; returns the number up to which they are
+    /// Stores the first of the answers that nobody has stored yet; returns the number up to which they are
     /// stored now, or `None` when another process stores at this moment.
     pub(crate) async fn store(&self, shard: &Shard) -> Result<Option<u64>, Error> {
         let storing = self.store_behind_lock(shard);
@@ -50,10 +54,10 @@ impl Archive {
             return Ok(None);
         }
         let stored = self.stored_to(&mut transaction).await.map_err(failed)?;
-        let fresh = shard.answers_since(stored);
-        let to = fresh.to().max(stored);
-        for row in rows(fresh) {
-            self.put(&mut transaction, &row).await?;
+        let mut to = stored;
+        for row in rows(shard.answers_since(stored)).iter().take(ROWS_AT_ONCE) {
+            self.put(&mut transaction, row).await?;
+            to = row.to();
         }
         self.drop_old(&mut transaction, shard.answers_known_from()).await.map_err(failed)?;
         transaction.commit().await.map_err(failed)?;
@@ -106,9 +110,9 @@ impl Archive {
         delete.execute(connection).await.map(drop)
     }
 
-    /// The commands whose answers have a number below `to`; `None` when they cannot all be read.
-    pub(crate) async fn ids_below(&self, to: u64) -> Option<AnsweredIds> {
-        match tokio::time::timeout(STORE_WAIT, self.read_ids_below(to)).await {
+    /// The commands whose answers have these numbers; `None` when they cannot all be read.
+    pub(crate) async fn ids_of(&self, numbers: Range<u64>) -> Option<AnsweredIds> {
+        match tokio::time::timeout(STORE_WAIT, self.read_ids_of(numbers)).await {
             Ok(Ok(ids)) => ids,
             Ok(Err(error)) => {
                 tracing::warn!(shard = %self.shard, error = %chain(&error), "archive not read");
@@ -118,24 +122,28 @@ impl Archive {
         }
     }
 
-    async fn read_ids_below(&self, to: u64) -> Result<Option<AnsweredIds>, sqlx::Error> {
+    async fn read_ids_of(&self, numbers: Range<u64>) -> Result<Option<AnsweredIds>, sqlx::Error> {
+        let to = numbers.end;
         let rows = sqlx::query(
             "SELECT first_number, next_number, ids FROM answer_archive \
-             WHERE shard = $1 AND incarnation_ms = $2 AND first_number <= $3 ORDER BY first_number",
+             WHERE shard = $1 AND incarnation_ms = $2 AND first_number <= $3 AND $4 < next_number \
+             ORDER BY first_number",
         )
         .bind(i16::from(self.shard.0))
         .bind(self.incarnation_ms)
         .bind(to.cast_signed())
+        .bind(numbers.start.cast_signed())
         .fetch_all(&self.pool)
         .await?;
-        let (mut known, mut stored_to) = (AnsweredIds::default(), None);
+        let (mut known, mut stored_to) = (AnsweredIds::default(), numbers.start);
         for row in rows {
             let first = row.try_get::<i64, _>("first_number")?.cast_unsigned();
-            if stored_to.is_some_and(|stored_to| stored_to != first) {
+            // The first row may begin before what is known, no other before the end of the last.
+            if stored_to < first {
                 tracing::error!(shard = %self.shard, first, "answers before it are not archived");
                 return Ok(None);
             }
-            stored_to = Some(row.try_get::<i64, _>("next_number")?.cast_unsigned());
+            stored_to = row.try_get::<i64, _>("next_number")?.cast_unsigned();
             let Some(ids) = unseal::<Ids>(row.try_get("ids")?) else {
                 tracing::error!(shard = %self.shard, first, "archived answers are damaged");
                 return Ok(None);
@@ -144,26 +152,25 @@ impl Archive {
             numbered.for_each(|(number, (id, at))| known.push(id, number, at));
         }
         // What left the memory while nothing could be stored is known to the journal alone.
-        let is_whole = stored_to.is_none_or(|stored_to| to <= stored_to);
-        Ok(is_whole.then_some(known))
+        Ok((to <= stored_to).then_some(known))
     }
 
-    /// The number behind the last answer before which none is missing; 0 when there is none.
-    pub(crate) async fn whole_to(&self) -> Result<u64, sqlx::Error> {
+    /// The number behind the last answer from `known_from` on before which none is missing.
+    pub(crate) async fn whole_to(&self, known_from: u64) -> Result<u64, sqlx::Error> {
         let rows = sqlx::query_as::<_, (i64, i64)>(
             "SELECT first_number, next_number FROM answer_archive \
              WHERE shard = $1 AND incarnation_ms = $2 ORDER BY first_number",
         )
         .bind(i16::from(self.shard.0))
         .bind(self.incarnation_ms);
-        let mut whole_to = None;
+        let mut whole_to = known_from;
         for (first, next) in rows.fetch_all(&self.pool).await? {
-            if whole_to.is_some_and(|whole_to| whole_to != first) {
+            if whole_to < first.cast_unsigned() {
                 break;
             }
-            whole_to = Some(next);
+            whole_to = whole_to.max(next.cast_unsigned());
         }
-        Ok(whole_to.unwrap_or_default().cast_unsigned())
+        Ok(whole_to)
     }
 
     /// The answer with this number to this command; `None` where it is not there.

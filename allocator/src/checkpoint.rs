@@ -39,6 +39,8 @@ pub(crate) struct Checkpoint {
     pub position: Position,
     pub snapshot: Snapshot,
     pub changed: Changed,
+    /// The number of the first answer whose command is known at all.
+    pub known_from: u64,
 }
 
 /// What a checkpoint consists of.
@@ -51,6 +53,14 @@ pub(crate) struct Head {
     pub answers_from: u64,
     pub ended_from: u64,
     pub parts: Vec<PartName>,
+    /// The number of the first answer whose command is known at all.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub known_from: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Says which part of the state it is, and as of when: in one base, parts of one name are alike.
@@ -143,6 +153,7 @@ impl Base {
             answers_from: answers.start,
             ended_from: ended.start,
             parts: events.chain(answered).chain(over).collect(),
+            known_from: shard.answers_known_from(),
         }
     }
 }
@@ -177,7 +188,8 @@ impl Head {
         }
         let (time, answered) = (self.last_outcome, AnsweredIds::default());
         let snapshot = Snapshot { shard, time, events, ended, answers, answered };
-        Some(Checkpoint { position: self.position, snapshot, changed })
+        let known_from = self.known_from;
+        Some(Checkpoint { position: self.position, snapshot, changed, known_from })
     }
 }
 

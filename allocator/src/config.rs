@@ -165,6 +165,17 @@ pub(crate) const CATALOG_WAIT: Duration = Duration::from_secs(30);
 /// turn.
 pub(crate) const STORE_WAIT: Duration = Duration::from_secs(10);
 
+/// How long the reading of a checkpoint may take before it is begun anew: of a shard of a million
+/// seats it takes seconds.
+pub(crate) const LOAD_WAIT: Duration = Duration::from_mins(1);
+
+/// The pauses between attempts to load a checkpoint while Postgres is away.
+pub(crate) const LOAD_AGAIN_FIRST: Duration = Duration::from_millis(100);
+pub(crate) const LOAD_AGAIN_MAX: Duration = Duration::from_secs(2);
+
+/// For how many turns a process leaves checkpoints to another that has stored one.
+pub(crate) const ELSEWHERE_TURNS: u64 = 3;
+
 const _: () = {
     let silent = Duration::from_millis(PULSE_AFTER.0 + limits::EXPIRY_SPREAD_MAX.0);
     assert!(silent.as_millis() + IDLE_WAIT.as_millis() < 1_000);

@@ -70,7 +70,8 @@ impl Ownership {
             let ended = self.serve(&owner, &mut handed_over).await;
             metrics::shard_owned(shard, false);
             match ended {
-                Ended::Stopped => owner.release().await,
+                // It waited for room when it was to stop: nothing is stored and nobody was answered.
+                Ended::Stopped | Ended::Lost(AppendError::Full { .. }) => owner.release().await,
                 Ended::Lost(AppendError::Deposed { .. }) => {
                     self.health.set_failing("another process took the shard");
                     metrics::shard_deposed(shard);

@@ -8,7 +8,8 @@ use crate::archive::Archive;
 use crate::catalog::Catalog;
 use crate::checkpoint::{Changed, Checkpoint, Position};
 use crate::config::{
-    ARCHIVE_EVERY, ARCHIVE_PAUSE, CATALOG_WAIT, CHECKPOINT_REST, Config, UNARCHIVED_SHARE,
+    ARCHIVE_EVERY, ARCHIVE_PAUSE, CATALOG_WAIT, CHECKPOINT_REST, Config, LOAD_AGAIN_FIRST,
+    LOAD_AGAIN_MAX, UNARCHIVED_SHARE,
 };
 use crate::error::Error;
 use crate::metrics;
@@ -17,7 +18,7 @@ use crate::store::{Store, Stored};
 use crate::tell::Show;
 use allocator_core::{Limits, Shard, Snapshot};
 use chassis::telemetry::chain;
-use chassis::{Follower, HealthHandle, Nats, Shutdown, StartAt};
+use chassis::{Backoff, Follower, HealthHandle, Nats, Pause, Shutdown, StartAt};
 use schema::{
     Applied, Batch, DurationMs, EventId, ShardId, ShardState, Step, UnixMillis, codec, subject,
 };
@@ -73,31 +74,50 @@ pub(crate) struct Kept {
 
 impl Kept {
     /// The newest good checkpoint with the ids of what was archived before it.
-    async fn load(&self, nats: &Nats) -> Option<Checkpoint> {
-        let mut checkpoint = self.store.load().await?;
+    ///
+    /// # Errors
+    /// When Postgres does not tell.
+    async fn load(&self, nats: &Nats) -> Result<Option<Checkpoint>, Error> {
+        let Some(mut checkpoint) = self.store.load().await? else { return Ok(None) };
         let (answers, position) = (&checkpoint.snapshot.answers, checkpoint.position);
         let remembered = answers.from..answers.to();
-        let answered = match self.archive.ids_below(remembered.start).await {
-            Some(answered) => answered,
-            None => reread::answered_ids(nats, &self.archive, position, remembered).await?,
-        };
+        let known = checkpoint.known_from.min(remembered.start)..remembered.start;
+        let mut answered = self.archive.ids_of(known.clone()).await;
+        if answered.is_none() {
+            answered = reread::answered_ids(nats, &self.archive, position, known, remembered).await;
+        }
+        let Some(answered) = answered else { return Ok(None) };
         checkpoint.snapshot.answered = answered;
-        Some(checkpoint)
+        Ok(Some(checkpoint))
     }
 }
 
 impl Replica {
-    /// Loads what is kept; without that the journal is read from its start.
+    /// Loads what is kept; without that the journal is read from its start. Waits for Postgres;
+    /// `None` at the end of the process.
     pub(crate) async fn restore(
         nats: Nats,
         catalog: Catalog,
         kept: Kept,
         limits: Limits,
         reached: watch::Sender<u64>,
-    ) -> Self {
+        stop: &Shutdown,
+    ) -> Option<Self> {
         let id = kept.store.shard;
+        let mut backoff = Backoff::new(LOAD_AGAIN_FIRST, LOAD_AGAIN_MAX, None);
+        let loaded = loop {
+            match kept.load(&nats).await {
+                Ok(loaded) => break loaded,
+                Err(error) => {
+                    tracing::warn!(shard = %id, error = %chain(&error), "waiting for checkpoints");
+                }
+            }
+            if backoff.pause(stop).await != Pause::Elapsed {
+                return None;
+            }
+        };
         let (mut shard, position, changed) =
-            if let Some(Checkpoint { position, snapshot, changed }) = kept.load(&nats).await {
+            if let Some(Checkpoint { position, snapshot, changed, .. }) = loaded {
                 (Shard::restore(limits, snapshot), position, changed)
             } else {
                 let position = Position { applied: Applied::default(), time: None };
@@ -105,7 +125,7 @@ impl Replica {
             };
         list_all(&mut shard, &catalog, id);
         let (sequence, received) = (position.applied.sequence, Instant::now());
-        Self {
+        Some(Self {
             nats,
             catalog,
             id,
@@ -121,7 +141,7 @@ impl Replica {
             is_news: false,
             rests_until: received,
             reached,
-        }
+        })
     }
 
     /// Follows until the process stops, answering requests for the state.
@@ -150,7 +170,9 @@ impl Replica {
                     let message = message?;
                     if message.subject == subject::journal(id) {
                         self.apply(&message.payload, message.sequence).await?;
-                        self.archive(self.limits.answers_max / UNARCHIVED_SHARE).await;
+                        let many = self.limits.answers_max / UNARCHIVED_SHARE;
+                        let archiving = Box::pin(self.archive(many));
+                        waiting.extend(unless_asked(&mut requests, &waiting, archiving).await);
                     }
                     self.sequence = message.sequence;
                     self.reached.send_replace(message.sequence);
@@ -161,8 +183,14 @@ impl Replica {
                     // An asker that has gone needs no answer.
                     drop(show.send(state));
                 }
-                _ = turns.tick() => self.store_checkpoint().await,
-                _ = archiving.tick() => self.archive(1).await,
+                _ = turns.tick() => {
+                    let storing = Box::pin(self.store_checkpoint());
+                    waiting.extend(unless_asked(&mut requests, &waiting, storing).await);
+                }
+                _ = archiving.tick() => {
+                    let archiving = Box::pin(self.archive(1));
+                    waiting.extend(unless_asked(&mut requests, &waiting, archiving).await);
+                }
                 () = stop.begun() => return Ok(()),
             }
             let reached = self.sequence;
@@ -271,6 +299,23 @@ impl Replica {
             }
         }
         self.archives_after = Instant::now() + ARCHIVE_PAUSE;
+    }
+}
+
+/// Does what Postgres may hold up, unless an owner waits for the state: buyers wait behind it. What
+/// is left undone was rolled back and has another turn.
+async fn unless_asked(
+    requests: &mut mpsc::Receiver<StateAt>,
+    waiting: &[StateAt],
+    work: impl Future<Output = ()>,
+) -> Option<StateAt> {
+    if !waiting.is_empty() {
+        return None;
+    }
+    // Both may be dropped: a transaction that is not committed has done nothing.
+    tokio::select! {
+        () = work => None,
+        Some(request) = requests.recv() => Some(request),
     }
 }
 

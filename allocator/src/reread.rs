@@ -20,6 +20,7 @@ pub(crate) async fn answered_ids(
     nats: &Nats,
     archive: &Archive,
     position: Position,
+    known: Range<u64>,
     remembered: Range<u64>,
 ) -> Option<AnsweredIds> {
     let shard = archive.shard;
@@ -35,7 +36,7 @@ pub(crate) async fn answered_ids(
         AnsweredIds::default()
     } else {
         // What only the archive has must be whole there.
-        archive.ids_below(first).await?
+        archive.ids_of(known.start.min(first)..first).await?
     };
     tracing::warn!(%shard, first, "answered commands were read from the journal");
     Some(asked.put(older, first, remembered.start))

@@ -15,7 +15,7 @@ use crate::tell;
 use crate::trim::Trimmer;
 use chassis::telemetry::chain;
 use chassis::{Health, HealthHandle, Nats, Present, Shutdown, stream_config, tasks};
-use schema::{ShardId, limits, stream, subject};
+use schema::{DurationMs, ShardId, limits, stream, subject};
 use sqlx::PgPool;
 use std::collections::HashMap;
 use tokio::sync::{mpsc, watch};
@@ -106,7 +106,14 @@ async fn serve(
     let created = journal.cached_info().created.unix_timestamp_nanos() / 1_000_000;
     let incarnation_ms = i64::try_from(created).expect("a time in milliseconds fits");
     let archive = Archive { pool: deps.postgres.clone(), shard, incarnation_ms };
-    let store = Store { pool: deps.postgres.clone(), shard, incarnation_ms, base: None };
+    let store = Store {
+        pool: deps.postgres.clone(),
+        shard,
+        incarnation_ms,
+        instance: deps.instance.clone(),
+        every: DurationMs(config.checkpoint_every_ms),
+        base: None,
+    };
     let (nats, limits) = (deps.nats.clone(), config.limits());
     let recall = Recall::new(nats.clone(), archive.clone());
     let kept = Kept { store, archive };
@@ -114,7 +121,9 @@ async fn serve(
         let trimmer = Trimmer::new(nats.clone(), &kept, keep, deps.shutdown.clone());
         tasks::spawn("allocator-trim", trimmer.run());
     }
-    let replica = Replica::restore(nats.clone(), catalog.clone(), kept, limits, reached).await;
+    let (following, stop) = (nats.clone(), &deps.shutdown);
+    let restored = Replica::restore(following, catalog.clone(), kept, limits, reached, stop).await;
+    let Some(replica) = restored else { return Ok(()) };
     let (states, requests) = mpsc::channel(STATES_MAX);
     let (show, shows) = mpsc::channel(1);
     let following = replica.run(config, requests, shows, health.journal, deps.shutdown.clone());

@@ -1,12 +1,13 @@
 //! Where checkpoints are kept: two tables of Postgres, one of heads and one of parts.
 
 use crate::checkpoint::{Base, Changed, Checkpoint, CheckpointView, Head, Position};
-use crate::config::{BASES_KEPT, CHECKPOINTS_OF_BASE, PARTS_BYTES_MAX, STORE_WAIT};
+use crate::config::{
+    BASES_KEPT, CHECKPOINTS_OF_BASE, ELSEWHERE_TURNS, LOAD_WAIT, PARTS_BYTES_MAX, STORE_WAIT,
+};
 use crate::error::Error;
 use allocator_core::Shard;
-use chassis::telemetry::chain;
 use schema::sealed::{seal, unseal};
-use schema::{Applied, ShardId};
+use schema::{Applied, DurationMs, ShardId};
 use sqlx::{PgConnection, PgPool, Row};
 use std::collections::{HashMap, HashSet};
 
@@ -20,6 +21,10 @@ pub(crate) struct Store {
     pub shard: ShardId,
     /// When the journal stream was created, in milliseconds.
     pub incarnation_ms: i64,
+    /// This process.
+    pub instance: String,
+    /// How often a checkpoint is due.
+    pub every: DurationMs,
     /// What this process adds to; none before its first checkpoint.
     pub base: Option<Base>,
 }
@@ -29,29 +34,30 @@ pub(crate) struct Store {
 pub(crate) enum Stored {
     /// So many bytes were new.
     Bytes(usize),
-    /// Another process stores one of this shard at this moment.
+    /// Another process stores those of this shard.
     Elsewhere,
 }
 
 impl Store {
-    /// Loads the newest checkpoint that is whole; `None` when there is none or Postgres does not
-    /// answer.
+    /// Loads the newest checkpoint that is whole; `None` when there is none.
     ///
-    /// Without a checkpoint the journal is read from its start, which is slower and equally right.
-    pub(crate) async fn load(&self) -> Option<Checkpoint> {
+    /// Without a checkpoint the journal is read from its start, which is slower and equally right
+    /// while it is not trimmed.
+    ///
+    /// # Errors
+    /// When Postgres does not tell: what it would have told may be all that the journal leads on
+    /// from.
+    pub(crate) async fn load(&self) -> Result<Option<Checkpoint>, Error> {
         let loading = load(&self.pool, self.shard, self.incarnation_ms, |at, checkpoint| {
             if checkpoint.is_none() {
                 tracing::error!(shard = %self.shard, sequence = at, "checkpoint is damaged");
             }
             checkpoint
         });
-        match tokio::time::timeout(STORE_WAIT, loading).await {
-            Ok(Ok(checkpoint)) => checkpoint,
-            Ok(Err(error)) => {
-                tracing::warn!(error = %chain(&error), "checkpoints not loaded");
-                None
-            }
-            Err(_) => None,
+        let shard = self.shard;
+        match tokio::time::timeout(LOAD_WAIT, loading).await {
+            Ok(loaded) => loaded.map_err(|source| Error::Checkpoint { shard, source }),
+            Err(_) => Err(Error::CheckpointSlow { shard }),
         }
     }
 
@@ -68,7 +74,7 @@ impl Store {
         let head = base.next(shard, position, changed);
         let mut transaction = self.within(self.pool.begin()).await?;
         let mut turn = Turn { store: self, base: base.sequence, connection: &mut transaction };
-        if !turn.is_alone().await? {
+        if !turn.is_alone().await? || turn.is_stored_elsewhere().await? {
             return Ok(Stored::Elsewhere);
         }
         let bytes = turn.put(&head, shard).await?;
@@ -107,6 +113,22 @@ impl Turn<'_> {
         self.store.within(lock.fetch_one(&mut *self.connection)).await
     }
 
+    /// Whether another process has stored one lately. One at a time does: many would drop the bases
+    /// of each other and begin anew each time.
+    async fn is_stored_elsewhere(&mut self) -> Result<bool, Error> {
+        let lately = DurationMs(ELSEWHERE_TURNS * self.store.every.0);
+        let since = i64::try_from((chassis::clock::now() - lately).0).expect("a time fits");
+        let statement = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT FROM checkpoint WHERE shard = $1 AND incarnation_ms = $2 \
+                 AND stored_by <> $3 AND stored_at_ms > $4)",
+        )
+        .bind(i16::from(self.store.shard.0))
+        .bind(self.store.incarnation_ms)
+        .bind(&self.store.instance)
+        .bind(since);
+        self.store.within(statement.fetch_one(&mut *self.connection)).await
+    }
+
     /// Stores the head and the parts that are not there yet, and drops what nobody names any more.
     async fn put(&mut self, head: &Head, shard: &Shard) -> Result<usize, Error> {
         let large = |source| Error::CheckpointLarge { shard: self.store.shard, source };
@@ -139,17 +161,19 @@ impl Turn<'_> {
     async fn put_head(&mut self, head: &Head, sealed: Vec<u8>) -> Result<(), Error> {
         let now = i64::try_from(chassis::clock::now().0).expect("a time fits");
         let statement = sqlx::query(
-            "INSERT INTO checkpoint (shard, incarnation_ms, base, sequence, stored_at_ms, head) \
-             VALUES ($1, $2, $3, $4, $5, $6) \
+            "INSERT INTO checkpoint \
+                 (shard, incarnation_ms, base, sequence, stored_at_ms, head, stored_by) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7) \
              ON CONFLICT (shard, incarnation_ms, base) \
-             DO UPDATE SET sequence = $4, stored_at_ms = $5, head = $6",
+             DO UPDATE SET sequence = $4, stored_at_ms = $5, head = $6, stored_by = $7",
         )
         .bind(i16::from(self.store.shard.0))
         .bind(self.store.incarnation_ms)
         .bind(number(self.base))
         .bind(number(head.position.applied.sequence))
         .bind(now)
-        .bind(sealed);
+        .bind(sealed)
+        .bind(&self.store.instance);
         self.store.within(statement.execute(&mut *self.connection)).await?;
         Ok(())
     }

@@ -102,10 +102,11 @@ impl Trimmer {
         let slow = Error::CheckpointSlow { shard: *shard };
         let asking = async {
             let head = oldest_head(pool, *shard, *incarnation_ms, BASES_KEPT).await?;
-            let archived = self.archive.whole_to().await?;
+            let Some(head) = head else { return Ok(None) };
+            let archived = self.archive.whole_to(head.known_from).await?;
             // What has left its memory must be in the archive, or only the journal has it.
-            let usable = head.filter(|head| head.answers_from <= archived);
-            Ok(usable.map(|head| head.position.applied.sequence))
+            let is_usable = head.answers_from <= archived;
+            Ok(is_usable.then_some(head.position.applied.sequence))
         };
         timeout(STORE_WAIT, asking).await.map_err(|_| slow)?.map_err(failed)
     }

@@ -1,9 +1,10 @@
 //! What is known of each event: its listing from the catalogue, its free places from the journal.
 
+use schema::limits::SHARD_COUNT;
 use schema::search::Hit;
-use schema::{EventId, EventListing, EventStatus, Money, Outcome};
+use schema::{EventId, EventListing, EventStatus, Money, Outcome, ShardId};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// An event. The streams are read side by side, so that either half may come first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +64,17 @@ impl Records {
 
     pub(crate) fn apply_outcome(&mut self, outcome: &Outcome) {
         self.set_free(&outcome.event, outcome.free_after);
+    }
+
+    /// Takes all events of a shard but those of `told` for untouched: a state names those that
+    /// outcomes have left a trace in.
+    pub(crate) fn free_others(&mut self, shard: ShardId, told: &HashSet<&EventId>) {
+        for (event, record) in &mut self.by_event {
+            let is_other = event.shard(SHARD_COUNT) == shard && !told.contains(event);
+            if is_other && record.free.take().is_some() {
+                self.changed.insert(event.clone());
+            }
+        }
     }
 
     pub(crate) fn set_free(&mut self, event: &EventId, free: u32) {

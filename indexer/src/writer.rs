@@ -112,6 +112,7 @@ impl Writer {
                 position.read = position.read.max(sequence);
             }
             Fed::State { shard, applied, frees } => {
+                self.records.free_others(shard, &frees.iter().map(|(event, _)| event).collect());
                 for (event, free) in &frees {
                     self.records.set_free(event, *free);
                 }

@@ -12,6 +12,8 @@ CREATE TABLE checkpoint (
     stored_at_ms   BIGINT   NOT NULL,
     -- Which parts it consists of. As all contents compressed, with a checksum that is verified on reading.
     head           BYTEA    NOT NULL,
+    -- The process that did it last.
+    stored_by      TEXT     NOT NULL,
     PRIMARY KEY (shard, incarnation_ms, base)
 );
 

@@ -67,6 +67,8 @@ impl Journal {
     }
 
     fn take(&self, state: &ShardState) {
+        // A state names the events that outcomes have left a trace in; the others are as new.
+        self.rooms.of_shard(self.shard).for_each(|room| room.seats().reset());
         for event in &state.events {
             let Some(room) = self.rooms.find(&event.event) else { continue };
             room.seats().take(event);

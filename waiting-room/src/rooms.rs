@@ -10,7 +10,8 @@ use crate::room::Room;
 use crate::store::Store;
 use chassis::{Follower, StartAt, stream_config, tasks, telemetry};
 use dashmap::DashMap;
-use schema::{EventId, EventListing, RoomMode, RoomSettings, codec, stream, subject};
+use schema::limits::SHARD_COUNT;
+use schema::{EventId, EventListing, RoomMode, RoomSettings, ShardId, codec, stream, subject};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -36,6 +37,12 @@ impl Rooms {
 
     pub(crate) fn find(&self, event: &EventId) -> Option<Arc<Room>> {
         self.events.get(event)?.room.clone()
+    }
+
+    /// The rooms of the events of a shard.
+    pub(crate) fn of_shard(&self, shard: ShardId) -> impl Iterator<Item = Arc<Room>> {
+        let all = self.events.iter().filter(move |entry| entry.key().shard(SHARD_COUNT) == shard);
+        all.filter_map(|entry| entry.room.clone())
     }
 
     pub(crate) fn knows(&self, event: &EventId) -> bool {

@@ -31,6 +31,11 @@ impl Seats {
         self.held_sum = self.held.values().sum();
     }
 
+    /// As if nothing was journaled.
+    pub(crate) fn reset(&mut self) {
+        *self = Self { total: self.total, ..Self::default() };
+    }
+
     pub(crate) fn apply(&mut self, outcome: &Outcome) {
         self.free = Some(outcome.free_after);
         match &outcome.body {

@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 /// A hierarchical timing wheel (Varghese and Lauck 1987, scheme 7) of one millisecond. A turn is in
 /// the level of the highest digit, to the base of 64, in which it differs from the time that the
 /// wheel has reached; when that time comes to its bucket, it moves to a lower level. The entries of
-/// a bucket are a list through the slots, so that one is taken out without a search. Equal times come
-/// in order of slot, so that every owner would act in the same order.
+/// a bucket are a list through the slots, so that one is taken out without a search. Equal times
+/// come in order of slot, so that every owner would act in the same order.
 ///
 /// A hold's turn comes up to `spread` later than it is due, by its id, which nobody but its owner
 /// knows: who sees a seat's deadline cannot be there at the very moment it is free.

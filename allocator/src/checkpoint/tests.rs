@@ -136,6 +136,7 @@ fn head() -> Head {
             PartName::Answers { from: 15, to: 16 },
             PartName::Ended { from: 16, to: 17 },
         ],
+        known_from: 0,
     }
 }
 

@@ -166,22 +166,29 @@ async fn an_answer_that_has_left_the_memory_is_told_again_and_never_given_anew()
     bench.stop().await;
 }
 
-/// In the midst of the answers that have left the memory, and not of the first row of them.
-const LOST: i64 = 1_500;
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_whose_answer_was_never_archived_is_not_decided_again_after_a_start() {
+    // In the midst of the answers that have left the memory, and not of the first row of them.
+    a_command_of_a_lost_row_is_not_decided_again(1_500).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nor_is_one_of_the_first_that_were_answered() {
+    a_command_of_a_lost_row_is_not_decided_again(10).await;
+}
+
+async fn a_command_of_a_lost_row_is_not_decided_again(lost: i64) {
     let mut bench = Bench::with_holds_of(DurationMs(60_000)).await;
     let asked = (0..2 * u128::from(ANSWERS_MAX)).map(|n| Bench::hold(1_000 + n, &[5]));
     let asked: Vec<_> = asked.collect();
     join_all(asked.iter().map(|command| bench.ask(command))).await;
     let newest = sequence(&bench.ask(&Bench::hold(3, &[5])).await);
     bench.wait_for_checkpoint_of(newest).await;
-    bench.lose_archived(LOST).await;
+    bench.lose_archived(lost).await;
     let batches = bench.journal().await;
     let outcomes = batches.iter().flat_map(|(_, batch)| &batch.outcomes);
     let forgotten =
-        outcomes.filter_map(|outcome| outcome.asked).nth(usize::try_from(LOST).unwrap());
+        outcomes.filter_map(|outcome| outcome.asked).nth(usize::try_from(lost).unwrap());
     let forgotten = forgotten.expect("more were asked").command;
     let repeated = asked.iter().find(|command| command.id == forgotten).expect("it was asked here");
     bench.restart().await;

@@ -35,8 +35,11 @@ pub async fn explain(explain: Explain) -> anyhow::Result<ExitCode> {
         output::line(&sentence(turn));
     }
     if history.turns().len() == 0 {
-        let ever = if history.kept_from().is_some() { "since then" } else { "ever" };
-        output::line(&format!("nobody {ever} had {} of {}", asked.seat, asked.event));
+        let nothing = match history.kept_from() {
+            Some(_) => "nothing is told since then of",
+            None => "nobody ever had",
+        };
+        output::line(&format!("{nothing} {} of {}", asked.seat, asked.event));
     }
     Ok(ExitCode::SUCCESS)
 }

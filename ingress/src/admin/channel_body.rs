@@ -45,18 +45,21 @@ pub struct ChannelPlaces {
     area_id: Option<String>,
 }
 
-/// Makes the channels of an event that has had those of `known`.
+/// Makes the channels of an event that has had those of `known`, which stay when nothing is said.
 pub(super) fn channels(
-    inputs: Vec<ChannelInput>,
+    inputs: Option<Vec<ChannelInput>>,
     event: &EventId,
     plan: &PlanIndex,
     known: &[Channel],
 ) -> Result<Vec<Channel>, Problem> {
-    if CHANNELS_MAX < inputs.len() {
-        return Err(faulty(&ChannelFault::TooMany));
-    }
     let channel = |input: ChannelInput| input.channel(event, plan, known);
-    let channels: Vec<Channel> = inputs.into_iter().map(channel).collect::<Result<_, _>>()?;
+    let channels: Vec<Channel> = match inputs {
+        None => known.to_vec(),
+        Some(inputs) if CHANNELS_MAX < inputs.len() => {
+            return Err(faulty(&ChannelFault::TooMany));
+        }
+        Some(inputs) => inputs.into_iter().map(channel).collect::<Result<_, _>>()?,
+    };
     Channel::check_all(&channels, plan).map_err(|fault| faulty(&fault))?;
     Ok(channels)
 }

@@ -48,9 +48,9 @@ pub struct EventInput {
     /// Whether the event has a waiting room, which is open from the start.
     #[serde(default)]
     waiting_room: bool,
-    /// Seats for those who know a code, at most 16 channels; none without. May change at any time.
-    #[serde(default)]
-    channels: Vec<ChannelInput>,
+    /// Seats for those who know a code, at most 16 channels; without it those that the event has
+    /// stay. May change at any time.
+    channels: Option<Vec<ChannelInput>>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -89,8 +89,8 @@ impl EventInput {
         let starts_at = time("startsAt", Some(&self.starts_at))?.expect("a text was given");
         let sale_starts_at = time("saleStartsAt", self.sale_starts_at.as_deref())?.unwrap_or(now);
         let channels = match self.channels {
-            none if none.is_empty() => Vec::new(),
-            some => channels(some, &event, &PlanIndex::new(plan.clone()), known)?,
+            None if known.is_empty() => Vec::new(),
+            said => channels(said, &event, &PlanIndex::new(plan.clone()), known)?,
         };
         let listing = EventListing {
             event,

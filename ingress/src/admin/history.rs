@@ -52,7 +52,7 @@ pub struct TurnBody {
     /// Journal time, and the message of the journal that says so.
     at: String,
     sequence: u64,
-    /// `HELD`, `PAYMENT_STARTED`, `PAYMENT_DECLINED`, `PROLONGED`, `EXTENDED`, `SOLD`, `RELEASED`,
+    /// `HELD`, `PAYMENT_STARTED`, `PAYMENT_DECLINED`, `SWAPPED_AWAY`, `PROLONGED`, `EXTENDED`, `SOLD`, `RELEASED`,
     /// `RETURNED` or `REFUSED`.
     what: &'static str,
     reservation_id: String,

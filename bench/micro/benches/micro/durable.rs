@@ -1,6 +1,6 @@
-//! From the bytes of commands to outcomes that survive the machine: decoding, deciding, encoding and
-//! the fenced append to a journal on a server of its own that syncs each write, as an owner does it
-//! for each of the shards of one machine.
+//! From the bytes of commands to outcomes that survive the machine: decoding, deciding, encoding
+//! and the fenced append to a journal on a server of its own that syncs each write, as an owner
+//! does it for each of the shards of one machine.
 
 use crate::fans::{Desk, catalogue, event, of_hold};
 use crate::is_measuring;
