@@ -3,6 +3,7 @@
 mod admission;
 mod audit;
 mod called;
+mod draw;
 mod event_body;
 mod events;
 mod history;
@@ -15,6 +16,8 @@ pub(crate) use admission::{__path_admission, __path_change_admission};
 pub use admission::{admission, change_admission};
 pub(crate) use audit::__path_audit;
 pub use audit::audit;
+pub(crate) use draw::__path_draw;
+pub use draw::draw;
 pub(crate) use events::{__path_create_event, __path_import_events, __path_replace_event};
 pub use events::{create_event, import_events, replace_event};
 pub(crate) use history::__path_history;
