@@ -1,3 +1,5 @@
+//! Tests of the encoding.
+
 use super::{Ingredients, commitment, seed, token_hash};
 use crate::cohort::Cohort;
 use crate::draw::Permutation;
