@@ -4,6 +4,7 @@ mod admission;
 mod audit;
 mod called;
 mod channel_body;
+mod draw;
 mod event_body;
 mod events;
 mod history;
@@ -16,6 +17,8 @@ pub(crate) use admission::{__path_admission, __path_change_admission};
 pub use admission::{admission, change_admission};
 pub(crate) use audit::__path_audit;
 pub use audit::audit;
+pub(crate) use draw::__path_draw;
+pub use draw::draw;
 #[cfg(test)]
 pub(crate) use event_body::event_of;
 pub(crate) use events::{__path_create_event, __path_import_events, __path_replace_event};

@@ -46,6 +46,7 @@ use crate::{accounts, admin, bookings, catalog, partners, views};
         admin::import_events,
         admin::admission,
         admin::change_admission,
+        admin::draw,
         admin::live,
         admin::audit,
         admin::history,

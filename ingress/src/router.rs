@@ -122,6 +122,7 @@ fn admin_routes() -> Vec<Route> {
         large(route(Method::PUT, "/api/admin/events/{eventId}", admin::replace_event)),
         route(Method::GET, admission, admin::admission),
         route(Method::PATCH, admission, admin::change_admission),
+        route(Method::POST, "/api/admin/events/{eventId}/draw", admin::draw),
         route(Method::GET, "/api/admin/events/{eventId}/live", admin::live),
         route(Method::GET, history, admin::history),
         route(Method::POST, kills, admin::kill),

@@ -42,7 +42,29 @@ pub enum AdmissionRecord {
     /// mark goes down to `given_to`, the last number that the epoch has given. What is lost from
     /// here on leaves nobody in doubt.
     GivingClosed { epoch: u32, given_to: u64 },
+    /// Of the pre-queue above `base`: the hash of the secret that its draw will be made with, and
+    /// what the secret is derived from, which is worth nothing without the room's key.
+    ///
+    /// `needs_beacon` promises besides that the draw waits for a word from outside.
+    Committed { base: u64, nonce: [u8; 32], commitment: [u8; 32], needs_beacon: bool },
+    /// The pre-queue above `base` ends with the place `last`. Its cohort is what was entered in the
+    /// stream before this record.
+    CohortClosed { base: u64, last: u64 },
+    /// The root over that cohort, which its draw follows from.
+    Rooted { base: u64, root: [u8; 32] },
 }
+
+/// What the draws of a room take from outside; an operator says it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Beacon {
+    /// Each draw waits for one.
+    Awaited,
+    /// The one for the draw of the cohort with this root. Whoever names the root has seen it.
+    Given { root: [u8; 32], value: CompactString },
+}
+
+/// Longest beacon, in bytes of its text.
+pub const BEACON_BYTES_MAX: usize = 256;
 
 /// An instance's word on which numbers it has given out, to the room's leader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +85,18 @@ pub struct Draw {
     pub last: u64,
     pub seed: [u8; 32],
     pub at: UnixMillis,
+    /// What the seed is made of; `None` for a draw whose seed was just made up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_of: Option<DrawMadeOf>,
+}
+
+/// What the seed of a draw is made of, besides the event and the number of places.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrawMadeOf {
+    pub root: [u8; 32],
+    pub secret: [u8; 32],
+    /// Empty without one.
+    pub beacon: CompactString,
 }
 
 /// One batch of admissions.

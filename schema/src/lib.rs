@@ -5,6 +5,7 @@
 
 pub mod admission;
 pub mod codec;
+pub mod cohort;
 pub mod history;
 pub mod invariant;
 pub mod limits;

@@ -105,6 +105,11 @@ pub fn admission_epoch(event: &EventId) -> String {
     format!("adm.{event}.epoch")
 }
 
+/// Places of a pre-queue with the hashes of their tokens, from every instance that gives them out.
+pub fn admission_cohort(event: &EventId) -> String {
+    format!("adm.{event}.cohort")
+}
+
 /// The leader's tick: cursor and status of a room, for every instance that answers polls.
 pub fn room_status(event: &EventId) -> String {
     format!("room.{event}.status")
@@ -140,4 +145,9 @@ pub fn room_lease(event: &EventId) -> String {
 /// Settings key of a room.
 pub fn room_settings(event: &EventId) -> String {
     format!("room.{event}")
+}
+
+/// Settings key of what the draws of a room take from outside.
+pub fn draw_settings(event: &EventId) -> String {
+    format!("draw.{event}")
 }

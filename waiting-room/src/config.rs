@@ -75,6 +75,18 @@ pub(crate) const LEDGER_WAIT: Duration = Duration::from_secs(1);
 pub(crate) const JOIN_KEYS_AGE_MAX: Duration = Duration::from_mins(10);
 pub(crate) const JOIN_KEYS_MAX: usize = 65_536;
 
+/// How long the entry of a pre-queue's places in their cohort may take, before they are given up
+/// and their fans get others.
+///
+/// Some restarts of a stream's leader; with [`LEDGER_WAIT`] it leaves [`JOIN_WAIT`] a second try.
+pub(crate) const ENTER_WAIT: Duration = Duration::from_millis(1_500);
+
+/// How long a draw waits for entries of places that were given out before its pre-queue closed.
+///
+/// An instance that is well needs some milliseconds. Whatever comes later gets a place behind the
+/// draw; longer would hold up everybody for the place of one instance that died.
+pub(crate) const ENTRIES_WAIT: DurationMs = DurationMs(1_000);
+
 /// How long a token is good. A pre-queue may gather for days.
 pub(crate) const TOKEN_AGE_MAX: DurationMs = DurationMs(7 * 86_400_000);
 
@@ -132,6 +144,8 @@ pub(crate) const LEASE_SILENCE_MS: u64 = 1_000;
 
 const _: () = {
     assert!(JOIN_BATCH_MAX < JOINS_WAITING_MAX);
+    assert!(JOIN_BATCH_MAX <= schema::cohort::ENTRIES_MAX);
+    assert!((ENTER_WAIT.as_millis() + LEDGER_WAIT.as_millis()) * 2 <= JOIN_WAIT.as_millis());
     assert!(JOIN_AGAIN.as_millis() < JOIN_WAIT.as_millis());
     assert!(REPORT_EVERY.as_millis() * 2 < GIVER_SILENCE_MS as u128);
     assert!(PULSE.as_millis() * 2 < REPORTS_WAIT.as_millis());

@@ -6,32 +6,47 @@ use crate::room::Room;
 use crate::rooms::Rooms;
 use chassis::{Backoff, Followed, Follower, Nats, Pause, Shutdown, StartAt, telemetry};
 use futures_util::StreamExt;
-use schema::admission::{AdmissionRecord, RoomStatus};
-use schema::{EventId, RoomSettings, codec, subject};
+use schema::admission::{AdmissionRecord, Beacon, RoomStatus};
+use schema::{EventId, RoomSettings, codec, cohort, subject};
+use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
 /// Takes the room's records into its ledger, in order.
 pub(crate) async fn records(room: Arc<Room>, nats: Nats, clock: BootClock, shutdown: Shutdown) {
     let (stream, all) =
         (subject::admission_stream(&room.event), subject::admission_all(&room.event));
-    let data = subject::admission(&room.event);
+    let (data, cohort) = (subject::admission(&room.event), subject::admission_cohort(&room.event));
     let mut follower = Follower::start(nats, &stream, &all, StartAt::First);
     loop {
         let Some(message) = next(&mut follower, &shutdown).await else { return };
-        if message.subject == data {
-            match codec::decode::<AdmissionRecord>(&message.payload) {
-                Ok(record) => room.ledger_mut().apply(record, clock.now()),
-                Err(error) => {
-                    // Going on without a record would be a line that nobody decided.
-                    let error = telemetry::chain(&error).to_string();
-                    shutdown
-                        .begin(format!("a record of room {} is unreadable: {error}", room.event));
-                    return;
-                }
-            }
+        let taken = if message.subject == data {
+            take_record(&room, &message, &clock)
+        } else if message.subject == cohort {
+            take_entries(&room, &message)
+        } else {
+            Ok(())
+        };
+        if let Err(error) = taken {
+            // Going on without a record would be a line that nobody decided.
+            shutdown.begin(format!("a record of room {} is unreadable: {error}", room.event));
+            return;
         }
         room.read_to.send_replace(message.sequence);
     }
+}
+
+fn take_record(room: &Room, message: &Followed, clock: &BootClock) -> Result<(), String> {
+    let record = codec::decode::<AdmissionRecord>(&message.payload);
+    let record = record.map_err(|error| telemetry::chain(&error).to_string())?;
+    room.apply(record, clock.now());
+    Ok(())
+}
+
+fn take_entries(room: &Room, message: &Followed) -> Result<(), String> {
+    let entries = cohort::decode(&message.payload).map_err(|error| error.to_string())?;
+    let mark = room.ledger().mark;
+    room.cohorts.enter(&entries, mark);
+    Ok(())
 }
 
 /// Takes every setting of a room, the last first and then each change.
@@ -43,21 +58,23 @@ pub(crate) async fn settings(rooms: Arc<Rooms>, nats: Nats, shutdown: Shutdown) 
     while let Some(message) = next(&mut follower, &shutdown).await {
         let key = message.subject.strip_prefix(&prefix).unwrap_or_default();
         let event: Option<EventId> = key.rsplit('.').next().and_then(|event| event.parse().ok());
-        let Some(event) = event.filter(|event| subject::room_settings(event) == key) else {
+        let Some(event) = event else { continue };
+        let taken = if subject::room_settings(&event) == key {
+            stored::<RoomSettings>(&message.payload).map(|settings| rooms.set(&event, settings))
+        } else if subject::draw_settings(&event) == key {
+            stored::<Beacon>(&message.payload).map(|beacon| rooms.set_beacon(&event, beacon))
+        } else {
             continue;
         };
-        match read_settings(&message.payload) {
-            Ok(settings) => rooms.set(&event, settings),
-            Err(error) => {
-                let error = chassis::telemetry::chain(&error);
-                tracing::error!(%event, %error, "room settings that nobody can read");
-            }
+        if let Err(error) = taken {
+            let error = chassis::telemetry::chain(&error);
+            tracing::error!(%event, key, %error, "room settings that nobody can read");
         }
     }
 }
 
-/// Settings as they are stored; `None` for a deleted entry.
-fn read_settings(payload: &[u8]) -> Result<Option<RoomSettings>, codec::Error> {
+/// A setting as it is stored; `None` for a deleted entry.
+fn stored<T: DeserializeOwned>(payload: &[u8]) -> Result<Option<T>, codec::Error> {
     if payload.is_empty() { Ok(None) } else { codec::decode(payload).map(Some) }
 }
 
@@ -112,14 +129,14 @@ pub(crate) async fn next(follower: &mut Follower, shutdown: &Shutdown) -> Option
 
 #[cfg(test)]
 mod tests {
-    use super::read_settings;
+    use super::stored;
     use schema::{RoomSettings, codec};
 
     #[test]
     fn settings_are_read_as_they_are_written_and_a_deleted_entry_is_none() {
         let settings = RoomSettings { admission_rate_per_minute: 7, ..RoomSettings::default() };
-        assert_eq!(read_settings(&codec::encode(&settings)).unwrap(), Some(settings));
-        assert_eq!(read_settings(b"").unwrap(), None);
-        assert!(read_settings(b"{\"mode\":\"ajar\"}").is_err());
+        assert_eq!(stored(&codec::encode(&settings)).unwrap(), Some(settings));
+        assert_eq!(stored::<RoomSettings>(b"").unwrap(), None);
+        assert!(stored::<RoomSettings>(b"{\"mode\":\"ajar\"}").is_err());
     }
 }

@@ -20,6 +20,7 @@ use crate::remembered::Remembered;
 use crate::room::Room;
 use crate::rooms::Rooms;
 use crate::seal::Sealer;
+use crate::secret::Secrets;
 use axum::Router;
 use axum::routing::{get, post};
 use chassis::Problem;
@@ -31,7 +32,7 @@ use utoipa::OpenApi;
 /// What handlers share.
 pub(crate) struct App {
     pub rooms: Arc<Rooms>,
-    pub sealer: Sealer,
+    pub sealer: Arc<Sealer>,
     pub passes: Passes,
     pub accounts: Accounts,
     pub remembered: Remembered,
@@ -40,9 +41,12 @@ pub(crate) struct App {
 
 impl App {
     pub(crate) fn new(deps: &Deps, config: &Config) -> Result<Self, Error> {
+        let sealer = Arc::new(Sealer::new(deps.keys.hmac("token")?));
+        let secrets = Secrets::new(deps.keys.hmac("draw")?);
+        let rooms = Rooms::new(deps.clone(), config.clone(), Arc::clone(&sealer), secrets);
         Ok(Self {
-            rooms: Arc::new(Rooms::new(deps.clone(), config.clone())),
-            sealer: Sealer::new(deps.keys.hmac("token")?),
+            rooms: Arc::new(rooms),
+            sealer,
             passes: Passes::new(&deps.keys.ed25519("pass")?),
             accounts: Accounts::new(&deps.keys.ed25519("account")?),
             remembered: Remembered::default(),
@@ -75,6 +79,7 @@ pub(crate) fn routes(app: Arc<App>) -> Routes {
         .route("/api/queue/{eventId}/me/proof", get(fairness::proof))
         .route("/api/queue/{eventId}/claim", post(claim::claim))
         .route("/api/queue/{eventId}/fairness", get(fairness::fairness))
+        .route("/api/queue/{eventId}/fairness/cohort", get(fairness::cohort))
         .with_state(Arc::clone(&app));
     Routes { router, shortcut: Some(app) }
 }
@@ -87,6 +92,7 @@ pub(crate) fn routes(app: Arc<App>) -> Routes {
     leave::leave,
     claim::claim,
     fairness::fairness,
+    fairness::cohort,
     fairness::proof,
     authz::authz
 ))]

@@ -1,10 +1,12 @@
 //! Gathers joins: while one call to Redis is under way the next batch collects itself.
 
 use crate::config::{JOIN_AGAIN, JOIN_BATCH_MAX, LEDGER_WAIT};
+use crate::enter::enter;
 use crate::metrics;
 use crate::room::Room;
 use crate::store::{Fault, Given, Kept, Keyed, Phase};
-use chassis::Shutdown;
+use chassis::{Nats, Shutdown};
+use schema::UnixMillis;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 use waiting_room_core::PlaceKind;
@@ -12,9 +14,17 @@ use waiting_room_core::PlaceKind;
 /// One who waits for a number.
 #[derive(Debug)]
 pub(crate) struct JoinAsk {
+    pub asked: Asked,
+    pub answer: oneshot::Sender<Joined>,
+}
+
+/// What a token will say besides the place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Asked {
     /// By what a repeat of it is known.
     pub keyed: Option<Keyed>,
-    pub answer: oneshot::Sender<Joined>,
+    pub pop_hash: Option<[u8; 32]>,
+    pub issued_at: UnixMillis,
 }
 
 /// A place that was given out.
@@ -36,7 +46,12 @@ impl Joined {
 }
 
 /// Gives numbers to those who ask, in the order in which they asked.
-pub(crate) async fn run(room: Arc<Room>, mut asks: mpsc::Receiver<JoinAsk>, shutdown: Shutdown) {
+pub(crate) async fn run(
+    room: Arc<Room>,
+    nats: Nats,
+    mut asks: mpsc::Receiver<JoinAsk>,
+    shutdown: Shutdown,
+) {
     let mut waiting: Vec<JoinAsk> = Vec::with_capacity(JOIN_BATCH_MAX);
     loop {
         if waiting.is_empty() {
@@ -64,7 +79,14 @@ pub(crate) async fn run(room: Arc<Room>, mut asks: mpsc::Receiver<JoinAsk>, shut
         };
         let waited = waiting.len();
         if let Some((epoch, given)) = given {
-            waiting = answer(waiting, epoch, given);
+            let (settled, unanswered) = settle(waiting, epoch, given);
+            let (entered, others) = enter(&room, &nats, settled).await;
+            for (ask, joined) in entered {
+                // Who has gone away in this moment leaves a place that will be passed as gone.
+                ask.answer.send(joined).unwrap_or_default();
+            }
+            waiting = others;
+            waiting.extend(unanswered);
         }
         if waiting.len() == waited {
             if shutdown.is_begun() {
@@ -75,23 +97,26 @@ pub(crate) async fn run(room: Arc<Room>, mut asks: mpsc::Receiver<JoinAsk>, shut
     }
 }
 
-/// Answers those who got a place; returns the others.
-fn answer(waiting: Vec<JoinAsk>, epoch: u32, given: Given) -> Vec<JoinAsk> {
+/// Says who got which place, and who got none.
+fn settle(
+    waiting: Vec<JoinAsk>,
+    epoch: u32,
+    given: Given,
+) -> (Vec<(JoinAsk, Joined)>, Vec<JoinAsk>) {
     metrics::joined(usize::try_from(given.count).expect("at most the batch"));
     let mut numbers = given.after + 1..=given.after + given.count;
     let mut kept = given.kept.into_iter();
-    let mut unanswered = Vec::with_capacity(JOIN_BATCH_MAX);
+    let (mut settled, mut unanswered) = (Vec::with_capacity(waiting.len()), Vec::new());
     for ask in waiting {
-        let again = ask.keyed.and_then(|_| kept.next().flatten());
+        let again = ask.asked.keyed.and_then(|_| kept.next().flatten());
         let first = |number| Joined { epoch, number, kind: kind(given.phase), kept: None };
         let joined = again.map(Joined::again).or_else(|| numbers.next().map(first));
         match joined {
-            // Who has gone away in this moment leaves a place that will be passed as gone.
-            Some(joined) => ask.answer.send(joined).unwrap_or_default(),
+            Some(joined) => settled.push((ask, joined)),
             None => unanswered.push(ask),
         }
     }
-    unanswered
+    (settled, unanswered)
 }
 
 fn kind(phase: Phase) -> PlaceKind {
@@ -103,8 +128,8 @@ fn kind(phase: Phase) -> PlaceKind {
 
 /// Takes numbers from Redis and checks them against the stream before anybody gets one.
 ///
-/// Nothing waits between that check and the answers, so that the room's word on what it gave is
-/// final when a new epoch is known.
+/// That check raises the room's word on what it gave, which is final when a new epoch is known:
+/// whatever the answers wait for behind it, they say nothing that the word does not cover.
 ///
 /// LINE-1: a number is given out only if the epoch that gave it is the room's epoch and the number
 /// is not above the durable mark, so that a Redis that was rolled back gives nothing.
@@ -113,7 +138,7 @@ async fn give(room: &Room, waiting: &[JoinAsk]) -> Result<Option<(u32, Given)>, 
     if blessed.epoch == 0 {
         return Ok(None);
     }
-    let asks: Vec<Option<Keyed>> = waiting.iter().map(|ask| ask.keyed).collect();
+    let asks: Vec<Option<Keyed>> = waiting.iter().map(|ask| ask.asked.keyed).collect();
     let given = room.store.join(&blessed, &asks, room.giver).await?;
     // What is remembered of a key was given before, so it is not above this either.
     let last = given.after + given.count;

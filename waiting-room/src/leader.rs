@@ -1,5 +1,6 @@
 //! The life of a room's leader in this process: contend, rebuild, tick, and stop when deposed.
 
+mod draw;
 mod epoch;
 mod givers;
 mod leaves;
@@ -159,6 +160,8 @@ async fn take_over(
         givers: None,
         doubt: Bits::default(),
         is_troubled: false,
+        closing_since: None,
+        is_secret_lost: false,
     };
     leader.recall_doubt().await;
     Some(leader)
@@ -189,6 +192,10 @@ struct Leader {
     doubt: Bits,
     /// Redis did not do its part in this tick.
     is_troubled: bool,
+    /// Since when the pre-queue gives out no place, while its last entries are waited for.
+    closing_since: Option<MonoMs>,
+    /// The secret of a commitment cannot be found again: said once.
+    is_secret_lost: bool,
 }
 
 impl Leader {

@@ -7,9 +7,12 @@
 //! Redis holds the next number and who is alive, which tokens and the stream could replace, and for
 //! ten minutes which key of a join got which number, which they could not.
 
+mod away;
 mod boot;
+mod cohorts;
 mod config;
 mod document;
+mod enter;
 mod error;
 mod follow;
 mod http;
@@ -24,10 +27,13 @@ mod room;
 mod rooms;
 mod seal;
 mod seats;
+mod secret;
 mod stage;
 mod store;
+mod verify;
 
 pub use config::{Config, Deps};
 pub use error::Error;
 pub use http::openapi;
 pub use stage::{Stage, start};
+pub use verify::{DrawFile, DrawFiles, Finding, verify_draw};

@@ -1,17 +1,20 @@
 //! One room as this instance knows it; every task of the room writes its own part, handlers read.
 
-use crate::joiner::JoinAsk;
+use crate::cohorts::{Cohorts, Entered};
+use crate::joiner::{Asked, JoinAsk, Joined};
+use crate::seal::Sealer;
 use crate::seats::Seats;
+use crate::secret::Secrets;
 use crate::store::{Blessed, Store};
 use chassis::clock::Monotonic;
 use chassis::keys::{HmacKey, random_bytes};
-use schema::admission::{GivenReport, LimitedBy, RoomStatus};
+use schema::admission::{AdmissionRecord, Beacon, Draw, GivenReport, LimitedBy, RoomStatus};
 use schema::{EventId, EventListing, RoomSettings};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::sync::{mpsc, watch};
 use waiting_room_core::{
-    Ledger, LiveIndex, NumberSet, PlaceKind, PollGuard, Standing, Token, terms_in,
+    Ledger, LiveIndex, MonoMs, NumberSet, PlaceKind, PollGuard, Standing, Token, terms_in,
 };
 
 use crate::config::{CHECK_INS_MAX, STATUS_AGE_MAX};
@@ -39,6 +42,11 @@ pub(crate) struct Room {
     given_max: AtomicU64,
     /// Names this instance to the leader, for its life.
     pub giver: u64,
+    pub sealer: Arc<Sealer>,
+    pub secrets: Arc<Secrets>,
+    /// Written with the ledger, before it.
+    pub cohorts: Cohorts,
+    beacon: RwLock<Option<Beacon>>,
     listing: RwLock<Arc<EventListing>>,
     settings: RwLock<RoomSettings>,
     ledger: RwLock<Ledger>,
@@ -67,6 +75,7 @@ impl Room {
         settings: RoomSettings,
         store: Store,
         joins: mpsc::Sender<JoinAsk>,
+        (sealer, secrets): (Arc<Sealer>, Arc<Secrets>),
     ) -> Self {
         let mut seats = Seats::default();
         seats.list(listing.places_total);
@@ -79,6 +88,10 @@ impl Room {
             document: Document::default(),
             given_max: AtomicU64::new(0),
             giver: u64::from_be_bytes(random_bytes()),
+            sealer,
+            secrets,
+            cohorts: Cohorts::default(),
+            beacon: RwLock::default(),
             listing: RwLock::new(Arc::new(listing)),
             settings: RwLock::new(settings),
             ledger: RwLock::default(),
@@ -117,8 +130,23 @@ impl Room {
         read(&self.ledger)
     }
 
+    /// Takes in the next record of the stream, heard of at `at`.
+    pub(crate) fn apply(&self, record: AdmissionRecord, at: MonoMs) {
+        self.cohorts.follow(&record);
+        self.ledger_mut().apply(record, at);
+    }
+
     pub(crate) fn ledger_mut(&self) -> RwLockWriteGuard<'_, Ledger> {
         write(&self.ledger)
+    }
+
+    /// What the draws of the room take from outside; `None` for nothing.
+    pub(crate) fn beacon(&self) -> Option<Beacon> {
+        read(&self.beacon).clone()
+    }
+
+    pub(crate) fn set_beacon(&self, beacon: Option<Beacon>) {
+        *write(&self.beacon) = beacon;
     }
 
     pub(crate) fn blessed(&self) -> Blessed {
@@ -223,6 +251,28 @@ impl Room {
         std::mem::take(&mut *lock(&self.check_ins))
     }
 
+    /// The token of a place, as a repeat of the join gets it too.
+    pub(crate) fn token(&self, asked: &Asked, joined: &Joined) -> Token {
+        let Joined { epoch, number, kind, kept } = *joined;
+        let issued_at = kept.map_or(asked.issued_at, |kept| kept.issued_at);
+        let (kid, event, pop_hash) = (self.sealer.kid(), self.event.clone(), asked.pop_hash);
+        Token { kid, kind, event, epoch, number, issued_at, pop_hash }
+    }
+
+    /// Whether the place of a pre-queue is in its cohort. A draw that is made of nothing had none.
+    pub(crate) fn entered(&self, number: u64, token_hash: &[u8; 32]) -> Entered {
+        if self.ledger().draw_of(number).is_some_and(|draw| draw.made_of.is_none()) {
+            return Entered::Yes;
+        }
+        self.cohorts.entered(number, token_hash)
+    }
+
+    /// The draw of the token's pre-queue; `None` before it, and for a place of the line.
+    pub(crate) fn draw_of(&self, token: &Token) -> Option<Draw> {
+        let number = (token.kind == PlaceKind::PreQueue).then_some(token.number)?;
+        self.ledger().draw_of(number).cloned()
+    }
+
     /// The place's number in line; `None` before the draw of its pre-queue.
     pub(crate) fn line_number(&self, token: &Token) -> Option<u64> {
         if token.kind == PlaceKind::Line {
@@ -230,8 +280,7 @@ impl Room {
         }
         let ledger = self.ledger();
         let draw = ledger.draw_of(token.number)?;
-        let key = draw_key(&draw.seed);
-        Some(Ledger::drawn_number(draw, token.number, &|round, half| prf(&key, round, half)))
+        Some(drawn_number(draw, token.number))
     }
 
     /// Lets a poll of the place pass, or says how long to wait.
@@ -264,6 +313,12 @@ fn fresh_guards() -> Box<[AtomicU32]> {
 pub(crate) fn prf(key: &HmacKey, round: u8, half: u64) -> u64 {
     let mac = key.mac(&[&[round], &half.to_be_bytes()]);
     u64::from_be_bytes(*mac.first_chunk().expect("a MAC has 32 bytes"))
+}
+
+/// The number in line of the pre-queue place with `number`.
+pub(crate) fn drawn_number(draw: &Draw, number: u64) -> u64 {
+    let key = draw_key(&draw.seed);
+    Ledger::drawn_number(draw, number, &|round, half| prf(&key, round, half))
 }
 
 pub(crate) fn draw_key(seed: &[u8; 32]) -> HmacKey {

@@ -7,9 +7,12 @@ use crate::joiner;
 use crate::leader;
 use crate::pulse;
 use crate::room::Room;
+use crate::seal::Sealer;
+use crate::secret::Secrets;
 use crate::store::Store;
 use chassis::{Follower, StartAt, stream_config, tasks, telemetry};
 use dashmap::DashMap;
+use schema::admission::Beacon;
 use schema::limits::SHARD_COUNT;
 use schema::{EventId, EventListing, RoomMode, RoomSettings, ShardId, codec, stream, subject};
 use std::sync::Arc;
@@ -22,6 +25,9 @@ pub(crate) struct Rooms {
     clock: BootClock,
     events: DashMap<EventId, Known>,
     settings: DashMap<EventId, RoomSettings>,
+    beacons: DashMap<EventId, Beacon>,
+    sealer: Arc<Sealer>,
+    secrets: Arc<Secrets>,
 }
 
 struct Known {
@@ -30,9 +36,10 @@ struct Known {
 }
 
 impl Rooms {
-    pub(crate) fn new(deps: Deps, config: Config) -> Self {
-        let (events, settings) = (DashMap::new(), DashMap::new());
-        Self { deps, config, clock: BootClock::new(), events, settings }
+    pub(crate) fn new(deps: Deps, config: Config, sealer: Arc<Sealer>, secrets: Secrets) -> Self {
+        let (events, settings, beacons) = (DashMap::new(), DashMap::new(), DashMap::new());
+        let (clock, secrets) = (BootClock::new(), Arc::new(secrets));
+        Self { deps, config, clock, events, settings, beacons, sealer, secrets }
     }
 
     pub(crate) fn find(&self, event: &EventId) -> Option<Arc<Room>> {
@@ -73,6 +80,17 @@ impl Rooms {
         self.open_if_wanted(event);
     }
 
+    /// Takes what an event's draws take from outside; `None` for nothing.
+    pub(crate) fn set_beacon(&self, event: &EventId, beacon: Option<Beacon>) {
+        match &beacon {
+            Some(beacon) => drop(self.beacons.insert(event.clone(), beacon.clone())),
+            None => drop(self.beacons.remove(event)),
+        }
+        if let Some(room) = self.find(event) {
+            room.set_beacon(beacon);
+        }
+    }
+
     /// Opens the room of an event that was set up with one, or that an operator switched on.
     fn open_if_wanted(&self, event: &EventId) {
         let Some(mut known) = self.events.get_mut(event) else { return };
@@ -87,7 +105,9 @@ impl Rooms {
     fn open(&self, listing: EventListing, settings: RoomSettings) -> Arc<Room> {
         let (joins, asks) = mpsc::channel(JOINS_WAITING_MAX);
         let store = Store::new(self.deps.redis.clone(), &listing.event);
-        let room = Arc::new(Room::new(listing, settings, store, joins));
+        let keys = (Arc::clone(&self.sealer), Arc::clone(&self.secrets));
+        let room = Arc::new(Room::new(listing, settings, store, joins, keys));
+        room.set_beacon(self.beacons.get(&room.event).map(|beacon| beacon.clone()));
         let (deps, tick, clock) = (self.deps.clone(), self.config.tick(), self.clock.clone());
         let opened = Arc::clone(&room);
         tasks::spawn("room", async move {
@@ -102,7 +122,8 @@ impl Rooms {
                 "room-records",
                 follow::records(room, nats.clone(), clock.clone(), stop_room),
             );
-            tasks::spawn("room-joins", joiner::run(Arc::clone(&opened), asks, stop.clone()));
+            let joining = joiner::run(Arc::clone(&opened), nats.clone(), asks, stop.clone());
+            tasks::spawn("room-joins", joining);
             tasks::spawn("room-pulse", pulse::run(Arc::clone(&opened), nats, stop));
             leader::run(opened, deps, tick, clock).await;
         });

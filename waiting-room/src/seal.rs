@@ -2,9 +2,9 @@
 
 use crate::config::TOKEN_AGE_MAX;
 use chassis::base64url;
-use chassis::keys::HmacKey;
+use chassis::keys::{HmacKey, sha256};
 use schema::{EventId, UnixMillis};
-use waiting_room_core::{MAC_BYTES, Token, jitter};
+use waiting_room_core::{MAC_BYTES, Token, jitter, token_hash};
 
 /// Longest token text: 24 bytes of event, a hash, a MAC and 30 bytes, in base64.
 const TEXT_BYTES_MAX: usize = 256;
@@ -45,11 +45,20 @@ impl Sealer {
     }
 
     pub(crate) fn seal(&self, token: &Token) -> String {
+        base64url::encode(&self.bytes(token))
+    }
+
+    /// The hash that the token's place is entered with in its cohort.
+    pub(crate) fn hash(&self, token: &Token) -> [u8; 32] {
+        token_hash(sha256, &self.bytes(token))
+    }
+
+    fn bytes(&self, token: &Token) -> Vec<u8> {
         assert!(token.kid == self.kid);
         let mut bytes = token.body();
         let mac = self.key.mac(&[Token::DOMAIN, &bytes]);
         bytes.extend(mac);
-        base64url::encode(&bytes)
+        bytes
     }
 
     /// Checks a token's text for `event`.

@@ -28,6 +28,8 @@ pub enum Command {
     Account(Account),
     /// Check the promises over journal, checkpoints, Postgres and live owners; print differences
     Audit(Audit),
+    /// Check a draw on files that were downloaded, without asking any server
+    VerifyDraw(VerifyDraw),
     /// Tell what became of something, from the journal
     #[command(subcommand)]
     Explain(Explain),
@@ -140,6 +142,25 @@ pub struct Audit {
     pub all: bool,
     #[command(flatten)]
     pub target: Target,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Of a room at /api/queue/EVENT the files are the answers of .../fairness, of \
+                        .../me/proof and of .../fairness/cohort. What holds and what fails is \
+                        printed line by line; the exit code is 0 if all of it holds."
+)]
+pub struct VerifyDraw {
+    /// What the room says of its draws
+    pub fairness: PathBuf,
+    /// Proofs of places
+    pub proofs: Vec<PathBuf>,
+    /// The whole cohort: checks the root and that no two places got one number
+    #[arg(long)]
+    pub cohort: Option<PathBuf>,
+    /// A waiting-room token that one of the proofs must be of; may be repeated
+    #[arg(long = "token")]
+    pub tokens: Vec<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -12,6 +12,7 @@ mod run;
 mod running;
 mod stages;
 mod up;
+mod verify_draw;
 
 use clap::Parser;
 use cli::{Cli, Command};
@@ -50,6 +51,7 @@ async fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Demo(target) => demo::demo(target).await,
         Command::Account(account) => account::account(account).await,
         Command::Audit(audit) => audit::audit(audit).await,
+        Command::VerifyDraw(files) => verify_draw::verify_draw(&files),
         Command::Explain(explain) => explain::explain(explain).await,
         Command::Config(shown) => {
             let config = config::load(shown.config.as_deref())?;

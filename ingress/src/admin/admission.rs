@@ -28,7 +28,7 @@ const RATE_MAX: u32 = 1_000_000;
 const ACTIVE_MAX: u32 = 10_000_000;
 const WINDOW_S: std::ops::RangeInclusive<u32> = 5..=3_600;
 
-const STORE_WAIT: Duration = Duration::from_secs(3);
+pub(super) const STORE_WAIT: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -107,7 +107,7 @@ pub async fn change_admission(
 }
 
 /// The settings from the bucket itself: another instance may have changed them a moment ago.
-async fn current(app: &App, event: &EventId) -> Result<Versioned, Problem> {
+pub(super) async fn current(app: &App, event: &EventId) -> Result<Versioned, Problem> {
     let listed = app.catalog.find(event).ok_or_else(problems::event_unknown)?;
     let entry = app.rooms.bucket.entry(subject::room_settings(event));
     let entry = tokio::time::timeout(STORE_WAIT, entry).await.map_err(|_| unavailable())?;
@@ -164,16 +164,16 @@ fn check_match(headers: &HeaderMap, revision: u64) -> Result<(), Problem> {
     Err(changed())
 }
 
-fn changed() -> Problem {
+pub(super) fn changed() -> Problem {
     let title = "The settings have changed meanwhile";
     Problem::new(412, "SETTINGS_CHANGED", title, "read them again and decide anew")
 }
 
-fn unavailable() -> Problem {
+pub(super) fn unavailable() -> Problem {
     problems::unavailable("SETTINGS_UNAVAILABLE", "the settings do not answer now; try again")
 }
 
-async fn store(
+pub(super) async fn store(
     app: &App,
     event: &EventId,
     settings: &RoomSettings,

@@ -71,3 +71,31 @@ async fn a_room_is_changed_only_by_who_has_seen_its_latest_settings() {
     let audit = rig.http.get("/api/admin/audit", &operator).await.json();
     assert_eq!(audit["entries"].as_array().unwrap().len(), 3, "{audit}");
 }
+
+#[tokio::test]
+async fn a_draw_is_begun_in_a_pre_queue_only_and_takes_one_beacon_for_each_root() {
+    let rig = Rig::start().await;
+    let operator = rig.login("operator", &[Role::Operator]).await;
+    rig.event(&operator, "EVT100").await;
+    let draw = async |body: serde_json::Value| {
+        rig.http.post("/api/admin/events/EVT100/draw", &operator, body).await
+    };
+    assert_eq!(draw(json!({})).await.problem(), (409, "NOT_PRE_QUEUE".to_owned()));
+    let root = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE";
+    let beacon = json!({"beacon": "round 7", "root": root});
+    let unasked = draw(beacon.clone()).await;
+    assert_eq!(unasked.problem(), (409, "BEACON_NOT_REQUIRED".to_owned()));
+    let required = draw(json!({"beaconRequired": true})).await;
+    assert_eq!((required.status, &required.json()["beaconRequired"]), (202, &json!(true)));
+    assert_eq!(draw(beacon.clone()).await.status, 202);
+    assert_eq!(draw(beacon).await.problem(), (409, "BEACON_GIVEN".to_owned()));
+    assert_eq!(draw(json!({"beacon": "x"})).await.problem(), (422, "REQUEST_INVALID".to_owned()));
+
+    let path = "/api/admin/events/EVT100/admission";
+    let pre_queue = json!({"mode": "pre-queue", "opensAt": "2100-01-01T00:00:00Z"});
+    let set = rig.http.json("PATCH", path, &operator, &[("if-match", "*")], pre_queue).await;
+    assert_eq!(set.status, 200, "{set:?}");
+    assert_eq!(draw(json!({})).await.status, 202);
+    let opens_at = rig.http.get(path, &operator).await.json()["opensAt"].clone();
+    assert!(opens_at.as_str().unwrap() < "2100", "{opens_at}");
+}

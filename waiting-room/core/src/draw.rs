@@ -48,7 +48,7 @@ impl<'a> Permutation<'a> {
 /// Moves the live bits of a pre-queue to the numbers in line of their places.
 ///
 /// `live` holds the bits by number given out; the result those of `(base, last]` by number in line,
-/// and the bits below in the first word as they were.
+/// and the bits beside them in the first and the last word as they were.
 pub fn draw_live(live: &Bits, base: u64, last: u64, prf: &dyn Fn(u8, u64) -> u64) -> Bits {
     assert!(base <= last);
     let first_word = Bits::word_of(base + 1);
@@ -56,6 +56,9 @@ pub fn draw_live(live: &Bits, base: u64, last: u64, prf: &dyn Fn(u8, u64) -> u64
     let word_count = usize::try_from(word_count).expect("stretches fit in memory");
     let mut drawn = Bits::zeroed(first_word, word_count);
     for number in live.iter((first_word * 64).saturating_sub(1), base) {
+        drawn.set(number);
+    }
+    for number in live.iter(last, Bits::word_of(last) * 64 + 63) {
         drawn.set(number);
     }
     let permutation = Permutation::new(last - base, prf);

@@ -25,6 +25,8 @@ pub struct Ledger {
     pub cursor: u64,
     /// The numbers above it wait for a draw.
     pub gathering: Option<u64>,
+    /// What is fixed of that draw already.
+    pub prepared: Option<Prepared>,
     /// In ascending order of `base`; they do not overlap.
     pub draws: Vec<Draw>,
     /// In ascending order of `cursor`, without gaps from `forgotten` to `cursor`.
@@ -46,6 +48,18 @@ pub struct Ledger {
     /// Numbers that were given up after their call and before a claim, until their passes would
     /// have ended.
     left: BTreeMap<u64, UnixMillis>,
+}
+
+/// What is fixed of a draw before it is made: each part once, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Prepared {
+    pub nonce: [u8; 32],
+    pub commitment: [u8; 32],
+    /// The draw waits for a word from outside.
+    pub needs_beacon: bool,
+    /// The last place of the cohort, once it is closed: no place is given out until the draw.
+    pub last: Option<u64>,
+    pub root: Option<[u8; 32]>,
 }
 
 /// A release and when this process heard of it.
@@ -111,16 +125,19 @@ impl Ledger {
                 self.given = self.given.max(base);
                 self.gathering = Some(base);
             }
-            AdmissionRecord::Drawn(draw) => {
-                assert!(self.gathering.take() == Some(draw.base));
-                assert!(draw.base <= draw.last);
-                assert!(draw.last <= self.mark);
-                self.given = self.given.max(draw.last);
-                // Where they are in line now is the draw's secret until it is asked.
-                let is_drawn = |&mut (_, last): &mut (u64, u64)| draw.base < last;
-                self.unseen.extend(self.gaps.extract_if(.., is_drawn));
-                self.draws.push(draw);
+            AdmissionRecord::Committed { base, nonce, commitment, needs_beacon } => {
+                assert!(self.gathering == Some(base));
+                assert!(self.prepared.is_none(), "what was committed to is never changed");
+                let (last, root) = (None, None);
+                self.prepared = Some(Prepared { nonce, commitment, needs_beacon, last, root });
             }
+            AdmissionRecord::CohortClosed { base, last } => self.close_cohort(base, last),
+            AdmissionRecord::Rooted { base, root } => {
+                let prepared = self.prepared_of(base);
+                assert!(prepared.last.is_some(), "only a closed cohort has a root");
+                assert!(prepared.root.replace(root).is_none(), "a cohort has one root");
+            }
+            AdmissionRecord::Drawn(draw) => self.draw(draw),
             AdmissionRecord::Left { epoch, numbers } => {
                 assert!(epoch == self.epoch);
                 for number in numbers {
@@ -148,6 +165,36 @@ impl Ledger {
         }
     }
 
+    fn prepared_of(&mut self, base: u64) -> &mut Prepared {
+        assert!(self.gathering == Some(base));
+        self.prepared.as_mut().expect("the draw was committed to")
+    }
+
+    fn close_cohort(&mut self, base: u64, last: u64) {
+        assert!(base <= last);
+        assert!(last <= self.mark);
+        let before = self.prepared_of(base).last.replace(last);
+        assert!(before.is_none(), "a cohort is closed once");
+        self.given = self.given.max(last);
+    }
+
+    fn draw(&mut self, draw: Draw) {
+        assert!(self.gathering.take() == Some(draw.base));
+        assert!(draw.base <= draw.last);
+        assert!(draw.last <= self.mark);
+        let prepared = self.prepared.take();
+        if let Some(made_of) = &draw.made_of {
+            let prepared = prepared.expect("the draw was committed to");
+            assert!(prepared.last == Some(draw.last), "the cohort ends where it was closed");
+            assert!(prepared.root == Some(made_of.root), "the root was published before");
+        }
+        self.given = self.given.max(draw.last);
+        // Where they are in line now is the draw's secret until it is asked.
+        let is_drawn = |&mut (_, last): &mut (u64, u64)| draw.base < last && last <= draw.last;
+        self.unseen.extend(self.gaps.extract_if(.., is_drawn));
+        self.draws.push(draw);
+    }
+
     fn leave(&mut self, number: u64) {
         let Standing::Called(terms) = self.standing(number) else { return };
         // Of an earlier epoch nobody knows who has a pass.
@@ -163,6 +210,11 @@ impl Ledger {
     /// The numbers, as given out, of which nobody knows whether they were.
     pub fn doubts(&self) -> impl Iterator<Item = u64> + '_ {
         self.doubts.iter().flat_map(|&(first, last)| first..=last)
+    }
+
+    /// Whether the cohort of the pre-queue is closed, and its draw still to be made.
+    pub fn is_closed(&self) -> bool {
+        self.prepared.is_some_and(|prepared| prepared.last.is_some())
     }
 
     /// Whether numbers may be given out: no more are above the mark.

@@ -5,12 +5,14 @@
 //! call.
 
 mod bits;
+mod cohort;
 mod draw;
 mod horizon;
 mod inside;
 mod late;
 mod ledger;
 mod limits;
+mod merkle;
 mod mono;
 mod number_set;
 mod pace;
@@ -18,16 +20,22 @@ mod place;
 mod poll;
 mod restore;
 mod room;
+mod statement;
 mod token;
 mod window;
 
+#[cfg(test)]
+mod hash_for_tests;
+
 pub use bits::{Bits, LiveIndex};
+pub use cohort::{Cohort, EMPTY};
 pub use draw::{Permutation, draw_live};
-pub use ledger::{Ledger, Standing, Terms};
+pub use ledger::{Ledger, Prepared, Standing, Terms};
 pub use limits::{
     CALLED_MAX, GENERATION, GIVING_IDLE, HORIZON_LAPSE, MARK_BLOCK, NUMBER_MAX, PASS_LEEWAY,
     SIGHT_NUMBERS, TICK_MAX, WINDOW,
 };
+pub use merkle::{Sha256, Tree, climb, leaf};
 pub use mono::MonoMs;
 pub use number_set::NumberSet;
 pub use place::{Claim, PlaceState, Wait, claim, place_state, terms_in, wait_seconds};
@@ -36,4 +44,5 @@ pub use restore::{Origin, restore};
 pub use room::{
     Decision, Headroom, JoinRefusal, PhaseStep, Plan, Room, Sight, may_join, phase_step,
 };
+pub use statement::{ENCODING, Ingredients, commitment, seed, token_hash};
 pub use token::{MAC_BYTES, PlaceKind, Token, TokenFault};

@@ -1,25 +1,55 @@
-//! What there is to check of a pre-queue's draw.
+//! What there is to check of a room's draws.
 
 use super::place::opened;
 use super::room_of_path::RoomOfPath;
 use super::{App, problems};
+use crate::room::{Room, drawn_number};
 use axum::Json;
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use chassis::keys::sha256;
 use chassis::{Problem, base64url};
 use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use schema::admission::{Draw, DrawMadeOf};
 use serde::Serialize;
 use std::sync::Arc;
 use utoipa::ToSchema;
+use waiting_room_core::{Cohort, ENCODING, Ledger, Token, commitment};
 
-/// The newest draw; all null before it.
-#[derive(Debug, Default, Serialize, ToSchema)]
+/// The newest draw, from its commitment on, and those before it.
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct FairnessBody {
+    #[serde(flatten)]
+    newest: DrawBody,
+    /// Newest first.
+    earlier: Vec<DrawBody>,
+}
+
+/// A draw; what is not known yet is null. Hashes and secrets are in base64url.
+#[derive(Debug, Default, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct DrawBody {
+    /// How all the rest hangs together: `usher-draw-v1`.
+    encoding: Option<&'static str>,
+    event: String,
+    /// The hash of the secret, from before the first join.
     commitment: Option<String>,
+    /// Whether the draw waits for a beacon.
+    beacon_required: bool,
+    /// Over all places with the hashes of their tokens, from before the secret is shown.
     root: Option<String>,
     /// How many places were drawn.
     n: Option<u64>,
-    /// Base64url.
+    /// How many of them have a token; the others were given to nobody.
+    entered: Option<u64>,
+    /// The lowest number in line that the draw gave.
+    first_number: Option<u64>,
+    secret: Option<String>,
+    beacon: Option<String>,
+    /// The hash of event, root, n, secret and beacon: the key of the permutation.
     seed: Option<String>,
     drawn_at: Option<String>,
 }
@@ -31,6 +61,9 @@ pub(crate) struct ProofBody {
     /// The place's index in its pre-queue, from 0.
     index: u64,
     n: u64,
+    token_hash: String,
+    /// The siblings from the place's leaf up to the root; null for a draw without a root.
+    path: Option<Vec<String>>,
     seed: String,
     /// The number in line that the draw gave it.
     number: u64,
@@ -39,15 +72,59 @@ pub(crate) struct ProofBody {
 #[utoipa::path(get, path = "/api/queue/{eventId}/fairness", tag = "queue",
     params(("eventId" = String, Path)),
     responses((status = 200, body = FairnessBody), (status = 404)))]
-pub(super) async fn fairness(RoomOfPath(room): RoomOfPath) -> Result<Json<FairnessBody>, Problem> {
+pub(super) async fn fairness(RoomOfPath(room): RoomOfPath) -> Json<FairnessBody> {
     let ledger = room.ledger();
-    let body = ledger.draws.last().map_or_else(FairnessBody::default, |draw| FairnessBody {
+    let draws = ledger.draws.iter().rev().map(|draw| drawn(&room, draw));
+    let mut draws: Vec<DrawBody> = prepared(&room, &ledger).into_iter().chain(draws).collect();
+    if draws.is_empty() {
+        draws.push(DrawBody { event: room.event.to_string(), ..DrawBody::default() });
+    }
+    let earlier = draws.split_off(1);
+    let newest = draws.pop().expect("there is one");
+    Json(FairnessBody { newest, earlier })
+}
+
+/// What is known of the draw of a pre-queue that gathers or has just closed.
+fn prepared(room: &Room, ledger: &Ledger) -> Option<DrawBody> {
+    let (base, prepared) = (ledger.gathering?, ledger.prepared?);
+    Some(DrawBody {
+        encoding: Some(ENCODING),
+        event: room.event.to_string(),
+        commitment: Some(base64url::encode(&prepared.commitment)),
+        beacon_required: prepared.needs_beacon,
+        root: prepared.root.map(|root| base64url::encode(&root)),
+        n: prepared.last.map(|last| last - base),
+        entered: entered(room, base),
+        first_number: Some(base + 1),
+        ..DrawBody::default()
+    })
+}
+
+fn drawn(room: &Room, draw: &Draw) -> DrawBody {
+    let known = DrawBody {
+        event: room.event.to_string(),
         n: Some(draw.last - draw.base),
+        first_number: Some(draw.base + 1),
         seed: Some(base64url::encode(&draw.seed)),
         drawn_at: Some(draw.at.to_rfc3339()),
-        ..FairnessBody::default()
-    });
-    Ok(Json(body))
+        ..DrawBody::default()
+    };
+    let Some(DrawMadeOf { root, secret, beacon }) = &draw.made_of else { return known };
+    let beacon = Some(beacon.to_string()).filter(|beacon| !beacon.is_empty());
+    DrawBody {
+        encoding: Some(ENCODING),
+        commitment: Some(base64url::encode(&commitment(sha256, secret))),
+        beacon_required: beacon.is_some(),
+        root: Some(base64url::encode(root)),
+        entered: entered(room, draw.base),
+        secret: Some(base64url::encode(secret)),
+        beacon,
+        ..known
+    }
+}
+
+fn entered(room: &Room, base: u64) -> Option<u64> {
+    Some(room.cohorts.closed(base)?.cohort.entered())
 }
 
 #[utoipa::path(get, path = "/api/queue/{eventId}/me/proof", tag = "queue",
@@ -58,16 +135,63 @@ pub(super) async fn proof(
     RoomOfPath(room): RoomOfPath,
     headers: HeaderMap,
 ) -> Result<Json<ProofBody>, Problem> {
-    let place = opened(&app, &room, &headers, chassis::clock::now())?;
-    let number = room.line_number(&place.token).ok_or_else(problems::not_drawn)?;
-    let ledger = room.ledger();
-    let is_drawn = place.token.kind == waiting_room_core::PlaceKind::PreQueue;
-    let draw = ledger.draw_of(place.token.number).filter(|_| is_drawn);
-    let draw = draw.ok_or_else(problems::not_drawn)?;
+    let token = opened(&app, &room, &headers, chassis::clock::now())?.token;
+    let draw = room.draw_of(&token).ok_or_else(problems::not_drawn)?;
+    let token_hash = room.sealer.hash(&token);
     Ok(Json(ProofBody {
-        index: place.token.number - draw.base - 1,
+        index: token.number - draw.base - 1,
         n: draw.last - draw.base,
+        token_hash: base64url::encode(&token_hash),
+        path: path(&room, &token, &draw, &token_hash).await?,
         seed: base64url::encode(&draw.seed),
-        number,
+        number: drawn_number(&draw, token.number),
     }))
+}
+
+async fn path(
+    room: &Room,
+    token: &Token,
+    draw: &Draw,
+    token_hash: &[u8; 32],
+) -> Result<Option<Vec<String>>, Problem> {
+    let Some(made_of) = &draw.made_of else { return Ok(None) };
+    let closed = room.cohorts.closed(draw.base).expect("a draw with a root has a cohort");
+    if !closed.cohort.holds(token.number, token_hash) {
+        return Ok(None);
+    }
+    let tree = closed.tree().await;
+    if tree.root() != made_of.root {
+        tracing::error!(event = %room.event, base = draw.base, "the stream gives another root");
+        return Err(problems::unavailable("the records of the draw do not give its root"));
+    }
+    let path = tree.path(token.number - draw.base - 1);
+    Ok(Some(path.iter().map(|hash| base64url::encode(hash)).collect()))
+}
+
+/// The hashes of the newest cohort that has a root, 32 bytes a place in the order of the places; 0
+/// for a place that nobody got. `usher verify-draw --cohort` takes it.
+#[utoipa::path(get, path = "/api/queue/{eventId}/fairness/cohort", tag = "queue",
+    params(("eventId" = String, Path)),
+    responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 404, description = "NOT_DRAWN")))]
+pub(super) async fn cohort(RoomOfPath(room): RoomOfPath) -> Result<Response, Problem> {
+    let base = {
+        let ledger = room.ledger();
+        let prepared = ledger.prepared.filter(|prepared| prepared.root.is_some());
+        let drawn = ledger.draws.iter().rev().find(|draw| draw.made_of.is_some());
+        prepared.and(ledger.gathering).or(drawn.map(|draw| draw.base))
+    };
+    let closed = base.and_then(|base| room.cohorts.closed(base));
+    let cohort = Arc::clone(&closed.ok_or_else(problems::not_drawn)?.cohort);
+    let body = Bytes::from_owner(Hashes(cohort));
+    Ok(([(CONTENT_TYPE, "application/octet-stream")], body).into_response())
+}
+
+/// A cohort's hashes as one body that everybody who asks shares.
+struct Hashes(Arc<Cohort>);
+
+impl AsRef<[u8]> for Hashes {
+    fn as_ref(&self) -> &[u8] {
+        self.0.hashes().as_flattened()
+    }
 }

@@ -3,8 +3,10 @@
 use super::place::{PlaceBody, describe};
 use super::room_of_path::RoomOfPath;
 use super::{App, bodies, problems};
+use crate::cohorts::Entered;
 use crate::config::{JOIN_AGAIN, JOIN_WAIT};
-use crate::joiner::{JoinAsk, Joined};
+use crate::enter::entry;
+use crate::joiner::{Asked, JoinAsk, Joined};
 use crate::metrics;
 use crate::remembered::Recall;
 use crate::room::Room;
@@ -23,7 +25,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
 use utoipa::ToSchema;
-use waiting_room_core::{Token, may_join};
+use waiting_room_core::may_join;
 
 /// What a fan may say when joining.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -63,13 +65,14 @@ pub(super) async fn join(
     let key = bodies::idempotency_key(&headers)?;
     let issued_at = chassis::clock::now();
     let Some(key) = key else {
-        let joined = take_place(&room, None, issued_at).await?;
-        let token = app.sealer.seal(&place_token(&app, &room, joined, pop_hash, issued_at));
+        let asked = Asked { keyed: None, pop_hash, issued_at };
+        let joined = take_place(&room, asked).await?;
+        let token = app.sealer.seal(&room.token(&asked, &joined));
         return answer(&app, &room, token, false).await;
     };
     let key = keys::sha256(&[room.event.as_str().as_bytes(), b"\0", key.as_bytes()]);
-    let asked = [request.pop_hash.unwrap_or_default(), request.enqueue_token.unwrap_or_default()];
-    let fingerprint = keys::sha256(&[asked.join("\0").as_bytes()]);
+    let body = [request.pop_hash.unwrap_or_default(), request.enqueue_token.unwrap_or_default()];
+    let fingerprint = keys::sha256(&[body.join("\0").as_bytes()]);
     match app.remembered.begin(key, fingerprint) {
         Recall::Answered(token) => return answer(&app, &room, token, true).await,
         Recall::InFlight => return Err(problems::in_flight()),
@@ -78,13 +81,14 @@ pub(super) async fn join(
     }
     // Forgets the key if the fan goes away in between, or a refusal comes.
     let mut pending = Pending { app: &app, key, token: None };
-    let joined = take_place(&room, Some(Keyed { key, fingerprint, issued_at }), issued_at).await?;
+    let keyed = Some(Keyed { key, fingerprint, issued_at });
+    let asked = Asked { keyed, pop_hash, issued_at };
+    let joined = take_place(&room, asked).await?;
     if joined.kept.is_some_and(|kept| kept.fingerprint != fingerprint) {
         return Err(problems::mismatch());
     }
     // The same body and the same time: the token of a repeat is the first one, bit by bit.
-    let issued_at = joined.kept.map_or(issued_at, |kept| kept.issued_at);
-    let token = app.sealer.seal(&place_token(&app, &room, joined, pop_hash, issued_at));
+    let token = app.sealer.seal(&room.token(&asked, &joined));
     pending.token = Some(token.clone());
     drop(pending);
     answer(&app, &room, token, joined.kept.is_some()).await
@@ -105,13 +109,13 @@ impl Drop for Pending<'_> {
 
 /// Takes the next place, or finds the one that was given under the key. Nothing is numbered that
 /// would be refused.
-async fn take_place(room: &Room, keyed: Option<Keyed>, now: UnixMillis) -> Result<Joined, Problem> {
-    if let Err(refused) = may_take(room, now) {
-        let Some(keyed) = keyed else { return Err(refused) };
-        return recall(room, &keyed).await?.ok_or(refused);
+async fn take_place(room: &Room, asked: Asked) -> Result<Joined, Problem> {
+    if let Err(refused) = may_take(room, asked.issued_at) {
+        let Some(keyed) = &asked.keyed else { return Err(refused) };
+        return recall(room, &asked, keyed).await?.ok_or(refused);
     }
     let (answer, joined) = oneshot::channel();
-    room.joins.try_send(JoinAsk { keyed, answer }).map_err(|error| {
+    room.joins.try_send(JoinAsk { asked, answer }).map_err(|error| {
         metrics::refused("busy");
         match error {
             TrySendError::Full(_) => problems::busy(),
@@ -135,8 +139,9 @@ fn may_take(room: &Room, now: UnixMillis) -> Result<(), Problem> {
 /// The place that was given under the key while joins were taken, if there is one.
 ///
 /// LINE-1: checked against the stream as at a join, for whoever got it first may not have been
-/// answered.
-async fn recall(room: &Room, keyed: &Keyed) -> Result<Option<Joined>, Problem> {
+/// answered. For the same reason a place of a pre-queue may not be in its cohort; one that never
+/// will be is nobody's.
+async fn recall(room: &Room, asked: &Asked, keyed: &Keyed) -> Result<Option<Joined>, Problem> {
     let started = Monotonic::now();
     while started.elapsed() < JOIN_WAIT {
         let blessed = room.blessed();
@@ -146,7 +151,13 @@ async fn recall(room: &Room, keyed: &Keyed) -> Result<Option<Joined>, Problem> {
             // heard of the epoch yet.
             Err(Fault::Unblessed) if room.settings().mode == RoomMode::Off => return Ok(None),
             Ok(Recalled::Kept(kept)) if room.may_give(blessed.epoch, kept.number) == Some(true) => {
-                return Ok(Some(Joined::again(kept)));
+                let joined = Joined::again(kept);
+                let entry = entry(room, asked, &joined);
+                match entry.map(|(number, hash)| room.entered(number, &hash)) {
+                    None | Some(Entered::Yes) => return Ok(Some(joined)),
+                    Some(Entered::Never) => return Ok(None),
+                    Some(Entered::NotYet) => tokio::time::sleep(JOIN_AGAIN).await,
+                }
             }
             Ok(Recalled::Kept(_) | Recalled::NotYet) | Err(Fault::Unblessed) => {
                 tokio::time::sleep(JOIN_AGAIN).await;
@@ -155,18 +166,6 @@ async fn recall(room: &Room, keyed: &Keyed) -> Result<Option<Joined>, Problem> {
         }
     }
     Err(problems::unavailable("what was answered to this key cannot be read now; ask again"))
-}
-
-fn place_token(
-    app: &App,
-    room: &Room,
-    joined: Joined,
-    pop_hash: Option<[u8; 32]>,
-    now: UnixMillis,
-) -> Token {
-    let Joined { epoch, number, kind, .. } = joined;
-    let (kid, event) = (app.sealer.kid(), room.event.clone());
-    Token { kid, kind, event, epoch, number, issued_at: now, pop_hash }
 }
 
 async fn answer(

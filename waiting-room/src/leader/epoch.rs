@@ -60,7 +60,11 @@ impl Leader {
         metrics::epoch_started();
         let event = &self.room.event;
         tracing::info!(%event, epoch, floor, given_to, ?given_before, "epoch of numbers started");
-        let phase = if self.ledger.gathering.is_some() { Phase::Gather } else { Phase::Line };
+        let phase = match self.ledger.gathering {
+            None => Phase::Line,
+            Some(_) if self.ledger.is_closed() => Phase::Closing,
+            Some(_) => Phase::Gather,
+        };
         let mut live = self.ledger.all_alive(floor);
         // Whoever has a number in doubt counts from the check-in on.
         live.clear(&self.doubt);

@@ -1,12 +1,12 @@
 //! The pre-queue: it gathers, closes, is drawn, and goes on as a line.
 
 use super::Leader;
-use crate::room::{draw_key, prf};
+use crate::away::away;
+use crate::room::{draw_key, drawn_number, prf};
 use crate::store::{Fault, Phase, Shift};
-use chassis::{AppendError, Owner, keys};
+use chassis::{AppendError, Owner};
 use schema::RoomSettings;
 use schema::admission::{AdmissionRecord, Draw};
-use tokio::sync::oneshot;
 use waiting_room_core::{Bits, Ledger, MARK_BLOCK, PhaseStep, draw_live, phase_step};
 
 impl Leader {
@@ -19,17 +19,27 @@ impl Leader {
         phase: Phase,
     ) -> Result<Result<bool, Fault>, AppendError> {
         let gathering = self.ledger.gathering;
-        match phase_step(settings, gathering.is_some(), chassis::clock::now()) {
+        let step = if self.ledger.is_closed() {
+            // It takes nobody any more, so it is drawn, whatever the settings say by now.
+            Some(PhaseStep::Draw)
+        } else {
+            phase_step(settings, gathering.is_some(), chassis::clock::now())
+        };
+        match step {
             Some(PhaseStep::StartGather) => {
                 self.start_gather(owner).await?;
                 return Ok(self.show_gather().await.map(|()| false));
             }
             Some(PhaseStep::Draw) => return self.draw(owner).await,
-            None => {}
+            None => self.closing_since = None,
+        }
+        if gathering.is_some() && self.ledger.prepared.is_none() {
+            self.commit(owner).await?;
         }
         Ok(match (gathering, phase) {
-            // The record was written and Redis never heard of it.
-            (Some(_), Phase::Line) => self.show_gather().await.map(|()| true),
+            // The record was written and Redis never heard of it, or the settings do not want the
+            // pre-queue closed any more.
+            (Some(_), Phase::Line | Phase::Closing) => self.show_gather().await.map(|()| true),
             (None, Phase::Gather | Phase::Closing) => self.show_draw().await.map(|()| false),
             _ => Ok(true),
         })
@@ -44,7 +54,7 @@ impl Leader {
         self.append(owner, AdmissionRecord::MarkRaised { epoch, number_max }).await?;
         self.append(owner, AdmissionRecord::GatherStarted { given_to, base }).await?;
         tracing::info!(event = %self.room.event, base, "the pre-queue gathers");
-        Ok(())
+        self.commit(owner).await
     }
 
     async fn show_gather(&self) -> Result<(), Fault> {
@@ -54,27 +64,9 @@ impl Leader {
         self.room.store.shift(&self.leading(), &shift).await.map(drop)
     }
 
-    /// Closes the pre-queue and draws its order. While it closes nobody gets a number, so the last
-    /// one is known when the record is written.
-    async fn draw(&mut self, owner: &Owner) -> Result<Result<bool, Fault>, AppendError> {
-        let phase = Some(Phase::Closing);
-        let shift = Shift { mark: self.ledger.mark, phase, ..Shift::default() };
-        let last = match self.room.store.shift(&self.leading(), &shift).await {
-            Ok(last) => last,
-            Err(fault) => return Ok(Err(fault)),
-        };
-        let base = self.ledger.gathering.expect("only a room that gathers is drawn");
-        let seed = keys::random_bytes::<32>();
-        let draw = Draw { base, last: last.max(base), seed, at: chassis::clock::now() };
-        tracing::info!(event = %self.room.event, base, last, "the pre-queue is drawn");
-        self.append(owner, AdmissionRecord::Drawn(draw)).await?;
-        self.recall_doubt().await;
-        Ok(self.show_draw().await.map(|()| false))
-    }
-
     /// Moves the living to their drawn numbers. Repeatable: until it is done the bits are as they
     /// were.
-    async fn show_draw(&self) -> Result<(), Fault> {
+    pub(super) async fn show_draw(&self) -> Result<(), Fault> {
         let mut live = Bits::default();
         if let Some(draw) = self.ledger.draws.last().cloned() {
             let drawn = self.room.store.live(Bits::word_of(draw.base + 1)).await?;
@@ -97,10 +89,7 @@ impl Leader {
 fn doubt(ledger: &Ledger) -> Bits {
     let in_line = |number| match ledger.draw_of(number) {
         None => number,
-        Some(draw) => {
-            let key = draw_key(&draw.seed);
-            Ledger::drawn_number(draw, number, &|round, half| prf(&key, round, half))
-        }
+        Some(draw) => drawn_number(draw, number),
     };
     let numbers: Vec<u64> = ledger.doubts().map(in_line).collect();
     let (Some(&first), Some(&last)) = (numbers.iter().min(), numbers.iter().max()) else {
@@ -123,12 +112,4 @@ async fn permute(live: Bits, draw: Draw) -> Bits {
         draw_live(&live, draw.base, draw.last, &|round, half| prf(&key, round, half))
     };
     away("room-draw", permute).await
-}
-
-async fn away(name: &'static str, work: impl FnOnce() -> Bits + Send + 'static) -> Bits {
-    let (done, found) = oneshot::channel();
-    // The leader waits; it is gone only if the process is.
-    let work = move || done.send(work()).unwrap_or_default();
-    chassis::tasks::spawn_thread(name, work).expect("one thread for a draw");
-    found.await.expect("the thread sends or ends the process")
 }

@@ -83,6 +83,19 @@ impl Store {
         })
     }
 
+    /// Forgets `key` if it is remembered with `number`.
+    pub(crate) async fn forget(
+        &self,
+        blessed: &Blessed,
+        key: &KeyHash,
+        number: u64,
+    ) -> Result<(), Fault> {
+        let mut call = self.scripts.forget.prepare_invoke();
+        call.key(&self.room).key(self.key_name(key));
+        call.arg(&blessed.run_id).arg(blessed.epoch).arg(number);
+        self.run::<u8>(blessed, &call).await.map(drop)
+    }
+
     /// Adds to a join's call what it is about those with a key. They cost what they are; a join
     /// without one costs nothing more for them.
     pub(super) fn add_keyed(&self, call: &mut ScriptInvocation<'_>, asks: &[Option<Keyed>]) {

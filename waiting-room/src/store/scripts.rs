@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 pub(crate) struct Scripts {
     pub join: Script,
     pub recall: Script,
+    pub forget: Script,
     pub admit: Script,
     pub close: Script,
     pub look: Script,
@@ -45,6 +46,7 @@ impl Scripts {
         SCRIPTS.get_or_init(|| Self {
             join: guarded!("join.lua"),
             recall: guarded!("recall.lua"),
+            forget: guarded!("forget.lua"),
             admit: led!("admit.lua"),
             close: led!("close.lua"),
             look: led!("look.lua"),

@@ -1,12 +1,15 @@
-//! The draw of a pre-queue: the Feistel permutation, and a whole draw.
+//! The draw of a pre-queue: the Feistel permutation, a whole draw, and what is checked of it.
 
-use chassis::keys::HmacKey;
+use chassis::keys::{HmacKey, sha256};
 use criterion::{BenchmarkId, Criterion, Throughput};
 use std::hint::black_box;
-use waiting_room_core::{Bits, Permutation, draw_live};
+use waiting_room_core::{Bits, Cohort, Permutation, climb, draw_live, leaf};
 
 /// Live places of the whole draw.
 const PLACES: u64 = 10_000;
+
+/// Places of the draw that is checked.
+const PROVED: u64 = 1_000_000;
 
 pub fn benches(criterion: &mut Criterion) {
     let key = HmacKey::from_bytes([7; 32]);
@@ -33,6 +36,35 @@ pub fn benches(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(PLACES));
     group.bench_function(BenchmarkId::new("all", PLACES), |bench| {
         bench.iter(|| draw_live(black_box(&live), 0, PLACES, &keyed));
+    });
+    group.finish();
+    whole(criterion, &keyed);
+}
+
+/// A million places: the root, one proof of them, and where each of them goes, on one processor.
+fn whole(criterion: &mut Criterion, keyed: &dyn Fn(u8, u64) -> u64) {
+    let mut cohort = Cohort::new(0);
+    for number in 1..=PROVED {
+        cohort.enter(number, sha256(&[&number.to_be_bytes()]));
+    }
+    let mut group = criterion.benchmark_group("draw");
+    group.sample_size(10);
+    group.bench_function(BenchmarkId::new("root", PROVED), |bench| {
+        bench.iter(|| black_box(&cohort).tree(sha256).root());
+    });
+    let tree = cohort.tree(sha256);
+    let (index, path) = (PROVED / 2, tree.path(PROVED / 2));
+    let hash = sha256(&[&(index + 1).to_be_bytes()]);
+    group.bench_function(BenchmarkId::new("proof of one", PROVED), |bench| {
+        bench.iter(|| {
+            let leaf = leaf(sha256, index, black_box(&hash));
+            let found = climb(sha256, (index, PROVED), leaf, &path);
+            assert!(found == Some(tree.root()));
+        });
+    });
+    let permutation = Permutation::new(PROVED, keyed);
+    group.bench_function(BenchmarkId::new("numbers of all", PROVED), |bench| {
+        bench.iter(|| (0..PROVED).map(|index| permutation.apply(index)).fold(0, |a, b| a ^ b));
     });
     group.finish();
 }

@@ -49,6 +49,32 @@ async fn the_printed_configuration_is_the_one_in_force_without_its_passwords() {
     assert!(!printed.contains("hunter2") && !log.contains("hunter2"), "{printed}\n{log}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_draw_is_checked_on_files_alone_and_the_exit_code_says_if_it_holds() {
+    let vectors = include_str!("../../../../waiting-room/tests/draw/usher-draw-v1.json");
+    let vectors: serde_json::Value = serde_json::from_str(vectors).unwrap();
+    let draw = &vectors["draws"][3];
+    let folder = temporary_folder();
+    let write = |name: &str, text: String| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let fairness = write("fairness.json", draw["fairness"].to_string());
+    let proof = write("proof.json", draw["proofs"][0].to_string());
+    let token = write("token.txt", draw["proofs"][0]["token"].as_str().unwrap().to_owned());
+    let arguments = ["verify-draw", &fairness, &proof, "--token", &token];
+    let (printed, status, log) = usher(&arguments, &[], "verify").await;
+    assert!(status, "{printed}\n{log}");
+    assert_eq!(printed.lines().filter(|line| line.starts_with("holds")).count(), 7, "{printed}");
+    let mut forged = draw["proofs"][0].clone();
+    forged["number"] = 7.into();
+    let forged = write("forged.json", forged.to_string());
+    let (printed, status, _) = usher(&["verify-draw", &fairness, &forged], &[], "forged").await;
+    assert!(!status, "{printed}");
+    assert!(printed.contains("FAILS") && printed.contains("forged.json"), "{printed}");
+}
+
 /// Runs a command in an empty folder; returns what it printed, whether it went well, and its log.
 async fn usher(
     arguments: &[&str],

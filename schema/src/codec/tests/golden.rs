@@ -9,7 +9,8 @@
 use super::super::{Error, decode, decode_checked, encode, encode_checked};
 use super::hex;
 use crate::admission::{
-    AdmissionRecord, Draw, GivenReport, LimitedBy, MachineClock, Release, RoomStatus, SeatsBand,
+    AdmissionRecord, Beacon, Draw, DrawMadeOf, GivenReport, LimitedBy, MachineClock, Release,
+    RoomStatus, SeatsBand,
 };
 use crate::search::{
     Answer, FacetCount, Facets, Hit, Page, Query, Sort, SuggestQuery, Suggestions,
@@ -469,7 +470,13 @@ fn release() -> Release {
 }
 
 fn records() -> Vec<Sample> {
-    let draw = Draw { base: 143, last: 144, seed: [145; 32], at: UnixMillis(1_800_000_000_146) };
+    let draw = Draw {
+        base: 143,
+        last: 144,
+        seed: [145; 32],
+        at: UnixMillis(1_800_000_000_146),
+        made_of: None,
+    };
     variants!(AdmissionRecord:
         EpochStarted => AdmissionRecord::EpochStarted {
             epoch: 147,
@@ -486,6 +493,14 @@ fn records() -> Vec<Sample> {
         NumbersSeen => AdmissionRecord::NumbersSeen { epoch: 158, given_to: 159 },
         DoubtEnded => AdmissionRecord::DoubtEnded { epoch: 160, given_to: 161 },
         GivingClosed => AdmissionRecord::GivingClosed { epoch: 162, given_to: 163 },
+        Committed => AdmissionRecord::Committed {
+            base: 164,
+            nonce: [165; 32],
+            commitment: [166; 32],
+            needs_beacon: true,
+        },
+        CohortClosed => AdmissionRecord::CohortClosed { base: 167, last: 168 },
+        Rooted => AdmissionRecord::Rooted { base: 169, root: [170; 32] },
     )
 }
 
@@ -510,6 +525,7 @@ fn rooms() -> Vec<Sample> {
     let report = GivenReport { giver: 182, epoch: 183, given_to: 184 };
     let mut samples = records();
     samples.extend([sample("RoomStatus", status), sample("GivenReport", report)]);
+    samples.extend(draws());
     samples.extend(variants!(LimitedBy:
         Nothing => LimitedBy::Nothing,
         Rate => LimitedBy::Rate,
@@ -526,6 +542,19 @@ fn rooms() -> Vec<Sample> {
         Few => SeatsBand::Few,
         None => SeatsBand::None,
         Unknown => SeatsBand::Unknown,
+    ));
+    samples
+}
+
+fn draws() -> Vec<Sample> {
+    let beacon = "a beacon".into();
+    let made_of = DrawMadeOf { root: [194; 32], secret: [195; 32], beacon };
+    let (seed, at) = ([198; 32], UnixMillis(1_800_000_000_199));
+    let draw = Draw { base: 196, last: 197, seed, at, made_of: Some(made_of) };
+    let mut samples = vec![sample("Draw", draw)];
+    samples.extend(variants!(Beacon:
+        Awaited => Beacon::Awaited,
+        Given => Beacon::Given { root: [200; 32], value: "a value".into() },
     ));
     samples
 }

@@ -4,7 +4,7 @@ use super::{Ledger, Standing};
 use crate::bits::{Bits, LiveIndex};
 use crate::mono::MonoMs;
 use schema::UnixMillis;
-use schema::admission::{AdmissionRecord, Draw, Release};
+use schema::admission::{AdmissionRecord, Draw, DrawMadeOf, Release};
 
 fn release(before: u64, cursor: u64, skipped: &[(u64, u64)], late: &[u64]) -> AdmissionRecord {
     AdmissionRecord::Released(Release {
@@ -67,7 +67,7 @@ fn a_pre_queue_has_no_numbers_until_it_is_drawn() {
     ledger.apply(AdmissionRecord::GatherStarted { given_to: 90, base: 100 }, MonoMs(0));
     assert_eq!(ledger.line_last(150), 100);
     assert_eq!(ledger.draw_of(120), None);
-    let draw = Draw { base: 100, last: 150, seed: [7; 32], at: UnixMillis(0) };
+    let draw = Draw { base: 100, last: 150, seed: [7; 32], at: UnixMillis(0), made_of: None };
     ledger.apply(AdmissionRecord::Drawn(draw.clone()), MonoMs(0));
     assert_eq!(ledger.line_last(150), 150);
     assert_eq!(ledger.draw_of(101), Some(&draw));
@@ -161,7 +161,7 @@ fn a_doubt_in_a_drawn_pre_queue_may_be_before_each_of_its_places() {
     let mut ledger = ledger();
     ledger.apply(AdmissionRecord::GatherStarted { given_to: 100, base: 100 }, MonoMs(0));
     ledger.apply(epoch(2, 120, 1_000), MonoMs(0));
-    let draw = Draw { base: 100, last: 1_000, seed: [7; 32], at: UnixMillis(0) };
+    let draw = Draw { base: 100, last: 1_000, seed: [7; 32], at: UnixMillis(0), made_of: None };
     ledger.apply(AdmissionRecord::Drawn(draw), MonoMs(0));
     assert_eq!(ledger.doubt_before(101), None);
     assert_eq!(ledger.doubt_before(102), Some(101));
@@ -209,4 +209,64 @@ fn an_epoch_below_the_mark_is_refused() {
         at: UnixMillis(0),
     };
     ledger().apply(started, MonoMs(0));
+}
+
+fn prepared(ledger: &mut Ledger) {
+    ledger.apply(AdmissionRecord::GatherStarted { given_to: 100, base: 100 }, MonoMs(0));
+    let (nonce, commitment) = ([1; 32], [2; 32]);
+    let committed = AdmissionRecord::Committed { base: 100, nonce, commitment, needs_beacon: true };
+    ledger.apply(committed, MonoMs(0));
+}
+
+fn drawn(last: u64, root: [u8; 32]) -> AdmissionRecord {
+    let made_of = DrawMadeOf { root, secret: [4; 32], beacon: "b".into() };
+    let (seed, at) = ([7; 32], UnixMillis(0));
+    AdmissionRecord::Drawn(Draw { base: 100, last, seed, at, made_of: Some(made_of) })
+}
+
+#[test]
+fn what_is_fixed_of_a_draw_is_known_until_it_is_made_and_then_with_it() {
+    let mut ledger = ledger();
+    prepared(&mut ledger);
+    let fixed = ledger.prepared.unwrap();
+    assert_eq!((fixed.commitment, fixed.needs_beacon, fixed.last), ([2; 32], true, None));
+    ledger.apply(AdmissionRecord::CohortClosed { base: 100, last: 150 }, MonoMs(0));
+    ledger.apply(AdmissionRecord::Rooted { base: 100, root: [3; 32] }, MonoMs(0));
+    let fixed = ledger.prepared.unwrap();
+    assert_eq!((fixed.last, fixed.root), (Some(150), Some([3; 32])));
+    assert_eq!(ledger.given, 150, "a closed cohort says how far numbers were given");
+    assert_eq!(ledger.line_last(150), 100, "nobody is called before the draw");
+    ledger.apply(drawn(150, [3; 32]), MonoMs(0));
+    assert_eq!((ledger.gathering, ledger.prepared), (None, None));
+    assert_eq!(ledger.line_last(150), 150);
+}
+
+#[test]
+fn a_draw_that_does_not_follow_from_what_was_published_is_a_bug() {
+    let mut ledger = ledger();
+    prepared(&mut ledger);
+    let unclosed = ledger.clone();
+    ledger.apply(AdmissionRecord::CohortClosed { base: 100, last: 150 }, MonoMs(0));
+    let rootless = ledger.clone();
+    ledger.apply(AdmissionRecord::Rooted { base: 100, root: [3; 32] }, MonoMs(0));
+    let again = AdmissionRecord::Committed {
+        base: 100,
+        nonce: [9; 32],
+        commitment: [9; 32],
+        needs_beacon: false,
+    };
+    for (ledger, record) in [
+        (&ledger, drawn(150, [9; 32])),
+        (&ledger, drawn(151, [3; 32])),
+        (&ledger, again),
+        (&ledger, AdmissionRecord::CohortClosed { base: 100, last: 151 }),
+        (&ledger, AdmissionRecord::Rooted { base: 100, root: [9; 32] }),
+        (&rootless, drawn(150, [3; 32])),
+        (&unclosed, AdmissionRecord::Rooted { base: 100, root: [3; 32] }),
+    ] {
+        let mut ledger = ledger.clone();
+        let what = format!("{record:?}");
+        let applied = std::panic::catch_unwind(move || ledger.apply(record, MonoMs(0)));
+        assert!(applied.is_err(), "{what}");
+    }
 }

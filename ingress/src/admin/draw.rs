@@ -1,0 +1,233 @@
+//! The draw of a room's pre-queue: when it begins, and the word from outside that it may wait for.
+
+use std::sync::Arc;
+
+use async_nats::jetstream::kv::UpdateErrorKind;
+use axum::Extension;
+use axum::extract::State;
+use chassis::{Problem, base64url};
+use http::StatusCode;
+use schema::admission::{BEACON_BYTES_MAX, Beacon};
+use schema::{EventId, RoomMode, RoomSettings, codec, subject};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::admission::{STORE_WAIT, current, store, unavailable};
+use super::audit::record;
+use crate::accounts::Operator;
+use crate::app::App;
+use crate::extract::{Id, Json, json};
+use crate::layers::RequestId;
+use crate::problems::{self, Answered};
+use crate::rooms::Versioned;
+
+/// One of three: nothing at all draws the pre-queue now; `beaconRequired` says whether the draws of
+/// pre-queues that begin from now on wait for a beacon; `beacon` with `root` is one.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DrawRequest {
+    beacon_required: Option<bool>,
+    /// What nobody could know when the root was published: 1 to 256 bytes of text.
+    beacon: Option<String>,
+    /// The root of the draw that the beacon is for, as `fairness` shows it.
+    root: Option<String>,
+}
+
+/// What is set now.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DrawBody {
+    event_id: String,
+    opens_at: Option<String>,
+    beacon_required: bool,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Wanted {
+    Now,
+    Required(bool),
+    Given { root: [u8; 32], value: String },
+}
+
+/// Draws the pre-queue of an event's room now, or says what its draws take from outside.
+#[utoipa::path(post, path = "/api/admin/events/{eventId}/draw", tag = "operators",
+    params(("eventId" = String, Path)), request_body = DrawRequest, security(("bearer" = [])),
+    responses((status = 202, body = DrawBody), (status = 404, description = "EVENT_UNKNOWN"),
+        (status = 409, description = "NOT_PRE_QUEUE, BEACON_GIVEN, BEACON_NOT_REQUIRED"),
+        (status = 412, description = "SETTINGS_CHANGED: ask again"),
+        (status = 422, description = "REQUEST_INVALID")))]
+pub async fn draw(
+    State(app): State<Arc<App>>,
+    Operator(caller): Operator,
+    Extension(request): Extension<RequestId>,
+    Id(event): Id<EventId>,
+    body: Json<DrawRequest>,
+) -> Answered {
+    let before = current(&app, &event).await?;
+    let wanted = body.value.wanted()?;
+    let (beacon, revision) = beacon(&app, &event).await?;
+    let object = format!("room {event}");
+    let (settings, beacon) = match wanted {
+        Wanted::Now => {
+            if before.settings.mode != RoomMode::PreQueue {
+                return Err(not_pre_queue());
+            }
+            record(&app, &caller, &request, "draw.now", &object, &body.sent).await?;
+            (open_now(&app, &event, before).await?, beacon)
+        }
+        Wanted::Required(required) => {
+            record(&app, &caller, &request, "draw.change", &object, &body.sent).await?;
+            let beacon = required.then_some(Beacon::Awaited);
+            put(&app, &event, beacon.as_ref(), revision).await?;
+            (before.settings, beacon)
+        }
+        Wanted::Given { root, value } => {
+            check_given(beacon.as_ref(), &root)?;
+            record(&app, &caller, &request, "draw.beacon", &object, &body.sent).await?;
+            let beacon = Some(Beacon::Given { root, value: value.into() });
+            put(&app, &event, beacon.as_ref(), revision).await?;
+            (before.settings, beacon)
+        }
+    };
+    let opens_at = settings.opens_at.map(schema::UnixMillis::to_rfc3339);
+    let (event_id, beacon_required) = (event.to_string(), beacon.is_some());
+    Ok(json(StatusCode::ACCEPTED, &DrawBody { event_id, opens_at, beacon_required }))
+}
+
+impl DrawRequest {
+    fn wanted(&self) -> Result<Wanted, Problem> {
+        let one = "send nothing, or beaconRequired, or beacon with root";
+        match (self.beacon_required, &self.beacon, &self.root) {
+            (None, None, None) => Ok(Wanted::Now),
+            (Some(required), None, None) => Ok(Wanted::Required(required)),
+            (None, Some(value), Some(root)) => {
+                if !(1..=BEACON_BYTES_MAX).contains(&value.len()) {
+                    return Err(problems::invalid("beacon has 1 to 256 bytes"));
+                }
+                let root = base64url::decode(root).and_then(|root| root.try_into().ok());
+                let root =
+                    root.ok_or_else(|| problems::invalid("root is 32 bytes in base64url"))?;
+                Ok(Wanted::Given { root, value: value.clone() })
+            }
+            _ => Err(problems::invalid(one)),
+        }
+    }
+}
+
+/// A beacon is never replaced: who could give another one could choose.
+fn check_given(beacon: Option<&Beacon>, root: &[u8; 32]) -> Result<(), Problem> {
+    match beacon {
+        None => {
+            let title = "The draws of this room take no beacon";
+            let detail = "say beaconRequired before the pre-queue begins";
+            Err(Problem::new(409, "BEACON_NOT_REQUIRED", title, detail))
+        }
+        Some(Beacon::Given { root: of, .. }) if of == root => {
+            let title = "This draw has its beacon";
+            Err(Problem::new(409, "BEACON_GIVEN", title, "a beacon is never replaced"))
+        }
+        Some(Beacon::Awaited | Beacon::Given { .. }) => Ok(()),
+    }
+}
+
+fn not_pre_queue() -> Problem {
+    let title = "The room has no pre-queue to draw";
+    Problem::new(409, "NOT_PRE_QUEUE", title, "set its mode to pre-queue first")
+}
+
+async fn open_now(app: &App, event: &EventId, before: Versioned) -> Result<RoomSettings, Problem> {
+    let now = chassis::clock::now();
+    let Versioned { settings, revision } = before;
+    if settings.opens_at.is_some_and(|opens_at| opens_at <= now) {
+        return Ok(settings);
+    }
+    let settings = RoomSettings { opens_at: Some(now), ..settings };
+    let revision = store(app, event, &settings, revision).await?;
+    app.rooms.note(event.clone(), Versioned { settings: settings.clone(), revision });
+    Ok(settings)
+}
+
+/// What is stored, with its revision.
+async fn beacon(app: &App, event: &EventId) -> Result<(Option<Beacon>, u64), Problem> {
+    let entry = app.rooms.bucket.entry(subject::draw_settings(event));
+    let entry = tokio::time::timeout(STORE_WAIT, entry).await.map_err(|_| unavailable())?;
+    let entry = entry.map_err(|error| {
+        tracing::warn!(%error, "the beacon was not read");
+        unavailable()
+    })?;
+    let Some(entry) = entry else { return Ok((None, 0)) };
+    // A deleted entry is one without a value.
+    if entry.value.is_empty() {
+        return Ok((None, entry.revision));
+    }
+    let beacon = codec::decode(&entry.value).map_err(|error| {
+        let error = chassis::telemetry::chain(&error);
+        tracing::error!(%event, %error, "a beacon that nobody can read");
+        unavailable()
+    })?;
+    Ok((Some(beacon), entry.revision))
+}
+
+/// Stores it unless another operator did meanwhile.
+async fn put(
+    app: &App,
+    event: &EventId,
+    beacon: Option<&Beacon>,
+    revision: u64,
+) -> Result<(), Problem> {
+    let key = subject::draw_settings(event);
+    let value = beacon.map(codec::encode).unwrap_or_default();
+    let update = app.rooms.bucket.update(key, value.into(), revision);
+    let updated = tokio::time::timeout(STORE_WAIT, update).await.map_err(|_| unavailable())?;
+    updated.map(drop).map_err(|error| {
+        if error.kind() == UpdateErrorKind::WrongLastRevision {
+            return super::admission::changed();
+        }
+        tracing::warn!(%error, "the beacon was not stored");
+        unavailable()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DrawRequest, Wanted, check_given};
+    use chassis::base64url;
+    use schema::admission::Beacon;
+    use serde_json::{Value, json};
+
+    fn wanted(body: Value) -> Result<Wanted, u16> {
+        let request: DrawRequest = serde_json::from_value(body).unwrap();
+        request.wanted().map_err(|problem| problem.status)
+    }
+
+    #[test]
+    fn a_request_names_one_thing() {
+        let root = base64url::encode(&[7; 32]);
+        assert_eq!(wanted(json!({})), Ok(Wanted::Now));
+        assert_eq!(wanted(json!({"beaconRequired": true})), Ok(Wanted::Required(true)));
+        let given = Wanted::Given { root: [7; 32], value: "b".to_owned() };
+        assert_eq!(wanted(json!({"beacon": "b", "root": root})), Ok(given));
+        for refused in [
+            json!({"beacon": "b"}),
+            json!({"root": root}),
+            json!({"beacon": "", "root": root}),
+            json!({"beacon": "b".repeat(257), "root": root}),
+            json!({"beacon": "b", "root": "short"}),
+            json!({"beacon": "b", "root": root, "beaconRequired": true}),
+        ] {
+            assert_eq!(wanted(refused.clone()), Err(422), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_beacon_is_given_once_for_each_draw_and_only_if_it_was_promised() {
+        let check = |beacon: Option<Beacon>| {
+            check_given(beacon.as_ref(), &[1; 32]).map_err(|problem| problem.code)
+        };
+        let given = |root| Some(Beacon::Given { root, value: "b".into() });
+        assert_eq!(check(None).unwrap_err(), "BEACON_NOT_REQUIRED");
+        assert_eq!(check(given([1; 32])).unwrap_err(), "BEACON_GIVEN");
+        assert_eq!(check(given([2; 32])), Ok(()));
+        assert_eq!(check(Some(Beacon::Awaited)), Ok(()));
+    }
+}

@@ -1,0 +1,189 @@
+//! A draw that fans can check, from its commitment to its proofs.
+
+use super::world::{Instance, World, event, soon};
+use chassis::base64url;
+use http::Method;
+use http_body_util::BodyExt;
+use schema::admission::{AdmissionRecord, Beacon};
+use schema::{RoomMode, RoomSettings, codec, subject};
+use serde_json::{Value, json};
+use tower::ServiceExt;
+use waiting_room::{DrawFile, DrawFiles, verify_draw};
+
+const ID: &str = "EVT001";
+
+async fn gather(world: &World) {
+    world.set(ID, |settings| settings.mode = RoomMode::PreQueue).await;
+}
+
+async fn open(world: &World) {
+    let open = |settings: &mut RoomSettings| {
+        (settings.mode, settings.opens_at) = (RoomMode::PreQueue, Some(chassis::clock::now()));
+    };
+    world.set(ID, open).await;
+}
+
+async fn set_beacon(world: &World, beacon: &Beacon) {
+    let bucket = world.nats.jetstream.get_key_value(subject::SETTINGS).await.unwrap();
+    let payload = codec::encode(beacon);
+    bucket.put(subject::draw_settings(&event(ID)), payload.into()).await.unwrap();
+}
+
+async fn fairness(room: &Instance) -> Value {
+    room.call(Method::GET, &format!("{ID}/fairness"), &[], Value::Null).await.body
+}
+
+/// Joins the pre-queue; a place of the line that was given before it gathered is left alone.
+async fn pre_queue(room: &Instance, count: usize) -> Vec<String> {
+    soon(async || (room.join(ID).await.body["state"] == "prequeued").then_some(())).await;
+    let mut tokens = Vec::new();
+    for _ in 0..count {
+        tokens.push(room.place(ID).await);
+    }
+    tokens
+}
+
+async fn drawn(room: &Instance) -> Value {
+    soon(async || {
+        let fairness = fairness(room).await;
+        (!fairness["seed"].is_null()).then_some(fairness)
+    })
+    .await
+}
+
+/// What a fan downloads, as the verifier takes it.
+async fn downloads(room: &Instance, fairness: &Value, tokens: &[String]) -> DrawFiles {
+    let file = |name: &str, bytes: Vec<u8>| DrawFile { name: name.to_owned(), bytes };
+    let mut proofs = Vec::new();
+    for token in tokens {
+        let headers = [("waiting-room-token", token.as_str())];
+        let proof = room.call(Method::GET, &format!("{ID}/me/proof"), &headers, Value::Null).await;
+        assert_eq!(proof.status, 200, "{}", proof.body);
+        proofs.push(file("proof", proof.body.to_string().into_bytes()));
+    }
+    let path = format!("/api/queue/{ID}/fairness/cohort");
+    let request = http::Request::builder().uri(path).body(axum::body::Body::empty()).unwrap();
+    let cohort = room.routes.router.clone().oneshot(request).await.unwrap();
+    let cohort = cohort.into_body().collect().await.unwrap().to_bytes().to_vec();
+    DrawFiles {
+        fairness: file("fairness", fairness.to_string().into_bytes()),
+        proofs,
+        cohort: Some(file("cohort", cohort)),
+        tokens: tokens.iter().map(|token| file("token", token.clone().into_bytes())).collect(),
+    }
+}
+
+fn assert_holds(files: &DrawFiles) {
+    let findings = verify_draw(files);
+    assert!(findings.iter().all(|finding| finding.holds), "{findings:#?}");
+}
+
+/// The room's records of its draw, in their order.
+async fn records(world: &World) -> Vec<&'static str> {
+    let stream = subject::admission_stream(&event(ID));
+    let all = subject::admission_all(&event(ID));
+    let patience = std::time::Duration::from_secs(5);
+    let mut stored = chassis::Stored::open(&world.nats, &stream, &all, patience).await.unwrap();
+    let mut records = Vec::new();
+    while let Some(message) = stored.next().await.unwrap() {
+        if message.subject == subject::admission_cohort(&event(ID)) {
+            records.push("entries");
+        } else if message.subject == subject::admission(&event(ID)) {
+            records.extend(match codec::decode::<AdmissionRecord>(&message.payload).unwrap() {
+                AdmissionRecord::GatherStarted { .. } => Some("gather"),
+                AdmissionRecord::Committed { .. } => Some("commitment"),
+                AdmissionRecord::CohortClosed { .. } => Some("end"),
+                AdmissionRecord::Rooted { .. } => Some("root"),
+                AdmissionRecord::Drawn(_) => Some("draw"),
+                _ => None,
+            });
+        }
+    }
+    records.dedup();
+    records
+}
+
+#[tokio::test]
+async fn every_fan_of_two_instances_can_prove_the_place_that_the_draw_gave() {
+    let world = World::new().await;
+    let (one, other) = (world.instance("a").await, world.instance("b").await);
+    gather(&world).await;
+    world.list(ID, 100).await;
+    let mut tokens = pre_queue(&one, 20).await;
+    tokens.extend(pre_queue(&other, 10).await);
+    let before = fairness(&one).await;
+    assert!(before["commitment"].is_string(), "{before}");
+    for later in ["root", "n", "secret", "seed", "drawnAt"] {
+        assert_eq!(before[later], Value::Null, "{later}");
+    }
+    let path = format!("{ID}/me/proof");
+    let headers = [("waiting-room-token", tokens[0].as_str())];
+    let early = one.call(Method::GET, &path, &headers, Value::Null).await;
+    assert_eq!(early.body["code"], "NOT_DRAWN");
+    open(&world).await;
+    let fairness = drawn(&other).await;
+    assert_eq!(fairness["commitment"], before["commitment"]);
+    assert_eq!((&fairness["n"], &fairness["entered"]), (&json!(32), &json!(32)));
+    // Any instance proves any place.
+    drawn(&one).await;
+    for room in [&one, &other] {
+        assert_holds(&downloads(room, &fairness, &tokens).await);
+    }
+    let steps = ["gather", "commitment", "entries", "end", "root", "draw"];
+    assert_eq!(records(&world).await, steps);
+    let late = one.place(ID).await;
+    let headers = [("waiting-room-token", late.as_str())];
+    let late = one.call(Method::GET, &path, &headers, Value::Null).await;
+    assert_eq!(late.body["code"], "NOT_DRAWN", "a place of the line is in no draw");
+}
+
+#[tokio::test]
+async fn a_draw_that_promised_a_beacon_waits_for_one_that_names_its_root() {
+    let world = World::new().await;
+    let room = world.instance("a").await;
+    set_beacon(&world, &Beacon::Awaited).await;
+    gather(&world).await;
+    world.list(ID, 100).await;
+    let tokens = pre_queue(&room, 5).await;
+    assert_eq!(fairness(&room).await["beaconRequired"], true);
+    open(&world).await;
+    let rooted = soon(async || {
+        let fairness = fairness(&room).await;
+        (!fairness["root"].is_null()).then_some(fairness)
+    })
+    .await;
+    assert_eq!((&rooted["secret"], &rooted["n"]), (&Value::Null, &json!(6)));
+    // A beacon from before the root was known is none, and the draw waits on.
+    let value = "round 5001234 e4a8d5c1";
+    set_beacon(&world, &Beacon::Given { root: [0; 32], value: value.into() }).await;
+    let mut ticks = world.nats.client.subscribe(subject::room_status(&event(ID))).await.unwrap();
+    for _ in 0..4 {
+        futures_util::StreamExt::next(&mut ticks).await.unwrap();
+    }
+    assert_eq!(fairness(&room).await["seed"], Value::Null);
+    let published = base64url::decode(rooted["root"].as_str().unwrap()).unwrap();
+    let beacon = Beacon::Given { root: published.try_into().unwrap(), value: value.into() };
+    set_beacon(&world, &beacon).await;
+    let fairness = drawn(&room).await;
+    assert_eq!((&fairness["beacon"], &fairness["root"]), (&json!(value), &rooted["root"]));
+    assert_holds(&downloads(&room, &fairness, &tokens).await);
+}
+
+#[tokio::test]
+async fn a_leader_that_takes_over_draws_with_the_secret_of_the_one_before() {
+    let world = World::new().await;
+    let one = world.instance("a").await;
+    gather(&world).await;
+    world.list(ID, 100).await;
+    let tokens = pre_queue(&one, 5).await;
+    let committed = fairness(&one).await["commitment"].clone();
+    assert!(committed.is_string());
+    drop(one);
+    let other = world.instance("b").await;
+    let more = pre_queue(&other, 3).await;
+    open(&world).await;
+    let fairness = drawn(&other).await;
+    assert_eq!(fairness["commitment"], committed);
+    let all: Vec<String> = tokens.into_iter().chain(more).collect();
+    assert_holds(&downloads(&other, &fairness, &all).await);
+}
