@@ -33,8 +33,8 @@ pub(crate) struct Archive {
 }
 
 impl Archive {
-    /// Stores the first of the answers that nobody has stored yet; returns the number up to which they are
-    /// stored now, or `None` when another process stores at this moment.
+    /// Stores the first of the answers that nobody has stored yet; returns the number up to which
+    /// they are stored now, or `None` when another process stores at this moment.
     pub(crate) async fn store(&self, shard: &Shard) -> Result<Option<u64>, Error> {
         let storing = self.store_behind_lock(shard);
         match tokio::time::timeout(STORE_WAIT, storing).await {

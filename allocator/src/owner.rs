@@ -70,7 +70,7 @@ impl Ownership {
             let ended = self.serve(&owner, &mut handed_over).await;
             metrics::shard_owned(shard, false);
             match ended {
-                // It waited for room when it was to stop: nothing is stored and nobody was answered.
+                // One that is full waited for room when it was to stop: nobody was answered.
                 Ended::Stopped | Ended::Lost(AppendError::Full { .. }) => owner.release().await,
                 Ended::Lost(AppendError::Deposed { .. }) => {
                     self.health.set_failing("another process took the shard");

@@ -153,8 +153,8 @@ impl From<AnsweredIds> for VecDeque<Generation> {
 ///
 /// Bloom filters (Bloom 1970), one for each generation, laid side by side so that all of them are
 /// asked at once, with both probes of an id in one cache line (as Putze, Sanders and Singler block
-/// them, 2007). Of 2^18 ids of a generation one in 50 others is taken for one of them. 8 MB; none while
-/// there is one generation.
+/// them, 2007). Of 2^18 ids of a generation one in 50 others is taken for one of them. 8 MB; none
+/// while there is one generation.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Sieve {
     cells: Vec<u16>,

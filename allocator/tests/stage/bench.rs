@@ -264,7 +264,17 @@ impl Bench {
     /// Settlement's consumer of the journal, which acknowledges what a test lets it.
     pub async fn settlement(&self) -> PullConsumer {
         let shard = event().shard(limits::SHARD_COUNT);
-        let stream = self.nats.jetstream.get_stream(subject::journal_stream(shard)).await.unwrap();
+        let name = subject::journal_stream(shard);
+        // The stage makes it when it starts.
+        let stream = within(async {
+            loop {
+                match self.nats.jetstream.get_stream(&name).await {
+                    Ok(stream) => return stream,
+                    Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+                }
+            }
+        });
+        let stream = stream.await;
         let config = pull::Config {
             durable_name: Some(subject::settlement_consumer(shard)),
             filter_subject: subject::journal(shard),

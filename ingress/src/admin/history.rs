@@ -52,8 +52,8 @@ pub struct TurnBody {
     /// Journal time, and the message of the journal that says so.
     at: String,
     sequence: u64,
-    /// `HELD`, `PAYMENT_STARTED`, `PAYMENT_DECLINED`, `SWAPPED_AWAY`, `PROLONGED`, `EXTENDED`, `SOLD`, `RELEASED`,
-    /// `RETURNED` or `REFUSED`.
+    /// `HELD`, `PAYMENT_STARTED`, `PAYMENT_DECLINED`, `SWAPPED_AWAY`, `PROLONGED`, `EXTENDED`,
+    /// `SOLD`, `RELEASED`, `RETURNED` or `REFUSED`.
     what: &'static str,
     reservation_id: String,
     /// Whose reservation it is.
