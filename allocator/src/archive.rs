@@ -148,7 +148,8 @@ impl Archive {
                 tracing::error!(shard = %self.shard, first, "archived answers are damaged");
                 return Ok(None);
             };
-            let numbered = (first..to).zip(ids);
+            // Of the first row all followers have forgotten what is before.
+            let numbered = (first..to).zip(ids).filter(|(number, _)| numbers.contains(number));
             numbered.for_each(|(number, (id, at))| known.push(id, number, at));
         }
         // What left the memory while nothing could be stored is known to the journal alone.

@@ -300,6 +300,15 @@ impl Bench {
         (u64::try_from(oldest).unwrap(), count)
     }
 
+    /// As if another process had stored the newest checkpoint, at this time.
+    pub async fn stored_by_another(&self, stored_at_ms: i64) {
+        let stored = "UPDATE checkpoint SET stored_by = 'another', stored_at_ms = $2 \
+                      WHERE shard = $1";
+        let shard = i16::from(event().shard(limits::SHARD_COUNT).0);
+        let stored = sqlx::query(stored).bind(shard).bind(stored_at_ms);
+        assert_eq!(stored.execute(&self.postgres).await.unwrap().rows_affected(), 1);
+    }
+
     /// What a replica tells of the test event's shard.
     pub async fn state(&self) -> ShardState {
         let shard = event().shard(limits::SHARD_COUNT);

@@ -222,6 +222,22 @@ async fn a_damaged_checkpoint_is_survived_by_the_one_of_the_base_before() {
 const SOME_TURNS: Duration = Duration::from_secs(3);
 
 #[tokio::test(flavor = "multi_thread")]
+async fn checkpoints_are_left_to_the_process_that_stores_them_until_it_is_silent() {
+    let bench = Bench::with_holds_of(DurationMs(60_000)).await;
+    let first = sequence(&bench.ask(&Bench::hold(1, &[4])).await);
+    bench.wait_for_checkpoint_of(first).await;
+    // Young for the whole test.
+    bench.stored_by_another(i64::MAX).await;
+    let second = sequence(&bench.ask(&Bench::hold(2, &[5])).await);
+    tokio::time::sleep(SOME_TURNS).await;
+    assert_eq!(bench.checkpoints().await.1, 1);
+    assert!(bench.checkpoints().await.0 < second, "the other one's turn");
+    bench.stored_by_another(0).await;
+    bench.wait_for_checkpoint_of(second).await;
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_journal_is_trimmed_behind_checkpoints_and_settlement_and_a_replica_tells_the_rest() {
     let (hold_ttl, keep) = (DurationMs(60_000), DurationMs(1_000));
     let mut bench = Bench::with_journal_kept_for(hold_ttl, keep).await;

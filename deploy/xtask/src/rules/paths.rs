@@ -28,7 +28,7 @@ mod tests {
 
     #[test]
     fn an_absolute_path_of_a_machine_is_refused() {
-        assert_eq!(machine("deploy/up", "cd /work/main").len(), 1);
+        assert_eq!(machine("deploy/up", "cd /work/here").len(), 1);
         assert_eq!(machine("a.rs", "open(\"/root/.x\")").len(), 1);
     }
 
