@@ -17,10 +17,10 @@ use std::ops::Range;
 /// Names the locks of those who archive among the advisory locks of the database.
 const LOCK_CLASS: i32 = 0x7573_6861;
 
-/// What is kept of a command's id, and when it was answered.
 /// Rows of one transaction: what was stored by then stays when the next one fails.
 const ROWS_AT_ONCE: usize = 4;
 
+/// What is kept of a command's id, and when it was answered.
 type Ids = Vec<(u64, UnixMillis)>;
 
 /// The archive of one shard over one incarnation of its journal.

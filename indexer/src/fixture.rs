@@ -44,6 +44,7 @@ pub(crate) fn listing(line: &str) -> EventListing {
         account_places_max: 10,
         waiting_room: false,
         channels: Vec::new(),
+        request_places_max: 10,
     }
 }
 

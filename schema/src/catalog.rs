@@ -2,7 +2,7 @@
 
 use crate::channel::Channel;
 use crate::id::{EventId, PlanId};
-use crate::limits::HOLD_LIFE_MAX;
+use crate::limits::{HOLD_LIFE_MAX, REQUEST_PLACES};
 use crate::money::{Currency, Money};
 use crate::time::{DurationMs, UnixMillis};
 use compact_str::CompactString;
@@ -36,9 +36,18 @@ pub struct EventListing {
     /// How long a hold may live from its beginning, however often its owner extends it.
     #[serde(default = "hold_life_max")]
     pub hold_life_max_ms: DurationMs,
-    /// What [`Channel::check_all`] accepts; left out where there are none.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    /// What [`Channel::check_all`] accepts.
+    #[serde(default)]
     pub channels: Vec<Channel>,
+    /// Most places in one fan's request, 1 to [`REQUEST_PLACES_MAX`].
+    ///
+    /// [`REQUEST_PLACES_MAX`]: crate::limits::REQUEST_PLACES_MAX
+    #[serde(default = "request_places")]
+    pub request_places_max: u16,
+}
+
+fn request_places() -> u16 {
+    REQUEST_PLACES
 }
 
 fn hold_life_max() -> DurationMs {

@@ -8,8 +8,12 @@ use crate::time::DurationMs;
 /// More would share the fsyncs of one disk; fewer would let one hot event slow more of the others.
 pub const SHARD_COUNT: u8 = 4;
 
-/// Most places in one fan's request.
-pub const REQUEST_PLACES_MAX: u16 = 10;
+/// Most places in one fan's request, whatever an event says: the longest party that is seated
+/// together.
+pub const REQUEST_PLACES_MAX: u16 = 12;
+
+/// Default of places in one fan's request.
+pub const REQUEST_PLACES: u16 = 10;
 
 /// Most places in one operation of a partner: one outcome of 4,096 seats is about 60 KB.
 pub const OPERATION_PLACES_MAX: u16 = 4_096;

@@ -1,7 +1,7 @@
 //! What a request asks for, checked against the plan alone.
 
 use crate::catalogue::Listed;
-use schema::limits::{OPERATION_PLACES_MAX, REQUEST_PLACES_MAX};
+use schema::limits::OPERATION_PLACES_MAX;
 use schema::{AreaIdx, BestAvailable, OwnerKind, Refusal, SeatIdx, SeatingPlan, Want};
 
 /// Places that exist, each named once.
@@ -32,7 +32,7 @@ impl Wanted {
             }
         };
         let places_max = match owner {
-            OwnerKind::Fan => REQUEST_PLACES_MAX,
+            OwnerKind::Fan => listed.listing.request_places_max,
             OwnerKind::Allotment | OwnerKind::Kill(_) => OPERATION_PLACES_MAX,
         };
         let fits = (1..=u32::from(places_max)).contains(&wanted.place_count());

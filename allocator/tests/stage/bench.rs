@@ -68,6 +68,12 @@ impl Bench {
     }
 
     async fn run(&mut self) {
+        let health = self.begin();
+        Self::ready(&health).await;
+    }
+
+    /// Starts the stage without a wait.
+    pub fn begin(&mut self) -> Health {
         let (health, shutdown) = (Health::new(), Shutdown::default());
         let deps = Deps {
             nats: self.nats.clone(),
@@ -84,6 +90,10 @@ impl Bench {
         };
         let running = tasks::spawn("allocator", allocator::run(config, deps));
         self.stage = Some((shutdown, running));
+        health
+    }
+
+    pub async fn ready(health: &Health) {
         // One shard serves the tests; the others only contend.
         within(async {
             while health.missing().keys().any(|name| name.starts_with("allocator")) {
@@ -97,7 +107,7 @@ impl Bench {
         self.end().await;
     }
 
-    async fn end(&mut self) {
+    pub async fn end(&mut self) {
         if let Some((shutdown, running)) = self.stage.take() {
             shutdown.begin("the test ends");
             within(running).await.unwrap().unwrap();
@@ -439,5 +449,6 @@ fn listing(plan: &SeatingPlan, hold_ttl_ms: DurationMs) -> EventListing {
         account_places_max: 10,
         waiting_room: false,
         channels: Vec::new(),
+        request_places_max: 10,
     }
 }

@@ -160,5 +160,6 @@ fn listing(event: &str, plan: &SeatingPlan) -> EventListing {
         waiting_room: false,
         hold_life_max_ms: HOLD_LIFE_MAX,
         channels: Vec::new(),
+        request_places_max: 10,
     }
 }

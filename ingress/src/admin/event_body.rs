@@ -1,7 +1,9 @@
 //! An event as operators write it, checked against every limit of the catalogue.
 
 use chassis::Problem;
-use schema::limits::{ACCOUNT_PLACES_MAX, HOLD_LIFE_MAX, HOLD_TTL};
+use schema::limits::{
+    ACCOUNT_PLACES_MAX, HOLD_LIFE_MAX, HOLD_TTL, REQUEST_PLACES, REQUEST_PLACES_MAX,
+};
 use schema::{
     Channel, DurationMs, EventId, EventListing, EventStatus, Money, PRICE_LEVELS_MAX, PlanIndex,
     PriceLevel, SeatingPlan, TITLE_BYTES_MAX, UnixMillis,
@@ -45,6 +47,8 @@ pub struct EventInput {
     hold_life_max_seconds: Option<u64>,
     /// Most places an account may own; 10 without.
     account_places_max: Option<u16>,
+    /// Most places in one reservation: 1 to 12; 10 without.
+    request_places_max: Option<u16>,
     /// Whether the event has a waiting room, which is open from the start.
     #[serde(default)]
     waiting_room: bool,
@@ -86,6 +90,10 @@ impl EventInput {
         if !(hold_ttl..=HOLD_TTL_MAX).contains(&hold_life_max) {
             return Err(problems::invalid("holdLifeMaxSeconds is holdTtlSeconds to 86,400"));
         }
+        let request_places_max = self.request_places_max.unwrap_or(REQUEST_PLACES);
+        if !(1..=REQUEST_PLACES_MAX).contains(&request_places_max) {
+            return Err(problems::invalid("requestPlacesMax is 1 to 12"));
+        }
         let starts_at = time("startsAt", Some(&self.starts_at))?.expect("a text was given");
         let sale_starts_at = time("saleStartsAt", self.sale_starts_at.as_deref())?.unwrap_or(now);
         let channels = match self.channels {
@@ -109,6 +117,7 @@ impl EventInput {
             account_places_max: self.account_places_max.unwrap_or(ACCOUNT_PLACES_MAX).max(1),
             waiting_room: self.waiting_room,
             channels,
+            request_places_max,
         };
         Ok((listing, plan))
     }
@@ -262,6 +271,17 @@ mod tests {
             let faulty = check(|event| *event.pointer_mut(path).unwrap() = value.clone());
             assert!(faulty.is_err(), "{path} {value}");
         }
+    }
+
+    #[test]
+    fn a_reservation_is_for_1_to_12_places_as_the_event_says_and_10_without_a_word() {
+        for (max, accepted) in [(0, false), (1, true), (12, true), (13, false)] {
+            let checked = check(|event| event["requestPlacesMax"] = json!(max));
+            assert_eq!(checked.is_ok(), accepted, "{max}");
+        }
+        let plain: EventInput = serde_json::from_value(input()).unwrap();
+        let (listing, _) = plain.check(UnixMillis(1), &[]).ok().unwrap();
+        assert_eq!(listing.request_places_max, 10);
     }
 
     #[test]

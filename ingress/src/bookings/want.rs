@@ -1,7 +1,6 @@
 //! What a request asks for, resolved against the event's plan.
 
 use chassis::Problem;
-use schema::limits::REQUEST_PLACES_MAX;
 use schema::{BestAvailable, PlanIndex, Refusal, Want};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -53,7 +52,7 @@ pub struct SeatBody {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BestBody {
-    /// 1 to 10 adjacent seats.
+    /// 1 to `requestPlacesMax` adjacent seats.
     quantity: u32,
     section: Option<String>,
     price_level: Option<u8>,
@@ -70,16 +69,29 @@ pub struct AreaBody {
 }
 
 impl ReserveBody {
-    /// Resolves names to positions; the owner checks everything that can change.
-    pub fn resolve(&self, plan: &PlanIndex) -> Result<Want, Problem> {
-        one_of(self.seats.as_deref(), self.best_available.as_ref(), self.areas.as_deref(), plan)
+    /// Resolves names of at most `max` places to positions; the owner checks everything that can
+    /// change.
+    pub fn resolve(&self, plan: &PlanIndex, max: u16) -> Result<Want, Problem> {
+        one_of(
+            self.seats.as_deref(),
+            self.best_available.as_ref(),
+            self.areas.as_deref(),
+            plan,
+            max,
+        )
     }
 }
 
 impl SwapBody {
     /// As [`ReserveBody::resolve`].
-    pub fn resolve(&self, plan: &PlanIndex) -> Result<Want, Problem> {
-        one_of(self.seats.as_deref(), self.best_available.as_ref(), self.areas.as_deref(), plan)
+    pub fn resolve(&self, plan: &PlanIndex, max: u16) -> Result<Want, Problem> {
+        one_of(
+            self.seats.as_deref(),
+            self.best_available.as_ref(),
+            self.areas.as_deref(),
+            plan,
+            max,
+        )
     }
 }
 
@@ -88,17 +100,18 @@ fn one_of(
     best: Option<&BestBody>,
     areas: Option<&[AreaBody]>,
     plan: &PlanIndex,
+    max: u16,
 ) -> Result<Want, Problem> {
     match (seats, best, areas) {
-        (Some(seats), None, None) => named(seats, plan),
-        (None, Some(best), None) => adjacent(best, plan),
-        (None, None, Some(areas)) => standing(areas, plan),
+        (Some(seats), None, None) => named(seats, plan, max),
+        (None, Some(best), None) => adjacent(best, plan, max),
+        (None, None, Some(areas)) => standing(areas, plan, max),
         _ => Err(problems::invalid("ask for one of seats, bestAvailable and areas")),
     }
 }
 
-fn named(seats: &[SeatBody], plan: &PlanIndex) -> Result<Want, Problem> {
-    check_count(u64::try_from(seats.len()).unwrap_or(u64::MAX))?;
+fn named(seats: &[SeatBody], plan: &PlanIndex, max: u16) -> Result<Want, Problem> {
+    check_count(u64::try_from(seats.len()).unwrap_or(u64::MAX), max)?;
     let mut found = Vec::with_capacity(seats.len());
     for seat in seats {
         let idx = plan.seat(&seat.seat_id).ok_or_else(|| unknown("seat", &seat.seat_id))?;
@@ -110,9 +123,9 @@ fn named(seats: &[SeatBody], plan: &PlanIndex) -> Result<Want, Problem> {
     Ok(Want::Seats(found))
 }
 
-fn adjacent(best: &BestBody, plan: &PlanIndex) -> Result<Want, Problem> {
-    check_count(best.quantity.into())?;
-    let quantity = u8::try_from(best.quantity).expect("checked to be at most 10");
+fn adjacent(best: &BestBody, plan: &PlanIndex, max: u16) -> Result<Want, Problem> {
+    check_count(best.quantity.into(), max)?;
+    let quantity = u8::try_from(best.quantity).expect("checked to be at most 12");
     let section = match &best.section {
         None => None,
         Some(name) => Some(plan.section(name).ok_or_else(|| unknown("section", name))?),
@@ -121,8 +134,8 @@ fn adjacent(best: &BestBody, plan: &PlanIndex) -> Result<Want, Problem> {
     Ok(Want::BestAvailable(BestAvailable { quantity, section, price_level, accessible }))
 }
 
-fn standing(areas: &[AreaBody], plan: &PlanIndex) -> Result<Want, Problem> {
-    check_count(areas.iter().map(|area| u64::from(area.quantity)).sum())?;
+fn standing(areas: &[AreaBody], plan: &PlanIndex, max: u16) -> Result<Want, Problem> {
+    check_count(areas.iter().map(|area| u64::from(area.quantity)).sum(), max)?;
     let mut found = Vec::with_capacity(areas.len());
     for area in areas {
         let idx = plan.area(&area.area_id).ok_or_else(|| unknown("area", &area.area_id))?;
@@ -134,11 +147,11 @@ fn standing(areas: &[AreaBody], plan: &PlanIndex) -> Result<Want, Problem> {
     Ok(Want::Areas(found))
 }
 
-fn check_count(places: u64) -> Result<(), Problem> {
-    if (1..=u64::from(REQUEST_PLACES_MAX)).contains(&places) {
+fn check_count(places: u64, max: u16) -> Result<(), Problem> {
+    if (1..=u64::from(max)).contains(&places) {
         return Ok(());
     }
-    Err(problems::invalid("a reservation is for 1 to 10 places"))
+    Err(problems::invalid(&format!("a reservation of this event is for 1 to {max} places")))
 }
 
 fn unknown(what: &str, name: &str) -> Problem {
@@ -153,13 +166,14 @@ fn unknown(what: &str, name: &str) -> Problem {
 mod tests {
     use super::ReserveBody;
     use crate::testing::plan;
+    use schema::limits::REQUEST_PLACES;
     use schema::{AreaIdx, SeatIdx, Want};
     use serde_json::{Value, json};
 
     fn resolve(mut body: Value) -> Result<Want, (u16, &'static str)> {
         body["eventId"] = json!("EVT001");
         let body: ReserveBody = serde_json::from_value(body).unwrap();
-        body.resolve(&plan()).map_err(|problem| (problem.status, problem.code))
+        body.resolve(&plan(), REQUEST_PLACES).map_err(|problem| (problem.status, problem.code))
     }
 
     #[test]
@@ -170,6 +184,18 @@ mod tests {
         assert_eq!(areas, Ok(Want::Areas(vec![(AreaIdx(0), 10)])));
         let best = resolve(json!({"bestAvailable": {"quantity": 2, "section": "A"}}));
         assert!(matches!(best, Ok(Want::BestAvailable(best)) if best.section == Some(0)));
+    }
+
+    #[test]
+    fn the_event_says_how_many_places_are_too_many() {
+        let body: ReserveBody = serde_json::from_value(json!({
+            "eventId": "EVT001", "bestAvailable": {"quantity": 12}
+        }))
+        .unwrap();
+        assert!(body.resolve(&plan(), 12).is_ok());
+        let refused = body.resolve(&plan(), 11).unwrap_err();
+        assert_eq!(refused.code, "REQUEST_INVALID");
+        assert!(refused.detail.contains("1 to 11"), "{}", refused.detail);
     }
 
     #[test]

@@ -48,6 +48,8 @@ pub struct EventBody {
     pub seats_free: u32,
     /// Most places an account may own.
     pub account_places_max: u16,
+    /// Most places in one reservation.
+    pub request_places_max: u16,
 }
 
 impl EventBody {
@@ -82,6 +84,7 @@ impl EventBody {
             seats_total: listing.places_total,
             seats_free: free.unwrap_or(listing.places_total),
             account_places_max: listing.account_places_max,
+            request_places_max: listing.request_places_max,
         }
     }
 }

@@ -107,6 +107,13 @@ async fn channels_change_while_the_event_is_on_sale_and_keep_their_codes() {
     assert_eq!(same.status, 304, "the compact form shows no channels");
     assert_eq!(reserve(&rig, &fan, "A-1-1", Some(CODE), "k").await.status, 201);
 
+    // Without a word of channels those that the event has stay.
+    let event = event("EVT200");
+    let silent = rig.http.json("PUT", "/api/admin/events/EVT200", &operator, &[], event).await;
+    assert_eq!(silent.status, 200, "{silent:?}");
+    let places = &rig.http.get(path, "").await.json()["channels"][0]["places"];
+    assert_eq!(*places, json!([{"section": "A", "row": "1", "from": 1, "to": 1}]));
+
     let fresh = json!({"key": "CARD", "name": "Card", "places": [{"seats": ["A-2-1"]}]});
     let lack = put(&rig, &operator, &[moved.clone(), fresh]).await;
     assert_eq!(lack.problem(), (422, "REQUEST_INVALID".to_owned()));

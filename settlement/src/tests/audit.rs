@@ -140,6 +140,7 @@ async fn publish_plan(rig: &Rig, pool: Option<u32>) {
         account_places_max: 10,
         waiting_room: false,
         channels: Vec::new(),
+        request_places_max: schema::limits::REQUEST_PLACES,
     };
     let nats = rig.servers.nats().await;
     nats.ensure_stream(&chassis::stream_config(&stream::catalog(), 1)).await.unwrap();

@@ -16,7 +16,7 @@ use chassis::Problem;
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, CACHE_CONTROL};
 use schema::admission::PassClaims;
-use schema::{PassPlace, UnixMillis, limits};
+use schema::{PassPlace, UnixMillis};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
@@ -82,11 +82,12 @@ pub(super) async fn claim(
     metrics::claimed();
     let pass_place = PassPlace { epoch: place.token.epoch, number };
     let claims = PassClaims::new(room.event.clone(), pass_place, terms.pass_until, account);
+    let listing = room.listing();
     let body = ClaimBody {
         pass: app.passes.sign(&claims),
         expires_at: terms.pass_until.to_rfc3339(),
         expires_in_ms: terms.pass_until.since(now).0,
-        seats_max: limits::REQUEST_PLACES_MAX.min(room.listing().account_places_max),
+        seats_max: listing.request_places_max.min(listing.account_places_max),
     };
     Ok(([(CACHE_CONTROL, "no-store")], Json(body)).into_response())
 }

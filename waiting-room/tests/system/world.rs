@@ -62,6 +62,7 @@ fn listing(id: &str, places_total: u32) -> EventListing {
         account_places_max: 6,
         waiting_room: true,
         channels: Vec::new(),
+        request_places_max: 10,
     }
 }
 

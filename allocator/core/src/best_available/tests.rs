@@ -6,6 +6,7 @@ use super::{Tally, claim_best, claim_best_of};
 use crate::plan_tables::PlanTables;
 use crate::seat_map::SeatMap;
 use crate::seat_word::SeatState;
+use schema::limits::REQUEST_PLACES_MAX;
 use schema::{BestAvailable, PlanIndex, Row, SeatIdx, SeatingPlan, Section};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -115,6 +116,15 @@ fn a_party_that_fits_into_no_row_is_split_evenly_over_neighbours() {
     // The rows in question are not neighbours, or not of one section.
     chosen("xxxx..xxxx\nxxxxxxxxxx\nxxx..xxxxx", want(4), &[]);
     chosen("xxxx..xxxx\n\nxxx..xxxxx", want(4), &[]);
+}
+
+#[test]
+fn the_longest_party_sits_in_one_row_or_in_equal_parts() {
+    let longest = u8::try_from(REQUEST_PLACES_MAX).unwrap();
+    let together: Vec<u32> = (16..28).collect();
+    chosen("xxxx......xxxx\nxx............", want(longest), &together);
+    let parts: Vec<u32> = (0..6).chain(6..12).collect();
+    chosen("......\n......", want(longest), &parts);
 }
 
 #[test]

@@ -46,6 +46,7 @@ fn catalogued(venue: Venue, number: u32) -> Catalogued {
         account_places_max: limits::ACCOUNT_PLACES_MAX,
         waiting_room: true,
         channels: Vec::new(),
+        request_places_max: limits::REQUEST_PLACES,
     };
     (Arc::new(listing), Arc::new(PlanIndex::new(plan)))
 }

@@ -1,6 +1,6 @@
 //! `EVT001` to `EVT004`: the events that the public contract promises.
 
-use schema::limits::{HOLD_LIFE_MAX, HOLD_TTL};
+use schema::limits::{HOLD_LIFE_MAX, HOLD_TTL, REQUEST_PLACES};
 use schema::{
     Area, Currency, DurationMs, EventListing, EventStatus, Money, PriceLevel, RoomMode,
     RoomSettings, SeatingPlan, Section, UnixMillis,
@@ -109,6 +109,7 @@ fn listing(draft: &Draft<'_>, plan: &SeatingPlan, now: UnixMillis) -> EventListi
         account_places_max: ACCOUNT_PLACES_MAX,
         waiting_room: false,
         channels: Vec::new(),
+        request_places_max: REQUEST_PLACES,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use schema::limits::{HOLD_LIFE_MAX, HOLD_TTL};
+use schema::limits::{HOLD_LIFE_MAX, HOLD_TTL, REQUEST_PLACES};
 use schema::{
     Currency, DurationMs, EventListing, EventStatus, Money, PriceLevel, SeatingPlan, UnixMillis,
 };
@@ -148,6 +148,7 @@ impl Listing<'_> {
             account_places_max: ACCOUNT_PLACES_MAX,
             waiting_room: false,
             channels: Vec::new(),
+            request_places_max: REQUEST_PLACES,
         }
     }
 

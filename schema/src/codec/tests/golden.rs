@@ -402,6 +402,7 @@ fn listing() -> EventListing {
         account_places_max: 6,
         waiting_room: true,
         channels: Vec::new(),
+        request_places_max: 8,
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is decided.
 
-use super::check;
+use super::world::{World, small_limits};
+use super::{check, check_in};
 
 #[test]
 fn a_seat_is_free_again_after_the_hold_expires() {
@@ -105,6 +106,21 @@ fn a_request_without_sense_is_refused_and_changes_nothing() {
          ana holds H area 0 11 => RequestInvalid
          ana holds H area 0 4294967295 1 2 => RequestInvalid
          counts           => 23 free 1 held",
+    );
+}
+
+#[test]
+fn an_event_says_how_many_places_a_request_may_have() {
+    let mut world = World::new(small_limits());
+    world.allow(12);
+    check_in(
+        world,
+        "at 10            => nothing
+         ana holds H best 13 => RequestInvalid
+         ana holds H seats 0 to 12 => RequestInvalid
+         ana holds H1 seats 0 to 11 => held 0 1 2 3 4 5 6 7 8 9 10 11 until 610
+         bob holds H2 best 2 => held 12 13 until 610
+         bob swaps H2 seats 2 to 14 => RequestInvalid",
     );
 }
 

@@ -100,6 +100,7 @@ fn listing(event: &str, plan: &SeatingPlan) -> EventListing {
         account_places_max: 6,
         waiting_room: true,
         channels: Vec::new(),
+        request_places_max: 10,
     }
 }
 
@@ -139,6 +140,12 @@ impl World {
         for shard in [&mut self.owner, &mut self.restarted, &mut self.follower] {
             shard.put_event(listing.clone(), self.plan.clone()).unwrap();
         }
+    }
+
+    /// Lists the event so that a request, and an account, may have this many places.
+    pub fn allow(&mut self, places: u16) {
+        (self.listing.request_places_max, self.listing.account_places_max) = (places, places);
+        self.list();
     }
 
     /// Lists the event with these channels: key, seats, and when each ends.
