@@ -1,10 +1,11 @@
 //! The catalogue in memory: listings with their plans, kept current by a follower.
 
+use crate::stage::Deps;
 use chassis::telemetry::chain;
-use chassis::{Follower, Health, Nats, Shutdown, StartAt, tasks};
+use chassis::{Follower, Shutdown, StartAt, tasks};
 use dashmap::DashMap;
 use schema::{
-    EventId, EventListing, PlanId, PlanIndex, SeatingPlan, ShardId, codec, limits, subject,
+    EventId, EventListing, PlanId, PlanIndex, SeatingPlan, ShardId, Shards, codec, subject,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,16 +22,14 @@ pub(crate) struct Listed {
 #[derive(Debug, Clone)]
 pub(crate) struct Catalog {
     events: Arc<DashMap<EventId, Listed>>,
+    shards: Shards,
     read_to: watch::Receiver<u64>,
 }
 
 impl Catalog {
     /// Starts to follow the catalogue and returns when everything stored by now has been read.
-    pub(crate) async fn follow(
-        nats: &Nats,
-        health: &Health,
-        stop: &Shutdown,
-    ) -> Result<Self, chassis::Error> {
+    pub(crate) async fn follow(deps: &Deps) -> Result<Self, chassis::Error> {
+        let Deps { nats, health, shutdown, shards, .. } = deps;
         let stored = chassis::last_sequence(nats, subject::CATALOG).await?;
         let ready = health.register("allocator catalogue");
         let events: Arc<DashMap<_, _>> = Arc::default();
@@ -38,10 +37,10 @@ impl Catalog {
         let follower =
             Follower::start(nats.clone(), subject::CATALOG, subject::CATALOG_ALL, StartAt::First);
         let events_here = Arc::clone(&events);
-        let stop = stop.clone();
+        let stop = shutdown.clone();
         let reader = Reader { follower, plans: DashMap::new(), events: events_here, read, stop };
         tasks::spawn("allocator-catalog", reader.run());
-        let catalog = Self { events, read_to };
+        let catalog = Self { events, shards: *shards, read_to };
         catalog.read_to.clone().wait_for(|&sequence| stored <= sequence).await.ok();
         ready.set_ready();
         Ok(catalog)
@@ -54,7 +53,7 @@ impl Catalog {
     /// Every event of a shard.
     pub(crate) fn of_shard(&self, shard: ShardId) -> Vec<Listed> {
         let events = self.events.iter();
-        let own = events.filter(|event| event.key().shard(limits::SHARD_COUNT) == shard);
+        let own = events.filter(|event| self.shards.of(event.key()) == shard);
         own.map(|event| event.value().clone()).collect()
     }
 

@@ -2,7 +2,7 @@
 
 use allocator_core::{Decision, Tally};
 use metrics::{Label, counter, gauge, histogram};
-use schema::{Batch, OutcomeBody, ShardId, limits};
+use schema::{Batch, OutcomeBody, ShardId, Shards};
 use std::time::Duration;
 
 fn labels(shard: ShardId) -> Vec<Label> {
@@ -10,8 +10,8 @@ fn labels(shard: ShardId) -> Vec<Label> {
 }
 
 /// Puts the counters on the page before they count, so that an alarm sees the step from zero.
-pub(crate) fn declare() {
-    for shard in (0..limits::SHARD_COUNT).map(ShardId) {
+pub(crate) fn declare(shards: Shards) {
+    for shard in shards.all() {
         for name in [
             "usher_allocator_intake_restarts_total",
             "usher_allocator_undecodable_total",
@@ -128,7 +128,7 @@ mod tests {
     use super::{declare, seats_chosen};
     use allocator_core::Tally;
     use chassis::Shutdown;
-    use schema::ShardId;
+    use schema::{ShardId, Shards};
 
     #[tokio::test]
     async fn the_page_shows_what_choices_have_cost_a_shard_from_zero_on() {
@@ -137,7 +137,7 @@ mod tests {
             let line = format!("usher_allocator_{metric}_total{{shard=\"{shard}\"}} {count}\n");
             assert!(page.render().contains(&line), "{line} is not in\n{}", page.render());
         };
-        declare();
+        declare(Shards::default());
         shows("singles_stranded", 2, 0);
         seats_chosen(ShardId(2), Tally { singles_stranded: 3, parties_split: 1 });
         seats_chosen(ShardId(2), Tally { singles_stranded: 1, parties_split: 0 });

@@ -15,7 +15,7 @@ use crate::tell;
 use crate::trim::Trimmer;
 use chassis::telemetry::chain;
 use chassis::{Health, HealthHandle, Nats, Present, Shutdown, stream_config, tasks};
-use schema::{DurationMs, ShardId, limits, stream, subject};
+use schema::{DurationMs, ShardId, Shards, stream, subject};
 use sqlx::PgPool;
 use std::collections::HashMap;
 use tokio::sync::{mpsc, watch};
@@ -32,6 +32,8 @@ pub struct Deps {
     pub shutdown: Shutdown,
     /// This process, in leases and logs.
     pub instance: String,
+    /// Of the system.
+    pub shards: Shards,
 }
 
 /// Runs the stage until `deps.shutdown`.
@@ -40,23 +42,21 @@ pub struct Deps {
 /// [`Error`] when a stream cannot be prepared or a journal cannot be followed; the other shards
 /// stop too.
 pub async fn run(config: Config, deps: Deps) -> Result<(), Error> {
-    metrics::declare();
+    metrics::declare(deps.shards);
     let nats = &deps.nats;
     // All are registered before the first is ready, or the stage would look ready in between.
     let registered = |shard| Healths {
         owner: deps.health.register(format!("allocator shard {shard}")),
         journal: deps.health.register(format!("allocator journal {shard}")),
     };
-    let healths: Vec<_> = (0..limits::SHARD_COUNT).map(ShardId).map(registered).collect();
+    let healths: Vec<_> = deps.shards.all().map(registered).collect();
     nats.ensure_stream(&stream_config(&stream::commands(), nats.replicas)).await?;
     nats.ensure_stream(&stream_config(&stream::catalog(), nats.replicas)).await?;
-    let catalog = Catalog::follow(nats, &deps.health, &deps.shutdown).await?;
+    let catalog = Catalog::follow(&deps).await?;
     let (reached, positions): (Vec<_>, Vec<_>) = healths.iter().map(|_| watch::channel(0)).unzip();
     let present = attend(config.spread, &deps, positions);
     let mut shards = Vec::new();
-    for ((shard, health), reached) in
-        (0..limits::SHARD_COUNT).map(ShardId).zip(healths).zip(reached)
-    {
+    for ((shard, health), reached) in deps.shards.all().zip(healths).zip(reached) {
         let beside = Beside { catalog: catalog.clone(), present: present.clone(), reached };
         let serving = serve(shard, health, config.clone(), deps.clone(), beside);
         shards.push(tasks::spawn("allocator-shard", serving));

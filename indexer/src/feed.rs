@@ -2,9 +2,8 @@
 
 use chassis::{Followed, Follower, Nats, StartAt, stream_config};
 use futures_util::future::try_join_all;
-use schema::limits::SHARD_COUNT;
 use schema::stream::{self, StreamSpec};
-use schema::{Batch, ShardId, ShardState, Step, codec, sealed, subject};
+use schema::{Batch, ShardId, ShardState, Shards, Step, codec, sealed, subject};
 use tokio::sync::mpsc;
 
 use crate::Error;
@@ -12,15 +11,11 @@ use crate::config::STATE_PART_WAIT;
 use crate::position::{JournalPosition, Origins, Positions, Targets};
 use crate::writer::Fed;
 
-pub(crate) fn shards() -> impl Iterator<Item = ShardId> {
-    (0..SHARD_COUNT).map(ShardId)
-}
-
 /// Makes the streams that are missing, and says which they are.
-pub(crate) async fn origins(nats: &Nats) -> Result<Origins, Error> {
+pub(crate) async fn origins(nats: &Nats, shards: Shards) -> Result<Origins, Error> {
     let catalog = origin(nats, &stream::catalog()).await?;
     let mut journals = Vec::new();
-    for shard in shards() {
+    for shard in shards.all() {
         journals.push(origin(nats, &stream::journal(shard)).await?);
     }
     Ok(Origins { catalog, journals })
@@ -32,10 +27,10 @@ async fn origin(nats: &Nats, spec: &StreamSpec) -> Result<String, Error> {
 }
 
 /// Returns how far the streams go now.
-pub(crate) async fn targets(nats: &Nats) -> Result<Targets, Error> {
+pub(crate) async fn targets(nats: &Nats, shards: Shards) -> Result<Targets, Error> {
     let catalog = chassis::last_sequence(nats, subject::CATALOG).await?;
     let mut journals = Vec::new();
-    for shard in shards() {
+    for shard in shards.all() {
         journals.push(chassis::last_sequence(nats, &subject::journal_stream(shard)).await?);
     }
     Ok(Targets { catalog, journals })
@@ -47,10 +42,11 @@ pub(crate) async fn targets(nats: &Nats) -> Result<Targets, Error> {
 /// The first that any stream has; all reading ends with it.
 pub(crate) async fn read(
     nats: &Nats,
+    shards: Shards,
     positions: &Positions,
     writer: mpsc::Sender<Fed>,
 ) -> Result<(), Error> {
-    let journals = shards().map(|shard| {
+    let journals = shards.all().map(|shard| {
         let position = positions.journals[usize::from(shard.0)];
         read_journal(nats, shard, position, writer.clone())
     });

@@ -1,9 +1,8 @@
 //! What the tests share: listings and batches, and an index without streams.
 
-use schema::limits::SHARD_COUNT;
 use schema::{
     Applied, Batch, Currency, DurationMs, EventId, EventListing, EventStatus, Money, Outcome,
-    OutcomeBody, PriceLevel, Refusal, ShardId, UnixMillis,
+    OutcomeBody, PriceLevel, Refusal, ShardId, Shards, UnixMillis,
 };
 use std::path::Path;
 
@@ -66,12 +65,12 @@ pub(crate) fn batch(epoch: u64, number: u64, frees: &[(&str, u32)]) -> Batch {
 }
 
 pub(crate) fn origins(catalog: &str) -> Origins {
-    let journals = (0..SHARD_COUNT).map(|shard| format!("journal {shard}")).collect();
+    let journals = Shards::default().all().map(|shard| format!("journal {shard}")).collect();
     Origins { catalog: catalog.to_owned(), journals }
 }
 
 pub(crate) fn no_targets() -> Targets {
-    Targets { catalog: 0, journals: vec![0; usize::from(SHARD_COUNT)] }
+    Targets { catalog: 0, journals: vec![0; Shards::default().count()] }
 }
 
 /// An index fed by hand: one catalogue, and the journal of shard 0 in epoch 1.
@@ -86,7 +85,8 @@ impl Bench {
 
     /// Opens the index of a certain incarnation of the catalogue.
     pub(crate) fn open_of(dir: &Path, catalog: &str) -> Self {
-        let writer = Writer::open(dir, &origins(catalog), no_targets()).expect("opens");
+        let shards = Shards::default();
+        let writer = Writer::open(dir, shards, &origins(catalog), no_targets()).expect("opens");
         Self { writer }
     }
 

@@ -1,8 +1,7 @@
 //! What is known of each event: its listing from the catalogue, its free places from the journal.
 
-use schema::limits::SHARD_COUNT;
 use schema::search::Hit;
-use schema::{EventId, EventListing, EventStatus, Money, Outcome, ShardId};
+use schema::{EventId, EventListing, EventStatus, Money, Outcome, ShardId, Shards};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -41,16 +40,17 @@ impl Record {
 }
 
 /// All events, and which of them changed since they were last written.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Records {
+    shards: Shards,
     by_event: BTreeMap<EventId, Record>,
     changed: BTreeSet<EventId>,
 }
 
 impl Records {
-    pub(crate) fn new(stored: Vec<Record>) -> Self {
+    pub(crate) fn new(shards: Shards, stored: Vec<Record>) -> Self {
         let by_event = stored.into_iter().map(|record| (record.event.clone(), record)).collect();
-        Self { by_event, changed: BTreeSet::new() }
+        Self { shards, by_event, changed: BTreeSet::new() }
     }
 
     pub(crate) fn apply_listing(&mut self, listing: EventListing) {
@@ -70,7 +70,7 @@ impl Records {
     /// outcomes have left a trace in.
     pub(crate) fn free_others(&mut self, shard: ShardId, told: &HashSet<&EventId>) {
         for (event, record) in &mut self.by_event {
-            let is_other = event.shard(SHARD_COUNT) == shard && !told.contains(event);
+            let is_other = self.shards.of(event) == shard && !told.contains(event);
             if is_other && record.free.take().is_some() {
                 self.changed.insert(event.clone());
             }

@@ -1,7 +1,7 @@
 //! The stage: one session after another, each from opening the index to the first failure.
 
 use chassis::{Backoff, FolderLock, Health, HealthHandle, Nats, Pause, Shutdown, tasks};
-use schema::subject;
+use schema::{Shards, subject};
 use std::collections::HashMap;
 use std::future::pending;
 use std::time::{Duration, Instant};
@@ -20,6 +20,8 @@ pub struct Deps {
     pub nats: Nats,
     pub health: Health,
     pub shutdown: Shutdown,
+    /// Of the system.
+    pub shards: Shards,
 }
 
 /// The first and the longest pause between two sessions. NATS is back within a second; a full disk
@@ -63,9 +65,10 @@ pub async fn run(config: Config, deps: Deps) -> Result<(), Error> {
 
 /// Runs until shutdown (`Ok`) or the first failure; the writer's thread has ended when it returns.
 async fn session(config: &Config, deps: &Deps, ready: &HealthHandle) -> Result<(), Error> {
+    let (nats, shards) = (&deps.nats, deps.shards);
     let ask = async {
-        let origins = feed::origins(&deps.nats).await?;
-        Ok::<_, Error>((origins, feed::targets(&deps.nats).await?))
+        let origins = feed::origins(nats, shards).await?;
+        Ok::<_, Error>((origins, feed::targets(nats, shards).await?))
     };
     // Cancel-safe: both only ask.
     let (origins, targets) = tokio::select! {
@@ -73,7 +76,7 @@ async fn session(config: &Config, deps: &Deps, ready: &HealthHandle) -> Result<(
         () = deps.shutdown.begun() => return Ok(()),
     };
     let dir = config.dir.clone();
-    let open = move || Writer::open(&dir, &origins, targets);
+    let open = move || Writer::open(&dir, shards, &origins, targets);
     let writer = tokio::task::spawn_blocking(open).await.expect("opening does not panic")?;
     let positions = writer.positions.clone();
     let searches = Searches { reader: writer.store.reader.clone(), fields: writer.store.fields };
@@ -94,14 +97,13 @@ async fn session(config: &Config, deps: &Deps, ready: &HealthHandle) -> Result<(
         }
         let version = env!("CARGO_PKG_VERSION");
         let _announced =
-            chassis::announce(&deps.nats, subject::SERVICE_INDEXER, version, HashMap::new())
-                .await?;
-        let desk = Desk::open(&deps.nats, searches).await?;
+            chassis::announce(nats, subject::SERVICE_INDEXER, version, HashMap::new()).await?;
+        let desk = Desk::open(nats, searches).await?;
         ready.set_ready();
         desk.serve().await
     };
     let (done, writer_has_ended) = tokio::select! {
-        error = feed::read(&deps.nats, &positions, fed) => (error, false),
+        error = feed::read(nats, shards, &positions, fed) => (error, false),
         served = serve => (served, false),
         ended = &mut ended_rx => (ended.unwrap_or(Err(Error::WriterGone)), true),
         () = deps.shutdown.begun() => (Ok(()), false),

@@ -1,6 +1,6 @@
 //! The single writer: applies what the streams say, commits it with the positions.
 
-use schema::{Applied, Batch, EventId, EventListing, ShardId};
+use schema::{Applied, Batch, EventId, EventListing, ShardId, Shards};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
@@ -39,7 +39,13 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Opens the index in `dir`, or makes an empty one if there is none of these streams.
-    pub(crate) fn open(dir: &Path, origins: &Origins, targets: Targets) -> Result<Self, Error> {
+    pub(crate) fn open(
+        dir: &Path,
+        shards: Shards,
+        origins: &Origins,
+        targets: Targets,
+    ) -> Result<Self, Error> {
+        assert!(origins.journals.len() == shards.count());
         let opened = match store::open(dir, origins) {
             Ok(opened) => opened,
             Err(Error::Unusable { why }) => {
@@ -52,7 +58,7 @@ impl Writer {
         };
         let Opened { store, positions, records } = opened;
         let caught_up = watch::Sender::new(positions.reach(&targets));
-        let records = Records::new(records);
+        let records = Records::new(shards, records);
         metrics::documents(records.count());
         Ok(Self { store, records, positions, pending_since: None, targets, caught_up })
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chassis::keys::KeyFolder;
 use chassis::{Health, Nats, Shutdown, stream_config};
-use schema::{ShardId, limits, stream};
+use schema::{Shards, stream};
 use sqlx::PgPool;
 use tokio::sync::Semaphore;
 
@@ -29,6 +29,8 @@ pub struct Deps {
     pub shutdown: Shutdown,
     /// Names this process on the bus: letters, digits and hyphens.
     pub instance: String,
+    /// Of the system.
+    pub shards: Shards,
     /// The waiting room's routes for `/openapi.json`, wherever they are answered.
     pub queue_document: Option<utoipa::openapi::OpenApi>,
 }
@@ -39,6 +41,7 @@ pub struct App {
     pub nats: Nats,
     pub postgres: PgPool,
     pub shutdown: Shutdown,
+    pub shards: Shards,
     pub tokens: Tokens,
     pub passes: Passes,
     pub jwks: Jwks,
@@ -68,9 +71,10 @@ impl App {
     pub async fn start(config: Config, deps: &Deps) -> Result<Self, Error> {
         config.check();
         let Deps { nats, postgres, keys, health, shutdown, instance, .. } = deps;
+        let shards = deps.shards;
         let account_key = keys.ed25519(ACCOUNT_KEY)?;
         let pass_key = keys.ed25519(PASS_KEY)?;
-        ensure_streams(nats).await?;
+        ensure_streams(nats, shards).await?;
         let places = |count: u32| usize::try_from(count).expect("usize has 32 bits or more");
         Ok(Self {
             tokens: Tokens::new(&account_key, config.token_ttl_s),
@@ -80,9 +84,9 @@ impl App {
             throttle: Throttle::new(config.logins, config.plays_crowd()),
             guesses: Guesses::new(config.channel_codes),
             catalog: Catalog::start(nats, health, shutdown),
-            views: Views::start(nats, config.keep(), health, shutdown),
+            views: Views::start(nats, shards, config.keep(), health, shutdown),
             rooms: Rooms::start(nats, health, shutdown).await?,
-            asks: Asks::start(nats, instance, shutdown).await?,
+            asks: Asks::start(nats, shards, instance, shutdown).await?,
             bookings: Bookings::start(postgres),
             renderings: Renderings::default(),
             rendering: Semaphore::new(places(config.renderings_max)),
@@ -91,6 +95,7 @@ impl App {
             nats: nats.clone(),
             postgres: postgres.clone(),
             shutdown: shutdown.clone(),
+            shards,
             config,
         })
     }
@@ -103,9 +108,8 @@ impl App {
 }
 
 /// Makes the streams that this stage writes to and reads, if no other stage has.
-async fn ensure_streams(nats: &Nats) -> Result<(), Error> {
-    let shards = (0..limits::SHARD_COUNT).map(|shard| stream::journal(ShardId(shard)));
-    for spec in shards.chain([stream::catalog()]) {
+async fn ensure_streams(nats: &Nats, shards: Shards) -> Result<(), Error> {
+    for spec in shards.all().map(stream::journal).chain([stream::catalog()]) {
         nats.ensure_stream(&stream_config(&spec, nats.replicas)).await?;
     }
     // In memory: what it loses is sent again. The copies are there so that it takes commands while

@@ -12,9 +12,9 @@ use chassis::clock::Monotonic;
 use chassis::telemetry::TraceContext;
 use chassis::{Landing, Lane, Nats, OnItsWay, Shutdown};
 use futures_util::StreamExt;
-use schema::limits::{ASK_AGAIN, ASK_WAIT, COMMANDS_BYTES_MAX, SHARD_COUNT};
+use schema::limits::{ASK_AGAIN, ASK_WAIT, COMMANDS_BYTES_MAX};
 use schema::{AccountId, Command, CommandBody, CommandId, EventId, Outcome, OutcomeBody};
-use schema::{Refusal, Reply, ReplyBatch, ShardId, UnixMillis, codec, subject};
+use schema::{Refusal, Reply, ReplyBatch, Shards, UnixMillis, codec, subject};
 
 pub use ids::{Domain, Key, fingerprint};
 use pace::Pace;
@@ -77,6 +77,7 @@ const WAITING_MAX: usize = 16_384;
 /// The asker of this instance.
 #[derive(Debug, Clone)]
 pub struct Asks {
+    shards: Shards,
     /// To the owner of each shard.
     lanes: Vec<Lane>,
     reply_to: String,
@@ -102,6 +103,7 @@ impl Asks {
     /// Starts to listen for replies to `instance`.
     pub async fn start(
         nats: &Nats,
+        shards: Shards,
         instance: &str,
         shutdown: &Shutdown,
     ) -> Result<Self, crate::Error> {
@@ -124,10 +126,10 @@ impl Asks {
                 hear(&answers, &message.payload);
             }
         });
-        let subjects = (0..SHARD_COUNT).map(|shard| subject::commands(ShardId(shard)));
-        let lanes = subjects.map(|subject| Lane::open(nats, subject, COMMANDS_BYTES_MAX)).collect();
+        let lane = |subject| Lane::open(nats, subject, COMMANDS_BYTES_MAX);
+        let lanes = shards.all().map(subject::commands).map(lane).collect();
         let pace = Arc::new(Pace::new(WAITING_MAX));
-        Ok(Self { lanes, reply_to, table, pace, born: Monotonic::now() })
+        Ok(Self { shards, lanes, reply_to, table, pace, born: Monotonic::now() })
     }
 
     /// Asks and waits for the answer, [`ASK_WAIT`] at most.
@@ -171,7 +173,7 @@ impl Asks {
             return Err(Unanswered::Busy);
         }
         let waiting = self.table.enter(ask.command, ask.fingerprint).ok_or(Unanswered::InFlight)?;
-        let shard = ask.event.shard(SHARD_COUNT);
+        let shard = self.shards.of(&ask.event);
         let lane = self.lanes[usize::from(shard.0)].clone();
         let trace = TraceContext::current();
         let command = Command {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use dashmap::DashMap;
 use http::Method;
 use metrics::{Counter, Histogram, counter, gauge, histogram};
-use schema::{ShardId, limits};
+use schema::{ShardId, Shards};
 
 use crate::asks::Unanswered;
 
@@ -20,7 +20,7 @@ struct Route {
 static ROUTES: LazyLock<DashMap<String, Arc<Route>>> = LazyLock::new(DashMap::new);
 
 /// Puts the counters on the page before they count, so that an alarm sees the step from zero.
-pub fn declare() {
+pub fn declare(shards: Shards) {
     for name in [
         "usher_ingress_rate_limited_total",
         "usher_ingress_shed_total",
@@ -36,7 +36,7 @@ pub fn declare() {
     for passed in ["yes", "no"] {
         counter!("usher_ingress_barriers_total", "passed" => passed).increment(0);
     }
-    for shard in (0..limits::SHARD_COUNT).map(ShardId) {
+    for shard in shards.all() {
         let shard = shard.to_string();
         counter!("usher_ingress_views_rebuilt_total", "shard" => shard).increment(0);
     }

@@ -170,3 +170,17 @@ fn event_of(key: &str) -> Option<EventId> {
     let event: EventId = key.rsplit('.').next()?.parse().ok()?;
     (subject::room_settings(&event) == key).then_some(event)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::event_of;
+    use schema::subject;
+
+    #[test]
+    fn of_all_settings_only_a_rooms_are_an_events() {
+        let event = "EVT001".parse().unwrap();
+        assert_eq!(event_of(&subject::room_settings(&event)), Some(event.clone()));
+        assert_eq!(event_of(&subject::draw_settings(&event)), None);
+        assert_eq!(event_of(subject::SHARDS), None);
+    }
+}

@@ -39,7 +39,7 @@ pub async fn start(config: Config, deps: Deps, queue: QueueRoutes) -> Result<Ing
         what: "ask the listener for its address".to_owned(),
         source,
     })?;
-    metrics::declare();
+    metrics::declare(deps.shards);
     let limits = config.http.clone();
     if config.bench_door {
         tracing::warn!(

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chassis::{Health, Nats, Shutdown};
-use schema::{EventId, HoldId, ShardId, limits::SHARD_COUNT};
+use schema::{EventId, HoldId, Shards};
 use tokio::sync::watch;
 
 pub use barrier::{Barrier, Unconfirmed};
@@ -32,7 +32,9 @@ pub use stream::{respond, stream};
 /// The views of all shards.
 #[derive(Debug)]
 pub struct Views {
-    shards: Vec<Shard>,
+    shards: Shards,
+    /// By shard.
+    views: Vec<Shard>,
 }
 
 /// One shard's view, shared by its follower, which writes, and the handlers, which read.
@@ -47,9 +49,14 @@ pub struct Shard {
 impl Views {
     /// Starts a follower for each journal; readiness waits until each has read what was there at
     /// the start.
-    pub fn start(nats: &Nats, keep: Keep, health: &Health, shutdown: &Shutdown) -> Self {
-        let shards = (0..SHARD_COUNT).map(|shard| {
-            let shard = ShardId(shard);
+    pub fn start(
+        nats: &Nats,
+        shards: Shards,
+        keep: Keep,
+        health: &Health,
+        shutdown: &Shutdown,
+    ) -> Self {
+        let views = shards.all().map(|shard| {
             let view = Arc::new(Mutex::new(ShardView::new(keep)));
             let position = watch::Sender::new(0);
             let receiver = position.subscribe();
@@ -67,20 +74,20 @@ impl Views {
             let barrier = Barrier::start(nats.clone(), shard, receiver.clone(), shutdown.clone());
             Shard { view, barrier, position: receiver }
         });
-        Self { shards: shards.collect() }
+        Self { shards, views: views.collect() }
     }
 
     pub fn of_event(&self, event: &EventId) -> &Shard {
-        &self.shards[usize::from(event.shard(SHARD_COUNT).0)]
+        &self.views[usize::from(self.shards.of(event).0)]
     }
 
     /// The shard that a hold's id names; `None` for an id that no owner has made.
     pub fn of_hold(&self, hold: HoldId) -> Option<&Shard> {
-        self.shards.get(usize::from(hold.shard().0))
+        self.views.get(usize::from(hold.shard().0))
     }
 
     pub fn all(&self) -> &[Shard] {
-        &self.shards
+        &self.views
     }
 
     /// Free places of an event after the last outcome; `None` when nothing has happened yet.

@@ -2,9 +2,8 @@
 
 use crate::codec;
 use crate::command::OwnerKind;
-use crate::id::{AccountId, EventId, HoldId, SeatIdx};
+use crate::id::{AccountId, EventId, HoldId, SeatIdx, ShardId};
 use crate::journal::{Applied, Batch, Step};
-use crate::limits::SHARD_COUNT;
 use crate::money::Money;
 use crate::outcome::{Held, Outcome, OutcomeBody, Payment, Released};
 use crate::refusal::Refusal;
@@ -21,6 +20,8 @@ const TURNS_MAX: usize = 1_000;
 pub struct SeatHistory {
     event: EventId,
     seat: SeatIdx,
+    /// The event's.
+    shard: ShardId,
     applied: Applied,
     turns: VecDeque<SeatTurn>,
     /// Older turns that are not kept.
@@ -98,17 +99,18 @@ pub enum Broken {
 }
 
 impl SeatHistory {
-    pub fn new(event: EventId, seat: SeatIdx) -> Self {
+    /// `shard` is the event's.
+    pub fn new(event: EventId, seat: SeatIdx, shard: ShardId) -> Self {
         let (applied, turns) = (Applied::default(), VecDeque::new());
-        Self { event, seat, applied, turns, omitted: 0, kept_from: None, owner: None }
+        Self { event, seat, shard, applied, turns, omitted: 0, kept_from: None, owner: None }
     }
 
-    /// Takes the next message of the journal of the event's shard.
+    /// Takes the next message of the shard's journal.
     ///
     /// # Errors
     /// [`Broken`]; nothing more can be told then.
     pub fn take(&mut self, sequence: u64, name: &str, payload: &[u8]) -> Result<(), Broken> {
-        if name != subject::journal(self.event.shard(SHARD_COUNT)) {
+        if name != subject::journal(self.shard) {
             return Ok(());
         }
         let batch = codec::decode_checked(payload).map_err(|_| Broken::Unreadable(sequence))?;
@@ -269,11 +271,12 @@ mod tests {
     use super::{Broken, SeatHistory, TURNS_MAX, What};
     use crate::{
         AccountId, Batch, Currency, DurationMs, EventId, Held, HeldSeat, HoldId, Money, Outcome,
-        OutcomeBody, OwnerKind, Payment, Refusal, Released, ReturnedPart, SeatIdx, UnixMillis,
-        codec, limits::SHARD_COUNT, subject,
+        OutcomeBody, OwnerKind, Payment, Refusal, Released, ReturnedPart, SeatIdx, ShardId,
+        UnixMillis, codec, subject,
     };
 
     const SEAT: SeatIdx = SeatIdx(7);
+    const SHARD: ShardId = ShardId(1);
 
     fn event(name: &str) -> EventId {
         name.parse().unwrap()
@@ -315,7 +318,7 @@ mod tests {
 
     #[test]
     fn it_tells_who_had_the_seat_who_wanted_it_and_why_it_was_let_go() {
-        let mut history = SeatHistory::new(event("EVT001"), SEAT);
+        let mut history = SeatHistory::new(event("EVT001"), SEAT, SHARD);
         let payment = |hold| Payment {
             held: held(hold, &[6, 7]),
             attempt: 1,
@@ -368,7 +371,7 @@ mod tests {
 
     #[test]
     fn an_allotment_gives_back_the_seats_that_it_names_and_no_others() {
-        let mut history = SeatHistory::new(event("EVT001"), SEAT);
+        let mut history = SeatHistory::new(event("EVT001"), SEAT, SHARD);
         let back = |seat| {
             let part = ReturnedPart { hold: HoldId(1), seats: vec![SeatIdx(seat)], areas: vec![] };
             OutcomeBody::AllotmentReduced { parts: vec![part] }
@@ -381,7 +384,7 @@ mod tests {
 
     #[test]
     fn a_swap_tells_of_the_seats_that_come_and_go_and_not_of_those_that_stay() {
-        let mut history = SeatHistory::new(event("EVT001"), SEAT);
+        let mut history = SeatHistory::new(event("EVT001"), SEAT, SHARD);
         let swapped = |hold, seats: &[u32]| OutcomeBody::SeatsSwapped(held(hold, seats));
         let bodies = vec![
             OutcomeBody::SeatsHeld(held(1, &[6])),
@@ -401,8 +404,8 @@ mod tests {
     #[test]
     fn it_is_read_from_the_messages_of_its_shards_journal() {
         let event = event("EVT001");
-        let name = subject::journal(event.shard(SHARD_COUNT));
-        let mut history = SeatHistory::new(event, SEAT);
+        let name = subject::journal(SHARD);
+        let mut history = SeatHistory::new(event, SEAT, SHARD);
         let bodies = vec![OutcomeBody::SeatsHeld(held(1, &[7]))];
         let bytes = codec::encode_checked(&batch(1, "EVT001", bodies));
         history.take(1, "another subject", b"an epoch record").unwrap();
@@ -413,7 +416,7 @@ mod tests {
 
     #[test]
     fn other_events_repeated_batches_and_gaps_do_not_mislead_it() {
-        let mut history = SeatHistory::new(event("EVT001"), SEAT);
+        let mut history = SeatHistory::new(event("EVT001"), SEAT, SHARD);
         let holds = |number, hold, name| {
             batch(number, name, vec![OutcomeBody::SeatsHeld(held(hold, &[7]))])
         };
@@ -427,7 +430,7 @@ mod tests {
 
     #[test]
     fn a_trimmed_journal_is_told_from_its_first_batch_on_and_who_pays_is_known_again() {
-        let mut history = SeatHistory::new(event("EVT001"), SEAT);
+        let mut history = SeatHistory::new(event("EVT001"), SEAT, SHARD);
         let let_go = |hold| OutcomeBody::HoldReleased { hold, why: Released::ByOwner };
         let paid = Payment {
             held: held(2, &[7]),
@@ -447,7 +450,7 @@ mod tests {
 
     #[test]
     fn the_newest_turns_are_kept_and_the_others_counted() {
-        let mut history = SeatHistory::new(event("EVT001"), SEAT);
+        let mut history = SeatHistory::new(event("EVT001"), SEAT, SHARD);
         let turns = TURNS_MAX + 10;
         for (number, hold) in (1..).zip(0..turns as u128 / 2) {
             let gone = OutcomeBody::HoldReleased { hold: HoldId(hold), why: Released::ByOwner };

@@ -264,19 +264,5 @@ name_id!(
     "a plan id (1 to 24 of A-Z a-z 0-9 - _)"
 );
 
-impl EventId {
-    /// Names the shard of this event among `shard_count`.
-    ///
-    /// FNV-1a of the text modulo the count. Frozen: another function would send an event's commands
-    /// to a journal that does not know its holds.
-    pub fn shard(&self, shard_count: u8) -> ShardId {
-        assert!(0 < shard_count);
-        let hash = self.0.bytes().fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
-        });
-        ShardId((hash % u64::from(shard_count)).to_le_bytes()[0])
-    }
-}
-
 #[cfg(test)]
 mod tests;

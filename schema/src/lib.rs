@@ -27,6 +27,7 @@ mod refusal;
 mod reply;
 mod settle;
 mod shard_state;
+mod shards;
 mod text128;
 mod time;
 
@@ -59,4 +60,5 @@ pub use refusal::{Code, Refusal};
 pub use reply::{Reply, ReplyBatch};
 pub use settle::{CancelAnswer, CancelBooking};
 pub use shard_state::{EndedHold, EventState, LiveHold, Phase, ShardState};
+pub use shards::{SHARDS_MAX, Shards, ShardsOutOfRange};
 pub use time::{DurationMs, TIME_MAX, UnixMillis};

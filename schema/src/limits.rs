@@ -3,11 +3,6 @@
 use crate::codec::MESSAGE_BYTES_MAX;
 use crate::time::DurationMs;
 
-/// Shards on one machine. Frozen for the life of a data folder: an event's shard follows from it.
-///
-/// More would share the fsyncs of one disk; fewer would let one hot event slow more of the others.
-pub const SHARD_COUNT: u8 = 4;
-
 /// Most places in one fan's request, whatever an event says: the longest party that is seated
 /// together.
 pub const REQUEST_PLACES_MAX: u16 = 12;

@@ -26,7 +26,7 @@ pub const SETTLE_GROUP: &str = "settlement";
 
 /// Key-value bucket of the beats of owners.
 pub const LEASES: &str = "leases";
-/// Key-value bucket of live settings.
+/// Key-value bucket of settings that every process reads.
 pub const SETTINGS: &str = "settings";
 
 /// Service names in the NATS Services API.
@@ -141,6 +141,9 @@ pub fn allocator_presence(instance: &str) -> String {
 pub fn room_lease(event: &EventId) -> String {
     format!("room.{event}")
 }
+
+/// Settings key of how many shards the system has, a decimal number.
+pub const SHARDS: &str = "shards";
 
 /// Settings key of a room.
 pub fn room_settings(event: &EventId) -> String {

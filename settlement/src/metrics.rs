@@ -1,12 +1,12 @@
 //! What settlement counts.
 
 use metrics::{counter, gauge, histogram};
-use schema::{ShardId, limits};
+use schema::{ShardId, Shards};
 use settlement_core::State;
 use std::time::Duration;
 
 /// Puts the counters on the page before they count, so that an alarm sees the step from zero.
-pub(crate) fn declare() {
+pub(crate) fn declare(shards: Shards) {
     for name in [
         "usher_settlement_reviews_total",
         "usher_settlement_swept_total",
@@ -15,7 +15,7 @@ pub(crate) fn declare() {
     ] {
         counter!(name).increment(0);
     }
-    for shard in (0..limits::SHARD_COUNT).map(ShardId) {
+    for shard in shards.all() {
         let shard = shard.to_string();
         counter!("usher_settlement_batches_total", "shard" => shard.clone()).increment(0);
         counter!("usher_settlement_journal_restarts_total", "shard" => shard).increment(0);

@@ -15,7 +15,7 @@ use crate::verdict::{Verdicts, relay};
 use crate::work::Work;
 use chassis::keys::{KeyFolder, random_bytes};
 use chassis::{Health, Nats, Shutdown, stream_config, tasks};
-use schema::{ShardId, limits, stream, subject};
+use schema::{Shards, stream, subject};
 use sqlx::PgPool;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -35,6 +35,8 @@ pub struct Deps {
     pub shutdown: Shutdown,
     /// This process, in service lists.
     pub instance: String,
+    /// Of the system.
+    pub shards: Shards,
 }
 
 /// Runs the stage with the configured provider until `deps.shutdown`.
@@ -59,12 +61,12 @@ pub async fn run_with(
     provider: Arc<dyn Provider>,
 ) -> Result<(), Error> {
     config.check();
-    metrics::declare();
-    let Deps { nats, health, shutdown, .. } = &deps;
+    let Deps { nats, health, shutdown, shards, .. } = &deps;
+    metrics::declare(*shards);
     // Before the first await: a process that asks whether it is ready must find them missing.
     let registered = |shard| health.register(format!("settlement journal {shard}"));
-    let healths: Vec<_> = (0..limits::SHARD_COUNT).map(ShardId).map(registered).collect();
-    prepare_streams(nats).await?;
+    let healths: Vec<_> = shards.all().map(registered).collect();
+    prepare_streams(nats, *shards).await?;
     let requests = cancel::listen(nats).await?;
     let work = Work::new(Arc::new(context(config, &deps, provider)?));
     let answering = cancel::answer(nats.clone(), requests, work.clone());
@@ -78,7 +80,7 @@ pub async fn run_with(
     let announced = chassis::announce(nats, subject::SERVICE_SETTLEMENT, version, here).await;
     let announced = announced.map_err(prepared("announce the service"))?;
     let mut journals = Vec::new();
-    for (shard, health) in (0..limits::SHARD_COUNT).map(ShardId).zip(healths) {
+    for (shard, health) in shards.all().zip(healths) {
         let journal = Journal { nats: nats.clone(), shard, work: work.clone(), health };
         journals.push(tasks::spawn("settlement-journal", journal.run()));
     }
@@ -104,7 +106,7 @@ fn context(config: Config, deps: &Deps, provider: Arc<dyn Provider>) -> Result<C
         provider,
         ticket_key,
         areas: Areas::new(deps.nats.clone(), deps.postgres.clone()),
-        verdicts: Verdicts::start(&deps.nats),
+        verdicts: Verdicts::start(&deps.nats, deps.shards),
         lease,
         shutdown: deps.shutdown.clone(),
         config,
@@ -112,12 +114,11 @@ fn context(config: Config, deps: &Deps, provider: Arc<dyn Provider>) -> Result<C
 }
 
 /// Makes the streams that are read and written, in case this is the first stage to start.
-async fn prepare_streams(nats: &Nats) -> Result<(), Error> {
+async fn prepare_streams(nats: &Nats, shards: Shards) -> Result<(), Error> {
     let what = "prepare the streams";
-    let shards = (0..limits::SHARD_COUNT).map(ShardId);
     let commands = stream_config(&stream::commands(), nats.replicas);
     nats.ensure_stream(&commands).await.map_err(prepared(what))?;
-    for shard in shards {
+    for shard in shards.all() {
         let config = stream_config(&stream::journal(shard), nats.replicas);
         nats.ensure_stream(&config).await.map_err(prepared(what))?;
     }

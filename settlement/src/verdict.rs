@@ -8,7 +8,7 @@ use bytes::Bytes;
 use chassis::telemetry::{TraceContext, traced};
 use chassis::{Landing, Lane, Nats, Shutdown, clock, tasks};
 use futures_util::future::join_all;
-use schema::{HoldId, ShardId, codec, limits, subject};
+use schema::{HoldId, Shards, codec, limits, subject};
 use settlement_core::{VerdictRecord, verdict};
 use tokio::sync::mpsc;
 
@@ -32,11 +32,10 @@ struct Committed {
 
 impl Verdicts {
     /// Starts the task that sends.
-    pub(crate) fn start(nats: &Nats) -> Self {
+    pub(crate) fn start(nats: &Nats, shards: Shards) -> Self {
         let (queue, mut committed) = mpsc::channel(VERDICT_QUEUE_MAX);
-        let subjects = (0..limits::SHARD_COUNT).map(|shard| subject::commands(ShardId(shard)));
         let lane = |subject| Lane::open(nats, subject, limits::COMMANDS_BYTES_MAX);
-        let owners = Owners(subjects.map(lane).collect());
+        let owners = Owners(shards.all().map(subject::commands).map(lane).collect());
         let own = owners.clone();
         tasks::spawn("settlement-verdicts", async move {
             let mut ready = Vec::new();

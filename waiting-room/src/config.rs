@@ -3,7 +3,7 @@
 use chassis::http::HttpLimits;
 use chassis::keys::KeyFolder;
 use chassis::{Health, Nats, Redis, Shutdown};
-use schema::DurationMs;
+use schema::{DurationMs, Shards};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -46,6 +46,8 @@ pub struct Deps {
     pub shutdown: Shutdown,
     /// This process, in leases and logs.
     pub instance: String,
+    /// Of the system.
+    pub shards: Shards,
 }
 
 /// Joins that wait for numbers in one room; more are answered 503.

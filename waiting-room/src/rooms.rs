@@ -13,7 +13,6 @@ use crate::store::Store;
 use chassis::{Follower, StartAt, stream_config, tasks, telemetry};
 use dashmap::DashMap;
 use schema::admission::Beacon;
-use schema::limits::SHARD_COUNT;
 use schema::{EventId, EventListing, RoomMode, RoomSettings, ShardId, codec, stream, subject};
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -48,7 +47,8 @@ impl Rooms {
 
     /// The rooms of the events of a shard.
     pub(crate) fn of_shard(&self, shard: ShardId) -> impl Iterator<Item = Arc<Room>> {
-        let all = self.events.iter().filter(move |entry| entry.key().shard(SHARD_COUNT) == shard);
+        let shards = self.deps.shards;
+        let all = self.events.iter().filter(move |entry| shards.of(entry.key()) == shard);
         all.filter_map(|entry| entry.room.clone())
     }
 

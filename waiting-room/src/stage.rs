@@ -9,7 +9,7 @@ use crate::metrics;
 use crate::rooms::Rooms;
 use chassis::http::Routes;
 use chassis::{Announcement, Cause, Nats, stream_config, tasks};
-use schema::{ShardId, limits, stream, subject};
+use schema::{stream, subject};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ pub async fn start(config: Config, deps: Deps) -> Result<Stage, Error> {
     let health = deps.health.register("waiting room");
     let (nats, shutdown) = (deps.nats.clone(), deps.shutdown.clone());
     nats.ensure_stream(&stream_config(&stream::catalog(), nats.replicas)).await?;
-    for shard in (0..limits::SHARD_COUNT).map(ShardId) {
+    for shard in deps.shards.all() {
         nats.ensure_stream(&stream_config(&stream::journal(shard), nats.replicas)).await?;
     }
     nats.ensure_bucket(subject::SETTINGS).await?;
@@ -45,7 +45,7 @@ pub async fn start(config: Config, deps: Deps) -> Result<Stage, Error> {
     tasks::spawn("room-ticks", follow::statuses(ticks, nats.clone(), shutdown.clone()));
     tasks::spawn("room-settings", follow::settings(settings, nats.clone(), shutdown.clone()));
     read_catalog(&rooms, &nats).await?;
-    for shard in (0..limits::SHARD_COUNT).map(ShardId) {
+    for shard in deps.shards.all() {
         let health = deps.health.register(format!("waiting room journal {shard}"));
         let (rooms, nats, shutdown) = (Arc::clone(&rooms), nats.clone(), shutdown.clone());
         tasks::spawn("room-journal", Journal { shard, rooms, nats, health, shutdown }.run());

@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use schema::{
     AccountId, Batch, Command, CommandBody, CommandId, Currency, DurationMs, EventId, EventListing,
     EventStatus, HoldSeats, Money, Outcome, OutcomeBody, OwnerKind, PriceLevel, Refusal, Reply,
-    ReplyBatch, Row, SeatIdx, SeatingPlan, Section, ShardId, ShardState, Want, codec, limits,
+    ReplyBatch, Row, SeatIdx, SeatingPlan, Section, ShardId, ShardState, Shards, Want, codec,
     sealed, subject,
 };
 use std::sync::Arc;
@@ -81,6 +81,7 @@ impl Bench {
             health: health.clone(),
             shutdown: shutdown.clone(),
             instance: format!("test-{}", chassis::clock::now().0),
+            shards: Shards::default(),
         };
         let config = Config {
             checkpoint_every_ms: 200,
@@ -159,7 +160,7 @@ impl Bench {
 
     /// Sends the command again and again until its answer comes, as an ingress does.
     pub async fn ask(&self, command: &Command) -> Reply {
-        let subject = subject::commands(command.event.shard(limits::SHARD_COUNT));
+        let subject = subject::commands(Shards::default().of(&command.event));
         let bytes = codec::encode(command);
         within(async {
             loop {
@@ -181,7 +182,7 @@ impl Bench {
 
     /// Every batch of the test event's journal.
     pub async fn journal(&self) -> Vec<(u64, Batch)> {
-        let shard = event().shard(limits::SHARD_COUNT);
+        let shard = shard();
         let stream = subject::journal_stream(shard);
         let last = chassis::last_sequence(&self.nats, &stream).await.unwrap();
         let all = subject::journal_all(shard);
@@ -230,7 +231,7 @@ impl Bench {
     pub async fn wait_for_checkpoint_of(&self, sequence: u64) -> Newest {
         let newest = "SELECT base, sequence FROM checkpoint WHERE shard = $1 AND $2 <= sequence \
                       ORDER BY sequence DESC LIMIT 1";
-        let shard = i16::from(event().shard(limits::SHARD_COUNT).0);
+        let shard = i16::from(shard().0);
         within(async {
             loop {
                 let row = sqlx::query_as(newest).bind(shard).bind(i64::try_from(sequence).unwrap());
@@ -256,7 +257,7 @@ impl Bench {
     pub async fn lose_archived(&self, number: i64) {
         let delete = "DELETE FROM answer_archive \
                     WHERE shard = $1 AND first_number <= $2 AND $2 < next_number";
-        let shard = i16::from(event().shard(limits::SHARD_COUNT).0);
+        let shard = i16::from(shard().0);
         let gone = sqlx::query(delete).bind(shard).bind(number).execute(&self.postgres).await;
         assert_eq!(gone.unwrap().rows_affected(), 1);
     }
@@ -264,7 +265,7 @@ impl Bench {
     /// Drops the batches of the journal up to this one, and leaves the epoch records; returns how
     /// many there were.
     pub async fn trim_journal(&self, sequence: i64) -> u64 {
-        let shard = event().shard(limits::SHARD_COUNT);
+        let shard = shard();
         let stream = self.nats.jetstream.get_stream(subject::journal_stream(shard)).await.unwrap();
         let kept = u64::try_from(sequence).unwrap() + 1;
         let purge = stream.purge().filter(subject::journal(shard)).sequence(kept).await.unwrap();
@@ -273,7 +274,7 @@ impl Bench {
 
     /// Settlement's consumer of the journal, which acknowledges what a test lets it.
     pub async fn settlement(&self) -> PullConsumer {
-        let shard = event().shard(limits::SHARD_COUNT);
+        let shard = shard();
         let name = subject::journal_stream(shard);
         // The stage makes it when it starts.
         let stream = within(async {
@@ -304,7 +305,7 @@ impl Bench {
     /// The sequence of the oldest checkpoint, and how many there are.
     pub async fn checkpoints(&self) -> (u64, i64) {
         let oldest = "SELECT min(sequence), count(*) FROM checkpoint WHERE shard = $1";
-        let shard = i16::from(event().shard(limits::SHARD_COUNT).0);
+        let shard = i16::from(shard().0);
         let oldest = sqlx::query_as::<_, (i64, i64)>(oldest).bind(shard);
         let (oldest, count) = oldest.fetch_one(&self.postgres).await.unwrap();
         (u64::try_from(oldest).unwrap(), count)
@@ -314,14 +315,14 @@ impl Bench {
     pub async fn stored_by_another(&self, stored_at_ms: i64) {
         let stored = "UPDATE checkpoint SET stored_by = 'another', stored_at_ms = $2 \
                       WHERE shard = $1";
-        let shard = i16::from(event().shard(limits::SHARD_COUNT).0);
+        let shard = i16::from(shard().0);
         let stored = sqlx::query(stored).bind(shard).bind(stored_at_ms);
         assert_eq!(stored.execute(&self.postgres).await.unwrap().rows_affected(), 1);
     }
 
     /// What a replica tells of the test event's shard.
     pub async fn state(&self) -> ShardState {
-        let shard = event().shard(limits::SHARD_COUNT);
+        let shard = shard();
         let asked = chassis::ask_in_parts(&self.nats, subject::state(shard), vec![], PATIENCE);
         let answer = asked.await.unwrap().expect("a replica answers");
         sealed::unseal(&answer).expect("it is a state")
@@ -343,7 +344,7 @@ impl Bench {
 
     /// Appends an epoch record as a contender that nobody else sees would; returns its sequence.
     pub async fn overtake(&self) -> u64 {
-        let shard: ShardId = event().shard(limits::SHARD_COUNT);
+        let shard = shard();
         let record = chassis::EpochRecord { nonce: "usurper".into(), owner: "nobody".into() };
         let record = record.encode();
         let sent = self.nats.jetstream.publish(subject::journal_epoch(shard), record).await;
@@ -352,7 +353,7 @@ impl Bench {
 
     /// The sequence of the newest epoch record.
     pub async fn epoch(&self) -> u64 {
-        let shard: ShardId = event().shard(limits::SHARD_COUNT);
+        let shard = shard();
         let stream = self.nats.jetstream.get_stream(subject::journal_stream(shard)).await.unwrap();
         let epoch = subject::journal_epoch(shard);
         stream.get_last_raw_message_by_subject(&epoch).await.unwrap().sequence
@@ -400,6 +401,11 @@ pub fn refusal(reply: &Reply) -> &Refusal {
     let Reply::Done { outcome, .. } = reply else { panic!("no answer: {reply:?}") };
     let OutcomeBody::Refused(refusal) = &outcome.body else { panic!("not refused: {outcome:?}") };
     refusal
+}
+
+/// The test event's.
+fn shard() -> ShardId {
+    Shards::default().of(&event())
 }
 
 fn event() -> EventId {

@@ -4,6 +4,7 @@ use crate::running;
 use chassis::config::{Error, Url};
 use chassis::telemetry::LogConfig;
 use chassis::{NatsConfig, PostgresConfig, RedisConfig};
+use schema::Shards;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ pub const DEFAULTS: &str = include_str!("../../config/usher.toml");
 #[serde(deny_unknown_fields)]
 pub struct Config {
     pub log: LogConfig,
+    pub system: System,
     pub metrics: Listen,
     pub keys: Folder,
     pub servers: Servers,
@@ -26,6 +28,13 @@ pub struct Config {
     pub waiting_room: waiting_room::Config,
     pub indexer: indexer::Config,
     pub ingress: ingress::Config,
+}
+
+/// What all processes of a system agree on.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct System {
+    pub shards: Shards,
 }
 
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -85,7 +94,7 @@ pub fn load_for(file: Option<&Path>, data: &Path) -> anyhow::Result<Config> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Config, DEFAULTS};
+    use super::{Config, DEFAULTS, System};
     use chassis::config::print_masked;
     use chassis::telemetry::LogConfig;
     use chassis::{NatsConfig, PostgresConfig, RedisConfig};
@@ -98,6 +107,7 @@ mod tests {
     fn each_default_in_the_file_is_the_one_in_the_code() {
         let in_code = Config {
             log: LogConfig::default(),
+            system: System::default(),
             nats: NatsConfig::default(),
             redis: RedisConfig::default(),
             postgres: PostgresConfig::default(),
@@ -118,6 +128,15 @@ mod tests {
         let written: toml::Table = DEFAULTS.parse().unwrap();
         let missing = missing_keys(&shown, &written, "");
         assert!(missing.is_empty(), "not in the defaults file: {missing:?}");
+    }
+
+    #[test]
+    fn a_number_of_shards_that_no_system_can_have_is_refused_by_name() {
+        let variable = ("USHER__SYSTEM__SHARDS".to_owned(), "65".to_owned());
+        let loaded = chassis::config::load::<Config>(DEFAULTS, None, std::iter::once(variable));
+        let why = loaded.unwrap_err().to_string();
+        assert!(why.contains("system.shards"), "{why}");
+        assert!(why.contains("a system has 1 to 64 shards, not 65"), "{why}");
     }
 
     fn missing_keys(shown: &toml::Table, written: &toml::Table, path: &str) -> Vec<String> {

@@ -1,13 +1,13 @@
 //! `usher explain seat`: what became of one seat, from the journal alone.
 
 use crate::cli::{Explain, ExplainSeat};
-use crate::{config, output};
+use crate::{config, output, shards};
 use anyhow::{Context as _, bail};
 use chassis::{Nats, Stored};
 use schema::history::{SeatHistory, SeatTurn, What};
 use schema::{
-    EventId, EventListing, OwnerKind, PlanId, PlanIndex, Released, SeatIdx, SeatingPlan, codec,
-    limits, subject,
+    EventId, EventListing, OwnerKind, PlanId, PlanIndex, Released, SeatIdx, SeatingPlan, ShardId,
+    codec, subject,
 };
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -23,8 +23,10 @@ pub async fn explain(explain: Explain) -> anyhow::Result<ExitCode> {
     chassis::telemetry::init(&config.log)?;
     config.nats.connect_wait_ms = CONNECT_WAIT_MS;
     let nats = Nats::connect(&config.nats, "usher explain").await?;
+    let shards = shards::of_system(&nats).await?;
     let seat = find(&nats, &asked).await?;
-    let history = read(&nats, &asked.event, seat).await?;
+    let shard = shards.of(&asked.event);
+    let history = read(&nats, &asked.event, seat, shard).await?;
     if let Some(from) = history.kept_from() {
         output::line(&format!("the journal is kept from {from} on, what was before is not told"));
     }
@@ -67,11 +69,15 @@ async fn find(nats: &Nats, asked: &ExplainSeat) -> anyhow::Result<SeatIdx> {
     seat.with_context(|| format!("event {} has no seat {}", asked.event, asked.seat))
 }
 
-async fn read(nats: &Nats, event: &EventId, seat: SeatIdx) -> anyhow::Result<SeatHistory> {
-    let shard = event.shard(limits::SHARD_COUNT);
+async fn read(
+    nats: &Nats,
+    event: &EventId,
+    seat: SeatIdx,
+    shard: ShardId,
+) -> anyhow::Result<SeatHistory> {
     let (stream, all) = (subject::journal_stream(shard), subject::journal_all(shard));
     let mut stored = Stored::open(nats, &stream, &all, READ_WAIT).await?;
-    let mut history = SeatHistory::new(event.clone(), seat);
+    let mut history = SeatHistory::new(event.clone(), seat, shard);
     while let Some(message) = stored.next().await.context("read the journal")? {
         history.take(message.sequence, &message.subject, &message.payload)?;
     }

@@ -10,6 +10,7 @@ mod migrate;
 mod output;
 mod run;
 mod running;
+mod shards;
 mod stages;
 mod up;
 mod verify_draw;

@@ -3,10 +3,12 @@
 
 use crate::cli::Stage;
 use crate::config::Config;
+use crate::shards;
 use anyhow::{Context as _, anyhow};
 use chassis::keys::KeyFolder;
 use chassis::{Health, Nats, Redis, Shutdown, tasks};
 use ingress::{Ingress, QueueRoutes};
+use schema::Shards;
 use sqlx::PgPool;
 use std::future::Future;
 use std::process::ExitCode;
@@ -45,10 +47,12 @@ struct Common {
     shutdown: Shutdown,
     /// This process, in leases, subjects and logs.
     instance: String,
+    shards: Shards,
 }
 
 impl Stages {
-    /// Connects, migrates and starts; returns when all have been started, not when all serve.
+    /// Connects, agrees with the other processes, migrates and starts; returns when all have been
+    /// started, not when all serve.
     pub async fn start(
         config: &Config,
         stages: &[Stage],
@@ -58,6 +62,7 @@ impl Stages {
         let instance = format!("{:x}-{:x}", std::process::id(), chassis::clock::now().0);
         let name = format!("usher {instance}");
         let nats = Nats::connect(&config.nats, &name).await?;
+        let shards = shards::agree(&nats, config.system.shards).await?;
         let postgres = if stages.iter().any(|stage| stage.uses_postgres()) {
             Some(connect_postgres(config, &name).await?)
         } else {
@@ -70,7 +75,7 @@ impl Stages {
         if let Some(postgres) = &postgres {
             chassis::watch_postgres(postgres, &health, &shutdown);
         }
-        let common = Common { nats, postgres, keys, health, shutdown, instance };
+        let common = Common { nats, postgres, keys, health, shutdown, instance, shards };
         let pages = chassis::metrics::router(recorder).merge(common.health.router());
         let listener = chassis::http::bind(config.metrics.listen)?;
         let limits = chassis::http::HttpLimits::default();
@@ -145,6 +150,7 @@ impl Common {
                 health: self.health.clone(),
                 shutdown: self.shutdown.clone(),
                 instance: self.instance.clone(),
+                shards: self.shards,
             };
             let stage = allocator::run(config.allocator.clone(), deps);
             spawn(&self.shutdown, "allocator", stage);
@@ -158,6 +164,7 @@ impl Common {
                 health: self.health.clone(),
                 shutdown: self.shutdown.clone(),
                 instance: self.instance.clone(),
+                shards: self.shards,
             };
             let stage = settlement::run(config.settlement.clone(), deps);
             spawn(&self.shutdown, "settlement", stage);
@@ -168,6 +175,7 @@ impl Common {
                 nats: self.nats.clone(),
                 health: self.health.clone(),
                 shutdown: self.shutdown.clone(),
+                shards: self.shards,
             };
             let stage = indexer::run(config.indexer.clone(), deps);
             spawn(&self.shutdown, "indexer", stage);
@@ -193,6 +201,7 @@ impl Common {
             health: self.health.clone(),
             shutdown: self.shutdown.clone(),
             instance: self.instance.clone(),
+            shards: self.shards,
         };
         Ok(Some(waiting_room::start(config.waiting_room.clone(), deps).await?))
     }
@@ -205,6 +214,7 @@ impl Common {
             health: self.health.clone(),
             shutdown: self.shutdown.clone(),
             instance: self.instance.clone(),
+            shards: self.shards,
             queue_document: Some(waiting_room::openapi()),
         };
         Ok(ingress::start(config.ingress.clone(), deps, queue).await?)

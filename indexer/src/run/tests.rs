@@ -5,7 +5,8 @@ use chassis::{Health, Nats, Shutdown, TestServers, Which, tasks};
 use futures_util::StreamExt;
 use schema::search::{Answer, Page, Query, SuggestQuery, Suggestions};
 use schema::{
-    Applied, DurationMs, EventListing, EventState, ShardId, ShardState, codec, sealed, subject,
+    Applied, DurationMs, EventListing, EventState, ShardId, ShardState, Shards, codec, sealed,
+    subject,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -32,7 +33,12 @@ struct Stage {
 impl Stage {
     async fn start(servers: &TestServers, dir: &Path) -> Self {
         let (nats, health, shutdown) = (servers.nats().await, Health::new(), Shutdown::new());
-        let deps = Deps { nats: nats.clone(), health: health.clone(), shutdown: shutdown.clone() };
+        let deps = Deps {
+            nats: nats.clone(),
+            health: health.clone(),
+            shutdown: shutdown.clone(),
+            shards: Shards::default(),
+        };
         let task = tasks::spawn("indexer", run(Config { dir: dir.to_owned() }, deps));
         Self { nats, health, shutdown, task }
     }

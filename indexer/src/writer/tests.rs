@@ -1,7 +1,7 @@
 //! What survives a restart, and what makes the index anew.
 
 use schema::search::{Answer, Query};
-use schema::{Applied, EventId, ShardId};
+use schema::{Applied, EventId, ShardId, Shards};
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -209,7 +209,8 @@ fn the_writer_has_caught_up_when_a_commit_covers_every_stream() {
     let mut targets = no_targets();
     targets.catalog = 2;
     targets.journals[3] = 1;
-    let mut writer = Writer::open(folder.path(), &origins("c"), targets.clone()).expect("opens");
+    let open = |targets| Writer::open(folder.path(), Shards::default(), &origins("c"), targets);
+    let mut writer = open(targets.clone()).expect("opens");
     let caught_up = writer.caught_up();
     writer.apply(Fed::Catalog { sequence: 2, listing: None }).expect("applies");
     writer.commit().expect("commits");
@@ -219,7 +220,7 @@ fn the_writer_has_caught_up_when_a_commit_covers_every_stream() {
     writer.commit().expect("commits");
     assert!(*caught_up.borrow());
     drop(writer);
-    let writer = Writer::open(folder.path(), &origins("c"), targets).expect("opens");
+    let writer = open(targets).expect("opens");
     assert!(*writer.caught_up().borrow(), "a restart knows it from the payload");
 }
 

@@ -8,7 +8,7 @@ use axum::extract::{Path, State};
 use chassis::{Problem, Stored};
 use http::StatusCode;
 use schema::history::{SeatHistory, SeatTurn, What};
-use schema::{EventId, OwnerKind, Refusal, Released, SeatIdx, UnixMillis, limits, subject};
+use schema::{EventId, OwnerKind, Refusal, Released, SeatIdx, UnixMillis, subject};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -112,11 +112,11 @@ pub async fn history(
 }
 
 async fn read(app: &App, event: EventId, seat: SeatIdx) -> Result<SeatHistory, Problem> {
-    let shard = event.shard(limits::SHARD_COUNT);
+    let shard = app.shards.of(&event);
     let (stream, all) = (subject::journal_stream(shard), subject::journal_all(shard));
     let failed = |error: chassis::Error| unavailable(&chassis::telemetry::chain(&error));
     let stored = Stored::open(&app.nats, &stream, &all, READ_PATIENCE).await;
-    let (mut stored, mut history) = (stored.map_err(failed)?, SeatHistory::new(event, seat));
+    let (mut stored, mut history) = (stored.map_err(failed)?, SeatHistory::new(event, seat, shard));
     while let Some(message) = stored.next().await.map_err(failed)? {
         let taken = history.take(message.sequence, &message.subject, &message.payload);
         taken.map_err(|broken| unavailable(&broken))?;

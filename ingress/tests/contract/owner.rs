@@ -2,11 +2,10 @@
 //! answers. Its journal's time is behind the wall clock, as after a step of that.
 
 use chassis::{Follower, Nats, StartAt};
-use schema::limits::SHARD_COUNT;
 use schema::{
     Asked, Batch, Command, CommandBody, CommandId, Currency, Held, HeldArea, HeldSeat, HoldId,
     HoldSeats, Outcome, OutcomeBody, Refusal, Released, Reply, ReplyBatch, SeatIdx, ShardId,
-    UnixMillis, Want, codec, subject,
+    Shards, UnixMillis, Want, codec, subject,
 };
 use std::collections::HashMap;
 
@@ -74,7 +73,7 @@ impl Owner {
     }
 
     async fn decide(&mut self, command: &Command) -> Reply {
-        let shard = command.event.shard(SHARD_COUNT);
+        let shard = Shards::default().of(&command.event);
         let body = match &command.body {
             CommandBody::HoldSeats(ask) => self.hold(command, ask),
             CommandBody::ReleaseHold { hold } => self.release(*hold),
@@ -130,7 +129,7 @@ impl Owner {
         if !taken.is_empty() {
             return OutcomeBody::Refused(Refusal::SeatTaken { seats: taken });
         }
-        let shard = command.event.shard(SHARD_COUNT);
+        let shard = Shards::default().of(&command.event);
         let hold = HoldId::compose(shard, chassis::clock::now(), command.id);
         for seat in &seats {
             self.taken.insert(key(seat), hold);

@@ -3,7 +3,7 @@
 use chassis::keys::KeyFolder;
 use chassis::{Health, Nats, Shutdown, TestServers, Which};
 use ingress::{Config, Deps, Ingress, NewAccount, QueueRoutes, Role, Roles, create_account};
-use schema::{AccountId, CommandId, HoldId, OrderId, ShardId, UnixMillis};
+use schema::{AccountId, CommandId, HoldId, OrderId, ShardId, Shards, UnixMillis};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -114,6 +114,7 @@ impl Gateway {
             health: health.clone(),
             shutdown: shutdown.clone(),
             instance: uuid::Uuid::now_v7().simple().to_string(),
+            shards: Shards::default(),
             queue_document: None,
         };
         let ingress = ingress::start(config, deps, QueueRoutes::Elsewhere).await.unwrap();

@@ -29,14 +29,6 @@ fn a_hold_names_its_shard_and_its_order() {
 }
 
 #[test]
-fn an_event_keeps_its_shard_for_ever() {
-    let shard = |text: &str| text.parse::<EventId>().unwrap().shard(4).0;
-    assert_eq!(["EVT001", "EVT002", "EVT003", "EVT004"].map(shard), SHARDS_OF_FOUR);
-}
-
-const SHARDS_OF_FOUR: [u8; 4] = [1, 0, 3, 2];
-
-#[test]
 fn an_event_id_that_would_break_a_subject_is_refused() {
     for text in ["", "a.b", "a b", "a*", ">", "0123456789012345678901234", "é"] {
         assert!(text.parse::<EventId>().is_err(), "{text:?}");

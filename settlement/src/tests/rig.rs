@@ -8,7 +8,7 @@ use chassis::{Health, Shutdown, TestServers, Which, clock, connect_postgres, str
 use futures_util::future::BoxFuture;
 use schema::{
     AccountId, AreaIdx, CommandId, Currency, EventId, Held, HeldArea, HeldSeat, HoldId, OwnerKind,
-    SeatIdx, ShardId, limits, stream,
+    SeatIdx, Shards, stream,
 };
 use settlement_core::Seen;
 use sqlx::{PgPool, Row};
@@ -107,7 +107,7 @@ impl Rig {
         let pool = servers.postgres().await;
         chassis::migrate(&pool).await.unwrap();
         let nats = servers.nats().await;
-        for shard in (0..limits::SHARD_COUNT).map(ShardId) {
+        for shard in Shards::default().all() {
             nats.ensure_stream(&stream_config(&stream::journal(shard), 1)).await.unwrap();
         }
         let owner = Owner::start(nats).await;
@@ -135,6 +135,7 @@ impl Rig {
                 health: Health::new(),
                 shutdown: Shutdown::new(),
                 instance: "test".to_owned(),
+                shards: Shards::default(),
             };
             let sandbox = Sandbox::start(&deps.postgres);
             let provider = Arc::new(Trap { sandbox, point, crashed });
@@ -147,7 +148,7 @@ impl Rig {
 
     pub(super) fn hold(&mut self, seats: &[u32], standing: u32) -> Held {
         self.holds += 1;
-        let shard = self.event.shard(limits::SHARD_COUNT);
+        let shard = Shards::default().of(&self.event);
         let hold = HoldId::compose(shard, clock::now(), CommandId(self.holds));
         let seat = |&seat: &u32| HeldSeat {
             seat: SeatIdx(seat),

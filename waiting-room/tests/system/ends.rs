@@ -5,7 +5,7 @@ use chassis::base64url;
 use http::Method;
 use schema::{
     AccountId, Asked, Batch, CommandId, Currency, Held, HeldSeat, HoldId, Outcome, OutcomeBody,
-    OwnerKind, PassPlace, SeatIdx, UnixMillis, codec, limits, subject,
+    OwnerKind, PassPlace, SeatIdx, Shards, UnixMillis, codec, subject,
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -16,7 +16,7 @@ const FAN: AccountId = AccountId(77);
 
 /// Writes what the owner of the event's shard would.
 async fn journal(world: &World, number: u64, outcomes: Vec<(u32, OutcomeBody)>) {
-    let shard = event(ID).shard(limits::SHARD_COUNT);
+    let shard = Shards::default().of(&event(ID));
     let asked = Asked { command: CommandId(number.into()), fingerprint: 0, account: FAN };
     let outcomes = outcomes.into_iter().map(|(free_after, body)| Outcome {
         asked: Some(asked),

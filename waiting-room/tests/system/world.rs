@@ -8,7 +8,8 @@ use http::{Method, Request, Response};
 use http_body_util::BodyExt;
 use schema::admission::AdmissionRecord;
 use schema::{
-    DurationMs, EventId, EventListing, EventStatus, RoomSettings, UnixMillis, codec, subject,
+    DurationMs, EventId, EventListing, EventStatus, RoomSettings, Shards, UnixMillis, codec,
+    subject,
 };
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -86,6 +87,7 @@ impl World {
             health: Health::new(),
             shutdown: shutdown.clone(),
             instance: name.to_owned(),
+            shards: Shards::default(),
         };
         let stage = waiting_room::start(config, deps).await.unwrap();
         Instance { routes: stage.routes.clone(), shutdown, stage }

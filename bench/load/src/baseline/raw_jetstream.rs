@@ -5,7 +5,7 @@ use anyhow::Context as _;
 use async_nats::jetstream;
 use async_nats::jetstream::stream::{Config, DiscardPolicy, StorageType};
 use bytes::Bytes;
-use schema::{ShardId, limits, stream, subject};
+use schema::{ShardId, Shards, stream, subject};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
@@ -29,7 +29,7 @@ pub struct Appending {
 pub async fn append(appending: &Appending) -> anyhow::Result<(f64, Latency)> {
     let client = async_nats::connect(&appending.url).await.context("connect to NATS")?;
     let context = jetstream::new(client);
-    for shard in (0..limits::SHARD_COUNT).map(ShardId) {
+    for shard in Shards::default().all() {
         let made = context.get_or_create_stream(config(shard)).await;
         made.context("make a stream")?;
     }
@@ -37,7 +37,7 @@ pub async fn append(appending: &Appending) -> anyhow::Result<(f64, Latency)> {
     let begun = Instant::now();
     let until = begun + appending.time;
     let mut shards = JoinSet::new();
-    for shard in (0..limits::SHARD_COUNT).map(ShardId) {
+    for shard in Shards::default().all() {
         let subject = subject::journal(shard);
         let around = RECORD_BYTES + subject.len();
         let payload_bytes = appending.message_bytes.saturating_sub(around).max(1);

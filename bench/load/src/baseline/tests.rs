@@ -8,7 +8,7 @@ use super::{Appending, Inserting, append, bare, insert, redis_zset, serve};
 use crate::wire::{Answer, Connection, Door, Question};
 use async_nats::jetstream;
 use axum::Router;
-use schema::{ShardId, limits, subject};
+use schema::{Shards, subject};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -189,7 +189,7 @@ async fn raw_jetstream_appends_messages_of_the_size_that_was_asked_for() {
     assert!(0.0 < per_second, "{per_second}");
     let context = jetstream::new(async_nats::connect(&url).await.unwrap());
     let mut messages_ever = 0;
-    for shard in (0..limits::SHARD_COUNT).map(ShardId) {
+    for shard in Shards::default().all() {
         let stream = context.get_stream(subject::journal_stream(shard)).await.unwrap();
         let state = stream.cached_info().state.clone();
         assert!(0 < state.messages, "every stream is written");

@@ -14,7 +14,7 @@ use crate::results::{Figure, Finding, Kept, Met, Wish};
 use crate::sample::Samples;
 use crate::system::{Neighbour, System};
 use anyhow::ensure;
-use schema::limits;
+use schema::Shards;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -123,7 +123,7 @@ async fn come(
     sleep(CALM).await;
     let begun = Instant::now();
     let mut neighbour = Neighbour::start(system, out)?;
-    while neighbour.owned().await?.len() < usize::from(limits::SHARD_COUNT / 2) {
+    while neighbour.owned().await?.len() < Shards::default().count() / 2 {
         lanes.still_buy()?;
         ensure!(begun.elapsed() < MOVE_MAX, "the neighbour got no share");
         sleep(LOOK_PAUSE).await;

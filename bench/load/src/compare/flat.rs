@@ -15,7 +15,7 @@ use crate::record::Tally;
 use crate::results::Figure;
 use crate::system::System;
 use anyhow::{Context as _, ensure};
-use schema::limits;
+use schema::Shards;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
@@ -131,7 +131,7 @@ async fn turns(
 
 /// Every shard has one of the largest events, and the seats of smaller ones are as many.
 fn on_sale(size: &Size) -> u32 {
-    u32::from(limits::SHARD_COUNT) * size.houses.iter().copied().max().unwrap_or(0)
+    u32::from(u8::from(Shards::default())) * size.houses.iter().copied().max().unwrap_or(0)
 }
 
 impl Place<'_> {

@@ -4,7 +4,7 @@ use crate::engine::Account;
 use crate::measure::Stock;
 use crate::wire::{Answer, Connection, Door, Question};
 use anyhow::{Context as _, ensure};
-use schema::{EventId, limits};
+use schema::{EventId, Shards};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -77,7 +77,7 @@ impl Lanes {
         let (mut buyers, mut shards) = (JoinSet::new(), BTreeSet::new());
         for venue in stock.venues {
             let event: EventId = venue.event.parse().context("an event has a name")?;
-            let shard = event.shard(limits::SHARD_COUNT).0;
+            let shard = Shards::default().of(&event).0;
             if !shards.insert(shard) {
                 continue;
             }
@@ -94,7 +94,7 @@ impl Lanes {
                 buyers.spawn(lane.reserve());
             }
         }
-        ensure!(shards.len() == usize::from(limits::SHARD_COUNT), "a shard has no event");
+        ensure!(shards.len() == Shards::default().count(), "a shard has no event");
         Ok(Self { door: door.clone(), accounts, heard, ends, buyers })
     }
 

@@ -10,7 +10,7 @@ use crate::system::System;
 use crate::wire::Door;
 use anyhow::{Context as _, ensure};
 use async_nats::jetstream;
-use schema::{ShardId, limits, subject};
+use schema::{Shards, subject};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -240,7 +240,7 @@ async fn journals(url: &str) -> anyhow::Result<Written> {
     let client = async_nats::connect(url).await.context("connect to Usher's NATS")?;
     let context = jetstream::new(client);
     let mut written = Written { messages_ever: 0, bytes: 0 };
-    for shard in (0..limits::SHARD_COUNT).map(ShardId) {
+    for shard in Shards::default().all() {
         let stream = context.get_stream(subject::journal_stream(shard)).await;
         let state = stream.context("look at a journal")?.cached_info().state.clone();
         written.messages_ever += state.last_sequence;

@@ -6,7 +6,7 @@ use crate::prepare::prepare;
 use crate::scenario::{DoorSpec, Event, Expect, Make, Room, Scenario};
 use crate::wire::Door;
 use anyhow::{Context as _, ensure};
-use schema::limits;
+use schema::Shards;
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -77,7 +77,7 @@ impl Houses {
         ensure!(event_seats <= EVENT_SEATS_MAX, "an event has at most {EVENT_SEATS_MAX} seats");
         let fits = |of_section: &u32| rows.is_multiple_of(*of_section);
         let rows_each = (1..=SECTION_ROWS).rev().find(fits).expect("one divides every number");
-        let events = seats.div_ceil(event_seats).max(limits::SHARD_COUNT.into());
+        let events = seats.div_ceil(event_seats).max(u8::from(Shards::default()).into());
         Ok(Self { events, sections: rows / rows_each, rows: rows_each, row_seats })
     }
 
@@ -170,7 +170,7 @@ fn scenario(name: String, event: Event, accounts: u32) -> Scenario {
 
 #[cfg(test)]
 mod tests {
-    use super::{Houses, Stock, limits};
+    use super::{Houses, Shards, Stock};
     use crate::engine::Venue;
     use crate::fan::{Plan, Row};
     use schema::EventId;
@@ -231,9 +231,9 @@ mod tests {
                 let mut counts = [0; 4];
                 for number in 1..=events {
                     let event: EventId = format!("{name}-{number}").parse().unwrap();
-                    counts[usize::from(event.shard(limits::SHARD_COUNT).0)] += 1;
+                    counts[usize::from(Shards::default().of(&event).0)] += 1;
                 }
-                let share = events.div_ceil(limits::SHARD_COUNT.into());
+                let share = events.div_ceil(u8::from(Shards::default()).into());
                 assert!(counts.iter().all(|count| share.abs_diff(*count) <= 1), "{counts:?}");
             }
         }

@@ -13,8 +13,8 @@ use chassis::{
 };
 use criterion::{Criterion, Throughput};
 use schema::{
-    AccountId, Batch, Command, EventId, HoldId, Outcome, ShardId, Want, codec, limits, stream,
-    subject,
+    AccountId, Batch, Command, EventId, HoldId, Outcome, ShardId, Shards, Want, codec, limits,
+    stream, subject,
 };
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
@@ -25,7 +25,7 @@ pub fn benches(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("durable");
     let venue = if is_measuring() { ARENA } else { CLUB };
     let couples = u64::from(venue.seat_count() / 2);
-    group.throughput(Throughput::Elements(couples * u64::from(limits::SHARD_COUNT)));
+    group.throughput(Throughput::Elements(couples * u64::from(u8::from(Shards::default()))));
     group.sample_size(10);
     let mut machine = None;
     group.bench_function("hold 2 by name in all shards", |bench| {
@@ -85,7 +85,7 @@ impl Machine {
         let shards = runtime.block_on(async {
             let nats = Nats::connect(&config, "micro").await.expect("the server answers");
             let mut shards = Vec::new();
-            for id in (0..limits::SHARD_COUNT).map(ShardId) {
+            for id in Shards::default().all() {
                 shards.push(Shard::open(&nats, id, venue).await);
             }
             shards

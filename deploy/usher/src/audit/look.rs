@@ -6,12 +6,13 @@ use super::owner;
 use super::stored::Store;
 use super::trial::Trial;
 use crate::config::Config;
+use crate::shards;
 use allocator::CheckpointView;
 use anyhow::{Context as _, bail};
 use async_nats::jetstream::stream::{RawMessageErrorKind, Stream};
 use chassis::{Follower, Nats, StartAt, Stored};
 use futures_util::future::try_join_all;
-use schema::{Applied, Batch, EventId, EventListing, ShardId, Step, codec, limits, subject};
+use schema::{Applied, Batch, EventId, EventListing, ShardId, Shards, Step, codec, subject};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -45,6 +46,7 @@ struct Opened {
 
 pub struct Looker {
     nats: Nats,
+    shards: Shards,
     store: Store,
 }
 
@@ -55,8 +57,9 @@ impl Looker {
         config.postgres.statement_timeout_ms = STATEMENT_WAIT_MS;
         config.postgres.connections = 2;
         let nats = Nats::connect(&config.nats, "usher audit").await?;
+        let shards = shards::of_system(&nats).await?;
         let pool = chassis::connect_postgres(&config.postgres, "usher audit").await?;
-        Ok(Self { nats, store: Store { pool } })
+        Ok(Self { nats, shards, store: Store { pool } })
     }
 
     /// Compares everything for one event, or for all.
@@ -67,9 +70,9 @@ impl Looker {
         let mut differences = BTreeSet::new();
         let totals = self.totals(&mut differences).await?;
         let shards: Vec<ShardId> = match only {
-            Some(event) if totals.contains_key(event) => vec![event.shard(limits::SHARD_COUNT)],
+            Some(event) if totals.contains_key(event) => vec![self.shards.of(event)],
             Some(event) => bail!("event {event} is not in the catalogue"),
-            None => (0..limits::SHARD_COUNT).map(ShardId).collect(),
+            None => self.shards.all().collect(),
         };
         let mut trials = try_join_all(shards.iter().map(|shard| self.open(*shard, only))).await?;
         // Between the beginnings and the ends: then what it says is true somewhere between them.

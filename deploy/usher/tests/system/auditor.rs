@@ -2,7 +2,7 @@
 //! audit`.
 
 use crate::fan::Booking;
-use crate::journal::{Bus, Story, check_epochs, shard_of};
+use crate::journal::{Bus, Story, check_epochs};
 use crate::process::Process;
 use crate::seats::SeatMap;
 use crate::up::{Reach, temporary_folder};
@@ -88,7 +88,7 @@ pub async fn assert_sold(reach: &Reach, event: &str, bookings: &[Booking]) -> St
     assert_eq!(shown.collect::<BTreeSet<_>>(), seats, "the seat map and the answers");
     assert_eq!(sold_in_postgres(reach, event, &map).await, answered, "Postgres and the answers");
     let bus = Bus::connect(&reach.nats).await;
-    let journal = bus.journal(shard_of(event)).await;
+    let journal = bus.journal(bus.shards.of(&event.parse().unwrap())).await;
     check_epochs(&journal);
     let story = Story::read(&journal, event, &map);
     let names: Vec<&String> = map.seats().map(|(seat, _)| seat).collect();

@@ -4,9 +4,8 @@ use crate::seats::SeatMap;
 use async_nats::jetstream;
 use bytes::Bytes;
 use chassis::EpochRecord;
-use schema::limits::SHARD_COUNT;
 use schema::{
-    Batch, Command, CommandId, EventId, HoldId, OutcomeBody, Refusal, Released, SeatIdx, ShardId,
+    Batch, Command, CommandId, HoldId, OutcomeBody, Refusal, Released, SeatIdx, ShardId, Shards,
     UnixMillis, codec, subject,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,13 +28,20 @@ pub enum Entry {
 #[derive(Debug, Clone)]
 pub struct Bus {
     pub jetstream: jetstream::Context,
+    /// As the system has written it down.
+    pub shards: Shards,
 }
 
 impl Bus {
     pub async fn connect(url: &str) -> Self {
         let addresses: Vec<&str> = url.split(',').collect();
         let client = async_nats::connect(&addresses).await.expect("NATS is there");
-        Self { jetstream: jetstream::new(client) }
+        let jetstream = jetstream::new(client);
+        let settings = jetstream.get_key_value(subject::SETTINGS).await.expect("it is there");
+        let shards = settings.get(subject::SHARDS).await.expect("NATS answers");
+        let shards = String::from_utf8(shards.expect("it is written down").into()).unwrap();
+        let shards = Shards::try_from(shards.parse::<u64>().unwrap()).unwrap();
+        Self { jetstream, shards }
     }
 
     /// Everything in a shard's journal, in order.
@@ -94,8 +100,9 @@ impl Bus {
     }
 }
 
+/// In a system with the usual number of shards.
 pub fn shard_of(event: &str) -> ShardId {
-    event.parse::<EventId>().unwrap().shard(SHARD_COUNT)
+    Shards::default().of(&event.parse().unwrap())
 }
 
 /// Asserts that each batch is its time's owner's, without a gap.

@@ -3,7 +3,7 @@
 use crate::auditor::{assert_sold, sold_in_postgres};
 use crate::client::{Answer, Call, Client};
 use crate::fan::{Booking, Fan, best, confirm, fresh_key, named, reserve, text};
-use crate::journal::{Bus, expiries, shard_of};
+use crate::journal::{Bus, expiries};
 use crate::market::Asked;
 use crate::room::Place;
 use crate::seats::SeatMap;
@@ -123,7 +123,7 @@ pub async fn unpaid_holds_become_free(
     })
     .await;
     let bus = Bus::connect(&reach.nats).await;
-    let ended = expiries(&bus.journal(shard_of(event)).await);
+    let ended = expiries(&bus.journal(bus.shards.of(&event.parse().unwrap())).await);
     let ended: BTreeMap<String, UnixMillis> =
         ended.into_iter().map(|(hold, at)| (hold.to_string(), at)).collect();
     for asked in unpaid {

@@ -4,13 +4,12 @@ use crate::auditor::{assert_clean, sold_in_postgres};
 use crate::catalogue::list;
 use crate::crowd::accounts;
 use crate::fan::Booking;
-use crate::journal::{Bus, check_epochs, shard_of};
+use crate::journal::{Bus, check_epochs};
 use crate::market::{Asked, Market, WhenLost, bookings};
 use crate::promises::{confirmed_bookings_are_there, repeats_get_the_first_answer};
 use crate::seats::SeatMap;
 use crate::up::Reach;
 use schema::ShardId;
-use schema::limits::SHARD_COUNT;
 use std::collections::BTreeMap;
 
 /// Buyers in the event of each shard.
@@ -27,17 +26,9 @@ pub struct Sale {
 
 impl Sale {
     pub async fn open(reach: &Reach, when_lost: WhenLost) -> Self {
-        let names = (0..).map(|number| format!("SPREAD{number}"));
-        let mut events = BTreeMap::new();
-        for name in names {
-            if events.len() == usize::from(SHARD_COUNT) {
-                break;
-            }
-            events.entry(shard_of(&name)).or_insert(name);
-        }
+        let events = list_on_all_shards(reach).await;
         let mut markets = Vec::new();
         for event in events.values() {
-            list(reach, "EVT001", event, |listing| listing.account_places_max = 10_000).await;
             let fans = accounts(&reach.client, FANS, &event.to_lowercase()).await;
             markets.push(Market::open(&fans, event, when_lost, false));
         }
@@ -75,6 +66,22 @@ impl Sale {
         }
         assert_clean(reach, &["--all"]).await;
     }
+}
+
+/// Lists an event on each shard.
+pub async fn list_on_all_shards(reach: &Reach) -> BTreeMap<ShardId, String> {
+    let shards = Bus::connect(&reach.nats).await.shards;
+    let mut events = BTreeMap::new();
+    for name in (0..).map(|number| format!("SPREAD{number}")) {
+        if events.len() == shards.count() {
+            break;
+        }
+        events.entry(shards.of(&name.parse().unwrap())).or_insert(name);
+    }
+    for event in events.values() {
+        list(reach, "EVT001", event, |listing| listing.account_places_max = 10_000).await;
+    }
+    events
 }
 
 /// Those that are asked again: some from all of the sale, and whoever has no booking.

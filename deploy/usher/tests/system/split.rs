@@ -26,17 +26,16 @@ impl Split {
     pub async fn start() -> Self {
         let servers = TestServers::start().await;
         let nats = servers.url(Which::Nats).to_owned();
-        Self::start_on(servers, &nats, 1).await
+        Self::start_on(servers, &nats, &[]).await
     }
 
-    /// Starts against this NATS, with so many copies of each stream; the others are `servers`.
-    pub async fn start_on(servers: TestServers, nats: &str, replicas: usize) -> Self {
+    /// Starts against this NATS, with settings for all processes; the others are `servers`.
+    pub async fn start_on(servers: TestServers, nats: &str, settings: &[(&str, &str)]) -> Self {
         let folder = temporary_folder();
         let (http, queue) = (free_port(), free_port());
         let place = |name: &str| folder.path().join(name).display().to_string();
         let variables = [
             ("USHER__NATS__URL", nats.to_owned()),
-            ("USHER__NATS__REPLICAS", replicas.to_string()),
             ("USHER__REDIS__URL", servers.url(Which::Redis).to_owned()),
             ("USHER__POSTGRES__URL", servers.url(Which::Postgres).to_owned()),
             ("USHER__KEYS__DIR", place("keys")),
@@ -47,7 +46,9 @@ impl Split {
             // One machine plays the crowd, so all of it has one address.
             ("USHER__INGRESS__HTTP__PEER_CONNECTIONS_MAX", "4096".to_owned()),
         ];
-        let variables = variables.map(|(name, value)| (name.to_owned(), value)).to_vec();
+        let settings = settings.iter().map(|(name, value)| (*name, (*value).to_owned()));
+        let variables = variables.into_iter().chain(settings);
+        let variables = variables.map(|(name, value)| (name.to_owned(), value)).collect();
         let client = Client::new(&format!("http://127.0.0.1:{http}"));
         let (stages, nats) = (BTreeMap::new(), nats.to_owned());
         let mut split = Self { stages, variables, client, nats, servers, folder };

@@ -8,8 +8,6 @@ use crate::system::System;
 use crate::wait::{pause, until};
 use chassis::Which;
 use rustix::process::Signal;
-use schema::ShardId;
-use schema::limits::SHARD_COUNT;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
@@ -23,7 +21,7 @@ const BETWEEN: usize = 3;
 /// The epochs of all shards.
 pub async fn epochs(bus: &Bus) -> Vec<u64> {
     let mut epochs = Vec::new();
-    for shard in (0..SHARD_COUNT).map(ShardId) {
+    for shard in bus.shards.all() {
         epochs.push(bus.epoch(shard).await);
     }
     epochs
@@ -35,7 +33,7 @@ pub async fn are_shared(bus: &Bus, split: &mut Split, names: &[&str]) {
     let pids: BTreeSet<u32> = names.iter().map(|name| split.stage(name).pid).collect();
     until(&format!("the shards of {names:?}"), async || {
         let mut owners = Vec::new();
-        for shard in (0..SHARD_COUNT).map(ShardId) {
+        for shard in bus.shards.all() {
             owners.push(bus.owner(shard).await);
         }
         let instances: BTreeSet<&String> = owners.iter().collect();

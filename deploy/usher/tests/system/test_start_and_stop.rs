@@ -1,6 +1,8 @@
 //! Who may start, and what is left behind.
 
+use crate::auditor::assert_clean;
 use crate::client::Call;
+use crate::fan::{Fan, best};
 use crate::journal::Bus;
 use crate::process::{Process, free_port, working_in};
 use crate::system::System;
@@ -23,6 +25,23 @@ async fn a_second_usher_on_the_same_folder_is_refused_and_the_first_goes_on() {
     assert!(log.contains(&folder), "the folder is not named: {log}");
     assert!(log.contains(&up.process().pid.to_string()), "its owner is not named: {log}");
     assert_eq!(up.reach().client.ask(Call::get("/readyz")).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_with_another_number_of_shards_is_refused_and_the_first_goes_on() {
+    let up = Up::start().await;
+    let reach = up.reach();
+    let mut variables = reach.variables.clone();
+    variables.push(("USHER__SYSTEM__SHARDS".to_owned(), "16".to_owned()));
+    let log = up.data().join("other.log");
+    let mut other = Process::start(&["run", "--stages", "allocator"], &variables, &log);
+    let (status, printed, log) = other.ended().await;
+    assert!(!status.success());
+    assert!(!printed.contains("usher runs"), "{printed}");
+    assert!(log.contains("this system has 4 shards, `system.shards` says 16"), "{log}");
+    assert_eq!(reach.client.ask(Call::get("/readyz")).await.status, 200);
+    Fan::new(&reach.client, "of-four").await.buy(&best("EVT002", 1)).await;
+    assert_clean(&reach, &["--all"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
