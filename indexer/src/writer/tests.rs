@@ -2,6 +2,7 @@
 
 use schema::search::{Answer, Query};
 use schema::{Applied, EventId, ShardId, Shards};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -239,4 +240,27 @@ fn two_thousand_events_are_indexed_and_found() {
     assert_eq!(total(&bench), 2_000);
     let ids: Vec<EventId> = documents(&bench).into_iter().map(|record| record.event).collect();
     assert_eq!(ids.len(), 2_000);
+}
+
+#[test]
+fn a_state_frees_the_events_of_its_shard_that_it_does_not_name_and_no_others() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut bench = Bench::open(folder.path());
+    let shards = Shards::default();
+    let of_first = |yes: bool| move |event: &EventId| (shards.of(event) == ShardId(0)) == yes;
+    let events = || (0..100).map(|number| format!("E{number}").parse::<EventId>().expect("valid"));
+    let mine: Vec<EventId> = events().filter(of_first(true)).take(2).collect();
+    let other = events().find(of_first(false)).expect("there are four shards");
+    let all = [&mine[0], &mine[1], &other];
+    for event in all {
+        bench.list(listing(&format!("{event} | Alpha | Hall | Oslo | Rock | 1 | 100 | 10")));
+    }
+    bench.journal(&all.map(|event| (event.as_str(), 4)));
+    let applied = Applied { sequence: 90, ..Applied::default() };
+    let frees = vec![(mine[1].clone(), 7)];
+    bench.writer.apply(Fed::State { shard: ShardId(0), applied, frees }).expect("applies");
+    bench.writer.commit().expect("commits");
+    let frees: BTreeMap<EventId, Option<u32>> =
+        documents(&bench).into_iter().map(|record| (record.event, record.free)).collect();
+    assert_eq!(all.map(|event| frees[event]), [None, Some(7), Some(4)]);
 }

@@ -93,6 +93,17 @@ fn the_bytes_of_every_message_and_record_are_frozen() {
     }
 }
 
+/// A listing as it was written before it had channels and a limit of a request.
+const LISTING_OF_BEFORE: &str = "019fa6455654303031a3702d31a44e616d65a556656e7565a443697479a843617465676f7279cf00\
+         0001a3185c506fcf000001a3185c5070a74f4e5f53414c459192aa4c6f77657220626f776c92cd11\
+         94a345555271ce0001bd5006c3ce0001c138";
+
+#[test]
+fn a_field_that_is_not_there_yet_has_its_default() {
+    let read: EventListing = decode(&unhex(LISTING_OF_BEFORE)).unwrap();
+    assert_eq!(read, EventListing { request_places_max: 10, ..listing() });
+}
+
 #[test]
 fn a_checksum_is_the_last_four_bytes() {
     let bytes = encode_checked(&batch());
