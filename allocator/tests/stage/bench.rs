@@ -170,8 +170,13 @@ impl Bench {
                 let until = tokio::time::Instant::now() + Duration::from_millis(300);
                 while tokio::time::Instant::now() < until {
                     match self.answers.remove(&command.id) {
-                        Some((_, Reply::Busy)) | None => {}
-                        Some((_, reply)) => return reply,
+                        // Another answer is to a copy of an earlier command with this id.
+                        Some((_, reply))
+                            if reply != Reply::Busy && reply.is_to(command.fingerprint) =>
+                        {
+                            return reply;
+                        }
+                        Some(_) | None => {}
                     }
                     tokio::time::sleep(Duration::from_millis(2)).await;
                 }
@@ -242,6 +247,16 @@ impl Bench {
             }
         })
         .await
+    }
+
+    /// Keeps everybody from reading checkpoints until the end of the transaction.
+    pub async fn withhold_checkpoints(&self) -> sqlx::Transaction<'static, sqlx::Postgres> {
+        let mut transaction = self.postgres.begin().await.unwrap();
+        let patient = "SET LOCAL idle_in_transaction_session_timeout = 0";
+        for statement in [patient, "LOCK TABLE checkpoint, checkpoint_part"] {
+            sqlx::query(statement).execute(&mut *transaction).await.unwrap();
+        }
+        transaction
     }
 
     /// Changes a byte of the event in a checkpoint.

@@ -219,19 +219,19 @@ async fn a_damaged_checkpoint_is_survived_by_the_one_of_the_base_before() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_start_waits_for_a_postgres_that_is_silent_and_does_not_take_it_for_an_empty_one() {
+async fn a_start_waits_for_checkpoints_that_it_cannot_read_and_does_not_take_them_for_none() {
     let mut bench = Bench::with_holds_of(DurationMs(60_000)).await;
     let command = Bench::hold(1, &[4]);
     let held = sequence(&bench.ask(&command).await);
     let kept = bench.wait_for_checkpoint_of(held).await;
     assert!(0 < bench.trim_journal(kept.sequence).await, "the checkpoint alone knows the hold");
     bench.end().await;
-    bench.servers.stop(Which::Postgres);
+    let withheld = bench.withhold_checkpoints().await;
     let health = bench.begin();
     let other = Bench::hold(2, &[4]);
     let early = tokio::time::timeout(SOME_TURNS, bench.ask(&other)).await;
     assert!(early.is_err(), "answered from nothing: {early:?}");
-    bench.servers.cont(Which::Postgres);
+    withheld.rollback().await.unwrap();
     Bench::ready(&health).await;
     assert!(matches!(bench.ask(&command).await, Reply::Done { replayed: true, .. }));
     let refused = bench.ask(&Bench::hold(3, &[4])).await;
