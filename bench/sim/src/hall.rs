@@ -4,8 +4,9 @@ use crate::common::START;
 use allocator_core::{Limits, Shard};
 use schema::limits::EXPIRY_SPREAD_MAX;
 use schema::{
-    AccountId, Area, Channel, ChannelRow, Currency, DurationMs, EventId, EventListing, EventStatus,
-    Money, PlanIndex, PriceLevel, Row, SeatingPlan, Section, ShardId, UnixMillis,
+    AccountId, Area, AreaIdx, Channel, ChannelRow, Currency, DurationMs, EventId, EventListing,
+    EventStatus, Money, PlanIndex, Pool, PriceLevel, Row, SeatingPlan, Section, ShardId,
+    UnixMillis,
 };
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,9 +15,12 @@ pub const SHARD: ShardId = ShardId(0);
 /// The seats of each row.
 pub const ROWS: [Range<u32>; 2] = [0..5, 5..10];
 pub const SEAT_COUNT: u32 = 10;
-/// Standing places of the only area.
-pub const AREA_CAPACITY: u32 = 4;
-pub const PLACE_COUNT: u32 = SEAT_COUNT + AREA_CAPACITY;
+/// Standing places of each area: two that share a pool, and one by itself.
+pub const AREAS: [u32; 3] = [3, 3, 2];
+/// The areas of the only pool, and how many places it has for both.
+pub const POOLED: Range<usize> = 0..2;
+pub const POOL_CAPACITY: u32 = 4;
+pub const PLACE_COUNT: u32 = SEAT_COUNT + POOL_CAPACITY + AREAS[2];
 /// Most places of an account, as a fan.
 pub const ACCOUNT_PLACES_MAX: u16 = 4;
 /// Short, so that a run of a minute sees holds end.
@@ -32,6 +36,9 @@ pub const CHANNEL: &str = "FRIENDS";
 const CHANNEL_SEATS: Range<u32> = 7..10;
 /// Within a run, so that a run sees it end.
 const CHANNEL_ENDS: UnixMillis = UnixMillis(START.0 + 60_000);
+
+/// The price of each place.
+pub const PRICE: i64 = 5_000;
 
 /// The account with this number.
 pub fn account(number: u128) -> AccountId {
@@ -130,15 +137,22 @@ fn plan() -> SeatingPlan {
         step_x_cm: 50,
         step_y_cm: 0,
     };
-    let floor =
-        Area { id: "FLOOR".into(), name: "Floor".into(), capacity: AREA_CAPACITY, price_level: 0 };
+    let area = |(id, capacity): (&str, u32)| Area {
+        id: id.into(),
+        name: id.into(),
+        capacity,
+        price_level: 0,
+    };
+    let areas = ["FLOOR", "STAGE", "BAR"].into_iter().zip(AREAS).map(area).collect();
+    let pooled = POOLED.map(|at| AreaIdx(u16::try_from(at).expect("three areas")));
+    let pool = Pool { id: "GATE".into(), capacity: POOL_CAPACITY, areas: pooled.collect() };
     SeatingPlan {
         id: "p-sim".parse().expect("it is a plan id"),
         sections: vec![Section { name: "A".into(), rows: vec![row("1", 100), row("2", 200)] }],
-        areas: vec![floor],
+        areas,
         focal_x_cm: 100,
         focal_y_cm: 0,
-        pools: Vec::new(),
+        pools: vec![pool],
     }
 }
 
@@ -153,7 +167,7 @@ fn listing(event: &str, plan: &SeatingPlan) -> EventListing {
         starts_at: UnixMillis(u64::MAX / 2),
         sale_starts_at: UnixMillis(0),
         status: EventStatus::OnSale,
-        price_levels: vec![PriceLevel { name: "".into(), price: Money::new(5_000, Currency::EUR) }],
+        price_levels: vec![PriceLevel { name: "".into(), price: Money::new(PRICE, Currency::EUR) }],
         places_total: plan.place_count(),
         hold_ttl_ms: HOLD_TTL,
         account_places_max: ACCOUNT_PLACES_MAX,

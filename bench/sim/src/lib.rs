@@ -27,6 +27,7 @@ mod replica;
 mod run;
 mod sabotage;
 mod settlement;
+mod standing;
 mod store;
 mod trace;
 mod wire;

@@ -35,6 +35,14 @@ pub enum Mutation {
     RefuseByView,
     /// A channel's seats go to whoever asks, code or not.
     SkipChannels,
+    /// What is taken of one area does not count in the pool that it shares with others.
+    PoolForgetsArea,
+    /// A swap asks for room beside the standing places that the hold has.
+    SwapKeepsPlaces,
+    /// An operation on many seats is done in whatever status it finds them.
+    SkipGuards,
+    /// A guard is checked against what a replica shows, which may be behind.
+    GuardByView,
     /// Answers leave before the journal has the batch.
     AnswerBeforeAck,
     /// Refusals alone leave before the journal has the batch.
@@ -84,13 +92,19 @@ impl Mutation {
     pub const fn breaks(self) -> InvariantId {
         match self {
             Self::SkipGenerations | Self::SwapReleasesFirst => InvariantId::Seat1,
-            Self::OpenBeforeEpoch | Self::MiscountFree => InvariantId::Seat2,
+            Self::OpenBeforeEpoch | Self::MiscountFree | Self::PoolForgetsArea => {
+                InvariantId::Seat2
+            }
             Self::ReleasePaying
             | Self::NeverExpire
             | Self::CountOutages
             | Self::NeverPulse
             | Self::TrustWall => InvariantId::Seat3,
-            Self::RefuseByView | Self::SkipChannels => InvariantId::Seat4,
+            Self::RefuseByView
+            | Self::SkipChannels
+            | Self::SwapKeepsPlaces
+            | Self::SkipGuards
+            | Self::GuardByView => InvariantId::Seat4,
             Self::AnswerBeforeAck
             | Self::RefuseBeforeAck
             | Self::CheckpointOfOwner

@@ -3,6 +3,7 @@
 
 mod answers;
 mod book;
+mod guards;
 mod hold;
 mod lifetimes;
 mod meant;
@@ -17,6 +18,7 @@ use crate::store::Store;
 use allocator_core::Shard;
 use answers::Answers;
 use book::Book;
+pub use guards::guard_of;
 use schema::{
     Applied, Batch, Command, CommandId, HoldId, InvariantId, OrderId, Outcome, UnixMillis, codec,
 };

@@ -1,5 +1,7 @@
 //! What mutations do to an owner's decisions. Without one, the shard decides as it is.
 
+mod places;
+
 use crate::common::Common;
 use crate::hall::CHANNEL;
 use crate::journal::{Journal, Record};
@@ -26,6 +28,13 @@ pub fn decide(
         Some(Mutation::RefuseByView) => {
             refuse_by(view, shard, time, command).unwrap_or_else(|| shard.decide(time, command))
         }
+        Some(Mutation::PoolForgetsArea) => places::ignore_pool(shard, time, command),
+        Some(Mutation::SwapKeepsPlaces) => {
+            places::keep_own(shard, time, command).unwrap_or_else(|| shard.decide(time, command))
+        }
+        Some(Mutation::SkipGuards) => shard.decide(time, &places::unguarded(command)),
+        Some(Mutation::GuardByView) => places::guard_by(view, shard, time, command, common)
+            .unwrap_or_else(|| shard.decide(time, command)),
         Some(Mutation::AnswerOtherFingerprint) => match shard.decide(time, command) {
             Decision::Mismatch => {
                 let fingerprint = command.fingerprint ^ 1;
@@ -171,9 +180,20 @@ fn refuse_by(
         word.is_some_and(|word| word.state != SeatState::Free)
     };
     let seats: Vec<SeatIdx> = wanted.iter().filter(is_taken).copied().collect();
+    let body = OutcomeBody::Refused(Refusal::SeatTaken { seats: seats.clone() });
+    (!seats.is_empty()).then(|| answer(shard, time, command, body)).flatten()
+}
+
+/// Answers a command with what was not decided and changes nothing; `None` when it is known.
+fn answer(
+    shard: &mut Shard,
+    time: UnixMillis,
+    command: &Command,
+    body: OutcomeBody,
+) -> Option<Decision> {
     // A deadline that is over asks for no more than the memory.
     let recall = Command { deadline: UnixMillis(0), ..command.clone() };
-    if seats.is_empty() || shard.decide(time, &recall) != Decision::TooLate {
+    if shard.decide(time, &recall) != Decision::TooLate {
         return None;
     }
     let Command { id, fingerprint, account, .. } = *command;
@@ -181,7 +201,7 @@ fn refuse_by(
         asked: Some(Asked { command: id, fingerprint, account }),
         event: command.event.clone(),
         free_after: shard.counts(&command.event)?.free,
-        body: OutcomeBody::Refused(Refusal::SeatTaken { seats }),
+        body,
     };
     shard.apply(time, &outcome);
     Some(Decision::Fresh(outcome))

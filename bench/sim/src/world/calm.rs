@@ -82,8 +82,10 @@ impl World {
                     fan.turn(&self.front, &mut self.common);
                 }
             }
-            if self.common.dice.hits(people_percent) {
-                self.partner.turn(&mut self.common);
+            for partner in &mut self.partners {
+                if self.common.dice.hits(people_percent / 2) {
+                    partner.turn(&mut self.common);
+                }
             }
             for _ in 0..WAYS_PER_ROUND {
                 self.way();
