@@ -2,7 +2,7 @@
 
 use crate::common::START;
 use allocator_core::{Limits, Shard};
-use schema::limits::EXPIRY_SPREAD_MAX;
+use schema::limits::{self, EXPIRY_SPREAD_MAX};
 use schema::{
     AccountId, Area, AreaIdx, Channel, ChannelRow, Currency, DurationMs, EventId, EventListing,
     EventStatus, Money, PlanIndex, Pool, PriceLevel, Row, SeatingPlan, Section, ShardId,
@@ -27,8 +27,12 @@ pub const ACCOUNT_PLACES_MAX: u16 = 4;
 pub const HOLD_TTL: DurationMs = DurationMs(20_000);
 /// Longest life of a hold that is extended.
 pub const HOLD_LIFE_MAX: DurationMs = DurationMs(45_000);
-/// Shorter than a run, so that a run sees answers forgotten.
-pub const ANSWER_MEMORY: DurationMs = DurationMs(120_000);
+/// Shorter than a run, and than journal time leaps over an outage: a run sees answers leave the
+/// memory for their age, and ended holds forgotten.
+const ANSWER_MEMORY: DurationMs = DurationMs(50_000);
+/// Few, so that askers repeat commands whose answers have left the memory. Followers have more
+/// batches to archive them than would fill it.
+pub const ANSWERS_MAX: u32 = 40;
 
 /// The key of the only channel, which is the second event's.
 pub const CHANNEL: &str = "FRIENDS";
@@ -95,10 +99,10 @@ fn limits() -> Limits {
         holds_max: 256,
         ended_max: 4_096,
         passes_max: 4,
-        answers_max: 8_192,
+        answers_max: ANSWERS_MAX,
         archived_max: 8_192,
         answer_memory: ANSWER_MEMORY,
-        archived_memory: ANSWER_MEMORY,
+        archived_memory: limits::ANSWER_MEMORY,
         expiry_spread: EXPIRY_SPREAD_MAX,
     }
 }

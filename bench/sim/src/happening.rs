@@ -17,20 +17,20 @@ macro_rules! happenings {
 
 happenings! {
     // Ownership and the journal.
-    TakeOver, TakeOverContested, Deposed, AppendLost, AppendRepeated, AppendDuplicate, AckLost,
-    Pulse, DeadlinesMoved, CheckpointStored, CheckpointRestored, Trimmed,
+    TakeOver, TakeOverContested, HandedOver, Deposed, AppendLost, AppendRepeated, AppendDuplicate,
+    AckLost, Pulse, DeadlinesMoved, CheckpointStored, CheckpointRestored, CheckpointDamaged,
+    Trimmed, StateTold,
     // Faults of processes.
-    Crash, Pause, ClockStep, Deaf, DriverCrash, DriverPause, ServerRestart, EverybodyDies,
+    Crash, Pause, ClockStep, Deaf, DriverCrash, DriverPause, ViewRestarted,
+    ServerRestart, EverybodyDies,
     // The bus.
     CommandLost, CommandRepeated, ReplyLost, ReplyRepeated,
     // Decisions.
     Held, Allotted, Killed, Returned, Refused, SeatTaken, StatusNotAllowed, ChannelRequired,
-    PoolFull, SeatsUnchanged, GivenUp, Expired, Extended,
-    Swapped,
-    PaymentStarted, Reminded,
+    PoolFull, SeatsUnchanged, GivenUp, Expired, Extended, Swapped, PaymentStarted, Reminded,
     Declined, Sold, PaymentCancelled, Refunded, Unchanged,
     // Answers.
-    Replayed, Mismatch, TooLate, Confirmed,
+    Replayed, Archived, Recalled, NotRecalled, Mismatch, TooLate, Confirmed,
     // Payments.
     ProviderSilent, CommitUnknown, VerdictAgain, AttemptAgain,
 }

@@ -6,7 +6,8 @@ use crate::common::Common;
 use crate::hall::CHANNEL;
 use crate::journal::{Journal, Record};
 use crate::mutation::Mutation;
-use allocator_core::{Decision, HoldPhase, SeatState, Shard};
+use crate::owner::Answer;
+use allocator_core::{AnsweredIds, Decision, HoldPhase, SeatState, Shard};
 use schema::{
     Asked, Batch, Command, CommandBody, CommandId, Condition, HoldId, Outcome, OutcomeBody,
     Refusal, Reply, SYSTEM_ACCOUNT, SeatIdx, UnixMillis, Verdict, VerdictKind, Want, codec,
@@ -43,6 +44,7 @@ pub fn decide(
             decision => decision,
         },
         Some(Mutation::SkipChannels) => shard.decide(time, &with_key(command)),
+        Some(Mutation::SkipArchive) => decide_again(shard, time, command, common),
         Some(Mutation::LateVerdictWins) => late_verdict(shard, time, command),
         Some(Mutation::SwapReleasesFirst) => {
             let release = release_in_vain(shard, command);
@@ -84,9 +86,10 @@ pub fn tick(
 }
 
 /// Whether an answer leaves without waiting for the journal.
-pub fn answers_at_once(reply: &Reply, mutation: Option<Mutation>) -> bool {
+pub fn answers_at_once(answer: &Answer, mutation: Option<Mutation>) -> bool {
     let refuses = |outcome: &Outcome| matches!(outcome.body, OutcomeBody::Refused(_));
-    match (mutation, reply) {
+    match (mutation, &answer.reply) {
+        (Some(Mutation::RecallWithoutAppend), _) => answer.is_archived(),
         (Some(Mutation::RefuseBeforeAck), Reply::Done { outcome, .. }) => refuses(outcome),
         (Some(Mutation::AnswerWithoutAppend), Reply::Done { replayed, .. }) => *replayed,
         (Some(Mutation::AnswerBeforeAck | Mutation::AnswerWithoutAppend), _) => true,
@@ -205,6 +208,23 @@ fn answer(
     };
     shard.apply(time, &outcome);
     Some(Decision::Fresh(outcome))
+}
+
+/// The decision of an owner who takes an answer that has left the memory for none.
+fn decide_again(
+    shard: &mut Shard,
+    time: UnixMillis,
+    command: &Command,
+    common: &Common,
+) -> Decision {
+    let decision = shard.decide(time, command);
+    if !matches!(decision, Decision::Archived { .. }) {
+        return decision;
+    }
+    let mut snapshot = shard.snapshot();
+    snapshot.answered = AnsweredIds::default();
+    *shard = common.hall.restore(snapshot);
+    shard.decide(time, command)
 }
 
 /// A verdict that is told again undoes a sale.

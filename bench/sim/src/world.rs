@@ -3,6 +3,7 @@
 
 mod calm;
 mod faults;
+mod house;
 
 use crate::bus;
 use crate::common::Common;
@@ -89,7 +90,7 @@ impl World {
             }
             89..=90 => settlement::relay(common),
             91..=93 => self.processes[process].follow(common, 3),
-            94 => self.front.follow(common, 5),
+            94 => self.front.follow(&self.processes, common, 5),
             95..=96 => self.keep_house(process),
             97..=99 => self.strike(process, driver),
             _ => {

@@ -318,4 +318,13 @@ impl Book {
         }
         Ok(())
     }
+
+    /// SEAT-2: a view counts what the model counted behind the same batch.
+    pub fn is_shown(&self, counts: &BTreeMap<EventId, PlaceCounts>, batch: BatchId) -> Checked {
+        let Some(known) = self.counts.get(&batch) else { return Ok(()) };
+        let known = known.iter().map(|(event, (counts, _))| (event, counts));
+        expect(InvariantId::Seat2, counts.iter().eq(known), || {
+            format!("a view shows {counts:?} behind {batch:?}")
+        })
+    }
 }
