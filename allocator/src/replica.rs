@@ -169,7 +169,12 @@ impl Replica {
                 message = follower.next() => {
                     let message = message?;
                     if message.subject == subject::journal(id) {
-                        self.apply(&message.payload, message.sequence).await?;
+                        let batch = self.decode(&message.payload)?;
+                        if self.forgets_unarchived(&batch) {
+                            let archiving = Box::pin(self.archive(1));
+                            waiting.extend(unless_asked(&mut requests, &waiting, archiving).await);
+                        }
+                        self.apply(&batch, message.sequence).await?;
                         let many = self.limits.answers_max / UNARCHIVED_SHARE;
                         let archiving = Box::pin(self.archive(many));
                         waiting.extend(unless_asked(&mut requests, &waiting, archiving).await);
@@ -216,12 +221,15 @@ impl Replica {
         ShardState { applied, time, ago: DurationMs(ago), events, ended: self.shard.show_ended() }
     }
 
-    async fn apply(&mut self, payload: &[u8], sequence: u64) -> Result<(), Error> {
+    fn decode(&self, payload: &[u8]) -> Result<Batch, Error> {
+        let broken = |why: String| Error::Journal { shard: self.id, why };
+        codec::decode_checked(payload).map_err(|error| broken(format!("{}", chain(&error))))
+    }
+
+    async fn apply(&mut self, batch: &Batch, sequence: u64) -> Result<(), Error> {
         let shard = self.id;
         let broken = |why: String| Error::Journal { shard, why };
-        let batch: Batch =
-            codec::decode_checked(payload).map_err(|error| broken(format!("{}", chain(&error))))?;
-        match self.position.applied.step(&batch, sequence) {
+        match self.position.applied.step(batch, sequence) {
             Step::Skip => return Ok(()),
             Step::Gap if self.position.applied == Applied::default() => {
                 let why = "it is trimmed, and no checkpoint with its answers can be read";
@@ -235,7 +243,7 @@ impl Replica {
             self.shard.apply(batch.time, outcome);
             self.note_change(&outcome.event, sequence);
         }
-        self.position.applied.advance(&batch, sequence);
+        self.position.applied.advance(batch, sequence);
         (self.position.time, self.received) = (Some(batch.time), Instant::now());
         metrics::replica_applied(shard, sequence);
         Ok(())
@@ -283,6 +291,13 @@ impl Replica {
 }
 
 impl Replica {
+    /// Whether a batch comes after so long an outage that answers of before it, which nobody had
+    /// the time to archive, are forgotten with it.
+    fn forgets_unarchived(&self, batch: &Batch) -> bool {
+        let forgets = !batch.outcomes.is_empty();
+        forgets && self.archived_to < self.shard.answers_kept_at(batch.time)
+    }
+
     /// Archives the answers that are not archived yet, if there are so many. A failure is told and
     /// tried again: what the memory forgets meanwhile is still not decided anew.
     async fn archive(&mut self, count_min: u32) {

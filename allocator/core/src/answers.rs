@@ -4,7 +4,7 @@
 use crate::Limits;
 use crate::answered::AnsweredIds;
 use crate::numbered::Numbered;
-use schema::{CommandId, Outcome, UnixMillis};
+use schema::{CommandId, DurationMs, Outcome, UnixMillis};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -49,6 +49,12 @@ impl Answers {
     /// The numbers of those that are remembered.
     pub fn numbers(&self) -> Range<u64> {
         self.forgotten..self.next_number()
+    }
+
+    /// The number of the first that is not too old at `time`. O(log answers).
+    pub fn kept_from(&self, time: UnixMillis, memory: DurationMs) -> u64 {
+        let old = self.in_order.partition_point(|answer| answer.at + memory < time);
+        self.forgotten + u64::try_from(old).expect("a count in memory")
     }
 
     /// The remembered answers with this number or a higher one.

@@ -99,6 +99,14 @@ impl Shard {
         self.answers.numbers()
     }
 
+    /// The number of the first answer that an outcome at `time` leaves in memory, as far as age
+    /// goes. O(log answers).
+    ///
+    /// Journal time leaps over an outage: what was not archived before is forgotten at once then.
+    pub fn answers_kept_at(&self, time: UnixMillis) -> u64 {
+        self.answers.kept_from(time, self.limits.answer_memory)
+    }
+
     /// The number of the first answer whose command is known at all.
     pub fn answers_known_from(&self) -> u64 {
         self.answers.ids().from().unwrap_or(self.answers.numbers().start)

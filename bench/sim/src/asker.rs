@@ -7,7 +7,9 @@ use schema::limits::{ASK_AGAIN, ASK_WAIT};
 use schema::{AccountId, Command, CommandBody, CommandId, EventId, Outcome, Reply, UnixMillis};
 
 /// How many commands it remembers, to ask them once more.
-const ASKED_MAX: usize = 12;
+///
+/// With those of all askers more than an owner's memory has.
+const ASKED_MAX: usize = 20;
 
 #[derive(Debug)]
 pub struct Asker {

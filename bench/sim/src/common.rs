@@ -1,6 +1,8 @@
 //! What all actors have in common: time, chance, the servers, and the promises that watch.
 
+use crate::archive::Archive;
 use crate::bus::Bus;
+use crate::checkpoint::Checkpoints;
 use crate::dice::Dice;
 use crate::hall::Hall;
 use crate::happening::{Happening, Tally};
@@ -8,6 +10,7 @@ use crate::journal::{Journal, Record};
 use crate::mutation::Mutation;
 use crate::promises::Promises;
 use crate::provider::Provider;
+use crate::spread::Presence;
 use crate::store::Store;
 use crate::trace::Trace;
 use crate::wire::Wire;
@@ -22,10 +25,12 @@ pub const START: UnixMillis = UnixMillis(1_000_000_000);
 const SKEW_MAX: DurationMs = DurationMs(400);
 
 /// The key that an owner bumps.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Lease {
     pub epoch: u64,
     pub beaten_at: UnixMillis,
+    /// The name of the owner that has let it go.
+    pub released_by: Option<String>,
 }
 
 #[derive(Debug)]
@@ -47,10 +52,9 @@ pub struct Common {
     pub wire: Wire,
     pub bus: Bus,
     pub lease: Lease,
-    /// The newest checkpoint, encoded.
-    pub checkpoint: Option<Vec<u8>>,
-    /// The last batch in it.
-    pub checkpoint_at: u64,
+    pub presence: Presence,
+    pub checkpoints: Checkpoints,
+    pub archive: Archive,
     pub store: Store,
     pub provider: Provider,
     pub promises: Promises,
@@ -74,8 +78,9 @@ impl Common {
             wire: Wire::default(),
             bus: Bus::default(),
             lease: Lease::default(),
-            checkpoint: None,
-            checkpoint_at: 0,
+            presence: Presence::default(),
+            checkpoints: Checkpoints::default(),
+            archive: Archive::default(),
             store: Store::default(),
             provider: Provider::default(),
             promises: Promises::default(),

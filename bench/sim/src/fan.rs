@@ -4,7 +4,7 @@ use crate::asker::Asker;
 use crate::bus::Told;
 use crate::common::Common;
 use crate::front::Front;
-use crate::hall::{self, CHANNEL, SEAT_COUNT};
+use crate::hall::{self, AREAS, CHANNEL, SEAT_COUNT};
 use crate::settlement;
 use compact_str::CompactString;
 use schema::{
@@ -188,7 +188,15 @@ pub fn any_seats(common: &mut Common, count_max: u64) -> Vec<SeatIdx> {
     seats.map(|seat| SeatIdx(u32::try_from(seat).expect("a hall of ten seats"))).collect()
 }
 
-/// A fan's, who knows the channel's code or not.
+/// One or two places each in one area or in two, in any order.
+pub fn any_areas(common: &mut Common) -> Vec<(AreaIdx, u32)> {
+    let first = common.dice.index(AREAS.len());
+    let count = if common.dice.hits(40) { 2 } else { 1 };
+    let areas = (first..first + count).map(|at| u16::try_from(at % AREAS.len()));
+    let areas = areas.map(|at| AreaIdx(at.expect("three areas")));
+    areas.map(|area| (area, if common.dice.hits(60) { 1 } else { 2 })).collect()
+}
+
 /// What some fans know.
 fn any_key(common: &mut Common) -> Option<CompactString> {
     common.dice.hits(40).then(|| CHANNEL.into())
@@ -208,6 +216,6 @@ fn any_want(common: &mut Common) -> Want {
             price_level: None,
             accessible: false,
         }),
-        _ => Want::Areas(vec![(AreaIdx(0), if common.dice.hits(50) { 1 } else { 2 })]),
+        _ => Want::Areas(any_areas(common)),
     }
 }

@@ -2,10 +2,11 @@
 
 use crate::common::START;
 use allocator_core::{Limits, Shard};
-use schema::limits::EXPIRY_SPREAD_MAX;
+use schema::limits::{self, EXPIRY_SPREAD_MAX};
 use schema::{
-    AccountId, Area, Channel, ChannelRow, Currency, DurationMs, EventId, EventListing, EventStatus,
-    Money, PlanIndex, PriceLevel, Row, SeatingPlan, Section, ShardId, UnixMillis,
+    AccountId, Area, AreaIdx, Channel, ChannelRow, Currency, DurationMs, EventId, EventListing,
+    EventStatus, Money, PlanIndex, Pool, PriceLevel, Row, SeatingPlan, Section, ShardId,
+    UnixMillis,
 };
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,17 +15,24 @@ pub const SHARD: ShardId = ShardId(0);
 /// The seats of each row.
 pub const ROWS: [Range<u32>; 2] = [0..5, 5..10];
 pub const SEAT_COUNT: u32 = 10;
-/// Standing places of the only area.
-pub const AREA_CAPACITY: u32 = 4;
-pub const PLACE_COUNT: u32 = SEAT_COUNT + AREA_CAPACITY;
+/// Standing places of each area: two that share a pool, and one by itself.
+pub const AREAS: [u32; 3] = [3, 3, 2];
+/// The areas of the only pool, and how many places it has for both.
+pub const POOLED: Range<usize> = 0..2;
+pub const POOL_CAPACITY: u32 = 4;
+pub const PLACE_COUNT: u32 = SEAT_COUNT + POOL_CAPACITY + AREAS[2];
 /// Most places of an account, as a fan.
 pub const ACCOUNT_PLACES_MAX: u16 = 4;
 /// Short, so that a run of a minute sees holds end.
 pub const HOLD_TTL: DurationMs = DurationMs(20_000);
 /// Longest life of a hold that is extended.
 pub const HOLD_LIFE_MAX: DurationMs = DurationMs(45_000);
-/// Shorter than a run, so that a run sees answers forgotten.
-pub const ANSWER_MEMORY: DurationMs = DurationMs(120_000);
+/// Shorter than a run, and than journal time leaps over an outage: a run sees answers leave the
+/// memory for their age, and ended holds forgotten.
+const ANSWER_MEMORY: DurationMs = DurationMs(50_000);
+/// Few, so that askers repeat commands whose answers have left the memory. Followers have more
+/// batches to archive them than would fill it.
+pub const ANSWERS_MAX: u32 = 40;
 
 /// The key of the only channel, which is the second event's.
 pub const CHANNEL: &str = "FRIENDS";
@@ -32,6 +40,9 @@ pub const CHANNEL: &str = "FRIENDS";
 const CHANNEL_SEATS: Range<u32> = 7..10;
 /// Within a run, so that a run sees it end.
 const CHANNEL_ENDS: UnixMillis = UnixMillis(START.0 + 60_000);
+
+/// The price of each place.
+pub const PRICE: i64 = 5_000;
 
 /// The account with this number.
 pub fn account(number: u128) -> AccountId {
@@ -88,10 +99,10 @@ fn limits() -> Limits {
         holds_max: 256,
         ended_max: 4_096,
         passes_max: 4,
-        answers_max: 8_192,
+        answers_max: ANSWERS_MAX,
         archived_max: 8_192,
         answer_memory: ANSWER_MEMORY,
-        archived_memory: ANSWER_MEMORY,
+        archived_memory: limits::ANSWER_MEMORY,
         expiry_spread: EXPIRY_SPREAD_MAX,
     }
 }
@@ -130,15 +141,22 @@ fn plan() -> SeatingPlan {
         step_x_cm: 50,
         step_y_cm: 0,
     };
-    let floor =
-        Area { id: "FLOOR".into(), name: "Floor".into(), capacity: AREA_CAPACITY, price_level: 0 };
+    let area = |(id, capacity): (&str, u32)| Area {
+        id: id.into(),
+        name: id.into(),
+        capacity,
+        price_level: 0,
+    };
+    let areas = ["FLOOR", "STAGE", "BAR"].into_iter().zip(AREAS).map(area).collect();
+    let pooled = POOLED.map(|at| AreaIdx(u16::try_from(at).expect("three areas")));
+    let pool = Pool { id: "GATE".into(), capacity: POOL_CAPACITY, areas: pooled.collect() };
     SeatingPlan {
         id: "p-sim".parse().expect("it is a plan id"),
         sections: vec![Section { name: "A".into(), rows: vec![row("1", 100), row("2", 200)] }],
-        areas: vec![floor],
+        areas,
         focal_x_cm: 100,
         focal_y_cm: 0,
-        pools: Vec::new(),
+        pools: vec![pool],
     }
 }
 
@@ -153,7 +171,7 @@ fn listing(event: &str, plan: &SeatingPlan) -> EventListing {
         starts_at: UnixMillis(u64::MAX / 2),
         sale_starts_at: UnixMillis(0),
         status: EventStatus::OnSale,
-        price_levels: vec![PriceLevel { name: "".into(), price: Money::new(5_000, Currency::EUR) }],
+        price_levels: vec![PriceLevel { name: "".into(), price: Money::new(PRICE, Currency::EUR) }],
         places_total: plan.place_count(),
         hold_ttl_ms: HOLD_TTL,
         account_places_max: ACCOUNT_PLACES_MAX,

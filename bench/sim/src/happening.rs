@@ -17,19 +17,20 @@ macro_rules! happenings {
 
 happenings! {
     // Ownership and the journal.
-    TakeOver, TakeOverContested, Deposed, AppendLost, AppendRepeated, AppendDuplicate, AckLost,
-    Pulse, DeadlinesMoved, CheckpointStored, CheckpointRestored, Trimmed,
+    TakeOver, TakeOverContested, HandedOver, Deposed, AppendLost, AppendRepeated, AppendDuplicate,
+    AckLost, Pulse, DeadlinesMoved, CheckpointStored, CheckpointRestored, CheckpointDamaged,
+    Trimmed, StateTold,
     // Faults of processes.
-    Crash, Pause, ClockStep, Deaf, DriverCrash, DriverPause, ServerRestart, EverybodyDies,
+    Crash, Pause, ClockStep, Deaf, DriverCrash, DriverPause, ViewRestarted,
+    ServerRestart, EverybodyDies,
     // The bus.
     CommandLost, CommandRepeated, ReplyLost, ReplyRepeated,
     // Decisions.
-    Held, Allotted, Returned, Refused, SeatTaken, ChannelRequired, GivenUp, Expired, Extended,
-    Swapped,
-    PaymentStarted, Reminded,
+    Held, Allotted, Killed, Returned, Refused, SeatTaken, StatusNotAllowed, ChannelRequired,
+    PoolFull, SeatsUnchanged, GivenUp, Expired, Extended, Swapped, PaymentStarted, Reminded,
     Declined, Sold, PaymentCancelled, Refunded, Unchanged,
     // Answers.
-    Replayed, Mismatch, TooLate, Confirmed,
+    Replayed, Archived, Recalled, NotRecalled, Mismatch, TooLate, Confirmed,
     // Payments.
     ProviderSilent, CommitUnknown, VerdictAgain, AttemptAgain,
 }
@@ -39,7 +40,8 @@ impl Happening {
     pub fn of(body: &OutcomeBody) -> Self {
         match body {
             OutcomeBody::SeatsHeld(held) if held.owner == OwnerKind::Fan => Self::Held,
-            OutcomeBody::SeatsHeld(_) => Self::Allotted,
+            OutcomeBody::SeatsHeld(held) if held.owner == OwnerKind::Allotment => Self::Allotted,
+            OutcomeBody::SeatsHeld(_) => Self::Killed,
             OutcomeBody::HoldReleased { why, .. } => match why {
                 Released::ByOwner => Self::GivenUp,
                 Released::Expired => Self::Expired,
@@ -55,9 +57,11 @@ impl Happening {
             OutcomeBody::AllotmentReduced { .. } => Self::Returned,
             OutcomeBody::DeadlinesMoved { .. } => Self::DeadlinesMoved,
             OutcomeBody::Refused(Refusal::SeatTaken { .. }) => Self::SeatTaken,
+            OutcomeBody::Refused(Refusal::StatusNotAllowed { .. }) => Self::StatusNotAllowed,
             OutcomeBody::Refused(Refusal::ChannelRequired { .. }) => Self::ChannelRequired,
             OutcomeBody::Refused(_) => Self::Refused,
-            OutcomeBody::Unchanged { .. } | OutcomeBody::SeatsUnchanged => Self::Unchanged,
+            OutcomeBody::Unchanged { .. } => Self::Unchanged,
+            OutcomeBody::SeatsUnchanged => Self::SeatsUnchanged,
         }
     }
 }

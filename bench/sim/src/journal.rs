@@ -82,6 +82,13 @@ impl Journal {
         self.last
     }
 
+    /// The newest batch, 0 before there is one.
+    pub fn last_batch(&self) -> u64 {
+        let is_batch = |record: &Record| matches!(record, Record::Batch(_));
+        let newest = self.records.iter().rfind(|(_, record)| is_batch(record));
+        newest.map_or(0, |(&sequence, _)| sequence)
+    }
+
     /// Forgets the batches up to a position, and never an epoch record.
     pub fn trim(&mut self, to: u64) {
         self.records.retain(|&at, record| to < at || matches!(record, Record::Epoch { .. }));

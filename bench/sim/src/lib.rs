@@ -7,8 +7,10 @@
 //! What people and servers see is checked by a model of its own, which shares no code with the
 //! cores. [`Mutation`] breaks one rule at a time, and each must be noticed.
 
+mod archive;
 mod asker;
 mod bus;
+mod checkpoint;
 mod clock;
 mod common;
 mod dice;
@@ -27,6 +29,8 @@ mod replica;
 mod run;
 mod sabotage;
 mod settlement;
+mod spread;
+mod standing;
 mod store;
 mod trace;
 mod wire;

@@ -29,12 +29,26 @@ pub enum Mutation {
     CountOutages,
     /// A quiet journal is not told the time, so quiet counts as an outage.
     NeverPulse,
+    /// An owner that hands over takes no more commands and keeps the lease.
+    KeepLease,
     /// Journal time is what the wall clock shows, steps and all.
     TrustWall,
     /// Seats are refused by the look of a replica, which may be behind.
     RefuseByView,
     /// A channel's seats go to whoever asks, code or not.
     SkipChannels,
+    /// What is taken of one area does not count in the pool that it shares with others.
+    PoolForgetsArea,
+    /// A swap asks for room beside the standing places that the hold has.
+    SwapKeepsPlaces,
+    /// An operation on many seats is done in whatever status it finds them.
+    SkipGuards,
+    /// A guard is checked against what a replica shows, which may be behind.
+    GuardByView,
+    /// A view that finds the beginning of the journal gone begins with what is left.
+    ReadOverGap,
+    /// A view is told the owner's live state, which may not be durable.
+    StateOfOwner,
     /// Answers leave before the journal has the batch.
     AnswerBeforeAck,
     /// Refusals alone leave before the journal has the batch.
@@ -45,12 +59,28 @@ pub enum Mutation {
     AnswerOtherFingerprint,
     /// A front hands an answer to whoever waits under the id, without comparing what was asked.
     TakeAnyReply,
+    /// An owner that hands over answers what waits without waiting for the append.
+    HandOverUnappended,
+    /// An answer that has left the memory is not asked for: the command is decided again.
+    SkipArchive,
+    /// Followers archive by the clock alone, although journal time leaps over an outage.
+    ArchiveLate,
+    /// A start does not read which commands have archived answers.
+    ForgetArchived,
+    /// The archive's answer of another number is given.
+    RecallAnother,
+    /// An archived answer is given whatever else is asked under its id.
+    RecallOtherFingerprint,
     /// The journal is trimmed ahead of its readers.
     TrimUnread,
+    /// The journal is trimmed up to the newest checkpoint, which may be damaged.
+    TrimToNewest,
     /// The journal loses the end of an epoch that is over.
     LoseTail,
     /// What decides nothing new is answered without an append.
     AnswerWithoutAppend,
+    /// An archived answer is given without waiting for an append.
+    RecallWithoutAppend,
     /// Appends do not name the epoch that they expect.
     IgnoreFence,
     /// An owner that learns that it is deposed answers those who still wait.
@@ -84,13 +114,22 @@ impl Mutation {
     pub const fn breaks(self) -> InvariantId {
         match self {
             Self::SkipGenerations | Self::SwapReleasesFirst => InvariantId::Seat1,
-            Self::OpenBeforeEpoch | Self::MiscountFree => InvariantId::Seat2,
+            Self::ReadOverGap
+            | Self::StateOfOwner
+            | Self::OpenBeforeEpoch
+            | Self::MiscountFree
+            | Self::PoolForgetsArea => InvariantId::Seat2,
             Self::ReleasePaying
             | Self::NeverExpire
             | Self::CountOutages
             | Self::NeverPulse
+            | Self::KeepLease
             | Self::TrustWall => InvariantId::Seat3,
-            Self::RefuseByView | Self::SkipChannels => InvariantId::Seat4,
+            Self::RefuseByView
+            | Self::SkipChannels
+            | Self::SwapKeepsPlaces
+            | Self::SkipGuards
+            | Self::GuardByView => InvariantId::Seat4,
             Self::AnswerBeforeAck
             | Self::RefuseBeforeAck
             | Self::CheckpointOfOwner
@@ -98,9 +137,17 @@ impl Mutation {
             | Self::AnswerOtherFingerprint
             | Self::TakeAnyReply
             | Self::TakeAnyEpoch
+            | Self::HandOverUnappended
+            | Self::SkipArchive
+            | Self::ArchiveLate
+            | Self::ForgetArchived
+            | Self::RecallAnother
+            | Self::RecallOtherFingerprint
             | Self::TrimUnread
+            | Self::TrimToNewest
             | Self::LoseTail => InvariantId::Cmd1,
             Self::AnswerWithoutAppend
+            | Self::RecallWithoutAppend
             | Self::IgnoreFence
             | Self::AnswerDeposed
             | Self::TrimEpochs => InvariantId::Fence1,

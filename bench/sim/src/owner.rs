@@ -1,5 +1,6 @@
 //! An owner's shell around the real shard: it decides, fills batches, and answers behind the ack.
 
+use crate::archive;
 use crate::bus::{self, Told};
 use crate::clock::JournalClock;
 use crate::common::Common;
@@ -9,9 +10,9 @@ use crate::mutation::Mutation;
 use crate::replica::Replica;
 use crate::sabotage;
 use crate::wire::Sender;
-use allocator_core::{Decision, Shard, Snapshot};
+use allocator_core::{AnsweredIds, Decision, Shard};
 use schema::{
-    Batch, Command, CommandId, DurationMs, EventId, Outcome, OutcomeBody, Reply, UnixMillis, codec,
+    Asked, Batch, Command, DurationMs, EventId, Outcome, OutcomeBody, Reply, UnixMillis, codec,
 };
 use std::collections::VecDeque;
 
@@ -26,10 +27,17 @@ const APPEND_AGAIN: DurationMs = DurationMs(60);
 #[derive(Debug, Clone)]
 pub struct Answer {
     to: String,
-    pub command: CommandId,
-    /// That of the command which is answered.
-    pub fingerprint: u64,
+    /// The command that is answered.
+    pub asked: Asked,
     pub reply: Reply,
+    /// The number of an answer that has left the memory: what is said is what the archive has.
+    archived: Option<u64>,
+}
+
+impl Answer {
+    pub fn is_archived(&self) -> bool {
+        self.archived.is_some()
+    }
 }
 
 /// A batch that fills.
@@ -67,6 +75,8 @@ pub struct Owner {
     /// What may be said, for the batch of this number.
     leaving: VecDeque<(u64, Answer)>,
     told: Option<UnixMillis>,
+    /// Since when it takes nothing more, so as to let the shard go.
+    pub leaves_since: Option<UnixMillis>,
 }
 
 impl Owner {
@@ -75,6 +85,7 @@ impl Owner {
         let mut snapshot = replica.shard.snapshot();
         if common.is_broken(Mutation::ForgetAnswers) {
             snapshot.answers.entries.clear();
+            snapshot.answered = AnsweredIds::default();
         }
         let shard = common.hall.restore(snapshot);
         let wall = common.wall_of(sender.process);
@@ -97,17 +108,37 @@ impl Owner {
             in_flight: None,
             leaving: VecDeque::new(),
             told: replica.time,
+            leaves_since: None,
         }
     }
 
     /// Whether a command may be decided now.
     pub fn takes_commands(&self) -> bool {
         let full = BATCH_OUTCOMES_MAX <= self.open.outcomes.len().max(self.open.answers.len());
-        self.moves.is_empty() && !full
+        self.moves.is_empty() && !full && self.leaves_since.is_none()
     }
 
-    pub fn snapshot(&self) -> Snapshot {
-        self.shard.snapshot()
+    /// Begins to hand the shard over: takes no more commands, and ends the batch under way.
+    pub fn leave(&mut self, common: &mut Common) {
+        self.leaves_since.get_or_insert(common.now);
+        if common.is_broken(Mutation::HandOverUnappended) {
+            let in_flight = self.in_flight.as_mut();
+            let waiting = in_flight.map(|sent| std::mem::take(&mut sent.answers));
+            for answer in waiting.into_iter().flatten() {
+                self.say(Some(self.number), answer, common);
+            }
+        }
+    }
+
+    /// Whether it has appended and said everything before it goes.
+    pub fn has_left(&self) -> bool {
+        let Open { outcomes, answers, .. } = &self.open;
+        let rests = self.in_flight.is_none() && outcomes.is_empty() && answers.is_empty();
+        self.leaves_since.is_some() && rests && self.leaving.is_empty()
+    }
+
+    pub fn shard(&self) -> &Shard {
+        &self.shard
     }
 
     /// Decides a command, and lets the answer wait for the batch.
@@ -122,6 +153,7 @@ impl Owner {
             let outcome = Box::new(outcome);
             Reply::Done { sequence: 0, replayed, outcome }
         };
+        let mut archived = None;
         let reply = match decision {
             Decision::Fresh(outcome) => {
                 self.open.outcomes.push(outcome.clone());
@@ -139,15 +171,18 @@ impl Owner {
                 common.tally.add(Happening::TooLate);
                 Reply::TooLate
             }
-            // Nobody archives here: who repeats an old command is told to ask again.
-            Decision::Archived { .. } | Decision::NotYet => Reply::Busy,
+            Decision::Archived { number } => {
+                archived = Some(number);
+                Reply::Busy
+            }
+            Decision::NotYet => Reply::Busy,
         };
         if command.reply_to.is_empty() {
             return;
         }
-        let (to, fingerprint) = (command.reply_to.to_string(), command.fingerprint);
-        let answer = Answer { to, command: command.id, fingerprint, reply };
-        if sabotage::answers_at_once(&answer.reply, common.mutation) {
+        let to = command.reply_to.to_string();
+        let answer = Answer { to, asked: Asked::by(&command), reply, archived };
+        if sabotage::answers_at_once(&answer, common.mutation) {
             self.say(None, answer, common);
         } else {
             self.open.answers.push(answer);
@@ -156,9 +191,11 @@ impl Owner {
 
     /// One round of the decider and of the writer.
     pub fn turn(&mut self, common: &mut Common) {
-        self.move_deadlines(common);
-        self.tick(common);
-        self.pulse(common);
+        if self.leaves_since.is_none() || !self.moves.is_empty() {
+            self.move_deadlines(common);
+            self.tick(common);
+            self.pulse(common);
+        }
         match &mut self.in_flight {
             None => self.send(common),
             Some(in_flight) if in_flight.sent_at + APPEND_AGAIN <= common.now => {
@@ -285,12 +322,15 @@ impl Owner {
     }
 
     /// Says an answer, which the batch of `number` stands for.
-    fn say(&self, number: Option<u64>, answer: Answer, common: &mut Common) {
+    fn say(&self, number: Option<u64>, mut answer: Answer, common: &mut Common) {
+        if let Some(number) = answer.archived {
+            answer.reply = archive::recall(number, answer.asked, self.previous, common);
+        }
         // Rounded up, so that nobody is told that more is left of a hold than is.
         let time = self.now(common) + DurationMs(1);
         let batch = number.map(|number| (self.epoch, number));
         common.promises.answered(common.now, time, self.epoch, batch, &answer);
-        let Answer { to, command, reply, .. } = answer;
+        let Answer { to, asked: Asked { command, .. }, reply, .. } = answer;
         common.write(format_args!("epoch {} answers {command}: {}", self.epoch, brief(&reply)));
         bus::tell(common, Told { to, command, reply });
     }

@@ -1,27 +1,34 @@
-//! A partner: sets places aside, gives some of them back, and all.
+//! Those who work on many places: a partner sets some aside and gives some back, and the house
+//! kills some. Both may say how their seats are to be found.
 
 use crate::asker::Asker;
 use crate::bus::Told;
 use crate::common::Common;
-use crate::fan::{any_event, any_seats};
-use crate::hall;
+use crate::fan::{any_areas, any_event, any_seats};
+use crate::hall::{self, SEAT_COUNT};
 use schema::{
-    AreaIdx, CommandBody, EventId, Held, HoldSeats, KillReason, OutcomeBody, OwnerKind, SeatIdx,
-    Want,
+    CommandBody, Condition, EventId, HOUSE_ACCOUNT, Held, HoldSeats, KillReason, OutcomeBody,
+    OwnerKind, PreviousStatuses, SeatIdx, Want,
 };
-
-const KILL: OwnerKind = OwnerKind::Kill(KillReason::House);
 
 #[derive(Debug)]
 pub struct Partner {
     asker: Asker,
+    owner: OwnerKind,
     allotments: Vec<(EventId, Held)>,
 }
 
 impl Partner {
     pub fn new(idx: usize) -> Self {
         let number = u128::try_from(idx).expect("few ask");
-        Self { asker: Asker::new(idx, hall::account(number)), allotments: Vec::new() }
+        let asker = Asker::new(idx, hall::account(number));
+        Self { asker, owner: OwnerKind::Allotment, allotments: Vec::new() }
+    }
+
+    /// The operators, in whose name seats are killed.
+    pub fn house(idx: usize) -> Self {
+        let (asker, owner) = (Asker::new(idx, HOUSE_ACCOUNT), OwnerKind::Kill(KillReason::House));
+        Self { asker, owner, allotments: Vec::new() }
     }
 
     pub fn turn(&mut self, common: &mut Common) {
@@ -29,10 +36,10 @@ impl Partner {
             return;
         }
         match common.dice.within(1, 100) {
-            1..=20 => self.set_aside(common),
-            21..=35 => self.give_back(common),
-            36..=50 => self.release(common),
-            51..=55 => self.asker.repeat(common),
+            1..=25 => self.set_aside(common),
+            26..=40 => self.give_back(common),
+            41..=55 => self.release(common),
+            56..=60 => self.asker.repeat(common),
             _ => {}
         }
     }
@@ -45,24 +52,31 @@ impl Partner {
     }
 
     fn set_aside(&mut self, common: &mut Common) {
-        let owner = if common.dice.hits(70) { OwnerKind::Allotment } else { KILL };
-        let want = if common.dice.hits(70) {
-            Want::Seats(any_seats(common, 3))
-        } else {
-            Want::Areas(vec![(AreaIdx(0), 2)])
+        // What it has already is said again, with one more.
+        let again = if common.dice.hits(40) { self.any(common) } else { None };
+        let (event, want) = match again.map(|at| &self.allotments[at]) {
+            Some((event, held)) if !held.seats.is_empty() => {
+                (event.clone(), Want::Seats(one_more(held)))
+            }
+            _ if common.dice.hits(70) => (any_event(common), Want::Seats(any_seats(common, 3))),
+            _ => (any_event(common), Want::Areas(any_areas(common))),
         };
-        let event = any_event(common);
-        let ask = HoldSeats { want, owner, pass: None, condition: None };
+        let condition = any_guard(common).map(Condition::Previous);
+        let ask = HoldSeats { want, owner: self.owner, pass: None, condition };
         self.asker.ask(event, CommandBody::HoldSeats(ask), common);
     }
 
-    /// One place of an allotment, which may be given back already.
+    /// Some of an allotment, which may be given back already.
     fn give_back(&mut self, common: &mut Common) {
         let Some(at) = self.any(common) else { return };
         let (event, held) = self.allotments[at].clone();
-        let seats: Vec<SeatIdx> = held.seats.iter().map(|seat| seat.seat).take(1).collect();
+        let mut seats: Vec<SeatIdx> = held.seats.iter().map(|seat| seat.seat).take(1).collect();
         let areas: Vec<_> = held.areas.iter().map(|area| (area.area, 1)).collect();
-        self.asker.ask(event, CommandBody::ReturnAllotted { seats, areas, previous: None }, common);
+        let previous = any_guard(common);
+        if previous.is_some() && !held.seats.is_empty() && common.dice.hits(60) {
+            seats = one_more(&held);
+        }
+        self.asker.ask(event, CommandBody::ReturnAllotted { seats, areas, previous }, common);
     }
 
     fn release(&mut self, common: &mut Common) {
@@ -75,4 +89,18 @@ impl Partner {
         let count = self.allotments.len();
         (0 < count).then(|| common.dice.index(count))
     }
+}
+
+/// The seats of an allotment and the one behind them.
+fn one_more(held: &Held) -> Vec<SeatIdx> {
+    let mut seats: Vec<SeatIdx> = held.seats.iter().map(|seat| seat.seat).collect();
+    let next = seats.last().map(|last| SeatIdx(last.0 + 1));
+    seats.extend(next.filter(|next| next.0 < SEAT_COUNT));
+    seats
+}
+
+/// How seats are to be found, if that is said. Both statuses may be missing, which makes no sense.
+fn any_guard(common: &mut Common) -> Option<PreviousStatuses> {
+    let guard = PreviousStatuses { free: common.dice.hits(75), set_aside: common.dice.hits(75) };
+    common.dice.hits(60).then_some(guard)
 }

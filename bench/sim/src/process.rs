@@ -7,12 +7,16 @@ use crate::journal::{Ack, Append, MessageId, Record};
 use crate::mutation::Mutation;
 use crate::owner::Owner;
 use crate::replica::Replica;
+use crate::spread::HandOver;
 use crate::wire::{Acked, Sender};
-use schema::{DurationMs, UnixMillis};
+use schema::{DurationMs, ShardState, UnixMillis};
 
 /// As in the allocator's shell: how long an owner may be silent, and how often it beats.
 const LEASE_SILENCE: DurationMs = DurationMs(1_000);
-const LEASE_BEAT: DurationMs = DurationMs(300);
+pub const LEASE_BEAT: DurationMs = DurationMs(300);
+
+/// How long a shard that is handed over may be without an owner in a calm.
+pub const MOVES_WITHIN: DurationMs = DurationMs(1_000);
 
 /// How long an epoch record is waited for before it is sent again.
 const TAKE_AGAIN: DurationMs = DurationMs(60);
@@ -21,6 +25,11 @@ const TAKE_AGAIN: DurationMs = DurationMs(60);
 pub struct Process {
     idx: usize,
     life: u64,
+    /// Of this life, among those who share the shards out.
+    name: String,
+    /// Whether it has read to the journal's end once, and is there for others.
+    is_ready: bool,
+    hand_over: HandOver,
     /// Until when it does nothing, and whether it begins a new life then.
     rests_until: UnixMillis,
     is_down: bool,
@@ -55,13 +64,36 @@ impl Process {
         let replica = Replica::restore(common);
         let none = UnixMillis::default();
         let role = Role::StandBy { epoch: 0, heard_at: common.now };
-        let (rests_until, deaf_until) = (none, none);
-        Self { idx, life: 0, rests_until, is_down: false, deaf_until, replica, role }
+        Self {
+            idx,
+            life: 0,
+            name: any_name(idx, common),
+            is_ready: false,
+            hand_over: HandOver::default(),
+            rests_until: none,
+            is_down: false,
+            deaf_until: none,
+            replica,
+            role,
+        }
     }
 
-    /// Where the journal may be trimmed as far as this process goes.
-    pub fn position(&self) -> u64 {
-        self.replica.applied.sequence
+    /// How far it has read; `None` while it is down.
+    pub fn position(&self) -> Option<u64> {
+        (!self.is_down).then_some(self.replica.applied.sequence)
+    }
+
+    /// Tells its replica's state to who asks; `None` while nobody hears it.
+    pub fn tell(&self, common: &Common) -> Option<ShardState> {
+        if self.is_down || self.is_asleep(common.now) {
+            return None;
+        }
+        let live = self.owner().filter(|_| common.is_broken(Mutation::StateOfOwner));
+        let shown = live.map_or(&self.replica.shard, Owner::shard);
+        let Replica { applied, time, received, .. } = self.replica;
+        let ago = common.now.since(received);
+        let (events, ended) = (shown.show(), shown.show_ended());
+        Some(ShardState { applied, time, ago, events, ended })
     }
 
     /// Whether it is there and does nothing.
@@ -74,7 +106,13 @@ impl Process {
         self.replica.shard.digest()
     }
 
-    pub fn owner(&self) -> Option<&Owner> {
+    /// Whether it serves, or has done so until just now.
+    pub fn serves(&self, now: UnixMillis) -> bool {
+        let leaves_since = self.owner().map(|owner| owner.leaves_since);
+        leaves_since.is_some_and(|since| since.is_none_or(|since| now.since(since) < MOVES_WITHIN))
+    }
+
+    fn owner(&self) -> Option<&Owner> {
         match &self.role {
             Role::Owner(owner) => Some(owner),
             _ => None,
@@ -111,7 +149,8 @@ impl Process {
             return false;
         }
         if self.is_down {
-            self.is_down = false;
+            (self.is_down, self.is_ready) = (false, false);
+            (self.name, self.hand_over) = (any_name(self.idx, common), HandOver::default());
             self.replica = Replica::restore(common);
             self.role = Role::StandBy { epoch: 0, heard_at: common.now };
         }
@@ -127,7 +166,7 @@ impl Process {
 
     pub fn store_checkpoint(&mut self, common: &mut Common) {
         if self.is_awake(common) && 0 < self.replica.applied.number {
-            let live = self.owner().map(Owner::snapshot);
+            let live = self.owner().map(|owner| owner.shard().snapshot());
             self.replica.store_checkpoint(common, live);
         }
     }
@@ -177,6 +216,11 @@ impl Process {
         if !self.is_awake(common) {
             return;
         }
+        self.replica.turn(common);
+        self.is_ready |= common.journal.last() <= self.replica.sequence;
+        if self.is_ready {
+            common.presence.beat(self.idx, &self.name, common.now);
+        }
         let sender = self.sender();
         match &mut self.role {
             Role::StandBy { .. } => self.watch(common),
@@ -194,19 +238,36 @@ impl Process {
                     self.role = Role::Owner(Box::new(owner));
                 }
             }
-            Role::Owner(owner) => {
-                let (mine, lease) = (owner.epoch, common.lease);
-                let hears = self.deaf_until <= common.now && !common.happens(50);
-                if mine < lease.epoch && hears {
-                    common.note(Happening::Deposed, format_args!("epoch {mine} hears of another"));
-                    self.stand_by(common);
-                    return;
-                }
-                if lease.epoch <= mine && lease.beaten_at + LEASE_BEAT <= common.now {
-                    common.lease = Lease { epoch: mine, beaten_at: common.now };
-                }
-                owner.turn(common);
+            Role::Owner(_) => self.own(common),
+        }
+    }
+
+    /// One round of an owner, which may be its last.
+    fn own(&mut self, common: &mut Common) {
+        let Role::Owner(owner) = &mut self.role else { return };
+        let (mine, lease) = (owner.epoch, &common.lease);
+        let (newest, beaten_at) = (lease.epoch, lease.beaten_at);
+        let hears = self.deaf_until <= common.now && !common.happens(50);
+        if mine < newest && hears {
+            common.note(Happening::Deposed, format_args!("epoch {mine} hears of another"));
+            self.stand_by(common);
+            return;
+        }
+        if newest <= mine && beaten_at + LEASE_BEAT <= common.now {
+            common.lease = Lease { epoch: mine, beaten_at: common.now, released_by: None };
+        }
+        if owner.leaves_since.is_none() && hears && self.hand_over.is_due(&self.name, common) {
+            common.write(format_args!("epoch {mine} is to hand over"));
+            owner.leave(common);
+        }
+        owner.turn(common);
+        if owner.has_left() && !common.is_broken(Mutation::KeepLease) {
+            common.note(Happening::HandedOver, format_args!("epoch {mine} lets the shard go"));
+            if newest <= mine {
+                let released_by = Some(self.name.clone());
+                common.lease = Lease { epoch: mine, beaten_at: common.now, released_by };
             }
+            self.stand_by(common);
         }
     }
 
@@ -226,15 +287,20 @@ impl Process {
         if *epoch != last {
             (*epoch, *heard_at) = (last, common.now);
         }
-        let lease = common.lease;
-        if self.deaf_until <= common.now && lease.epoch == *epoch {
+        let lease = &common.lease;
+        let hears = self.deaf_until <= common.now && lease.epoch == *epoch;
+        if hears {
             *heard_at = lease.beaten_at.max(*heard_at);
         }
-        if 0 < last && common.now.since(*heard_at) < LEASE_SILENCE {
+        // A shard that was let go is free at once, for the one that is to have it.
+        let released_by = lease.released_by.as_ref().filter(|_| hears);
+        let waits = released_by
+            .map_or(LEASE_SILENCE, |before| common.presence.courtesy(&self.name, before));
+        if 0 < last && common.now.since(*heard_at) < waits {
             return;
         }
         let alive = common.now.since(lease.beaten_at) < LEASE_SILENCE;
-        if 0 < last && alive && lease.epoch == last {
+        if 0 < last && alive && released_by.is_none() && lease.epoch == last {
             common.tally.add(Happening::TakeOverContested);
         }
         let (nonce, previous) = (common.dice.roll(), last);
@@ -242,6 +308,11 @@ impl Process {
         common.wire.send(self.sender(), epoch_record(nonce, previous));
         self.role = Role::Taking { nonce, previous, sent_at: common.now };
     }
+}
+
+/// The name of a new life: who is preferred changes with it.
+fn any_name(idx: usize, common: &mut Common) -> String {
+    format!("{:08x}-{idx}", common.dice.within(0, u64::from(u32::MAX)))
 }
 
 fn epoch_record(nonce: u64, previous: u64) -> Append {

@@ -3,6 +3,7 @@
 
 mod answers;
 mod book;
+mod guards;
 mod hold;
 mod lifetimes;
 mod meant;
@@ -17,8 +18,10 @@ use crate::store::Store;
 use allocator_core::Shard;
 use answers::Answers;
 use book::Book;
+pub use guards::guard_of;
 use schema::{
-    Applied, Batch, Command, CommandId, HoldId, InvariantId, OrderId, Outcome, UnixMillis, codec,
+    Applied, Batch, Command, CommandId, EventId, HoldId, InvariantId, OrderId, Outcome,
+    PlaceCounts, UnixMillis, codec,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -156,6 +159,12 @@ impl Promises {
         }
     }
 
+    /// A view has come behind a batch: it shows what the model counts there.
+    pub fn viewed(&mut self, counts: &BTreeMap<EventId, PlaceCounts>, applied: Applied) {
+        let batch = (applied.epoch, applied.number);
+        self.take(self.book.is_shown(counts, batch));
+    }
+
     /// An owner says an answer. `batch` is what it waited for.
     pub fn answered(
         &mut self,
@@ -168,7 +177,7 @@ impl Promises {
         let covered = batch.is_some_and(|batch| self.stored.contains(&batch));
         let newest = self.newest_epoch;
         let checked = expect(InvariantId::Fence1, covered || epoch == newest, || {
-            format!("epoch {epoch} answers {} although {newest} has begun", answer.command)
+            format!("epoch {epoch} answers {} although {newest} has begun", answer.asked.command)
         });
         self.take(checked);
         self.take(self.answers.said(answer));

@@ -1,20 +1,12 @@
 //! A follower of the journal: what the next owner starts from, and where checkpoints come from.
 
+use crate::archive;
+use crate::checkpoint::{self, Checkpoint};
 use crate::common::Common;
-use crate::happening::Happening;
 use crate::journal::Record;
 use crate::mutation::Mutation;
 use allocator_core::{Shard, Snapshot};
 use schema::{Applied, Batch, InvariantId, Step, UnixMillis, codec};
-use serde::{Deserialize, Serialize};
-
-/// A snapshot with the last batch that it includes.
-#[derive(Debug, Serialize, Deserialize)]
-struct Checkpoint {
-    applied: Applied,
-    time: Option<UnixMillis>,
-    snapshot: Snapshot,
-}
 
 #[derive(Debug)]
 pub struct Replica {
@@ -25,22 +17,27 @@ pub struct Replica {
     pub received: UnixMillis,
     /// The last message read, of any kind.
     pub sequence: u64,
+    /// When answers are archived next, however few there are.
+    archives_at: UnixMillis,
 }
 
 impl Replica {
-    /// Starts from the newest checkpoint; without one from the journal's first message.
+    /// Starts from a checkpoint; without one from the journal's first message.
     pub fn restore(common: &mut Common) -> Self {
-        let received = common.now;
-        let Some(bytes) = &common.checkpoint else {
-            let shard = common.hall.new_shard();
-            return Self { shard, applied: Applied::default(), time: None, received, sequence: 0 };
+        let now = common.now;
+        let (shard, applied, time) = match checkpoint::load(common) {
+            None => (common.hall.new_shard(), Applied::default(), None),
+            Some(Checkpoint { applied, time, snapshot, .. }) => {
+                (common.hall.restore(snapshot), applied, time)
+            }
         };
-        let stored = codec::decode_checked(bytes);
-        let Checkpoint { applied, time, snapshot } = stored.expect("it was encoded here");
-        let shard = common.hall.restore(snapshot);
-        let at = applied.sequence;
-        common.note(Happening::CheckpointRestored, format_args!("checkpoint {at} restored"));
-        Self { shard, applied, time, received, sequence: at }
+        let sequence = applied.sequence;
+        Self { shard, applied, time, received: now, sequence, archives_at: now }
+    }
+
+    /// Does what is to be done from time to time.
+    pub fn turn(&mut self, common: &mut Common) {
+        archive::fill_at_times(&self.shard, &mut self.archives_at, common);
     }
 
     /// Reads up to `count` messages.
@@ -66,6 +63,9 @@ impl Replica {
             }
             Step::Apply => {}
         }
+        if !batch.outcomes.is_empty() {
+            archive::fill_before(&self.shard, batch.time, common);
+        }
         for outcome in &batch.outcomes {
             self.shard.apply(batch.time, outcome);
         }
@@ -73,6 +73,7 @@ impl Replica {
         (self.time, self.received) = (Some(batch.time), common.now);
         if !batch.outcomes.is_empty() {
             common.promises.followed(&self.shard, self.applied);
+            archive::fill_if_much(&self.shard, common);
         }
     }
 
@@ -81,9 +82,7 @@ impl Replica {
         let live = live.filter(|_| common.is_broken(Mutation::CheckpointOfOwner));
         let snapshot = live.unwrap_or_else(|| self.shard.snapshot());
         let (applied, time) = (self.applied, self.time);
-        let at = applied.sequence;
-        common.checkpoint_at = at;
-        common.checkpoint = Some(codec::encode_checked(&Checkpoint { applied, time, snapshot }));
-        common.note(Happening::CheckpointStored, format_args!("checkpoint {at}"));
+        let known_from = self.shard.answers_known_from();
+        checkpoint::store(Checkpoint { applied, time, snapshot, known_from }, common);
     }
 }

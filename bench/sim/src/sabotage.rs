@@ -1,10 +1,13 @@
 //! What mutations do to an owner's decisions. Without one, the shard decides as it is.
 
+mod places;
+
 use crate::common::Common;
 use crate::hall::CHANNEL;
 use crate::journal::{Journal, Record};
 use crate::mutation::Mutation;
-use allocator_core::{Decision, HoldPhase, SeatState, Shard};
+use crate::owner::Answer;
+use allocator_core::{AnsweredIds, Decision, HoldPhase, SeatState, Shard};
 use schema::{
     Asked, Batch, Command, CommandBody, CommandId, Condition, HoldId, Outcome, OutcomeBody,
     Refusal, Reply, SYSTEM_ACCOUNT, SeatIdx, UnixMillis, Verdict, VerdictKind, Want, codec,
@@ -26,6 +29,13 @@ pub fn decide(
         Some(Mutation::RefuseByView) => {
             refuse_by(view, shard, time, command).unwrap_or_else(|| shard.decide(time, command))
         }
+        Some(Mutation::PoolForgetsArea) => places::ignore_pool(shard, time, command),
+        Some(Mutation::SwapKeepsPlaces) => {
+            places::keep_own(shard, time, command).unwrap_or_else(|| shard.decide(time, command))
+        }
+        Some(Mutation::SkipGuards) => shard.decide(time, &places::unguarded(command)),
+        Some(Mutation::GuardByView) => places::guard_by(view, shard, time, command, common)
+            .unwrap_or_else(|| shard.decide(time, command)),
         Some(Mutation::AnswerOtherFingerprint) => match shard.decide(time, command) {
             Decision::Mismatch => {
                 let fingerprint = command.fingerprint ^ 1;
@@ -34,6 +44,7 @@ pub fn decide(
             decision => decision,
         },
         Some(Mutation::SkipChannels) => shard.decide(time, &with_key(command)),
+        Some(Mutation::SkipArchive) => decide_again(shard, time, command, common),
         Some(Mutation::LateVerdictWins) => late_verdict(shard, time, command),
         Some(Mutation::SwapReleasesFirst) => {
             let release = release_in_vain(shard, command);
@@ -75,9 +86,10 @@ pub fn tick(
 }
 
 /// Whether an answer leaves without waiting for the journal.
-pub fn answers_at_once(reply: &Reply, mutation: Option<Mutation>) -> bool {
+pub fn answers_at_once(answer: &Answer, mutation: Option<Mutation>) -> bool {
     let refuses = |outcome: &Outcome| matches!(outcome.body, OutcomeBody::Refused(_));
-    match (mutation, reply) {
+    match (mutation, &answer.reply) {
+        (Some(Mutation::RecallWithoutAppend), _) => answer.is_archived(),
         (Some(Mutation::RefuseBeforeAck), Reply::Done { outcome, .. }) => refuses(outcome),
         (Some(Mutation::AnswerWithoutAppend), Reply::Done { replayed, .. }) => *replayed,
         (Some(Mutation::AnswerBeforeAck | Mutation::AnswerWithoutAppend), _) => true,
@@ -171,9 +183,20 @@ fn refuse_by(
         word.is_some_and(|word| word.state != SeatState::Free)
     };
     let seats: Vec<SeatIdx> = wanted.iter().filter(is_taken).copied().collect();
+    let body = OutcomeBody::Refused(Refusal::SeatTaken { seats: seats.clone() });
+    (!seats.is_empty()).then(|| answer(shard, time, command, body)).flatten()
+}
+
+/// Answers a command with what was not decided and changes nothing; `None` when it is known.
+fn answer(
+    shard: &mut Shard,
+    time: UnixMillis,
+    command: &Command,
+    body: OutcomeBody,
+) -> Option<Decision> {
     // A deadline that is over asks for no more than the memory.
     let recall = Command { deadline: UnixMillis(0), ..command.clone() };
-    if seats.is_empty() || shard.decide(time, &recall) != Decision::TooLate {
+    if shard.decide(time, &recall) != Decision::TooLate {
         return None;
     }
     let Command { id, fingerprint, account, .. } = *command;
@@ -181,10 +204,27 @@ fn refuse_by(
         asked: Some(Asked { command: id, fingerprint, account }),
         event: command.event.clone(),
         free_after: shard.counts(&command.event)?.free,
-        body: OutcomeBody::Refused(Refusal::SeatTaken { seats }),
+        body,
     };
     shard.apply(time, &outcome);
     Some(Decision::Fresh(outcome))
+}
+
+/// The decision of an owner who takes an answer that has left the memory for none.
+fn decide_again(
+    shard: &mut Shard,
+    time: UnixMillis,
+    command: &Command,
+    common: &Common,
+) -> Decision {
+    let decision = shard.decide(time, command);
+    if !matches!(decision, Decision::Archived { .. }) {
+        return decision;
+    }
+    let mut snapshot = shard.snapshot();
+    snapshot.answered = AnsweredIds::default();
+    *shard = common.hall.restore(snapshot);
+    shard.decide(time, command)
 }
 
 /// A verdict that is told again undoes a sale.

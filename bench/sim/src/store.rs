@@ -1,5 +1,6 @@
 //! Settlement's database: each function is one commit, and what is committed survives.
 
+use crate::standing::Standing;
 use schema::{
     AccountId, CommandId, DurationMs, EventId, Held, HoldId, OrderId, Payment, UnixMillis,
     VerdictKind,
@@ -79,6 +80,13 @@ impl Order {
         })
     }
 
+    pub fn standing(&self) -> Standing {
+        Standing::of(self.lines.iter().filter_map(|line| match line.place {
+            Place::Seat(_) => None,
+            Place::Area(area) => Some((area, 1)),
+        }))
+    }
+
     fn new(event: &EventId, held: &Held, payment: &Payment, now: UnixMillis) -> Self {
         Self {
             id: OrderId::from(held.hold),
@@ -133,6 +141,7 @@ impl Store {
 
     /// Paying => Paid, Cancelling => Paid (the money was taken), Paying => `ReviewNeeded`.
     pub fn sell(&mut self, id: OrderId, charged: bool, now: UnixMillis) -> State {
+        let has_room = self.sold_with(id).fits();
         let order = self.orders.get_mut(&id).expect("an order in work is stored");
         let may_sell =
             order.state == State::Paying || (order.state == State::Cancelling && charged);
@@ -141,7 +150,7 @@ impl Store {
         }
         let keys: Vec<_> = order.seats().map(|seat| (order.event.clone(), seat)).collect();
         order.since = now;
-        if keys.iter().any(|key| self.live_seats.contains_key(key)) {
+        if keys.iter().any(|key| self.live_seats.contains_key(key)) || !has_room {
             order.state = State::ReviewNeeded;
             return order.state;
         }
@@ -149,6 +158,15 @@ impl Store {
         self.live_seats.extend(keys.into_iter().map(|key| (key, id)));
         self.post(id, VerdictKind::Sold, now);
         State::Paid
+    }
+
+    /// The standing places of the event that are sold, with those of an order that may be.
+    fn sold_with(&self, id: OrderId) -> Standing {
+        let event = &self.orders[&id].event;
+        let lives = |order: &&Order| matches!(order.state, State::Paid | State::Refunding);
+        let others = self.orders.values().filter(|order| order.id != id && order.event == *event);
+        let others = others.filter(lives).map(Order::standing);
+        others.fold(self.orders[&id].standing(), Standing::plus)
     }
 
     /// A part of the commit of a sale.

@@ -3,6 +3,7 @@
 
 mod calm;
 mod faults;
+mod house;
 
 use crate::bus;
 use crate::common::Common;
@@ -33,7 +34,8 @@ pub struct World {
     drivers: [Driver; 2],
     front: Front,
     fans: Vec<Fan>,
-    partner: Partner,
+    /// One who sells, and the house.
+    partners: [Partner; 2],
 }
 
 impl World {
@@ -41,9 +43,9 @@ impl World {
         let mut common = Common::new(seed, mutation);
         let processes = [Process::start(0, &mut common), Process::start(1, &mut common)];
         let fans = (0..FANS).map(Fan::new).collect();
-        let (drivers, front, partner) =
-            (<[Driver; 2]>::default(), Front::default(), Partner::new(FANS));
-        Self { common, processes, drivers, front, fans, partner }
+        let (drivers, front) = (<[Driver; 2]>::default(), Front::default());
+        let partners = [Partner::new(FANS), Partner::house(FANS + 1)];
+        Self { common, processes, drivers, front, fans, partners }
     }
 
     /// Plays `steps` steps and an end, as far as the promises hold.
@@ -78,14 +80,17 @@ impl World {
                 let fan = common.dice.index(FANS);
                 self.fans[fan].turn(&self.front, common);
             }
-            74..=75 => self.partner.turn(common),
+            74..=75 => {
+                let partner = common.dice.index(self.partners.len());
+                self.partners[partner].turn(common);
+            }
             76..=84 => self.drivers[driver].turn(common),
             85..=88 => {
                 settlement::read_journal(common);
             }
             89..=90 => settlement::relay(common),
             91..=93 => self.processes[process].follow(common, 3),
-            94 => self.front.follow(common, 5),
+            94 => self.front.follow(&self.processes, common, 5),
             95..=96 => self.keep_house(process),
             97..=99 => self.strike(process, driver),
             _ => {
@@ -116,7 +121,7 @@ impl World {
         let asker: usize = told.to.parse().expect("askers are numbers");
         match self.fans.get_mut(asker) {
             Some(fan) => fan.hear(&told, &mut self.common),
-            None => self.partner.hear(&told, &mut self.common),
+            None => self.partners[asker - FANS].hear(&told, &mut self.common),
         }
     }
 }

@@ -1,13 +1,12 @@
 //! CMD-1: what was answered to each command, by the journal and by owners.
 
 use super::{Checked, Finding, expect};
-use crate::hall::ANSWER_MEMORY;
 use crate::owner::Answer;
+use schema::limits::ANSWER_MEMORY;
 use schema::{Command, CommandId, InvariantId, Outcome, Reply, UnixMillis};
 use std::collections::BTreeMap;
 
-/// Answers in the order of their journaling: more than one only where the first was old enough to
-/// be forgotten.
+/// Answers in the order of their journaling: more than one only where the first is a day old.
 #[derive(Debug, Default)]
 pub struct Answers(BTreeMap<CommandId, Vec<(UnixMillis, Outcome)>>);
 
@@ -25,16 +24,14 @@ impl Answers {
 
     /// An owner says it.
     pub fn said(&self, answer: &Answer) -> Checked {
-        let all = self.0.get(&answer.command).map_or(&[][..], Vec::as_slice);
+        let all = self.0.get(&answer.asked.command).map_or(&[][..], Vec::as_slice);
         let broken = |says: &str| {
-            let says = format!("{} {says}", answer.command);
+            let says = format!("{} {says}", answer.asked.command);
             Err(Finding { promise: InvariantId::Cmd1, says })
         };
         match &answer.reply {
-            // An answer past its memory may be given once more, and the command decided anew in the
-            // same batch: an owner forgets with the next outcome, not with the clock.
             Reply::Done { outcome, .. } => {
-                let own = outcome.asked.is_some_and(|a| a.fingerprint == answer.fingerprint);
+                let own = outcome.asked.is_some_and(|a| a == answer.asked);
                 match all.iter().any(|(_, known)| *known == **outcome) {
                     true if own => Ok(()),
                     true => broken("is answered what another one asked"),
@@ -43,7 +40,7 @@ impl Answers {
             }
             Reply::Mismatch { .. } => {
                 let mut asked = all.iter().filter_map(|(_, known)| known.asked);
-                let other = asked.any(|asked| asked.fingerprint != answer.fingerprint);
+                let other = asked.any(|asked| asked != answer.asked);
                 if other { Ok(()) } else { broken("is called another one's id, and is not") }
             }
             Reply::TooLate | Reply::Busy => Ok(()),

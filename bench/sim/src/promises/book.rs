@@ -2,14 +2,16 @@
 
 use super::hold::longest;
 use super::hold::{Hold, Phase};
-use super::{BatchId, Checked, Finding, expect, meant, refusals};
-use crate::hall::{AREA_CAPACITY, HOLD_TTL, PLACE_COUNT};
+use super::{BatchId, Checked, Finding, expect, guards, meant, refusals};
+use crate::hall::{AREAS, HOLD_TTL, PLACE_COUNT};
 use crate::happening::{Happening, Tally};
+use crate::standing::Standing;
 use allocator_core::Shard;
 use schema::limits::DECLINED_HOLD_LEFT_MIN;
 use schema::{
-    Command, CommandBody, DurationMs, EventId, Held, HoldId, InvariantId, Outcome, OutcomeBody,
-    OwnerKind, Payment, PlaceCounts, Released, ReturnedPart, UnixMillis, Verdict, VerdictKind,
+    AreaIdx, Command, CommandBody, DurationMs, EventId, Held, HoldId, InvariantId, Outcome,
+    OutcomeBody, OwnerKind, Payment, PlaceCounts, Released, ReturnedPart, UnixMillis, Verdict,
+    VerdictKind,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,8 +22,8 @@ pub struct Book {
     ended: BTreeMap<HoldId, Released>,
     /// The time that counts as such in which holds could have ended.
     pub calm: DurationMs,
-    /// The places of each event behind each batch.
-    counts: BTreeMap<BatchId, BTreeMap<EventId, PlaceCounts>>,
+    /// The places of each event behind each batch, and what its areas have left.
+    counts: BTreeMap<BatchId, BTreeMap<EventId, (PlaceCounts, [u32; AREAS.len()])>>,
 }
 
 impl Book {
@@ -36,6 +38,7 @@ impl Book {
     ) -> Checked {
         let wrong = || meant::unasked(outcome);
         let event = &outcome.event;
+        guards::is_kept(self, asked, &outcome.body)?;
         match &outcome.body {
             OutcomeBody::SeatsHeld(held) => {
                 meant::fits(asked, held).ok_or_else(wrong)?;
@@ -63,6 +66,7 @@ impl Book {
             }
             OutcomeBody::AllotmentReduced { parts } => {
                 let asked = asked.ok_or_else(wrong)?;
+                meant::returns(asked, parts).ok_or_else(wrong)?;
                 for part in parts {
                     self.reduce(part, asked)?;
                 }
@@ -82,6 +86,9 @@ impl Book {
             OutcomeBody::Refused(refusal) => {
                 let asked = asked.ok_or_else(wrong)?;
                 refusals::is_true(self, time, asked, refusal)?;
+                if refusals::is_for_a_pool(self, asked) {
+                    tally.add(Happening::PoolFull);
+                }
             }
             OutcomeBody::Unchanged { .. } | OutcomeBody::SeatsUnchanged => {}
         }
@@ -112,9 +119,11 @@ impl Book {
                 format!("seats {both:?} of {event} go to {id} and are {other}'s")
             })?;
         }
-        let standing = others().map(|(_, hold)| hold.standing).sum::<u32>() + places.standing;
-        expect(InvariantId::Seat1, standing <= AREA_CAPACITY, || {
-            format!("{standing} standing places of {event} are given away")
+        let standing = others().map(|(_, hold)| hold.standing);
+        let standing = standing.fold(places.standing, Standing::plus);
+        // SEAT-2 of each area, and of the pool.
+        expect(InvariantId::Seat2, standing.fits(), || {
+            format!("{standing:?} of {event} are given away")
         })
     }
 
@@ -221,9 +230,9 @@ impl Book {
         for seat in &part.seats {
             own &= hold.seats.remove(&seat.0);
         }
-        let standing: u32 = part.areas.iter().map(|(_, quantity)| quantity).sum();
-        own &= standing <= hold.standing;
-        hold.standing = hold.standing.saturating_sub(standing);
+        let left = hold.standing.minus(Standing::of(part.areas.iter().copied()));
+        own &= left.is_some();
+        hold.standing = left.unwrap_or_default();
         if hold.places() == 0 {
             self.holds.remove(&part.hold);
             self.ended.insert(part.hold, Released::ByOwner);
@@ -261,8 +270,9 @@ impl Book {
     }
 
     /// Standing places of an event that are somebody's.
-    pub fn standing(&self, event: &EventId) -> u32 {
-        self.of_event(event).map(|(_, hold)| hold.standing).sum()
+    pub fn standing(&self, event: &EventId) -> Standing {
+        let standing = self.of_event(event).map(|(_, hold)| hold.standing);
+        standing.fold(Standing::default(), Standing::plus)
     }
 
     /// The seats of an event that are somebody's.
@@ -287,19 +297,34 @@ impl Book {
     /// Remembers how things stand behind a batch.
     pub fn close(&mut self, batch: BatchId) {
         let events: BTreeSet<_> = self.holds.values().map(|hold| hold.event.clone()).collect();
-        let counts = events.into_iter().map(|event| (event.clone(), self.counts_of(&event)));
+        let counts = events.into_iter().map(|event| {
+            let counts = (self.counts_of(&event), self.standing(&event).left());
+            (event, counts)
+        });
         let counts = counts.collect();
         self.counts.insert(batch, counts);
     }
 
     /// SEAT-2: the real shard counts what the model counted behind the same batch.
     pub fn equals(&self, shard: &Shard, batch: BatchId) -> Checked {
-        for (event, counts) in self.counts.get(&batch).into_iter().flatten() {
+        for (event, (counts, left)) in self.counts.get(&batch).into_iter().flatten() {
             let found = shard.counts(event).unwrap_or_default();
-            expect(InvariantId::Seat2, found == *counts, || {
-                format!("{event} behind {batch:?}: {found:?}, not {counts:?}")
+            let areas = (0..).map(AreaIdx).zip(left);
+            let mut areas = areas.map(|(area, left)| (shard.area_free(event, area), left));
+            let same = areas.all(|(found, left)| found == Some(*left));
+            expect(InvariantId::Seat2, found == *counts && same, || {
+                format!("{event} behind {batch:?}: {found:?}, not {counts:?} with {left:?} left")
             })?;
         }
         Ok(())
+    }
+
+    /// SEAT-2: a view counts what the model counted behind the same batch.
+    pub fn is_shown(&self, counts: &BTreeMap<EventId, PlaceCounts>, batch: BatchId) -> Checked {
+        let Some(known) = self.counts.get(&batch) else { return Ok(()) };
+        let known = known.iter().map(|(event, (counts, _))| (event, counts));
+        expect(InvariantId::Seat2, counts.iter().eq(known), || {
+            format!("a view shows {counts:?} behind {batch:?}")
+        })
     }
 }

@@ -1,6 +1,7 @@
 //! A hold as the model has it.
 
 use crate::hall::{HOLD_LIFE_MAX, HOLD_TTL};
+use crate::standing::Standing;
 use schema::{AccountId, DurationMs, EventId, Held, HoldId, OwnerKind, UnixMillis};
 use std::collections::BTreeSet;
 
@@ -18,8 +19,7 @@ pub struct Hold {
     pub account: AccountId,
     pub owner: OwnerKind,
     pub seats: BTreeSet<u32>,
-    /// Places of the only area.
-    pub standing: u32,
+    pub standing: Standing,
     pub phase: Phase,
     /// In journal time.
     pub deadline: Option<UnixMillis>,
@@ -38,7 +38,7 @@ impl Hold {
             account: held.account,
             owner: held.owner,
             seats: held.seats.iter().map(|seat| seat.seat.0).collect(),
-            standing: held.areas.iter().map(|area| area.quantity).sum(),
+            standing: Standing::of(held.areas.iter().map(|area| (area.area, area.quantity))),
             phase: if fan { Phase::Held } else { Phase::Blocked },
             deadline: held.deadline,
             attempt: 0,
@@ -48,7 +48,7 @@ impl Hold {
     }
 
     pub fn places(&self) -> u32 {
-        u32::try_from(self.seats.len()).expect("a hall of ten seats") + self.standing
+        u32::try_from(self.seats.len()).expect("a hall of ten seats") + self.standing.count()
     }
 }
 

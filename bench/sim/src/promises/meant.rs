@@ -2,9 +2,10 @@
 
 use super::{Checked, Finding, expect};
 use crate::hall;
+use crate::standing::Standing;
 use schema::{
     Command, CommandBody, EventId, Held, HoldId, InvariantId, Outcome, OutcomeBody, OwnerKind,
-    Released, UnixMillis, Verdict, VerdictKind, Want,
+    Released, ReturnedPart, UnixMillis, Verdict, VerdictKind, Want,
 };
 use std::collections::BTreeSet;
 
@@ -24,7 +25,9 @@ pub fn unasked(outcome: &Outcome) -> Finding {
 pub fn fits(asked: Option<&Command>, held: &Held) -> Option<()> {
     let asked = asked.filter(|command| command.account == held.account)?;
     let CommandBody::HoldSeats(ask) = &asked.body else { return None };
-    (gives(&ask.want, held) && ask.owner == held.owner).then_some(())
+    // Which seats are left to claim is the guard's to say.
+    let gives = ask.previous().is_some() || gives(&ask.want, held);
+    (gives && ask.owner == held.owner).then_some(())
 }
 
 /// Whether a hold is what it was to become by a swap.
@@ -42,11 +45,21 @@ fn gives(want: &Want, held: &Held) -> bool {
             seats.len() == usize::from(best.quantity) && held.areas.is_empty()
         }
         Want::Areas(wanted) => {
-            let given: Vec<_> = held.areas.iter().map(|area| (area.area, area.quantity)).collect();
-            seats.is_empty() && given == *wanted
+            let given = held.areas.iter().map(|area| (area.area, area.quantity));
+            seats.is_empty() && Standing::of(given) == Standing::of(wanted.iter().copied())
         }
     };
     fits && seats.len() == held.seats.len()
+}
+
+/// Whether parts of allotments are what was to be given back.
+pub fn returns(asked: &Command, parts: &[ReturnedPart]) -> Option<()> {
+    let CommandBody::ReturnAllotted { seats, areas, previous } = &asked.body else { return None };
+    let given = parts.iter().flat_map(|part| &part.seats).collect::<BTreeSet<_>>();
+    let standing = parts.iter().flat_map(|part| &part.areas).copied();
+    let all = Standing::of(standing) == Standing::of(areas.iter().copied());
+    // Which seats are left to give back is the guard's to say.
+    (all && (previous.is_some() || given == seats.iter().collect())).then_some(())
 }
 
 /// SEAT-4 from the other side: who had to be refused for a channel was. Seats that the hold had

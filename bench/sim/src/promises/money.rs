@@ -100,8 +100,10 @@ pub fn sales_meet(book: &Book, store: &Store, now: UnixMillis) -> Checked {
             format!("{} is {}, its hold {phase:?}", order.id, order.state)
         })?;
         let sold = book.holds.get(&HoldId::from(order.id)).filter(|_| order.sold);
-        let same = sold.is_none_or(|hold| order.seats().eq(hold.seats.iter().copied()));
-        expect(InvariantId::Ord3, same, || format!("{} sold other seats: {sold:?}", order.id))?;
+        let same = sold.is_none_or(|hold| {
+            order.seats().eq(hold.seats.iter().copied()) && order.standing() == hold.standing
+        });
+        expect(InvariantId::Ord3, same, || format!("{} sold other places: {sold:?}", order.id))?;
     }
     let sold = book.holds.iter().filter(|(_, hold)| hold.phase == Phase::Sold);
     for (id, _) in sold {

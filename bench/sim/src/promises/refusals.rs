@@ -1,16 +1,22 @@
 //! SEAT-4: a refusal is true where it stands in the journal, which is an instant of its call.
 
 use super::book::Book;
+use super::guards::guard_of;
 use super::hold::{Hold, Phase, longest};
 use super::{Checked, expect};
-use crate::hall::{ACCOUNT_PLACES_MAX, AREA_CAPACITY, ROWS, is_kept};
+use crate::hall::{ACCOUNT_PLACES_MAX, ROWS, is_kept};
+use crate::standing::Standing;
 use schema::{
-    AccountId, Command, CommandBody, HoldId, InvariantId, OwnerKind, Refusal, SeatIdx, UnixMillis,
-    Want,
+    AccountId, AreaIdx, Command, CommandBody, EventId, HoldId, InvariantId, OwnerKind, Refusal,
+    SeatIdx, UnixMillis, Want,
 };
 
 /// Checks a refusal against what the model has before it.
 pub fn is_true(book: &Book, time: UnixMillis, asked: &Command, refusal: &Refusal) -> Checked {
+    if guard_of(asked).is_some() {
+        // The guard says what had to be refused.
+        return Ok(());
+    }
     let holds = match &asked.body {
         CommandBody::HoldSeats(ask) => {
             let is_fan = ask.owner == OwnerKind::Fan;
@@ -30,7 +36,7 @@ pub fn is_true(book: &Book, time: UnixMillis, asked: &Command, refusal: &Refusal
             change_is_refused(book, time, asked.account, ask.hold, refusal)
         }
         CommandBody::ReturnAllotted { seats, areas, .. } => {
-            let standing = areas.iter().map(|(_, quantity)| quantity).sum();
+            let standing = Standing::of(areas.iter().copied());
             *refusal == Refusal::NotAllotted
                 && !has_allotted(book, &asked.event, asked.account, seats, standing)
         }
@@ -73,15 +79,15 @@ fn hold_is_refused(
             let truly = |seat: &SeatIdx| wanted.contains(seat) && is_kept(seat.0) && !is_own(seat);
             is_fan && !seats.is_empty() && seats.iter().all(truly)
         }
-        (Refusal::SoldOut, _) => book.counts_of(event).free == 0,
-        (Refusal::NotEnoughSeats, Want::Areas(areas)) => {
-            let has = own.map_or(0, |own| own.standing);
-            let room = AREA_CAPACITY - book.standing(event) + has;
-            areas.iter().any(|&(_, quantity)| room < quantity)
+        (Refusal::SoldOut | Refusal::NotEnoughSeats, Want::Areas(areas)) => {
+            let none_left = *refusal != Refusal::SoldOut || book.counts_of(event).free == 0;
+            none_left && !with_areas(book, event, own, areas).fits()
         }
-        (Refusal::NotEnoughSeats, Want::BestAvailable(best)) => {
+        (Refusal::SoldOut | Refusal::NotEnoughSeats, Want::BestAvailable(best)) => {
+            let none_left = *refusal != Refusal::SoldOut || book.counts_of(event).free == 0;
             let taken = book.taken(event);
-            !has_run(best.quantity, |seat| !taken.contains(&seat) && !is_kept(seat))
+            let has_run = has_run(best.quantity, |seat| !taken.contains(&seat) && !is_kept(seat));
+            none_left && !has_run
         }
         (Refusal::LimitExceeded, _) => {
             let wanted = match want {
@@ -97,6 +103,30 @@ fn hold_is_refused(
         }
         _ => false,
     }
+}
+
+/// The standing places of an event if these came to them, instead of those of `own`.
+fn with_areas(
+    book: &Book,
+    event: &EventId,
+    own: Option<&Hold>,
+    areas: &[(AreaIdx, u32)],
+) -> Standing {
+    let has = own.map_or(Standing::default(), |own| own.standing);
+    let others = book.standing(event).minus(has).expect("a hold's places are among all");
+    others.plus(Standing::of(areas.iter().copied()))
+}
+
+/// Whether each area had room for what was asked, and the pool had not.
+pub fn is_for_a_pool(book: &Book, asked: &Command) -> bool {
+    let (want, own) = match &asked.body {
+        CommandBody::HoldSeats(ask) => (&ask.want, None),
+        CommandBody::SwapSeats { hold, want, .. } => (want, book.holds.get(hold)),
+        _ => return false,
+    };
+    let Want::Areas(areas) = want else { return false };
+    let all = with_areas(book, &asked.event, own.filter(|own| own.event == asked.event), areas);
+    all.fits_each() && !all.fits()
 }
 
 /// Whether a row has so many usable seats side by side.
@@ -135,14 +165,15 @@ fn change_is_refused(
 
 fn has_allotted(
     book: &Book,
-    event: &schema::EventId,
+    event: &EventId,
     account: AccountId,
     seats: &[SeatIdx],
-    standing: u32,
+    standing: Standing,
 ) -> bool {
     let own = |hold: &&Hold| hold.account == account && hold.phase == Phase::Blocked;
     let allotments: Vec<&Hold> = book.of_event(event).map(|(_, hold)| hold).filter(own).collect();
     let has_seat = |seat: &SeatIdx| allotments.iter().any(|hold| hold.seats.contains(&seat.0));
-    let places: u32 = allotments.iter().map(|hold| hold.standing).sum();
-    seats.iter().all(has_seat) && standing <= places
+    let places = allotments.iter().map(|hold| hold.standing);
+    let places = places.fold(Standing::default(), Standing::plus);
+    seats.iter().all(has_seat) && places.minus(standing).is_some()
 }

@@ -2,6 +2,7 @@
 
 use super::World;
 use crate::common::Common;
+use crate::process::MOVES_WITHIN;
 use crate::{settlement, wire};
 use schema::{DurationMs, InvariantId};
 
@@ -82,22 +83,33 @@ impl World {
                     fan.turn(&self.front, &mut self.common);
                 }
             }
-            if self.common.dice.hits(people_percent) {
-                self.partner.turn(&mut self.common);
+            for partner in &mut self.partners {
+                if self.common.dice.hits(people_percent / 2) {
+                    partner.turn(&mut self.common);
+                }
             }
             for _ in 0..WAYS_PER_ROUND {
                 self.way();
             }
+            let is_served = self.is_served();
             let Common { promises, store, provider, now, .. } = &mut self.common;
             promises.check_money(store, provider);
             if SERVES_WITHIN < lasted {
                 promises.calm_lasts(*now, round, store);
-                if self.processes.iter().all(|process| process.owner().is_none()) {
+                if !is_served {
                     let says = format!("nobody serves {} ms after the trouble", lasted.0);
                     promises.break_promise(InvariantId::Seat3, says);
                 }
             }
         }
+    }
+
+    /// Whether the shard has an owner, or is on its way from one to the other.
+    fn is_served(&self) -> bool {
+        let Common { now, lease, .. } = &self.common;
+        let is_free = lease.released_by.is_some();
+        let moves = is_free && now.since(lease.beaten_at) < MOVES_WITHIN;
+        moves || self.processes.iter().any(|process| process.serves(*now))
     }
 
     /// Everything that is on its way arrives.
@@ -127,7 +139,7 @@ impl World {
             }
         }
         settlement::relay(&mut self.common);
-        self.front.follow(&self.common, ALL);
+        self.front.follow(&self.processes, &mut self.common, ALL);
         while self.common.bus.has_replies() {
             self.deliver_reply();
         }

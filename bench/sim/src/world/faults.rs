@@ -1,35 +1,12 @@
-//! What fails, and what is done to keep the journal short.
+//! What fails.
 
 use super::World;
 use crate::common::{Common, Lease};
 use crate::happening::Happening;
-use crate::mutation::Mutation;
-use crate::process::Process;
+use crate::spread::Presence;
 use schema::DurationMs;
 
 impl World {
-    /// Stores a checkpoint, or trims the journal behind all who read it.
-    pub(super) fn keep_house(&mut self, process: usize) {
-        let common = &mut self.common;
-        if common.dice.hits(60) {
-            self.processes[process].store_checkpoint(common);
-            return;
-        }
-        let others = [common.checkpoint_at, common.store.read_to, self.front.sequence];
-        let behind = self.processes.iter().map(Process::position).chain(others);
-        let behind = behind.min().expect("there are readers");
-        let unread = common.is_broken(Mutation::TrimUnread);
-        let to = if unread { common.journal.last() } else { behind };
-        common.journal.trim(to);
-        if common.is_broken(Mutation::TrimEpochs) {
-            common.journal.trim_epochs(to);
-        }
-        if common.is_broken(Mutation::LoseTail) {
-            common.journal.lose_tail();
-        }
-        common.note(Happening::Trimmed, format_args!("the journal up to {to}"));
-    }
-
     /// Something fails.
     pub(super) fn strike(&mut self, process: usize, driver: usize) {
         let common = &mut self.common;
@@ -54,10 +31,11 @@ impl World {
                 common.note(Happening::ClockStep, format_args!("clocks go {way} by {}", by.0));
             }
             65..=74 => self.drivers[driver].crash(common),
-            75..=88 => {
+            75..=86 => {
                 let by = DurationMs(common.dice.within(1_000, 20_000));
                 self.drivers[driver].pause(common, by);
             }
+            87..=88 => self.front.restart(common),
             89..=94 => restart_server(common),
             _ => self.kill_all(),
         }
@@ -74,6 +52,7 @@ impl World {
         for driver in &mut self.drivers {
             driver.crash(common);
         }
+        self.front.restart(common);
         restart_server(common);
     }
 }
@@ -83,6 +62,6 @@ impl World {
 fn restart_server(common: &mut Common) {
     common.bus.forget();
     common.wire.forget();
-    common.lease = Lease::default();
+    (common.lease, common.presence) = (Lease::default(), Presence::default());
     common.note(Happening::ServerRestart, format_args!("the server of the bus restarts"));
 }

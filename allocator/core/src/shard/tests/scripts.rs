@@ -2,6 +2,7 @@
 
 use super::world::{World, small_limits};
 use super::{check, check_in};
+use schema::{CommandBody, CommandId, HoldId, UnixMillis};
 
 #[test]
 fn a_seat_is_free_again_after_the_hold_expires() {
@@ -84,6 +85,26 @@ fn a_command_is_not_decided_again_when_its_answer_has_left_the_memory() {
          again            => Archived { number: 3 }
          again differently => Archived { number: 3 }",
     );
+}
+
+#[test]
+fn it_is_known_before_which_answers_an_outcome_forgets_for_their_age() {
+    let mut world = World::new(small_limits());
+    for (number, seconds) in [(1, 10), (2, 20), (3, 30)] {
+        world.now = UnixMillis(seconds * 1_000);
+        let hold = CommandBody::ReleaseHold { hold: HoldId(7) };
+        let command = world.command(CommandId(number), "ana", hold);
+        world.decide(&command);
+    }
+    let memory = small_limits().answer_memory;
+    let kept_at = |seconds: u64| world.owner.answers_kept_at(UnixMillis(seconds * 1_000) + memory);
+    assert_eq!([10, 11, 20, 21, 30].map(kept_at), [0, 1, 1, 2, 2]);
+    assert_eq!(kept_at(31), 3);
+    // A leap of time: what is told before it takes effect is what it does.
+    world.now = UnixMillis(25_000) + memory;
+    let after = world.command(CommandId(4), "ana", CommandBody::ReleaseHold { hold: HoldId(7) });
+    world.decide(&after);
+    assert_eq!(world.owner.answers_remembered(), 2..4);
 }
 
 #[test]

@@ -242,6 +242,9 @@ impl World {
         assert_eq!(self.owner.snapshot(), snapshot);
         assert_eq!(self.owner.digest(), self.restarted.digest());
         assert_eq!(self.owner.digest(), self.follower.digest());
+        let remembered = self.owner.answers_remembered();
+        let kept_from = self.owner.answers_kept_at(self.owner.time());
+        assert_eq!(kept_from, remembered.start, "no older one is remembered");
         let shown = |shard: &Shard| (shard.show(), shard.show_ended());
         assert_eq!(shown(&self.restarted), shown(&self.owner));
         for event in self.owner.show() {
