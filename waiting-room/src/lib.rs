@@ -19,6 +19,7 @@ mod http;
 mod joiner;
 mod journal;
 mod leader;
+mod loads;
 mod metrics;
 mod passes;
 mod pulse;

@@ -2,6 +2,7 @@
 
 use crate::cohorts::{Cohorts, Entered};
 use crate::joiner::{Asked, JoinAsk, Joined};
+use crate::loads::Loads;
 use crate::seal::Sealer;
 use crate::seats::Seats;
 use crate::secret::Secrets;
@@ -44,6 +45,8 @@ pub(crate) struct Room {
     pub giver: u64,
     pub sealer: Arc<Sealer>,
     pub secrets: Arc<Secrets>,
+    /// What the stages behind the room say, for its leader.
+    pub loads: Arc<Loads>,
     /// Written with the ledger, before it.
     pub cohorts: Cohorts,
     beacon: RwLock<Option<Beacon>>,
@@ -76,6 +79,7 @@ impl Room {
         store: Store,
         joins: mpsc::Sender<JoinAsk>,
         (sealer, secrets): (Arc<Sealer>, Arc<Secrets>),
+        loads: Arc<Loads>,
     ) -> Self {
         let mut seats = Seats::default();
         seats.list(listing.places_total);
@@ -90,6 +94,7 @@ impl Room {
             giver: u64::from_be_bytes(random_bytes()),
             sealer,
             secrets,
+            loads,
             cohorts: Cohorts::default(),
             beacon: RwLock::default(),
             listing: RwLock::new(Arc::new(listing)),
