@@ -23,6 +23,7 @@ mod loads;
 mod metrics;
 mod passes;
 mod pulse;
+mod rehearse;
 mod remembered;
 mod room;
 mod rooms;
@@ -36,5 +37,8 @@ mod verify;
 pub use config::{Config, Deps};
 pub use error::Error;
 pub use http::openapi;
+pub use rehearse::{
+    Course, FANS_MAX, Minute, Rehearsal, RehearsalFault, Release, Spread, Total, rehearse,
+};
 pub use stage::{Stage, start};
 pub use verify::{DrawFile, DrawFiles, Finding, verify_draw};

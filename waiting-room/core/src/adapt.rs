@@ -13,27 +13,27 @@ use schema::{AllocatorLoad, DurationMs, SettlementLoad, limits};
 /// How often a rate changes at most: a stage's word is about its last second.
 pub const ADAPT_STEP: DurationMs = DurationMs(1_000);
 
-/// The increase of a step: this part of the operator's cap, which is reached in a minute.
+/// The increase of a step: this part of the operator's cap, which is reached in five minutes.
 ///
-/// A person who is called buys some ten seconds later. By then the rate is a sixth of the cap above
-/// what was borne, and the next decrease takes more than that. Faster, it swings; slower, seats lie
-/// unsold for minutes after a moment's trouble.
-const INCREASE_PARTS: u64 = 60;
+/// Whoever is called chooses seats some twenty seconds later and pays after ninety. Until then more
+/// is called than is borne: with 1/300 orders wait for half a minute where settlement bears two
+/// fifths of the cap, with 1/60 for a minute and a half. Slower, seats lie unsold after a moment's
+/// trouble.
+const INCREASE_PARTS: u64 = 300;
 
 /// A decrease leaves seven tenths.
 ///
-/// It takes more than the increases of ten seconds add to any rate above half of the cap. With half
-/// a trouble of a moment would cost half a minute of the line; nearer to one, a stage that is
-/// overrun stays so.
+/// It takes back what the increases of ninety seconds have added to the cap. With half, a trouble
+/// of a moment would cost two minutes of the line; nearer to one, a stage that is overrun stays so.
 const DECREASE: (u64, u64) = (7, 10);
 
 /// How soon one decrease may follow another.
 ///
-/// The first shows when those who were called before it have bought. At once, one trouble would be
-/// answered until the rate is at its floor: with ten seconds between call and load a stage then
-/// gets 0.56 to 0.63 of what it bears, with this 0.74 to 0.75. Longer, a stage that is down is
-/// called into for more than the 45 s that nine decreases take.
-pub const DECREASE_REST: DurationMs = DurationMs(5_000);
+/// The first shows when those who were called before it have chosen. At once, one trouble would be
+/// answered until the rate is at its floor: a stage that feels a call after ten seconds then gets
+/// six tenths of what it bears, with this 0.84 to 0.87. Longer, a stage that is down is called into
+/// for more than the 90 s that nine decreases take.
+pub const DECREASE_REST: DurationMs = DurationMs(10_000);
 
 /// The floor is this part of the cap, and at least one a minute.
 ///
