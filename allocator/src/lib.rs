@@ -15,6 +15,7 @@ mod door;
 mod error;
 mod inspect;
 mod intake;
+mod load;
 mod metrics;
 mod owner;
 mod parts;

@@ -2,7 +2,7 @@
 
 use allocator_core::{Decision, Tally};
 use metrics::{Label, counter, gauge, histogram};
-use schema::{Batch, OutcomeBody, ShardId, Shards};
+use schema::{AllocatorLoad, Batch, OutcomeBody, ShardId, Shards};
 use std::time::Duration;
 
 fn labels(shard: ShardId) -> Vec<Label> {
@@ -71,6 +71,12 @@ pub(crate) fn intake_restarted(shard: ShardId) {
 
 pub(crate) fn command_undecodable(shard: ShardId) {
     counter!("usher_allocator_undecodable_total", labels(shard)).increment(1);
+}
+
+pub(crate) fn load_told(load: &AllocatorLoad) {
+    let p99 = Duration::from(load.reply_p99).as_secs_f64();
+    gauge!("usher_allocator_pending_commands", labels(load.shard)).set(load.pending);
+    gauge!("usher_allocator_reply_p99_seconds", labels(load.shard)).set(p99);
 }
 
 pub(crate) fn shard_owned(shard: ShardId, owned: bool) {

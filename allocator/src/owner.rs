@@ -5,6 +5,7 @@ use crate::clock::JournalClock;
 use crate::config::INTAKE_COMMANDS_MAX;
 use crate::decider::{Decider, Moves, Work};
 use crate::intake::Intake;
+use crate::load::ReplyTimes;
 use crate::metrics;
 use crate::recall::Recall;
 use crate::replica::{State, StateAt, list_all};
@@ -39,6 +40,7 @@ pub(crate) struct Ownership {
     pub recall: Recall,
     pub spread: Spread,
     pub desk: Desk,
+    pub times: ReplyTimes,
     pub health: HealthHandle,
     pub stop: Shutdown,
 }
@@ -194,7 +196,8 @@ impl Ownership {
         let intake =
             Intake { nats: nats.clone(), shard, work, answered: answered_to, stop: stop.clone() };
         tasks::spawn("allocator-intake", intake.run());
-        let recall = self.recall.clone();
+        let (recall, times) = (self.recall.clone(), self.times.clone());
+        times.reset();
         Writer {
             nats,
             shard,
@@ -204,6 +207,7 @@ impl Ownership {
             sequence: epoch,
             previous: state.sequence,
             recall,
+            times,
             stop: stop.clone(),
         }
     }

@@ -5,6 +5,7 @@ use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::error::Error;
 use crate::inspect;
+use crate::load::{self, ReplyTimes};
 use crate::metrics;
 use crate::owner::Ownership;
 use crate::recall::Recall;
@@ -136,6 +137,10 @@ async fn serve(
     );
     let telling = tell::answer(nats.clone(), shard, show, deps.shutdown.clone());
     tasks::spawn("allocator-tell", telling);
+    let times = ReplyTimes::default();
+    let (looks, stop_telling) = (times.clone(), deps.shutdown.clone());
+    let loads = load::tell(nats.clone(), shard, desks.clone(), looks, stop_telling);
+    tasks::spawn("allocator-load", loads);
     let audits = inspect::answer(nats.clone(), shard, desks, deps.shutdown.clone());
     tasks::spawn("allocator-inspect", audits);
     let ownership = Ownership {
@@ -148,6 +153,7 @@ async fn serve(
         limits,
         recall,
         desk,
+        times,
         health: health.owner,
         stop: deps.shutdown.clone(),
     };

@@ -2,6 +2,7 @@
 
 use crate::config::REPLY_BYTES_MAX;
 use crate::decider::Journaled;
+use crate::load::ReplyTimes;
 use crate::metrics;
 use crate::recall::{Recall, Repeated};
 use bytes::Bytes;
@@ -123,6 +124,7 @@ pub(crate) struct Writer {
     /// started from.
     pub previous: u64,
     pub recall: Recall,
+    pub times: ReplyTimes,
     pub stop: Shutdown,
 }
 
@@ -131,7 +133,8 @@ impl Writer {
     pub(crate) async fn run(mut self, owner: &Owner) -> Ended {
         let mut number = 0;
         while let Some(mut decided) = self.decided.recv().await {
-            let (time, _) = decided.time.expect("a batch is sent when something was decided");
+            let (time, since) = decided.time.expect("a batch is sent when something was decided");
+            self.times.begin(since);
             if decided.is_journaled() {
                 number += 1;
                 let outcomes = std::mem::take(&mut decided.outcomes);
@@ -150,7 +153,9 @@ impl Writer {
                 *answered = decided.commands_to.max(*answered);
                 rises
             });
+            let commands = decided.answers.len();
             self.answer(decided.time_now(), decided.answers).await;
+            self.times.answered(commands);
         }
         Ended::Stopped
     }

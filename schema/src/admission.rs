@@ -139,6 +139,7 @@ pub struct RoomStatus {
     /// The last number given out.
     pub number_last: u64,
     pub live_ahead: u64,
+    /// The operator's rate, or what the stages behind a room that adapts bear of it.
     pub rate_per_minute: u32,
     pub limited_by: LimitedBy,
     pub seats_remaining: SeatsBand,

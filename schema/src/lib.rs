@@ -19,6 +19,7 @@ mod channel;
 mod command;
 mod id;
 mod journal;
+mod load;
 mod money;
 mod outcome;
 mod plan;
@@ -47,6 +48,7 @@ pub use id::{
 };
 pub use invariant::{InvariantId, PlaceCounts};
 pub use journal::{Applied, Batch, Step};
+pub use load::{AllocatorLoad, SettlementLoad};
 pub use money::{Currency, CurrencyError, Money};
 pub use outcome::{
     Asked, Held, HeldArea, HeldSeat, Outcome, OutcomeBody, Payment, Released, ReturnedPart,

@@ -66,6 +66,13 @@ pub const DECLINED_HOLD_LEFT_MIN: DurationMs = DurationMs(30_000);
 /// How often the owner reminds settlement of a payment without a verdict.
 pub const PAYMENT_REMINDER: DurationMs = DurationMs(30_000);
 
+/// How often a stage says how much it has to do, and of what span its p99 is.
+///
+/// Twice a second is soon enough for people, who need seconds to come when they are called. More
+/// often tells the noise of single batches.
+pub const LOAD_EVERY: DurationMs = DurationMs(500);
+pub const LOAD_SPAN: DurationMs = DurationMs(1_000);
+
 /// Default life of a hold.
 pub const HOLD_TTL: DurationMs = DurationMs(600_000);
 
@@ -81,6 +88,7 @@ const _: () = {
     assert!(COMMAND_AGE_MAX.0 < ANSWER_MEMORY_OWNER.0);
     assert!(COMMAND_BYTES_MAX <= COMMANDS_BYTES_MAX && COMMANDS_BYTES_MAX < MESSAGE_BYTES_MAX);
     assert!(BATCH_BYTES_SOFT_MAX + 4 * COMMAND_BYTES_MAX < MESSAGE_BYTES_MAX);
+    assert!(LOAD_EVERY.0 * 2 == LOAD_SPAN.0);
     assert!(DECLINED_HOLD_LEFT_MIN.0 < HOLD_TTL.0);
     assert!(HOLD_TTL.0 <= HOLD_LIFE_MAX.0);
 };

@@ -24,6 +24,10 @@ pub const SETTLE_CANCEL: &str = "settle.cancel";
 /// The queue group of those who answer them.
 pub const SETTLE_GROUP: &str = "settlement";
 
+/// What settlements say of their load, and what they and the owners of shards say.
+pub const LOAD_SETTLEMENT: &str = "load.settle";
+pub const LOAD_ALL: &str = "load.>";
+
 /// Key-value bucket of the beats of owners.
 pub const LEASES: &str = "leases";
 /// Key-value bucket of settings that every process reads.
@@ -74,6 +78,11 @@ pub fn state(shard: ShardId) -> String {
 
 /// The queue group of those who tell it.
 pub const STATE_GROUP: &str = "allocator";
+
+/// What the owner of a shard says of its load.
+pub fn load_allocator(shard: ShardId) -> String {
+    format!("load.alloc.{shard}")
+}
 
 /// Where an ingress hears the answers to its commands.
 pub fn replies(instance: &str) -> String {

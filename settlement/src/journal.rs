@@ -112,6 +112,7 @@ impl Journal {
     {
         let read: Result<Vec<Message>, _> = step.into_iter().collect();
         let messages = read.map_err(|error| Error::bus("read the journal", &error))?;
+        let _open = self.work.steps.begin();
         if !self.apply_until_done(&messages).await? {
             return Ok(());
         }

@@ -12,6 +12,7 @@ mod config;
 mod driver;
 mod error;
 mod journal;
+mod load;
 mod metrics;
 mod order;
 mod provider;

@@ -1,7 +1,7 @@
 //! What settlement counts.
 
 use metrics::{counter, gauge, histogram};
-use schema::{ShardId, Shards};
+use schema::{SettlementLoad, ShardId, Shards};
 use settlement_core::State;
 use std::time::Duration;
 
@@ -39,6 +39,11 @@ pub(crate) fn provider_answered(verb: &'static str, known: bool, took: Duration)
 
 pub(crate) fn orders_in_work(count: usize) {
     gauge!("usher_settlement_orders_in_work").set(u32::try_from(count).unwrap_or(u32::MAX));
+}
+
+pub(crate) fn load_told(load: &SettlementLoad) {
+    let wait = Duration::from(load.commit_wait).as_secs_f64();
+    gauge!("usher_settlement_commit_wait_seconds").set(wait);
 }
 
 pub(crate) fn orders_swept(count: usize) {

@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::driver::Context;
 use crate::error::Error;
 use crate::journal::Journal;
+use crate::load;
 use crate::metrics;
 use crate::provider::Provider;
 use crate::sandbox::Sandbox;
@@ -72,6 +73,8 @@ pub async fn run_with(
     let answering = cancel::answer(nats.clone(), requests, work.clone());
     tasks::spawn("settlement-cancels", answering);
     tasks::spawn("settlement-sweep", work.clone().sweep());
+    let loads = load::tell(nats.clone(), work.clone(), deps.instance.clone(), shutdown.clone());
+    tasks::spawn("settlement-load", loads);
     let context = &work.context;
     let relaying = relay(context.verdicts.clone(), context.store.clone(), shutdown.clone());
     tasks::spawn("settlement-relay", relaying);

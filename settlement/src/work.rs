@@ -2,6 +2,7 @@
 
 use crate::driver::{Context, drive};
 use crate::error::Error;
+use crate::load::Steps;
 use crate::metrics;
 use crate::order::Order;
 use chassis::{clock::Monotonic, tasks, telemetry::traced};
@@ -15,6 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 #[derive(Debug, Clone)]
 pub(crate) struct Work {
     pub context: Arc<Context>,
+    pub steps: Steps,
     room: Arc<Semaphore>,
     /// With how an order was found to have changed while its driver was at it: its next task.
     active: Arc<Mutex<HashMap<OrderId, Option<Order>>>>,
@@ -23,7 +25,13 @@ pub(crate) struct Work {
 impl Work {
     pub(crate) fn new(context: Arc<Context>) -> Self {
         let most = usize::try_from(context.config.orders_max).expect("a u32 fits");
-        Self { context, room: Arc::new(Semaphore::new(most)), active: Arc::default() }
+        let room = Arc::new(Semaphore::new(most));
+        Self { context, steps: Steps::default(), room, active: Arc::default() }
+    }
+
+    /// How many orders this process works on.
+    pub(crate) fn orders(&self) -> usize {
+        self.active().len()
     }
 
     /// Starts to work on orders that are leased to us; the leases of those without room are given

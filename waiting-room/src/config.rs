@@ -130,6 +130,11 @@ pub(crate) const LEAVES_SEEN_MAX: usize = 4_096;
 pub(crate) const LEAVE_WAIT: Duration = Duration::from_secs(2);
 pub(crate) const LEAVE_AGAIN: Duration = Duration::from_millis(50);
 
+/// Settlements whose load is remembered; of more the oldest words are forgotten.
+///
+/// Each process names itself anew, so they would add up for ever.
+pub(crate) const SETTLEMENTS_MAX: usize = 256;
+
 /// How often a leader of a room that fails tries again to lead, and a follower to follow.
 pub(crate) const AGAIN_FIRST: Duration = Duration::from_millis(50);
 pub(crate) const AGAIN_MAX: Duration = Duration::from_secs(2);

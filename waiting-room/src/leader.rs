@@ -1,5 +1,6 @@
 //! The life of a room's leader in this process: contend, rebuild, tick, and stop when deposed.
 
+mod adapt;
 mod draw;
 mod epoch;
 mod givers;
@@ -24,7 +25,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use waiting_room_core::{
-    Bits, GENERATION, Ledger, MonoMs, NumberSet, Origin, Room as Rules, restore,
+    Adapt, Bits, GENERATION, Headroom, Ledger, MonoMs, NumberSet, Origin, Room as Rules, restore,
 };
 
 /// After how many records the leader drops what nobody needs: less often than once a minute.
@@ -151,6 +152,9 @@ async fn take_over(
         clock: clock.clone(),
         ledger,
         rules,
+        // A part of the last leader's word: who adapts anew would begin with the whole rate.
+        adapt: room.told(|status| Adapt::resume(status.rate_per_minute)).unwrap_or_default(),
+        headroom: Headroom::default(),
         fence: owner.epoch,
         generations: Generations::new(owner.epoch, now),
         presence: presence.ok(),
@@ -174,6 +178,9 @@ struct Leader {
     clock: BootClock,
     ledger: Ledger,
     rules: Rules,
+    /// What the stages behind the room bear.
+    adapt: Adapt,
+    headroom: Headroom,
     /// This leader among those of the room.
     fence: u64,
     generations: Generations,

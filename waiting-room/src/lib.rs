@@ -19,9 +19,11 @@ mod http;
 mod joiner;
 mod journal;
 mod leader;
+mod loads;
 mod metrics;
 mod passes;
 mod pulse;
+mod rehearse;
 mod remembered;
 mod room;
 mod rooms;
@@ -35,5 +37,8 @@ mod verify;
 pub use config::{Config, Deps};
 pub use error::Error;
 pub use http::openapi;
+pub use rehearse::{
+    Course, FANS_MAX, Minute, Rehearsal, RehearsalFault, Release, Spread, Total, rehearse,
+};
 pub use stage::{Stage, start};
 pub use verify::{DrawFile, DrawFiles, Finding, verify_draw};

@@ -70,6 +70,8 @@ pub(crate) fn ticked(status: &RoomStatus) {
     #[expect(clippy::cast_precision_loss, reason = "numbers in line are below 2^32")]
     let live_ahead = status.live_ahead as f64;
     gauge!("usher_room_live_ahead", "event" => event.clone()).set(live_ahead);
+    let allowed = status.rate_per_minute;
+    gauge!("usher_room_allowed_per_minute", "event" => event.clone()).set(allowed);
     gauge!("usher_room_active", "event" => event.clone()).set(status.active);
     gauge!("usher_room_called_last_minute", "event" => event).set(status.called_last_minute);
 }

@@ -2,6 +2,7 @@
 
 use crate::cohorts::{Cohorts, Entered};
 use crate::joiner::{Asked, JoinAsk, Joined};
+use crate::loads::Loads;
 use crate::seal::Sealer;
 use crate::seats::Seats;
 use crate::secret::Secrets;
@@ -9,7 +10,7 @@ use crate::store::{Blessed, Store};
 use chassis::clock::Monotonic;
 use chassis::keys::{HmacKey, random_bytes};
 use schema::admission::{AdmissionRecord, Beacon, Draw, GivenReport, LimitedBy, RoomStatus};
-use schema::{EventId, EventListing, RoomSettings};
+use schema::{EventId, EventListing, RoomSettings, ShardId};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::sync::{mpsc, watch};
@@ -44,6 +45,10 @@ pub(crate) struct Room {
     pub giver: u64,
     pub sealer: Arc<Sealer>,
     pub secrets: Arc<Secrets>,
+    /// The one that sells its seats.
+    pub shard: ShardId,
+    /// What the stages behind the room say, for its leader.
+    pub loads: Arc<Loads>,
     /// Written with the ledger, before it.
     pub cohorts: Cohorts,
     beacon: RwLock<Option<Beacon>>,
@@ -76,6 +81,7 @@ impl Room {
         store: Store,
         joins: mpsc::Sender<JoinAsk>,
         (sealer, secrets): (Arc<Sealer>, Arc<Secrets>),
+        (shard, loads): (ShardId, Arc<Loads>),
     ) -> Self {
         let mut seats = Seats::default();
         seats.list(listing.places_total);
@@ -90,6 +96,8 @@ impl Room {
             giver: u64::from_be_bytes(random_bytes()),
             sealer,
             secrets,
+            shard,
+            loads,
             cohorts: Cohorts::default(),
             beacon: RwLock::default(),
             listing: RwLock::new(Arc::new(listing)),

@@ -5,6 +5,7 @@ use crate::config::{Config, Deps, JOINS_WAITING_MAX};
 use crate::follow;
 use crate::joiner;
 use crate::leader;
+use crate::loads::Loads;
 use crate::pulse;
 use crate::room::Room;
 use crate::seal::Sealer;
@@ -27,6 +28,7 @@ pub(crate) struct Rooms {
     beacons: DashMap<EventId, Beacon>,
     sealer: Arc<Sealer>,
     secrets: Arc<Secrets>,
+    pub loads: Arc<Loads>,
 }
 
 struct Known {
@@ -38,7 +40,8 @@ impl Rooms {
     pub(crate) fn new(deps: Deps, config: Config, sealer: Arc<Sealer>, secrets: Secrets) -> Self {
         let (events, settings, beacons) = (DashMap::new(), DashMap::new(), DashMap::new());
         let (clock, secrets) = (BootClock::new(), Arc::new(secrets));
-        Self { deps, config, clock, events, settings, beacons, sealer, secrets }
+        let loads = Arc::default();
+        Self { deps, config, clock, events, settings, beacons, sealer, secrets, loads }
     }
 
     pub(crate) fn find(&self, event: &EventId) -> Option<Arc<Room>> {
@@ -106,7 +109,8 @@ impl Rooms {
         let (joins, asks) = mpsc::channel(JOINS_WAITING_MAX);
         let store = Store::new(self.deps.redis.clone(), &listing.event);
         let keys = (Arc::clone(&self.sealer), Arc::clone(&self.secrets));
-        let room = Arc::new(Room::new(listing, settings, store, joins, keys));
+        let behind = (self.deps.shards.of(&listing.event), Arc::clone(&self.loads));
+        let room = Arc::new(Room::new(listing, settings, store, joins, keys, behind));
         room.set_beacon(self.beacons.get(&room.event).map(|beacon| beacon.clone()));
         let (deps, tick, clock) = (self.deps.clone(), self.config.tick(), self.clock.clone());
         let opened = Arc::clone(&room);

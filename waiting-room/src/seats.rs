@@ -1,8 +1,9 @@
 //! How many places an event has left, as the journal tells.
 
 use schema::admission::SeatsBand;
-use schema::{EventState, HoldId, LiveHold, Outcome, OutcomeBody, Phase};
+use schema::{EventState, Held, HoldId, LiveHold, Outcome, OutcomeBody, Phase};
 use std::collections::HashMap;
+use waiting_room_core::Basket;
 
 /// Places of one event that may still be bought.
 #[derive(Debug, Default)]
@@ -12,6 +13,8 @@ pub(crate) struct Seats {
     /// Places in holds that end by themselves or by a sale.
     held: HashMap<HoldId, u32>,
     held_sum: u32,
+    /// How much people with a pass took.
+    basket: Basket,
 }
 
 impl Seats {
@@ -29,6 +32,7 @@ impl Seats {
         let held = state.holds.iter().filter(unpaid);
         self.held = held.map(|hold| (hold.held.hold, hold.held.place_count())).collect();
         self.held_sum = self.held.values().sum();
+        state.holds.iter().for_each(|hold| self.count(&hold.held));
     }
 
     /// As if nothing was journaled.
@@ -38,6 +42,9 @@ impl Seats {
 
     pub(crate) fn apply(&mut self, outcome: &Outcome) {
         self.free = Some(outcome.free_after);
+        if let OutcomeBody::SeatsHeld(held) = &outcome.body {
+            self.count(held);
+        }
         match &outcome.body {
             OutcomeBody::SeatsHeld(held) | OutcomeBody::SeatsSwapped(held)
                 if held.deadline.is_some() =>
@@ -52,6 +59,14 @@ impl Seats {
         }
     }
 
+    /// A person with a pass has taken places. Whoever gives them up and takes others counts again:
+    /// the mean is what is asked for.
+    fn count(&mut self, held: &Held) {
+        if held.pass.is_some() {
+            self.basket.took(held.place_count());
+        }
+    }
+
     /// Free places. An event of which nothing is journaled has all of them.
     fn free(&self) -> u32 {
         self.free.unwrap_or(self.total)
@@ -60,6 +75,13 @@ impl Seats {
     /// Places that can be sold now; `None` for an event without places, whose room only paces.
     pub(crate) fn to_sell(&self) -> Option<u32> {
         (0 < self.total).then(|| self.free())
+    }
+
+    /// How many more people there are places for when so many are `inside`, whose places may be free
+    /// or held; `None` for an event without places.
+    pub(crate) fn people(&self, inside: u32) -> Option<u32> {
+        let open = self.to_sell()?.saturating_add(self.held_sum);
+        Some(self.basket.people(open, inside))
     }
 
     pub(crate) fn band(&self) -> SeatsBand {
@@ -77,7 +99,7 @@ mod tests {
     use super::Seats;
     use schema::{
         AccountId, Currency, EventState, Held, HeldArea, HoldId, LiveHold, Outcome, OutcomeBody,
-        OwnerKind, Phase, UnixMillis,
+        OwnerKind, PassPlace, Phase, UnixMillis,
     };
 
     fn hold(id: u128, phase: Phase, quantity: u32) -> LiveHold {
@@ -116,5 +138,27 @@ mod tests {
             seats.apply(&Outcome { asked: None, event: event.clone(), free_after: 0, body });
         }
         assert!(seats.sold_out());
+    }
+
+    #[test]
+    fn there_are_places_for_as_many_as_are_not_inside_by_what_people_with_a_pass_take() {
+        let mut seats = Seats::default();
+        assert_eq!(seats.people(0), None, "no places, no limit");
+        seats.list(1_000);
+        assert_eq!(seats.people(0), Some(400), "2.5 a person are assumed");
+        let mut free_after = 1_000;
+        for id in 1..=60 {
+            let mut held = hold(id, Phase::Held, 5).held;
+            held.pass = Some(PassPlace { epoch: 1, number: 7 });
+            free_after -= 5;
+            let (event, body) = ("EVT001".parse().unwrap(), OutcomeBody::SeatsHeld(held));
+            seats.apply(&Outcome { asked: None, event, free_after, body });
+        }
+        // 1,000 are free or held, 100 people took 400: 250 people, of whom 60 hold theirs.
+        assert_eq!((seats.to_sell(), seats.people(60)), (Some(700), Some(190)));
+        let event: schema::EventId = "EVT001".parse().unwrap();
+        let body = OutcomeBody::SeatsHeld(hold(99, Phase::Held, 100).held);
+        seats.apply(&Outcome { asked: None, event, free_after: 600, body });
+        assert_eq!(seats.people(60), Some(190), "who has no pass says nothing of those who have");
     }
 }

@@ -5,6 +5,7 @@ use crate::error::Error;
 use crate::follow;
 use crate::http::{self, App};
 use crate::journal::Journal;
+use crate::loads;
 use crate::metrics;
 use crate::rooms::Rooms;
 use chassis::http::Routes;
@@ -44,6 +45,8 @@ pub async fn start(config: Config, deps: Deps) -> Result<Stage, Error> {
     let (ticks, settings) = (Arc::clone(&rooms), Arc::clone(&rooms));
     tasks::spawn("room-ticks", follow::statuses(ticks, nats.clone(), shutdown.clone()));
     tasks::spawn("room-settings", follow::settings(settings, nats.clone(), shutdown.clone()));
+    let listening = loads::listen(Arc::clone(&rooms.loads), nats.clone(), shutdown.clone());
+    tasks::spawn("room-loads", listening);
     read_catalog(&rooms, &nats).await?;
     for shard in deps.shards.all() {
         let health = deps.health.register(format!("waiting room journal {shard}"));

@@ -7,10 +7,10 @@ use chassis::{Follower, Health, Nats, Shutdown, StartAt, TestServers, stream_con
 use dashmap::DashMap;
 use futures_util::StreamExt;
 use schema::{
-    AccountId, Batch, Command, CommandBody, CommandId, Currency, DurationMs, EventId, EventListing,
-    EventStatus, HoldSeats, Money, Outcome, OutcomeBody, OwnerKind, PriceLevel, Refusal, Reply,
-    ReplyBatch, Row, SeatIdx, SeatingPlan, Section, ShardId, ShardState, Shards, Want, codec,
-    sealed, subject,
+    AccountId, AllocatorLoad, Batch, Command, CommandBody, CommandId, Currency, DurationMs,
+    EventId, EventListing, EventStatus, HoldSeats, Money, Outcome, OutcomeBody, OwnerKind,
+    PriceLevel, Refusal, Reply, ReplyBatch, Row, SeatIdx, SeatingPlan, Section, ShardId,
+    ShardState, Shards, Want, codec, sealed, subject,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -179,6 +179,22 @@ impl Bench {
                         Some(_) | None => {}
                     }
                     tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+            }
+        })
+        .await
+    }
+
+    /// What the owner of the test event's shard says of its load, once it is as wanted.
+    pub async fn load_when(&self, is_wanted: impl Fn(&AllocatorLoad) -> bool) -> AllocatorLoad {
+        let subject = subject::load_allocator(shard());
+        let mut words = self.nats.client.subscribe(subject).await.unwrap();
+        within(async {
+            loop {
+                let word = words.next().await.unwrap();
+                let load = codec::decode(&word.payload).unwrap();
+                if is_wanted(&load) {
+                    return load;
                 }
             }
         })

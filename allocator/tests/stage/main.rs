@@ -35,6 +35,16 @@ async fn a_hold_is_in_the_journal_before_it_is_answered_and_a_repetition_hears_t
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_owner_says_how_much_it_has_to_do_and_how_soon_it_answers() {
+    let bench = Bench::start().await;
+    assert_eq!(bench.load_when(|load| load.reply_p99 == DurationMs(0)).await.pending, 0);
+    bench.ask(&Bench::hold(1, &[4, 5])).await;
+    let load = bench.load_when(|load| load.reply_p99 != DurationMs(0)).await;
+    assert!(load.reply_p99 < DurationMs(2_000), "{load:?}");
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_seat_that_is_taken_is_refused_by_name_and_nothing_is_held() {
     let bench = Bench::start().await;
     assert_eq!(held_seats(&bench.ask(&Bench::hold(1, &[4, 5])).await), [4, 5]);

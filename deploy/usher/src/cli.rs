@@ -1,7 +1,7 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use schema::EventId;
+use schema::{DurationMs, EventId};
 use std::path::PathBuf;
 
 /// Sells seats when far more people come than there are seats.
@@ -30,6 +30,8 @@ pub enum Command {
     Audit(Audit),
     /// Check a draw on files that were downloaded, without asking any server
     VerifyDraw(VerifyDraw),
+    /// Play a sale in virtual time: how long the line gets, who waits how long, when it is sold out
+    Rehearse(Rehearse),
     /// Tell what became of something, from the journal
     #[command(subcommand)]
     Explain(Explain),
@@ -161,6 +163,88 @@ pub struct VerifyDraw {
     /// A waiting-room token that one of the proofs must be of; may be repeated
     #[arg(long = "token")]
     pub tokens: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The room is the real one's code; the crowd is made up from the seed, and is the \
+                  same for any settings. Spans are 500ms, 90s, 15m or 2h. A demand is a table \
+                  (CSV) with the columns second and joins."
+)]
+pub struct Rehearse {
+    /// How many fans come
+    #[arg(long, default_value_t = 100_000, conflicts_with = "demand")]
+    pub fans: u64,
+    /// Within which time they come
+    #[arg(long, default_value = "120s", value_parser = span, conflicts_with = "demand")]
+    pub arrive_over: DurationMs,
+    /// A recorded demand, in their place
+    #[arg(long)]
+    pub demand: Option<PathBuf>,
+    /// For how long the room holds before it calls anybody
+    #[arg(long, default_value = "0s", value_parser = span)]
+    pub opens_after: DurationMs,
+    #[arg(long, default_value_t = 20_000)]
+    pub seats: u32,
+    /// How many seats a fan wants on average, 1 to 10
+    #[arg(long, default_value = "2.3", value_parser = thousandths)]
+    pub basket: u32,
+    /// From the claim of a pass to the payment on average
+    #[arg(long, default_value = "90s", value_parser = span)]
+    pub checkout: DurationMs,
+    /// The share of fans who have gone when they are called
+    #[arg(long, default_value = "0.2", value_parser = thousandths)]
+    pub no_show: u32,
+    /// The room's admissionRatePerMinute
+    #[arg(long, default_value_t = 600)]
+    pub rate: u32,
+    /// The room's activeMax
+    #[arg(long, default_value_t = 2_000)]
+    pub active_max: u32,
+    /// The room's claimWindowSeconds
+    #[arg(long, default_value = "120s", value_parser = span)]
+    pub claim_window: DurationMs,
+    /// The room's passTtlSeconds
+    #[arg(long, default_value = "300s", value_parser = span)]
+    pub pass_ttl: DurationMs,
+    /// The room's adaptive
+    #[arg(long)]
+    pub adaptive: bool,
+    /// How many orders a minute settlement bears; without it as many as come
+    #[arg(long)]
+    pub orders_per_minute: Option<u32>,
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Reads a span such as `90s`.
+fn span(text: &str) -> Result<DurationMs, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit_ms = match &text[digits.len()..] {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err("a span ends with ms, s, m or h".to_owned()),
+    };
+    let count: u64 = digits.parse().map_err(|error| format!("{error}"))?;
+    count.checked_mul(unit_ms).map(DurationMs).ok_or_else(|| "it is too long".to_owned())
+}
+
+/// Reads a number such as `2.3` with at most three decimals, in thousandths.
+fn thousandths(text: &str) -> Result<u32, String> {
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
+    let is_number = [whole, decimals].iter().all(|part| {
+        !part.is_empty() && part.len() <= 6 && part.bytes().all(|byte| byte.is_ascii_digit())
+    });
+    if !is_number || 3 < decimals.len() {
+        return Err("a number such as 2 or 2.3, with three decimals at most".to_owned());
+    }
+    let of = |part: &str| part.parse::<u32>().map_err(|error| error.to_string());
+    Ok(of(whole)? * 1_000 + of(&format!("{decimals:0<3}"))?)
 }
 
 #[derive(Debug, Subcommand)]

@@ -8,6 +8,7 @@ mod demo;
 mod explain;
 mod migrate;
 mod output;
+mod rehearse;
 mod run;
 mod running;
 mod shards;
@@ -53,6 +54,7 @@ async fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Account(account) => account::account(account).await,
         Command::Audit(audit) => audit::audit(audit).await,
         Command::VerifyDraw(files) => verify_draw::verify_draw(&files),
+        Command::Rehearse(asked) => rehearse::rehearse(&asked),
         Command::Explain(explain) => explain::explain(explain).await,
         Command::Config(shown) => {
             let config = config::load(shown.config.as_deref())?;

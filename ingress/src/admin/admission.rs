@@ -56,7 +56,7 @@ pub struct AdmissionChange {
     active_max: Option<u32>,
     claim_window_seconds: Option<u32>,
     pass_ttl_seconds: Option<u32>,
-    /// Only `false`: no room adapts its pace by itself yet.
+    /// Calls no faster than allocator and settlement bear, and nobody for whom there is no place.
     adaptive: Option<bool>,
     /// RFC 3339.
     opens_at: Option<String>,
@@ -81,7 +81,7 @@ pub async fn admission(
     request_body = AdmissionChange, security(("bearer" = [])),
     responses((status = 200, body = AdmissionBody, headers(("ETag" = String))),
         (status = 412, description = "SETTINGS_CHANGED: read them again"),
-        (status = 422, description = "REQUEST_INVALID, ADAPTIVE_UNSUPPORTED"),
+        (status = 422, description = "REQUEST_INVALID"),
         (status = 428, description = "IF_MATCH_REQUIRED")))]
 pub async fn change_admission(
     State(app): State<Arc<App>>,
@@ -202,11 +202,6 @@ impl AdmissionChange {
         };
         settings.opens_at = opens_at;
         settings.mode = self.mode.unwrap_or(settings.mode);
-        if self.adaptive == Some(true) {
-            let title = "A room does not adapt its pace by itself yet";
-            let detail = "leave adaptive out, and set admissionRatePerMinute instead";
-            return Err(Problem::new(422, "ADAPTIVE_UNSUPPORTED", title, detail));
-        }
         settings.adaptive = self.adaptive.unwrap_or(settings.adaptive);
         let rate = self.admission_rate_per_minute;
         settings.admission_rate_per_minute = rate.unwrap_or(settings.admission_rate_per_minute);
@@ -254,12 +249,13 @@ mod tests {
             ..RoomSettings::default()
         };
         assert_eq!(changed, wanted);
+        let adapts = apply(json!({"adaptive": true})).unwrap();
+        assert_eq!(adapts, RoomSettings { adaptive: true, ..RoomSettings::default() });
         for beyond in [
             json!({"claimWindowSeconds": 4}),
             json!({"passTtlSeconds": 3_601}),
             json!({"activeMax": 10_000_001}),
             json!({"activeMax": 0}),
-            json!({"adaptive": true}),
             json!({"mode": "pre-queue"}),
             json!({"opensAt": "soon"}),
         ] {

@@ -49,6 +49,8 @@ pub struct LiveRoomBody {
     active: u32,
     /// Called in the last minute.
     admitted_per_minute: u32,
+    /// The operator's rate, or what is borne of it where the room adapts.
+    allowed_per_minute: u32,
     #[schema(value_type = String)]
     limited_by: LimitedBy,
 }
@@ -129,6 +131,7 @@ impl Reader {
             called,
             active: status.active,
             admitted_per_minute: status.called_last_minute,
+            allowed_per_minute: status.rate_per_minute,
             limited_by: status.limited_by,
         });
         LiveBody {

@@ -64,12 +64,14 @@ async fn a_room_is_changed_only_by_who_has_seen_its_latest_settings() {
         let same = change(&seen, nothing).await;
         assert_eq!((same.status, same.header("etag")), (200, second.header("etag")));
     }
-    let adaptive = change(&seen, json!({"adaptive": true})).await;
-    assert_eq!(adaptive.problem(), (422, "ADAPTIVE_UNSUPPORTED".to_owned()));
     let nobody = change(&seen, json!({"activeMax": 0})).await;
     assert_eq!(nobody.problem(), (422, "REQUEST_INVALID".to_owned()));
+    let unclear = change(&seen, json!({"adaptive": "somewhat"})).await;
+    assert_eq!(unclear.status, 422);
+    let adaptive = change(&seen, json!({"adaptive": true})).await;
+    assert_eq!((adaptive.status, adaptive.json()["adaptive"].as_bool()), (200, Some(true)));
     let audit = rig.http.get("/api/admin/audit", &operator).await.json();
-    assert_eq!(audit["entries"].as_array().unwrap().len(), 3, "{audit}");
+    assert_eq!(audit["entries"].as_array().unwrap().len(), 4, "{audit}");
 }
 
 #[tokio::test]

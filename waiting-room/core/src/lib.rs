@@ -4,6 +4,8 @@
 //! the room's records; the room's leader also keeps a [`Room`] and asks it at each tick whom to
 //! call.
 
+mod adapt;
+mod basket;
 mod bits;
 mod cohort;
 mod draw;
@@ -27,6 +29,11 @@ mod window;
 #[cfg(test)]
 mod hash_for_tests;
 
+pub use adapt::{
+    ADAPT_STEP, Adapt, COMMIT_TARGET, DECREASE_REST, Headroom, ORDERS_TARGET_MILLI, PENDING_TARGET,
+    REPLY_TARGET, SIGNAL_FRESH, SIGNAL_LOST, Signals,
+};
+pub use basket::Basket;
 pub use bits::{Bits, LiveIndex};
 pub use cohort::{Cohort, EMPTY};
 pub use draw::{Permutation, draw_live};
@@ -41,8 +48,6 @@ pub use number_set::NumberSet;
 pub use place::{Claim, PlaceState, Wait, claim, place_state, terms_in, wait_seconds};
 pub use poll::{POLLS, PollGuard, PollPolicy, jitter};
 pub use restore::{Origin, restore};
-pub use room::{
-    Decision, Headroom, JoinRefusal, PhaseStep, Plan, Room, Sight, may_join, phase_step,
-};
+pub use room::{Decision, JoinRefusal, PhaseStep, Plan, Room, Sight, may_join, phase_step};
 pub use statement::{ENCODING, Ingredients, commitment, seed, token_hash};
 pub use token::{MAC_BYTES, PlaceKind, Token, TokenFault};

@@ -1,5 +1,6 @@
 //! The leader's decision: whom to call now.
 
+use crate::adapt::Headroom;
 use crate::bits::{Bits, between};
 use crate::horizon::Horizons;
 use crate::inside::{Entry, Inside};
@@ -42,16 +43,11 @@ pub struct Sight<'a> {
     pub doubt: &'a Bits,
     /// Skipped numbers that came back, longest waiting first.
     pub late: &'a [u64],
-    /// Free seats; `None` for a room without seats, or while they are not known.
+    /// Free seats, or for a room that adapts how many people there are any for; `None` for a room
+    /// without seats, or while they are not known.
     pub seats_free: Option<u32>,
+    /// What the stages behind bear; no limits for a room that does not adapt.
     pub headroom: Headroom,
-}
-
-/// How many more people the rest of the system bears; `None` is no limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Headroom {
-    pub allocator: Option<u32>,
-    pub settlement: Option<u32>,
 }
 
 /// Whom to call.
@@ -143,15 +139,16 @@ impl Room {
         let settings = sight.settings;
         let rate = settings.admission_rate_per_minute;
         let active = settings.active_max.saturating_sub(self.inside.count(now));
-        let rated = self.window.free(now, rate).min(self.pace.available(now, rate));
+        // The window keeps the operator's cap, which is about any minute; what is borne is about
+        // now, and lowers the pace alone: else nobody would be called until a busy minute is over.
+        let (borne, bearing) = sight.headroom.binding(rate);
         let limits = [
             (sight.seats_free.unwrap_or(u32::MAX), LimitedBy::Seats),
             (active, LimitedBy::Active),
-            (sight.headroom.allocator.unwrap_or(u32::MAX), LimitedBy::Allocator),
-            (sight.headroom.settlement.unwrap_or(u32::MAX), LimitedBy::Settlement),
-            (rated.min(CALLED_MAX), LimitedBy::Rate),
+            (self.pace.available(now, borne), bearing),
+            (self.window.free(now, rate).min(CALLED_MAX), LimitedBy::Rate),
         ];
-        limits.into_iter().min_by_key(|&(limit, _)| limit).expect("there are five")
+        limits.into_iter().min_by_key(|&(limit, _)| limit).expect("there are four")
     }
 
     /// Goes ahead from the cursor until `limit` live people are passed, or nobody is left in sight.

@@ -8,7 +8,7 @@ use chassis::clock::Monotonic;
 use chassis::{AppendError, Owner};
 use schema::admission::{AdmissionRecord, LimitedBy, Release};
 use schema::{DurationMs, RoomSettings};
-use waiting_room_core::{Bits, Headroom, Plan, SIGHT_NUMBERS, Sight, Standing};
+use waiting_room_core::{Bits, Plan, SIGHT_NUMBERS, Sight, Standing};
 
 impl Leader {
     /// Decides over the line as it was just seen; returns what binds.
@@ -21,6 +21,7 @@ impl Leader {
         let is_skipped = |number: &u64| self.ledger.standing(*number) == Standing::Skipped;
         let late: Vec<u64> = look.late.iter().copied().filter(is_skipped).collect();
         let now = self.clock.now();
+        let seats_free = self.adapt(settings, now);
         let sight = Sight {
             settings,
             gathering: self.ledger.gathering.is_some(),
@@ -30,8 +31,8 @@ impl Leader {
             seen: &look.seen,
             doubt: &self.doubt,
             late: &late,
-            seats_free: self.room.seats().to_sell(),
-            headroom: Headroom::default(),
+            seats_free,
+            headroom: self.headroom,
         };
         let decision = self.rules.decide(now, sight);
         if let Some(plan) = decision.release {

@@ -138,7 +138,7 @@ impl Leader {
             cursor: self.ledger.cursor,
             number_last: self.last_seen.unwrap_or(self.ledger.cursor),
             live_ahead,
-            rate_per_minute: settings.admission_rate_per_minute,
+            rate_per_minute: self.headroom.binding(settings.admission_rate_per_minute).0,
             limited_by,
             seats_remaining,
             called_last_minute: self.rules.called_last_minute(now),

@@ -26,6 +26,7 @@ mod up;
 mod wait;
 
 mod test_account;
+mod test_adaptive;
 mod test_audit;
 mod test_buyers;
 mod test_cluster;

@@ -5,7 +5,7 @@ use crate::finding::Finding;
 use crate::scan;
 
 /// How the literals begin that `schema/src/subject.rs` makes subjects of; a test holds them to it.
-const SUBJECTS: [&str; 10] = [
+const SUBJECTS: [&str; 11] = [
     "\"cmd.",
     "\"jrn.",
     "\"cat.",
@@ -14,6 +14,7 @@ const SUBJECTS: [&str; 10] = [
     "\"search.",
     "\"settle.",
     "\"inspect.",
+    "\"load.",
     "\"state.",
     "\"room.",
 ];
@@ -56,7 +57,9 @@ mod tests {
         assert_eq!(subjects("schema/src/subjects.rs", text), []);
         assert_eq!(subjects("allocator/src/run.rs", "// \"cmd.alloc.3\"\n"), []);
         assert_eq!(subjects("allocator/src/run.rs", "sort(\"category\", \"command.x\")"), []);
-        for literal in ["search.query", "settle.cancel", "inspect.alloc.3", "room.E.status"] {
+        let literals =
+            ["search.query", "settle.cancel", "inspect.alloc.3", "load.settle", "room.E.status"];
+        for literal in literals {
             assert_eq!(subjects("ingress/src/a.rs", &format!("ask(\"{literal}\")")).len(), 1);
         }
     }

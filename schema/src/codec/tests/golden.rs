@@ -16,13 +16,14 @@ use crate::search::{
     Answer, FacetCount, Facets, Hit, Page, Query, Sort, SuggestQuery, Suggestions,
 };
 use crate::{
-    AccountId, Applied, Area, AreaIdx, Asked, Batch, BestAvailable, CancelAnswer, CancelBooking,
-    Channel, ChannelRow, Command, CommandBody, CommandId, Condition, Currency, DurationMs,
-    EndedHold, EventId, EventListing, EventState, EventStatus, Held, HeldArea, HeldSeat, HoldId,
-    HoldSeats, KillReason, LiveHold, Money, OrderId, Outcome, OutcomeBody, OwnerKind, Pass,
-    PassPlace, Payment, Phase, Pool, PreviousStatuses, PriceLevel, Refusal, Released, Reply,
-    ReplyBatch, ReturnedPart, RoomMode, RoomSettings, Row, SeatIdx, SeatingPlan, Section,
-    ShardState, StartPayment, UnixMillis, Verdict, VerdictKind, Want,
+    AccountId, AllocatorLoad, Applied, Area, AreaIdx, Asked, Batch, BestAvailable, CancelAnswer,
+    CancelBooking, Channel, ChannelRow, Command, CommandBody, CommandId, Condition, Currency,
+    DurationMs, EndedHold, EventId, EventListing, EventState, EventStatus, Held, HeldArea,
+    HeldSeat, HoldId, HoldSeats, KillReason, LiveHold, Money, OrderId, Outcome, OutcomeBody,
+    OwnerKind, Pass, PassPlace, Payment, Phase, Pool, PreviousStatuses, PriceLevel, Refusal,
+    Released, Reply, ReplyBatch, ReturnedPart, RoomMode, RoomSettings, Row, SeatIdx, SeatingPlan,
+    Section, SettlementLoad, ShardId, ShardState, StartPayment, UnixMillis, Verdict, VerdictKind,
+    Want,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -66,7 +67,7 @@ macro_rules! variants {
 
 fn samples() -> Vec<Sample> {
     let bus = [envelopes(), commands(), outcomes(), refusals(), replies()];
-    let rest = [catalogue(), rooms(), settles(), searches()];
+    let rest = [catalogue(), rooms(), settles(), searches(), loads()];
     bus.into_iter().chain(rest).flatten().collect()
 }
 
@@ -583,6 +584,17 @@ fn settles() -> Vec<Sample> {
         Busy => CancelAnswer::Busy,
     ));
     samples
+}
+
+fn loads() -> Vec<Sample> {
+    let allocator = AllocatorLoad { shard: ShardId(2), pending: 221, reply_p99: DurationMs(222) };
+    let settlement = SettlementLoad {
+        instance: "instance".into(),
+        orders: 223,
+        orders_max: 224,
+        commit_wait: DurationMs(225),
+    };
+    vec![sample("AllocatorLoad", allocator), sample("SettlementLoad", settlement)]
 }
 
 fn page() -> Page {

@@ -1,6 +1,7 @@
 //! Tests of the leader's decision, with a whole small room around it.
 
-use super::{Headroom, Plan, Room, Sight};
+use super::{Plan, Room, Sight};
+use crate::adapt::Headroom;
 use crate::bits::Bits;
 use crate::ledger::Ledger;
 use crate::mono::MonoMs;
@@ -20,6 +21,7 @@ struct World {
     seen: Bits,
     late: Vec<u64>,
     seats_free: Option<u32>,
+    headroom: Headroom,
     called: Vec<(u64, u64)>,
     /// What a new leader finds.
     stored: Vec<Release>,
@@ -42,6 +44,7 @@ impl World {
             seen: Bits::zeroed(0, 1_024),
             late: Vec::new(),
             seats_free: None,
+            headroom: Headroom::default(),
             called: Vec::new(),
             stored: Vec::new(),
             left: Vec::new(),
@@ -68,7 +71,7 @@ impl World {
             doubt: &self.doubt,
             late: &self.late,
             seats_free: self.seats_free,
-            headroom: Headroom::default(),
+            headroom: self.headroom,
         };
         let decision = self.room.decide(MonoMs(self.now), sight);
         if let Some(plan) = &decision.release {
@@ -195,6 +198,28 @@ fn each_limit_binds_and_is_named() {
         world.now += 200;
         assert_eq!(world.tick(1, 0), (None, LimitedBy::Mode));
     }
+}
+
+#[test]
+fn what_a_stage_bears_lowers_the_pace_at_once_and_is_named_until_it_bears_all_again() {
+    let mut world = World::new(6_000);
+    world.join(9_000);
+    let ticks = |world: &mut World, count: u32| -> (usize, LimitedBy) {
+        let (before, mut binding) = (world.called.len(), LimitedBy::Nothing);
+        for _ in 0..count {
+            binding = world.tick(1, 0).1;
+            world.now += 200 - world.now % 200;
+        }
+        (world.called.len() - before, binding)
+    };
+    assert_eq!(ticks(&mut world, 150), (3_005, LimitedBy::Rate), "a tick more at first");
+    world.headroom = Headroom { allocator: Some(600), settlement: Some(900) };
+    assert_eq!(ticks(&mut world, 50), (100, LimitedBy::Allocator), "though the minute was busy");
+    world.headroom = Headroom { allocator: None, settlement: Some(900) };
+    assert_eq!(ticks(&mut world, 50), (150, LimitedBy::Settlement));
+    world.headroom = Headroom::default();
+    assert_eq!(ticks(&mut world, 50), (1_000, LimitedBy::Rate), "and nothing was saved");
+    assert!(world.called_within_any(60_000) <= 6_000);
 }
 
 #[test]
@@ -423,6 +448,8 @@ proptest! {
             match event {
                 0 => world.take_over(1),
                 1 => world.take_over(2),
+                2 => world.headroom.allocator = Some(rate / 3),
+                3 => world.headroom = Headroom::default(),
                 _ => {}
             }
             world.now += if pause < 15_000 { pause % 500 } else { pause };
