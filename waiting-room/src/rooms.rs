@@ -56,6 +56,14 @@ impl Rooms {
         self.events.contains_key(event)
     }
 
+    /// Whether the event has no room now, for certain: settings and catalogue are read before
+    /// anybody is answered.
+    pub(crate) fn is_off(&self, event: &EventId) -> bool {
+        let Some(known) = self.events.get(event) else { return false };
+        let set = self.settings.get(event).map(|settings| settings.mode);
+        !set.unwrap_or_else(|| default_settings(&known.listing).mode).is_on()
+    }
+
     /// Takes the catalogue's entry of an event, and opens its room if it has one.
     pub(crate) fn list(&self, listing: EventListing) {
         let event = listing.event.clone();
@@ -106,7 +114,8 @@ impl Rooms {
         let (joins, asks) = mpsc::channel(JOINS_WAITING_MAX);
         let store = Store::new(self.deps.redis.clone(), &listing.event);
         let keys = (Arc::clone(&self.sealer), Arc::clone(&self.secrets));
-        let room = Arc::new(Room::new(listing, settings, store, joins, keys));
+        let polls = self.config.polls_per_second_max;
+        let room = Arc::new(Room::new(listing, settings, store, joins, keys, polls));
         room.set_beacon(self.beacons.get(&room.event).map(|beacon| beacon.clone()));
         let (deps, tick, clock) = (self.deps.clone(), self.config.tick(), self.clock.clone());
         let opened = Arc::clone(&room);

@@ -8,7 +8,7 @@ use crate::journal::Journal;
 use crate::metrics;
 use crate::rooms::Rooms;
 use chassis::http::Routes;
-use chassis::{Announcement, Cause, Nats, stream_config, tasks};
+use chassis::{Announcement, Cause, Nats, Shutdown, stream_config, tasks};
 use schema::{ShardId, limits, stream, subject};
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -26,11 +26,12 @@ pub struct Stage {
     _announcement: Announcement,
 }
 
-/// Starts the stage; returns when it has read the catalogue.
+/// Starts the stage; returns when it has read settings and catalogue.
 ///
 /// # Errors
 /// [`Error`] when a stream cannot be prepared or the address is taken.
 pub async fn start(config: Config, deps: Deps) -> Result<Stage, Error> {
+    config.check();
     metrics::declare();
     let health = deps.health.register("waiting room");
     let (nats, shutdown) = (deps.nats.clone(), deps.shutdown.clone());
@@ -41,9 +42,9 @@ pub async fn start(config: Config, deps: Deps) -> Result<Stage, Error> {
     nats.ensure_bucket(subject::SETTINGS).await?;
     let app = Arc::new(App::new(&deps, &config)?);
     let rooms = Arc::clone(&app.rooms);
-    let (ticks, settings) = (Arc::clone(&rooms), Arc::clone(&rooms));
+    let ticks = Arc::clone(&rooms);
     tasks::spawn("room-ticks", follow::statuses(ticks, nats.clone(), shutdown.clone()));
-    tasks::spawn("room-settings", follow::settings(settings, nats.clone(), shutdown.clone()));
+    read_settings(&rooms, &nats, &shutdown).await?;
     read_catalog(&rooms, &nats).await?;
     for shard in (0..limits::SHARD_COUNT).map(ShardId) {
         let health = deps.health.register(format!("waiting room journal {shard}"));
@@ -58,6 +59,18 @@ pub async fn start(config: Config, deps: Deps) -> Result<Stage, Error> {
     let announcement = chassis::announce(&nats, service, version, here).await?;
     health.set_ready();
     Ok(Stage { routes, address, _announcement: announcement })
+}
+
+/// Follows the settings and waits until all that are stored now have been read: before that a room
+/// that an operator has closed would be open.
+async fn read_settings(rooms: &Arc<Rooms>, nats: &Nats, shutdown: &Shutdown) -> Result<(), Error> {
+    let stored = chassis::last_sequence(nats, &follow::settings_stream()).await?;
+    let (read, mut read_to) = watch::channel(0);
+    let settings = follow::settings(Arc::clone(rooms), nats.clone(), shutdown.clone(), read);
+    tasks::spawn("room-settings", settings);
+    // The sender is dropped at shutdown only; then nothing matters any more.
+    read_to.wait_for(|&sequence| stored <= sequence).await.map(drop).unwrap_or_default();
+    Ok(())
 }
 
 /// Follows the catalogue and waits until all that is stored now has been read.

@@ -11,6 +11,7 @@ mod output;
 mod run;
 mod running;
 mod stages;
+mod token;
 mod up;
 mod verify_draw;
 
@@ -50,6 +51,7 @@ async fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Migrate(target) => migrate::migrate(target).await,
         Command::Demo(target) => demo::demo(target).await,
         Command::Account(account) => account::account(account).await,
+        Command::Token(shown) => token::token(&shown),
         Command::Audit(audit) => audit::audit(audit).await,
         Command::VerifyDraw(files) => verify_draw::verify_draw(&files),
         Command::Explain(explain) => explain::explain(explain).await,

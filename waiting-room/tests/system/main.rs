@@ -1,6 +1,7 @@
 //! The waiting room on real servers, spoken to as a fan would.
 #![expect(clippy::unwrap_used, reason = "a panic is the message of a failed test")]
 
+mod attacks;
 mod draw;
 mod ends;
 mod flow;
