@@ -112,7 +112,7 @@ pub enum Fault {
 }
 
 impl SeatingPlan {
-    /// The plan of events that have a room only: it is never stored, and nothing can be bought of it.
+    /// The plan of events that have a room only: it is never stored, and has nothing to buy.
     pub fn without_seats() -> Self {
         Self {
             id: NO_SEATS.parse().expect("it is a plan's id"),

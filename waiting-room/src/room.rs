@@ -235,7 +235,7 @@ impl Room {
     }
 
     /// Whether a place that waits is not asked to check in; `None` is one before its draw. In doubt
-    /// it is near: the leader waits for those who were told of a far one's pause, and for no others.
+    /// it is near: the leader waits for those who were told a far one's pause, and for no others.
     pub(crate) fn is_far(&self, number: Option<u64>) -> bool {
         let read = read(&self.status);
         let fresh = read.as_ref().filter(|(_, heard)| heard.elapsed() <= STATUS_AGE_MAX);

@@ -54,11 +54,11 @@ pub struct HttpLimits {
     pub connections_max: u32,
     /// Open connections from one address (IPv6: from one /64); more are answered 503.
     ///
-    /// Behind a proxy all fans share its address: name it in `trusted_proxies`, whose connections are
-    /// not counted.
+    /// Behind a proxy all fans share its address: name it in `trusted_proxies`, whose connections
+    /// are not counted.
     pub peer_connections_max: u32,
-    /// Proxies whose `X-Forwarded-For` is believed: the last address in it that is not one of them is
-    /// who asks. From anybody else the header says nothing.
+    /// Proxies whose `X-Forwarded-For` is believed: the last address in it that is not one of them
+    /// is who asks. From anybody else the header says nothing.
     pub trusted_proxies: Vec<IpAddr>,
     /// From the first byte of a request's head, or from the connection's begin, to the head's end.
     pub head_ms: DurationMs,

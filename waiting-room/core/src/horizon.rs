@@ -12,8 +12,8 @@ const SPAN_MIN: u64 = 1_024;
 
 /// How many lapses of the rate the horizon lies ahead.
 ///
-/// With six of ten gone the cursor passes 2.5 numbers a call: six lapses of 40 s are then 96 s, more
-/// than one. Further ahead more people would check in for nothing.
+/// With six of ten gone the cursor passes 2.5 numbers a call: six lapses of 40 s are then 96 s,
+/// more than one. Further ahead more people would check in for nothing.
 const SPAN_LAPSES: u64 = 6;
 
 /// How many horizons are remembered; a tick publishes one at most, 4 a second for the longest lapse

@@ -40,9 +40,9 @@ pub const GIVING_IDLE: DurationMs = DurationMs(2_000);
 
 /// How long a place must have been inside a published horizon before its silence means anything.
 ///
-/// Longer than the longest `pollAfterMs`, by [`LAPSE_MARGIN`]. Longer still would let the gone use up
-/// rate when the line is short. In a line so long that people are told to wait longer it is longer
-/// by as much.
+/// Longer than the longest `pollAfterMs`, by [`LAPSE_MARGIN`]. Longer still would let the gone use
+/// up rate when the line is short. In a line so long that people are told to wait longer it is
+/// longer by as much.
 pub const HORIZON_LAPSE: DurationMs = DurationMs(POLLS.ceiling.0 + LAPSE_MARGIN.0);
 
 /// What a slow phone and a slow status may need beyond the `pollAfterMs` that they were told.

@@ -30,8 +30,8 @@ pub const POLLS: PollPolicy = PollPolicy {
 const JITTER_MAX: u64 = 77;
 
 impl PollPolicy {
-    /// The longest that anybody is told while `crowd` numbers wait, so that all together ask at most
-    /// `polls_per_second_max` times a second.
+    /// The longest that anybody is told while `crowd` numbers wait, so that all together ask at
+    /// most `polls_per_second_max` times a second.
     ///
     /// What those near the front ask, who must check in, is left to them: some 30 polls for each
     /// person called, half of the budget at most. Nobody is told to stay away for longer than three
@@ -63,9 +63,9 @@ impl PollPolicy {
 
     /// How long a place with `ahead` people before it waits until its next poll.
     ///
-    /// `far_ceiling` is [`PollPolicy::ceiling_for`] the crowd for a place that is not asked to check
-    /// in; `None` for one that is. `jitter` is a byte that belongs to the place: the same place
-    /// keeps its rhythm, and a crowd that joined in one second does not ask in one second.
+    /// `far_ceiling` is [`PollPolicy::ceiling_for`] the crowd for a place that is not asked to
+    /// check in; `None` for one that is. `jitter` is a byte that belongs to the place: the same
+    /// place keeps its rhythm, and a crowd that joined in one second does not ask in one second.
     pub fn poll_after(
         &self,
         ahead: u64,

@@ -24,8 +24,8 @@ const HOST_PREFIX: &str = "__Host-";
 
 /// Most passes of one request that are looked at.
 ///
-/// A signature costs 50 us to check. Neighbours of a host may set cookies of this name too: with one
-/// alone they could keep everybody out.
+/// A signature costs 50 us to check. Neighbours of a host may set cookies of this name too: with
+/// one alone they could keep everybody out.
 const PASSES_TRIED_MAX: usize = 4;
 
 /// Whoever asks for every request asks by its method.
@@ -59,9 +59,9 @@ enum WhenOff {
 /// Says whether a request may pass a gate (`auth_request`, `forward_auth`, `ext_authz`), by any
 /// method.
 ///
-/// The pass is the `Admission-Pass` header, else a cookie `admission_pass` or `admission_pass-EVENT`,
-/// also with `__Host-` before it. The event is `eventId` in the query, else the header
-/// `Admission-Event`.
+/// The pass is the `Admission-Pass` header, else a cookie `admission_pass` or
+/// `admission_pass-EVENT`, also with `__Host-` before it. The event is `eventId` in the query, else
+/// the header `Admission-Event`.
 #[utoipa::path(method(get, post, put, patch, delete), path = "/api/queue/authz", tag = "queue",
     params(AuthzQuery, ("Admission-Pass" = Option<String>, Header),
         ("Admission-Event" = Option<String>, Header)),
@@ -171,7 +171,8 @@ mod tests {
 
     #[test]
     fn cookies_are_those_of_the_event_and_a_header_is_all_that_counts() {
-        let line = "theme=dark; admission_pass=a; __Host-admission_pass-EVT1=b;admission_pass-EVT2=c; \
+        let line = "theme=dark; admission_pass=a; __Host-admission_pass-EVT1=b; \
+                    admission_pass-EVT2=c; \
                     admission_pass_x=d; x=admission_pass=e";
         let cookies = headers(&[("cookie", line)]);
         let (one, none) = (event("EVT1"), event("EVT3"));

@@ -277,7 +277,8 @@ async fn huge_and_slow_requests_of_the_queue_are_cut() {
     let address = room.stage.address.unwrap();
     let head = |length: usize| {
         format!(
-            "POST /api/queue/{ID}/join HTTP/1.1\r\nhost: usher\r\ncontent-type: application/json\r\n\
+            "POST /api/queue/{ID}/join HTTP/1.1\r\nhost: usher\r\n\
+             content-type: application/json\r\n\
              content-length: {length}\r\nconnection: close\r\n\r\n"
         )
     };

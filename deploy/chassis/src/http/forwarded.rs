@@ -8,9 +8,9 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// The address that stands for whoever asks over a connection from `peer`.
 ///
-/// Each proxy adds whom it has heard from at the end, so the list is read from there, past those that
-/// are trusted; what stands before the first stranger is the stranger's own word. A list that cannot
-/// be read there counts as none: the proxy itself asks.
+/// Each proxy adds whom it has heard from at the end, so the list is read from there, past those
+/// that are trusted; what stands before the first stranger is the stranger's own word. A list that
+/// cannot be read there counts as none: the proxy itself asks.
 pub(super) fn asker(trusted: &[IpAddr], peer: SocketAddr, headers: &HeaderMap) -> SocketAddr {
     let is_trusted = |address: IpAddr| trusted.contains(&address.to_canonical());
     if trusted.is_empty() || !is_trusted(peer.ip()) {

@@ -1,5 +1,5 @@
-//! A room in front of somebody else's site: rooms alone, a real nginx with the example's file, and a
-//! site that knows nothing of it.
+//! A room in front of somebody else's site: rooms alone, a real nginx with the example's file, and
+//! a site that knows nothing of it.
 
 use crate::client::{Answer, Call, Client};
 use crate::nginx::Nginx;
