@@ -28,9 +28,16 @@ missing_packages() {
   have_nats || ! is_x86_64_linux || have_pip || echo python3 python3-pip
 }
 
+# What only the checks need. Debian keeps nginx off the PATH of others than root.
+missing_check_packages() {
+  have nginx || [ -x /usr/sbin/nginx ] || echo nginx-light
+}
+
+# Installs what the functions name, missing_packages without any.
 install_packages() {
-  local packages
-  read -r -a packages <<<"$(missing_packages | tr '\n' ' ')"
+  local packages missing
+  missing=$(for list in "${@:-missing_packages}"; do "$list"; done)
+  read -r -a packages <<<"$(tr '\n' ' ' <<<"$missing")"
   [ "${#packages[@]}" -gt 0 ] || return 0
   if ! have apt-get || ! { [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null; }; then
     say 'Usher needs these packages (names as in Debian and Ubuntu), and cannot install them itself'

@@ -118,6 +118,9 @@ impl Reader {
     }
 
     fn take_listing(&self, listing: EventListing) {
+        if !listing.has_seats() {
+            return;
+        }
         let Some(plan) = self.plans.get(&listing.plan).map(|plan| Arc::clone(&plan)) else {
             tracing::error!(event = %listing.event, plan = %listing.plan, "listing without plan");
             return;

@@ -71,13 +71,13 @@ fn listing(message: &Followed) -> Option<Box<schema::EventListing>> {
     if message.subject.starts_with(subject::CATALOG_PLAN_PREFIX) {
         return None;
     }
-    let listing = codec::decode(&message.payload).map(Box::new);
+    let listing = codec::decode::<schema::EventListing>(&message.payload).map(Box::new);
     if let Err(error) = &listing {
         // One bad entry must not hide the others.
         let (subject, error) = (&message.subject, chassis::telemetry::chain(error));
         tracing::error!(subject, %error, "catalogue entry skipped");
     }
-    listing.ok()
+    listing.ok().filter(|listing| listing.has_seats())
 }
 
 async fn read_journal(

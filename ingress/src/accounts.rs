@@ -26,4 +26,4 @@ pub use passwords::{PasswordLimits, Passwords, checked_password};
 pub use roles::{Role, Roles};
 pub use store::{NewAccount, checked_name, create_account, grant, normal_email};
 pub use throttle::{LoginRates, Throttle, network};
-pub use tokens::Tokens;
+pub use tokens::{Tokens, issue_token};

@@ -11,6 +11,7 @@ mod history;
 mod kills;
 mod live;
 mod plan_body;
+mod rooms;
 mod services;
 
 pub(crate) use admission::{__path_admission, __path_change_admission};
@@ -29,5 +30,7 @@ pub(crate) use kills::{__path_kill, __path_kills, __path_lift_kill};
 pub use kills::{kill, kills, lift_kill};
 pub(crate) use live::__path_live;
 pub use live::live;
+pub(crate) use rooms::__path_put_room;
+pub use rooms::put_room;
 pub(crate) use services::__path_services;
 pub use services::services;

@@ -6,6 +6,7 @@ use chassis::keys::KeyFolder;
 use chassis::{Health, Nats, Shutdown, stream_config};
 use schema::{Shards, stream};
 use sqlx::PgPool;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::sync::Semaphore;
 
 use crate::accounts::{Jwks, Passwords, Throttle, Tokens};
@@ -23,7 +24,8 @@ use crate::views::{Renderings, Views};
 #[derive(Clone)]
 pub struct Deps {
     pub nats: Nats,
-    pub postgres: PgPool,
+    /// `None` only for a gateway of waiting rooms alone.
+    pub postgres: Option<PgPool>,
     pub keys: KeyFolder,
     pub health: Health,
     pub shutdown: Shutdown,
@@ -63,7 +65,7 @@ pub struct App {
 }
 
 /// The keys' names in the folder that all stages share.
-const ACCOUNT_KEY: &str = "account";
+pub const ACCOUNT_KEY: &str = "account";
 const PASS_KEY: &str = "pass";
 
 impl App {
@@ -72,6 +74,10 @@ impl App {
         config.check();
         let Deps { nats, postgres, keys, health, shutdown, instance, .. } = deps;
         let shards = deps.shards;
+        let postgres = match postgres {
+            Some(postgres) => postgres.clone(),
+            None => no_store(&config).await,
+        };
         let account_key = keys.ed25519(ACCOUNT_KEY)?;
         let pass_key = keys.ed25519(PASS_KEY)?;
         ensure_streams(nats, shards).await?;
@@ -87,13 +93,13 @@ impl App {
             views: Views::start(nats, shards, config.keep(), health, shutdown),
             rooms: Rooms::start(nats, health, shutdown).await?,
             asks: Asks::start(nats, shards, instance, shutdown).await?,
-            bookings: Bookings::start(postgres),
+            bookings: Bookings::start(&postgres),
             renderings: Renderings::default(),
             rendering: Semaphore::new(places(config.renderings_max)),
             histories: Semaphore::new(HISTORIES_MAX),
             streams: Arc::new(Semaphore::new(places(config.streams_max))),
             nats: nats.clone(),
-            postgres: postgres.clone(),
+            postgres,
             shutdown: shutdown.clone(),
             shards,
             config,
@@ -105,6 +111,14 @@ impl App {
         let places = usize::try_from(self.config.streams_max).expect("usize has 32 bits or more");
         places.saturating_sub(self.streams.available_permits())
     }
+}
+
+/// A closed pool, which no route of waiting rooms asks.
+async fn no_store(config: &Config) -> PgPool {
+    assert!(config.rooms_only, "all other gateways have a store");
+    let pool = PgPoolOptions::new().connect_lazy_with(PgConnectOptions::new_without_pgpass());
+    pool.close().await;
+    pool
 }
 
 /// Makes the streams that this stage writes to and reads, if no other stage has.

@@ -6,7 +6,7 @@ mod handlers;
 mod search;
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use chassis::{Health, Nats, Shutdown};
@@ -33,6 +33,7 @@ pub struct Listed {
 struct Content {
     listings: HashMap<EventId, Arc<EventListing>>,
     plans: HashMap<PlanId, Arc<PlanIndex>>,
+    no_seats: OnceLock<Arc<PlanIndex>>,
     /// Events in the order in which they are shown.
     by_start: BTreeSet<(UnixMillis, EventId)>,
 }
@@ -61,11 +62,14 @@ impl Catalog {
         Self { content, position: receiver }
     }
 
-    /// An event whose listing and plan are both known.
+    /// An event whose listing and plan are both known; one without seats has an empty plan.
     pub fn find(&self, event: &EventId) -> Option<Listed> {
         let content = self.content.read().unwrap_or_else(PoisonError::into_inner);
         let listing = content.listings.get(event)?;
-        let plan = content.plans.get(&listing.plan)?;
+        let plan = content.plans.get(&listing.plan).or_else(|| {
+            let nothing = || Arc::new(PlanIndex::new(SeatingPlan::without_seats()));
+            (!listing.has_seats()).then(|| content.no_seats.get_or_init(nothing))
+        })?;
         Some(Listed { listing: Arc::clone(listing), plan: Arc::clone(plan) })
     }
 
@@ -97,11 +101,14 @@ impl Content {
     }
 
     fn put_listing(&mut self, listing: EventListing) {
-        let event = listing.event.clone();
+        let (event, has_seats) = (listing.event.clone(), listing.has_seats());
         let starts_at = listing.starts_at;
         if let Some(old) = self.listings.insert(event.clone(), Arc::new(listing)) {
             self.by_start.remove(&(old.starts_at, event.clone()));
         }
-        self.by_start.insert((starts_at, event));
+        // Nothing of it can be bought here.
+        if has_seats {
+            self.by_start.insert((starts_at, event));
+        }
     }
 }

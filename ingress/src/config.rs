@@ -18,6 +18,9 @@ pub struct Config {
     /// `POST /bench/accounts` gives anybody who asks any number of new accounts with their tokens,
     /// and requests from this machine have the `_demo` rates. For measurements only.
     pub bench_door: bool,
+    /// Serves waiting rooms alone: in front of another site, without accounts, seats, orders or
+    /// search, and so without Postgres and without any stage but the waiting room.
+    pub rooms_only: bool,
     pub http: chassis::http::HttpLimits,
     pub passwords: PasswordLimits,
     pub logins: LoginRates,
@@ -46,6 +49,7 @@ impl Default for Config {
             listen: ([127, 0, 0, 1], 8080).into(),
             demo: false,
             bench_door: false,
+            rooms_only: false,
             http: chassis::http::HttpLimits::default(),
             passwords: PasswordLimits::default(),
             logins: LoginRates::default(),
@@ -94,6 +98,7 @@ impl Config {
         assert!(self.passwords.wait_ms < request_ms);
         assert!(self.token_ttl_s < self.refresh_ttl_s);
         assert!(0 < self.renderings_max);
+        assert!(!(self.rooms_only && self.bench_door), "there are no accounts to give");
         assert!(0 < self.requests.concurrent_max);
     }
 

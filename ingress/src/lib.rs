@@ -29,7 +29,7 @@ mod views;
 
 pub use accounts::{
     LoginRates, NewAccount, PasswordLimits, Passwords, Role, Roles, checked_name, checked_password,
-    create_account, grant, normal_email,
+    create_account, grant, issue_token, normal_email,
 };
 pub use app::Deps;
 pub use buckets::Rate;

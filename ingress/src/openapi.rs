@@ -47,6 +47,7 @@ use crate::{accounts, admin, bookings, catalog, partners, views};
         admin::admission,
         admin::change_admission,
         admin::draw,
+        admin::put_room,
         admin::live,
         admin::audit,
         admin::history,

@@ -98,6 +98,13 @@ pub fn event_unknown() -> Problem {
     refused(&Refusal::EventUnknown, None)
 }
 
+/// The path belongs to a stage that this deployment has been set up without.
+pub fn stage_absent() -> Problem {
+    let title = "This deployment has waiting rooms alone";
+    let detail = "no accounts, seats, orders, partners or search are served here";
+    Problem::new(404, "STAGE_ABSENT", title, detail)
+}
+
 pub fn not_found() -> Problem {
     Problem::new(404, "NOT_FOUND", "Nothing is here", "no such path")
 }

@@ -19,13 +19,33 @@ use crate::{accounts, admin, bookings, catalog, page, partners, problems, views}
 /// own.
 const IMPORT_BYTES_MAX: usize = 32 * 1024 * 1024;
 
+const KEYS: &str = "/.well-known/jwks.json";
+const ROOM: &str = "/api/admin/rooms/{eventId}";
+const ADMISSION: &str = "/api/admin/events/{eventId}/admission";
+const DRAW: &str = "/api/admin/events/{eventId}/draw";
+const LIVE: &str = "/api/admin/events/{eventId}/live";
+const SERVICES: &str = "/api/admin/services";
+
+/// What a deployment of rooms alone serves besides the rooms' own routes: nothing that needs
+/// Postgres or an owner of seats.
+const ROOMS_ONLY: [&str; 6] = [KEYS, ROOM, ADMISSION, DRAW, LIVE, SERVICES];
+
 /// One method of one path. The router and the test that holds the document against it are made of
 /// the same ones.
 pub struct Route {
-    #[cfg_attr(not(test), expect(dead_code, reason = "the handler knows it, but does not tell"))]
     pub method: Method,
     pub path: &'static str,
     handler: MethodRouter<Arc<App>>,
+}
+
+impl Route {
+    /// The route as a deployment of rooms alone has it: what needs the other stages says so.
+    fn of_rooms_only(self) -> Self {
+        if ROOMS_ONLY.contains(&self.path) {
+            return self;
+        }
+        route(self.method, self.path, async || problems::stage_absent())
+    }
 }
 
 /// Puts all routes together; `queue` are those of the waiting room, wherever it runs.
@@ -38,8 +58,12 @@ pub fn routes(app: Arc<App>, queue: Routes, served: Served, health: &Health) -> 
         let limiter = Arc::clone(&limiter);
         Arc::new(Layered { shortcut, limiter }) as Arc<dyn Shortcut>
     });
-    let events = together(routes_about_events()).with_state(Arc::clone(&app));
-    let others = together(account_routes())
+    let rooms_only = app.config.rooms_only;
+    let served_here = |route: Route| if rooms_only { route.of_rooms_only() } else { route };
+    let events = routes_about_events().into_iter().map(served_here).collect();
+    let accounts = account_routes().into_iter().map(served_here).collect();
+    let events = together(events).with_state(Arc::clone(&app));
+    let others = together(accounts)
         .merge(bench_routes(app.config.bench_door))
         .with_state(app)
         .merge(queue.router)
@@ -66,7 +90,7 @@ pub fn account_routes() -> Vec<Route> {
         route(Method::POST, "/api/auth/refresh", accounts::refresh),
         route(Method::POST, "/api/auth/logout", accounts::logout),
         route(Method::GET, "/api/auth/me", accounts::me),
-        route(Method::GET, "/.well-known/jwks.json", accounts::jwks),
+        route(Method::GET, KEYS, accounts::jwks),
     ]
 }
 
@@ -113,23 +137,23 @@ fn partner_routes() -> Vec<Route> {
 }
 
 fn admin_routes() -> Vec<Route> {
-    let admission = "/api/admin/events/{eventId}/admission";
     let kills = "/api/admin/events/{eventId}/kills";
     let history = "/api/admin/events/{eventId}/seats/{seatId}/history";
     vec![
         large(route(Method::POST, "/api/admin/events", admin::create_event)),
         large(route(Method::POST, "/api/admin/events/import", admin::import_events)),
         large(route(Method::PUT, "/api/admin/events/{eventId}", admin::replace_event)),
-        route(Method::GET, admission, admin::admission),
-        route(Method::PATCH, admission, admin::change_admission),
-        route(Method::POST, "/api/admin/events/{eventId}/draw", admin::draw),
-        route(Method::GET, "/api/admin/events/{eventId}/live", admin::live),
+        route(Method::GET, ADMISSION, admin::admission),
+        route(Method::PATCH, ADMISSION, admin::change_admission),
+        route(Method::POST, DRAW, admin::draw),
+        route(Method::PUT, ROOM, admin::put_room),
+        route(Method::GET, LIVE, admin::live),
         route(Method::GET, history, admin::history),
         route(Method::POST, kills, admin::kill),
         route(Method::GET, kills, admin::kills),
         route(Method::DELETE, "/api/admin/events/{eventId}/kills/{killId}", admin::lift_kill),
         route(Method::GET, "/api/admin/audit", admin::audit),
-        route(Method::GET, "/api/admin/services", admin::services),
+        route(Method::GET, SERVICES, admin::services),
     ]
 }
 

@@ -46,8 +46,10 @@ function askToJoin(box, event, signal) {
     box.replaceChildren(
       h("section", { class: "panel" },
         h("h2", {}, "Waiting room"),
-        h("p", {}, "Many people want these seats. Join the line; "
-          + "you keep your place in it, also if you reload."),
+        h("p", {}, event.wantsCookie
+          ? "Many people want to come in. Join the line; you keep your place in it, also if you reload."
+          : "Many people want these seats. Join the line; "
+            + "you keep your place in it, also if you reload."),
         status,
         button),
     );
@@ -86,7 +88,7 @@ async function waitInLine(box, event, token, signal) {
       view.update(me);
       document.title = me.position ? `(${me.position}) ${event.name}` : title;
       if (me.state === "ready" || me.state === "admitted") {
-        const pass = await claim(eventId, headers, signal);
+        const pass = await claim(event, headers, signal);
         if (pass) return pass;
         if (!load(localStorage, placeName(eventId))) return null;
       }
@@ -126,9 +128,11 @@ async function look(eventId, headers, view, signal) {
   }
 }
 
-async function claim(eventId, headers, signal) {
+/** `event.wantsCookie`: the pass is for a gate before a site on this host. */
+async function claim({ eventId, wantsCookie }, headers, signal) {
   try {
-    const claimed = await post(`/api/queue/${eventId}/claim`, {}, { headers, signal, key: newKey() });
+    const body = wantsCookie ? { cookie: true } : {};
+    const claimed = await post(`/api/queue/${eventId}/claim`, body, { headers, signal, key: newKey() });
     const until = Date.now() + claimed.expiresInMs;
     const held = { pass: claimed.pass, until, seatsMax: claimed.seatsMax };
     store(sessionStorage, passName(eventId), held);

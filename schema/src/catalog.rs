@@ -2,11 +2,15 @@
 
 use crate::channel::Channel;
 use crate::id::{EventId, PlanId};
-use crate::limits::{HOLD_LIFE_MAX, REQUEST_PLACES};
+use crate::limits::{ACCOUNT_PLACES_MAX, HOLD_LIFE_MAX, HOLD_TTL, REQUEST_PLACES};
 use crate::money::{Currency, Money};
+use crate::plan::SeatingPlan;
 use crate::time::{DurationMs, UnixMillis};
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
+
+/// The plan of an event that sells no seats here and has a room only. No stored plan has this id.
+pub(crate) const NO_SEATS: &str = "no-seats";
 
 /// Longest name, venue, city and category, in bytes.
 pub const TITLE_BYTES_MAX: usize = 200;
@@ -70,6 +74,34 @@ pub struct PriceLevel {
 }
 
 impl EventListing {
+    /// An event that has a room, and no seats.
+    pub fn without_seats(event: EventId, name: &str, now: UnixMillis) -> Self {
+        Self {
+            event,
+            plan: SeatingPlan::without_seats().id,
+            name: name.into(),
+            venue: CompactString::default(),
+            city: CompactString::default(),
+            category: CompactString::default(),
+            starts_at: now,
+            sale_starts_at: now,
+            status: EventStatus::OnSale,
+            price_levels: Vec::new(),
+            places_total: 0,
+            hold_ttl_ms: HOLD_TTL,
+            account_places_max: ACCOUNT_PLACES_MAX,
+            waiting_room: true,
+            hold_life_max_ms: HOLD_LIFE_MAX,
+            channels: Vec::new(),
+            request_places_max: REQUEST_PLACES,
+        }
+    }
+
+    /// Whether the event is sold here. Without seats it is a room in front of somebody else's site.
+    pub fn has_seats(&self) -> bool {
+        self.plan.as_str() != NO_SEATS
+    }
+
     /// The currency of all prices; euros for an event without price levels, which sells nothing.
     pub fn currency(&self) -> Currency {
         self.price_levels.first().map_or(Currency::EUR, |level| level.price.currency)

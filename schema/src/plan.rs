@@ -3,6 +3,7 @@
 //! A plan stores rows, not seats: the id, price level and position of a seat follow from its row.
 //! So a stadium is some tens of kilobytes, and thousands of events share the plan of their venue.
 
+use crate::catalog::NO_SEATS;
 use crate::id::{AreaIdx, PlanId};
 use crate::text128;
 use compact_str::CompactString;
@@ -111,6 +112,18 @@ pub enum Fault {
 }
 
 impl SeatingPlan {
+    /// The plan of events that have a room only: it is never stored, and has nothing to buy.
+    pub fn without_seats() -> Self {
+        Self {
+            id: NO_SEATS.parse().expect("it is a plan's id"),
+            sections: Vec::new(),
+            areas: Vec::new(),
+            focal_x_cm: 0,
+            focal_y_cm: 0,
+            pools: Vec::new(),
+        }
+    }
+
     /// Names a plan by its content, so that equal plans are stored once and a plan never changes
     /// under its id.
     ///

@@ -16,19 +16,40 @@ pub struct Config {
     pub listen: String,
     /// How often a leader decides. 100 to 250: shorter costs Redis, longer is seen as a jerky line.
     pub tick_ms: u64,
+    /// Polls a second that all who wait in one room make together at most, at all processes: from
+    /// so many on that they would make more, `pollAfterMs` grows with the line. 100 or more; the
+    /// same in each process, for the leader waits so long for those who are silent.
+    ///
+    /// Less costs less, and a fan far from the front hears of a change later: at 20,000 a million
+    /// are told to come back after 51 to 66 s. Nobody is told more than 300 s, or than three
+    /// quarters of the claim window; lines that would need longer ask more.
+    pub polls_per_second_max: u32,
     /// What a stranger can take of the listener.
     pub http: HttpLimits,
 }
 
+/// Default of [`Config::polls_per_second_max`].
+pub(crate) const POLLS_PER_SECOND_MAX: u32 = 20_000;
+
 impl Default for Config {
     fn default() -> Self {
-        Self { listen: String::new(), tick_ms: 200, http: HttpLimits::default() }
+        Self {
+            listen: String::new(),
+            tick_ms: 200,
+            polls_per_second_max: POLLS_PER_SECOND_MAX,
+            http: HttpLimits::default(),
+        }
     }
 }
 
 impl Config {
     pub(crate) fn listen(&self) -> Option<Result<SocketAddr, std::net::AddrParseError>> {
         (!self.listen.is_empty()).then(|| self.listen.parse())
+    }
+
+    /// Asserts what the settings must be.
+    pub(crate) fn check(&self) {
+        assert!(100 <= self.polls_per_second_max, "a small room makes so many polls in a second");
     }
 
     pub(crate) fn tick(&self) -> Duration {

@@ -10,6 +10,7 @@ use schema::admission::{AdmissionRecord, Beacon, RoomStatus};
 use schema::{EventId, RoomSettings, codec, cohort, subject};
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
+use tokio::sync::watch;
 
 /// Takes the room's records into its ledger, in order.
 pub(crate) async fn records(room: Arc<Room>, nats: Nats, clock: BootClock, shutdown: Shutdown) {
@@ -49,27 +50,43 @@ fn take_entries(room: &Room, message: &Followed) -> Result<(), String> {
     Ok(())
 }
 
-/// Takes every setting of a room, the last first and then each change.
-pub(crate) async fn settings(rooms: Arc<Rooms>, nats: Nats, shutdown: Shutdown) {
-    // A bucket is a stream with these names; following it survives what a watch does not.
-    let stream = format!("KV_{}", subject::SETTINGS);
+/// The stream of the settings' bucket.
+pub(crate) fn settings_stream() -> String {
+    format!("KV_{}", subject::SETTINGS)
+}
+
+/// Takes every setting of a room, the last first and then each change; says in `read_to` how far it
+/// has come.
+pub(crate) async fn settings(
+    rooms: Arc<Rooms>,
+    nats: Nats,
+    shutdown: Shutdown,
+    read_to: watch::Sender<u64>,
+) {
+    // Following the bucket's stream survives what a watch does not.
+    let stream = settings_stream();
     let prefix = format!("$KV.{}.", subject::SETTINGS);
     let mut follower = Follower::start(nats, &stream, &format!("{prefix}>"), StartAt::First);
     while let Some(message) = next(&mut follower, &shutdown).await {
         let key = message.subject.strip_prefix(&prefix).unwrap_or_default();
-        let event: Option<EventId> = key.rsplit('.').next().and_then(|event| event.parse().ok());
-        let Some(event) = event else { continue };
-        let taken = if subject::room_settings(&event) == key {
-            stored::<RoomSettings>(&message.payload).map(|settings| rooms.set(&event, settings))
-        } else if subject::draw_settings(&event) == key {
-            stored::<Beacon>(&message.payload).map(|beacon| rooms.set_beacon(&event, beacon))
-        } else {
-            continue;
-        };
-        if let Err(error) = taken {
-            let error = chassis::telemetry::chain(&error);
-            tracing::error!(%event, key, %error, "room settings that nobody can read");
-        }
+        take_setting(&rooms, key, &message.payload);
+        read_to.send_replace(message.sequence);
+    }
+}
+
+fn take_setting(rooms: &Rooms, key: &str, payload: &[u8]) {
+    let event: Option<EventId> = key.rsplit('.').next().and_then(|event| event.parse().ok());
+    let Some(event) = event else { return };
+    let taken = if subject::room_settings(&event) == key {
+        stored::<RoomSettings>(payload).map(|settings| rooms.set(&event, settings))
+    } else if subject::draw_settings(&event) == key {
+        stored::<Beacon>(payload).map(|beacon| rooms.set_beacon(&event, beacon))
+    } else {
+        return;
+    };
+    if let Err(error) = taken {
+        let error = chassis::telemetry::chain(&error);
+        tracing::error!(%event, key, %error, "room settings that nobody can read");
     }
 }
 

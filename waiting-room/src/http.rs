@@ -22,7 +22,7 @@ use crate::rooms::Rooms;
 use crate::seal::Sealer;
 use crate::secret::Secrets;
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{get, on, post};
 use chassis::Problem;
 use chassis::clock::Monotonic;
 use chassis::http::Routes;
@@ -72,7 +72,7 @@ impl App {
 /// Returns the routes.
 pub(crate) fn routes(app: Arc<App>) -> Routes {
     let router = Router::new()
-        .route("/api/queue/authz", get(authz::authz))
+        .route("/api/queue/authz", on(authz::METHODS, authz::authz))
         .route("/api/queue/{eventId}/join", post(join::join))
         .route(status::ROUTE, get(status::status))
         .route(me::ROUTE, get(me::me).delete(leave::leave))

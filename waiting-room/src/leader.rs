@@ -143,7 +143,7 @@ async fn take_over(
     };
     let now = clock.now();
     let origin = Origin { now, boot: clock.boot(), wall: chassis::clock::now() };
-    let rules = restore(&ledger, &completed, origin);
+    let rules = restore(&ledger, &completed, origin, room.polls_per_second_max);
     let presence = deps.nats.client.subscribe(subject::room_presence(&room.event)).await;
     let presence = presence.map_err(|error| tracing::warn!(%error, "no word of lost check-ins"));
     let mut leader = Leader {

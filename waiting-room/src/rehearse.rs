@@ -10,13 +10,14 @@ mod market;
 
 pub use course::{Course, Minute, Release, Spread, Total};
 
+use crate::config::POLLS_PER_SECOND_MAX;
 use course::Recorder;
 use crowd::{Fan, crowd};
 use market::Market;
-use schema::limits::REQUEST_PLACES_MAX;
+use schema::limits::REQUEST_PLACES;
 use schema::{AllocatorLoad, DurationMs, PLAN_PLACES_MAX, RoomMode, RoomSettings, ShardId};
 use waiting_room_core::{
-    Adapt, Bits, Headroom, MonoMs, Room as Rules, SIGHT_NUMBERS, Sight, Signals,
+    Adapt, Bits, Headroom, MonoMs, POLLS, Room as Rules, SIGHT_NUMBERS, Sight, Signals,
 };
 
 /// How often the rehearsed leader decides: the default of a real one.
@@ -58,7 +59,7 @@ pub enum RehearsalFault {
     Fans,
     #[error("seats are 1 to {PLAN_PLACES_MAX}")]
     Seats,
-    #[error("a basket is 1 to {REQUEST_PLACES_MAX} places")]
+    #[error("a basket is 1 to {REQUEST_PLACES} places")]
     Basket,
     #[error("a share is 0 to 1")]
     Share,
@@ -86,7 +87,7 @@ pub fn rehearse(rehearsal: &Rehearsal) -> Result<Course, RehearsalFault> {
 impl Rehearsal {
     fn check(&self) -> Result<(), RehearsalFault> {
         let fans: u64 = self.joins.iter().map(|&joins| u64::from(joins)).sum();
-        let places_max = u32::from(REQUEST_PLACES_MAX) * 1_000;
+        let places_max = u32::from(REQUEST_PLACES) * 1_000;
         let bounds = [self.settings.admission_rate_per_minute, self.settings.active_max];
         let seconds = u64::try_from(self.joins.len()).unwrap_or(u64::MAX);
         let is_long = [self.opens_after, self.checkout].iter().any(|span| LASTS_MAX <= *span)
@@ -179,7 +180,9 @@ impl<'a> Stage<'a> {
         }
         // Everybody who is there checks in when asked to.
         let nowhere = Bits::default();
-        self.rules.publish_horizon(MonoMs(now), given, &nowhere, &self.settings);
+        let crowd = given.saturating_sub(self.rules.cursor);
+        let ceiling = POLLS.ceiling_for(crowd, &self.settings, POLLS_PER_SECOND_MAX);
+        self.rules.publish_horizon(MonoMs(now), given, &nowhere, &self.settings, ceiling);
         let cap = self.settings.admission_rate_per_minute;
         let look = course::Look {
             joined: self.joined,

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::sync::{mpsc, watch};
 use waiting_room_core::{
-    Ledger, LiveIndex, MonoMs, NumberSet, PlaceKind, PollGuard, Standing, Token, terms_in,
+    Ledger, LiveIndex, MonoMs, NumberSet, POLLS, PlaceKind, PollGuard, Standing, Token, terms_in,
 };
 
 use crate::config::{CHECK_INS_MAX, STATUS_AGE_MAX};
@@ -49,6 +49,8 @@ pub(crate) struct Room {
     pub shard: ShardId,
     /// What the stages behind the room say, for its leader.
     pub loads: Arc<Loads>,
+    /// What all who wait may ask together.
+    pub polls_per_second_max: u32,
     /// Written with the ledger, before it.
     pub cohorts: Cohorts,
     beacon: RwLock<Option<Beacon>>,
@@ -74,15 +76,26 @@ pub(crate) struct Completed {
     pub fresh: Vec<u64>,
 }
 
+/// What a room has from its process.
+pub(crate) struct Around {
+    pub sealer: Arc<Sealer>,
+    pub secrets: Arc<Secrets>,
+    /// The shard that sells its seats.
+    pub shard: ShardId,
+    pub loads: Arc<Loads>,
+    /// What all who wait may ask together.
+    pub polls_per_second_max: u32,
+}
+
 impl Room {
     pub(crate) fn new(
         listing: EventListing,
         settings: RoomSettings,
         store: Store,
         joins: mpsc::Sender<JoinAsk>,
-        (sealer, secrets): (Arc<Sealer>, Arc<Secrets>),
-        (shard, loads): (ShardId, Arc<Loads>),
+        around: Around,
     ) -> Self {
+        let Around { sealer, secrets, shard, loads, polls_per_second_max } = around;
         let mut seats = Seats::default();
         seats.list(listing.places_total);
         Self {
@@ -98,6 +111,7 @@ impl Room {
             secrets,
             shard,
             loads,
+            polls_per_second_max,
             cohorts: Cohorts::default(),
             beacon: RwLock::default(),
             listing: RwLock::new(Arc::new(listing)),
@@ -136,6 +150,12 @@ impl Room {
 
     pub(crate) fn ledger(&self) -> RwLockReadGuard<'_, Ledger> {
         read(&self.ledger)
+    }
+
+    /// The longest that anybody is told to wait before the next poll now.
+    pub(crate) fn poll_ceiling(&self) -> DurationMs {
+        let crowd = self.ledger().crowd();
+        POLLS.ceiling_for(crowd, &read(&self.settings), self.polls_per_second_max)
     }
 
     /// Takes in the next record of the stream, heard of at `at`.
@@ -230,6 +250,14 @@ impl Room {
     /// A part of the leader's last word, which is true of when it was said.
     pub(crate) fn told<T>(&self, part: impl FnOnce(&RoomStatus) -> T) -> Option<T> {
         read(&self.status).as_ref().map(|(status, _)| part(status))
+    }
+
+    /// Whether a place that waits is not asked to check in; `None` is one before its draw. In doubt
+    /// it is near: the leader waits for those who were told a far one's pause, and for no others.
+    pub(crate) fn is_far(&self, number: Option<u64>) -> bool {
+        let read = read(&self.status);
+        let fresh = read.as_ref().filter(|(_, heard)| heard.elapsed() <= STATUS_AGE_MAX);
+        fresh.is_some_and(|(status, _)| number.is_none_or(|n| status.check_in_horizon < n))
     }
 
     pub(crate) fn index(&self) -> Arc<LiveIndex> {

@@ -7,7 +7,7 @@ use crate::joiner;
 use crate::leader;
 use crate::loads::Loads;
 use crate::pulse;
-use crate::room::Room;
+use crate::room::{Around, Room};
 use crate::seal::Sealer;
 use crate::secret::Secrets;
 use crate::store::Store;
@@ -59,6 +59,14 @@ impl Rooms {
         self.events.contains_key(event)
     }
 
+    /// Whether the event has no room now, for certain: settings and catalogue are read before
+    /// anybody is answered.
+    pub(crate) fn is_off(&self, event: &EventId) -> bool {
+        let Some(known) = self.events.get(event) else { return false };
+        let set = self.settings.get(event).map(|settings| settings.mode);
+        !set.unwrap_or_else(|| default_settings(&known.listing).mode).is_on()
+    }
+
     /// Takes the catalogue's entry of an event, and opens its room if it has one.
     pub(crate) fn list(&self, listing: EventListing) {
         let event = listing.event.clone();
@@ -108,9 +116,14 @@ impl Rooms {
     fn open(&self, listing: EventListing, settings: RoomSettings) -> Arc<Room> {
         let (joins, asks) = mpsc::channel(JOINS_WAITING_MAX);
         let store = Store::new(self.deps.redis.clone(), &listing.event);
-        let keys = (Arc::clone(&self.sealer), Arc::clone(&self.secrets));
-        let behind = (self.deps.shards.of(&listing.event), Arc::clone(&self.loads));
-        let room = Arc::new(Room::new(listing, settings, store, joins, keys, behind));
+        let around = Around {
+            sealer: Arc::clone(&self.sealer),
+            secrets: Arc::clone(&self.secrets),
+            shard: self.deps.shards.of(&listing.event),
+            loads: Arc::clone(&self.loads),
+            polls_per_second_max: self.config.polls_per_second_max,
+        };
+        let room = Arc::new(Room::new(listing, settings, store, joins, around));
         room.set_beacon(self.beacons.get(&room.event).map(|beacon| beacon.clone()));
         let (deps, tick, clock) = (self.deps.clone(), self.config.tick(), self.clock.clone());
         let opened = Arc::clone(&room);

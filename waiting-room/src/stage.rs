@@ -9,7 +9,7 @@ use crate::loads;
 use crate::metrics;
 use crate::rooms::Rooms;
 use chassis::http::Routes;
-use chassis::{Announcement, Cause, Nats, stream_config, tasks};
+use chassis::{Announcement, Cause, Nats, Shutdown, stream_config, tasks};
 use schema::{stream, subject};
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -27,11 +27,12 @@ pub struct Stage {
     _announcement: Announcement,
 }
 
-/// Starts the stage; returns when it has read the catalogue.
+/// Starts the stage; returns when it has read settings and catalogue.
 ///
 /// # Errors
 /// [`Error`] when a stream cannot be prepared or the address is taken.
 pub async fn start(config: Config, deps: Deps) -> Result<Stage, Error> {
+    config.check();
     metrics::declare();
     let health = deps.health.register("waiting room");
     let (nats, shutdown) = (deps.nats.clone(), deps.shutdown.clone());
@@ -42,11 +43,11 @@ pub async fn start(config: Config, deps: Deps) -> Result<Stage, Error> {
     nats.ensure_bucket(subject::SETTINGS).await?;
     let app = Arc::new(App::new(&deps, &config)?);
     let rooms = Arc::clone(&app.rooms);
-    let (ticks, settings) = (Arc::clone(&rooms), Arc::clone(&rooms));
+    let ticks = Arc::clone(&rooms);
     tasks::spawn("room-ticks", follow::statuses(ticks, nats.clone(), shutdown.clone()));
-    tasks::spawn("room-settings", follow::settings(settings, nats.clone(), shutdown.clone()));
     let listening = loads::listen(Arc::clone(&rooms.loads), nats.clone(), shutdown.clone());
     tasks::spawn("room-loads", listening);
+    read_settings(&rooms, &nats, &shutdown).await?;
     read_catalog(&rooms, &nats).await?;
     for shard in deps.shards.all() {
         let health = deps.health.register(format!("waiting room journal {shard}"));
@@ -61,6 +62,18 @@ pub async fn start(config: Config, deps: Deps) -> Result<Stage, Error> {
     let announcement = chassis::announce(&nats, service, version, here).await?;
     health.set_ready();
     Ok(Stage { routes, address, _announcement: announcement })
+}
+
+/// Follows the settings and waits until all that are stored now have been read: before that a room
+/// that an operator has closed would be open.
+async fn read_settings(rooms: &Arc<Rooms>, nats: &Nats, shutdown: &Shutdown) -> Result<(), Error> {
+    let stored = chassis::last_sequence(nats, &follow::settings_stream()).await?;
+    let (read, mut read_to) = watch::channel(0);
+    let settings = follow::settings(Arc::clone(rooms), nats.clone(), shutdown.clone(), read);
+    tasks::spawn("room-settings", settings);
+    // The sender is dropped at shutdown only; then nothing matters any more.
+    read_to.wait_for(|&sequence| stored <= sequence).await.map(drop).unwrap_or_default();
+    Ok(())
 }
 
 /// Follows the catalogue and waits until all that is stored now has been read.

@@ -9,7 +9,7 @@
 //!   time.
 //! - At shutdown the listener closes, idle connections close, others have `drain_ms` to end.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use schema::DurationMs;
@@ -21,6 +21,7 @@ use crate::{Error, Shutdown, tasks};
 mod accept;
 mod body;
 mod connection;
+mod forwarded;
 mod framing;
 mod respond;
 mod shortcut;
@@ -37,7 +38,8 @@ pub use shortcut::{Direct, Head, Routes, Shortcut};
 /// its `somaxconn`.
 const BACKLOG: u32 = 4_096;
 
-/// The address at the other end of the connection, in the extensions of every request.
+/// Who asks, in the extensions of every request: the address at the other end of the connection, or
+/// behind a trusted proxy the address that it names, with port 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer(pub SocketAddr);
 
@@ -52,8 +54,12 @@ pub struct HttpLimits {
     pub connections_max: u32,
     /// Open connections from one address (IPv6: from one /64); more are answered 503.
     ///
-    /// Behind a proxy all fans share its address: then this must be as large as `connections_max`.
+    /// Behind a proxy all fans share its address: name it in `trusted_proxies`, whose connections
+    /// are not counted.
     pub peer_connections_max: u32,
+    /// Proxies whose `X-Forwarded-For` is believed: the last address in it that is not one of them
+    /// is who asks. From anybody else the header says nothing.
+    pub trusted_proxies: Vec<IpAddr>,
     /// From the first byte of a request's head, or from the connection's begin, to the head's end.
     pub head_ms: DurationMs,
     /// Header lines in a request; more are answered 431. Browsers send about 20, proxies add 10.
@@ -84,6 +90,7 @@ impl Default for HttpLimits {
         HttpLimits {
             connections_max: 10_000,
             peer_connections_max: 256,
+            trusted_proxies: Vec::new(),
             head_ms: DurationMs::from_secs(5),
             header_count_max: 64,
             buffer_bytes_max: 64 * 1024,

@@ -1,6 +1,6 @@
 //! `usher account`: makes who may operate a system that has no demo logins.
 
-use crate::cli::{self, Account};
+use crate::cli::Account;
 use crate::{config, output};
 use anyhow::{Context as _, anyhow};
 use ingress::{
@@ -20,12 +20,7 @@ pub async fn account(account: Account) -> anyhow::Result<ExitCode> {
     let email = normal_email(&account.email)
         .ok_or_else(|| anyhow!("{} is not an e-mail address", account.email))?;
     let name = account.name.as_deref().map(checked).transpose()?;
-    let role = match account.role {
-        cli::Role::Operator => Role::Operator,
-        cli::Role::Partner => Role::Partner,
-        cli::Role::Fan => Role::Fan,
-    };
-    let roles = Roles::of(&[Role::Fan, role]);
+    let roles = Roles::of(&[Role::Fan, account.role.into()]);
     let postgres = chassis::connect_postgres(&config.postgres, "usher account").await?;
     chassis::migrate(&postgres).await?;
     if grant(&postgres, &email, name, roles).await.context("change the account")? {

@@ -26,6 +26,9 @@ pub enum Command {
     Demo(Target),
     /// Create an account in a running system, or give a role to the one that the address has
     Account(Account),
+    /// Print an account token of a role, signed with the keys of the folder: for operators of a
+    /// deployment that keeps no accounts
+    Token(Token),
     /// Check the promises over journal, checkpoints, Postgres and live owners; print differences
     Audit(Audit),
     /// Check a draw on files that were downloaded, without asking any server
@@ -81,14 +84,6 @@ pub enum Stage {
 impl Stage {
     pub const ALL: &[Self] =
         &[Self::Allocator, Self::Settlement, Self::WaitingRoom, Self::Indexer, Self::Ingress];
-
-    /// Whether it cannot start without Postgres.
-    pub fn uses_postgres(self) -> bool {
-        match self {
-            Self::Allocator | Self::Settlement | Self::Ingress => true,
-            Self::WaitingRoom | Self::Indexer => false,
-        }
-    }
 }
 
 /// Which running system a command speaks of.
@@ -117,11 +112,36 @@ pub struct Account {
     pub target: Target,
 }
 
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Nothing can take the token back before its time is over. The keys are those \
+                        of the data folder of a running `usher up`, else of the setting keys.dir."
+)]
+pub struct Token {
+    #[arg(long)]
+    pub role: Role,
+    /// How long it is good: 1 to 720
+    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=720))]
+    pub hours: u32,
+    #[command(flatten)]
+    pub target: Target,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Role {
     Operator,
     Partner,
     Fan,
+}
+
+impl From<Role> for ingress::Role {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Operator => Self::Operator,
+            Role::Partner => Self::Partner,
+            Role::Fan => Self::Fan,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

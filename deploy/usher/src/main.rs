@@ -13,6 +13,7 @@ mod run;
 mod running;
 mod shards;
 mod stages;
+mod token;
 mod up;
 mod verify_draw;
 
@@ -52,6 +53,7 @@ async fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Migrate(target) => migrate::migrate(target).await,
         Command::Demo(target) => demo::demo(target).await,
         Command::Account(account) => account::account(account).await,
+        Command::Token(shown) => token::token(&shown),
         Command::Audit(audit) => audit::audit(audit).await,
         Command::VerifyDraw(files) => verify_draw::verify_draw(&files),
         Command::Rehearse(asked) => rehearse::rehearse(&asked),

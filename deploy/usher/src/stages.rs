@@ -58,12 +58,13 @@ impl Stages {
         stages: &[Stage],
         shutdown: &Shutdown,
     ) -> anyhow::Result<Self> {
+        check(config, stages)?;
         let recorder = chassis::metrics::install(shutdown)?;
         let instance = format!("{:x}-{:x}", std::process::id(), chassis::clock::now().0);
         let name = format!("usher {instance}");
         let nats = Nats::connect(&config.nats, &name).await?;
         let shards = shards::agree(&nats, config.system.shards).await?;
-        let postgres = if stages.iter().any(|stage| stage.uses_postgres()) {
+        let postgres = if stages.iter().any(|stage| uses_postgres(*stage, config)) {
             Some(connect_postgres(config, &name).await?)
         } else {
             None
@@ -126,6 +127,28 @@ pub fn exit_code(shutdown: &Shutdown) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     Err(anyhow!("usher ends: {}", shutdown.reason().unwrap_or("nobody knows why")))
+}
+
+/// Whether the stage cannot start without Postgres.
+fn uses_postgres(stage: Stage, config: &Config) -> bool {
+    match stage {
+        Stage::Allocator | Stage::Settlement => true,
+        Stage::Ingress => !config.ingress.rooms_only,
+        Stage::WaitingRoom | Stage::Indexer => false,
+    }
+}
+
+/// A gateway of waiting rooms alone stands beside no stage that sells.
+fn check(config: &Config, stages: &[Stage]) -> anyhow::Result<()> {
+    let of_rooms = |stage: &&Stage| matches!(stage, Stage::WaitingRoom | Stage::Ingress);
+    let other = stages.iter().find(|stage| !of_rooms(stage));
+    match other.filter(|_| config.ingress.rooms_only) {
+        None => Ok(()),
+        Some(other) => Err(anyhow!(
+            "ingress.rooms_only serves waiting rooms alone: leave the stage {other:?} out, or \
+             the setting"
+        )),
+    }
 }
 
 /// Connects, and brings the schema up to date.
@@ -209,7 +232,7 @@ impl Common {
     async fn ingress(&self, config: &Config, queue: QueueRoutes) -> anyhow::Result<Ingress> {
         let deps = ingress::Deps {
             nats: self.nats.clone(),
-            postgres: self.postgres(),
+            postgres: self.postgres.clone(),
             keys: self.keys.clone(),
             health: self.health.clone(),
             shutdown: self.shutdown.clone(),

@@ -170,8 +170,16 @@ async fn store(app: &App, listing: &EventListing, plan: SeatingPlan) -> Result<(
     if !app.catalog.has_plan(&plan.id) {
         publish(app, subject::catalog_plan(&plan.id), codec::encode(&plan)).await?;
     }
-    let subject = subject::catalog_event(&listing.event);
-    let sequence = publish(app, subject, codec::encode(listing)).await?;
+    store_listing(app, subject::catalog_event(&listing.event), codec::encode(listing)).await
+}
+
+/// Stores a listing, and waits until the own catalogue has it.
+pub(super) async fn store_listing(
+    app: &App,
+    subject: String,
+    listing: Vec<u8>,
+) -> Result<(), Problem> {
+    let sequence = publish(app, subject, listing).await?;
     if app.catalog.reached(sequence, STORE_WAIT).await {
         return Ok(());
     }

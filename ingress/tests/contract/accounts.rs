@@ -72,3 +72,54 @@ async fn an_api_key_stands_for_its_partner() {
     assert_eq!(list(&key).await.json(), json!({"allotments": []}));
     assert_eq!(list(&format!("{key}x")).await.problem().0, 401);
 }
+
+#[tokio::test]
+async fn no_operators_route_is_open_to_anybody_else() {
+    let rig = Rig::start().await;
+    let fan = rig.login("fan", &[Role::Fan]).await;
+    let partner = rig.login("partner", &[Role::Partner, Role::Fan]).await;
+    let document = rig.http.get("/openapi.json", "").await.json();
+    let mut asked = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        if !path.starts_with("/api/admin/") {
+            continue;
+        }
+        for method in ["get", "put", "post", "delete", "patch"] {
+            if item.get(method).is_none() {
+                continue;
+            }
+            let path = path.replace(['{', '}'], "");
+            let ask = async |token: &str| {
+                let more = [("if-match", "*")];
+                rig.http.json(&method.to_uppercase(), &path, token, &more, json!({})).await
+            };
+            assert_eq!(ask("").await.problem(), (401, "LOGIN_REQUIRED".to_owned()), "{path}");
+            for token in [&fan, &partner] {
+                let refused = ask(token).await.problem();
+                assert_eq!(refused, (403, "ROLE_REQUIRED".to_owned()), "{method} {path}");
+            }
+            asked += 1;
+        }
+    }
+    assert!(14 < asked, "{asked} routes of operators");
+}
+
+#[tokio::test]
+async fn an_address_that_somebody_only_claims_gives_no_further_requests() {
+    let address = ingress::Rate { burst: 20, per_minute: 1 };
+    let limits = ingress::RequestLimits { address, ..Default::default() };
+    let rig = Rig::with(|config| (config.demo, config.requests) = (false, limits)).await;
+    let mut refused = 0;
+    for number in 0..40 {
+        let claimed = format!("192.0.2.{number}");
+        let headers = [
+            ("x-forwarded-for", claimed.as_str()),
+            ("forwarded", "for=192.0.2.7"),
+            ("x-real-ip", claimed.as_str()),
+            ("cf-connecting-ip", claimed.as_str()),
+        ];
+        let answer = rig.http.send("GET", "/api/events", &headers, "").await;
+        refused += u32::from(answer.status == 429);
+    }
+    assert_eq!(refused, 20, "all are one address");
+}

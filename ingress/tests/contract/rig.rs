@@ -109,7 +109,7 @@ impl Gateway {
         let (health, shutdown) = (Health::new(), Shutdown::new());
         let deps = Deps {
             nats: nats.clone(),
-            postgres: postgres.clone(),
+            postgres: Some(postgres.clone()),
             keys: KeyFolder::open(keys).unwrap(),
             health: health.clone(),
             shutdown: shutdown.clone(),

@@ -217,6 +217,12 @@ impl Ledger {
         self.prepared.is_some_and(|prepared| prepared.last.is_some())
     }
 
+    /// How many numbers were given out and not passed, those who are gone among them: known to all
+    /// who read the stream, whatever becomes of Redis.
+    pub fn crowd(&self) -> u64 {
+        self.given.saturating_sub(self.cursor)
+    }
+
     /// Whether numbers may be given out: no more are above the mark.
     pub fn is_giving(&self) -> bool {
         self.given < self.mark

@@ -39,7 +39,7 @@ pub use cohort::{Cohort, EMPTY};
 pub use draw::{Permutation, draw_live};
 pub use ledger::{Ledger, Prepared, Standing, Terms};
 pub use limits::{
-    CALLED_MAX, GENERATION, GIVING_IDLE, HORIZON_LAPSE, MARK_BLOCK, NUMBER_MAX, PASS_LEEWAY,
+    CALLED_MAX, GENERATION, GIVING_IDLE, LAPSE_MARGIN, MARK_BLOCK, NUMBER_MAX, PASS_LEEWAY,
     SIGHT_NUMBERS, TICK_MAX, WINDOW,
 };
 pub use merkle::{Sha256, Tree, climb, leaf};

@@ -40,9 +40,13 @@ pub const GIVING_IDLE: DurationMs = DurationMs(2_000);
 
 /// How long a place must have been inside a published horizon before its silence means anything.
 ///
-/// Longer than the longest `pollAfterMs`, by the time a slow phone and a slow status may need.
-/// Longer still would let the gone use up rate when the line is short.
-pub const HORIZON_LAPSE: DurationMs = DurationMs(40_000);
+/// Longer than the longest `pollAfterMs`, by [`LAPSE_MARGIN`]. Longer still would let the gone use
+/// up rate when the line is short. In a line so long that people are told to wait longer it is
+/// longer by as much.
+pub const HORIZON_LAPSE: DurationMs = DurationMs(POLLS.ceiling.0 + LAPSE_MARGIN.0);
+
+/// What a slow phone and a slow status may need beyond the `pollAfterMs` that they were told.
+pub const LAPSE_MARGIN: DurationMs = DurationMs(10_000);
 
 /// How long check-ins go to one set. Two sets are read, so a check-in counts for one to two of
 /// these.
@@ -52,7 +56,7 @@ pub const GENERATION: DurationMs = DurationMs(40_000);
 pub const PASS_LEEWAY: DurationMs = DurationMs(2_000);
 
 const _: () = {
-    assert!(POLLS.ceiling.0 < HORIZON_LAPSE.0);
+    assert!(POLLS.ceiling.0 < POLLS.far_ceiling.0);
     assert!(HORIZON_LAPSE.0 <= GENERATION.0);
     assert!((CALLED_MAX as u64) < SIGHT_NUMBERS);
     assert!(SIGHT_NUMBERS.is_multiple_of(64));

@@ -1,7 +1,6 @@
 //! What a fan is told about a place, and whether it may be claimed.
 
 use crate::ledger::{Standing, Terms};
-use crate::limits::HORIZON_LAPSE;
 use schema::{DurationMs, UnixMillis};
 
 /// The state of a place, as `GET .../me` names it.
@@ -87,13 +86,18 @@ pub struct Wait {
 /// allows for a rate that falls by a third.
 ///
 /// `doubt_ahead` people wait before a doubt that stands before the place, if one does. Should the
-/// line come there before its lapse is over, it stands for a time that nobody knows.
-pub fn wait_seconds(ahead: u64, doubt_ahead: Option<u64>, called_last_minute: u32) -> Option<Wait> {
+/// line come there before its `lapse` is over, it stands for a time that nobody knows.
+pub fn wait_seconds(
+    ahead: u64,
+    doubt_ahead: Option<u64>,
+    lapse: DurationMs,
+    called_last_minute: u32,
+) -> Option<Wait> {
     if called_last_minute == 0 {
         return None;
     }
     let seconds = |people: u64| people.saturating_mul(60) / u64::from(called_last_minute);
-    if doubt_ahead.is_some_and(|people| seconds(people) < HORIZON_LAPSE.0 / 1_000) {
+    if doubt_ahead.is_some_and(|people| seconds(people) < lapse.0 / 1_000) {
         return None;
     }
     let p50 = seconds(ahead);
@@ -104,6 +108,7 @@ pub fn wait_seconds(ahead: u64, doubt_ahead: Option<u64>, called_last_minute: u3
 mod tests {
     use super::{Claim, PlaceState, Wait, claim, place_state, wait_seconds};
     use crate::ledger::{Standing, Terms};
+    use crate::limits::HORIZON_LAPSE;
     use schema::{DurationMs, UnixMillis};
 
     const TERMS: Terms =
@@ -124,10 +129,10 @@ mod tests {
 
     #[test]
     fn a_wait_behind_a_doubt_is_known_only_if_the_doubt_is_over_when_the_line_comes_there() {
-        assert_eq!(wait_seconds(60, None, 60), Some(Wait { p50: 60, p90: 91 }));
-        assert_eq!(wait_seconds(60, Some(39), 60), None);
-        assert_eq!(wait_seconds(60, Some(40), 60), Some(Wait { p50: 60, p90: 91 }));
-        assert_eq!(wait_seconds(60, None, 0), None);
+        assert_eq!(wait_seconds(60, None, HORIZON_LAPSE, 60), Some(Wait { p50: 60, p90: 91 }));
+        assert_eq!(wait_seconds(60, Some(39), HORIZON_LAPSE, 60), None);
+        assert_eq!(wait_seconds(60, Some(40), HORIZON_LAPSE, 60), Some(Wait { p50: 60, p90: 91 }));
+        assert_eq!(wait_seconds(60, None, HORIZON_LAPSE, 0), None);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! When to ask again: from the distance to the cursor, so that the load does not grow with the
 //! line.
 
-use schema::DurationMs;
+use schema::{DurationMs, RoomSettings};
 
 /// What a fan is told to wait between polls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,34 +10,88 @@ pub struct PollPolicy {
     pub floor: DurationMs,
     /// Longer and a fan near the front would not check in within a horizon's lapse.
     pub ceiling: DurationMs,
+    /// The longest that a fan far from the front is told, in however long a line.
+    ///
+    /// A horizon lapses later by as much, so a longer one lets the gone be skipped later. It is
+    /// what 4,500,000 waiting need at 20,000 polls a second.
+    pub far_ceiling: DurationMs,
     /// A fan asks this many times on the way from here to the cursor.
     pub divisor: u64,
 }
 
-pub const POLLS: PollPolicy =
-    PollPolicy { floor: DurationMs(2_000), ceiling: DurationMs(30_000), divisor: 4 };
+pub const POLLS: PollPolicy = PollPolicy {
+    floor: DurationMs(2_000),
+    ceiling: DurationMs(30_000),
+    far_ceiling: DurationMs(300_000),
+    divisor: 4,
+};
 
 /// The largest jitter, in 1/256 of the wait: 0.3.
 const JITTER_MAX: u64 = 77;
 
 impl PollPolicy {
+    /// The longest that anybody is told while `crowd` numbers wait, so that all together ask at
+    /// most `polls_per_second_max` times a second.
+    ///
+    /// What those near the front ask, who must check in, is left to them: some 30 polls for each
+    /// person called, half of the budget at most. Nobody is told to stay away for longer than three
+    /// quarters of the claim window, whatever the budget: a rate that is raised at once, or a draw,
+    /// may call a place that was far a moment ago.
+    pub fn ceiling_for(
+        &self,
+        crowd: u64,
+        settings: &RoomSettings,
+        polls_per_second_max: u32,
+    ) -> DurationMs {
+        let near = settings.admission_rate_per_minute / 2;
+        let far = polls_per_second_max.saturating_sub(near).max(polls_per_second_max / 2);
+        let away_max = u64::from(settings.claim_window_seconds) * 750;
+        self.spread(crowd, far).min(DurationMs(away_max).max(self.ceiling))
+    }
+
+    /// The longest that [`PollPolicy::ceiling_for`] can have been, whatever the settings were.
+    pub fn ceiling_max(&self, crowd: u64, polls_per_second_max: u32) -> DurationMs {
+        self.spread(crowd, polls_per_second_max / 2)
+    }
+
+    fn spread(&self, crowd: u64, per_second: u32) -> DurationMs {
+        assert!(0 < per_second);
+        let mean = crowd.saturating_mul(1_000) / u64::from(per_second);
+        let longest = mean.saturating_mul(256 + JITTER_MAX) / 256;
+        DurationMs(longest.clamp(self.ceiling.0, self.far_ceiling.0))
+    }
+
     /// How long a place with `ahead` people before it waits until its next poll.
     ///
-    /// `jitter` is a byte that belongs to the place: the same place keeps its rhythm, and a crowd
-    /// that joined in one second does not ask in one second.
-    pub fn poll_after(&self, ahead: u64, rate_per_minute: u32, jitter: u8) -> DurationMs {
+    /// `far_ceiling` is [`PollPolicy::ceiling_for`] the crowd for a place that is not asked to
+    /// check in; `None` for one that is. `jitter` is a byte that belongs to the place: the same
+    /// place keeps its rhythm, and a crowd that joined in one second does not ask in one second.
+    pub fn poll_after(
+        &self,
+        ahead: u64,
+        rate_per_minute: u32,
+        far_ceiling: Option<DurationMs>,
+        jitter: u8,
+    ) -> DurationMs {
         let minute = 60_000;
         // A room that calls nobody is asked as seldom as one that calls one a second.
         let rate = u64::from(rate_per_minute).max(60);
         let wait = ahead.saturating_mul(minute) / rate / self.divisor;
-        // The jitter comes on top, so the base ends below the ceiling by as much.
-        let base_max = self.ceiling.0 * 256 / (256 + JITTER_MAX);
-        let base = wait.clamp(self.floor.0, base_max);
+        let base = match far_ceiling.filter(|&ceiling| self.ceiling < ceiling) {
+            None => wait.clamp(self.floor.0, base_max(self.ceiling)),
+            // The crowd is what counts: nobody so far from the front misses anything.
+            Some(ceiling) => base_max(ceiling),
+        };
         let poll_after = DurationMs(base + base * JITTER_MAX * u64::from(jitter) / (256 * 255));
         assert!(self.floor <= poll_after);
-        assert!(poll_after <= self.ceiling);
+        assert!(poll_after <= far_ceiling.unwrap_or(self.ceiling));
         poll_after
     }
+}
+
+/// The jitter comes on top, so the base ends below the ceiling by as much.
+fn base_max(ceiling: DurationMs) -> u64 {
+    ceiling.0 * 256 / (256 + JITTER_MAX)
 }
 
 /// A byte of jitter from bytes that differ from place to place, such as a MAC.
@@ -73,18 +127,92 @@ impl PollGuard {
 #[cfg(test)]
 mod tests {
     use super::{POLLS, PollGuard};
-    use schema::DurationMs;
+    use schema::{DurationMs, RoomSettings};
 
     #[test]
     fn the_next_poll_is_far_for_the_far_and_within_bounds_for_all() {
         for jitter in [0, 128, 255] {
             for ahead in [0, 1, 100, 1_000, 1_000_000, u64::MAX] {
-                let wait = POLLS.poll_after(ahead, 600, jitter);
+                let wait = POLLS.poll_after(ahead, 600, None, jitter);
                 assert!(POLLS.floor <= wait && wait <= POLLS.ceiling, "{ahead}: {wait:?}");
+                let wait = POLLS.poll_after(ahead, 600, Some(DurationMs(90_000)), jitter);
+                assert!(wait <= DurationMs(90_000), "{ahead}: {wait:?}");
             }
         }
-        assert_eq!(POLLS.poll_after(400, 600, 0), DurationMs(10_000));
-        assert_eq!(POLLS.poll_after(400, 600, 255), DurationMs(13_007));
+        assert_eq!(POLLS.poll_after(400, 600, None, 0), DurationMs(10_000));
+        assert_eq!(POLLS.poll_after(400, 600, None, 255), DurationMs(13_007));
+    }
+
+    fn settings(rate_per_minute: u32, claim_window_seconds: u32) -> RoomSettings {
+        let admission_rate_per_minute = rate_per_minute;
+        RoomSettings { admission_rate_per_minute, claim_window_seconds, ..RoomSettings::default() }
+    }
+
+    /// Polls a second of `crowd` people who do as they are told, the first 4 minutes of the rate
+    /// near the front.
+    fn polls_per_second(crowd: u64, settings: &RoomSettings, budget: u32) -> u64 {
+        let ceiling = POLLS.ceiling_for(crowd, settings, budget);
+        let rate = settings.admission_rate_per_minute;
+        let near = u64::from(rate) * 4;
+        let steps = 10_000;
+        let polls_a_million_seconds = |step: u64| {
+            let ahead = crowd * step / steps;
+            let far = (near <= ahead).then_some(ceiling);
+            1_000_000_000 / POLLS.poll_after(ahead, rate, far, 128).0
+        };
+        (0..steps).map(polls_a_million_seconds).sum::<u64>() * (crowd / steps) / 1_000_000
+    }
+
+    #[test]
+    fn however_long_the_line_is_it_asks_within_the_budget() {
+        let patient = settings(600, 600);
+        for budget in [1_000, 20_000] {
+            for tenth_seconds in [240, 500, 1_000, 2_000] {
+                let crowd = u64::from(budget) * tenth_seconds / 10;
+                let per_second = polls_per_second(crowd, &patient, budget);
+                let most = u64::from(budget);
+                assert!(per_second <= most, "{per_second} polls of {crowd}, {most} allowed");
+                assert!(most * 3 / 5 <= per_second, "{per_second} of {most}: longer than needed");
+            }
+        }
+        // 500 a second are called: those near the front ask more than the far ones.
+        let fast = polls_per_second(1_000_000, &settings(30_000, 600), 20_000);
+        assert!(fast <= 20_000, "{fast}");
+        let short = settings(600, 120);
+        assert!(polls_per_second(1_000_000, &short, 20_000) <= 20_000);
+        assert_eq!(POLLS.ceiling_for(400_000, &short, 20_000), POLLS.ceiling, "as in a short line");
+    }
+
+    #[test]
+    fn nobody_is_told_to_stay_away_for_a_claim_window_or_shorter_than_in_a_short_line() {
+        let ceiling = |crowd, claim_s| POLLS.ceiling_for(crowd, &settings(600, claim_s), 20_000).0;
+        assert_eq!(ceiling(0, 600), POLLS.ceiling.0);
+        assert_eq!(ceiling(1_000_000, 600), 66_028);
+        assert_eq!(ceiling(1_000_000, 120), 66_028);
+        assert_eq!(ceiling(2_000_000, 120), 90_000);
+        assert_eq!(ceiling(2_000_000, 5), POLLS.ceiling.0);
+        assert_eq!(ceiling(u64::MAX, 3_600), POLLS.far_ceiling.0);
+        let any = POLLS.ceiling_max(1_000_000, 20_000);
+        for rate in [0, 600, 1_000_000] {
+            for claim_s in [5, 3_600] {
+                let now = POLLS.ceiling_for(1_000_000, &settings(rate, claim_s), 20_000);
+                assert!(now <= any, "{rate} {claim_s}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_crowd_that_joined_at_once_is_spread_over_the_jitter_by_its_next_poll() {
+        let bytes = |place: u64| place.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes();
+        let mut per_second = [0_u32; 400];
+        for place in 0..100_000 {
+            let jitter = super::jitter(&bytes(place));
+            let wait = POLLS.poll_after(900_000, 600, Some(DurationMs(130_000)), jitter);
+            per_second[usize::try_from(wait.0 / 1_000).unwrap()] += 1;
+        }
+        let busiest = per_second.into_iter().max().unwrap();
+        // 30 s of jitter: an even spread is 3,333 a second.
+        assert!(busiest < 4_400, "{busiest} of 100,000 in one second");
     }
 
     #[test]

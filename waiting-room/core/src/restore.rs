@@ -5,6 +5,7 @@ use crate::ledger::{Ledger, Received};
 use crate::limits::WINDOW;
 use crate::mono::MonoMs;
 use crate::number_set::NumberSet;
+use crate::poll::POLLS;
 use crate::room::Room;
 use schema::{DurationMs, UnixMillis};
 
@@ -18,7 +19,14 @@ pub struct Origin {
 }
 
 /// Rebuilds the room. What is uncertain counts longer, never shorter.
-pub fn restore(ledger: &Ledger, completed: &NumberSet, origin: Origin) -> Room {
+///
+/// `polls_per_second_max` says how long people were told to wait while the line was longer.
+pub fn restore(
+    ledger: &Ledger,
+    completed: &NumberSet,
+    origin: Origin,
+    polls_per_second_max: u32,
+) -> Room {
     let mut room = Room::at(ledger.cursor);
     let kept: Vec<&Received> = ledger.releases().collect();
     let mut visible: Vec<(MonoMs, u32)> = Vec::new();
@@ -27,6 +35,9 @@ pub fn restore(ledger: &Ledger, completed: &NumberSet, origin: Origin) -> Room {
         if origin.now <= at + WINDOW {
             visible.push((at, received.release.called));
         }
+        // Until this release the line was no longer than from here to the last number.
+        let crowd = ledger.given.saturating_sub(received.release.cursor_before);
+        room.told(at, POLLS.ceiling_max(crowd, polls_per_second_max));
         if let Some(entry) = inside_entry(received, ledger.epoch, origin) {
             room.inside.called(entry);
         }

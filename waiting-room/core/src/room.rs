@@ -2,7 +2,7 @@
 
 use crate::adapt::Headroom;
 use crate::bits::{Bits, between};
-use crate::horizon::Horizons;
+use crate::horizon::{Horizons, Line};
 use crate::inside::{Entry, Inside};
 use crate::late::LateShare;
 use crate::limits::{CALLED_MAX, SIGHT_NUMBERS};
@@ -194,7 +194,8 @@ impl Room {
         (plan, false)
     }
 
-    /// The horizon to publish now, `given` being the last number given out.
+    /// The horizon to publish now, `given` being the last number given out and `poll_ceiling` the
+    /// longest that anybody is told to wait.
     ///
     /// All doubts in sight are asked at once, however slow the line: else each stretch of them
     /// would hold it up for another lapse.
@@ -204,10 +205,17 @@ impl Room {
         given: u64,
         doubt: &Bits,
         settings: &RoomSettings,
+        poll_ceiling: DurationMs,
     ) -> u64 {
-        let asked = doubt.iter(self.cursor, self.cursor + SIGHT_NUMBERS).last().unwrap_or(0);
-        let rate = settings.admission_rate_per_minute;
-        self.horizons.publish(now, self.cursor, given, asked, rate)
+        let (cursor, rate_per_minute) = (self.cursor, settings.admission_rate_per_minute);
+        let asked = doubt.iter(cursor, cursor + SIGHT_NUMBERS).last().unwrap_or(0);
+        let line = Line { cursor, given, asked, rate_per_minute, poll_ceiling };
+        self.horizons.publish(now, line)
+    }
+
+    /// Notes that at `at` people may have been told to come back only after `poll_ceiling`.
+    pub(crate) fn told(&mut self, at: MonoMs, poll_ceiling: DurationMs) {
+        self.horizons.told(at, poll_ceiling);
     }
 
     /// Check-ins did not work for a while.

@@ -2,7 +2,7 @@
 
 use super::place::{marks, note_presence, opened};
 use super::room_of_path::RoomOfPath;
-use super::{App, bodies, problems};
+use super::{App, authz, bodies, problems};
 use crate::metrics;
 use crate::room::Room;
 use crate::seal::Opened;
@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use chassis::Problem;
 use http::HeaderMap;
-use http::header::{AUTHORIZATION, CACHE_CONTROL};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, SET_COOKIE};
 use schema::admission::PassClaims;
 use schema::{PassPlace, UnixMillis};
 use serde::{Deserialize, Serialize};
@@ -29,6 +29,8 @@ use waiting_room_core::{Claim, Standing, Terms, claim as decide};
 pub(crate) struct ClaimRequest {
     /// The text whose SHA-256 was the join's `popHash`.
     pop_secret: Option<String>,
+    /// Sets the pass as a cookie of this host too, for a gate before a site on it.
+    cookie: bool,
 }
 
 /// The right to buy.
@@ -89,7 +91,13 @@ pub(super) async fn claim(
         expires_in_ms: terms.pass_until.since(now).0,
         seats_max: listing.request_places_max.min(listing.account_places_max),
     };
-    Ok(([(CACHE_CONTROL, "no-store")], Json(body)).into_response())
+    let cookie = request.cookie.then(|| {
+        let max_age_s = body.expires_in_ms.div_ceil(1_000);
+        (SET_COOKIE, authz::cookie(&room.event, &body.pass, max_age_s))
+    });
+    let mut response = ([(CACHE_CONTROL, "no-store")], Json(body)).into_response();
+    response.headers_mut().extend(cookie);
+    Ok(response)
 }
 
 /// Makes sure that the place may have its pass, now and when it asks again.

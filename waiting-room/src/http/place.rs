@@ -11,7 +11,9 @@ use schema::UnixMillis;
 use schema::admission::SeatsBand;
 use serde::Serialize;
 use utoipa::ToSchema;
-use waiting_room_core::{POLLS, PlaceState, Standing, Token, place_state, wait_seconds};
+use waiting_room_core::{
+    LAPSE_MARGIN, POLLS, PlaceState, Standing, Token, place_state, wait_seconds,
+};
 
 /// What is said about a place.
 #[derive(Debug, Serialize, ToSchema)]
@@ -144,24 +146,33 @@ fn body(
     let ahead = before.map(|(ahead, _)| ahead);
     let told = room.told(|status| (status.called_last_minute, status.seats_remaining));
     let wait = told.zip(before).and_then(|((called_last_minute, _), (ahead, doubt_ahead))| {
-        wait_seconds(ahead, doubt_ahead, called_last_minute)
+        let lapse = room.poll_ceiling() + LAPSE_MARGIN;
+        wait_seconds(ahead, doubt_ahead, lapse, called_last_minute)
     });
     let sold_out = told.is_some_and(|(_, seats)| seats == SeatsBand::None);
     // Before the draw everybody is as far as everybody else.
     let distance = if number.is_none() { u64::MAX } else { ahead.unwrap_or(0) };
     let rate = room.admission_rate_per_minute();
+    // Those who must check in, and those who have been called, come soon however long the line is.
+    let far = waits(standing) && room.is_far(number);
+    let far_ceiling = far.then(|| room.poll_ceiling());
     PlaceBody {
         state: name(state),
         number,
         position: ahead.map(|ahead| ahead + 1),
         estimated_wait_seconds: wait.map(|wait| WaitBody { p50: wait.p50, p90: wait.p90 }),
         sell_out_likelihood: (waiting.is_some() && sold_out).then_some(1.0),
-        poll_after_ms: POLLS.poll_after(distance, rate, place.jitter).0,
+        poll_after_ms: POLLS.poll_after(distance, rate, far_ceiling, place.jitter).0,
         claim_within_ms: match state {
             PlaceState::Ready(within) => Some(within.0),
             _ => None,
         },
     }
+}
+
+/// Whether the place waits in line, or before the draw of its pre-queue.
+fn waits(standing: Option<Standing>) -> bool {
+    standing.is_none_or(|standing| standing == Standing::Waiting)
 }
 
 /// How the place stands, and whether it was claimed.

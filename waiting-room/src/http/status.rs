@@ -45,6 +45,7 @@ pub(crate) struct StatusBody {
 #[serde(rename_all = "camelCase")]
 struct PollPolicyBody {
     floor_ms: u64,
+    /// It grows with the line, so that all who wait together ask within a budget.
     ceiling_ms: u64,
     divisor: u64,
 }
@@ -100,7 +101,7 @@ fn describe(room: &Room) -> StatusBody {
         called_last_minute: status.as_ref().map_or(0, |status| status.called_last_minute),
         poll_policy: PollPolicyBody {
             floor_ms: POLLS.floor.0,
-            ceiling_ms: POLLS.ceiling.0,
+            ceiling_ms: room.poll_ceiling().0,
             divisor: POLLS.divisor,
         },
         message: is_recovering.then_some("The line stands for a moment; every place is kept."),

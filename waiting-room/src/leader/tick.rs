@@ -10,7 +10,7 @@ use chassis::{AppendError, Owner};
 use schema::admission::{AdmissionRecord, LimitedBy, RoomStatus};
 use schema::{DurationMs, RoomSettings, codec, subject};
 use std::time::Duration;
-use waiting_room_core::{MARK_BLOCK, NUMBER_MAX};
+use waiting_room_core::{MARK_BLOCK, NUMBER_MAX, POLLS};
 
 impl Leader {
     pub(super) async fn tick(&mut self, owner: &Owner, tick: Duration) -> Result<(), AppendError> {
@@ -162,7 +162,9 @@ impl Leader {
     fn horizon(&mut self, settings: &RoomSettings) -> u64 {
         let given = self.last_seen.unwrap_or(self.ledger.cursor);
         let now = self.clock.now();
-        let horizon = self.rules.publish_horizon(now, given, &self.doubt, settings);
+        let polls = self.room.polls_per_second_max;
+        let ceiling = POLLS.ceiling_for(self.ledger.crowd(), settings, polls);
+        let horizon = self.rules.publish_horizon(now, given, &self.doubt, settings, ceiling);
         if self.is_troubled {
             self.rules.check_ins_failed();
         }

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a panic is the message of a failed test")]
 
 mod adapt;
+mod attacks;
 mod draw;
 mod ends;
 mod flow;

@@ -1,6 +1,6 @@
 //! How fast people are called, and what a poll costs.
 
-use super::world::World;
+use super::world::{World, soon};
 use schema::RoomMode;
 use std::time::{Duration, Instant};
 
@@ -75,4 +75,44 @@ async fn a_waiting_poll_makes_no_call_to_redis() {
     let refused = room.me(ID, far[0]).await;
     assert_eq!(refused.status, 429, "ten at once, then one a second");
     assert!(refused.headers.contains_key("retry-after"));
+}
+
+#[tokio::test]
+async fn a_long_line_is_told_to_ask_less_often_but_for_those_near_the_front() {
+    let world = World::new().await;
+    let config = waiting_room::Config { polls_per_second_max: 100, ..Default::default() };
+    let room = world.instance_with("a", config).await;
+    world.list(ID, 10_000).await;
+    // The horizon of check-ins is 1,024 numbers ahead.
+    let hold = |settings: &mut schema::RoomSettings| {
+        (settings.mode, settings.admission_rate_per_minute) = (RoomMode::Hold, 60);
+    };
+    world.set(ID, hold).await;
+    let short =
+        soon(async || Some(room.join(ID).await).filter(|joined| joined.status == 201)).await;
+    assert!(short.body["pollAfterMs"].as_u64().unwrap() <= 30_000);
+    let tokens = futures_util::future::join_all((0..4_000).map(|_| room.place(ID))).await;
+    // 4,001 people within 70 polls a second: every 57 s, and up to 0.3 of that more.
+    let ceiling = soon(async || {
+        let ceiling = room.room_status(ID).await.body["pollPolicy"]["ceilingMs"].as_u64()?;
+        (74_000 < ceiling).then_some(ceiling)
+    })
+    .await;
+    assert!(ceiling <= 74_348, "{ceiling}");
+    soon(async || {
+        let me = room.me(ID, &tokens[3_999]).await;
+        (30_000 < me.body["pollAfterMs"].as_u64()?).then_some(())
+    })
+    .await;
+    let (mut near, mut far) = (Vec::new(), Vec::new());
+    for token in tokens.iter().step_by(20) {
+        let body = room.me(ID, token).await.body;
+        let after = body["pollAfterMs"].as_u64().unwrap();
+        let is_near = body["number"].as_u64().unwrap() <= 1_024;
+        if is_near { near.push(after) } else { far.push(after) }
+    }
+    assert!(!near.is_empty() && near.iter().all(|after| *after <= 30_000), "{near:?}");
+    assert!(far.iter().all(|after| (57_000..=ceiling).contains(after)), "{far:?}");
+    let apart: std::collections::HashSet<u64> = far.iter().copied().collect();
+    assert!(far.len() / 2 < apart.len(), "a crowd that joined at once asks at many times");
 }

@@ -63,7 +63,7 @@ impl Server {
             // Makes the routes now what they would otherwise become again for every request.
             routes: Routes { router: routes.router.with_state(()), ..routes },
             builder: builder(&limits),
-            slots: Slots::new(limits.connections_max, limits.peer_connections_max),
+            slots: Slots::new(&limits),
             limits,
             shutdown,
             connections: TaskTracker::new(),

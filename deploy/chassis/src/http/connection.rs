@@ -5,12 +5,14 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderMap;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
 use super::accept::Server;
+use super::forwarded::asker;
 use super::respond::respond;
 use super::slots::Slot;
 use super::stream::WatchedStream;
@@ -21,6 +23,13 @@ pub(super) struct Context {
     pub(super) server: Arc<Server>,
     pub(super) watch: Arc<Watch>,
     pub(super) peer: SocketAddr,
+}
+
+impl Context {
+    /// Who asks with these headers.
+    pub(super) fn asker(&self, headers: &HeaderMap) -> SocketAddr {
+        asker(&self.server.limits.trusted_proxies, self.peer, headers)
+    }
 }
 
 /// Serves the connection until it ends, is idle, or the shutdown's drain is over.

@@ -45,7 +45,8 @@ pub(super) fn respond(context: &Arc<Context>, request: Request<Incoming>) -> Ans
 }
 
 async fn route(context: &Context, mut request: Request<Incoming>) -> Response<Body> {
-    request.extensions_mut().insert(Peer(context.peer));
+    let asker = context.asker(request.headers());
+    request.extensions_mut().insert(Peer(asker));
     let body_bytes_max = usize::try_from(context.server.limits.body_bytes_max).expect("64-bit");
     DefaultBodyLimit::max(body_bytes_max).apply(&mut request);
     let caller = TraceContext::from_headers(request.headers());
@@ -60,7 +61,7 @@ fn direct(context: &Context, request: &Request<Incoming>) -> Option<Response<Bod
     if is_watched {
         return None;
     }
-    shortcut::answer(known, request, context.peer).unwrap_or_else(|()| {
+    shortcut::answer(known, request, context.asker(request.headers())).unwrap_or_else(|()| {
         metrics::request_refused("panic");
         Some(broken().into_response())
     })

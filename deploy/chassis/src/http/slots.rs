@@ -4,11 +4,14 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::HttpLimits;
 use crate::metrics;
 
 pub(super) struct Slots {
     open_max: u32,
     peer_open_max: u32,
+    /// Not bounded each for itself: many people ask over their connections.
+    proxies: Vec<IpAddr>,
     // `total` is the sum of `by_peer`, which holds no zeros, so that it is no larger than `total`.
     open: Mutex<Open>,
 }
@@ -42,8 +45,10 @@ impl Full {
 }
 
 impl Slots {
-    pub(super) fn new(open_max: u32, peer_open_max: u32) -> Arc<Slots> {
-        Arc::new(Slots { open_max, peer_open_max, open: Mutex::default() })
+    pub(super) fn new(limits: &HttpLimits) -> Arc<Slots> {
+        let (open_max, peer_open_max) = (limits.connections_max, limits.peer_connections_max);
+        let proxies = limits.trusted_proxies.clone();
+        Arc::new(Slots { open_max, peer_open_max, proxies, open: Mutex::default() })
     }
 
     pub(super) fn take(self: &Arc<Slots>, address: IpAddr) -> Result<Slot, Full> {
@@ -53,7 +58,8 @@ impl Slots {
             return Err(Full::Server);
         }
         let of_peer = open.by_peer.get(&peer).copied().unwrap_or(0);
-        if self.peer_open_max <= of_peer {
+        let is_bounded = !self.proxies.contains(&address.to_canonical());
+        if is_bounded && self.peer_open_max <= of_peer {
             return Err(Full::Peer);
         }
         open.by_peer.insert(peer, of_peer + 1);
@@ -93,11 +99,30 @@ fn group(address: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
-    use super::{Full, Slots};
+    use super::{Full, HttpLimits, Slots};
+
+    fn slots(open_max: u32, peer_open_max: u32, proxy: Option<&str>) -> std::sync::Arc<Slots> {
+        Slots::new(&HttpLimits {
+            connections_max: open_max,
+            peer_connections_max: peer_open_max,
+            trusted_proxies: proxy.iter().map(|proxy| proxy.parse().expect("address")).collect(),
+            ..HttpLimits::default()
+        })
+    }
+
+    #[test]
+    fn a_proxy_that_is_trusted_may_have_all_of_them() {
+        let slots = slots(3, 1, Some("10.0.0.9"));
+        let take = |address: &str| slots.take(address.parse().expect("address"));
+        let kept = [take("10.0.0.9").expect("free"), take("::ffff:10.0.0.9").expect("the same")];
+        let other = take("10.0.0.1").expect("free");
+        assert_eq!(take("10.0.0.9").err(), Some(Full::Server));
+        drop((kept, other));
+    }
 
     #[test]
     fn caps_hold_for_all_and_for_one_network() {
-        let slots = Slots::new(3, 2);
+        let slots = slots(3, 2, None);
         let take = |address: &str| slots.take(address.parse().expect("address"));
         let first = take("2001:db8::1").expect("free");
         let second = take("2001:db8::ffff:2").expect("free");

@@ -383,6 +383,19 @@ async fn connections_over_a_cap_are_answered_503_until_one_ends() {
 }
 
 #[tokio::test]
+async fn a_request_is_of_the_address_that_a_trusted_proxy_names_and_of_no_other_that_is_named() {
+    let ask = "GET /peer HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\
+               x-forwarded-for: 192.0.2.1\r\nx-forwarded-for: 198.51.100.7, 203.0.113.5\r\n\r\n";
+    let server = start(patient());
+    let answer = server.raw(ask).await;
+    assert!(answer.contains("\r\n\r\n127.0.0.1:"), "a stranger is believed: {answer}");
+    let loopback = std::net::Ipv4Addr::LOCALHOST.into();
+    let server = start(HttpLimits { trusted_proxies: vec![loopback], ..patient() });
+    let answer = server.raw(ask).await;
+    assert!(answer.ends_with("\r\n\r\n203.0.113.5:0"), "{answer}");
+}
+
+#[tokio::test]
 async fn the_drain_lets_answers_end_and_cuts_those_that_do_not() {
     let server = start(HttpLimits { drain_ms: DurationMs(1_500), ..patient() });
     let mut idle = server.connect().await;

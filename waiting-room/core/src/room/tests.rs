@@ -93,7 +93,8 @@ impl World {
     }
 
     fn publish(&mut self, given: u64) -> u64 {
-        self.room.publish_horizon(MonoMs(self.now), given, &self.doubt, &self.settings)
+        let ceiling = crate::poll::POLLS.ceiling;
+        self.room.publish_horizon(MonoMs(self.now), given, &self.doubt, &self.settings, ceiling)
     }
 
     /// Redis was lost: the numbers in `(after, last]` may have been given.
@@ -151,7 +152,7 @@ impl World {
         }
         ledger.apply(AdmissionRecord::Left { epoch: 1, numbers: self.left.clone() }, at);
         let origin = Origin { now: at, boot: Some(boot), wall: UnixMillis(self.now) };
-        self.room = restore(&ledger, &NumberSet::default(), origin);
+        self.room = restore(&ledger, &NumberSet::default(), origin, 1_000);
     }
 
     fn called_within_any(&self, window: u64) -> usize {
