@@ -115,6 +115,11 @@ pub(crate) const APPEND_EVERY: Duration = Duration::from_millis(4);
 /// buyers.
 pub(crate) const TICK_OUTCOMES_MAX: usize = 128;
 
+/// Events whose deadlines are moved in one batch, more than one with anything else in it: a take-over
+/// between two batches of them would end the holds of the others without the time of the outage.
+/// 8,192 of the longest are half of a message.
+pub(crate) const MOVES_AT_ONCE_MAX: usize = 8_192;
+
 /// How long the decider sleeps when nothing is due: the bound on how late it sees a stop.
 pub(crate) const IDLE_WAIT: Duration = Duration::from_millis(50);
 
@@ -183,3 +188,24 @@ const _: () = {
     assert!(limits::BATCH_OUTCOMES_MAX <= (ANSWERS_MIN - ANSWERS_MIN / UNARCHIVED_SHARE) as usize);
     assert!(REPLY_BYTES_MAX + limits::COMMAND_BYTES_MAX < schema::codec::MESSAGE_BYTES_MAX);
 };
+
+#[cfg(test)]
+mod tests {
+    use super::MOVES_AT_ONCE_MAX;
+    use schema::codec::{MESSAGE_BYTES_MAX, encode_checked};
+    use schema::{Batch, DurationMs, Outcome, OutcomeBody, UnixMillis};
+
+    #[test]
+    fn the_moves_of_one_batch_fit_into_a_message() {
+        let moved = Outcome {
+            asked: None,
+            event: "AN-ID-OF-24-CHARACTERS-0".parse().unwrap(),
+            free_after: u32::MAX,
+            body: OutcomeBody::DeadlinesMoved { by: DurationMs(u64::MAX) },
+        };
+        let outcomes = vec![moved; MOVES_AT_ONCE_MAX];
+        let (epoch, number, time) = (u64::MAX, u64::MAX, UnixMillis(u64::MAX));
+        let batch = Batch { epoch, number, time, outcomes, previous: u64::MAX };
+        assert!(encode_checked(&batch).len() < MESSAGE_BYTES_MAX * 2 / 3);
+    }
+}

@@ -5,7 +5,7 @@
 
 use crate::catalog::Catalog;
 use crate::clock::JournalClock;
-use crate::config::{APPEND_EVERY, IDLE_WAIT, TICK_OUTCOMES_MAX};
+use crate::config::{APPEND_EVERY, IDLE_WAIT, MOVES_AT_ONCE_MAX, TICK_OUTCOMES_MAX};
 use crate::inspect::OwnerView;
 use crate::metrics;
 use crate::writer::{Answer, Decided};
@@ -199,7 +199,7 @@ impl Decider {
 
     /// Before anything else: a hold must not end by a deadline that the outage has moved.
     fn move_deadlines(&mut self, batch: &mut Decided) {
-        while !batch.is_full()
+        while batch.outcomes.len() < MOVES_AT_ONCE_MAX
             && let Some(event) = self.moves.events.pop()
         {
             let time = batch.time_from(|| self.clock.now(Instant::now()));

@@ -81,7 +81,7 @@ pub async fn admission(
     request_body = AdmissionChange, security(("bearer" = [])),
     responses((status = 200, body = AdmissionBody, headers(("ETag" = String))),
         (status = 412, description = "SETTINGS_CHANGED: read them again"),
-        (status = 422, description = "REQUEST_INVALID"),
+        (status = 422, description = "REQUEST_INVALID, ADAPTIVE_UNSUPPORTED: it has no seats"),
         (status = 428, description = "IF_MATCH_REQUIRED")))]
 pub async fn change_admission(
     State(app): State<Arc<App>>,
@@ -97,6 +97,12 @@ pub async fn change_admission(
         return Ok(respond(&event, &before));
     }
     let settings = body.value.apply(before.settings)?;
+    let has_seats = app.catalog.find(&event).is_some_and(|known| known.listing.has_seats());
+    if settings.adaptive && !has_seats {
+        let title = "A room without seats has nothing to adapt to";
+        let detail = "nobody tells the load of the site behind it: set admissionRatePerMinute";
+        return Err(Problem::new(422, "ADAPTIVE_UNSUPPORTED", title, detail));
+    }
     let object = format!("room {event}");
     record(&app, &caller, &request, "admission.change", &object, &body.sent).await?;
     let revision = store(&app, &event, &settings, before.revision).await?;
