@@ -3,6 +3,7 @@
 use crate::channel::Channel;
 use crate::id::{EventId, PlanId};
 use crate::limits::HOLD_LIFE_MAX;
+use crate::room::RoomOptions;
 use crate::money::{Currency, Money};
 use crate::time::{DurationMs, UnixMillis};
 use compact_str::CompactString;
@@ -86,6 +87,8 @@ pub struct RoomSettings {
     pub adaptive: bool,
     /// When a pre-queue becomes a line.
     pub opens_at: Option<UnixMillis>,
+    #[serde(default, skip_serializing_if = "RoomOptions::is_default")]
+    pub options: RoomOptions,
 }
 
 /// What a room does with people.
@@ -104,6 +107,8 @@ pub enum RoomMode {
     Drain,
     /// Nobody joins and nobody is called.
     Closed,
+    /// Called at once, until more come than the room's standby allows: then a line, for a while.
+    Standby,
 }
 
 impl RoomMode {
@@ -125,6 +130,7 @@ impl Default for RoomSettings {
             pass_ttl_seconds: 300,
             adaptive: false,
             opens_at: None,
+            options: RoomOptions::default(),
         }
     }
 }

@@ -16,6 +16,7 @@ use schema::admission::Beacon;
 use schema::limits::SHARD_COUNT;
 use schema::{EventId, EventListing, RoomMode, RoomSettings, ShardId, codec, stream, subject};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use tokio::sync::mpsc;
 
 /// Every event of the catalogue, with its room if it has one.
@@ -26,6 +27,8 @@ pub(crate) struct Rooms {
     events: DashMap<EventId, Known>,
     settings: DashMap<EventId, RoomSettings>,
     beacons: DashMap<EventId, Beacon>,
+    /// How far the journal of each shard has been read.
+    journals: DashMap<ShardId, Arc<AtomicU64>>,
     sealer: Arc<Sealer>,
     secrets: Arc<Secrets>,
 }
@@ -38,8 +41,8 @@ struct Known {
 impl Rooms {
     pub(crate) fn new(deps: Deps, config: Config, sealer: Arc<Sealer>, secrets: Secrets) -> Self {
         let (events, settings, beacons) = (DashMap::new(), DashMap::new(), DashMap::new());
-        let (clock, secrets) = (BootClock::new(), Arc::new(secrets));
-        Self { deps, config, clock, events, settings, beacons, sealer, secrets }
+        let (clock, secrets, journals) = (BootClock::new(), Arc::new(secrets), DashMap::new());
+        Self { deps, config, clock, events, settings, beacons, journals, sealer, secrets }
     }
 
     pub(crate) fn find(&self, event: &EventId) -> Option<Arc<Room>> {
@@ -50,6 +53,11 @@ impl Rooms {
     pub(crate) fn of_shard(&self, shard: ShardId) -> impl Iterator<Item = Arc<Room>> {
         let all = self.events.iter().filter(move |entry| entry.key().shard(SHARD_COUNT) == shard);
         all.filter_map(|entry| entry.room.clone())
+    }
+
+    /// How far the journal of a shard has been read: a sequence of its stream.
+    pub(crate) fn journal_read_to(&self, shard: ShardId) -> Arc<AtomicU64> {
+        Arc::clone(&self.journals.entry(shard).or_default())
     }
 
     pub(crate) fn knows(&self, event: &EventId) -> bool {
@@ -106,7 +114,9 @@ impl Rooms {
         let (joins, asks) = mpsc::channel(JOINS_WAITING_MAX);
         let store = Store::new(self.deps.redis.clone(), &listing.event);
         let keys = (Arc::clone(&self.sealer), Arc::clone(&self.secrets));
-        let room = Arc::new(Room::new(listing, settings, store, joins, keys));
+        let shard = listing.event.shard(SHARD_COUNT);
+        let sales = (shard, self.journal_read_to(shard));
+        let room = Arc::new(Room::new(listing, settings, store, joins, keys, sales));
         room.set_beacon(self.beacons.get(&room.event).map(|beacon| beacon.clone()));
         let (deps, tick, clock) = (self.deps.clone(), self.config.tick(), self.clock.clone());
         let opened = Arc::clone(&room);

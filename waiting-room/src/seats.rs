@@ -1,17 +1,29 @@
 //! How many places an event has left, as the journal tells.
 
 use schema::admission::SeatsBand;
-use schema::{EventState, HoldId, LiveHold, Outcome, OutcomeBody, Phase};
+use schema::{EventState, Held, HoldId, LiveHold, Outcome, OutcomeBody, OwnerKind, Phase};
 use std::collections::HashMap;
+use waiting_room_core::{Baskets, Returns};
 
 /// Places of one event that may still be bought.
 #[derive(Debug, Default)]
 pub(crate) struct Seats {
     total: u32,
     free: Option<u32>,
-    /// Places in holds that end by themselves or by a sale.
-    held: HashMap<HoldId, u32>,
+    /// Holds that end by themselves or by a sale.
+    held: HashMap<HoldId, Kept>,
     held_sum: u32,
+    /// How many of them people have who came by a pass.
+    with_pass: u32,
+    /// What fans have taken at a time.
+    baskets: Baskets,
+}
+
+/// What matters here of a live hold.
+#[derive(Debug, Clone, Copy)]
+struct Kept {
+    places: u32,
+    with_pass: bool,
 }
 
 impl Seats {
@@ -26,9 +38,12 @@ impl Seats {
             let ends = matches!(hold.phase, Phase::Held | Phase::Paying);
             ends && hold.held.deadline.is_some()
         };
-        let held = state.holds.iter().filter(unpaid);
-        self.held = held.map(|hold| (hold.held.hold, hold.held.place_count())).collect();
-        self.held_sum = self.held.values().sum();
+        let all = state.holds.iter();
+        let baskets = all.clone().filter(|hold| hold.held.owner == OwnerKind::Fan);
+        self.baskets = Baskets::default();
+        baskets.for_each(|hold| self.baskets.note(hold.held.place_count()));
+        (self.held, self.held_sum, self.with_pass) = (HashMap::new(), 0, 0);
+        all.filter(unpaid).for_each(|hold| self.keep(&hold.held));
     }
 
     /// As if nothing was journaled.
@@ -42,14 +57,30 @@ impl Seats {
             OutcomeBody::SeatsHeld(held) | OutcomeBody::SeatsSwapped(held)
                 if held.deadline.is_some() =>
             {
-                self.held_sum += held.place_count();
-                self.held_sum -= self.held.insert(held.hold, held.place_count()).unwrap_or(0);
+                if matches!(outcome.body, OutcomeBody::SeatsHeld(_)) && held.owner == OwnerKind::Fan {
+                    self.baskets.note(held.place_count());
+                }
+                self.keep(held);
             }
             OutcomeBody::SeatsSold { hold, .. } | OutcomeBody::HoldReleased { hold, .. } => {
-                self.held_sum -= self.held.remove(hold).unwrap_or(0);
+                self.end(*hold);
             }
             _ => {}
         }
+    }
+
+    fn keep(&mut self, held: &Held) {
+        self.end(held.hold);
+        let kept = Kept { places: held.place_count(), with_pass: held.pass.is_some() };
+        self.held_sum += kept.places;
+        self.with_pass += u32::from(kept.with_pass);
+        self.held.insert(held.hold, kept);
+    }
+
+    fn end(&mut self, hold: HoldId) {
+        let Some(kept) = self.held.remove(&hold) else { return };
+        self.held_sum -= kept.places;
+        self.with_pass -= u32::from(kept.with_pass);
     }
 
     /// Free places. An event of which nothing is journaled has all of them.
@@ -60,6 +91,11 @@ impl Seats {
     /// Places that can be sold now; `None` for an event without places, whose room only paces.
     pub(crate) fn to_sell(&self) -> Option<u32> {
         (0 < self.total).then(|| self.free())
+    }
+
+    /// What those who wait for returns depend on.
+    pub(crate) fn returns(&self) -> Returns {
+        Returns { holding: self.with_pass, baskets: self.baskets }
     }
 
     pub(crate) fn band(&self) -> SeatsBand {

@@ -17,7 +17,7 @@ use std::sync::Arc;
 pub(super) const ROUTE: &str = "/api/queue/{eventId}/me";
 
 /// Room for the answer about a place with all its members.
-const BODY_BYTES: usize = 256;
+const BODY_BYTES: usize = 320;
 
 #[utoipa::path(get, path = "/api/queue/{eventId}/me", tag = "queue",
     params(("eventId" = String, Path), ("Waiting-Room-Token" = String, Header)),
