@@ -3,8 +3,8 @@
 use crate::channel::Channel;
 use crate::id::{EventId, PlanId};
 use crate::limits::HOLD_LIFE_MAX;
-use crate::room::RoomOptions;
 use crate::money::{Currency, Money};
+use crate::room::RoomOptions;
 use crate::time::{DurationMs, UnixMillis};
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};

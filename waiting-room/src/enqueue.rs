@@ -96,7 +96,8 @@ mod tests {
         ] {
             assert_eq!(of(&with(name, value.clone())), None, "{name}: {value}");
         }
-        let weight_of_null = format!("{},\"weight\":null}}", claims().to_string().trim_end_matches('}'));
+        let weight_of_null =
+            format!("{},\"weight\":null}}", claims().to_string().trim_end_matches('}'));
         assert_eq!(of(&serde_json::from_str(&weight_of_null).unwrap()), None);
         assert_eq!(of(&with("note", json!("x".repeat(TOKEN_BYTES_MAX)))), None);
     }

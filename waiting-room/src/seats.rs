@@ -41,9 +41,13 @@ impl Seats {
         let all = state.holds.iter();
         let baskets = all.clone().filter(|hold| hold.held.owner == OwnerKind::Fan);
         self.baskets = Baskets::default();
-        baskets.for_each(|hold| self.baskets.note(hold.held.place_count()));
+        for hold in baskets {
+            self.baskets.note(hold.held.place_count());
+        }
         (self.held, self.held_sum, self.with_pass) = (HashMap::new(), 0, 0);
-        all.filter(unpaid).for_each(|hold| self.keep(&hold.held));
+        for hold in all.filter(unpaid) {
+            self.keep(&hold.held);
+        }
     }
 
     /// As if nothing was journaled.
@@ -57,7 +61,8 @@ impl Seats {
             OutcomeBody::SeatsHeld(held) | OutcomeBody::SeatsSwapped(held)
                 if held.deadline.is_some() =>
             {
-                if matches!(outcome.body, OutcomeBody::SeatsHeld(_)) && held.owner == OwnerKind::Fan {
+                if matches!(outcome.body, OutcomeBody::SeatsHeld(_)) && held.owner == OwnerKind::Fan
+                {
                     self.baskets.note(held.place_count());
                 }
                 self.keep(held);

@@ -17,13 +17,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::audit::record;
-use options::{OptionsBody, OptionsChange, either, without_key};
 use crate::accounts::Operator;
 use crate::app::App;
 use crate::extract::{Id, Json, json};
 use crate::layers::RequestId;
 use crate::problems::{self, Answered};
 use crate::rooms::Versioned;
+use options::{OptionsBody, OptionsChange, either, without_key};
 
 /// Bounds of the settings. A claim window under 5 s cannot be met by people; an hour of it blocks
 /// the line.

@@ -1,6 +1,6 @@
 //! The states of a place, and what moves it from one to another.
 
-use crate::ledger::Standing;
+use crate::ledger::{Standing, Terms};
 use schema::UnixMillis;
 
 /// The state of a place.
@@ -122,16 +122,18 @@ pub struct Known {
 impl Known {
     /// The state of the place.
     pub fn state(self) -> State {
-        let terms = match self.standing {
+        let waits = match self.standing {
             Some(_) if self.completed => return State::Completed,
-            None if self.is_over => return State::Expired,
-            None => return State::Prequeued,
-            Some(Standing::Waiting | Standing::Skipped) if self.is_over => return State::Expired,
-            Some(Standing::Waiting | Standing::Skipped) => return State::Queued,
+            None => State::Prequeued,
+            Some(Standing::Waiting | Standing::Skipped) => State::Queued,
             Some(Standing::Left) => return State::Abandoned,
             Some(Standing::Over) => return State::Expired,
-            Some(Standing::Called(terms)) => terms,
+            Some(Standing::Called(terms)) => return self.called(terms),
         };
+        if self.is_over { State::Expired } else { waits }
+    }
+
+    fn called(self, terms: Terms) -> State {
         match self.claimed {
             true if self.now < terms.pass_until => State::Admitted,
             false if self.now < terms.claim_until => State::Ready,

@@ -137,11 +137,7 @@ mod tests {
     const BEFORE: Option<UnixMillis> = Some(UnixMillis(999));
     const LATER: Option<UnixMillis> = Some(UnixMillis(1_001));
 
-    fn room(
-        mode: RoomMode,
-        method: QueueingMethod,
-        opens_at: Option<UnixMillis>,
-    ) -> RoomSettings {
+    fn room(mode: RoomMode, method: QueueingMethod, opens_at: Option<UnixMillis>) -> RoomSettings {
         let options = RoomOptions { queueing_method: method, ..RoomOptions::default() };
         RoomSettings { mode, opens_at, options, ..RoomSettings::default() }
     }

@@ -43,10 +43,8 @@ mod tests {
 
     #[test]
     fn seats_that_come_back_are_enough_for_as_many_as_take_a_mean_basket() {
-        let returns = |holding, count, places| Returns {
-            holding,
-            baskets: Baskets { count, places },
-        };
+        let returns =
+            |holding, count, places| Returns { holding, baskets: Baskets { count, places } };
         assert_eq!(returns(0, 0, 0).enough_for(5, 0), 5, "nothing is known: one seat each");
         assert_eq!(returns(0, 10, 25).enough_for(5, 0), 2);
         assert_eq!(returns(0, 10, 25).enough_for(6, 0), 3, "the last one may find one seat");
@@ -56,7 +54,8 @@ mod tests {
         assert_eq!(returns(2, 10, 25).enough_for(6, 2), 3, "who hold theirs already");
         assert_eq!(returns(9, 10, 25).enough_for(6, 2), 3);
         assert_eq!(returns(0, 1, 2).enough_for(2, 50), 0);
-        let most = Returns { holding: 0, baskets: Baskets { count: u64::from(u32::MAX), places: 1 } };
+        let most =
+            Returns { holding: 0, baskets: Baskets { count: u64::from(u32::MAX), places: 1 } };
         assert_eq!(most.enough_for(u32::MAX, 0), u32::MAX, "never less than a seat each");
     }
 }

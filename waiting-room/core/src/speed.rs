@@ -88,7 +88,8 @@ impl Speed {
         let slots: Vec<Slot> = self.slots.iter().map(|&(_, slot)| slot).collect();
         let newest = &slots[slots.len().saturating_sub(STRETCH)..];
         let typical = pace(newest)?;
-        let mut stretches: Vec<u64> = slots.windows(STRETCH).map(|all| pace(all).unwrap_or(0)).collect();
+        let mut stretches: Vec<u64> =
+            slots.windows(STRETCH).map(|all| pace(all).unwrap_or(0)).collect();
         stretches.sort_unstable();
         // With few of them a pace that falls by a third is allowed for.
         let slow = match stretches.get(stretches.len() / 10) {
@@ -110,7 +111,9 @@ impl Slot {
 
 fn pace(slots: &[Slot]) -> Option<u64> {
     let mut sum = Slot::default();
-    slots.iter().for_each(|slot| sum.add(slot.called, slot.measured_ms));
+    for slot in slots {
+        sum.add(slot.called, slot.measured_ms);
+    }
     let is_known = MEASURED_MIN.0 <= sum.measured_ms && 0 < sum.called;
     is_known.then(|| sum.called * 60_000 * 1_000 / sum.measured_ms)
 }

@@ -64,7 +64,10 @@ mod tests {
         }
         told.note(7, MonoMs(1));
         assert!(told.passed(2).is_empty());
-        assert_eq!(told.passed(7).into_iter().collect::<Vec<_>>(), [(3, MonoMs(300)), (7, MonoMs(700))]);
+        assert_eq!(
+            told.passed(7).into_iter().collect::<Vec<_>>(),
+            [(3, MonoMs(300)), (7, MonoMs(700))]
+        );
         assert!(told.passed(8).is_empty());
         assert_eq!(told.passed(100).len(), 1);
     }

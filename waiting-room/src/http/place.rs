@@ -169,9 +169,10 @@ fn body(
     let waiting = number.filter(|_| state == State::Queued);
     let before = waiting.map(|number| before(room, number, standing));
     let ahead = before.map(|(ahead, _)| ahead);
-    let wait = outlook.paces.zip(before).and_then(|(paces, (ahead, doubt_ahead))| {
-        paces.wait(ahead, doubt_ahead)
-    });
+    let wait = outlook
+        .paces
+        .zip(before)
+        .and_then(|(paces, (ahead, doubt_ahead))| paces.wait(ahead, doubt_ahead));
     // Before the draw, and where nobody is called any more, everybody is as far as everybody else.
     let is_far = number.is_none() || outlook.ended.is_some();
     let distance = if is_far { u64::MAX } else { ahead.unwrap_or(0) };

@@ -141,7 +141,9 @@ fn message(
     match (ended, hold) {
         (Some(Ending::Cancelled), _) => Some("The event is cancelled. Nobody is called any more."),
         (Some(Ending::Closed), _) => Some("The room is closed. Nobody is called any more."),
-        (None, Some(HoldReason::Operator)) => Some("Nobody is called for now; every place is kept."),
+        (None, Some(HoldReason::Operator)) => {
+            Some("Nobody is called for now; every place is kept.")
+        }
         (None, Some(_)) => Some("The line stands for a moment; every place is kept."),
         (None, None) if sold_out => {
             Some("No place is free now. Who stays in line is called when some come back.")

@@ -51,18 +51,17 @@ impl Leader {
         if self.knows_sales {
             return true;
         }
-        let sold_to = match self.sold_to {
-            Some(sold_to) => sold_to,
-            None => {
-                let shard = self.room.shard;
-                let (stream, batches) = (subject::journal_stream(shard), subject::journal(shard));
-                match last_sequence(&self.nats, &stream, &batches).await {
-                    Ok(last) => *self.sold_to.insert(last),
-                    Err(error) => {
-                        let event = &self.room.event;
-                        tracing::debug!(%event, %error, "the end of the journal is not known");
-                        return false;
-                    }
+        let sold_to = if let Some(sold_to) = self.sold_to {
+            sold_to
+        } else {
+            let shard = self.room.shard;
+            let (stream, batches) = (subject::journal_stream(shard), subject::journal(shard));
+            match last_sequence(&self.nats, &stream, &batches).await {
+                Ok(last) => *self.sold_to.insert(last),
+                Err(error) => {
+                    let event = &self.room.event;
+                    tracing::debug!(%event, %error, "the end of the journal is not known");
+                    return false;
                 }
             }
         };

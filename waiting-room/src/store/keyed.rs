@@ -125,8 +125,11 @@ impl Store {
             let Some(keyed) = ask else { continue };
             let (name, field) = self.name_of(keyed);
             let is_none = keyed.fingerprint == [0; 32];
-            let fingerprint =
-                if is_none { NO_FINGERPRINT.to_owned() } else { base64url::encode(&keyed.fingerprint) };
+            let fingerprint = if is_none {
+                NO_FINGERPRINT.to_owned()
+            } else {
+                base64url::encode(&keyed.fingerprint)
+            };
             call.key(name).arg(idx + 1).arg(fingerprint).arg(keyed.issued_at.0).arg(field);
         }
     }

@@ -4,9 +4,9 @@
 mod draw;
 mod ends;
 mod flow;
+mod honesty;
 mod keys;
 mod leaving;
-mod honesty;
 mod loss;
 mod modes;
 mod persons;

@@ -171,17 +171,19 @@ async fn three_rooms_of_one_process_each_go_their_own_way() {
         assert_eq!((&body["mode"], &body["holdReason"]), (&json!(mode), &reason), "{id}");
     }
     // A change of one room, and the loss of Redis under all of them.
-    world.set(held, |_| {}).await;
-    assert_eq!(room.claimed(held, &places[1]).await.status, 200);
     let redis = world.servers.redis().await;
     let () = redis.query(redis::cmd("FLUSHALL").arg("SYNC")).await.unwrap();
     for id in [open, held, gathers] {
         comes_to(&room, id, "epoch", json!(2)).await;
     }
+    world.set(held, |_| {}).await;
+    assert_eq!(room.claimed(held, &places[1]).await.status, 200);
+    assert_eq!(status(&room, gathers, "mode").await, "pre-queue");
     let token = drawn.body["token"].as_str().unwrap();
     assert_eq!(room.me(gathers, token).await.body["state"], "prequeued");
     let foreign = room.me(open, &places[1]).await;
     assert_eq!(foreign.body["code"], "TOKEN_FOREIGN", "a place is one of its own room");
-    world.set(gathers, |settings| settings.opens_at = Some(chassis::clock::now())).await;
-    assert_eq!(room.claimed(gathers, token).await.status, 200);
+    world.set(gathers, |settings| settings.mode = RoomMode::Closed).await;
+    comes_to(&room, gathers, "ended", json!("closed")).await;
+    assert_eq!(status(&room, open, "ended").await, Value::Null);
 }

@@ -178,6 +178,8 @@ async fn a_promoters_token_is_good_for_one_place_of_its_person() {
     assert_eq!(token(&join_with(&one, &invited("fan-1", "d")).await), first);
     // A room without a key looks at no token.
     world.set(ID, |_| {}).await;
-    soon(async || (join(&one, &[], json!({"enqueueToken": "x"})).await.status == 201).then_some(()))
-        .await;
+    soon(async || {
+        (join(&one, &[], json!({"enqueueToken": "x"})).await.status == 201).then_some(())
+    })
+    .await;
 }

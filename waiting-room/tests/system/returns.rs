@@ -114,7 +114,10 @@ async fn a_sold_out_room_takes_nobody_and_keeps_those_who_stay_until_its_end() {
         (me.body["ended"] == "cancelled").then_some(me)
     })
     .await;
-    assert_eq!((&over.body["state"], &over.body["end"]), (&json!("expired"), &json!("event-cancelled")));
+    assert_eq!(
+        (&over.body["state"], &over.body["end"]),
+        (&json!("expired"), &json!("event-cancelled"))
+    );
     assert_eq!(over.body["position"], Value::Null);
     let status = room.room_status(ID).await.body;
     assert_eq!(status["ended"], "cancelled");

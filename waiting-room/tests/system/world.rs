@@ -4,8 +4,8 @@ use axum::body::Body;
 use chassis::http::{Head, Routes};
 use chassis::keys::KeyFolder;
 use chassis::{Health, Nats, Shutdown, TestServers, Which};
-use http::{Method, Request, Response};
 use futures_util::StreamExt;
+use http::{Method, Request, Response};
 use http_body_util::BodyExt;
 use schema::admission::AdmissionRecord;
 use schema::{

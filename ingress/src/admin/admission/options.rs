@@ -310,7 +310,8 @@ mod tests {
         }
         assert!(apply(key("EdDSA", &text)).is_ok());
         let long = base64url::encode(&[7; 65]);
-        for (alg, text) in [("HS256", "AAAA"), ("HS256", &long), ("EdDSA", "AAAA"), ("none", &text)] {
+        for (alg, text) in [("HS256", "AAAA"), ("HS256", &long), ("EdDSA", "AAAA"), ("none", &text)]
+        {
             assert_eq!(apply(key(alg, text)), Err(422), "{alg}");
         }
         assert_eq!(apply(json!({"enqueueTokenRequired": true})), Err(422), "there is no key");

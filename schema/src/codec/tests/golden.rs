@@ -9,8 +9,8 @@
 use super::super::{Error, decode, decode_checked, encode, encode_checked};
 use super::hex;
 use crate::admission::{
-    AdmissionRecord, Beacon, Draw, DrawMadeOf, GivenReport, LimitedBy, MachineClock, Release,
-    HoldReason, RoomLife, RoomStatus, SeatsBand,
+    AdmissionRecord, Beacon, Draw, DrawMadeOf, GivenReport, HoldReason, LimitedBy, MachineClock,
+    Release, RoomLife, RoomStatus, SeatsBand,
 };
 use crate::search::{
     Answer, FacetCount, Facets, Hit, Page, Query, Sort, SuggestQuery, Suggestions,
@@ -18,11 +18,12 @@ use crate::search::{
 use crate::{
     AccountId, Applied, Area, AreaIdx, Asked, Batch, BestAvailable, CancelAnswer, CancelBooking,
     Channel, ChannelRow, Command, CommandBody, CommandId, Condition, Currency, DurationMs,
-    EndedHold, EnqueueKey, EventId, EventListing, EventState, EventStatus, Held, HeldArea, HeldSeat, HoldId,
-    HoldSeats, KillReason, LiveHold, Money, OrderId, Outcome, OutcomeBody, OwnerKind, Pass,
-    PassPlace, Payment, Phase, Pool, PreviousStatuses, PriceLevel, QueueingMethod, Refusal, Released, Reply,
-    ReplyBatch, ReturnedPart, RoomMode, RoomOptions, RoomSettings, Row, SeatIdx, SeatingPlan, Section,
-    ShardState, Standby, StartPayment, UnixMillis, Verdict, VerdictKind, Want,
+    EndedHold, EnqueueKey, EventId, EventListing, EventState, EventStatus, Held, HeldArea,
+    HeldSeat, HoldId, HoldSeats, KillReason, LiveHold, Money, OrderId, Outcome, OutcomeBody,
+    OwnerKind, Pass, PassPlace, Payment, Phase, Pool, PreviousStatuses, PriceLevel, QueueingMethod,
+    Refusal, Released, Reply, ReplyBatch, ReturnedPart, RoomMode, RoomOptions, RoomSettings, Row,
+    SeatIdx, SeatingPlan, Section, ShardState, Standby, StartPayment, UnixMillis, Verdict,
+    VerdictKind, Want,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;

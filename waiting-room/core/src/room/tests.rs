@@ -236,7 +236,11 @@ fn seats_that_come_back_call_only_as_many_as_they_are_enough_for() {
         world.now += 200;
         world.tick(1, 0);
     }
-    assert_eq!(world.called.len(), 2, "two and a half baskets, and nobody for what others may take");
+    assert_eq!(
+        world.called.len(),
+        2,
+        "two and a half baskets, and nobody for what others may take"
+    );
     world.returns = Some(Returns { holding: 1, baskets });
     world.seats_free = Some(4);
     world.now += 200;
