@@ -54,7 +54,8 @@ impl Journal {
                     continue;
                 }
             }
-            // Release: pairs with the Acquire of a room's leader, which then sees the seats as of here.
+            // Release: pairs with the Acquire of a room's leader, who then sees the seats as of
+            // here.
             read_to.store(message.sequence, Ordering::Release);
         }
     }

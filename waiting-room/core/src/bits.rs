@@ -201,7 +201,7 @@ mod tests {
     fn who_comes_back_is_not_counted_again_and_who_is_new_is() {
         let index = LiveIndex::new(Bits::from_redis(0, &[0b0110_1100]), 5);
         let next = index.followed_by(Bits::from_redis(0, &[0b0111_1011]), 7);
-        // The third was gone; the fourth is there still; the fifth left; the sixth and seventh are new.
+        // The third was gone, the fourth is there still, the fifth left, and two are new.
         assert_eq!([3, 4, 5, 6, 7, 8].map(|number| next.ahead(0, number)), [2, 2, 3, 3, 4, 5]);
         assert_eq!(next.followed_by(Bits::from_redis(0, &[0b0111_1111]), 6).last, 7);
     }

@@ -192,7 +192,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_inflow_makes_a_room_flap(ticks in prop::collection::vec((0_u64..40, 0_u64..3), 2_000)) {
+        fn no_inflow_makes_a_room_flap(
+            ticks in prop::collection::vec((0_u64..40, 0_u64..3), 2_000),
+        ) {
             let mut world = World::default();
             for (joins, waiting) in ticks {
                 world.tick(joins, waiting.saturating_sub(1));

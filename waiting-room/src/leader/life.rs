@@ -27,7 +27,7 @@ impl Leader {
         let is_gone = self.room.seats().to_sell() == Some(0);
         if is_gone && !self.ledger.has_returns {
             self.append(owner, AdmissionRecord::SeatsGone { at }).await?;
-            tracing::info!(event = %self.room.event, "no place is free; the line waits for returns");
+            tracing::info!(event = %self.room.event, "no place is free: the line waits for some");
         }
         Ok(())
     }

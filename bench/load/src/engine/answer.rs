@@ -174,7 +174,8 @@ mod tests {
         let wanted = News::Joined { token: "abc", number: Some(7), poll_after };
         assert_eq!(read(Deed::Join, 201, joined), (wanted, ""));
         let place = br#"{"state":"queued","number":7,"position":null,
-            "estimatedWaitSeconds":{"p50":1,"p90":2},"sellOutLikelihood":"high","soldOut":true,"pollAfterMs":2000}"#;
+            "estimatedWaitSeconds":{"p50":1,"p90":2},"sellOutLikelihood":"high","soldOut":true,
+            "pollAfterMs":2000}"#;
         let wanted = News::Place { state: PlaceState::Waiting, sold_out: true, poll_after };
         assert_eq!(read(Deed::Me, 200, place).0, wanted);
         let booking = br#"{"bookingId":"b","reservationId":"r","status":"CONFIRMED","tickets":[]}"#;

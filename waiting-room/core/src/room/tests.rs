@@ -65,10 +65,10 @@ impl World {
     /// One tick whose append takes `append_ms`; the release shows somewhere within.
     fn tick(&mut self, append_ms: u64, shows_after_ms: u64) -> (Option<Plan>, LimitedBy) {
         let (is_armed, now) = (self.is_armed, UnixMillis(self.now));
-        let life = Life { gathering: false, is_armed, is_over: false, now };
+        let beside = Life { gathering: false, is_armed, is_over: false, now };
         let sight = Sight {
             settings: &self.settings,
-            manner: manner(&self.settings, life),
+            manner: manner(&self.settings, beside),
             line_last: self.last,
             sight_last: 65_535,
             live: &self.live,
