@@ -115,9 +115,10 @@ pub(crate) const APPEND_EVERY: Duration = Duration::from_millis(4);
 /// buyers.
 pub(crate) const TICK_OUTCOMES_MAX: usize = 128;
 
-/// Events whose deadlines are moved in one batch, more than one with anything else in it: a take-over
-/// between two batches of them would end the holds of the others without the time of the outage.
-/// 8,192 of the longest are half of a message.
+/// Events whose deadlines are moved in one batch, more than a batch has of anything else.
+///
+/// A take-over between two batches would end the holds of the others without the time of the
+/// outage. 8,192 of the longest are half of a message.
 pub(crate) const MOVES_AT_ONCE_MAX: usize = 8_192;
 
 /// How long the decider sleeps when nothing is due: the bound on how late it sees a stop.

@@ -102,22 +102,9 @@ async fn serve(
     beside: Beside,
 ) -> Result<(), Error> {
     let Beside { catalog, present, reached } = beside;
-    let config_of_stream = stream_config(&stream::journal(shard), deps.nats.replicas);
-    let journal = deps.nats.ensure_stream(&config_of_stream).await?;
-    let created = journal.cached_info().created.unix_timestamp_nanos() / 1_000_000;
-    let incarnation_ms = i64::try_from(created).expect("a time in milliseconds fits");
-    let archive = Archive { pool: deps.postgres.clone(), shard, incarnation_ms };
-    let store = Store {
-        pool: deps.postgres.clone(),
-        shard,
-        incarnation_ms,
-        instance: deps.instance.clone(),
-        every: DurationMs(config.checkpoint_every_ms),
-        base: None,
-    };
+    let kept = kept_of(shard, &config, &deps).await?;
     let (nats, limits) = (deps.nats.clone(), config.limits());
-    let recall = Recall::new(nats.clone(), archive.clone());
-    let kept = Kept { store, archive };
+    let recall = Recall::new(nats.clone(), kept.archive.clone());
     if let Some(keep) = config.journal_keep() {
         let trimmer = Trimmer::new(nats.clone(), &kept, keep, deps.shutdown.clone());
         tasks::spawn("allocator-trim", trimmer.run());
@@ -164,4 +151,23 @@ async fn serve(
         ended = owning => ended.map(|ended| ended.map_err(Error::from)),
     };
     ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+}
+
+/// What Postgres keeps of the shard over this incarnation of its journal, which is made if there is
+/// none.
+async fn kept_of(shard: ShardId, config: &Config, deps: &Deps) -> Result<Kept, chassis::Error> {
+    let journal = stream_config(&stream::journal(shard), deps.nats.replicas);
+    let journal = deps.nats.ensure_stream(&journal).await?;
+    let created = journal.cached_info().created.unix_timestamp_nanos() / 1_000_000;
+    let incarnation_ms = i64::try_from(created).expect("a time in milliseconds fits");
+    let archive = Archive { pool: deps.postgres.clone(), shard, incarnation_ms };
+    let store = Store {
+        pool: deps.postgres.clone(),
+        shard,
+        incarnation_ms,
+        instance: deps.instance.clone(),
+        every: DurationMs(config.checkpoint_every_ms),
+        base: None,
+    };
+    Ok(Kept { store, archive })
 }

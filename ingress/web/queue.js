@@ -94,9 +94,7 @@ async function waitInLine(box, event, token, signal) {
       }
       if (me.state === "expired" || me.state === "completed") {
         forgetPass(eventId);
-        notify(me.state === "expired"
-          ? "You were called but did not come in time. You may join again."
-          : "You have bought with your place in this line.");
+        notify(ENDINGS[me.end] ?? "Your place in this line has ended. You may join again.");
         return null;
       }
       await untilNextPoll(me.pollAfterMs, signal);
@@ -164,6 +162,14 @@ const STATES = {
   admitted: "It is your turn!",
 };
 
+const ENDINGS = {
+  bought: "You have bought with your place in this line.",
+  abandoned: "You gave your place up. You may join again.",
+  "not-claimed": "You were called but did not come in time. You may join again.",
+  "pass-ended": "The time to buy with your place is over. You may join again.",
+  "event-cancelled": "The event is cancelled; nobody is called any more.",
+};
+
 function lineView(eventId, headers) {
   const position = h("p", { class: "big" });
   const words = h("p", { "aria-live": "polite" });
@@ -204,10 +210,11 @@ export function describeWait(me) {
     parts.push(`About ${clock(likely)} minutes, probably not more than ${clock(latest)}.`);
   }
   const likelihood = me.sellOutLikelihood;
-  if (typeof likelihood === "number") {
-    if (0.75 <= likelihood) parts.push("It may well be sold out before your turn.");
-    else if (0.25 <= likelihood) parts.push("It might be sold out before your turn.");
-  }
+  if (me.ended === "cancelled") parts.push("The event is cancelled. Nobody is called any more.");
+  else if (me.ended) parts.push("The room is closed. Nobody is called any more.");
+  else if (me.soldOut) parts.push("No place is free now. If you stay, you are called when some come back.");
+  else if (likelihood === "high") parts.push("It may well be sold out before your turn.");
+  else if (likelihood === "medium") parts.push("It might be sold out before your turn.");
   if (me.number) parts.push(`Your number is ${me.number.toLocaleString()}.`);
   return parts.join(" ");
 }

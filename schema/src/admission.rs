@@ -52,6 +52,10 @@ pub enum AdmissionRecord {
     CohortClosed { base: u64, last: u64 },
     /// The root over that cohort, which its draw follows from.
     Rooted { base: u64, root: [u8; 32] },
+    /// A room in standby became a line because of how many came, or is none any more.
+    StandbyChanged { is_armed: bool, at: UnixMillis },
+    /// No place was free for the first time: from here on those in line wait for returns.
+    SeatsGone { at: UnixMillis },
 }
 
 /// What the draws of a room take from outside; an operator says it.
@@ -152,6 +156,42 @@ pub struct RoomStatus {
     pub check_in_horizon: u64,
     /// Which set the check-ins go to. It changes while they are counted.
     pub check_in_generation: u64,
+    #[serde(default, skip_serializing_if = "RoomLife::is_default")]
+    pub life: RoomLife,
+}
+
+/// How a room stands besides its line, as its leader says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct RoomLife {
+    /// A room in standby that is a line now.
+    pub is_armed: bool,
+    /// Why nobody is called, if that is so.
+    pub hold: Option<HoldReason>,
+}
+
+impl RoomLife {
+    /// Whether there is nothing to say, so that it need not be sent.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Why a room calls nobody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HoldReason {
+    /// An operator wants it so: the mode `hold`, or `queueAll`.
+    Operator,
+    /// Redis does not answer.
+    RedisAway,
+    /// Redis lost the line; numbers go on in a new epoch.
+    NewEpoch,
+    /// The next in line are numbers of which nobody knows whether anybody has them.
+    NumbersInDoubt,
+    /// This leader has not read yet which places are sold and who has bought.
+    SalesUnknown,
+    /// No leader has said anything for a while.
+    LeaderSilent,
 }
 
 /// The audience of admission passes.

@@ -5,6 +5,7 @@ use crate::id::{EventId, PlanId};
 use crate::limits::{ACCOUNT_PLACES_MAX, HOLD_LIFE_MAX, HOLD_TTL, REQUEST_PLACES};
 use crate::money::{Currency, Money};
 use crate::plan::SeatingPlan;
+use crate::room::RoomOptions;
 use crate::time::{DurationMs, UnixMillis};
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
@@ -127,6 +128,8 @@ pub struct RoomSettings {
     pub adaptive: bool,
     /// When a pre-queue becomes a line.
     pub opens_at: Option<UnixMillis>,
+    #[serde(default, skip_serializing_if = "RoomOptions::is_default")]
+    pub options: RoomOptions,
 }
 
 /// What a room does with people.
@@ -145,6 +148,8 @@ pub enum RoomMode {
     Drain,
     /// Nobody joins and nobody is called.
     Closed,
+    /// Called at once, until more come than the room's standby allows: then a line, for a while.
+    Standby,
 }
 
 impl RoomMode {
@@ -166,6 +171,7 @@ impl Default for RoomSettings {
             pass_ttl_seconds: 300,
             adaptive: false,
             opens_at: None,
+            options: RoomOptions::default(),
         }
     }
 }

@@ -26,6 +26,7 @@ mod plan;
 mod plan_index;
 mod refusal;
 mod reply;
+mod room;
 mod settle;
 mod shard_state;
 mod shards;
@@ -60,6 +61,7 @@ pub use plan::{
 pub use plan_index::{PlanIndex, RowSpan, SeatPlace};
 pub use refusal::{Code, Refusal};
 pub use reply::{Reply, ReplyBatch};
+pub use room::{ENQUEUE_SECRET_BYTES, EnqueueKey, QueueingMethod, RoomOptions, Standby};
 pub use settle::{CancelAnswer, CancelBooking};
 pub use shard_state::{EndedHold, EventState, LiveHold, Phase, ShardState};
 pub use shards::{SHARDS_MAX, Shards, ShardsOutOfRange};

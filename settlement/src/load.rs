@@ -72,8 +72,8 @@ pub(crate) async fn tell(nats: Nats, work: Work, instance: String, stop: Shutdow
             commit_wait: work.steps.oldest(),
         };
         metrics::load_told(&load);
-        let word = codec::encode(&load).into();
-        let told = nats.client.publish(subject::LOAD_SETTLEMENT, word);
+        let said = codec::encode(&load).into();
+        let told = nats.client.publish(subject::LOAD_SETTLEMENT, said);
         // The next one says it again.
         match tokio::time::timeout(LOAD_EVERY.into(), told).await {
             Ok(Ok(())) => {}

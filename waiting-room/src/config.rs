@@ -85,6 +85,11 @@ pub(crate) const JOIN_BATCH_MAX: usize = 512;
 /// Longer than an epoch change after Redis is back, shorter than a fan's patience.
 pub(crate) const JOIN_WAIT: Duration = Duration::from_secs(5);
 
+/// How long a join of a room that calls at once waits for its call, to be answered with it.
+///
+/// Two of the longest ticks. Who is not called by then waits like everybody, and polls.
+pub(crate) const AT_ONCE_WAIT: Duration = Duration::from_millis(500);
+
 /// The pause before asking Redis again when it gave no numbers.
 pub(crate) const JOIN_AGAIN: Duration = Duration::from_millis(20);
 
@@ -97,6 +102,14 @@ pub(crate) const LEDGER_WAIT: Duration = Duration::from_secs(1);
 /// who asks again after a crash in the rush loses the place; more is memory of every room.
 pub(crate) const JOIN_KEYS_AGE_MAX: Duration = Duration::from_mins(10);
 pub(crate) const JOIN_KEYS_MAX: usize = 65_536;
+
+/// How long the place of a person is remembered, where a room gives each only one: as long as its
+/// token is good. About 100 bytes each in Redis.
+pub(crate) const PERSON_AGE_MAX: Duration = Duration::from_millis(TOKEN_AGE_MAX.0);
+
+/// In how many hashes of a room persons are spread. With a million of them each has 250, which is
+/// small enough for Redis to keep it dense.
+pub(crate) const PERSON_BUCKETS: u16 = 4_096;
 
 /// How long the entry of a pre-queue's places in their cohort may take, before they are given up
 /// and their fans get others.
@@ -171,10 +184,12 @@ pub(crate) const LEASE_BEAT_MS: u64 = 300;
 pub(crate) const LEASE_SILENCE_MS: u64 = 1_000;
 
 const _: () = {
+    assert!(2 * waiting_room_core::TICK_MAX.0 as u128 <= AT_ONCE_WAIT.as_millis());
     assert!(JOIN_BATCH_MAX < JOINS_WAITING_MAX);
     assert!(JOIN_BATCH_MAX <= schema::cohort::ENTRIES_MAX);
     assert!((ENTER_WAIT.as_millis() + LEDGER_WAIT.as_millis()) * 2 <= JOIN_WAIT.as_millis());
     assert!(JOIN_AGAIN.as_millis() < JOIN_WAIT.as_millis());
+    assert!(PERSON_BUCKETS.is_power_of_two());
     assert!(REPORT_EVERY.as_millis() * 2 < GIVER_SILENCE_MS as u128);
     assert!(PULSE.as_millis() * 2 < REPORTS_WAIT.as_millis());
     assert!(LEASE_BEAT_MS * 3 <= LEASE_SILENCE_MS);

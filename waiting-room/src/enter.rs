@@ -4,6 +4,7 @@ use crate::cohorts::Entered;
 use crate::config::{ENTER_WAIT, LEDGER_WAIT};
 use crate::joiner::{Asked, JoinAsk, Joined};
 use crate::room::Room;
+use crate::store::KeyedBy;
 use bytes::Bytes;
 use chassis::Nats;
 use schema::cohort::{self, Entry};
@@ -45,7 +46,9 @@ pub(crate) async fn enter(
 /// with a refusal: it was given under the same key for another body.
 pub(crate) fn entry(room: &Room, asked: &Asked, joined: &Joined) -> Option<Entry> {
     let kept = joined.kept.zip(asked.keyed);
-    let is_refused = kept.is_some_and(|(kept, keyed)| kept.fingerprint != keyed.fingerprint);
+    let is_refused = kept.is_some_and(|(kept, keyed)| {
+        keyed.by == KeyedBy::Request && kept.fingerprint != keyed.fingerprint
+    });
     if joined.kind == PlaceKind::Line || is_refused {
         return None;
     }
@@ -80,7 +83,7 @@ async fn append(room: &Room, nats: &Nats, entries: &[Entry]) -> bool {
 async fn forget(room: &Room, ask: &JoinAsk, joined: &Joined) {
     let Some(keyed) = &ask.asked.keyed else { return };
     // If it fails, the next round comes here again.
-    if let Err(fault) = room.store.forget(&room.blessed(), &keyed.key, joined.number).await {
+    if let Err(fault) = room.store.forget(&room.blessed(), keyed, joined.number).await {
         tracing::debug!(event = %room.event, %fault, "the key of a lost place is still known");
     }
 }

@@ -12,6 +12,7 @@ mod problems;
 mod room_of_path;
 mod shortcut;
 mod status;
+mod who;
 
 use crate::config::{Config, Deps};
 use crate::error::Error;

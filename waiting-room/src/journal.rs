@@ -11,6 +11,7 @@ use schema::{
     Applied, Batch, OutcomeBody, PassPlace, ShardId, ShardState, Step, codec, sealed, subject,
 };
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 pub(crate) struct Journal {
     pub shard: ShardId,
@@ -27,6 +28,7 @@ impl Journal {
         self.health.set_ready();
         let mut follower = self.follower(StartAt::First);
         let mut applied = Applied::default();
+        let read_to = self.rooms.journal_read_to(shard);
         while let Some(message) = next(&mut follower, &self.shutdown).await {
             let batch: Batch = match codec::decode_checked(&message.payload) {
                 Ok(batch) => batch,
@@ -37,17 +39,24 @@ impl Journal {
                 }
             };
             match applied.step(&batch, message.sequence) {
-                Step::Skip => continue,
-                Step::Apply => applied.advance(&batch, message.sequence),
+                Step::Skip => {}
+                Step::Apply => {
+                    applied.advance(&batch, message.sequence);
+                    self.apply(&batch);
+                }
                 Step::Gap => {
                     let Some(state) = self.state(&batch, message.sequence).await else { return };
                     self.take(&state);
                     applied = state.applied;
                     follower = self.follower(StartAt::Sequence(applied.sequence + 1));
+                    // Release: as below.
+                    read_to.store(applied.sequence, Ordering::Release);
                     continue;
                 }
             }
-            self.apply(&batch);
+            // Release: pairs with the Acquire of a room's leader, who then sees the seats as of
+            // here.
+            read_to.store(message.sequence, Ordering::Release);
         }
     }
 

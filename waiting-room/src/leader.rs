@@ -5,6 +5,7 @@ mod draw;
 mod epoch;
 mod givers;
 mod leaves;
+mod life;
 mod phase;
 mod release;
 mod tick;
@@ -19,13 +20,14 @@ use bytes::Bytes;
 use chassis::{
     AppendError, Backoff, Contender, FenceSpec, Nats, Owner, Pause, Shutdown, telemetry,
 };
-use schema::admission::AdmissionRecord;
+use schema::admission::{AdmissionRecord, HoldReason};
 use schema::{InvariantId, codec, subject};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use waiting_room_core::{
-    Adapt, Bits, GENERATION, Headroom, Ledger, MonoMs, NumberSet, Origin, Room as Rules, restore,
+    Adapt, Bits, GENERATION, Headroom, Ledger, MonoMs, NumberSet, Origin, Room as Rules, Watch,
+    restore,
 };
 
 /// After how many records the leader drops what nobody needs: less often than once a minute.
@@ -166,6 +168,10 @@ async fn take_over(
         is_troubled: false,
         closing_since: None,
         is_secret_lost: false,
+        watch: Watch::default(),
+        sold_to: None,
+        knows_sales: false,
+        hold: None,
     };
     leader.recall_doubt().await;
     Some(leader)
@@ -203,6 +209,13 @@ struct Leader {
     closing_since: Option<MonoMs>,
     /// The secret of a commitment cannot be found again: said once.
     is_secret_lost: bool,
+    watch: Watch,
+    /// Where the journal of the event's shard ended when this leader took over; `None` until that
+    /// is known.
+    sold_to: Option<u64>,
+    knows_sales: bool,
+    /// Why nobody is called in this tick, if that is so.
+    hold: Option<HoldReason>,
 }
 
 impl Leader {

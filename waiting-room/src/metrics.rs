@@ -20,6 +20,9 @@ pub(crate) fn declare() {
     for cause in ["rate", "token", "claim", "busy"] {
         counter!("usher_room_refused_total", "cause" => cause).increment(0);
     }
+    for within in ["yes", "no"] {
+        counter!("usher_room_waits_total", "within_p90" => within).increment(0);
+    }
     for what in ["tick", "check_in", "index"] {
         counter!("usher_room_store_failures_total", "what" => what).increment(0);
     }
@@ -44,6 +47,12 @@ pub(crate) fn polled() {
 /// `cause` is one of `rate`, `token`, `claim`, `busy`.
 pub(crate) fn refused(cause: &'static str) {
     counter!("usher_room_refused_total", "cause" => cause).increment(1);
+}
+
+/// A place was called; whether it was before the time that nine of ten were told at their join.
+pub(crate) fn waited(within_p90: bool) {
+    let within = if within_p90 { "yes" } else { "no" };
+    counter!("usher_room_waits_total", "within_p90" => within).increment(1);
 }
 
 pub(crate) fn claimed() {

@@ -2,7 +2,8 @@
 
 use crate::config::{INDEX_AGE_MAX, PULSE, REPORT_EVERY, REPORTS_FIRST};
 use crate::metrics;
-use crate::room::Room;
+use crate::room::{Order, Room};
+use crate::store::{Blessed, Phase};
 use bytes::Bytes;
 use chassis::clock::Monotonic;
 use chassis::{Nats, Shutdown};
@@ -10,7 +11,7 @@ use schema::{codec, subject};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use waiting_room_core::{Bits, LiveIndex};
+use waiting_room_core::Bits;
 
 /// How often what nobody needs any more is dropped.
 const FORGET_EVERY: Duration = Duration::from_secs(30);
@@ -82,10 +83,19 @@ async fn tell(room: &Room, nats: &Nats, payload: Bytes) {
 }
 
 async fn refresh_index(room: &Room) {
-    let cursor = room.ledger().cursor;
+    let (cursor, order, blessed, is_line) = {
+        let ledger = room.ledger();
+        let is_line = ledger.gathering.is_none();
+        (ledger.cursor, Order::of(&ledger), Blessed::of(&ledger), is_line)
+    };
+    if blessed.epoch == 0 {
+        return;
+    }
     let last = room.status().map_or(cursor, |status| status.number_last);
-    match room.store.live(Bits::word_of(cursor + 1)).await {
-        Ok(bits) => room.set_index(LiveIndex::new(bits, last)),
+    match room.store.index(&blessed, Bits::word_of(cursor + 1)).await {
+        // The draw is made, and the living have not moved to their drawn numbers yet.
+        Ok((Phase::Gather | Phase::Closing, _)) if is_line => {}
+        Ok((_, bits)) => room.set_index(order, bits, last),
         Err(fault) => {
             tracing::debug!(event = %room.event, %fault, "positions are as of before");
             metrics::store_failed("index");

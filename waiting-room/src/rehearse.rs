@@ -15,9 +15,12 @@ use course::Recorder;
 use crowd::{Fan, crowd};
 use market::Market;
 use schema::limits::REQUEST_PLACES;
-use schema::{AllocatorLoad, DurationMs, PLAN_PLACES_MAX, RoomMode, RoomSettings, ShardId};
+use schema::{
+    AllocatorLoad, DurationMs, PLAN_PLACES_MAX, RoomMode, RoomSettings, ShardId, UnixMillis,
+};
 use waiting_room_core::{
-    Adapt, Bits, Headroom, MonoMs, POLLS, Room as Rules, SIGHT_NUMBERS, Sight, Signals,
+    Adapt, Bits, Headroom, Life, MonoMs, POLLS, Room as Rules, SIGHT_NUMBERS, Sight, Signals,
+    manner,
 };
 
 /// How often the rehearsed leader decides: the default of a real one.
@@ -161,9 +164,10 @@ impl<'a> Stage<'a> {
         self.settings.mode = if opened { RoomMode::Open } else { RoomMode::Hold };
         let (headroom, seats_free) = self.bear(now);
         let given = u64::try_from(self.joined).expect("a count");
+        let life = Life { gathering: false, is_armed: false, is_over: false, now: UnixMillis(now) };
         let sight = Sight {
             settings: &self.settings,
-            gathering: false,
+            manner: manner(&self.settings, life),
             line_last: given,
             sight_last: self.rules.cursor + SIGHT_NUMBERS,
             live: &self.live,
@@ -171,6 +175,7 @@ impl<'a> Stage<'a> {
             doubt: &Bits::default(),
             late: &[],
             seats_free,
+            returns: None,
             headroom,
         };
         let decision = self.rules.decide(MonoMs(now), sight);
@@ -192,7 +197,7 @@ impl<'a> Stage<'a> {
             limited_by: decision.limited_by,
             counts: self.market.counts(),
         };
-        self.recorder.tick(released, look);
+        self.recorder.tick(released, &look);
     }
 
     /// Lets those join who have come by now.

@@ -1,35 +1,40 @@
 //! One room as this instance knows it; every task of the room writes its own part, handlers read.
 
 use crate::cohorts::{Cohorts, Entered};
+use crate::drawn::drawn_number;
+use crate::guards::PollGuards;
 use crate::joiner::{Asked, JoinAsk, Joined};
 use crate::loads::Loads;
+use crate::metrics;
 use crate::seal::Sealer;
 use crate::seats::Seats;
 use crate::secret::Secrets;
-use crate::store::{Blessed, Store};
+use crate::store::{Blessed, KeyedBy, Store};
 use chassis::clock::Monotonic;
-use chassis::keys::{HmacKey, random_bytes};
-use schema::admission::{AdmissionRecord, Beacon, Draw, GivenReport, LimitedBy, RoomStatus};
-use schema::{EventId, EventListing, RoomSettings, ShardId};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use chassis::keys::random_bytes;
+use schema::admission::{
+    AdmissionRecord, Beacon, Draw, GivenReport, HoldReason, LimitedBy, RoomStatus,
+};
+use schema::{EventId, EventListing, EventStatus, RoomSettings, ShardId};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::sync::{mpsc, watch};
 use waiting_room_core::{
-    Ledger, LiveIndex, MonoMs, NumberSet, POLLS, PlaceKind, PollGuard, Standing, Token, terms_in,
+    Baskets, Bits, Ending, Ledger, Life, LiveIndex, Manner, MonoMs, NumberSet, POLLS, Paces,
+    PlaceKind, Speed, Standing, Token, Told, ending, manner, terms_in,
 };
 
 use crate::config::{CHECK_INS_MAX, STATUS_AGE_MAX};
 use crate::document::Document;
-use dashmap::DashMap;
 use schema::DurationMs;
-
-/// Numbers in one block of poll guards: 16 KiB.
-const GUARD_BLOCK: u64 = 4_096;
 
 /// One room.
 #[derive(Debug)]
 pub(crate) struct Room {
     pub event: EventId,
+    /// Whose journal tells of its seats, and how far that has been read.
+    pub shard: ShardId,
+    pub sales_read_to: Arc<AtomicU64>,
     pub store: Store,
     pub joins: mpsc::Sender<JoinAsk>,
     /// Rises with each record that the ledger has taken in: the stream sequence.
@@ -45,8 +50,6 @@ pub(crate) struct Room {
     pub giver: u64,
     pub sealer: Arc<Sealer>,
     pub secrets: Arc<Secrets>,
-    /// The one that sells its seats.
-    pub shard: ShardId,
     /// What the stages behind the room say, for its leader.
     pub loads: Arc<Loads>,
     /// What all who wait may ask together.
@@ -59,13 +62,48 @@ pub(crate) struct Room {
     ledger: RwLock<Ledger>,
     status: RwLock<Option<(RoomStatus, Monotonic)>>,
     index: RwLock<Arc<LiveIndex>>,
+    /// Which order of the line the index is of.
+    index_order: Mutex<Option<Order>>,
+    /// What polls are told, as of the leader's last word.
+    outlook: RwLock<Outlook>,
+    speed: Mutex<Speed>,
+    told: Mutex<Told>,
+    started: Monotonic,
     seats: Mutex<Seats>,
     completed: Mutex<Completed>,
     check_ins: Mutex<NumberSet>,
     /// Places this instance has seen claimed: a poll of theirs need not ask Redis.
     claimed: Mutex<NumberSet>,
-    /// Next free times of polls, in ms since the instance started.
-    guards: DashMap<u64, Box<[AtomicU32]>>,
+    pub guards: PollGuards,
+}
+
+/// Which order the numbers in line have: what is known of who is alive holds for one order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Order {
+    epoch: u32,
+    draw_count: usize,
+    has_doubts: bool,
+}
+
+impl Order {
+    pub(crate) fn of(ledger: &Ledger) -> Self {
+        let (epoch, draw_count) = (ledger.epoch, ledger.draws.len());
+        Self { epoch, draw_count, has_doubts: ledger.doubts().next().is_some() }
+    }
+}
+
+/// What polls are told besides the place itself.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Outlook {
+    /// `None` while nothing is known of how fast the line will move.
+    pub paces: Option<Paces>,
+    /// `None` for a room without seats.
+    pub free: Option<u32>,
+    /// People inside who hold no seats.
+    pub without_seats: u64,
+    pub baskets: Baskets,
+    pub basket_max: u16,
+    pub ended: Option<Ending>,
 }
 
 /// Places that bought.
@@ -80,8 +118,9 @@ pub(crate) struct Completed {
 pub(crate) struct Around {
     pub sealer: Arc<Sealer>,
     pub secrets: Arc<Secrets>,
-    /// The shard that sells its seats.
+    /// The shard that sells its seats, and how far its journal has been read.
     pub shard: ShardId,
+    pub sales_read_to: Arc<AtomicU64>,
     pub loads: Arc<Loads>,
     /// What all who wait may ask together.
     pub polls_per_second_max: u32,
@@ -95,11 +134,13 @@ impl Room {
         joins: mpsc::Sender<JoinAsk>,
         around: Around,
     ) -> Self {
-        let Around { sealer, secrets, shard, loads, polls_per_second_max } = around;
+        let Around { sealer, secrets, shard, sales_read_to, loads, polls_per_second_max } = around;
         let mut seats = Seats::default();
         seats.list(listing.places_total);
         Self {
             event: listing.event.clone(),
+            shard,
+            sales_read_to,
             store,
             joins,
             read_to: watch::Sender::new(0),
@@ -109,7 +150,6 @@ impl Room {
             giver: u64::from_be_bytes(random_bytes()),
             sealer,
             secrets,
-            shard,
             loads,
             polls_per_second_max,
             cohorts: Cohorts::default(),
@@ -119,11 +159,16 @@ impl Room {
             ledger: RwLock::default(),
             status: RwLock::default(),
             index: RwLock::default(),
+            index_order: Mutex::default(),
+            outlook: RwLock::default(),
+            speed: Mutex::default(),
+            told: Mutex::default(),
+            started: Monotonic::now(),
             seats: Mutex::new(seats),
             completed: Mutex::default(),
             check_ins: Mutex::default(),
             claimed: Mutex::default(),
-            guards: DashMap::new(),
+            guards: PollGuards::default(),
         }
     }
 
@@ -166,6 +211,27 @@ impl Room {
 
     pub(crate) fn ledger_mut(&self) -> RwLockWriteGuard<'_, Ledger> {
         write(&self.ledger)
+    }
+
+    /// How the line is called now, as this instance knows it.
+    pub(crate) fn manner(&self) -> Manner {
+        self.manner_of(&read(&self.settings), &self.ledger())
+    }
+
+    /// How the line is called now by `settings`, with the records of `ledger`.
+    pub(crate) fn manner_of(&self, settings: &RoomSettings, ledger: &Ledger) -> Manner {
+        let life = Life {
+            gathering: ledger.gathering.is_some(),
+            is_armed: ledger.is_armed,
+            is_over: self.is_cancelled(),
+            now: chassis::clock::now(),
+        };
+        manner(settings, life)
+    }
+
+    /// Whether there is nothing to wait for any more.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        read(&self.listing).status == EventStatus::Cancelled
     }
 
     /// What the draws of the room take from outside; `None` for nothing.
@@ -215,6 +281,18 @@ impl Room {
         (Blessed::of(&ledger), standing)
     }
 
+    /// Waits until the place with `number` in line has been called or passed. Cancel-safe.
+    pub(crate) async fn is_called(&self, number: u64) {
+        let mut read_to = self.read_to.subscribe();
+        loop {
+            read_to.mark_unchanged();
+            let is_waiting = self.ledger().standing(number) == Standing::Waiting;
+            if !is_waiting || read_to.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
     pub(crate) fn seats(&self) -> MutexGuard<'_, Seats> {
         lock(&self.seats)
     }
@@ -231,9 +309,37 @@ impl Room {
         let mut heard = write(&self.status);
         // An overtaken leader may still speak; its words are older.
         let is_old = heard.as_ref().is_some_and(|(last, _)| status.cursor < last.cursor);
-        if !is_old {
-            *heard = Some((status, Monotonic::now()));
+        if is_old {
+            return;
         }
+        let (limited_by, active) = (status.limited_by, status.active);
+        *heard = Some((status, Monotonic::now()));
+        drop(heard);
+        let now = self.now();
+        let is_line_moving = !matches!(
+            limited_by,
+            LimitedBy::Nothing | LimitedBy::Mode | LimitedBy::Recovery | LimitedBy::Seats
+        );
+        let called = self.ledger().called;
+        let paces = {
+            let mut speed = lock(&self.speed);
+            speed.note(now, called, is_line_moving);
+            speed.paces().filter(|_| is_line_moving || limited_by == LimitedBy::Nothing)
+        };
+        self.check_told(now);
+        let listing = self.listing();
+        let ended = ending(
+            &read(&self.settings),
+            listing.status == EventStatus::Cancelled,
+            chassis::clock::now(),
+        );
+        let (free, returns) = {
+            let seats = self.seats();
+            (seats.to_sell(), seats.returns())
+        };
+        let without_seats = u64::from(active.saturating_sub(returns.holding));
+        let (baskets, basket_max) = (returns.baskets, listing.account_places_max);
+        *write(&self.outlook) = Outlook { paces, free, without_seats, baskets, basket_max, ended };
     }
 
     /// The leader's last word; with trouble as the limit if it is no news of now.
@@ -243,6 +349,7 @@ impl Room {
         let mut status = status.clone();
         if STATUS_AGE_MAX < at.elapsed() {
             status.limited_by = LimitedBy::Recovery;
+            status.life.hold = Some(HoldReason::LeaderSilent);
         }
         Some(status)
     }
@@ -266,8 +373,41 @@ impl Room {
         Arc::clone(&read(&self.index))
     }
 
-    pub(crate) fn set_index(&self, index: LiveIndex) {
-        *write(&self.index) = Arc::new(index);
+    /// Takes who is alive from the first of `bits` on, `last` being the last number given out.
+    ///
+    /// Who was gone stays gone for the positions of others, unless the line has another order since
+    /// or some numbers are in doubt, whose owners count from their check-in on.
+    pub(crate) fn set_index(&self, order: Order, bits: Bits, last: u64) {
+        let before = lock(&self.index_order).replace(order);
+        let mut index = write(&self.index);
+        let is_same = before == Some(order) && !order.has_doubts;
+        let next = if is_same { index.followed_by(bits, last) } else { LiveIndex::new(bits, last) };
+        *index = Arc::new(next);
+    }
+
+    pub(crate) fn outlook(&self) -> Outlook {
+        *read(&self.outlook)
+    }
+
+    /// The place was told that it is called within so many seconds, nine times in ten.
+    pub(crate) fn note_told(&self, number: u64, seconds: u64) {
+        let until = self.now() + DurationMs(seconds.saturating_mul(1_000));
+        lock(&self.told).note(number, until);
+    }
+
+    /// Holds what was told against what came of it.
+    fn check_told(&self, now: MonoMs) {
+        let ledger = self.ledger();
+        for (number, until) in lock(&self.told).passed(ledger.cursor) {
+            if matches!(ledger.standing(number), Standing::Called(_)) {
+                metrics::waited(now <= until);
+            }
+        }
+    }
+
+    /// Since this instance has the room.
+    fn now(&self) -> MonoMs {
+        MonoMs(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 
     /// Notes a check-in; it is written with the next flush.
@@ -291,7 +431,13 @@ impl Room {
     pub(crate) fn token(&self, asked: &Asked, joined: &Joined) -> Token {
         let Joined { epoch, number, kind, kept } = *joined;
         let issued_at = kept.map_or(asked.issued_at, |kept| kept.issued_at);
-        let (kid, event, pop_hash) = (self.sealer.kid(), self.event.clone(), asked.pop_hash);
+        let (kid, event) = (self.sealer.kid(), self.event.clone());
+        // A person's place has the secret of the join that took it.
+        let persons = kept.filter(|_| asked.keyed.is_some_and(|keyed| keyed.by == KeyedBy::Person));
+        let pop_hash = match persons {
+            Some(kept) => (kept.fingerprint != [0; 32]).then_some(kept.fingerprint),
+            None => asked.pop_hash,
+        };
         Token { kid, kind, event, epoch, number, issued_at, pop_hash }
     }
 
@@ -318,47 +464,6 @@ impl Room {
         let draw = ledger.draw_of(token.number)?;
         Some(drawn_number(draw, token.number))
     }
-
-    /// Lets a poll of the place pass, or says how long to wait.
-    pub(crate) fn guard(&self, number: u64, now_ms: u32) -> Result<(), DurationMs> {
-        let (block, idx) = (number / GUARD_BLOCK, number % GUARD_BLOCK);
-        // Found by all but the first poll of a block, with a lock that polls share.
-        let block = match self.guards.get(&block) {
-            Some(known) => known,
-            None => self.guards.entry(block).or_insert_with(fresh_guards).downgrade(),
-        };
-        let place = &block[usize::try_from(idx).expect("below the block's size")];
-        let call = |next: u32| PollGuard::call(next, now_ms);
-        // Relaxed: each place's guard stands alone.
-        let passed =
-            place.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next| call(next).ok());
-        match passed {
-            Ok(_) => Ok(()),
-            Err(next) => call(next).map(drop),
-        }
-    }
-}
-
-fn fresh_guards() -> Box<[AtomicU32]> {
-    (0..GUARD_BLOCK).map(|_| AtomicU32::new(0)).collect()
-}
-
-/// The function that the draw's permutation is keyed by: HMAC-SHA256 under the seed over the round
-/// and the half-block as 8 big-endian bytes; the first 8 bytes of it, big-endian. Frozen: fans
-/// verify it.
-pub(crate) fn prf(key: &HmacKey, round: u8, half: u64) -> u64 {
-    let mac = key.mac(&[&[round], &half.to_be_bytes()]);
-    u64::from_be_bytes(*mac.first_chunk().expect("a MAC has 32 bytes"))
-}
-
-/// The number in line of the pre-queue place with `number`.
-pub(crate) fn drawn_number(draw: &Draw, number: u64) -> u64 {
-    let key = draw_key(&draw.seed);
-    Ledger::drawn_number(draw, number, &|round, half| prf(&key, round, half))
-}
-
-pub(crate) fn draw_key(seed: &[u8; 32]) -> HmacKey {
-    HmacKey::from_bytes(*seed)
 }
 
 // Nothing panics while these are held, so a poisoned lock's data is whole.

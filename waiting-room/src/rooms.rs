@@ -16,6 +16,7 @@ use dashmap::DashMap;
 use schema::admission::Beacon;
 use schema::{EventId, EventListing, RoomMode, RoomSettings, ShardId, codec, stream, subject};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use tokio::sync::mpsc;
 
 /// Every event of the catalogue, with its room if it has one.
@@ -26,6 +27,8 @@ pub(crate) struct Rooms {
     events: DashMap<EventId, Known>,
     settings: DashMap<EventId, RoomSettings>,
     beacons: DashMap<EventId, Beacon>,
+    /// How far the journal of each shard has been read.
+    journals: DashMap<ShardId, Arc<AtomicU64>>,
     sealer: Arc<Sealer>,
     secrets: Arc<Secrets>,
     pub loads: Arc<Loads>,
@@ -39,9 +42,9 @@ struct Known {
 impl Rooms {
     pub(crate) fn new(deps: Deps, config: Config, sealer: Arc<Sealer>, secrets: Secrets) -> Self {
         let (events, settings, beacons) = (DashMap::new(), DashMap::new(), DashMap::new());
-        let (clock, secrets) = (BootClock::new(), Arc::new(secrets));
+        let (clock, secrets, journals) = (BootClock::new(), Arc::new(secrets), DashMap::new());
         let loads = Arc::default();
-        Self { deps, config, clock, events, settings, beacons, sealer, secrets, loads }
+        Self { deps, config, clock, events, settings, beacons, journals, sealer, secrets, loads }
     }
 
     pub(crate) fn find(&self, event: &EventId) -> Option<Arc<Room>> {
@@ -53,6 +56,11 @@ impl Rooms {
         let shards = self.deps.shards;
         let all = self.events.iter().filter(move |entry| shards.of(entry.key()) == shard);
         all.filter_map(|entry| entry.room.clone())
+    }
+
+    /// How far the journal of a shard has been read: a sequence of its stream.
+    pub(crate) fn journal_read_to(&self, shard: ShardId) -> Arc<AtomicU64> {
+        Arc::clone(&self.journals.entry(shard).or_default())
     }
 
     pub(crate) fn knows(&self, event: &EventId) -> bool {
@@ -116,10 +124,12 @@ impl Rooms {
     fn open(&self, listing: EventListing, settings: RoomSettings) -> Arc<Room> {
         let (joins, asks) = mpsc::channel(JOINS_WAITING_MAX);
         let store = Store::new(self.deps.redis.clone(), &listing.event);
+        let shard = self.deps.shards.of(&listing.event);
         let around = Around {
             sealer: Arc::clone(&self.sealer),
             secrets: Arc::clone(&self.secrets),
-            shard: self.deps.shards.of(&listing.event),
+            shard,
+            sales_read_to: self.journal_read_to(shard),
             loads: Arc::clone(&self.loads),
             polls_per_second_max: self.config.polls_per_second_max,
         };

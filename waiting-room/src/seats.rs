@@ -1,20 +1,31 @@
 //! How many places an event has left, as the journal tells.
 
 use schema::admission::SeatsBand;
-use schema::{EventState, Held, HoldId, LiveHold, Outcome, OutcomeBody, Phase};
+use schema::{EventState, Held, HoldId, LiveHold, Outcome, OutcomeBody, OwnerKind, Phase};
 use std::collections::HashMap;
-use waiting_room_core::Basket;
+use waiting_room_core::{Basket, Baskets, Returns};
 
 /// Places of one event that may still be bought.
 #[derive(Debug, Default)]
 pub(crate) struct Seats {
     total: u32,
     free: Option<u32>,
-    /// Places in holds that end by themselves or by a sale.
-    held: HashMap<HoldId, u32>,
+    /// Holds that end by themselves or by a sale.
+    held: HashMap<HoldId, Kept>,
     held_sum: u32,
-    /// How much people with a pass took.
+    /// How many of them people have who came by a pass.
+    with_pass: u32,
+    /// What people with a pass took, for a room that adapts.
     basket: Basket,
+    /// What fans have taken at a time.
+    baskets: Baskets,
+}
+
+/// What matters here of a live hold.
+#[derive(Debug, Clone, Copy)]
+struct Kept {
+    places: u32,
+    with_pass: bool,
 }
 
 impl Seats {
@@ -29,10 +40,14 @@ impl Seats {
             let ends = matches!(hold.phase, Phase::Held | Phase::Paying);
             ends && hold.held.deadline.is_some()
         };
-        let held = state.holds.iter().filter(unpaid);
-        self.held = held.map(|hold| (hold.held.hold, hold.held.place_count())).collect();
-        self.held_sum = self.held.values().sum();
-        state.holds.iter().for_each(|hold| self.count(&hold.held));
+        let all = state.holds.iter();
+        let fans = all.clone().filter(|hold| hold.held.owner == OwnerKind::Fan);
+        (self.basket, self.baskets) = (Basket::default(), Baskets::default());
+        fans.for_each(|hold| self.count(&hold.held));
+        (self.held, self.held_sum, self.with_pass) = (HashMap::new(), 0, 0);
+        for hold in all.filter(unpaid) {
+            self.keep(&hold.held);
+        }
     }
 
     /// As if nothing was journaled.
@@ -42,29 +57,45 @@ impl Seats {
 
     pub(crate) fn apply(&mut self, outcome: &Outcome) {
         self.free = Some(outcome.free_after);
-        if let OutcomeBody::SeatsHeld(held) = &outcome.body {
+        if let OutcomeBody::SeatsHeld(held) = &outcome.body
+            && held.owner == OwnerKind::Fan
+        {
             self.count(held);
         }
         match &outcome.body {
             OutcomeBody::SeatsHeld(held) | OutcomeBody::SeatsSwapped(held)
                 if held.deadline.is_some() =>
             {
-                self.held_sum += held.place_count();
-                self.held_sum -= self.held.insert(held.hold, held.place_count()).unwrap_or(0);
+                self.keep(held);
             }
             OutcomeBody::SeatsSold { hold, .. } | OutcomeBody::HoldReleased { hold, .. } => {
-                self.held_sum -= self.held.remove(hold).unwrap_or(0);
+                self.end(*hold);
             }
             _ => {}
         }
     }
 
-    /// A person with a pass has taken places. Whoever gives them up and takes others counts again:
-    /// the mean is what is asked for.
+    /// A fan has taken places. Whoever gives them up and takes others counts again: the means are
+    /// of what is asked for.
     fn count(&mut self, held: &Held) {
+        self.baskets.note(held.place_count());
         if held.pass.is_some() {
             self.basket.took(held.place_count());
         }
+    }
+
+    fn keep(&mut self, held: &Held) {
+        self.end(held.hold);
+        let kept = Kept { places: held.place_count(), with_pass: held.pass.is_some() };
+        self.held_sum += kept.places;
+        self.with_pass += u32::from(kept.with_pass);
+        self.held.insert(held.hold, kept);
+    }
+
+    fn end(&mut self, hold: HoldId) {
+        let Some(kept) = self.held.remove(&hold) else { return };
+        self.held_sum -= kept.places;
+        self.with_pass -= u32::from(kept.with_pass);
     }
 
     /// Free places. An event of which nothing is journaled has all of them.
@@ -77,11 +108,16 @@ impl Seats {
         (0 < self.total).then(|| self.free())
     }
 
-    /// How many more people there are places for when so many are `inside`, whose places may be free
-    /// or held; `None` for an event without places.
+    /// How many more people there are places for when so many are `inside`, whose places may be
+    /// free or held; `None` for an event without places.
     pub(crate) fn people(&self, inside: u32) -> Option<u32> {
         let open = self.to_sell()?.saturating_add(self.held_sum);
         Some(self.basket.people(open, inside))
+    }
+
+    /// What those who wait for returns depend on.
+    pub(crate) fn returns(&self) -> Returns {
+        Returns { holding: self.with_pass, baskets: self.baskets }
     }
 
     pub(crate) fn band(&self) -> SeatsBand {

@@ -5,6 +5,7 @@ use crate::error::Error;
 use crate::follow;
 use crate::http::{self, App};
 use crate::journal::Journal;
+use crate::last::last_sequence;
 use crate::loads;
 use crate::metrics;
 use crate::rooms::Rooms;
@@ -78,30 +79,12 @@ async fn read_settings(rooms: &Arc<Rooms>, nats: &Nats, shutdown: &Shutdown) -> 
 
 /// Follows the catalogue and waits until all that is stored now has been read.
 async fn read_catalog(rooms: &Arc<Rooms>, nats: &Nats) -> Result<(), Error> {
-    let stored = last_listing(nats).await?;
+    let stored = last_sequence(nats, subject::CATALOG, subject::CATALOG_EVENTS).await?;
     let (read, mut read_to) = watch::channel(0);
     tasks::spawn("room-catalog", Arc::clone(rooms).follow_catalog(read));
     // The sender is dropped at shutdown only; then nothing matters any more.
     read_to.wait_for(|&sequence| stored <= sequence).await.map(drop).unwrap_or_default();
     Ok(())
-}
-
-/// The sequence of the newest listing; 0 if there is none.
-async fn last_listing(nats: &Nats) -> Result<u64, Error> {
-    let what = || "read the end of the catalogue".to_owned();
-    let unavailable = |source| chassis::Error::Unavailable { what: what(), source };
-    let catalog = nats.jetstream.get_stream_no_info(subject::CATALOG).await;
-    let catalog = catalog.map_err(|error| unavailable(Cause::of(&error)))?;
-    match catalog.get_last_raw_message_by_subject(subject::CATALOG_EVENTS).await {
-        Ok(message) => Ok(message.sequence),
-        Err(error) if is_empty(&error) => Ok(0),
-        Err(error) => Err(unavailable(Cause::of(&error)).into()),
-    }
-}
-
-fn is_empty(error: &async_nats::jetstream::stream::LastRawMessageError) -> bool {
-    use async_nats::jetstream::stream::LastRawMessageErrorKind::NoMessageFound;
-    matches!(error.kind(), NoMessageFound)
 }
 
 /// Serves the routes where the configuration says so.

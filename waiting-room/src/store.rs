@@ -12,7 +12,7 @@ use redis::{Script, ScriptInvocation};
 use schema::{EventId, UnixMillis};
 use waiting_room_core::{Bits, GENERATION, Ledger, NumberSet};
 
-pub(crate) use keyed::{Kept, Keyed, Recalled};
+pub(crate) use keyed::{Kept, Keyed, KeyedBy, Recalled};
 use scripts::Scripts;
 
 /// The line of one room in Redis. Its keys share a hash tag, so that a cluster keeps them together.
@@ -34,6 +34,8 @@ pub(crate) struct Store {
     asking: String,
     /// Joins by key, and their order.
     keys: String,
+    /// The places of persons, where a room gives each only one.
+    people: String,
 }
 
 /// Which server process and epoch a call means.
@@ -180,6 +182,7 @@ impl Store {
             givers: key("givers"),
             asking: key("asking"),
             keys: key("keys"),
+            people: key("people"),
         }
     }
 
@@ -268,6 +271,19 @@ impl Store {
         let bytes: Vec<u8> =
             self.redis.query(read.arg(&self.live).arg(first_word * 8).arg(-1)).await?;
         Ok(Bits::from_redis(first_word, &bytes))
+    }
+
+    /// The live bits from word `first_word` on, and what new numbers are places of at that moment.
+    pub(crate) async fn index(
+        &self,
+        blessed: &Blessed,
+        first_word: u64,
+    ) -> Result<(Phase, Bits), Fault> {
+        let mut call = self.scripts.index.prepare_invoke();
+        call.key(&self.room).key(&self.live);
+        call.arg(&blessed.run_id).arg(blessed.epoch).arg(first_word * 8);
+        let (phase, bytes): (String, Vec<u8>) = self.run(blessed, &call).await?;
+        Ok((Phase::of(&phase)?, Bits::from_redis(first_word, &bytes)))
     }
 
     /// Begins an epoch here: forgets all there is, and takes those of `live` for alive.

@@ -1,7 +1,7 @@
 //! Checks draws on downloaded files, offline: what [`crate::openapi`] describes as fairness, proof
 //! and cohort. Nothing is believed but the hashes.
 
-use crate::room::{draw_key, prf};
+use crate::drawn::{draw_key, prf};
 use chassis::base64url;
 use chassis::keys::sha256;
 use schema::EventId;

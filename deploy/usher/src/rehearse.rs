@@ -17,7 +17,9 @@ pub fn rehearse(asked: &Rehearse) -> anyhow::Result<ExitCode> {
     if asked.json {
         output::line(&serde_json::to_string_pretty(&course).context("write the course")?);
     } else {
-        lines(asked, &course).iter().for_each(|line| output::line(line));
+        for line in lines(asked, &course) {
+            output::line(&line);
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -90,8 +92,8 @@ fn recorded(path: &Path) -> anyhow::Result<Vec<u32>> {
 
 fn lines(asked: &Rehearse, course: &Course) -> Vec<String> {
     let mut lines = vec![
-        " minute   joined  waiting   called     came  wait p50     p90     max   inside     sold     \
-         free  allowed  limited by"
+        " minute   joined  waiting   called     came  wait p50     p90     max   inside     sold  \
+         \x20  free  allowed  limited by"
             .to_owned(),
     ];
     lines.extend(course.minutes.iter().map(line));

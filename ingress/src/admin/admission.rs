@@ -1,5 +1,7 @@
 //! The settings of a room: read with their revision, changed only by who has read the latest.
 
+mod options;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +23,7 @@ use crate::extract::{Id, Json, json};
 use crate::layers::RequestId;
 use crate::problems::{self, Answered};
 use crate::rooms::Versioned;
+use options::{OptionsBody, OptionsChange, either, without_key};
 
 /// Bounds of the settings. A claim window under 5 s cannot be met by people; an hour of it blocks
 /// the line.
@@ -34,7 +37,7 @@ pub(super) const STORE_WAIT: Duration = Duration::from_secs(3);
 #[serde(rename_all = "camelCase")]
 pub struct AdmissionBody {
     event_id: String,
-    /// `off`, `pre-queue`, `open`, `hold`, `drain` or `closed`.
+    /// `off`, `standby`, `pre-queue`, `open`, `hold`, `drain` or `closed`.
     #[schema(value_type = String)]
     mode: RoomMode,
     admission_rate_per_minute: u32,
@@ -43,6 +46,8 @@ pub struct AdmissionBody {
     pass_ttl_seconds: u32,
     adaptive: bool,
     opens_at: Option<String>,
+    #[serde(flatten)]
+    options: OptionsBody,
 }
 
 /// What to change; the rest stays, and a change that names nothing changes nothing.
@@ -60,6 +65,8 @@ pub struct AdmissionChange {
     adaptive: Option<bool>,
     /// RFC 3339.
     opens_at: Option<String>,
+    #[serde(flatten)]
+    options: OptionsChange,
 }
 
 /// Shows the settings of an event's room.
@@ -104,7 +111,8 @@ pub async fn change_admission(
         return Err(Problem::new(422, "ADAPTIVE_UNSUPPORTED", title, detail));
     }
     let object = format!("room {event}");
-    record(&app, &caller, &request, "admission.change", &object, &body.sent).await?;
+    let sent = without_key(&body.sent);
+    record(&app, &caller, &request, "admission.change", &object, &sent).await?;
     let revision = store(&app, &event, &settings, before.revision).await?;
     let after = Versioned { settings, revision };
     // The own watch would bring it too; who changed it must not see the old value until then.
@@ -146,6 +154,7 @@ fn respond(event: &EventId, versioned: &Versioned) -> Response {
         pass_ttl_seconds: settings.pass_ttl_seconds,
         adaptive: settings.adaptive,
         opens_at: settings.opens_at.map(UnixMillis::to_rfc3339),
+        options: OptionsBody::of(settings),
     };
     let mut response = json(StatusCode::OK, &body);
     let etag = HeaderValue::from_str(&etag(versioned.revision)).expect("digits in quotes");
@@ -209,29 +218,42 @@ impl AdmissionChange {
         settings.opens_at = opens_at;
         settings.mode = self.mode.unwrap_or(settings.mode);
         settings.adaptive = self.adaptive.unwrap_or(settings.adaptive);
-        let rate = self.admission_rate_per_minute;
+        let options = self.options;
+        let names = "admissionRatePerMinute and new_users_per_minute";
+        let rate = either(self.admission_rate_per_minute, options.new_users_per_minute, names)?;
         settings.admission_rate_per_minute = rate.unwrap_or(settings.admission_rate_per_minute);
-        settings.active_max = self.active_max.unwrap_or(settings.active_max);
+        let names = "activeMax and total_active_users";
+        let active_max = either(self.active_max, options.total_active_users, names)?;
+        settings.active_max = active_max.unwrap_or(settings.active_max);
         let window = self.claim_window_seconds;
         settings.claim_window_seconds = window.unwrap_or(settings.claim_window_seconds);
-        settings.pass_ttl_seconds = self.pass_ttl_seconds.unwrap_or(settings.pass_ttl_seconds);
-        if RATE_MAX < settings.admission_rate_per_minute {
-            return Err(problems::invalid("admissionRatePerMinute is 0 to 1,000,000"));
-        }
-        // With none inside nobody is ever called: the mode `hold` says that in the open.
-        if !(1..=ACTIVE_MAX).contains(&settings.active_max) {
-            return Err(problems::invalid("activeMax is 1 to 10,000,000"));
-        }
-        let windows = [settings.claim_window_seconds, settings.pass_ttl_seconds];
-        if windows.iter().any(|window| !WINDOW_S.contains(window)) {
-            let detail = "claimWindowSeconds and passTtlSeconds are 5 to 3,600";
-            return Err(problems::invalid(detail));
-        }
-        if settings.mode == RoomMode::PreQueue && settings.opens_at.is_none() {
-            return Err(problems::invalid("a pre-queue needs opensAt"));
-        }
+        let names = "passTtlSeconds and session_duration";
+        let pass_ttl = either(self.pass_ttl_seconds, options.pass_ttl_seconds(), names)?;
+        settings.pass_ttl_seconds = pass_ttl.unwrap_or(settings.pass_ttl_seconds);
+        options.apply(&mut settings.options)?;
+        check(&settings)?;
         Ok(settings)
     }
+}
+
+/// Refuses settings beyond their bounds.
+fn check(settings: &RoomSettings) -> Result<(), Problem> {
+    if RATE_MAX < settings.admission_rate_per_minute {
+        return Err(problems::invalid("admissionRatePerMinute is 0 to 1,000,000"));
+    }
+    // With none inside nobody is ever called: the mode `hold` says that in the open.
+    if !(1..=ACTIVE_MAX).contains(&settings.active_max) {
+        return Err(problems::invalid("activeMax is 1 to 10,000,000"));
+    }
+    let windows = [settings.claim_window_seconds, settings.pass_ttl_seconds];
+    if windows.iter().any(|window| !WINDOW_S.contains(window)) {
+        let detail = "claimWindowSeconds and passTtlSeconds are 5 to 3,600";
+        return Err(problems::invalid(detail));
+    }
+    if settings.mode == RoomMode::PreQueue && settings.opens_at.is_none() {
+        return Err(problems::invalid("a pre-queue needs opensAt"));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

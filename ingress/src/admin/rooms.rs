@@ -59,7 +59,7 @@ pub async fn put_room(
         return Err(Problem::new(409, "EVENT_HAS_SEATS", title, detail));
     }
     let object = format!("room {event}");
-    record(&app, &caller, &request, "room.put", &object, &body.sent).await?;
+    record(&app, &caller, &request, "rooms.put", &object, &body.sent).await?;
     let listing = EventListing::without_seats(event.clone(), &name, chassis::clock::now());
     store_listing(&app, subject::catalog_event(&event), codec::encode(&listing)).await?;
     let body = RoomBody {

@@ -151,7 +151,7 @@ fn check_count(places: u64, max: u16) -> Result<(), Problem> {
     if (1..=u64::from(max)).contains(&places) {
         return Ok(());
     }
-    Err(problems::invalid(&format!("a reservation of this event is for 1 to {max} places")))
+    Err(problems::invalid(format!("a reservation of this event is for 1 to {max} places")))
 }
 
 fn unknown(what: &str, name: &str) -> Problem {

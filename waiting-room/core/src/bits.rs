@@ -141,6 +141,18 @@ impl LiveIndex {
         Self { bits, before, total, last }
     }
 
+    /// The index that follows this one in the same order of the line: who was gone stays gone, so
+    /// that nobody's position rises because somebody came back.
+    #[must_use]
+    pub fn followed_by(&self, mut bits: Bits, last: u64) -> Self {
+        for (word, bits) in (bits.first_word..).zip(&mut bits.words) {
+            if self.bits.first_word <= word {
+                *bits &= self.bits.word(word) | !between(word, 0, self.last);
+            }
+        }
+        Self::new(bits, last.max(self.last))
+    }
+
     /// How many live numbers lie in `(cursor, number)`, of those that were read.
     pub fn ahead(&self, cursor: u64, number: u64) -> u64 {
         let (to, from) = (self.below(number), self.below(cursor + 1));
@@ -185,7 +197,34 @@ mod tests {
         assert_eq!(index.ahead(5, 10), 0);
     }
 
+    #[test]
+    fn who_comes_back_is_not_counted_again_and_who_is_new_is() {
+        let index = LiveIndex::new(Bits::from_redis(0, &[0b0110_1100]), 5);
+        let next = index.followed_by(Bits::from_redis(0, &[0b0111_1011]), 7);
+        // The third was gone, the fourth is there still, the fifth left, and two are new.
+        assert_eq!([3, 4, 5, 6, 7, 8].map(|number| next.ahead(0, number)), [2, 2, 3, 3, 4, 5]);
+        assert_eq!(next.followed_by(Bits::from_redis(0, &[0b0111_1111]), 6).last, 7);
+    }
+
     proptest! {
+        #[test]
+        fn no_position_rises(
+            reads in prop::collection::vec(prop::collection::vec(any::<u8>(), 24), 1..20),
+            number in 1_u64..192,
+        ) {
+            let mut index = LiveIndex::new(Bits::zeroed(0, 0), 0);
+            let mut ahead_before = number - 1;
+            for (read, bytes) in (1_u64..).zip(&reads) {
+                let last = (read * 20).min(191);
+                index = index.followed_by(Bits::from_redis(0, bytes), last);
+                // As the ledger counts: numbers that were not read count as alive.
+                let unread = (number - 1).saturating_sub(index.last);
+                let ahead = index.ahead(0, number) + unread;
+                prop_assert!(ahead <= ahead_before, "{ahead} after {ahead_before}");
+                ahead_before = ahead;
+            }
+        }
+
         #[test]
         fn counting_and_listing_agree_with_a_plain_set(
             numbers in prop::collection::btree_set(128_u64..700, 0..200),

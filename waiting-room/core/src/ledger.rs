@@ -48,6 +48,12 @@ pub struct Ledger {
     /// Numbers that were given up after their call and before a claim, until their passes would
     /// have ended.
     left: BTreeMap<u64, UnixMillis>,
+    /// How many were called from the line in all, without those of the late lane.
+    pub called: u64,
+    /// A room in standby that became a line.
+    pub is_armed: bool,
+    /// All places were gone once: who waits since then waits for returns.
+    pub has_returns: bool,
 }
 
 /// What is fixed of a draw before it is made: each part once, in this order.
@@ -155,6 +161,8 @@ impl Ledger {
                 schema::check!(InvariantId::Line1, given_to <= self.mark, "{given_to} was given");
                 (self.given, self.mark) = (given_to, given_to);
             }
+            AdmissionRecord::StandbyChanged { is_armed, .. } => self.is_armed = is_armed,
+            AdmissionRecord::SeatsGone { .. } => self.has_returns = true,
             AdmissionRecord::DoubtEnded { epoch, given_to } => {
                 assert!(epoch == self.epoch);
                 let last = self.number_floor;
@@ -281,6 +289,7 @@ impl Ledger {
             claim_until: release.claim_until,
             pass_until: release.pass_until,
         };
+        self.called += u64::from(release.called).saturating_sub(release.late.len() as u64);
         self.skipped.extend(release.skipped.iter().copied());
         for &number in &release.late {
             self.take_skipped(number);

@@ -13,17 +13,24 @@ mod horizon;
 mod inside;
 mod late;
 mod ledger;
+mod life;
 mod limits;
+mod manner;
 mod merkle;
 mod mono;
 mod number_set;
+mod outlook;
 mod pace;
 mod place;
 mod poll;
 mod restore;
+mod returns;
 mod room;
+mod speed;
+mod standby;
 mod statement;
 mod token;
+mod told;
 mod window;
 
 #[cfg(test)]
@@ -38,16 +45,25 @@ pub use bits::{Bits, LiveIndex};
 pub use cohort::{Cohort, EMPTY};
 pub use draw::{Permutation, draw_live};
 pub use ledger::{Ledger, Prepared, Standing, Terms};
+pub use life::{Known, Move, State};
 pub use limits::{
     CALLED_MAX, GENERATION, GIVING_IDLE, LAPSE_MARGIN, MARK_BLOCK, NUMBER_MAX, PASS_LEEWAY,
     SIGHT_NUMBERS, TICK_MAX, WINDOW,
 };
+pub use manner::{
+    Ending, JoinRefusal, Life, Manner, PhaseStep, ending, manner, may_join, phase_step,
+};
 pub use merkle::{Sha256, Tree, climb, leaf};
 pub use mono::MonoMs;
 pub use number_set::NumberSet;
-pub use place::{Claim, PlaceState, Wait, claim, place_state, terms_in, wait_seconds};
+pub use outlook::{Demand, Outlook, outlook};
+pub use place::{Claim, claim, terms_in};
 pub use poll::{POLLS, PollGuard, PollPolicy, jitter};
 pub use restore::{Origin, restore};
-pub use room::{Decision, JoinRefusal, PhaseStep, Plan, Room, Sight, may_join, phase_step};
+pub use returns::{Baskets, Returns};
+pub use room::{Decision, Plan, Room, Sight};
+pub use speed::{Paces, Speed, Wait};
+pub use standby::{Crowd, Watch};
 pub use statement::{ENCODING, Ingredients, commitment, seed, token_hash};
 pub use token::{MAC_BYTES, PlaceKind, Token, TokenFault};
+pub use told::Told;

@@ -6,11 +6,13 @@ use crate::horizon::{Horizons, Line};
 use crate::inside::{Entry, Inside};
 use crate::late::LateShare;
 use crate::limits::{CALLED_MAX, SIGHT_NUMBERS};
+use crate::manner::Manner;
 use crate::mono::MonoMs;
 use crate::pace::Pace;
+use crate::returns::Returns;
 use crate::window::Window;
 use schema::admission::LimitedBy;
-use schema::{DurationMs, InvariantId, RoomMode, RoomSettings, UnixMillis};
+use schema::{DurationMs, InvariantId, RoomSettings};
 
 /// What the leader of a room knows beyond the records: who was called lately, who is inside.
 #[derive(Debug, Clone, Default)]
@@ -28,8 +30,7 @@ pub struct Room {
 #[derive(Debug, Clone, Copy)]
 pub struct Sight<'a> {
     pub settings: &'a RoomSettings,
-    /// Whether a pre-queue gathers, which is not called before its draw.
-    pub gathering: bool,
+    pub manner: Manner,
     /// The last number that may be called: given out, and not of a pre-queue that still gathers.
     pub line_last: u64,
     /// The numbers up to this are in the bitmaps.
@@ -46,6 +47,8 @@ pub struct Sight<'a> {
     /// Free seats, or for a room that adapts how many people there are any for; `None` for a room
     /// without seats, or while they are not known.
     pub seats_free: Option<u32>,
+    /// Once all seats were gone.
+    pub returns: Option<Returns>,
     /// What the stages behind bear; no limits for a room that does not adapt.
     pub headroom: Headroom,
 }
@@ -80,8 +83,12 @@ impl Room {
         assert!(self.in_flight.is_none(), "the last release was not acknowledged");
         assert!(self.cursor <= sight.line_last);
         let checked = self.horizons.checked(now);
-        let (limit, binding) = self.limit(now, sight);
-        if !calls(sight.settings.mode, sight.gathering) {
+        // The window keeps the operator's cap, which is about any minute; what is borne is about
+        // now, and lowers the pace alone: else nobody would be called until a busy minute is over.
+        let (borne, bearing) = sight.headroom.binding(sight.settings.admission_rate_per_minute);
+        let paced = self.pace.available(now, borne);
+        let (limit, binding) = self.limit(now, sight, (paced, bearing));
+        if sight.manner == Manner::Nobody {
             return Decision { release: None, limited_by: LimitedBy::Mode };
         }
         let line_waits = sight.live.count(self.cursor, sight.line_last) != 0;
@@ -103,7 +110,7 @@ impl Room {
             return Decision { release: None, limited_by };
         }
         self.late.called(line_called, late_called);
-        self.pace.spend(plan.called);
+        self.pace.spend(plan.called.min(paced));
         self.window.begin(plan.called);
         let cap = u64::from(sight.settings.admission_rate_per_minute);
         schema::check!(InvariantId::Line2, plan.called == 0 || self.window.sum() <= cap);
@@ -135,17 +142,23 @@ impl Room {
 
     /// How many may be called, and which limit says so. Of equal limits the one that lasts is
     /// named.
-    fn limit(&mut self, now: MonoMs, sight: Sight<'_>) -> (u32, LimitedBy) {
+    fn limit(
+        &mut self,
+        now: MonoMs,
+        sight: Sight<'_>,
+        (paced, bearing): (u32, LimitedBy),
+    ) -> (u32, LimitedBy) {
         let settings = sight.settings;
         let rate = settings.admission_rate_per_minute;
-        let active = settings.active_max.saturating_sub(self.inside.count(now));
-        // The window keeps the operator's cap, which is about any minute; what is borne is about
-        // now, and lowers the pace alone: else nobody would be called until a busy minute is over.
-        let (borne, bearing) = sight.headroom.binding(rate);
+        let inside = self.inside.count(now);
+        let active = settings.active_max.saturating_sub(inside);
+        let is_free = sight.manner == Manner::AtOnce && bearing == LimitedBy::Rate;
+        let pace = if is_free { u32::MAX } else { paced };
+        let enough = |free| sight.returns.map_or(free, |returns| returns.enough_for(free, inside));
         let limits = [
-            (sight.seats_free.unwrap_or(u32::MAX), LimitedBy::Seats),
+            (sight.seats_free.map_or(u32::MAX, enough), LimitedBy::Seats),
             (active, LimitedBy::Active),
-            (self.pace.available(now, borne), bearing),
+            (pace, bearing),
             (self.window.free(now, rate).min(CALLED_MAX), LimitedBy::Rate),
         ];
         limits.into_iter().min_by_key(|&(limit, _)| limit).expect("there are four")
@@ -265,63 +278,6 @@ impl Plan {
             self.skipped.push((self.cursor + 1, last));
             self.cursor = last;
         }
-    }
-}
-
-/// Whether a room in this mode calls people.
-fn calls(mode: RoomMode, gathering: bool) -> bool {
-    match mode {
-        RoomMode::Open | RoomMode::Drain => true,
-        // A pre-queue that has opened is a line.
-        RoomMode::PreQueue => !gathering,
-        RoomMode::Off | RoomMode::Hold | RoomMode::Closed => false,
-    }
-}
-
-/// A change of a room's phase that its leader has to carry out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PhaseStep {
-    StartGather,
-    Draw,
-}
-
-/// What the settings ask of a room that gathers or does not, at `now`.
-pub fn phase_step(settings: &RoomSettings, gathering: bool, now: UnixMillis) -> Option<PhaseStep> {
-    let has_opened = settings.opens_at.is_some_and(|opens_at| opens_at <= now);
-    match settings.mode {
-        RoomMode::PreQueue if !gathering && !has_opened => Some(PhaseStep::StartGather),
-        RoomMode::PreQueue if gathering && has_opened => Some(PhaseStep::Draw),
-        RoomMode::Open | RoomMode::Drain if gathering => Some(PhaseStep::Draw),
-        _ => None,
-    }
-}
-
-/// Why nobody may join now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum JoinRefusal {
-    /// There is no room: reserve needs no pass.
-    Off,
-    /// It opens at this time.
-    NotYet(UnixMillis),
-    Closed,
-    SoldOut,
-}
-
-/// Whether people may join at `now`.
-///
-/// # Errors
-/// Why they may not.
-pub fn may_join(
-    settings: &RoomSettings,
-    sold_out: bool,
-    now: UnixMillis,
-) -> Result<(), JoinRefusal> {
-    match (settings.mode, settings.opens_at) {
-        (RoomMode::Off, _) => Err(JoinRefusal::Off),
-        (RoomMode::Closed, Some(opens_at)) if now < opens_at => Err(JoinRefusal::NotYet(opens_at)),
-        _ if sold_out => Err(JoinRefusal::SoldOut),
-        (RoomMode::Closed | RoomMode::Drain, _) => Err(JoinRefusal::Closed),
-        (RoomMode::PreQueue | RoomMode::Open | RoomMode::Hold, _) => Ok(()),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::place::{marks, note_presence, opened};
 use super::room_of_path::RoomOfPath;
+use super::who::bearer;
 use super::{App, authz, bodies, problems};
 use crate::metrics;
 use crate::room::Room;
@@ -14,7 +15,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use chassis::Problem;
 use http::HeaderMap;
-use http::header::{AUTHORIZATION, CACHE_CONTROL, SET_COOKIE};
+use http::header::{CACHE_CONTROL, SET_COOKIE};
 use schema::admission::PassClaims;
 use schema::{PassPlace, UnixMillis};
 use serde::{Deserialize, Serialize};
@@ -142,10 +143,4 @@ fn check_secret(place: &Opened, secret: Option<&str>) -> Result<(), Problem> {
     let Some(wanted) = place.token.pop_hash else { return Ok(()) };
     let found = bodies::hash_of_secret(secret.unwrap_or_default())?;
     if bool::from(found.ct_eq(&wanted)) { Ok(()) } else { Err(problems::secret_wrong()) }
-}
-
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }

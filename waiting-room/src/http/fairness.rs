@@ -3,7 +3,8 @@
 use super::place::opened;
 use super::room_of_path::RoomOfPath;
 use super::{App, problems};
-use crate::room::{Room, drawn_number};
+use crate::drawn::drawn_number;
+use crate::room::Room;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};

@@ -1,16 +1,17 @@
 //! Joining the line.
 
-use super::place::{PlaceBody, describe};
+use super::place::{PlaceBody, describe, is_over};
 use super::room_of_path::RoomOfPath;
+use super::who::{Person, who};
 use super::{App, bodies, problems};
 use crate::cohorts::Entered;
-use crate::config::{JOIN_AGAIN, JOIN_WAIT};
+use crate::config::{AT_ONCE_WAIT, JOIN_AGAIN, JOIN_WAIT};
 use crate::enter::entry;
 use crate::joiner::{Asked, JoinAsk, Joined};
 use crate::metrics;
 use crate::remembered::Recall;
 use crate::room::Room;
-use crate::store::{Fault, Keyed, Recalled};
+use crate::store::{Fault, Keyed, KeyedBy, Recalled};
 use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
@@ -25,7 +26,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
 use utoipa::ToSchema;
-use waiting_room_core::may_join;
+use waiting_room_core::{Manner, PlaceKind, may_join};
 
 /// What a fan may say when joining.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -33,7 +34,8 @@ use waiting_room_core::may_join;
 pub(crate) struct JoinRequest {
     /// SHA-256 of a secret that a claim must show, in base64url or hexadecimal digits.
     pop_hash: Option<String>,
-    /// Signed by the promoter. Not asked for by any room yet.
+    /// A JWT signed by the promoter with `sub`, `event`, `exp` and `jti`: one place for each `sub`.
+    /// Ignored by a room that has no key for it.
     enqueue_token: Option<String>,
 }
 
@@ -48,9 +50,12 @@ pub(crate) struct JoinBody {
 }
 
 #[utoipa::path(post, path = "/api/queue/{eventId}/join", tag = "queue",
-    params(("eventId" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
+    params(("eventId" = String, Path), ("Idempotency-Key" = Option<String>, Header),
+        ("Authorization" = Option<String>, Header)),
     request_body = JoinRequest,
     responses((status = 201, body = JoinBody),
+        (status = 401, description = "LOGIN_REQUIRED"),
+        (status = 403, description = "ENQUEUE_TOKEN_REQUIRED, ENQUEUE_TOKEN_INVALID"),
         (status = 409, description = "SOLD_OUT, ROOM_CLOSED, ROOM_OFF"),
         (status = 415, description = "MEDIA_TYPE_UNSUPPORTED"),
         (status = 423, description = "NOT_OPEN_YET"), (status = 503, description = "BUSY")))]
@@ -63,14 +68,15 @@ pub(super) async fn join(
     let request: JoinRequest = bodies::json(&headers, body)?;
     let pop_hash = request.pop_hash.as_deref().map(bodies::pop_hash).transpose()?;
     let key = bodies::idempotency_key(&headers)?;
-    let issued_at = chassis::clock::now();
-    let Some(key) = key else {
-        let asked = Asked { keyed: None, pop_hash, issued_at };
-        let joined = take_place(&room, asked).await?;
-        let token = app.sealer.seal(&room.token(&asked, &joined));
-        return answer(&app, &room, token, false).await;
+    let person = who(&app, &room, &headers, request.enqueue_token.as_deref())?;
+    let asks = Asks { app: &app, room: &room, pop_hash, person };
+    let Some(key) = key else { return asks.answer(None).await };
+    let event = room.event.as_str().as_bytes();
+    let key = match asks.person {
+        None => keys::sha256(&[event, b"\0", key.as_bytes()]),
+        // Keys of two persons are two keys.
+        Some(person) => keys::sha256(&[event, b"\0", key.as_bytes(), b"\0", &person.hash]),
     };
-    let key = keys::sha256(&[room.event.as_str().as_bytes(), b"\0", key.as_bytes()]);
     let body = [request.pop_hash.unwrap_or_default(), request.enqueue_token.unwrap_or_default()];
     let fingerprint = keys::sha256(&[body.join("\0").as_bytes()]);
     match app.remembered.begin(key, fingerprint) {
@@ -80,18 +86,85 @@ pub(super) async fn join(
         Recall::Fresh => {}
     }
     // Forgets the key if the fan goes away in between, or a refusal comes.
-    let mut pending = Pending { app: &app, key, token: None };
-    let keyed = Some(Keyed { key, fingerprint, issued_at });
-    let asked = Asked { keyed, pop_hash, issued_at };
-    let joined = take_place(&room, asked).await?;
-    if joined.kept.is_some_and(|kept| kept.fingerprint != fingerprint) {
-        return Err(problems::mismatch());
+    let pending = Pending { app: &app, key, token: None };
+    asks.answer(Some((pending, fingerprint))).await
+}
+
+/// A join that may be answered.
+struct Asks<'a> {
+    app: &'a App,
+    room: &'a Room,
+    pop_hash: Option<[u8; 32]>,
+    person: Option<Person>,
+}
+
+impl Asks<'_> {
+    /// Takes the place and answers with it. A person's place is found by the person, whatever the
+    /// request's key.
+    async fn answer(&self, request: Option<(Pending<'_>, [u8; 32])>) -> Result<Response, Problem> {
+        let issued_at = chassis::clock::now();
+        let by_request = request.as_ref().map(|(pending, fingerprint)| {
+            let (key, fingerprint) = (pending.key, *fingerprint);
+            Keyed { by: KeyedBy::Request, key, fingerprint, issued_at }
+        });
+        let by_person = self.person.map(|person| {
+            let (key, fingerprint) = (person.hash, self.pop_hash.unwrap_or_default());
+            Keyed { by: KeyedBy::Person, key, fingerprint, issued_at }
+        });
+        let asked = Asked { keyed: by_person.or(by_request), pop_hash: self.pop_hash, issued_at };
+        let joined = self.take(asked).await?;
+        let is_repeat = joined.kept.is_some();
+        let kept = joined.kept.zip(asked.keyed).filter(|(_, keyed)| keyed.by == KeyedBy::Request);
+        if kept.is_some_and(|(kept, keyed)| kept.fingerprint != keyed.fingerprint) {
+            return Err(problems::mismatch());
+        }
+        // The same body and the same time: the token of a repeat is the first one, bit by bit.
+        let token = self.app.sealer.seal(&self.room.token(&asked, &joined));
+        if let Some((mut pending, _)) = request {
+            pending.token = Some(token.clone());
+        }
+        if is_repeat {
+            return answer(self.app, self.room, token, true).await;
+        }
+        first_answer(self.app, self.room, token, &joined).await
     }
-    // The same body and the same time: the token of a repeat is the first one, bit by bit.
-    let token = app.sealer.seal(&room.token(&asked, &joined));
-    pending.token = Some(token.clone());
-    drop(pending);
-    answer(&app, &room, token, joined.kept.is_some()).await
+
+    /// Takes the place, or finds the one that the person or the key has. A place that is over makes
+    /// room for another, where a person may have one after the other.
+    async fn take(&self, asked: Asked) -> Result<Joined, Problem> {
+        let joined = take_place(self.room, asked).await?;
+        let may_join_again = self.person.is_some_and(|person| person.may_join_again);
+        let Some(keyed) = asked.keyed.filter(|_| may_join_again && joined.kept.is_some()) else {
+            return Ok(joined);
+        };
+        let token = self.room.token(&asked, &joined);
+        if !is_over(self.room, &token, asked.issued_at).await {
+            return Ok(joined);
+        }
+        let forgotten = self.room.store.forget(&self.room.blessed(), &keyed, joined.number).await;
+        forgotten.map_err(|_| problems::unavailable("the last place is not forgotten yet"))?;
+        take_place(self.room, asked).await
+    }
+}
+
+/// Answers the join that took the place: with its call, where everybody is called at once, and
+/// noting how long it was told to wait.
+async fn first_answer(
+    app: &App,
+    room: &Room,
+    token: String,
+    joined: &Joined,
+) -> Result<Response, Problem> {
+    if joined.kind == PlaceKind::Line && room.manner() == Manner::AtOnce {
+        let called = room.is_called(joined.number);
+        // Who is not called in time hears of it by polls.
+        tokio::time::timeout(AT_ONCE_WAIT, called).await.unwrap_or_default();
+    }
+    let (place, response) = described(app, room, token, false).await?;
+    if let Some((number, seconds)) = place {
+        room.note_told(number, seconds);
+    }
+    Ok(response)
 }
 
 /// A join under a key, until it has ended in some way.
@@ -145,7 +218,7 @@ async fn recall(room: &Room, asked: &Asked, keyed: &Keyed) -> Result<Option<Join
     let started = Monotonic::now();
     while started.elapsed() < JOIN_WAIT {
         let blessed = room.blessed();
-        match room.store.recall(&blessed, &keyed.key, room.giver).await {
+        match room.store.recall(&blessed, keyed, room.giver).await {
             Ok(Recalled::Nothing) => return Ok(None),
             // A room that is off has no leader to bless its numbers; in others this process has not
             // heard of the epoch yet.
@@ -174,14 +247,25 @@ async fn answer(
     token: String,
     replayed: bool,
 ) -> Result<Response, Problem> {
+    described(app, room, token, replayed).await.map(|(_, response)| response)
+}
+
+/// The answer, and which number was told to wait for how many seconds at most, if any was.
+async fn described(
+    app: &App,
+    room: &Room,
+    token: String,
+    replayed: bool,
+) -> Result<(Option<(u64, u64)>, Response), Problem> {
     let now = chassis::clock::now();
     let place = app.sealer.open(&token, &room.event, now).map_err(problems::token)?;
     let place = describe(room, &place, now).await;
+    let told = place.told();
     let mut response = (StatusCode::CREATED, Json(JoinBody { token, place })).into_response();
     response.headers_mut().insert("cache-control", http::HeaderValue::from_static("no-store"));
     if replayed {
         let yes = http::HeaderValue::from_static("true");
         response.headers_mut().insert("idempotency-replayed", yes);
     }
-    Ok(response)
+    Ok((told, response))
 }

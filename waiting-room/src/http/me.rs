@@ -17,7 +17,7 @@ use std::sync::Arc;
 pub(super) const ROUTE: &str = "/api/queue/{eventId}/me";
 
 /// Room for the answer about a place with all its members.
-const BODY_BYTES: usize = 256;
+const BODY_BYTES: usize = 320;
 
 #[utoipa::path(get, path = "/api/queue/{eventId}/me", tag = "queue",
     params(("eventId" = String, Path), ("Waiting-Room-Token" = String, Header)),
@@ -39,7 +39,7 @@ pub(super) async fn me(
 
 /// Lets a poll pass and counts it, or says when the place may be asked about again.
 pub(super) fn guard(app: &App, room: &Room, place: &Opened) -> Result<(), Problem> {
-    room.guard(place.token.number, app.uptime_ms()).map_err(|wait| {
+    room.guards.pass(place.token.number, app.uptime_ms()).map_err(|wait| {
         metrics::refused("rate");
         problems::too_soon(wait)
     })?;

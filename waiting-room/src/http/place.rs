@@ -2,17 +2,16 @@
 
 use super::{App, problems};
 use crate::metrics;
-use crate::room::Room;
+use crate::room::{Outlook, Room};
 use crate::seal::Opened;
 use crate::store::{Blessed, Fault, Marks};
 use chassis::Problem;
 use http::HeaderMap;
 use schema::UnixMillis;
-use schema::admission::SeatsBand;
 use serde::Serialize;
 use utoipa::ToSchema;
 use waiting_room_core::{
-    LAPSE_MARGIN, POLLS, PlaceState, Standing, Token, place_state, wait_seconds,
+    Demand, Ending, Known, LAPSE_MARGIN, POLLS, Standing, State, Token, outlook as sell_out,
 };
 
 /// What is said about a place.
@@ -27,8 +26,16 @@ pub(crate) struct PlaceBody {
     position: Option<u64>,
     /// Null while nothing is known, and while a loss of Redis leaves a doubt before the place.
     estimated_wait_seconds: Option<WaitBody>,
-    /// From 0 to 1; null while nothing is known.
-    sell_out_likelihood: Option<f64>,
+    /// That all is sold before the place's turn: `low`, `medium` or `high`; null while nothing is
+    /// known, and when the place does not wait.
+    sell_out_likelihood: Option<&'static str>,
+    /// No place is free now. Who stays in line is called when some come back.
+    sold_out: bool,
+    /// `cancelled` or `closed`: nobody is called any more.
+    ended: Option<&'static str>,
+    /// How the way of this place has ended: `bought`, `abandoned`, `not-claimed`, `pass-ended` or
+    /// `event-cancelled`.
+    end: Option<&'static str>,
     pub poll_after_ms: u64,
     /// How long the claim is open; only when ready.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -40,6 +47,13 @@ pub(crate) struct PlaceBody {
 struct WaitBody {
     p50: u64,
     p90: u64,
+}
+
+impl PlaceBody {
+    /// The number, and the seconds that it waits at most nine times in ten, if it is told any.
+    pub(super) fn told(&self) -> Option<(u64, u64)> {
+        self.number.zip(self.estimated_wait_seconds.as_ref().map(|wait| wait.p90))
+    }
 }
 
 /// The token of a request, checked.
@@ -131,6 +145,15 @@ pub(super) async fn describe(room: &Room, place: &Opened, now: UnixMillis) -> Pl
     body(room, place, number, standing, claimed, now)
 }
 
+/// Whether the place has come to its end.
+pub(super) async fn is_over(room: &Room, token: &Token, now: UnixMillis) -> bool {
+    let Some(number) = room.line_number(token) else { return false };
+    let (standing, claimed) = standing(room, number, now).await;
+    let completed = room.completed().numbers.contains(number);
+    let known = Known { standing: Some(standing), claimed, completed, is_over: false, now };
+    matches!(known.state(), State::Completed | State::Abandoned | State::Expired)
+}
+
 fn body(
     room: &Room,
     place: &Opened,
@@ -140,31 +163,36 @@ fn body(
     now: UnixMillis,
 ) -> PlaceBody {
     let completed = number.is_some_and(|number| room.completed().numbers.contains(number));
-    let state = place_state(standing, claimed, completed, now);
-    let waiting = number.filter(|_| state == PlaceState::Queued);
+    let outlook = room.outlook();
+    let is_over = outlook.ended == Some(Ending::Cancelled);
+    let state = Known { standing, claimed, completed, is_over, now }.state();
+    let waiting = number.filter(|_| state == State::Queued);
     let before = waiting.map(|number| before(room, number, standing));
     let ahead = before.map(|(ahead, _)| ahead);
-    let told = room.told(|status| (status.called_last_minute, status.seats_remaining));
-    let wait = told.zip(before).and_then(|((called_last_minute, _), (ahead, doubt_ahead))| {
-        let lapse = room.poll_ceiling() + LAPSE_MARGIN;
-        wait_seconds(ahead, doubt_ahead, lapse, called_last_minute)
-    });
-    let sold_out = told.is_some_and(|(_, seats)| seats == SeatsBand::None);
-    // Before the draw everybody is as far as everybody else.
-    let distance = if number.is_none() { u64::MAX } else { ahead.unwrap_or(0) };
+    let lapse = room.poll_ceiling() + LAPSE_MARGIN;
+    let wait = outlook
+        .paces
+        .zip(before)
+        .and_then(|(paces, (ahead, doubt_ahead))| paces.wait(ahead, doubt_ahead, lapse));
+    // Before the draw, and where nobody is called any more, everybody is as far as everybody else.
+    let is_far = number.is_none() || outlook.ended.is_some();
+    let distance = if is_far { u64::MAX } else { ahead.unwrap_or(0) };
     let rate = room.admission_rate_per_minute();
     // Those who must check in, and those who have been called, come soon however long the line is.
     let far = waits(standing) && room.is_far(number);
     let far_ceiling = far.then(|| room.poll_ceiling());
     PlaceBody {
-        state: name(state),
+        state: told_name(state),
         number,
         position: ahead.map(|ahead| ahead + 1),
         estimated_wait_seconds: wait.map(|wait| WaitBody { p50: wait.p50, p90: wait.p90 }),
-        sell_out_likelihood: (waiting.is_some() && sold_out).then_some(1.0),
+        sell_out_likelihood: ahead.and_then(|ahead| likelihood(&outlook, ahead)),
+        sold_out: outlook.free == Some(0),
+        ended: outlook.ended.map(Ending::name),
+        end: end(state, claimed, is_over),
         poll_after_ms: POLLS.poll_after(distance, rate, far_ceiling, place.jitter).0,
-        claim_within_ms: match state {
-            PlaceState::Ready(within) => Some(within.0),
+        claim_within_ms: match (state, standing) {
+            (State::Ready, Some(Standing::Called(terms))) => Some(terms.claim_until.since(now).0),
             _ => None,
         },
     }
@@ -173,6 +201,35 @@ fn body(
 /// Whether the place waits in line, or before the draw of its pre-queue.
 fn waits(standing: Option<Standing>) -> bool {
     standing.is_none_or(|standing| standing == Standing::Waiting)
+}
+
+/// How likely it is that nothing is left at the turn of a place with `ahead` people before it.
+fn likelihood(outlook: &Outlook, ahead: u64) -> Option<&'static str> {
+    let people = ahead.saturating_add(outlook.without_seats);
+    let (baskets, basket_max) = (outlook.baskets, outlook.basket_max);
+    let likely = sell_out(outlook.free?, Demand { people, baskets, basket_max })?;
+    Some(likely.name())
+}
+
+/// The state as `me` tells it, which has six of them: who gave a called place up has no place any
+/// more, like those who did not come.
+fn told_name(state: State) -> &'static str {
+    match state {
+        State::Abandoned => State::Expired.name(),
+        state => state.name(),
+    }
+}
+
+/// How the way of a place has ended.
+fn end(state: State, claimed: bool, is_over: bool) -> Option<&'static str> {
+    match state {
+        State::Completed => Some("bought"),
+        State::Abandoned => Some("abandoned"),
+        State::Expired if claimed => Some("pass-ended"),
+        State::Expired if is_over => Some("event-cancelled"),
+        State::Expired => Some("not-claimed"),
+        State::Prequeued | State::Queued | State::Ready | State::Admitted => None,
+    }
 }
 
 /// How the place stands, and whether it was claimed.
@@ -197,15 +254,4 @@ fn before(room: &Room, number: u64, standing: Option<Standing>) -> (u64, Option<
     let ledger = room.ledger();
     let doubt_ahead = ledger.doubt_before(number).map(|doubt| ledger.ahead(&index, doubt));
     (ledger.ahead(&index, number), doubt_ahead)
-}
-
-fn name(state: PlaceState) -> &'static str {
-    match state {
-        PlaceState::Prequeued => "prequeued",
-        PlaceState::Queued => "queued",
-        PlaceState::Ready(_) => "ready",
-        PlaceState::Admitted => "admitted",
-        PlaceState::Expired => "expired",
-        PlaceState::Completed => "completed",
-    }
 }

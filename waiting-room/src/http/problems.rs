@@ -39,6 +39,17 @@ pub(super) fn join_refused(refusal: JoinRefusal, now: UnixMillis) -> Problem {
     }
 }
 
+pub(super) fn enqueue_token_required() -> Problem {
+    let title = "The room takes only those whom the promoter names";
+    Problem::new(403, "ENQUEUE_TOKEN_REQUIRED", title, "send the promoter's token as enqueueToken")
+}
+
+pub(super) fn enqueue_token_invalid() -> Problem {
+    let title = "The enqueue token is not one of this event's promoter";
+    let detail = "it is forged, expired, of another event, or says more or less than it must";
+    Problem::new(403, "ENQUEUE_TOKEN_INVALID", title, detail)
+}
+
 pub(super) fn not_on_sale() -> Problem {
     Problem::new(409, "NOT_ON_SALE", "The event is not on sale", "it was cancelled")
 }

@@ -7,11 +7,11 @@ use axum::response::{IntoResponse, Response};
 use chassis::{Problem, base64url, keys};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use schema::RoomMode;
-use schema::admission::{LimitedBy, SeatsBand};
+use schema::admission::{HoldReason, LimitedBy, SeatsBand};
+use schema::{QueueingMethod, RoomMode};
 use serde::Serialize;
 use utoipa::ToSchema;
-use waiting_room_core::POLLS;
+use waiting_room_core::{Ending, POLLS, ending};
 
 pub(super) const ROUTE: &str = "/api/queue/{eventId}/status";
 
@@ -32,6 +32,18 @@ pub(crate) struct StatusBody {
     limited_by: LimitedBy,
     #[schema(value_type = String)]
     seats_remaining_band: SeatsBand,
+    /// Why nobody is called: `operator`, `redis-away`, `new-epoch`, `numbers-in-doubt`,
+    /// `sales-unknown` or `leader-silent`; null while the line goes on, or has nobody to call.
+    #[schema(value_type = Option<String>)]
+    hold_reason: Option<HoldReason>,
+    #[schema(value_type = String)]
+    queueing_method: QueueingMethod,
+    /// Whether a room in standby is a line now; null in other modes.
+    armed: Option<bool>,
+    /// No place is free now. Who stays in line is called when some come back.
+    sold_out: bool,
+    /// `cancelled` or `closed`: nobody is called any more.
+    ended: Option<&'static str>,
     /// Live people who wait.
     waiting: u64,
     called_last_minute: u32,
@@ -84,19 +96,31 @@ fn render(room: &Room) -> Rendered {
 
 fn describe(room: &Room) -> StatusBody {
     let (settings, status) = (room.settings(), room.status());
-    let limited_by = status.as_ref().map_or(LimitedBy::Recovery, |status| status.limited_by);
-    let is_recovering = limited_by == LimitedBy::Recovery;
-    let (epoch, cursor) = {
+    let (epoch, cursor, is_armed) = {
         let ledger = room.ledger();
-        (ledger.epoch, ledger.cursor)
+        (ledger.epoch, ledger.cursor, ledger.is_armed)
+    };
+    let (band, sold_out) = {
+        let seats = room.seats();
+        (seats.band(), seats.to_sell() == Some(0))
+    };
+    let ended = ending(&settings, room.is_cancelled(), chassis::clock::now());
+    let hold_reason = match &status {
+        Some(status) => status.life.hold,
+        None => Some(HoldReason::LeaderSilent),
     };
     StatusBody {
         mode: settings.mode,
         epoch,
         cursor,
         admission_rate_per_minute: settings.admission_rate_per_minute,
-        limited_by,
-        seats_remaining_band: room.seats().band(),
+        limited_by: status.as_ref().map_or(LimitedBy::Recovery, |status| status.limited_by),
+        seats_remaining_band: band,
+        hold_reason,
+        queueing_method: settings.options.queueing_method,
+        armed: (settings.mode == RoomMode::Standby).then_some(is_armed),
+        sold_out,
+        ended: ended.map(Ending::name),
         waiting: status.as_ref().map_or(0, |status| status.live_ahead),
         called_last_minute: status.as_ref().map_or(0, |status| status.called_last_minute),
         poll_policy: PollPolicyBody {
@@ -104,7 +128,27 @@ fn describe(room: &Room) -> StatusBody {
             ceiling_ms: room.poll_ceiling().0,
             divisor: POLLS.divisor,
         },
-        message: is_recovering.then_some("The line stands for a moment; every place is kept."),
+        message: message(ended, hold_reason, sold_out),
         server_time: String::new(),
+    }
+}
+
+/// What those who wait should know first.
+fn message(
+    ended: Option<Ending>,
+    hold: Option<HoldReason>,
+    sold_out: bool,
+) -> Option<&'static str> {
+    match (ended, hold) {
+        (Some(Ending::Cancelled), _) => Some("The event is cancelled. Nobody is called any more."),
+        (Some(Ending::Closed), _) => Some("The room is closed. Nobody is called any more."),
+        (None, Some(HoldReason::Operator)) => {
+            Some("Nobody is called for now; every place is kept.")
+        }
+        (None, Some(_)) => Some("The line stands for a moment; every place is kept."),
+        (None, None) if sold_out => {
+            Some("No place is free now. Who stays in line is called when some come back.")
+        }
+        (None, None) => None,
     }
 }

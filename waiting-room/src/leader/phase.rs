@@ -2,7 +2,7 @@
 
 use super::Leader;
 use crate::away::away;
-use crate::room::{draw_key, drawn_number, prf};
+use crate::drawn::{draw_key, drawn_number, prf};
 use crate::store::{Fault, Phase, Shift};
 use chassis::{AppendError, Owner};
 use schema::RoomSettings;

@@ -6,8 +6,8 @@ use crate::metrics;
 use crate::store::{Blessed, Look};
 use chassis::clock::Monotonic;
 use chassis::{AppendError, Owner};
-use schema::admission::{AdmissionRecord, LimitedBy, Release};
-use schema::{DurationMs, RoomSettings};
+use schema::admission::{AdmissionRecord, HoldReason, LimitedBy, Release};
+use schema::{DurationMs, RoomMode, RoomSettings};
 use waiting_room_core::{Bits, Plan, SIGHT_NUMBERS, Sight, Standing};
 
 impl Leader {
@@ -22,9 +22,12 @@ impl Leader {
         let late: Vec<u64> = look.late.iter().copied().filter(is_skipped).collect();
         let now = self.clock.now();
         let seats_free = self.adapt(settings, now);
+        // A room that adapts calls nobody for whom there is no place as it is.
+        let returns =
+            (self.ledger.has_returns && !settings.adaptive).then(|| self.room.seats().returns());
         let sight = Sight {
             settings,
-            gathering: self.ledger.gathering.is_some(),
+            manner: self.manner(settings),
             line_last: self.ledger.line_last(look.last),
             sight_last: sight_last(self.rules.cursor),
             live: &look.live,
@@ -32,9 +35,15 @@ impl Leader {
             doubt: &self.doubt,
             late: &late,
             seats_free,
+            returns,
             headroom: self.headroom,
         };
         let decision = self.rules.decide(now, sight);
+        self.hold = match decision.limited_by {
+            LimitedBy::Recovery => Some(HoldReason::NumbersInDoubt),
+            LimitedBy::Mode if is_held(settings) => Some(HoldReason::Operator),
+            _ => None,
+        };
         if let Some(plan) = decision.release {
             self.release(owner, settings, plan).await?;
         }
@@ -107,6 +116,11 @@ impl Leader {
             self.rules.claimed(before, cursor, &late, claimed);
         }
     }
+}
+
+/// Whether an operator holds the line, rather than that it has not begun or is over.
+fn is_held(settings: &RoomSettings) -> bool {
+    settings.mode == RoomMode::Hold || settings.options.queue_all
 }
 
 /// The words a tick looks at, from the cursor on.

@@ -7,7 +7,7 @@ use crate::metrics;
 use crate::store::{Fault, Look, Shift};
 use bytes::Bytes;
 use chassis::{AppendError, Owner};
-use schema::admission::{AdmissionRecord, LimitedBy, RoomStatus};
+use schema::admission::{AdmissionRecord, HoldReason, LimitedBy, RoomLife, RoomStatus};
 use schema::{DurationMs, RoomSettings, codec, subject};
 use std::time::Duration;
 use waiting_room_core::{MARK_BLOCK, NUMBER_MAX, POLLS};
@@ -15,13 +15,14 @@ use waiting_room_core::{MARK_BLOCK, NUMBER_MAX, POLLS};
 impl Leader {
     pub(super) async fn tick(&mut self, owner: &Owner, tick: Duration) -> Result<(), AppendError> {
         let settings = self.room.settings();
-        self.is_troubled = false;
+        (self.is_troubled, self.hold) = (false, None);
         self.hear();
         self.take_completed();
         self.generations.advance(self.clock.now());
         let (limited_by, live_ahead) = match self.look().await {
             Ok(look) => self.step(owner, &settings, look).await?,
             Err(Fault::Unblessed) => {
+                self.hold = Some(HoldReason::NewEpoch);
                 self.start_epoch(owner).await?;
                 (LimitedBy::Recovery, 0)
             }
@@ -42,8 +43,9 @@ impl Leader {
         look: Look,
     ) -> Result<(LimitedBy, u64), AppendError> {
         self.note_wanted(&look);
-        self.last_seen = Some(look.last);
         let live_ahead = live_ahead(self.rules.cursor, &look);
+        self.watch_life(owner, settings, &look, live_ahead).await?;
+        self.last_seen = Some(look.last);
         if let Err(fault) = self.raise_mark(owner, &look).await? {
             self.trouble(&fault);
             return Ok((LimitedBy::Recovery, live_ahead));
@@ -68,6 +70,10 @@ impl Leader {
                 self.trouble(&fault);
                 return Ok((LimitedBy::Recovery, live_ahead));
             }
+        }
+        if !self.knows_sales().await {
+            self.hold = Some(HoldReason::SalesUnknown);
+            return Ok((LimitedBy::Recovery, live_ahead));
         }
         self.count_claims().await;
         let limited_by = self.decide(owner, settings, &look).await?;
@@ -110,6 +116,7 @@ impl Leader {
         metrics::store_failed("tick");
         tracing::debug!(event = %self.room.event, %fault, "the room holds");
         self.is_troubled = true;
+        self.hold.get_or_insert(HoldReason::RedisAway);
         self.rules.check_ins_failed();
     }
 
@@ -136,7 +143,7 @@ impl Leader {
             mode: settings.mode,
             epoch: self.ledger.epoch,
             cursor: self.ledger.cursor,
-            number_last: self.last_seen.unwrap_or(self.ledger.cursor),
+            number_last: self.last_seen.unwrap_or(self.ledger.given.max(self.ledger.cursor)),
             live_ahead,
             rate_per_minute: self.headroom.binding(settings.admission_rate_per_minute).0,
             limited_by,
@@ -147,6 +154,7 @@ impl Leader {
             tick: DurationMs(u64::try_from(tick.as_millis()).unwrap_or(u64::MAX)),
             check_in_horizon,
             check_in_generation: self.generations.current,
+            life: RoomLife { is_armed: self.ledger.is_armed, hold: self.hold },
         };
         metrics::ticked(&status);
         let subject = subject::room_status(&self.room.event);

@@ -109,11 +109,11 @@ impl Recorder {
         self.waits.push(wait_ms);
     }
 
-    pub(super) fn tick(&mut self, release: Release, look: Look) {
+    pub(super) fn tick(&mut self, release: Release, look: &Look) {
         let minute = release.at_ms / MINUTE_MS;
         if self.minutes.last().is_none_or(|last| last.minute < minute) {
             self.close_minute();
-            self.minutes.push(Minute::begin(minute, &look));
+            self.minutes.push(Minute::begin(minute, look));
         }
         match self.limits.iter_mut().find(|(limit, _)| *limit == look.limited_by) {
             Some((_, ticks)) => *ticks += 1,
@@ -122,7 +122,7 @@ impl Recorder {
         let last = self.minutes.last_mut().expect("one was begun");
         (last.called, last.came) = (last.called + release.called, last.came + release.came);
         last.joined = look.joined - self.joined_before;
-        last.show(&look);
+        last.show(look);
         if 0 < u64::from(release.called) + release.skipped {
             self.releases.push(release);
         }

@@ -1,6 +1,7 @@
 -- KEYS: room, live, givers, asking, order of the keys, and the key of each ask that has one.
--- ARGV: run, epoch, count, giver, life of a key in ms, keys at most, and of each ask with a key:
--- which of the asks it is, its fingerprint, its time.
+-- ARGV: run, epoch, count, giver, life of a key in ms, keys at most, life of a person's place in ms,
+-- and of each ask with a key: which of the asks it is, its fingerprint, its time, and its field if it
+-- is a person's.
 -- Returns: last, count, phase, and what was remembered under each key, or nothing.
 local room = redis.call('HMGET', KEYS[1], 'last', 'mark', 'phase')
 local last, mark = tonumber(room[1]), tonumber(room[2])
@@ -12,9 +13,10 @@ if mark <= last or redis.call('SISMEMBER', KEYS[3], ARGV[4]) == 0 then
 end
 local free = room[3] == 'closing' and 0 or mark - last
 local kept, repeats = {}, 0
-for at = 7, #ARGV, 3 do
-  local name = KEYS[#kept + 6]
-  local found = redis.call('GET', name)
+for at = 8, #ARGV, 4 do
+  local name, field = KEYS[#kept + 6], ARGV[at + 3]
+  local found
+  if field == '' then found = redis.call('GET', name) else found = redis.call('HGET', name, field) end
   -- Repeats take no number, so each ask takes the one of its turn among the others.
   local turn = tonumber(ARGV[at]) - repeats
   if found then
@@ -22,8 +24,13 @@ for at = 7, #ARGV, 3 do
   elseif turn <= free then
     local number = string.format('%d', last + turn)
     local join = table.concat({ARGV[2], number, room[3], ARGV[at + 2], ARGV[at + 1]}, ' ')
-    redis.call('SET', name, join, 'PX', ARGV[5])
-    redis.call('RPUSH', KEYS[5], ARGV[2] .. ' ' .. number .. ' ' .. name)
+    if field == '' then
+      redis.call('SET', name, join, 'PX', ARGV[5])
+      redis.call('RPUSH', KEYS[5], ARGV[2] .. ' ' .. number .. ' ' .. name)
+    else
+      redis.call('HSET', name, field, join)
+      redis.call('PEXPIRE', name, ARGV[7])
+    end
   end
   kept[#kept + 1] = found or ''
 end

@@ -8,7 +8,7 @@
 //! epoch took the number for given, and began above it.
 
 use super::{Blessed, Fault, Phase, Store};
-use crate::config::{JOIN_KEYS_AGE_MAX, JOIN_KEYS_MAX};
+use crate::config::{JOIN_KEYS_AGE_MAX, JOIN_KEYS_MAX, PERSON_AGE_MAX, PERSON_BUCKETS};
 use crate::remembered::KeyHash;
 use chassis::base64url;
 use redis::ScriptInvocation;
@@ -17,11 +17,25 @@ use schema::UnixMillis;
 /// A join that can be repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Keyed {
+    pub by: KeyedBy,
     pub key: KeyHash,
-    /// Of the body: another one under the same key is refused.
+    /// Of the body of a request: another one under the same key is refused. Of a person, what the
+    /// token says of its secret, or zeros: whoever repeats the join gets that token.
     pub fingerprint: [u8; 32],
     pub issued_at: UnixMillis,
 }
+
+/// What a key stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeyedBy {
+    /// A request, for ten minutes.
+    Request,
+    /// A person with one place in this line, for as long as its token is good.
+    Person,
+}
+
+/// What stands for zeros as fingerprint: most places of persons have no secret.
+const NO_FINGERPRINT: &str = "-";
 
 /// What was given to the first who asked under a key: all that its token needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +72,10 @@ impl Kept {
         let number = parts.next()?.parse().ok()?;
         let phase = Phase::of(parts.next()?).ok()?;
         let issued_at = UnixMillis(parts.next()?.parse().ok()?);
-        let fingerprint = base64url::decode(parts.next()?)?.try_into().ok()?;
+        let fingerprint = match parts.next()? {
+            NO_FINGERPRINT => [0; 32],
+            text => base64url::decode(text)?.try_into().ok()?,
+        };
         Some(Self { epoch, number, phase, issued_at, fingerprint })
     }
 }
@@ -68,13 +85,14 @@ impl Store {
     pub(crate) async fn recall(
         &self,
         blessed: &Blessed,
-        key: &KeyHash,
+        keyed: &Keyed,
         giver: u64,
     ) -> Result<Recalled, Fault> {
+        let (name, field) = self.name_of(keyed);
         let mut call = self.scripts.recall.prepare_invoke();
         call.key(&self.room).key(&self.givers).key(&self.asking);
-        call.key(self.key_name(key));
-        call.arg(&blessed.run_id).arg(blessed.epoch).arg(giver);
+        call.key(name);
+        call.arg(&blessed.run_id).arg(blessed.epoch).arg(giver).arg(field);
         let (may_answer, text): (u8, String) = self.run(blessed, &call).await?;
         Ok(match Kept::read(&text)? {
             None => Recalled::Nothing,
@@ -87,12 +105,13 @@ impl Store {
     pub(crate) async fn forget(
         &self,
         blessed: &Blessed,
-        key: &KeyHash,
+        keyed: &Keyed,
         number: u64,
     ) -> Result<(), Fault> {
+        let (name, field) = self.name_of(keyed);
         let mut call = self.scripts.forget.prepare_invoke();
-        call.key(&self.room).key(self.key_name(key));
-        call.arg(&blessed.run_id).arg(blessed.epoch).arg(number);
+        call.key(&self.room).key(name);
+        call.arg(&blessed.run_id).arg(blessed.epoch).arg(number).arg(field);
         self.run::<u8>(blessed, &call).await.map(drop)
     }
 
@@ -101,10 +120,31 @@ impl Store {
     pub(super) fn add_keyed(&self, call: &mut ScriptInvocation<'_>, asks: &[Option<Keyed>]) {
         call.key(&self.keys);
         call.arg(JOIN_KEYS_AGE_MAX.as_millis().to_string()).arg(JOIN_KEYS_MAX);
+        call.arg(PERSON_AGE_MAX.as_millis().to_string());
         for (idx, ask) in asks.iter().enumerate() {
             let Some(keyed) = ask else { continue };
-            call.key(self.key_name(&keyed.key));
-            call.arg(idx + 1).arg(base64url::encode(&keyed.fingerprint)).arg(keyed.issued_at.0);
+            let (name, field) = self.name_of(keyed);
+            let is_none = keyed.fingerprint == [0; 32];
+            let fingerprint = if is_none {
+                NO_FINGERPRINT.to_owned()
+            } else {
+                base64url::encode(&keyed.fingerprint)
+            };
+            call.key(name).arg(idx + 1).arg(fingerprint).arg(keyed.issued_at.0).arg(field);
+        }
+    }
+
+    /// Where a join is remembered: the key, and the field if it is a hash, else nothing.
+    ///
+    /// Persons share hashes, which Redis keeps dense; requests expire each by itself.
+    fn name_of(&self, keyed: &Keyed) -> (String, String) {
+        match keyed.by {
+            KeyedBy::Request => (self.key_name(&keyed.key), String::new()),
+            KeyedBy::Person => {
+                let [high, low, rest @ ..] = keyed.key;
+                let bucket = u16::from_be_bytes([high, low]) % PERSON_BUCKETS;
+                (format!("{}:{bucket}", self.people), base64url::encode(&rest[..16]))
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! Tests of the scripts, on a real Redis.
 
-use super::{Blessed, Fault, Kept, Keyed, Leading, Phase, Recalled, Shift, Store};
+use super::{Blessed, Fault, Kept, Keyed, KeyedBy, Leading, Phase, Recalled, Shift, Store};
 use crate::config::{JOIN_BATCH_MAX, JOIN_KEYS_AGE_MAX, JOIN_KEYS_MAX};
 use chassis::{TestServers, Which};
 use schema::UnixMillis;
@@ -39,7 +39,8 @@ async fn an_overtaken_leader_cannot_open_what_its_successor_has_closed() {
 
 fn keyed(number: usize) -> Keyed {
     let key = chassis::keys::sha256(&[&number.to_be_bytes()]);
-    Keyed { key, fingerprint: [7; 32], issued_at: UnixMillis(1_800_000_000_000) }
+    let (by, issued_at) = (KeyedBy::Request, UnixMillis(1_800_000_000_000));
+    Keyed { by, key, fingerprint: [7; 32], issued_at }
 }
 
 /// A store whose epoch 1 begins after number 5.
@@ -69,13 +70,42 @@ async fn repeats_take_no_number_and_those_beside_them_get_theirs_in_order() {
     let issued_at = UnixMillis(1_800_000_000_000);
     let (epoch, number, phase) = (1, 10, Phase::Line);
     let kept = Kept { epoch, number, phase, issued_at, fingerprint: [7; 32] };
-    let key = keyed(3).key;
+    let key = keyed(3);
     let recalled = store.recall(&blessed, &key, GIVER).await.unwrap();
     assert_eq!(recalled, Recalled::Kept(kept));
     let stranger = store.recall(&blessed, &key, GIVER + 1).await.unwrap();
     assert_eq!(stranger, Recalled::NotYet, "the leader does not know this instance");
-    let unknown = store.recall(&blessed, &keyed(4).key, GIVER).await.unwrap();
+    let unknown = store.recall(&blessed, &keyed(4), GIVER).await.unwrap();
     assert_eq!(unknown, Recalled::Nothing);
+}
+
+#[tokio::test]
+async fn a_person_has_one_number_beside_requests_until_the_place_is_forgotten() {
+    let servers = TestServers::with(&[Which::Redis]).await;
+    let (store, blessed) = blessed_store(&servers).await;
+    let person = |number: usize, fingerprint| {
+        Some(Keyed { by: KeyedBy::Person, fingerprint, ..keyed(number) })
+    };
+    let join = async |asks: &[Option<Keyed>]| {
+        let given = store.join(&blessed, asks, GIVER).await.unwrap();
+        let kept = given.kept.iter().map(|kept| kept.map(|kept| (kept.number, kept.fingerprint)));
+        (given.count, kept.collect::<Vec<_>>())
+    };
+    let mixed = [person(1, [0; 32]), Some(keyed(1)), person(1, [3; 32]), None, person(2, [4; 32])];
+    let first = Some((6, [0; 32]));
+    assert_eq!(join(&mixed).await, (4, vec![None, None, first, None]));
+    let again = [person(2, [0; 32]), person(1, [5; 32]), Some(keyed(1))];
+    let second = Some((9, [4; 32]));
+    assert_eq!(join(&again).await, (0, vec![second, first, Some((7, [7; 32]))]));
+    let one = person(1, [0; 32]).unwrap();
+    let recalled = store.recall(&blessed, &one, GIVER).await.unwrap();
+    assert!(matches!(recalled, Recalled::Kept(Kept { number: 6, .. })));
+    store.forget(&blessed, &one, 9).await.unwrap();
+    assert_eq!(join(&[Some(one)]).await.0, 0, "that is another number");
+    store.forget(&blessed, &one, 6).await.unwrap();
+    assert_eq!(store.recall(&blessed, &one, GIVER).await.unwrap(), Recalled::Nothing);
+    assert_eq!(join(&[Some(one)]).await, (1, vec![None]));
+    assert_eq!(join(&[person(2, [0; 32])]).await, (0, vec![second]), "the other one is as before");
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ const ID: &str = "EVT001";
 const FAN: AccountId = AccountId(77);
 
 /// Writes what the owner of the event's shard would.
-async fn journal(world: &World, number: u64, outcomes: Vec<(u32, OutcomeBody)>) {
+pub async fn journal(world: &World, number: u64, outcomes: Vec<(u32, OutcomeBody)>) {
     let shard = Shards::default().of(&event(ID));
     let asked = Asked { command: CommandId(number.into()), fingerprint: 0, account: FAN };
     let outcomes = outcomes.into_iter().map(|(free_after, body)| Outcome {
@@ -31,7 +31,7 @@ async fn journal(world: &World, number: u64, outcomes: Vec<(u32, OutcomeBody)>) 
     sent.await.unwrap();
 }
 
-fn held(hold: HoldId, seat: u32, pass: Option<PassPlace>) -> OutcomeBody {
+pub fn held(hold: HoldId, seat: u32, pass: Option<PassPlace>) -> OutcomeBody {
     OutcomeBody::SeatsHeld(Held {
         hold,
         account: FAN,

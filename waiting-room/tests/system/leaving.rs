@@ -53,7 +53,8 @@ async fn who_leaves_when_called_makes_room_at_once_and_can_never_claim() {
     for room in [&one, &two] {
         let claim = room.claim(ID, &first).await;
         assert_eq!((claim.status, &claim.body["code"]), (410, &"CLAIM_EXPIRED".into()));
-        assert_eq!(state(room, &first).await, "expired");
+        let me = room.me(ID, &first).await.body;
+        assert_eq!((&me["state"], &me["end"]), (&"expired".into(), &"abandoned".into()));
     }
     assert_eq!(leave(&two, &first).await, 204, "leaving twice is leaving");
     // Long before the claim window of two minutes has closed.

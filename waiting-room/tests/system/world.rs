@@ -4,6 +4,7 @@ use axum::body::Body;
 use chassis::http::{Head, Routes};
 use chassis::keys::KeyFolder;
 use chassis::{Health, Nats, Shutdown, TestServers, Which};
+use futures_util::StreamExt;
 use http::{Method, Request, Response};
 use http_body_util::BodyExt;
 use schema::admission::AdmissionRecord;
@@ -20,6 +21,18 @@ pub struct World {
     pub servers: TestServers,
     pub nats: Nats,
     keys: tempfile::TempDir,
+}
+
+/// The words of a room's leader: time as a test counts it.
+pub struct Ticks(async_nats::Subscriber);
+
+impl Ticks {
+    /// Waits for so many more.
+    pub async fn pass(&mut self, count: usize) {
+        for _ in 0..count {
+            self.0.next().await.unwrap();
+        }
+    }
 }
 
 /// One instance of the stage; it stops when dropped.
@@ -94,7 +107,18 @@ impl World {
     }
 
     pub async fn list(&self, id: &str, places_total: u32) {
-        let payload = codec::encode(&listing(id, places_total)).into();
+        self.list_with(id, places_total, |_| {}).await;
+    }
+
+    pub async fn list_with(
+        &self,
+        id: &str,
+        places_total: u32,
+        change: impl FnOnce(&mut EventListing),
+    ) {
+        let mut listing = listing(id, places_total);
+        change(&mut listing);
+        let payload = codec::encode(&listing).into();
         let subject = subject::catalog_event(&event(id));
         self.nats.jetstream.publish(subject, payload).await.unwrap().await.unwrap();
     }
@@ -122,6 +146,11 @@ impl World {
             matches!(record, AdmissionRecord::GivingClosed { .. }).then_some(())
         })
         .await;
+    }
+
+    /// The next words of a room's leader, from here on.
+    pub async fn ticks(&self, id: &str) -> Ticks {
+        Ticks(self.nats.client.subscribe(subject::room_status(&event(id))).await.unwrap())
     }
 
     /// How many commands Redis has executed.

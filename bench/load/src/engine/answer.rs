@@ -65,7 +65,8 @@ struct Joined<'a> {
 #[serde(rename_all = "camelCase")]
 struct Place<'a> {
     state: &'a str,
-    sell_out_likelihood: Option<f64>,
+    #[serde(default)]
+    sold_out: bool,
     poll_after_ms: u64,
 }
 
@@ -76,7 +77,7 @@ impl Place<'_> {
             "expired" | "completed" => PlaceState::Over,
             _ => PlaceState::Waiting,
         };
-        let sold_out = self.sell_out_likelihood.is_some_and(|likelihood| 1.0 <= likelihood);
+        let sold_out = self.sold_out;
         News::Place { state, sold_out, poll_after: Duration::from_millis(self.poll_after_ms) }
     }
 }
@@ -173,7 +174,8 @@ mod tests {
         let wanted = News::Joined { token: "abc", number: Some(7), poll_after };
         assert_eq!(read(Deed::Join, 201, joined), (wanted, ""));
         let place = br#"{"state":"queued","number":7,"position":null,
-            "estimatedWaitSeconds":{"p50":1,"p90":2},"sellOutLikelihood":1.0,"pollAfterMs":2000}"#;
+            "estimatedWaitSeconds":{"p50":1,"p90":2},"sellOutLikelihood":"high","soldOut":true,
+            "pollAfterMs":2000}"#;
         let wanted = News::Place { state: PlaceState::Waiting, sold_out: true, poll_after };
         assert_eq!(read(Deed::Me, 200, place).0, wanted);
         let booking = br#"{"bookingId":"b","reservationId":"r","status":"CONFIRMED","tickets":[]}"#;

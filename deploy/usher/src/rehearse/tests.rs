@@ -24,7 +24,8 @@ fn file(text: &str) -> tempfile::NamedTempFile {
 fn a_sale_is_described_in_words_of_people() {
     let asked = asked(
         "--fans 100000 --arrive-over 120s --seats 20000 --basket 2.3 --checkout 1m --no-show 0.2 \
-         --rate 500 --active-max 5000 --adaptive --opens-after 90s --orders-per-minute 800 --seed 3",
+         --rate 500 --active-max 5000 --adaptive --opens-after 90s --orders-per-minute 800 \
+         --seed 3",
     );
     let sale = rehearsal(&asked.unwrap()).unwrap();
     assert_eq!((sale.joins.len(), sale.joins.iter().sum::<u32>()), (120, 100_000));

@@ -99,8 +99,8 @@ async fn who_has_no_pass_is_sent_to_the_room(gate: &Gate) {
     assert_eq!((answer.status, answer.header("location")), (302, room.as_str()));
     let page = gate.front.ask(Call::get(room.split('#').next().unwrap())).await;
     assert_eq!((page.status, page.header("content-type")), (200, "text/html; charset=utf-8"));
-    for file in ["room.js", "queue.js", "api.js", "style.css"] {
-        assert_eq!(gate.front.ask(Call::get(&format!("/web/{file}"))).await.status, 200, "{file}");
+    for file in ["/web/room.js", "/web/queue.js", "/web/api.js", "/web/style.css"] {
+        assert_eq!(gate.front.ask(Call::get(file)).await.status, 200, "{file}");
     }
     let program = gate.front.ask(Call::get("/api/stock")).await;
     let room = format!("/api/queue/{EVENT}");
@@ -206,7 +206,7 @@ async fn a_pass_that_has_ended_opens_nothing(gate: &Gate) {
         // An address may ask a hundred times a second, the gate's questions included.
         pause(std::time::Duration::from_millis(200)).await;
         let left = gate.front.ask(place.claim()).await;
-        assert_eq!(gate.lets_in(&pass).await || left.status == 410, true, "{left:?}");
+        assert!(gate.lets_in(&pass).await || left.status == 410, "{left:?}");
         (left.status == 410).then_some(())
     })
     .await;
@@ -281,7 +281,7 @@ async fn rooms_alone_need_neither_postgres_nor_seats_and_say_what_they_lack() {
         rooms.ask_as(&rooms.operator, Call::get("/api/admin/services")).await.expect(200);
     let mut names: Vec<&Value> =
         services["services"].as_array().unwrap().iter().map(|one| &one["name"]).collect();
-    names.sort_by_key(|name| name.to_string());
+    names.sort_by_key(ToString::to_string);
     assert_eq!(names, ["ingress", "waiting-room"]);
     for call in [
         Call::get("/api/events"),
@@ -298,8 +298,8 @@ async fn rooms_alone_need_neither_postgres_nor_seats_and_say_what_they_lack() {
         assert_eq!(answer.json()["retryable"], false);
     }
     let log = rooms.log();
-    let line = log.lines().find(|line| line.contains("action=\"room.put\"")).unwrap();
-    assert!(line.contains("object=\"room EVT001\"") && line.contains("A shop"), "{line}");
+    let logged = log.lines().find(|text| text.contains("action=\"rooms.put\"")).unwrap();
+    assert!(logged.contains("object=\"room EVT001\"") && logged.contains("A shop"), "{logged}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -321,7 +321,7 @@ async fn a_room_in_front_of_a_site_stands_beside_events_with_seats_and_replaces_
     let audit = operator.get("/api/admin/audit?size=1").await;
     assert_eq!(
         (&audit["entries"][0]["action"], &audit["entries"][0]["object"]),
-        (&json!("room.put"), &json!("room SHOP2"))
+        (&json!("rooms.put"), &json!("room SHOP2"))
     );
     crate::auditor::assert_clean(&reach, &["--all"]).await;
 }

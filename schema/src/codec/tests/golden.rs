@@ -9,8 +9,8 @@
 use super::super::{Error, decode, decode_checked, encode, encode_checked};
 use super::hex;
 use crate::admission::{
-    AdmissionRecord, Beacon, Draw, DrawMadeOf, GivenReport, LimitedBy, MachineClock, Release,
-    RoomStatus, SeatsBand,
+    AdmissionRecord, Beacon, Draw, DrawMadeOf, GivenReport, HoldReason, LimitedBy, MachineClock,
+    Release, RoomLife, RoomStatus, SeatsBand,
 };
 use crate::search::{
     Answer, FacetCount, Facets, Hit, Page, Query, Sort, SuggestQuery, Suggestions,
@@ -18,12 +18,12 @@ use crate::search::{
 use crate::{
     AccountId, AllocatorLoad, Applied, Area, AreaIdx, Asked, Batch, BestAvailable, CancelAnswer,
     CancelBooking, Channel, ChannelRow, Command, CommandBody, CommandId, Condition, Currency,
-    DurationMs, EndedHold, EventId, EventListing, EventState, EventStatus, Held, HeldArea,
-    HeldSeat, HoldId, HoldSeats, KillReason, LiveHold, Money, OrderId, Outcome, OutcomeBody,
-    OwnerKind, Pass, PassPlace, Payment, Phase, Pool, PreviousStatuses, PriceLevel, Refusal,
-    Released, Reply, ReplyBatch, ReturnedPart, RoomMode, RoomSettings, Row, SeatIdx, SeatingPlan,
-    Section, SettlementLoad, ShardId, ShardState, StartPayment, UnixMillis, Verdict, VerdictKind,
-    Want,
+    DurationMs, EndedHold, EnqueueKey, EventId, EventListing, EventState, EventStatus, Held,
+    HeldArea, HeldSeat, HoldId, HoldSeats, KillReason, LiveHold, Money, OrderId, Outcome,
+    OutcomeBody, OwnerKind, Pass, PassPlace, Payment, Phase, Pool, PreviousStatuses, PriceLevel,
+    QueueingMethod, Refusal, Released, Reply, ReplyBatch, ReturnedPart, RoomMode, RoomOptions,
+    RoomSettings, Row, SeatIdx, SeatingPlan, Section, SettlementLoad, ShardId, ShardState, Standby,
+    StartPayment, UnixMillis, Verdict, VerdictKind, Want,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -95,9 +95,10 @@ fn the_bytes_of_every_message_and_record_are_frozen() {
 }
 
 /// A listing as it was written before it had channels and a limit of a request.
-const LISTING_OF_BEFORE: &str = "019fa6455654303031a3702d31a44e616d65a556656e7565a443697479a843617465676f7279cf00\
-         0001a3185c506fcf000001a3185c5070a74f4e5f53414c459192aa4c6f77657220626f776c92cd11\
-         94a345555271ce0001bd5006c3ce0001c138";
+const LISTING_OF_BEFORE: &str = "019fa6455654303031a3702d31a44e616d65a556656e7565a4436974\
+    79a843617465676f7279cf000001a3185c506fcf000001a3185c5070\
+    a74f4e5f53414c459192aa4c6f77657220626f776c92cd1194a34555\
+    5271ce0001bd5006c3ce0001c138";
 
 #[test]
 fn a_field_that_is_not_there_yet_has_its_default() {
@@ -444,13 +445,15 @@ fn catalogue() -> Vec<Sample> {
         pass_ttl_seconds: 124,
         adaptive: true,
         opens_at: Some(UnixMillis(1_800_000_000_125)),
+        options: RoomOptions::default(),
     };
     let mut samples = vec![
         sample("SeatingPlan", plan()),
         sample("SeatingPlan-pools", SeatingPlan { pools: pools(), ..plan() }),
         sample("EventListing", listing()),
         sample("EventListing-channels", EventListing { channels: channels(), ..listing() }),
-        sample("RoomSettings", settings),
+        sample("RoomSettings", settings.clone()),
+        sample("RoomSettings-options", RoomSettings { options: options(), ..settings }),
     ];
     samples.extend(variants!(EventStatus:
         OnSale => EventStatus::OnSale,
@@ -463,8 +466,35 @@ fn catalogue() -> Vec<Sample> {
         Hold => RoomMode::Hold,
         Drain => RoomMode::Drain,
         Closed => RoomMode::Closed,
+        Standby => RoomMode::Standby,
+    ));
+    samples.extend(variants!(EnqueueKey:
+        EdDsa => EnqueueKey::EdDsa { public: [131; 32] },
+        Hs256 => EnqueueKey::Hs256 { secret: vec![132; 32] },
+    ));
+    samples.extend(variants!(QueueingMethod:
+        Fifo => QueueingMethod::Fifo,
+        Random => QueueingMethod::Random,
+        Passthrough => QueueingMethod::Passthrough,
+        Reject => QueueingMethod::Reject,
     ));
     samples
+}
+
+fn options() -> RoomOptions {
+    RoomOptions {
+        queueing_method: QueueingMethod::Passthrough,
+        queue_all: true,
+        standby: Standby {
+            joins_per_second: 126,
+            window_seconds: 127,
+            min_activation_seconds: 128,
+            empty_seconds: 129,
+        },
+        login_required: true,
+        enqueue_token_required: false,
+        enqueue_key: Some(EnqueueKey::EdDsa { public: [130; 32] }),
+    }
 }
 
 fn release() -> Release {
@@ -514,6 +544,11 @@ fn records() -> Vec<Sample> {
         },
         CohortClosed => AdmissionRecord::CohortClosed { base: 167, last: 168 },
         Rooted => AdmissionRecord::Rooted { base: 169, root: [170; 32] },
+        StandbyChanged => AdmissionRecord::StandbyChanged {
+            is_armed: true,
+            at: UnixMillis(1_800_000_000_171),
+        },
+        SeatsGone => AdmissionRecord::SeatsGone { at: UnixMillis(1_800_000_000_172) },
     )
 }
 
@@ -534,10 +569,14 @@ fn rooms() -> Vec<Sample> {
         tick: DurationMs(179),
         check_in_horizon: 180,
         check_in_generation: 181,
+        life: RoomLife::default(),
     };
     let report = GivenReport { giver: 182, epoch: 183, given_to: 184 };
     let mut samples = records();
-    samples.extend([sample("RoomStatus", status), sample("GivenReport", report)]);
+    let life = RoomLife { is_armed: true, hold: Some(HoldReason::Operator) };
+    let told = RoomStatus { life, ..status.clone() };
+    samples.extend([sample("RoomStatus", status), sample("RoomStatus-life", told)]);
+    samples.push(sample("GivenReport", report));
     samples.extend(draws());
     samples.extend(variants!(LimitedBy:
         Nothing => LimitedBy::Nothing,
@@ -548,6 +587,14 @@ fn rooms() -> Vec<Sample> {
         Settlement => LimitedBy::Settlement,
         Mode => LimitedBy::Mode,
         Recovery => LimitedBy::Recovery,
+    ));
+    samples.extend(variants!(HoldReason:
+        Operator => HoldReason::Operator,
+        RedisAway => HoldReason::RedisAway,
+        NewEpoch => HoldReason::NewEpoch,
+        NumbersInDoubt => HoldReason::NumbersInDoubt,
+        SalesUnknown => HoldReason::SalesUnknown,
+        LeaderSilent => HoldReason::LeaderSilent,
     ));
     samples.extend(variants!(SeatsBand:
         Many => SeatsBand::Many,

@@ -63,8 +63,7 @@ fn falls(
 }
 
 #[test]
-fn a_stage_in_trouble_takes_the_rate_to_its_floor_in_nine_decreases_and_gives_it_back_in_five_minutes()
- {
+fn a_stage_in_trouble_takes_the_rate_to_its_floor_and_gives_it_back_in_five_minutes() {
     let (mut adapt, mut now) = (Adapt::default(), 0);
     let well = signals(true, true, FRESH);
     assert_eq!(steps(&mut adapt, &mut now, 6_000, &well, 1), [(6_000, LimitedBy::Rate)]);
@@ -209,10 +208,10 @@ proptest! {
             stepped = Some(now);
             let is_over =
                 30_000 < age || age <= 3_000 && !(allocator_is_well && settlement_is_well);
-            if !is_over {
-                prop_assert!(last <= rate, "{} after {}", rate, last);
-            } else {
+            if is_over {
                 prop_assert!(rate <= last, "{} after {}", rate, last);
+            } else {
+                prop_assert!(last <= rate, "{} after {}", rate, last);
             }
             if is_over && lowered.is_none_or(|at| at + 10_000 <= now) {
                 prop_assert!(rate < last || rate == floor || rate < 4, "{} after {}", rate, last);

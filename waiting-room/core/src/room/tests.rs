@@ -4,9 +4,11 @@ use super::{Plan, Room, Sight};
 use crate::adapt::Headroom;
 use crate::bits::Bits;
 use crate::ledger::Ledger;
+use crate::manner::{Life, manner};
 use crate::mono::MonoMs;
 use crate::number_set::NumberSet;
 use crate::restore::{Origin, restore};
+use crate::returns::{Baskets, Returns};
 use proptest::prelude::*;
 use schema::admission::{AdmissionRecord, LimitedBy, MachineClock, Release};
 use schema::{DurationMs, RoomMode, RoomSettings, UnixMillis};
@@ -27,6 +29,8 @@ struct World {
     stored: Vec<Release>,
     left: Vec<u64>,
     doubt: Bits,
+    is_armed: bool,
+    returns: Option<Returns>,
 }
 
 impl World {
@@ -49,6 +53,8 @@ impl World {
             stored: Vec::new(),
             left: Vec::new(),
             doubt: Bits::default(),
+            is_armed: false,
+            returns: None,
         }
     }
 
@@ -61,9 +67,11 @@ impl World {
 
     /// One tick whose append takes `append_ms`; the release shows somewhere within.
     fn tick(&mut self, append_ms: u64, shows_after_ms: u64) -> (Option<Plan>, LimitedBy) {
+        let (is_armed, now) = (self.is_armed, UnixMillis(self.now));
+        let beside = Life { gathering: false, is_armed, is_over: false, now };
         let sight = Sight {
             settings: &self.settings,
-            gathering: false,
+            manner: manner(&self.settings, beside),
             line_last: self.last,
             sight_last: 65_535,
             live: &self.live,
@@ -71,6 +79,7 @@ impl World {
             doubt: &self.doubt,
             late: &self.late,
             seats_free: self.seats_free,
+            returns: self.returns,
             headroom: self.headroom,
         };
         let decision = self.room.decide(MonoMs(self.now), sight);
@@ -221,6 +230,49 @@ fn what_a_stage_bears_lowers_the_pace_at_once_and_is_named_until_it_bears_all_ag
     world.headroom = Headroom::default();
     assert_eq!(ticks(&mut world, 50), (1_000, LimitedBy::Rate), "and nothing was saved");
     assert!(world.called_within_any(60_000) <= 6_000);
+}
+
+#[test]
+fn a_room_in_standby_calls_all_at_once_within_its_caps_until_it_is_armed() {
+    let mut world = World::new(600);
+    world.settings.mode = RoomMode::Standby;
+    world.join(500);
+    assert_eq!(world.tick(1, 0).0.unwrap().called, 500, "no steady pace");
+    world.join(500);
+    world.now += 200;
+    assert_eq!(world.tick(1, 0).0.unwrap().called, 100, "never more than the cap in a minute");
+    world.now += 200;
+    assert_eq!(world.tick(1, 0), (None, LimitedBy::Rate));
+    world.is_armed = true;
+    world.now += 61_000;
+    assert_eq!(world.tick(1, 0).0.unwrap().called, 2, "armed, it is a line like any other");
+    assert!(world.called_within_any(60_000) <= 600);
+}
+
+#[test]
+fn seats_that_come_back_call_only_as_many_as_they_are_enough_for() {
+    let mut world = World::new(60_000);
+    world.join(100);
+    let baskets = Baskets { count: 100, places: 200 };
+    world.returns = Some(Returns { holding: 0, baskets });
+    world.seats_free = Some(0);
+    assert_eq!(world.tick(1, 0), (None, LimitedBy::Seats));
+    world.seats_free = Some(3);
+    for _ in 0..5 {
+        world.now += 200;
+        world.tick(1, 0);
+    }
+    assert_eq!(
+        world.called.len(),
+        2,
+        "two and a half baskets, and nobody for what others may take"
+    );
+    world.returns = Some(Returns { holding: 1, baskets });
+    world.seats_free = Some(4);
+    world.now += 200;
+    world.tick(1, 0);
+    let called: Vec<u64> = world.called.iter().map(|&(_, number)| number).collect();
+    assert_eq!(called, [1, 2, 3], "in the order of the line");
 }
 
 #[test]
@@ -438,12 +490,16 @@ proptest! {
     #[test]
     fn no_window_holds_more_than_the_cap_and_nobody_is_overtaken(
         rate in 1_u32..3_000,
+        is_standby in any::<bool>(),
         steps in prop::collection::vec(
             (0_u64..40, 1_u64..20_000, 0_u64..9_000, 0_u64..9_000, 0_u8..30),
             1..150,
         ),
     ) {
         let mut world = World::new(rate);
+        if is_standby {
+            world.settings.mode = RoomMode::Standby;
+        }
         for (joins, pause, append, shows, event) in steps {
             world.join(joins);
             match event {
@@ -451,6 +507,7 @@ proptest! {
                 1 => world.take_over(2),
                 2 => world.headroom.allocator = Some(rate / 3),
                 3 => world.headroom = Headroom::default(),
+                4 => world.is_armed = !world.is_armed,
                 _ => {}
             }
             world.now += if pause < 15_000 { pause % 500 } else { pause };

@@ -1,0 +1,352 @@
+//! What may be set of a room besides its pace, and the names that the field knows settings by.
+
+use chassis::Problem;
+use chassis::base64url;
+use schema::{
+    ENQUEUE_SECRET_BYTES, EnqueueKey, QueueingMethod, RoomOptions, RoomSettings, Standby,
+};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::problems;
+
+/// Bounds of a room's standby. A window of five minutes sees a crowd when it is over; a day of
+/// being armed is a mode of its own.
+const JOINS_PER_SECOND: std::ops::RangeInclusive<u32> = 1..=100_000;
+const STANDBY_WINDOW_S: std::ops::RangeInclusive<u32> = 1..=300;
+const STANDBY_SPAN_S_MAX: u32 = 86_400;
+
+const MINUTE_S: u32 = 60;
+
+/// The options of a room, and its settings by the names that Cloudflare gave them.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct OptionsBody {
+    /// `fifo`, `random` (a pre-queue is drawn, who comes later is behind it), `passthrough` or
+    /// `reject`.
+    #[schema(value_type = String)]
+    queueing_method: QueueingMethod,
+    /// Everybody waits and nobody is called.
+    queue_all: bool,
+    /// The same as `activeMax`.
+    total_active_users: u32,
+    /// The same as `admissionRatePerMinute`.
+    new_users_per_minute: u32,
+    /// `passTtlSeconds` in minutes, rounded up.
+    session_duration: u32,
+    standby: StandbyBody,
+    /// Joining needs a login, and an account has one live place.
+    #[serde(rename = "loginRequired")]
+    login_required: bool,
+    /// Joining needs a token that the promoter signed.
+    #[serde(rename = "enqueueTokenRequired")]
+    enqueue_token_required: bool,
+    /// Which key checks those tokens; what it is, is never shown.
+    #[serde(rename = "enqueueKey")]
+    enqueue_key: Option<EnqueueKeyBody>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EnqueueKeyBody {
+    /// `EdDSA` or `HS256`.
+    alg: &'static str,
+    /// Tells one key from another.
+    kid: String,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StandbyBody {
+    joins_per_second: u32,
+    window_seconds: u32,
+    min_activation_seconds: u32,
+    empty_seconds: u32,
+}
+
+/// What to change of it; the rest stays.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+pub struct OptionsChange {
+    #[schema(value_type = Option<String>)]
+    queueing_method: Option<QueueingMethod>,
+    queue_all: Option<bool>,
+    /// The same as `activeMax`: named twice, both must be equal.
+    pub(super) total_active_users: Option<u32>,
+    /// The same as `admissionRatePerMinute`.
+    pub(super) new_users_per_minute: Option<u32>,
+    /// `passTtlSeconds` in minutes, 1 to 60.
+    session_duration: Option<u32>,
+    standby: Option<StandbyChange>,
+    #[serde(rename = "loginRequired")]
+    login_required: Option<bool>,
+    /// Needs `enqueueKey`.
+    #[serde(rename = "enqueueTokenRequired")]
+    enqueue_token_required: Option<bool>,
+    /// A key, or null to take it away.
+    #[serde(rename = "enqueueKey", default, deserialize_with = "named")]
+    #[schema(value_type = Option<EnqueueKeyChange>)]
+    #[expect(clippy::option_option, reason = "null takes the key away, silence leaves it")]
+    enqueue_key: Option<Option<EnqueueKeyChange>>,
+}
+
+/// The key that a promoter signs with, or signs by.
+#[derive(Debug, PartialEq, Eq, Deserialize, ToSchema)]
+pub struct EnqueueKeyChange {
+    /// `EdDSA` or `HS256`.
+    alg: String,
+    /// In base64url: the 32 bytes of an Ed25519 public key, or a secret of 32 to 64 bytes.
+    key: String,
+}
+
+/// Tells a member that is null from one that is not there.
+fn named<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    T::deserialize(deserializer).map(Some)
+}
+
+/// When a room in the mode `standby` becomes a line, and when it ceases to be one.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StandbyChange {
+    /// More joins a second than this over the window arm the room; 1 to 100,000.
+    joins_per_second: Option<u32>,
+    /// 1 to 300.
+    window_seconds: Option<u32>,
+    /// How long it stays armed at least; up to 86,400.
+    min_activation_seconds: Option<u32>,
+    /// How long nobody must have waited before it is disarmed; up to 86,400.
+    empty_seconds: Option<u32>,
+}
+
+impl OptionsBody {
+    pub(super) fn of(settings: &RoomSettings) -> Self {
+        let options = &settings.options;
+        let standby = options.standby;
+        Self {
+            queueing_method: options.queueing_method,
+            queue_all: options.queue_all,
+            total_active_users: settings.active_max,
+            new_users_per_minute: settings.admission_rate_per_minute,
+            session_duration: settings.pass_ttl_seconds.div_ceil(MINUTE_S),
+            standby: StandbyBody {
+                joins_per_second: standby.joins_per_second,
+                window_seconds: standby.window_seconds,
+                min_activation_seconds: standby.min_activation_seconds,
+                empty_seconds: standby.empty_seconds,
+            },
+            login_required: options.login_required,
+            enqueue_token_required: options.enqueue_token_required,
+            enqueue_key: options.enqueue_key.as_ref().map(EnqueueKeyBody::of),
+        }
+    }
+}
+
+impl EnqueueKeyBody {
+    fn of(key: &EnqueueKey) -> Self {
+        let (alg, bytes) = match key {
+            EnqueueKey::EdDsa { public } => ("EdDSA", public.as_slice()),
+            EnqueueKey::Hs256 { secret } => ("HS256", secret.as_slice()),
+        };
+        let hash = chassis::keys::sha256(&[b"usher enqueue key\0", bytes]);
+        Self { alg, kid: base64url::encode(&hash[..8]) }
+    }
+}
+
+impl EnqueueKeyChange {
+    fn read(&self) -> Result<EnqueueKey, Problem> {
+        let bytes = base64url::decode(&self.key).unwrap_or_default();
+        match self.alg.as_str() {
+            "EdDSA" => {
+                let public = bytes.try_into();
+                let public = public.map_err(|_| {
+                    problems::invalid("enqueueKey.key is an Ed25519 public key in base64url")
+                })?;
+                Ok(EnqueueKey::EdDsa { public })
+            }
+            "HS256" if ENQUEUE_SECRET_BYTES.contains(&bytes.len()) => {
+                Ok(EnqueueKey::Hs256 { secret: bytes })
+            }
+            "HS256" => Err(problems::invalid("enqueueKey.key is 32 to 64 bytes in base64url")),
+            _ => Err(problems::invalid("enqueueKey.alg is EdDSA or HS256")),
+        }
+    }
+}
+
+/// What the audit log keeps of a change that was sent.
+pub(super) fn without_key(sent: &Value) -> Value {
+    let mut told = sent.clone();
+    if let Some(key) = told.get_mut("enqueueKey").and_then(Value::as_object_mut) {
+        key.remove("key");
+    }
+    told
+}
+
+impl OptionsChange {
+    /// The life of a pass in seconds, if it is named.
+    pub(super) fn pass_ttl_seconds(&self) -> Option<u32> {
+        self.session_duration.map(|minutes| minutes.saturating_mul(MINUTE_S))
+    }
+
+    pub(super) fn apply(self, options: &mut RoomOptions) -> Result<(), Problem> {
+        options.queueing_method = self.queueing_method.unwrap_or(options.queueing_method);
+        options.queue_all = self.queue_all.unwrap_or(options.queue_all);
+        if let Some(change) = self.standby {
+            options.standby = change.apply(options.standby)?;
+        }
+        options.login_required = self.login_required.unwrap_or(options.login_required);
+        let is_required = self.enqueue_token_required;
+        options.enqueue_token_required = is_required.unwrap_or(options.enqueue_token_required);
+        if let Some(key) = &self.enqueue_key {
+            options.enqueue_key = key.as_ref().map(EnqueueKeyChange::read).transpose()?;
+        }
+        if options.enqueue_token_required && options.enqueue_key.is_none() {
+            return Err(problems::invalid("enqueueTokenRequired needs an enqueueKey"));
+        }
+        Ok(())
+    }
+}
+
+impl StandbyChange {
+    fn apply(self, before: Standby) -> Result<Standby, Problem> {
+        let standby = Standby {
+            joins_per_second: self.joins_per_second.unwrap_or(before.joins_per_second),
+            window_seconds: self.window_seconds.unwrap_or(before.window_seconds),
+            min_activation_seconds: self
+                .min_activation_seconds
+                .unwrap_or(before.min_activation_seconds),
+            empty_seconds: self.empty_seconds.unwrap_or(before.empty_seconds),
+        };
+        if !JOINS_PER_SECOND.contains(&standby.joins_per_second) {
+            return Err(problems::invalid("standby.joinsPerSecond is 1 to 100,000"));
+        }
+        if !STANDBY_WINDOW_S.contains(&standby.window_seconds) {
+            return Err(problems::invalid("standby.windowSeconds is 1 to 300"));
+        }
+        if STANDBY_SPAN_S_MAX < standby.min_activation_seconds.max(standby.empty_seconds) {
+            let detail = "standby.minActivationSeconds and standby.emptySeconds are 0 to 86,400";
+            return Err(problems::invalid(detail));
+        }
+        Ok(standby)
+    }
+}
+
+/// A setting that has two names.
+///
+/// # Errors
+/// When both are named and differ.
+pub(super) fn either(
+    ours: Option<u32>,
+    theirs: Option<u32>,
+    names: &str,
+) -> Result<Option<u32>, Problem> {
+    match (ours, theirs) {
+        (Some(ours), Some(theirs)) if ours != theirs => {
+            Err(problems::invalid(format!("{names} are two names of one setting")))
+        }
+        (ours, theirs) => Ok(ours.or(theirs)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::AdmissionChange;
+    use super::{OptionsBody, without_key};
+    use chassis::base64url;
+    use schema::{EnqueueKey, QueueingMethod, RoomMode, RoomSettings, Standby};
+    use serde_json::{Value, json};
+
+    fn apply(change: Value) -> Result<RoomSettings, u16> {
+        let change: AdmissionChange = serde_json::from_value(change).unwrap();
+        change.apply(RoomSettings::default()).map_err(|problem| problem.status)
+    }
+
+    #[test]
+    fn settings_are_taken_and_told_by_the_names_of_the_field_too() {
+        let changed = apply(json!({
+            "queueing_method": "passthrough", "queue_all": true, "total_active_users": 300,
+            "new_users_per_minute": 200, "session_duration": 10,
+        }));
+        let changed = changed.unwrap();
+        assert_eq!((changed.active_max, changed.admission_rate_per_minute), (300, 200));
+        assert_eq!(changed.pass_ttl_seconds, 600);
+        assert_eq!(changed.options.queueing_method, QueueingMethod::Passthrough);
+        let told = serde_json::to_value(OptionsBody::of(&changed)).unwrap();
+        let names = [
+            ("queueing_method", json!("passthrough")),
+            ("queue_all", json!(true)),
+            ("total_active_users", json!(300)),
+            ("new_users_per_minute", json!(200)),
+            ("session_duration", json!(10)),
+        ];
+        for (name, value) in names {
+            assert_eq!(told[name], value, "{name}");
+        }
+        assert!(apply(json!({"activeMax": 7, "total_active_users": 7})).is_ok());
+        for twice in [
+            json!({"activeMax": 7, "total_active_users": 8}),
+            json!({"admissionRatePerMinute": 7, "new_users_per_minute": 8}),
+            json!({"passTtlSeconds": 90, "session_duration": 2}),
+            json!({"session_duration": 61}),
+            json!({"session_duration": 0}),
+            json!({"total_active_users": 0}),
+        ] {
+            assert_eq!(apply(twice.clone()), Err(422), "{twice}");
+        }
+    }
+
+    #[test]
+    fn the_key_of_a_promoter_is_taken_whole_and_shown_and_logged_nowhere() {
+        let text = base64url::encode(&[7; 32]);
+        let key = |alg: &str, text: &str| json!({"enqueueKey": {"alg": alg, "key": text}});
+        let changed = apply(key("HS256", &text)).unwrap();
+        let secret = vec![7; 32];
+        assert_eq!(changed.options.enqueue_key, Some(EnqueueKey::Hs256 { secret }));
+        let told = serde_json::to_string(&OptionsBody::of(&changed)).unwrap();
+        assert!(told.contains("\"alg\":\"HS256\""), "{told}");
+        let debug = format!("{changed:?}");
+        for shown in [told, debug, without_key(&key("HS256", &text)).to_string()] {
+            assert!(!shown.contains(&text) && !shown.contains("7, 7"), "{shown}");
+        }
+        assert!(apply(key("EdDSA", &text)).is_ok());
+        let long = base64url::encode(&[7; 65]);
+        for (alg, text) in [("HS256", "AAAA"), ("HS256", &long), ("EdDSA", "AAAA"), ("none", &text)]
+        {
+            assert_eq!(apply(key(alg, text)), Err(422), "{alg}");
+        }
+        assert_eq!(apply(json!({"enqueueTokenRequired": true})), Err(422), "there is no key");
+        let mut both = key("EdDSA", &text);
+        both["enqueueTokenRequired"] = json!(true);
+        let with_key = apply(both).unwrap();
+        let change = |change: Value| {
+            let change: AdmissionChange = serde_json::from_value(change).unwrap();
+            change.apply(with_key.clone()).map_err(|problem| problem.status)
+        };
+        assert_eq!(change(json!({"enqueueKey": null})), Err(422), "it is required still");
+        let without = change(json!({"enqueueKey": null, "enqueueTokenRequired": false})).unwrap();
+        assert_eq!(without.options.enqueue_key, None);
+        assert_eq!(change(json!({"mode": "hold"})).unwrap().options, with_key.options);
+    }
+
+    #[test]
+    fn a_standby_is_changed_member_by_member_within_its_bounds() {
+        let changed = apply(json!({
+            "mode": "standby", "standby": {"joinsPerSecond": 50, "emptySeconds": 0},
+        }));
+        let changed = changed.unwrap();
+        assert_eq!(changed.mode, RoomMode::Standby);
+        let wanted = Standby { joins_per_second: 50, empty_seconds: 0, ..Standby::default() };
+        assert_eq!(changed.options.standby, wanted);
+        for beyond in [
+            json!({"joinsPerSecond": 0}),
+            json!({"joinsPerSecond": 100_001}),
+            json!({"windowSeconds": 0}),
+            json!({"windowSeconds": 301}),
+            json!({"minActivationSeconds": 86_401}),
+            json!({"emptySeconds": 86_401}),
+        ] {
+            assert_eq!(apply(json!({"standby": beyond.clone()})), Err(422), "{beyond}");
+        }
+    }
+}
