@@ -18,8 +18,10 @@ impl Pace {
     /// How many may be called at `now`.
     pub fn available(&mut self, now: MonoMs, rate_per_minute: u32) -> u32 {
         let rate = u64::from(rate_per_minute);
+        // Less than a call is no call that nobody used: cut off, it would be lost to the rate.
+        let part = if self.credit < CALL { self.credit } else { 0 };
         // One whole call may always wait, or a rate below one a tick would never call anybody.
-        let credit_max = if rate == 0 { 0 } else { (rate * TICK_MAX.0).max(CALL) };
+        let credit_max = if rate == 0 { 0 } else { (rate * TICK_MAX.0 + part).max(CALL) };
         // A new leader starts with what an empty room has saved: the window holds it back if need
         // be.
         let earned = match self.earned_until {
@@ -47,7 +49,7 @@ mod tests {
     #[test]
     fn a_minute_of_ticks_calls_the_rate_and_an_idle_hour_saves_nothing() {
         let mut pace = Pace::default();
-        for rate in [7, 600, 60_000] {
+        for rate in [7, 500, 600, 850, 1_001, 60_000] {
             pace.available(MonoMs(0), 0);
             let called: u32 = (1..=300)
                 .map(|tick| {
