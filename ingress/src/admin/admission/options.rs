@@ -82,10 +82,9 @@ pub struct OptionsChange {
     #[serde(rename = "enqueueTokenRequired")]
     enqueue_token_required: Option<bool>,
     /// A key, or null to take it away.
-    #[serde(rename = "enqueueKey", default, deserialize_with = "named")]
+    #[serde(rename = "enqueueKey", default)]
     #[schema(value_type = Option<EnqueueKeyChange>)]
-    #[expect(clippy::option_option, reason = "null takes the key away, silence leaves it")]
-    enqueue_key: Option<Option<EnqueueKeyChange>>,
+    enqueue_key: KeyChange,
 }
 
 /// The key that a promoter signs with, or signs by.
@@ -97,13 +96,20 @@ pub struct EnqueueKeyChange {
     key: String,
 }
 
-/// Tells a member that is null from one that is not there.
-fn named<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
-where
-    T: Deserialize<'de>,
-    D: Deserializer<'de>,
-{
-    T::deserialize(deserializer).map(Some)
+/// What becomes of the key: a member that is null is not one that is not there.
+#[derive(Debug, Default, PartialEq, Eq)]
+enum KeyChange {
+    #[default]
+    Keep,
+    Remove,
+    Set(EnqueueKeyChange),
+}
+
+impl<'de> Deserialize<'de> for KeyChange {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let named = Option::<EnqueueKeyChange>::deserialize(deserializer)?;
+        Ok(named.map_or(Self::Remove, Self::Set))
+    }
 }
 
 /// When a room in the mode `standby` becomes a line, and when it ceases to be one.
@@ -198,8 +204,10 @@ impl OptionsChange {
         options.login_required = self.login_required.unwrap_or(options.login_required);
         let is_required = self.enqueue_token_required;
         options.enqueue_token_required = is_required.unwrap_or(options.enqueue_token_required);
-        if let Some(key) = &self.enqueue_key {
-            options.enqueue_key = key.as_ref().map(EnqueueKeyChange::read).transpose()?;
+        match &self.enqueue_key {
+            KeyChange::Keep => {}
+            KeyChange::Remove => options.enqueue_key = None,
+            KeyChange::Set(key) => options.enqueue_key = Some(key.read()?),
         }
         if options.enqueue_token_required && options.enqueue_key.is_none() {
             return Err(problems::invalid("enqueueTokenRequired needs an enqueueKey"));
