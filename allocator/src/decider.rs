@@ -7,6 +7,7 @@ use crate::catalog::Catalog;
 use crate::clock::JournalClock;
 use crate::config::{APPEND_EVERY, IDLE_WAIT, MOVES_AT_ONCE_MAX, TICK_OUTCOMES_MAX};
 use crate::inspect::OwnerView;
+use crate::intake::CommandsAt;
 use crate::metrics;
 use crate::writer::{Answer, Decided};
 use allocator_core::{Decision, Shard};
@@ -18,8 +19,8 @@ use tokio::sync::{mpsc, oneshot};
 
 /// What a decider is given to do.
 pub(crate) enum Work {
-    /// A command, and up to which sequence COMMANDS is answered with it.
-    Command { command: Box<Command>, answers_to: u64 },
+    /// A command, and up to where COMMANDS is answered with it.
+    Command { command: Box<Command>, answers_to: CommandsAt },
     /// Shows the owner's memory of one event or of all, for the audit.
     Inspect { event: Option<EventId>, answer: oneshot::Sender<OwnerView> },
     #[cfg(all(feature = "testing", debug_assertions))]
@@ -91,6 +92,8 @@ impl Decider {
                 },
                 default(wait) => {}
             }
+            // SEAT-3: before the queue, which may be long enough to fill every batch.
+            self.tick(&mut batch);
             // Draining what is ready is what makes batches.
             while self.moves.events.is_empty()
                 && !batch.is_full()
@@ -98,7 +101,6 @@ impl Decider {
             {
                 self.take(work, &mut batch);
             }
-            self.tick(&mut batch);
             if !journaling && batch.is_empty() {
                 self.pulse(&mut batch);
             }

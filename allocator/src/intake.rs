@@ -26,18 +26,45 @@ const FULL_PAUSE: Duration = Duration::from_millis(1);
 /// How long a call of the server may take before the reader starts over.
 const CALL_WAIT: Duration = Duration::from_secs(2);
 
+/// A position in COMMANDS. Sequences start again with the stream, so each counts within one reading
+/// of it, and a later reading is behind all earlier ones. The default is before the first reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(crate) struct CommandsAt {
+    reading: u64,
+    sequence: u64,
+}
+
+impl CommandsAt {
+    /// What may be purged in this reading, of which what is up to `purged` is gone; `None` if there
+    /// is nothing.
+    fn to_purge(self, reading: u64, purged: u64) -> Option<u64> {
+        (self.reading == reading && purged < self.sequence).then_some(self.sequence)
+    }
+}
+
 pub(crate) struct Intake {
-    pub nats: Nats,
-    pub shard: ShardId,
-    pub work: Sender<Work>,
-    /// The stream sequence up to which commands have been answered, as this reader's consumer
-    /// counts.
-    pub answered: watch::Receiver<u64>,
+    nats: Nats,
+    shard: ShardId,
+    work: Sender<Work>,
+    /// Up to where commands have been answered.
+    answered: watch::Receiver<CommandsAt>,
     /// Ends the reader when its decider has gone.
-    pub stop: Shutdown,
+    stop: Shutdown,
+    /// The how-manieth reading this is.
+    reading: u64,
 }
 
 impl Intake {
+    pub(crate) fn new(
+        nats: Nats,
+        shard: ShardId,
+        work: Sender<Work>,
+        answered: watch::Receiver<CommandsAt>,
+        stop: Shutdown,
+    ) -> Self {
+        Self { nats, shard, work, answered, stop, reading: 0 }
+    }
+
     pub(crate) async fn run(mut self) {
         let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(1), None);
         while !self.stop.is_begun() {
@@ -56,6 +83,7 @@ impl Intake {
 
     /// Reads from the oldest retained command on, until the connection changes or the owner stops.
     async fn read_until_reconnect(&mut self) -> Result<(), async_nats::Error> {
+        self.reading += 1;
         let mut connects = self.nats.connects.clone();
         connects.mark_unchanged();
         // A stream in memory is gone with its last server: whoever reads it makes it again.
@@ -116,7 +144,8 @@ impl Intake {
         let last = commands.len().saturating_sub(1);
         for (at, command) in commands.into_iter().enumerate() {
             // The message is answered, and may be purged, with its last command.
-            let answers_to = if at == last { sequence } else { sequence - 1 };
+            let sequence = if at == last { sequence } else { sequence - 1 };
+            let answers_to = CommandsAt { reading: self.reading, sequence };
             self.hand_on(Work::Command { command: Box::new(command), answers_to }).await;
         }
         Ok(())
@@ -132,12 +161,27 @@ impl Intake {
     /// Purges what has been answered since the last time; returns up to where.
     async fn purge(&self, stream: &Stream, purged: u64) -> Result<u64, async_nats::Error> {
         let answered = *self.answered.borrow();
-        if answered == purged {
-            return Ok(purged);
-        }
+        let Some(answered) = answered.to_purge(self.reading, purged) else { return Ok(purged) };
         // The server purges below the sequence it is given.
         let request = stream.purge().filter(subject::commands(self.shard)).sequence(answered + 1);
         tokio::time::timeout(CALL_WAIT, request).await??;
         Ok(answered)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::CommandsAt;
+
+    #[test]
+    fn what_was_answered_in_an_earlier_reading_purges_nothing_and_a_later_one_is_ahead_of_it() {
+        let at = |reading, sequence| CommandsAt { reading, sequence };
+        assert_eq!(at(1, 50).to_purge(1, 0), Some(50));
+        assert_eq!(at(1, 50).to_purge(1, 50), None);
+        // The stream has begun anew: its first commands are not those that were answered.
+        assert_eq!(at(1, 50).to_purge(2, 0), None);
+        assert!(at(1, 50) < at(2, 1));
+        assert_eq!(at(2, 1).to_purge(2, 0), Some(1));
+        assert_eq!(CommandsAt::default().to_purge(1, 0), None);
     }
 }

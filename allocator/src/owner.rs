@@ -4,7 +4,7 @@ use crate::catalog::Catalog;
 use crate::clock::JournalClock;
 use crate::config::INTAKE_COMMANDS_MAX;
 use crate::decider::{Decider, Moves, Work};
-use crate::intake::Intake;
+use crate::intake::{CommandsAt, Intake};
 use crate::load::ReplyTimes;
 use crate::metrics;
 use crate::recall::Recall;
@@ -166,7 +166,7 @@ impl Ownership {
         let (work, queue) = crossbeam_channel::bounded(INTAKE_COMMANDS_MAX);
         let (full, batches) = mpsc::channel(1);
         let (journaled, done) = crossbeam_channel::bounded(1);
-        let (answered, answered_to) = watch::channel(0);
+        let (answered, answered_to) = watch::channel(CommandsAt::default());
         let (wall, now) = (chassis::clock::now(), Instant::now());
         let (clock, outage) = JournalClock::resume(state.time, wall, state.received, now);
         let mut shard = Shard::restore(self.limits, state.snapshot);
@@ -193,8 +193,7 @@ impl Ownership {
             .expect("a thread for each of a few shards");
         self.desk.send_replace(Some(work.clone()));
         let (nats, shard) = (self.nats.clone(), self.shard);
-        let intake =
-            Intake { nats: nats.clone(), shard, work, answered: answered_to, stop: stop.clone() };
+        let intake = Intake::new(nats.clone(), shard, work, answered_to, stop.clone());
         tasks::spawn("allocator-intake", intake.run());
         let (recall, times) = (self.recall.clone(), self.times.clone());
         times.reset();

@@ -2,6 +2,7 @@
 
 use crate::config::REPLY_BYTES_MAX;
 use crate::decider::Journaled;
+use crate::intake::CommandsAt;
 use crate::load::ReplyTimes;
 use crate::metrics;
 use crate::recall::{Recall, Repeated};
@@ -26,7 +27,7 @@ pub(crate) struct Decided {
     pub outcomes: Vec<Outcome>,
     pub answers: Vec<(CompactString, CommandId, Answer)>,
     /// The last command of COMMANDS that this batch answers.
-    pub commands_to: u64,
+    pub commands_to: CommandsAt,
     /// Whether it is journaled for its time alone.
     is_pulse: bool,
     bytes_max: usize,
@@ -98,7 +99,7 @@ impl Decided {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        !self.is_journaled() && self.commands_to == 0
+        !self.is_journaled() && self.commands_to == CommandsAt::default()
     }
 }
 
@@ -117,7 +118,7 @@ pub(crate) struct Writer {
     pub decided: mpsc::Receiver<Decided>,
     pub journaled: Sender<Journaled>,
     /// Tells the intake up to where commands are answered.
-    pub answered: watch::Sender<u64>,
+    pub answered: watch::Sender<CommandsAt>,
     /// The sequence of the last durable batch; at first of the owner's epoch record.
     pub sequence: u64,
     /// The sequence of the last batch of all: at first what the state includes that the owner

@@ -283,13 +283,13 @@ async fn the_journal_is_trimmed_behind_checkpoints_and_settlement_and_a_replica_
     let second = sequence(&bench.ask(&Bench::hold(2, &[5])).await);
     bench.wait_for_checkpoint_of(second).await;
     let (older, 2) = bench.checkpoints().await else { panic!("a process begins a base") };
+    let epoch = bench.epoch().await;
     let (begins, batch) = bench.wait_for_trim_of(first).await;
     assert!(batch.previous <= older, "the older checkpoint leads on to {begins}");
     assert!(first <= batch.previous, "whoever begins here sees that something is gone");
 
     let third = sequence(&bench.ask(&Bench::hold(3, &[6])).await);
     bench.wait_for_checkpoint_of(third).await;
-    let epoch = bench.epoch().await;
     assert!(matches!(bench.ask(&command).await, Reply::Done { replayed: true, .. }));
     assert_eq!(bench.epoch().await, epoch, "nobody was deposed");
     let told = bench.state().await;

@@ -45,7 +45,7 @@ pub struct EventInput {
     /// How long a hold may live, however often its owner extends it: `holdTtlSeconds` to a day; the
     /// longer of 1,800 and `holdTtlSeconds` without.
     hold_life_max_seconds: Option<u64>,
-    /// Most places an account may own; 10 without.
+    /// Most places an account may own; without, 10 or `requestPlacesMax`, if that is more.
     account_places_max: Option<u16>,
     /// Most places in one reservation: 1 to 12; 10 without.
     request_places_max: Option<u16>,
@@ -114,7 +114,10 @@ impl EventInput {
             places_total: plan.place_count(),
             hold_ttl_ms: hold_ttl,
             hold_life_max_ms: hold_life_max,
-            account_places_max: self.account_places_max.unwrap_or(ACCOUNT_PLACES_MAX).max(1),
+            account_places_max: self
+                .account_places_max
+                .unwrap_or(ACCOUNT_PLACES_MAX.max(request_places_max))
+                .max(1),
             waiting_room: self.waiting_room,
             channels,
             request_places_max,
