@@ -110,15 +110,15 @@ impl Archive {
         delete.execute(connection).await.map(drop)
     }
 
-    /// The commands whose answers have these numbers; `None` when they cannot all be read.
-    pub(crate) async fn ids_of(&self, numbers: Range<u64>) -> Option<AnsweredIds> {
+    /// The commands whose answers have these numbers; `None` when some are missing or damaged.
+    ///
+    /// # Errors
+    /// When Postgres does not tell.
+    pub(crate) async fn ids_of(&self, numbers: Range<u64>) -> Result<Option<AnsweredIds>, Error> {
+        let shard = self.shard;
         match tokio::time::timeout(STORE_WAIT, self.read_ids_of(numbers)).await {
-            Ok(Ok(ids)) => ids,
-            Ok(Err(error)) => {
-                tracing::warn!(shard = %self.shard, error = %chain(&error), "archive not read");
-                None
-            }
-            Err(_) => None,
+            Ok(read) => read.map_err(|source| Error::Archive { shard, source }),
+            Err(_) => Err(Error::ArchiveSlow { shard }),
         }
     }
 

@@ -82,9 +82,10 @@ impl Kept {
         let (answers, position) = (&checkpoint.snapshot.answers, checkpoint.position);
         let remembered = answers.from..answers.to();
         let known = checkpoint.known_from.min(remembered.start)..remembered.start;
-        let mut answered = self.archive.ids_of(known.clone()).await;
+        let mut answered = self.archive.ids_of(known.clone()).await?;
         if answered.is_none() {
-            answered = reread::answered_ids(nats, &self.archive, position, known, remembered).await;
+            answered =
+                reread::answered_ids(nats, &self.archive, position, known, remembered).await?;
         }
         let Some(answered) = answered else { return Ok(None) };
         checkpoint.snapshot.answered = answered;

@@ -3,6 +3,7 @@
 
 use crate::archive::Archive;
 use crate::checkpoint::Position;
+use crate::error::Error;
 use allocator_core::AnsweredIds;
 use chassis::telemetry::chain;
 use chassis::{Nats, Stored};
@@ -16,30 +17,34 @@ const READ_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The commands whose answers have a number below those that are `remembered` at `position`; `None`
 /// when they are not all known, and when the journal leads on from its beginning anyway.
+///
+/// # Errors
+/// When Postgres does not tell.
 pub(crate) async fn answered_ids(
     nats: &Nats,
     archive: &Archive,
     position: Position,
     known: Range<u64>,
     remembered: Range<u64>,
-) -> Option<AnsweredIds> {
+) -> Result<Option<AnsweredIds>, Error> {
     let shard = archive.shard;
-    let asked = match read(nats, archive, position).await {
-        Ok(asked) => asked?,
-        Err(error) => {
-            tracing::warn!(%shard, error = %chain(&error), "the journal was not read");
-            return None;
-        }
-    };
-    let first = asked.first_number(&remembered)?;
+    let asked = read(nats, archive, position).await.unwrap_or_else(|error| {
+        tracing::warn!(%shard, error = %chain(&error), "the journal was not read");
+        None
+    });
+    let Some(asked) = asked else { return Ok(None) };
+    let Some(first) = asked.first_number(&remembered) else { return Ok(None) };
     let older = if first == 0 || asked.covers_a_day() {
         AnsweredIds::default()
     } else {
         // What only the archive has must be whole there.
-        archive.ids_of(known.start.min(first)..first).await?
+        let Some(older) = archive.ids_of(known.start.min(first)..first).await? else {
+            return Ok(None);
+        };
+        older
     };
     tracing::warn!(%shard, first, "answered commands were read from the journal");
-    Some(asked.put(older, first, remembered.start))
+    Ok(Some(asked.put(older, first, remembered.start)))
 }
 
 /// Reads all that the journal keeps up to `position`; `None` when that is not to be used.

@@ -265,11 +265,11 @@ impl Bench {
         .await
     }
 
-    /// Keeps everybody from reading checkpoints until the end of the transaction.
-    pub async fn withhold_checkpoints(&self) -> sqlx::Transaction<'static, sqlx::Postgres> {
+    /// Keeps everybody from reading tables until the end of the transaction.
+    pub async fn withhold(&self, lock: &'static str) -> sqlx::Transaction<'static, sqlx::Postgres> {
         let mut transaction = self.postgres.begin().await.unwrap();
         let patient = "SET LOCAL idle_in_transaction_session_timeout = 0";
-        for statement in [patient, "LOCK TABLE checkpoint, checkpoint_part"] {
+        for statement in [patient, lock] {
             sqlx::query(statement).execute(&mut *transaction).await.unwrap();
         }
         transaction

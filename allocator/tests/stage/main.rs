@@ -230,13 +230,22 @@ async fn a_damaged_checkpoint_is_survived_by_the_one_of_the_base_before() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_waits_for_checkpoints_that_it_cannot_read_and_does_not_take_them_for_none() {
+    a_start_waits_for("LOCK TABLE checkpoint, checkpoint_part").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nor_does_it_take_answers_that_it_cannot_read_for_lost_ones() {
+    a_start_waits_for("LOCK TABLE answer_archive").await;
+}
+
+async fn a_start_waits_for(lock: &'static str) {
     let mut bench = Bench::with_holds_of(DurationMs(60_000)).await;
     let command = Bench::hold(1, &[4]);
     let held = sequence(&bench.ask(&command).await);
     let kept = bench.wait_for_checkpoint_of(held).await;
     assert!(0 < bench.trim_journal(kept.sequence).await, "the checkpoint alone knows the hold");
     bench.end().await;
-    let withheld = bench.withhold_checkpoints().await;
+    let withheld = bench.withhold(lock).await;
     let health = bench.begin();
     let other = Bench::hold(2, &[4]);
     let early = tokio::time::timeout(SOME_TURNS, bench.ask(&other)).await;
