@@ -150,12 +150,27 @@ mod tests {
         assert_eq!(horizons.checked(MonoMs(240_001)), 9_000, "as ever");
     }
 
+    #[test]
+    fn what_was_told_while_the_horizon_stood_still_counts_when_it_moves() {
+        let mut horizons = Horizons::default();
+        let slow = line(0, 9_000, 60);
+        assert_eq!(horizons.publish(MonoMs(0), slow), 1_024);
+        let long = Line { poll_ceiling: DurationMs(130_000), ..slow };
+        assert_eq!(horizons.publish(MonoMs(60_000), long), 1_024);
+        assert_eq!(horizons.publish(MonoMs(61_000), Line { cursor: 100, ..slow }), 1_124);
+        assert_eq!(horizons.checked(MonoMs(200_000)), 1_024, "1,100 comes back at 190,000");
+        assert_eq!(horizons.checked(MonoMs(200_001)), 1_124);
+    }
+
     proptest! {
         /// A fan polls as told in a line that is served at any pace, and whose length, and with it
         /// what the far are told, changes at any time.
         #[test]
         fn nobody_is_silent_who_comes_back_when_told(
-            steps in prop::collection::vec((1_u64..5_000, 30_000_u64..300_000, 0_u64..40), 400),
+            steps in prop::collection::vec(
+                (1_u64..5_000, 30_000_u64..300_000, prop_oneof![9 => Just(0), 1 => 0_u64..400]),
+                400,
+            ),
             number in 1_025_u64..8_000,
         ) {
             let mut horizons = Horizons::default();
