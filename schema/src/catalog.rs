@@ -16,8 +16,8 @@ pub(crate) const NO_SEATS: &str = "no-seats";
 /// Longest name, venue, city and category, in bytes.
 pub const TITLE_BYTES_MAX: usize = 200;
 
-/// An event as the catalogue shows it. Its plan and its limits are fixed once it is on sale; its
-/// channels are not.
+/// An event as the catalogue shows it. Its plan is fixed once it is on sale; its
+/// limits and channels may change, for what is asked from then on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventListing {
     pub event: EventId,
