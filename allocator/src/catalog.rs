@@ -46,6 +46,13 @@ impl Catalog {
         Ok(catalog)
     }
 
+    /// One that hears of no event.
+    #[cfg(test)]
+    pub(crate) fn empty(shards: Shards) -> Self {
+        let (_, read_to) = watch::channel(0);
+        Self { events: Arc::default(), shards, read_to }
+    }
+
     pub(crate) fn find(&self, event: &EventId) -> Option<Listed> {
         self.events.get(event).map(|listed| listed.clone())
     }

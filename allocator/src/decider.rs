@@ -257,3 +257,6 @@ fn trace_id(command: &Command) -> String {
     let trace = command.trace.as_deref().and_then(TraceContext::parse);
     trace.map_or_else(String::new, |trace| trace.trace_id())
 }
+
+#[cfg(test)]
+mod tests;

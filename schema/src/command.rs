@@ -135,6 +135,19 @@ pub enum Want {
     Areas(Vec<(AreaIdx, u32)>),
 }
 
+impl Want {
+    /// The sum saturates.
+    pub fn place_count(&self) -> u32 {
+        match self {
+            Self::Seats(seats) => u32::try_from(seats.len()).unwrap_or(u32::MAX),
+            Self::BestAvailable(best) => u32::from(best.quantity),
+            Self::Areas(areas) => {
+                areas.iter().fold(0, |sum, &(_, quantity)| sum.saturating_add(quantity))
+            }
+        }
+    }
+}
+
 /// Adjacent seats, chosen and claimed in one step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BestAvailable {

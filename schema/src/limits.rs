@@ -63,6 +63,10 @@ pub const PAYMENT_WAIT_MAX: DurationMs = DurationMs(180_000);
 /// What is left of a hold at least after a declined payment, for another card.
 pub const DECLINED_HOLD_LEFT_MIN: DurationMs = DurationMs(30_000);
 
+/// How many payments of a hold may be declined that leave it [`DECLINED_HOLD_LEFT_MIN`]. Any more
+/// leave it the deadline that it has: nobody keeps seats by paying with bad cards.
+pub const DECLINES_PROLONGED_MAX: u32 = 5;
+
 /// How often the owner reminds settlement of a payment without a verdict.
 pub const PAYMENT_REMINDER: DurationMs = DurationMs(30_000);
 

@@ -2,7 +2,7 @@
 
 use crate::Shard;
 use crate::seat_word::SeatState;
-use crate::shape::{areas_of, seats_of, sum_of};
+use crate::shape::{areas_of, seats_of};
 use schema::limits::OPERATION_PLACES_MAX;
 use schema::{AccountId, AreaIdx, OutcomeBody, PreviousStatuses, Refusal, ReturnedPart, SeatIdx};
 use std::collections::BTreeMap;
@@ -22,9 +22,10 @@ impl Shard {
         let listed = self.catalogue.events[event].listed();
         let mut seats = seats_of(listed.tables.seat_count(), seats)?;
         let areas = areas_of(&listed.tables.index.plan, areas)?;
-        let place_count = u32::try_from(seats.len())
-            .map_or(u32::MAX, |count| count.saturating_add(sum_of(&areas)));
-        if !(1..=u32::from(OPERATION_PLACES_MAX)).contains(&place_count) {
+        let place_count = areas
+            .iter()
+            .fold(seats.len(), |sum, &(_, quantity)| sum.saturating_add(quantity as usize));
+        if !(1..=usize::from(OPERATION_PLACES_MAX)).contains(&place_count) {
             return Err(Refusal::RequestInvalid);
         }
         if let Some(previous) = previous {

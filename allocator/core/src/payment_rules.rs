@@ -2,7 +2,7 @@
 
 use crate::Shard;
 use crate::holds::{Entry, HoldPhase};
-use schema::limits::{DECLINED_HOLD_LEFT_MIN, PAYMENT_WAIT_MAX};
+use schema::limits::{DECLINED_HOLD_LEFT_MIN, DECLINES_PROLONGED_MAX, PAYMENT_WAIT_MAX};
 use schema::{
     Command, EventStatus, OutcomeBody, Payment, Refusal, Released, SYSTEM_ACCOUNT, StartPayment,
     UnixMillis, Verdict, VerdictKind,
@@ -88,10 +88,11 @@ fn rule_live_verdict(
     }
     match (entry.hold.phase, verdict.kind) {
         (HoldPhase::Blocked, _) => Err(Refusal::RequestInvalid),
-        // Paying => Held, with time for another card.
+        // Paying => Held, with time for another card, but not for ever another.
         (HoldPhase::Paying, VerdictKind::Declined) if last_attempt => {
-            let left_min = now + DECLINED_HOLD_LEFT_MIN;
-            let deadline = entry.hold.held.deadline.map_or(left_min, |known| known.max(left_min));
+            let prolongs = verdict.attempt <= DECLINES_PROLONGED_MAX;
+            let left_min = prolongs.then_some(now + DECLINED_HOLD_LEFT_MIN);
+            let deadline = entry.hold.held.deadline.max(left_min).unwrap_or(now);
             Ok(OutcomeBody::PaymentDeclined { hold, attempt: verdict.attempt, deadline })
         }
         // Paying | Held (after a decline) => ended.

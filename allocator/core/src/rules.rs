@@ -59,7 +59,7 @@ impl Shard {
             binds = check_pass(now, sale, command, pass)?;
         }
         if ask.owner == OwnerKind::Fan {
-            let places = sale.places_of(command.account) + wanted.place_count();
+            let places = sale.places_of(command.account) + ask.want.place_count();
             if u32::from(listed.listing.account_places_max) < places {
                 return Err(Refusal::LimitExceeded);
             }

@@ -35,21 +35,9 @@ impl Wanted {
             OwnerKind::Fan => listed.listing.request_places_max,
             OwnerKind::Allotment | OwnerKind::Kill(_) => OPERATION_PLACES_MAX,
         };
-        let fits = (1..=u32::from(places_max)).contains(&wanted.place_count());
+        let fits = (1..=u32::from(places_max)).contains(&want.place_count());
         if fits { Ok(wanted) } else { Err(Refusal::RequestInvalid) }
     }
-
-    pub fn place_count(&self) -> u32 {
-        match self {
-            Self::Seats(seats) => u32::try_from(seats.len()).unwrap_or(u32::MAX),
-            Self::Best(best) => u32::from(best.quantity),
-            Self::Areas(areas) => sum_of(areas),
-        }
-    }
-}
-
-pub(crate) fn sum_of(areas: &[(AreaIdx, u32)]) -> u32 {
-    areas.iter().fold(0, |sum, &(_, quantity)| sum.saturating_add(quantity))
 }
 
 /// Brings seats into ascending order.

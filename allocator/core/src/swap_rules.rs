@@ -25,7 +25,7 @@ impl Shard {
         }
         let sale = self.catalogue.events[event].sale();
         let others = sale.places_of(command.account) - before.place_count();
-        if u32::from(listed.listing.account_places_max) < others + wanted.place_count() {
+        if u32::from(listed.listing.account_places_max) < others + want.place_count() {
             return Err(Refusal::LimitExceeded);
         }
         let added = wanted.beyond(&before);

@@ -43,7 +43,8 @@ pub struct EventInput {
     /// How long a hold lives: 5 s to a day; 600 without.
     hold_ttl_seconds: Option<u64>,
     /// How long a hold may live, however often its owner extends it: `holdTtlSeconds` to a day; the
-    /// longer of 1,800 and `holdTtlSeconds` without.
+    /// longer of 1,800 and `holdTtlSeconds` without. A payment that was begun before goes on, and
+    /// the first 5 that are declined leave 30 s for another card.
     hold_life_max_seconds: Option<u64>,
     /// Most places an account may own; without, 10 or `requestPlacesMax`, if that is more.
     account_places_max: Option<u16>,

@@ -63,7 +63,8 @@ enum Verdict {
     security(("bearer" = [])), params(("Idempotency-Key" = Option<String>, Header)),
     responses((status = 200, body = BookingBody),
         (status = 202, description = "{status: PENDING, bookingId, pollAfterMs}"),
-        (status = 402, description = "PAYMENT_DECLINED"),
+        (status = 402, description = "PAYMENT_DECLINED: the reservation lives on until its \
+            deadline, which is at least 30 s away after each of the first 5"),
         (status = 404, description = "RESERVATION_UNKNOWN"),
         (status = 410, description = "RESERVATION_EXPIRED"),
         (status = 422, description = "REQUEST_INVALID")))]

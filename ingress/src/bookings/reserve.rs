@@ -12,7 +12,7 @@ use schema::{
 };
 
 use super::body::ReservationBody;
-use super::want::ReserveBody;
+use super::want::{ReserveBody, check_event_max};
 use crate::accounts::Caller;
 use crate::app::App;
 use crate::asks::{Answer, Ask, Domain, Key, fingerprint};
@@ -52,8 +52,9 @@ pub async fn reserve(
     let key = Key::from_headers(&headers)?;
     let event: EventId = body.value.event_id.parse().map_err(|_| problems::event_unknown())?;
     let listed = app.catalog.find(&event).ok_or_else(problems::event_unknown)?;
-    let want = body.value.resolve(&listed.plan, listed.listing.request_places_max)?;
-    let rights = rights(&app, &listed.listing, &headers, &caller, &body.value);
+    let want = body.value.resolve(&listed.plan)?;
+    let rights = check_event_max(&want, &listed.listing)
+        .and_then(|()| rights(&app, &listed.listing, &headers, &caller, &body.value));
     let (rights, lack) = match rights {
         Ok(rights) => (rights, None),
         Err(lack) => (Rights::default(), Some(lack)),

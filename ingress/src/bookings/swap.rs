@@ -11,7 +11,7 @@ use serde_json::json;
 use super::body::ReservationBody;
 use super::reservation::{find, unknown};
 use super::reserve::{ask_unless, channel};
-use super::want::SwapBody;
+use super::want::{SwapBody, check_event_max};
 use crate::accounts::Caller;
 use crate::app::App;
 use crate::asks::{Ask, Domain, Key, fingerprint};
@@ -48,9 +48,11 @@ pub async fn swap(
     let key = Key::from_headers(&headers)?;
     let hold = find(&app, &caller, id).await?.ok_or_else(unknown)?;
     let listed = app.catalog.find(&hold.event).ok_or_else(unknown)?;
-    let want = body.value.resolve(&listed.plan, listed.listing.request_places_max)?;
+    let want = body.value.resolve(&listed.plan)?;
     let code = body.value.channel_code.as_ref();
-    let (opened, lack) = match channel(&app, &listed.listing, &caller, code) {
+    let opened = check_event_max(&want, &listed.listing)
+        .and_then(|()| channel(&app, &listed.listing, &caller, code));
+    let (opened, lack) = match opened {
         Ok(opened) => (opened, None),
         Err(lack) => (None, Some(lack)),
     };

@@ -1,7 +1,8 @@
 //! What a request asks for, resolved against the event's plan.
 
 use chassis::Problem;
-use schema::{BestAvailable, PlanIndex, Refusal, Want};
+use schema::limits::REQUEST_PLACES_MAX;
+use schema::{BestAvailable, EventListing, PlanIndex, Refusal, Want};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -69,29 +70,16 @@ pub struct AreaBody {
 }
 
 impl ReserveBody {
-    /// Resolves names of at most `max` places to positions; the owner checks everything that can
-    /// change.
-    pub fn resolve(&self, plan: &PlanIndex, max: u16) -> Result<Want, Problem> {
-        one_of(
-            self.seats.as_deref(),
-            self.best_available.as_ref(),
-            self.areas.as_deref(),
-            plan,
-            max,
-        )
+    /// Resolves names to positions; the owner checks everything that can change.
+    pub fn resolve(&self, plan: &PlanIndex) -> Result<Want, Problem> {
+        one_of(self.seats.as_deref(), self.best_available.as_ref(), self.areas.as_deref(), plan)
     }
 }
 
 impl SwapBody {
     /// As [`ReserveBody::resolve`].
-    pub fn resolve(&self, plan: &PlanIndex, max: u16) -> Result<Want, Problem> {
-        one_of(
-            self.seats.as_deref(),
-            self.best_available.as_ref(),
-            self.areas.as_deref(),
-            plan,
-            max,
-        )
+    pub fn resolve(&self, plan: &PlanIndex) -> Result<Want, Problem> {
+        one_of(self.seats.as_deref(), self.best_available.as_ref(), self.areas.as_deref(), plan)
     }
 }
 
@@ -100,18 +88,17 @@ fn one_of(
     best: Option<&BestBody>,
     areas: Option<&[AreaBody]>,
     plan: &PlanIndex,
-    max: u16,
 ) -> Result<Want, Problem> {
     match (seats, best, areas) {
-        (Some(seats), None, None) => named(seats, plan, max),
-        (None, Some(best), None) => adjacent(best, plan, max),
-        (None, None, Some(areas)) => standing(areas, plan, max),
+        (Some(seats), None, None) => named(seats, plan),
+        (None, Some(best), None) => adjacent(best, plan),
+        (None, None, Some(areas)) => standing(areas, plan),
         _ => Err(problems::invalid("ask for one of seats, bestAvailable and areas")),
     }
 }
 
-fn named(seats: &[SeatBody], plan: &PlanIndex, max: u16) -> Result<Want, Problem> {
-    check_count(u64::try_from(seats.len()).unwrap_or(u64::MAX), max)?;
+fn named(seats: &[SeatBody], plan: &PlanIndex) -> Result<Want, Problem> {
+    check_count(u64::try_from(seats.len()).unwrap_or(u64::MAX))?;
     let mut found = Vec::with_capacity(seats.len());
     for seat in seats {
         let idx = plan.seat(&seat.seat_id).ok_or_else(|| unknown("seat", &seat.seat_id))?;
@@ -123,8 +110,8 @@ fn named(seats: &[SeatBody], plan: &PlanIndex, max: u16) -> Result<Want, Problem
     Ok(Want::Seats(found))
 }
 
-fn adjacent(best: &BestBody, plan: &PlanIndex, max: u16) -> Result<Want, Problem> {
-    check_count(best.quantity.into(), max)?;
+fn adjacent(best: &BestBody, plan: &PlanIndex) -> Result<Want, Problem> {
+    check_count(best.quantity.into())?;
     let quantity = u8::try_from(best.quantity).expect("checked to be at most 12");
     let section = match &best.section {
         None => None,
@@ -134,8 +121,8 @@ fn adjacent(best: &BestBody, plan: &PlanIndex, max: u16) -> Result<Want, Problem
     Ok(Want::BestAvailable(BestAvailable { quantity, section, price_level, accessible }))
 }
 
-fn standing(areas: &[AreaBody], plan: &PlanIndex, max: u16) -> Result<Want, Problem> {
-    check_count(areas.iter().map(|area| u64::from(area.quantity)).sum(), max)?;
+fn standing(areas: &[AreaBody], plan: &PlanIndex) -> Result<Want, Problem> {
+    check_count(areas.iter().map(|area| u64::from(area.quantity)).sum())?;
     let mut found = Vec::with_capacity(areas.len());
     for area in areas {
         let idx = plan.area(&area.area_id).ok_or_else(|| unknown("area", &area.area_id))?;
@@ -147,8 +134,19 @@ fn standing(areas: &[AreaBody], plan: &PlanIndex, max: u16) -> Result<Want, Prob
     Ok(Want::Areas(found))
 }
 
-fn check_count(places: u64, max: u16) -> Result<(), Problem> {
-    if (1..=u64::from(max)).contains(&places) {
+/// What no event allows; see [`check_event_max`] for what this one does.
+fn check_count(places: u64) -> Result<(), Problem> {
+    if (1..=u64::from(REQUEST_PLACES_MAX)).contains(&places) {
+        return Ok(());
+    }
+    Err(problems::invalid(format!("a reservation is for 1 to {REQUEST_PLACES_MAX} places")))
+}
+
+/// Whether the event allows so many places now. The number may be changed, so a repeated request
+/// hears its first answer all the same.
+pub fn check_event_max(want: &Want, listing: &EventListing) -> Result<(), Problem> {
+    let max = listing.request_places_max;
+    if want.place_count() <= u32::from(max) {
         return Ok(());
     }
     Err(problems::invalid(format!("a reservation of this event is for 1 to {max} places")))
@@ -166,36 +164,23 @@ fn unknown(what: &str, name: &str) -> Problem {
 mod tests {
     use super::ReserveBody;
     use crate::testing::plan;
-    use schema::limits::REQUEST_PLACES;
     use schema::{AreaIdx, SeatIdx, Want};
     use serde_json::{Value, json};
 
     fn resolve(mut body: Value) -> Result<Want, (u16, &'static str)> {
         body["eventId"] = json!("EVT001");
         let body: ReserveBody = serde_json::from_value(body).unwrap();
-        body.resolve(&plan(), REQUEST_PLACES).map_err(|problem| (problem.status, problem.code))
+        body.resolve(&plan()).map_err(|problem| (problem.status, problem.code))
     }
 
     #[test]
     fn names_of_the_plan_become_positions() {
         let seats = resolve(json!({"seats": [{"seatId": "A-2-1"}, {"seatId": "A-1-1"}]}));
         assert_eq!(seats, Ok(Want::Seats(vec![SeatIdx(4), SeatIdx(0)])));
-        let areas = resolve(json!({"areas": [{"areaId": "FLOOR", "quantity": 10}]}));
-        assert_eq!(areas, Ok(Want::Areas(vec![(AreaIdx(0), 10)])));
+        let areas = resolve(json!({"areas": [{"areaId": "FLOOR", "quantity": 12}]}));
+        assert_eq!(areas, Ok(Want::Areas(vec![(AreaIdx(0), 12)])));
         let best = resolve(json!({"bestAvailable": {"quantity": 2, "section": "A"}}));
         assert!(matches!(best, Ok(Want::BestAvailable(best)) if best.section == Some(0)));
-    }
-
-    #[test]
-    fn the_event_says_how_many_places_are_too_many() {
-        let body: ReserveBody = serde_json::from_value(json!({
-            "eventId": "EVT001", "bestAvailable": {"quantity": 12}
-        }))
-        .unwrap();
-        assert!(body.resolve(&plan(), 12).is_ok());
-        let refused = body.resolve(&plan(), 11).unwrap_err();
-        assert_eq!(refused.code, "REQUEST_INVALID");
-        assert!(refused.detail.contains("1 to 11"), "{}", refused.detail);
     }
 
     #[test]
@@ -212,15 +197,16 @@ mod tests {
 
     #[test]
     fn a_request_for_nothing_for_too_much_or_twice_the_same_makes_no_sense() {
-        let eleven: Vec<_> = (0..11).map(|_| json!({"seatId": "A-1-1"})).collect();
+        let thirteen: Vec<_> = (0..13).map(|_| json!({"seatId": "A-1-1"})).collect();
         for body in [
             json!({}),
             json!({"seats": []}),
-            json!({"seats": eleven}),
+            json!({"seats": thirteen}),
             json!({"seats": [{"seatId": "A-1-1"}, {"seatId": "A-1-1"}]}),
             json!({"bestAvailable": {"quantity": 0}}),
+            json!({"bestAvailable": {"quantity": 13}}),
             json!({"bestAvailable": {"quantity": 4_000_000_000_u32}}),
-            json!({"areas": [{"areaId": "FLOOR", "quantity": 11}]}),
+            json!({"areas": [{"areaId": "FLOOR", "quantity": 13}]}),
             json!({"areas": [{"areaId": "FLOOR", "quantity": 0}]}),
             json!({"seats": [{"seatId": "A-1-1"}], "areas": [{"areaId": "FLOOR", "quantity": 1}]}),
         ] {

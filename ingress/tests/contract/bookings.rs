@@ -5,7 +5,7 @@ use schema::UnixMillis;
 use serde_json::{Value, json};
 
 use crate::owner::{self, HOLD_MS};
-use crate::rig::Rig;
+use crate::rig::{Rig, event};
 
 const RESERVE: &str = "/api/bookings/reserve";
 
@@ -309,6 +309,35 @@ async fn what_was_answered_before_a_room_opened_is_answered_again_and_nothing_el
         assert_eq!(ask("k3", &[], "A-1-3").await.problem(), (403, "PASS_REQUIRED".to_owned()));
     }
     assert_eq!(status_of(&rig, "A-1-3").await, "free");
+}
+
+#[tokio::test]
+async fn what_was_answered_before_fewer_places_were_allowed_is_answered_again() {
+    let (rig, fan) = open().await;
+    let operator = rig.login("second", &[Role::Operator]).await;
+    let ask = async |key: &str, wanted: &[&str]| {
+        let key = [("idempotency-key", key)];
+        rig.http.json("POST", RESERVE, &fan, &key, seats(wanted)).await
+    };
+    let held = ask("k1", &["A-1-1", "A-1-2"]).await;
+    assert_eq!(held.status, 201, "{held:?}");
+    let mut smaller = event("EVT100");
+    smaller["requestPlacesMax"] = json!(1);
+    let put = rig.http.json("PUT", "/api/admin/events/EVT100", &operator, &[], smaller).await;
+    assert_eq!(put.status, 200, "{put:?}");
+    let again = ask("k1", &["A-1-1", "A-1-2"]).await;
+    assert_eq!((again.status, again.header("idempotency-replayed")), (201, "true"));
+    assert_eq!(again.json()["reservationId"], held.json()["reservationId"]);
+    let fresh = ask("k2", &["A-1-3", "A-1-4"]).await;
+    assert_eq!(fresh.problem(), (422, "REQUEST_INVALID".to_owned()));
+    assert!(fresh.text.contains("for 1 to 1 places"), "{}", fresh.text);
+    assert_eq!(status_of(&rig, "A-1-3").await, "free");
+    assert_eq!(ask("k2", &["A-1-3"]).await.status, 201);
+    let body = held.json();
+    let id = body["reservationId"].as_str().unwrap();
+    let path = format!("/api/bookings/reservations/{id}/swap");
+    let swap = rig.http.post(&path, &fan, json!({"areas": [{"areaId": "FLOOR", "quantity": 2}]}));
+    assert_eq!(swap.await.problem(), (422, "REQUEST_INVALID".to_owned()));
 }
 
 #[tokio::test]

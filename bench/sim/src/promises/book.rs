@@ -7,7 +7,7 @@ use crate::hall::{AREAS, HOLD_TTL, PLACE_COUNT};
 use crate::happening::{Happening, Tally};
 use crate::standing::Standing;
 use allocator_core::Shard;
-use schema::limits::DECLINED_HOLD_LEFT_MIN;
+use schema::limits::{DECLINED_HOLD_LEFT_MIN, DECLINES_PROLONGED_MAX};
 use schema::{
     AreaIdx, Command, CommandBody, DurationMs, EventId, Held, HoldId, InvariantId, Outcome,
     OutcomeBody, OwnerKind, Payment, PlaceCounts, Released, ReturnedPart, UnixMillis, Verdict,
@@ -204,12 +204,13 @@ impl Book {
     ) -> Checked {
         let calm = self.calm;
         let hold = self.in_phase(id, &[Phase::Paying])?;
-        let left_min = time + DECLINED_HOLD_LEFT_MIN;
-        let until = hold.deadline.map(|known| known.max(left_min));
+        let prolongs = attempt <= DECLINES_PROLONGED_MAX;
+        let until = hold.deadline.max(prolongs.then_some(time + DECLINED_HOLD_LEFT_MIN));
         let last = verdict.hold == id && verdict.attempt == attempt && hold.attempt == attempt;
         hold.phase = Phase::Held;
         hold.deadline = Some(deadline);
-        hold.calm_end = hold.calm_end.max(calm + DECLINED_HOLD_LEFT_MIN);
+        let left_min = if prolongs { DECLINED_HOLD_LEFT_MIN } else { DurationMs(0) };
+        hold.calm_end = hold.calm_end.max(calm + left_min);
         expect(InvariantId::Seat3, last && until == Some(deadline), || {
             format!("{id} is declined: attempt {attempt}, until {deadline}")
         })

@@ -6,8 +6,9 @@ use super::{Checked, expect};
 use crate::owner::Answer;
 use schema::{DurationMs, InvariantId, OutcomeBody, Reply, UnixMillis};
 
-/// How much longer a hold may live for each outage: the owner tells the journal the time each half
-/// second, and an outage counts from the last time told.
+/// How much longer a hold may live for each outage: the owner tells the journal the time each fifth
+/// of a second, an outage counts from the last time told, and the batch that told it may have
+/// waited.
 const OUTAGE_SLACK: DurationMs = DurationMs(900);
 
 /// SEAT-3: how soon after its deadline a hold is free.

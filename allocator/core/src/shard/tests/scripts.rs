@@ -3,6 +3,7 @@
 use super::world::{World, small_limits};
 use super::{check, check_in};
 use schema::{CommandBody, CommandId, HoldId, UnixMillis};
+use std::fmt::Write;
 
 #[test]
 fn a_seat_is_free_again_after_the_hold_expires() {
@@ -359,6 +360,30 @@ fn a_payment_carries_the_trace_of_who_asked_first() {
          ana pays H1 traced T2 => unchanged
          at 40            => H1 awaited 1",
     );
+}
+
+#[test]
+fn bad_cards_do_not_keep_a_seat_for_ever() {
+    let again = |attempt: u32, at: u32| {
+        format!(
+            "ana pays H1      => H1 paying {attempt} until {}
+             settlement verdict H1 declined {attempt} => H1 declined {attempt} until ",
+            at + 180
+        )
+    };
+    let mut script = "at 10 => nothing\n ana holds H1 0 => held 0 until 610\n".to_owned();
+    for attempt in 1..=5 {
+        let at = 571 + 29 * attempt;
+        writeln!(script, "at {at} => nothing").unwrap();
+        writeln!(script, "{}{}", again(attempt, at), (at + 30).max(610)).unwrap();
+    }
+    writeln!(script, "at 726 => nothing").unwrap();
+    writeln!(script, "{}746", again(6, 726)).unwrap();
+    writeln!(script, "ana pays H1 => H1 paying 7 until 906").unwrap();
+    writeln!(script, "at 750 => nothing").unwrap();
+    writeln!(script, "settlement verdict H1 declined 7 => H1 declined 7 until 746").unwrap();
+    writeln!(script, "at 751 => H1 Expired").unwrap();
+    check(&script);
 }
 
 #[test]

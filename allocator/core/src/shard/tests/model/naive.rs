@@ -420,7 +420,9 @@ impl Model {
         match verdict.kind {
             VerdictKind::Declined if last && hold.phase == Phase::Paying => {
                 hold.phase = Phase::Held;
-                hold.deadline = Some(hold.deadline.unwrap().max(self.now + 30_000));
+                if hold.attempt <= 5 {
+                    hold.deadline = Some(hold.deadline.unwrap().max(self.now + 30_000));
+                }
                 Ok(format!("declined {:?}", hold.deadline))
             }
             VerdictKind::Cancelled if last && open => {
