@@ -32,7 +32,7 @@ happenings! {
     // Answers.
     Replayed, Archived, Recalled, NotRecalled, Mismatch, TooLate, Confirmed,
     // Payments.
-    ProviderSilent, CommitUnknown, VerdictAgain, AttemptAgain,
+    ProviderSilent, CommitUnknown, VerdictAgain, AttemptAgain, PaidOut, Voided,
 }
 
 impl Happening {

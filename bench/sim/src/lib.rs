@@ -19,6 +19,7 @@ mod front;
 mod hall;
 mod happening;
 mod journal;
+mod ledger;
 mod mutation;
 mod owner;
 mod partner;

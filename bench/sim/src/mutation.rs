@@ -107,6 +107,16 @@ pub enum Mutation {
     SwapReleasesFirst,
     /// Another attempt is paid for the places that the hold had at the first.
     SellFirstLines,
+    /// Taken money is booked again by who books it for the second time.
+    BookAgain,
+    /// A sale is booked without one of its entries.
+    BookOneSide,
+    /// A sale is booked when its money is taken, in a commit of its own.
+    BookLater,
+    /// A refund leaves the sale in the ledger.
+    RefundUnbooked,
+    /// A refund books money as paid out that was never taken.
+    PayOutVoided,
 }
 
 impl Mutation {
@@ -157,6 +167,11 @@ impl Mutation {
             | Self::SendVerdictOnce
             | Self::LateVerdictWins
             | Self::SellFirstLines => InvariantId::Ord3,
+            Self::BookAgain
+            | Self::BookOneSide
+            | Self::BookLater
+            | Self::RefundUnbooked
+            | Self::PayOutVoided => InvariantId::Mon1,
         }
     }
 }

@@ -5,6 +5,7 @@ mod answers;
 mod book;
 mod guards;
 mod hold;
+mod ledger;
 mod lifetimes;
 mod meant;
 mod money;
@@ -211,6 +212,7 @@ impl Promises {
         self.take(money::confirmed_orders_live(&self.confirmed, &self.refund_asked, store));
         self.take(money::orders_are_whole(store));
         self.take(money::charged_once(provider));
+        self.take(ledger::is_kept(store));
     }
 
     /// A fault strikes; until the calm has lasted nothing counts as time that holds had.
@@ -229,5 +231,6 @@ impl Promises {
     pub fn at_the_end(&mut self, store: &Store, provider: &Provider) {
         self.take(self.book.has_come_to_rest());
         self.take(money::everything_is_settled(store, provider));
+        self.take(ledger::is_settled(store, provider));
     }
 }

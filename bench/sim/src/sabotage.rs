@@ -1,5 +1,6 @@
 //! What mutations do to an owner's decisions. Without one, the shard decides as it is.
 
+mod books;
 mod places;
 
 use crate::common::Common;
@@ -12,6 +13,8 @@ use schema::{
     Asked, Batch, Command, CommandBody, CommandId, Condition, HoldId, Outcome, OutcomeBody,
     Refusal, Reply, SYSTEM_ACCOUNT, SeatIdx, UnixMillis, Verdict, VerdictKind, Want, codec,
 };
+
+pub use books::cook;
 
 /// Decides a command; `view` is what a replica shows.
 pub fn decide(

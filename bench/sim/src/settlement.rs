@@ -9,6 +9,7 @@ use crate::happening::Happening;
 use crate::journal::Record;
 use crate::mutation::Mutation;
 use crate::provider::Verb;
+use crate::sabotage;
 use crate::store::Order;
 use schema::limits::ASK_WAIT;
 use schema::{
@@ -19,6 +20,9 @@ use settlement_core::{Seen, State, Step, Trigger, next, transition, verdict};
 
 /// How many messages of the journal are under way to the reader: they may overtake each other.
 const MESSAGES_AT_ONCE: usize = 3;
+
+/// How many sales are cancelled before their money is taken.
+const CANCELLED_AT_ONCE_PERCENT: u64 = 5;
 
 /// One who works on orders.
 #[derive(Debug, Default)]
@@ -76,7 +80,9 @@ impl Driver {
         };
         let step = next(&task.order.facts(), task.seen.as_ref(), common.wall());
         common.write(format_args!("order {} {}: {step:?}", task.order.id, task.order.state));
+        let booked = common.store.ledger.of(task.order.id).len();
         let turn = task.perform(&step, common);
+        sabotage::cook(&step, &task.order, booked, common);
         if common.happens(6) {
             // What was done is done; who did it does not know.
             common.note(Happening::CommitUnknown, format_args!("a driver begins anew"));
@@ -93,7 +99,7 @@ impl Driver {
 
 impl Task {
     fn perform(&mut self, step: &Step, common: &mut Common) -> Turn {
-        let (id, now) = (self.order.id, common.now);
+        let id = self.order.id;
         match step {
             Step::Rest | Step::Wait | Step::CloseReview | Step::RecordReturn => Turn::Done,
             Step::Create => self.create(common),
@@ -102,14 +108,17 @@ impl Task {
             Step::CancelPayment => self.act(Verb::Cancel, common),
             Step::Capture => self.act(Verb::Capture, common),
             Step::RefundPayment if common.is_broken(Mutation::RefundOnPaper) => {
-                common.store.refund(id, now);
-                Turn::Moved
+                self.finish_refund(common)
             }
             Step::RefundPayment => self.act(Verb::Refund, common),
             &Step::Sell { charged } => {
                 let later = common.is_broken(Mutation::TicketsLater);
-                if common.store.sell(id, charged, now) == State::Paid && !later {
+                if common.store.sell(&self.order, charged, common.now) == State::Paid && !later {
                     common.store.issue_tickets(id);
+                }
+                // The list of bookings shows it, and somebody is quick.
+                if common.dice.hits(CANCELLED_AT_ONCE_PERCENT) {
+                    cancel(common, id, self.order.account);
                 }
                 Turn::Moved
             }
@@ -117,18 +126,23 @@ impl Task {
                 if common.is_broken(Mutation::TicketsLater) {
                     common.store.issue_tickets(id);
                 }
-                common.store.capture(id);
+                common.store.capture(&self.order);
                 Turn::Moved
             }
-            Step::FinishRefund => {
-                common.store.refund(id, now);
-                Turn::Moved
-            }
+            Step::FinishRefund => self.finish_refund(common),
             Step::GiveUp => self.make_move(Trigger::GiveUp, common),
             Step::Decline { .. } => self.make_move(Trigger::Decline, common),
             Step::FinishCancel => self.make_move(Trigger::MoneyBack, common),
             Step::Review { .. } => self.make_move(Trigger::Review, common),
         }
+    }
+
+    fn finish_refund(&self, common: &mut Common) -> Turn {
+        if common.store.refund(&self.order, common.now) {
+            let taken = self.order.captured;
+            common.tally.add(if taken { Happening::PaidOut } else { Happening::Voided });
+        }
+        Turn::Moved
     }
 
     fn create(&mut self, common: &mut Common) -> Turn {
@@ -139,7 +153,7 @@ impl Task {
             if unbound {
                 key = format!("{key}/{}", common.dice.roll());
             }
-            common.provider.create(&key, *id, token);
+            common.provider.create(&key, *id, token, self.order.total());
             if unbound {
                 common.provider.act(&key, Verb::Authorise, common.now);
                 common.provider.act(&key, Verb::Capture, common.now);
