@@ -27,6 +27,7 @@ mod process;
 mod promises;
 mod provider;
 mod replica;
+mod room;
 mod run;
 mod sabotage;
 mod settlement;
