@@ -44,10 +44,10 @@ struct Task {
 /// What a step came to.
 enum Turn {
     Seen(Seen),
-    /// The order is where the step should bring it: read it again and go on with what was seen.
+    /// The order is where the step should bring it: go on with what was seen.
     Moved,
-    /// Nothing is known: ask the provider again.
-    Later,
+    /// Somebody else moved the order, or nothing is known: read it again, and ask the provider.
+    Reload,
     Done,
 }
 
@@ -91,15 +91,14 @@ impl Driver {
         }
         match turn {
             Turn::Seen(seen) if task.seen.as_ref() != Some(&seen) => task.seen = Some(seen),
-            Turn::Seen(_) | Turn::Later | Turn::Done => self.task = None,
-            Turn::Moved => task.order = common.store.orders[&task.order.id].clone(),
+            Turn::Seen(_) | Turn::Reload | Turn::Done => self.task = None,
+            Turn::Moved => {}
         }
     }
 }
 
 impl Task {
     fn perform(&mut self, step: &Step, common: &mut Common) -> Turn {
-        let id = self.order.id;
         match step {
             Step::Rest | Step::Wait | Step::CloseReview | Step::RecordReturn => Turn::Done,
             Step::Create => self.create(common),
@@ -111,24 +110,8 @@ impl Task {
                 self.finish_refund(common)
             }
             Step::RefundPayment => self.act(Verb::Refund, common),
-            &Step::Sell { charged } => {
-                let later = common.is_broken(Mutation::TicketsLater);
-                if common.store.sell(&self.order, charged, common.now) == State::Paid && !later {
-                    common.store.issue_tickets(id);
-                }
-                // The list of bookings shows it, and somebody is quick.
-                if common.dice.hits(CANCELLED_AT_ONCE_PERCENT) {
-                    cancel(common, id, self.order.account);
-                }
-                Turn::Moved
-            }
-            Step::RecordCapture => {
-                if common.is_broken(Mutation::TicketsLater) {
-                    common.store.issue_tickets(id);
-                }
-                common.store.capture(&self.order);
-                Turn::Moved
-            }
+            &Step::Sell { charged } => self.sell(charged, common),
+            Step::RecordCapture => self.record_capture(common),
             Step::FinishRefund => self.finish_refund(common),
             Step::GiveUp => self.make_move(Trigger::GiveUp, common),
             Step::Decline { .. } => self.make_move(Trigger::Decline, common),
@@ -137,8 +120,39 @@ impl Task {
         }
     }
 
-    fn finish_refund(&self, common: &mut Common) -> Turn {
-        if common.store.refund(&self.order, common.now) {
+    fn sell(&mut self, charged: bool, common: &mut Common) -> Turn {
+        let (id, account) = (self.order.id, self.order.account);
+        if common.store.sell(&self.order, charged, common.now) != State::Paid {
+            return Turn::Reload;
+        }
+        if !common.is_broken(Mutation::TicketsLater) {
+            common.store.issue_tickets(id);
+        }
+        (self.order.state, self.order.sold) = (State::Paid, true);
+        if common.dice.hits(CANCELLED_AT_ONCE_PERCENT) {
+            // The list of bookings shows it, and who cancels it may be quicker than this driver.
+            cancel(common, id, account);
+            return if common.dice.hits(50) { Turn::Done } else { Turn::Moved };
+        }
+        Turn::Moved
+    }
+
+    fn record_capture(&mut self, common: &mut Common) -> Turn {
+        if common.is_broken(Mutation::TicketsLater) {
+            common.store.issue_tickets(self.order.id);
+        }
+        let state = common.store.capture(&self.order);
+        self.order.captured = true;
+        if state == self.order.state { Turn::Moved } else { Turn::Reload }
+    }
+
+    fn finish_refund(&mut self, common: &mut Common) -> Turn {
+        let before = common.store.orders[&self.order.id].state;
+        if common.store.refund(&self.order, common.now) != State::Refunded {
+            return Turn::Reload;
+        }
+        self.order.state = State::Refunded;
+        if before != State::Refunded {
             let taken = self.order.captured;
             common.tally.add(if taken { Happening::PaidOut } else { Happening::Voided });
         }
@@ -162,10 +176,9 @@ impl Task {
             return Turn::Moved;
         };
         // ORD-2: only an id that is stored is ever authorised.
-        match common.store.bind(*id, *attempt, &key) {
-            Some(_) => Turn::Moved,
-            None => Turn::Done,
-        }
+        let Some(stored) = common.store.bind(*id, *attempt, &key) else { return Turn::Reload };
+        self.order.payment = Some(stored);
+        Turn::Moved
     }
 
     fn act(&mut self, verb: Verb, common: &mut Common) -> Turn {
@@ -173,12 +186,12 @@ impl Task {
         let key = key.expect("the core asks for a verb only when the id is stored");
         let lost_before = common.happens(4);
         if lost_before {
-            return Turn::Later;
+            return Turn::Reload;
         }
         let seen = common.provider.act(key, verb, common.now);
         if common.happens(8) {
             common.note(Happening::ProviderSilent, format_args!("{verb:?} without an answer"));
-            return Turn::Later;
+            return Turn::Reload;
         }
         Turn::Seen(seen)
     }
@@ -186,7 +199,10 @@ impl Task {
     fn make_move(&mut self, trigger: Trigger, common: &mut Common) -> Turn {
         let to = transition(self.order.state, trigger).expect("the core decides by this table");
         let blindly = common.is_broken(Mutation::MoveBlindly);
-        common.store.make_move(&self.order, to, blindly, common.now);
+        if common.store.make_move(&self.order, to, blindly, common.now) != to {
+            return Turn::Reload;
+        }
+        self.order.state = to;
         Turn::Moved
     }
 }

@@ -205,27 +205,28 @@ impl Store {
     }
 
     /// The provider has taken the money.
-    pub fn capture(&mut self, seen: &Order) {
+    pub fn capture(&mut self, seen: &Order) -> State {
         let order = self.orders.get_mut(&seen.id).expect("an order in work is stored");
         if !order.captured && matches!(order.state, State::Paid | State::Refunding) {
             order.captured = true;
             self.ledger.book(seen.id, [on_capture(seen.total())]);
         }
+        order.state
     }
 
-    /// Refunding => Refunded: tickets void, seats free. Says whether it was that commit.
-    pub fn refund(&mut self, seen: &Order, now: UnixMillis) -> bool {
+    /// Refunding => Refunded: tickets void, seats free.
+    pub fn refund(&mut self, seen: &Order, now: UnixMillis) -> State {
         let id = seen.id;
         let order = self.orders.get_mut(&id).expect("an order in work is stored");
         if order.state != State::Refunding {
-            return false;
+            return order.state;
         }
         (order.state, order.since) = (State::Refunded, now);
         self.live_seats.retain(|_, owner| *owner != id);
         self.tickets.remove(&id);
         self.ledger.book(id, on_refund(seen.total(), FEE, seen.captured));
         self.post(id, VerdictKind::Refunded, now);
-        true
+        State::Refunded
     }
 
     /// Declined => Cancelled: the hold has ended without another attempt.
