@@ -76,9 +76,15 @@ impl Asker {
         }
     }
 
-    /// Asks something else under an old id.
-    pub fn misuse(&mut self, body: CommandBody, common: &mut Common) {
-        if let Some(command) = self.any_asked(common) {
+    /// Asks something else under an old id: what `body` makes for the same event.
+    pub fn misuse(
+        &mut self,
+        body: impl FnOnce(&EventId, &mut Common) -> Option<CommandBody>,
+        common: &mut Common,
+    ) {
+        if let Some(command) = self.any_asked(common)
+            && let Some(body) = body(&command.event, common)
+        {
             let fingerprint = command.fingerprint | 1;
             self.send(Command { fingerprint, body, ..command }, common);
         }

@@ -4,6 +4,7 @@ use crate::archive::Archive;
 use crate::common::Common;
 use crate::happening::Happening;
 use crate::mutation::Mutation;
+use crate::sabotage;
 use allocator_core::{AnsweredIds, Snapshot};
 use schema::{Applied, InvariantId, UnixMillis, codec};
 use serde::{Deserialize, Serialize};
@@ -54,6 +55,9 @@ pub fn store(mut checkpoint: Checkpoint, common: &mut Common) {
         return;
     }
     checkpoint.snapshot.answered = AnsweredIds::default();
+    if common.is_broken(Mutation::ForgetSpent) {
+        sabotage::forget_spent(&mut checkpoint.snapshot);
+    }
     let answers_from = checkpoint.snapshot.answers.from;
     let bytes = codec::encode_checked(&checkpoint);
     let kept = &mut common.checkpoints.0;

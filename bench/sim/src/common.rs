@@ -10,6 +10,7 @@ use crate::journal::{Journal, Record};
 use crate::mutation::Mutation;
 use crate::promises::Promises;
 use crate::provider::Provider;
+use crate::room::Rooms;
 use crate::spread::Presence;
 use crate::store::Store;
 use crate::trace::Trace;
@@ -23,6 +24,9 @@ pub const START: UnixMillis = UnixMillis(1_000_000_000);
 /// Well below what a command is given to be answered in: clocks further apart would make every
 /// command late, verdicts too.
 const SKEW_MAX: DurationMs = DurationMs(400);
+
+/// How many events have a waiting room.
+const ROOM_PERCENT: u64 = 50;
 
 /// The key that an owner bumps.
 #[derive(Debug, Clone, Default)]
@@ -48,6 +52,7 @@ pub struct Common {
     pub tally: Tally,
     pub mutation: Option<Mutation>,
     pub hall: Hall,
+    pub rooms: Rooms,
     pub journal: Journal,
     pub wire: Wire,
     pub bus: Bus,
@@ -64,6 +69,10 @@ impl Common {
     pub fn new(seed: u64, mutation: Option<Mutation>) -> Self {
         let mut dice = Dice::new(seed);
         let skews = [0, 1].map(|_| DurationMs(dice.within(0, SKEW_MAX.0)));
+        let hall = Hall::new([0, 1].map(|_| dice.hits(ROOM_PERCENT)));
+        let mut promises = Promises::default();
+        let events = hall.events.iter().filter(|event| hall.has_room(event));
+        events.for_each(|event| promises.needs_pass(event));
         Self {
             now: START,
             wall: START,
@@ -73,7 +82,8 @@ impl Common {
             trace: Trace::new(START),
             tally: Tally::default(),
             mutation,
-            hall: Hall::new(),
+            hall,
+            rooms: Rooms::default(),
             journal: Journal::default(),
             wire: Wire::default(),
             bus: Bus::default(),
@@ -83,7 +93,7 @@ impl Common {
             archive: Archive::default(),
             store: Store::default(),
             provider: Provider::default(),
-            promises: Promises::default(),
+            promises,
         }
     }
 

@@ -5,10 +5,10 @@ use crate::bus::Told;
 use crate::common::Common;
 use crate::front::Front;
 use crate::hall::{self, AREAS, CHANNEL, SEAT_COUNT};
-use crate::settlement;
+use crate::{room, settlement};
 use compact_str::CompactString;
 use schema::{
-    AreaIdx, BestAvailable, CommandBody, Condition, EventId, HoldId, HoldSeats, OrderId,
+    AccountId, AreaIdx, BestAvailable, CommandBody, Condition, EventId, HoldId, HoldSeats, OrderId,
     OutcomeBody, OwnerKind, SeatIdx, StartPayment, Want,
 };
 
@@ -50,17 +50,13 @@ impl Fan {
             return;
         }
         match common.dice.within(1, 100) {
-            1..=32 => {
-                let want = any_want(common);
-                self.ask_for(want, common);
-            }
+            1..=32 => self.reserve(common),
             33..=43 => self.release(common),
             44..=66 => self.pay(common),
             67..=72 => self.asker.repeat(common),
             73..=77 => {
-                let want = any_want(common);
-                let ask = any_ask(want, common);
-                self.asker.misuse(CommandBody::HoldSeats(ask), common);
+                let account = self.asker.account;
+                self.asker.misuse(|event, common| any_ask(event, account, common), common);
             }
             78..=88 => self.cancel(common),
             89..=94 => self.extend(common),
@@ -102,10 +98,11 @@ impl Fan {
         }
     }
 
-    fn ask_for(&mut self, want: Want, common: &mut Common) {
+    fn reserve(&mut self, common: &mut Common) {
         let event = any_event(common);
-        let ask = any_ask(want, common);
-        self.asker.ask(event, CommandBody::HoldSeats(ask), common);
+        if let Some(ask) = any_ask(&event, self.asker.account, common) {
+            self.asker.ask(event, ask, common);
+        }
     }
 
     fn release(&mut self, common: &mut Common) {
@@ -202,9 +199,13 @@ fn any_key(common: &mut Common) -> Option<CompactString> {
     common.dice.hits(40).then(|| CHANNEL.into())
 }
 
-fn any_ask(want: Want, common: &mut Common) -> HoldSeats {
+/// A reserve, unless the gateway turns it away.
+fn any_ask(event: &EventId, account: AccountId, common: &mut Common) -> Option<CommandBody> {
+    let want = any_want(common);
     let condition = any_key(common).map(Condition::Channel);
-    HoldSeats { want, owner: OwnerKind::Fan, pass: None, condition }
+    let pass = room::any_pass(event, account, common).ok()?;
+    let ask = HoldSeats { want, owner: OwnerKind::Fan, pass, condition };
+    Some(CommandBody::HoldSeats(ask))
 }
 
 fn any_want(common: &mut Common) -> Want {

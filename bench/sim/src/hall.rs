@@ -58,15 +58,23 @@ pub struct Hall {
 }
 
 impl Hall {
-    pub fn new() -> Self {
+    /// `rooms`: which of the events have a waiting room.
+    pub fn new(rooms: [bool; 2]) -> Self {
         let mut plan = plan();
         plan.id = plan.content_id();
         plan.validate().expect("all limits of plans are kept");
-        let mut second = listing(SECOND, &plan);
-        second.channels.push(channel());
-        let listings = vec![Arc::new(listing("EVT1", &plan)), Arc::new(second)];
+        let mut listings = ["EVT1", SECOND].map(|event| listing(event, &plan));
+        listings[1].channels.push(channel());
+        for (listing, room) in listings.iter_mut().zip(rooms) {
+            listing.waiting_room = room;
+        }
         let events = listings.iter().map(|listing| listing.event.clone()).collect();
+        let listings = listings.map(Arc::new).to_vec();
         Self { events, listings, plan: Arc::new(PlanIndex::new(plan)) }
+    }
+
+    pub fn has_room(&self, event: &EventId) -> bool {
+        self.listings.iter().any(|listing| listing.event == *event && listing.waiting_room)
     }
 
     /// A shard without holds.
@@ -87,18 +95,12 @@ impl Hall {
     }
 }
 
-impl Default for Hall {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 fn limits() -> Limits {
     Limits {
         events_max: 4,
         holds_max: 256,
         ended_max: 4_096,
-        passes_max: 4,
+        passes_max: 1_024,
         answers_max: ANSWERS_MAX,
         archived_max: 8_192,
         answer_memory: ANSWER_MEMORY,

@@ -25,6 +25,9 @@ happenings! {
     ServerRestart, EverybodyDies,
     // The bus.
     CommandLost, CommandRepeated, ReplyLost, ReplyRepeated,
+    // Passes.
+    PassClaimed, TurnedAway, PassForeign, PassSpent, PassExpired, PassInUse, PassUsedAgain,
+    PassOfRefunded,
     // Decisions.
     Held, Allotted, Killed, Returned, Refused, SeatTaken, StatusNotAllowed, ChannelRequired,
     PoolFull, SeatsUnchanged, GivenUp, Expired, Extended, Swapped, PaymentStarted, Reminded,
@@ -32,7 +35,7 @@ happenings! {
     // Answers.
     Replayed, Archived, Recalled, NotRecalled, Mismatch, TooLate, Confirmed,
     // Payments.
-    ProviderSilent, CommitUnknown, VerdictAgain, AttemptAgain,
+    ProviderSilent, CommitUnknown, VerdictAgain, AttemptAgain, PaidOut, Voided,
 }
 
 impl Happening {
@@ -59,6 +62,10 @@ impl Happening {
             OutcomeBody::Refused(Refusal::SeatTaken { .. }) => Self::SeatTaken,
             OutcomeBody::Refused(Refusal::StatusNotAllowed { .. }) => Self::StatusNotAllowed,
             OutcomeBody::Refused(Refusal::ChannelRequired { .. }) => Self::ChannelRequired,
+            OutcomeBody::Refused(Refusal::PassForeign) => Self::PassForeign,
+            OutcomeBody::Refused(Refusal::PassSpent) => Self::PassSpent,
+            OutcomeBody::Refused(Refusal::PassExpired) => Self::PassExpired,
+            OutcomeBody::Refused(Refusal::PassInUse) => Self::PassInUse,
             OutcomeBody::Refused(_) => Self::Refused,
             OutcomeBody::Unchanged { .. } => Self::Unchanged,
             OutcomeBody::SeatsUnchanged => Self::SeatsUnchanged,

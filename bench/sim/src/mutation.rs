@@ -107,6 +107,32 @@ pub enum Mutation {
     SwapReleasesFirst,
     /// Another attempt is paid for the places that the hold had at the first.
     SellFirstLines,
+    /// The gateway sends a reserve on although it brings no pass.
+    AdmitWithoutPass,
+    /// The gateway takes a pass of any room.
+    AdmitOtherEvents,
+    /// A pass is good for whoever brings it first.
+    LendPasses,
+    /// A pass that has bought buys again.
+    SpentPassBuys,
+    /// A pass may have more than one live hold.
+    PassForTwo,
+    /// A pass is good for ever.
+    PassForEver,
+    /// Checkpoints have only the passes of live holds.
+    ForgetSpent,
+    /// A hold that ends unsold spends its pass too.
+    EndSpendsPass,
+    /// Taken money is booked again by who books it for the second time.
+    BookAgain,
+    /// A sale is booked without one of its entries.
+    BookOneSide,
+    /// A sale is booked when its money is taken, in a commit of its own.
+    BookLater,
+    /// A refund leaves the sale in the ledger.
+    RefundUnbooked,
+    /// A refund books money as paid out that was never taken.
+    PayOutVoided,
 }
 
 impl Mutation {
@@ -129,7 +155,8 @@ impl Mutation {
             | Self::SkipChannels
             | Self::SwapKeepsPlaces
             | Self::SkipGuards
-            | Self::GuardByView => InvariantId::Seat4,
+            | Self::GuardByView
+            | Self::EndSpendsPass => InvariantId::Seat4,
             Self::AnswerBeforeAck
             | Self::RefuseBeforeAck
             | Self::CheckpointOfOwner
@@ -157,6 +184,18 @@ impl Mutation {
             | Self::SendVerdictOnce
             | Self::LateVerdictWins
             | Self::SellFirstLines => InvariantId::Ord3,
+            Self::AdmitWithoutPass
+            | Self::AdmitOtherEvents
+            | Self::LendPasses
+            | Self::SpentPassBuys
+            | Self::PassForTwo
+            | Self::PassForEver
+            | Self::ForgetSpent => InvariantId::Line4,
+            Self::BookAgain
+            | Self::BookOneSide
+            | Self::BookLater
+            | Self::RefundUnbooked
+            | Self::PayOutVoided => InvariantId::Mon1,
         }
     }
 }

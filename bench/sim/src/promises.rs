@@ -5,9 +5,11 @@ mod answers;
 mod book;
 mod guards;
 mod hold;
+mod ledger;
 mod lifetimes;
 mod meant;
 mod money;
+mod passes;
 mod refusals;
 
 use crate::happening::Tally;
@@ -19,6 +21,7 @@ use allocator_core::Shard;
 use answers::Answers;
 use book::Book;
 pub use guards::guard_of;
+use schema::admission::PassClaims;
 use schema::{
     Applied, Batch, Command, CommandId, EventId, HoldId, InvariantId, OrderId, Outcome,
     PlaceCounts, UnixMillis, codec,
@@ -85,6 +88,16 @@ impl Promises {
         self.asked.insert((command.id, command.fingerprint), command.clone());
     }
 
+    /// The event has a waiting room.
+    pub fn needs_pass(&mut self, event: &EventId) {
+        self.book.passes.need(event);
+    }
+
+    /// A waiting room has given out a pass.
+    pub fn pass_claimed(&mut self, claims: &PassClaims) {
+        self.book.passes.claimed(claims);
+    }
+
     /// The journal has a new message.
     pub fn journaled(
         &mut self,
@@ -126,6 +139,9 @@ impl Promises {
             money::verdict_is_true(outcome, store)?;
         }
         self.book.close((epoch, batch.number));
+        if is_compared((epoch, batch.number)) {
+            self.book.close_passes((epoch, batch.number));
+        }
         Ok(())
     }
 
@@ -147,6 +163,7 @@ impl Promises {
     /// A replica has applied a batch: it is what the owner was, what the model is, and sound.
     pub fn followed(&mut self, shard: &Shard, applied: Applied) {
         let batch = (applied.epoch, applied.number);
+        self.take(self.book.knows_passes(shard, batch));
         if let Some(&digest) = self.digests.get(&batch) {
             let checked = expect(InvariantId::Cmd1, digest == shard.digest(), || {
                 format!("a replica differs from the owner behind batch {batch:?}")
@@ -211,6 +228,7 @@ impl Promises {
         self.take(money::confirmed_orders_live(&self.confirmed, &self.refund_asked, store));
         self.take(money::orders_are_whole(store));
         self.take(money::charged_once(provider));
+        self.take(ledger::is_kept(store));
     }
 
     /// A fault strikes; until the calm has lasted nothing counts as time that holds had.
@@ -229,5 +247,6 @@ impl Promises {
     pub fn at_the_end(&mut self, store: &Store, provider: &Provider) {
         self.take(self.book.has_come_to_rest());
         self.take(money::everything_is_settled(store, provider));
+        self.take(ledger::is_settled(store, provider));
     }
 }

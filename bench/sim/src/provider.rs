@@ -1,6 +1,6 @@
 //! The payment provider: an outside system that survives our crashes and never forgets a payment.
 
-use schema::{DurationMs, OrderId, UnixMillis};
+use schema::{DurationMs, Money, OrderId, UnixMillis};
 use settlement_core::Seen;
 use std::collections::BTreeMap;
 
@@ -9,8 +9,10 @@ use std::collections::BTreeMap;
 pub struct Payment {
     pub order: OrderId,
     pub seen: Seen,
-    /// Whether the money was ever taken, also if it was given back since.
-    pub charged: bool,
+    /// What was ever taken, also if it was given back since.
+    pub charged: i64,
+    pub given_back: i64,
+    total: Money,
     token: String,
     settles_at: UnixMillis,
 }
@@ -32,11 +34,13 @@ pub struct Provider {
 
 impl Provider {
     /// Creates a payment, which charges nothing; a repeated key gives the payment that is there.
-    pub fn create(&mut self, key: &str, order: OrderId, token: &str) -> Seen {
+    pub fn create(&mut self, key: &str, order: OrderId, token: &str, total: Money) -> Seen {
         let fresh = || Payment {
             order,
             seen: Seen::Created,
-            charged: false,
+            charged: 0,
+            given_back: 0,
+            total,
             token: token.to_owned(),
             settles_at: UnixMillis::default(),
         };
@@ -57,10 +61,13 @@ impl Provider {
             }
             (Verb::Capture, Seen::Authorised) => {
                 payment.seen = Seen::Captured;
-                payment.charged = true;
+                payment.charged += payment.total.amount;
             }
             (Verb::Cancel, Seen::Created | Seen::Authorised) => payment.seen = Seen::Cancelled,
-            (Verb::Refund, Seen::Captured) => payment.seen = Seen::Refunded,
+            (Verb::Refund, Seen::Captured) => {
+                payment.seen = Seen::Refunded;
+                payment.given_back += payment.total.amount;
+            }
             _ => {}
         }
         payment.seen.clone()

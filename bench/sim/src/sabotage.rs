@@ -1,5 +1,7 @@
 //! What mutations do to an owner's decisions. Without one, the shard decides as it is.
 
+mod books;
+mod passes;
 mod places;
 
 use crate::common::Common;
@@ -12,6 +14,9 @@ use schema::{
     Asked, Batch, Command, CommandBody, CommandId, Condition, HoldId, Outcome, OutcomeBody,
     Refusal, Reply, SYSTEM_ACCOUNT, SeatIdx, UnixMillis, Verdict, VerdictKind, Want, codec,
 };
+
+pub use books::cook;
+pub use passes::forget_spent;
 
 /// Decides a command; `view` is what a replica shows.
 pub fn decide(
@@ -43,6 +48,22 @@ pub fn decide(
             }
             decision => decision,
         },
+        Some(Mutation::LendPasses) => {
+            shard.decide(time, &passes::with_pass(command, |pass| pass.account = None))
+        }
+        Some(Mutation::PassForEver) => {
+            let lasting = passes::with_pass(command, |pass| pass.expires_at = UnixMillis(u64::MAX));
+            shard.decide(time, &lasting)
+        }
+        Some(Mutation::SpentPassBuys) => {
+            passes::ignore(&Refusal::PassSpent, shard, time, command, common)
+        }
+        Some(Mutation::PassForTwo) => {
+            passes::ignore(&Refusal::PassInUse, shard, time, command, common)
+        }
+        Some(Mutation::EndSpendsPass) => {
+            passes::refuse_used(shard, time, command).unwrap_or_else(|| shard.decide(time, command))
+        }
         Some(Mutation::SkipChannels) => shard.decide(time, &with_key(command)),
         Some(Mutation::SkipArchive) => decide_again(shard, time, command, common),
         Some(Mutation::LateVerdictWins) => late_verdict(shard, time, command),

@@ -9,6 +9,7 @@ use crate::happening::Happening;
 use crate::journal::Record;
 use crate::mutation::Mutation;
 use crate::provider::Verb;
+use crate::sabotage;
 use crate::store::Order;
 use schema::limits::ASK_WAIT;
 use schema::{
@@ -19,6 +20,9 @@ use settlement_core::{Seen, State, Step, Trigger, next, transition, verdict};
 
 /// How many messages of the journal are under way to the reader: they may overtake each other.
 const MESSAGES_AT_ONCE: usize = 3;
+
+/// How many sales are cancelled before their money is taken.
+const CANCELLED_AT_ONCE_PERCENT: u64 = 5;
 
 /// One who works on orders.
 #[derive(Debug, Default)]
@@ -40,10 +44,10 @@ struct Task {
 /// What a step came to.
 enum Turn {
     Seen(Seen),
-    /// The order is where the step should bring it: read it again and go on with what was seen.
+    /// The order is where the step should bring it: go on with what was seen.
     Moved,
-    /// Nothing is known: ask the provider again.
-    Later,
+    /// Somebody else moved the order, or nothing is known: read it again, and ask the provider.
+    Reload,
     Done,
 }
 
@@ -76,7 +80,9 @@ impl Driver {
         };
         let step = next(&task.order.facts(), task.seen.as_ref(), common.wall());
         common.write(format_args!("order {} {}: {step:?}", task.order.id, task.order.state));
+        let booked = common.store.ledger.of(task.order.id).len();
         let turn = task.perform(&step, common);
+        sabotage::cook(&step, &task.order, booked, common);
         if common.happens(6) {
             // What was done is done; who did it does not know.
             common.note(Happening::CommitUnknown, format_args!("a driver begins anew"));
@@ -85,15 +91,14 @@ impl Driver {
         }
         match turn {
             Turn::Seen(seen) if task.seen.as_ref() != Some(&seen) => task.seen = Some(seen),
-            Turn::Seen(_) | Turn::Later | Turn::Done => self.task = None,
-            Turn::Moved => task.order = common.store.orders[&task.order.id].clone(),
+            Turn::Seen(_) | Turn::Reload | Turn::Done => self.task = None,
+            Turn::Moved => {}
         }
     }
 }
 
 impl Task {
     fn perform(&mut self, step: &Step, common: &mut Common) -> Turn {
-        let (id, now) = (self.order.id, common.now);
         match step {
             Step::Rest | Step::Wait | Step::CloseReview | Step::RecordReturn => Turn::Done,
             Step::Create => self.create(common),
@@ -102,33 +107,56 @@ impl Task {
             Step::CancelPayment => self.act(Verb::Cancel, common),
             Step::Capture => self.act(Verb::Capture, common),
             Step::RefundPayment if common.is_broken(Mutation::RefundOnPaper) => {
-                common.store.refund(id, now);
-                Turn::Moved
+                self.finish_refund(common)
             }
             Step::RefundPayment => self.act(Verb::Refund, common),
-            &Step::Sell { charged } => {
-                let later = common.is_broken(Mutation::TicketsLater);
-                if common.store.sell(id, charged, now) == State::Paid && !later {
-                    common.store.issue_tickets(id);
-                }
-                Turn::Moved
-            }
-            Step::RecordCapture => {
-                if common.is_broken(Mutation::TicketsLater) {
-                    common.store.issue_tickets(id);
-                }
-                common.store.capture(id);
-                Turn::Moved
-            }
-            Step::FinishRefund => {
-                common.store.refund(id, now);
-                Turn::Moved
-            }
+            &Step::Sell { charged } => self.sell(charged, common),
+            Step::RecordCapture => self.record_capture(common),
+            Step::FinishRefund => self.finish_refund(common),
             Step::GiveUp => self.make_move(Trigger::GiveUp, common),
             Step::Decline { .. } => self.make_move(Trigger::Decline, common),
             Step::FinishCancel => self.make_move(Trigger::MoneyBack, common),
             Step::Review { .. } => self.make_move(Trigger::Review, common),
         }
+    }
+
+    fn sell(&mut self, charged: bool, common: &mut Common) -> Turn {
+        let (id, account) = (self.order.id, self.order.account);
+        if common.store.sell(&self.order, charged, common.now) != State::Paid {
+            return Turn::Reload;
+        }
+        if !common.is_broken(Mutation::TicketsLater) {
+            common.store.issue_tickets(id);
+        }
+        (self.order.state, self.order.sold) = (State::Paid, true);
+        if common.dice.hits(CANCELLED_AT_ONCE_PERCENT) {
+            // The list of bookings shows it, and who cancels it may be quicker than this driver.
+            cancel(common, id, account);
+            return if common.dice.hits(50) { Turn::Done } else { Turn::Moved };
+        }
+        Turn::Moved
+    }
+
+    fn record_capture(&mut self, common: &mut Common) -> Turn {
+        if common.is_broken(Mutation::TicketsLater) {
+            common.store.issue_tickets(self.order.id);
+        }
+        let state = common.store.capture(&self.order);
+        self.order.captured = true;
+        if state == self.order.state { Turn::Moved } else { Turn::Reload }
+    }
+
+    fn finish_refund(&mut self, common: &mut Common) -> Turn {
+        let before = common.store.orders[&self.order.id].state;
+        if common.store.refund(&self.order, common.now) != State::Refunded {
+            return Turn::Reload;
+        }
+        self.order.state = State::Refunded;
+        if before != State::Refunded {
+            let taken = self.order.captured;
+            common.tally.add(if taken { Happening::PaidOut } else { Happening::Voided });
+        }
+        Turn::Moved
     }
 
     fn create(&mut self, common: &mut Common) -> Turn {
@@ -139,7 +167,7 @@ impl Task {
             if unbound {
                 key = format!("{key}/{}", common.dice.roll());
             }
-            common.provider.create(&key, *id, token);
+            common.provider.create(&key, *id, token, self.order.total());
             if unbound {
                 common.provider.act(&key, Verb::Authorise, common.now);
                 common.provider.act(&key, Verb::Capture, common.now);
@@ -148,10 +176,9 @@ impl Task {
             return Turn::Moved;
         };
         // ORD-2: only an id that is stored is ever authorised.
-        match common.store.bind(*id, *attempt, &key) {
-            Some(_) => Turn::Moved,
-            None => Turn::Done,
-        }
+        let Some(stored) = common.store.bind(*id, *attempt, &key) else { return Turn::Reload };
+        self.order.payment = Some(stored);
+        Turn::Moved
     }
 
     fn act(&mut self, verb: Verb, common: &mut Common) -> Turn {
@@ -159,12 +186,12 @@ impl Task {
         let key = key.expect("the core asks for a verb only when the id is stored");
         let lost_before = common.happens(4);
         if lost_before {
-            return Turn::Later;
+            return Turn::Reload;
         }
         let seen = common.provider.act(key, verb, common.now);
         if common.happens(8) {
             common.note(Happening::ProviderSilent, format_args!("{verb:?} without an answer"));
-            return Turn::Later;
+            return Turn::Reload;
         }
         Turn::Seen(seen)
     }
@@ -172,7 +199,10 @@ impl Task {
     fn make_move(&mut self, trigger: Trigger, common: &mut Common) -> Turn {
         let to = transition(self.order.state, trigger).expect("the core decides by this table");
         let blindly = common.is_broken(Mutation::MoveBlindly);
-        common.store.make_move(&self.order, to, blindly, common.now);
+        if common.store.make_move(&self.order, to, blindly, common.now) != to {
+            return Turn::Reload;
+        }
+        self.order.state = to;
         Turn::Moved
     }
 }

@@ -1,11 +1,15 @@
 //! Settlement's database: each function is one commit, and what is committed survives.
 
+use crate::ledger::{FEE, Ledger};
 use crate::standing::Standing;
 use schema::{
-    AccountId, CommandId, DurationMs, EventId, Held, HoldId, OrderId, Payment, UnixMillis,
-    VerdictKind,
+    AccountId, CommandId, Currency, DurationMs, EventId, Held, HoldId, Money, OrderId, Payment,
+    UnixMillis, VerdictKind,
 };
-use settlement_core::{Facts, Line, Place, State, VerdictRecord, command_id, lines_of, verdict_of};
+use settlement_core::{
+    Facts, Line, Place, State, VerdictRecord, command_id, lines_of, on_capture, on_refund, on_sale,
+    verdict_of,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How long until an unanswered verdict is sent again.
@@ -47,6 +51,7 @@ pub struct Store {
     pub live_seats: BTreeMap<(EventId, u32), OrderId>,
     /// Valid tickets of an order.
     pub tickets: BTreeMap<OrderId, usize>,
+    pub ledger: Ledger,
     outbox: BTreeMap<(OrderId, u32, VerdictKind), Posted>,
     /// All journal messages up to here are committed and acknowledged, and those of `read_ahead`.
     pub read_to: u64,
@@ -71,6 +76,10 @@ impl Order {
             State::Paid => !self.captured,
             _ => false,
         }
+    }
+
+    pub fn total(&self) -> Money {
+        Money::new(self.lines.iter().map(|line| line.price).sum(), Currency::EUR)
     }
 
     pub fn seats(&self) -> impl Iterator<Item = u32> {
@@ -139,8 +148,10 @@ impl Store {
         current.then(stored)
     }
 
-    /// Paying => Paid, Cancelling => Paid (the money was taken), Paying => `ReviewNeeded`.
-    pub fn sell(&mut self, id: OrderId, charged: bool, now: UnixMillis) -> State {
+    /// Paying => Paid, Cancelling => Paid (the money was taken), Paying => `ReviewNeeded`. What is
+    /// booked is that of the order as its driver has `seen` it, here and below.
+    pub fn sell(&mut self, seen: &Order, charged: bool, now: UnixMillis) -> State {
+        let id = seen.id;
         let has_room = self.sold_with(id).fits();
         let order = self.orders.get_mut(&id).expect("an order in work is stored");
         let may_sell =
@@ -156,6 +167,7 @@ impl Store {
         }
         (order.state, order.sold) = (State::Paid, true);
         self.live_seats.extend(keys.into_iter().map(|key| (key, id)));
+        self.ledger.book(id, [on_sale(seen.total(), FEE)]);
         self.post(id, VerdictKind::Sold, now);
         State::Paid
     }
@@ -193,21 +205,28 @@ impl Store {
     }
 
     /// The provider has taken the money.
-    pub fn capture(&mut self, id: OrderId) {
-        let order = self.orders.get_mut(&id).expect("an order in work is stored");
-        order.captured |= matches!(order.state, State::Paid | State::Refunding);
+    pub fn capture(&mut self, seen: &Order) -> State {
+        let order = self.orders.get_mut(&seen.id).expect("an order in work is stored");
+        if !order.captured && matches!(order.state, State::Paid | State::Refunding) {
+            order.captured = true;
+            self.ledger.book(seen.id, [on_capture(seen.total())]);
+        }
+        order.state
     }
 
     /// Refunding => Refunded: tickets void, seats free.
-    pub fn refund(&mut self, id: OrderId, now: UnixMillis) {
+    pub fn refund(&mut self, seen: &Order, now: UnixMillis) -> State {
+        let id = seen.id;
         let order = self.orders.get_mut(&id).expect("an order in work is stored");
         if order.state != State::Refunding {
-            return;
+            return order.state;
         }
         (order.state, order.since) = (State::Refunded, now);
         self.live_seats.retain(|_, owner| *owner != id);
         self.tickets.remove(&id);
+        self.ledger.book(id, on_refund(seen.total(), FEE, seen.captured));
         self.post(id, VerdictKind::Refunded, now);
+        State::Refunded
     }
 
     /// Declined => Cancelled: the hold has ended without another attempt.

@@ -103,3 +103,13 @@ fn charges_without_tickets_are_noticed() {
 fn tickets_and_seats_that_differ_are_noticed() {
     notices(InvariantId::Ord3);
 }
+
+#[test]
+fn passes_that_buy_what_they_may_not_are_noticed() {
+    notices(InvariantId::Line4);
+}
+
+#[test]
+fn ledgers_that_do_not_add_up_are_noticed() {
+    notices(InvariantId::Mon1);
+}

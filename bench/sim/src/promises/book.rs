@@ -2,6 +2,7 @@
 
 use super::hold::longest;
 use super::hold::{Hold, Phase};
+use super::passes::Passes;
 use super::{BatchId, Checked, Finding, expect, guards, meant, refusals};
 use crate::hall::{AREAS, HOLD_TTL, PLACE_COUNT};
 use crate::happening::{Happening, Tally};
@@ -10,14 +11,15 @@ use allocator_core::Shard;
 use schema::limits::{DECLINED_HOLD_LEFT_MIN, DECLINES_PROLONGED_MAX};
 use schema::{
     AreaIdx, Command, CommandBody, DurationMs, EventId, Held, HoldId, InvariantId, Outcome,
-    OutcomeBody, OwnerKind, Payment, PlaceCounts, Released, ReturnedPart, UnixMillis, Verdict,
-    VerdictKind,
+    OutcomeBody, OwnerKind, PassPlace, Payment, PlaceCounts, Refusal, Released, ReturnedPart,
+    UnixMillis, Verdict, VerdictKind,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Debug, Default)]
 pub struct Book {
     pub holds: BTreeMap<HoldId, Hold>,
+    pub passes: Passes,
     /// How each ended hold ended.
     ended: BTreeMap<HoldId, Released>,
     /// The time that counts as such in which holds could have ended.
@@ -43,7 +45,8 @@ impl Book {
             OutcomeBody::SeatsHeld(held) => {
                 meant::fits(asked, held).ok_or_else(wrong)?;
                 meant::may(time, event, asked, held, &BTreeSet::new())?;
-                self.begin(time, event, held)?;
+                self.may_begin(time, event, asked, held)?;
+                self.begin(time, event, held, tally)?;
             }
             OutcomeBody::HoldReleased { hold, why } => {
                 self.release(now, time, *hold, *why, asked).map_err(|f| f.unwrap_or_else(wrong))?;
@@ -58,10 +61,9 @@ impl Book {
                 let verdict = meant::verdict_of(asked, VerdictKind::Declined).ok_or_else(wrong)?;
                 self.decline(time, *hold, verdict, (*attempt, *deadline))?;
             }
-            OutcomeBody::SeatsSold { hold, .. } => {
+            OutcomeBody::SeatsSold { hold, pass } => {
                 let verdict = meant::verdict_of(asked, VerdictKind::Sold).ok_or_else(wrong)?;
-                let found = self.in_phase(*hold, &[Phase::Paying, Phase::Held])?;
-                found.phase = Phase::Sold;
+                self.sell(event, *hold, *pass)?;
                 expect(InvariantId::Ord3, verdict.hold == *hold, || format!("sells {hold}"))?;
             }
             OutcomeBody::AllotmentReduced { parts } => {
@@ -86,9 +88,7 @@ impl Book {
             OutcomeBody::Refused(refusal) => {
                 let asked = asked.ok_or_else(wrong)?;
                 refusals::is_true(self, time, asked, refusal)?;
-                if refusals::is_for_a_pool(self, asked) {
-                    tally.add(Happening::PoolFull);
-                }
+                self.count_refusal(asked, refusal, tally);
             }
             OutcomeBody::Unchanged { .. } | OutcomeBody::SeatsUnchanged => {}
         }
@@ -99,7 +99,23 @@ impl Book {
         })
     }
 
-    fn begin(&mut self, time: UnixMillis, event: &EventId, held: &Held) -> Checked {
+    /// Why an answer is no, where the answer alone does not say it.
+    fn count_refusal(&self, asked: &Command, refusal: &Refusal, tally: &mut Tally) {
+        if refusals::is_for_a_pool(self, asked) {
+            tally.add(Happening::PoolFull);
+        }
+        if self.is_for_a_refunded(asked, refusal) {
+            tally.add(Happening::PassOfRefunded);
+        }
+    }
+
+    fn begin(
+        &mut self,
+        time: UnixMillis,
+        event: &EventId,
+        held: &Held,
+        tally: &mut Tally,
+    ) -> Checked {
         let fresh = Hold::new(event, held, self.calm);
         let known = self.holds.contains_key(&held.hold) || self.ended.contains_key(&held.hold);
         expect(InvariantId::Cmd1, !known, || format!("{} begins twice", held.hold))?;
@@ -107,6 +123,9 @@ impl Book {
         let deadline = (held.owner == OwnerKind::Fan).then(|| time + HOLD_TTL);
         expect(InvariantId::Seat3, held.deadline == deadline, || format!("ends wrong: {held:?}"))?;
         self.holds.insert(held.hold, fresh);
+        if held.pass.is_some_and(|pass| self.passes.bind(event, held.account, pass)) {
+            tally.add(Happening::PassUsedAgain);
+        }
         Ok(())
     }
 
@@ -135,8 +154,18 @@ impl Book {
         let hold = self.in_phase(id, &[Phase::Held])?;
         let alive = hold.deadline.is_some_and(|deadline| time < deadline);
         let same = hold.event == *event && hold.deadline == after.deadline;
+        let same_pass = hold.pass == after.pass;
         (hold.seats, hold.standing) = (fresh.seats, fresh.standing);
+        expect(InvariantId::Line4, same_pass, || format!("{after:?} has another pass"))?;
         expect(InvariantId::Seat3, alive && same, || format!("{id} is swapped for {after:?}"))
+    }
+
+    fn sell(&mut self, event: &EventId, id: HoldId, pass: Option<PassPlace>) -> Checked {
+        let hold = self.in_phase(id, &[Phase::Paying, Phase::Held])?;
+        hold.phase = Phase::Sold;
+        let own = hold.pass;
+        self.passes.spend(event, own);
+        expect(InvariantId::Line4, pass == own, || format!("{id} of {own:?} spends {pass:?}"))
     }
 
     /// `Err(None)` stands for an end that nothing led to.
@@ -174,6 +203,9 @@ impl Book {
             expect(InvariantId::Seat3, hold.told_end <= now, || {
                 format!("{id} ends {} ms before its fan was told", hold.told_end.since(now).0)
             })?;
+        }
+        if why == Released::Refunded {
+            self.passes.spend(&hold.event, hold.pass);
         }
         self.holds.remove(&id);
         self.ended.insert(id, why);

@@ -2,7 +2,7 @@
 
 use crate::hall::{HOLD_LIFE_MAX, HOLD_TTL};
 use crate::standing::Standing;
-use schema::{AccountId, DurationMs, EventId, Held, HoldId, OwnerKind, UnixMillis};
+use schema::{AccountId, DurationMs, EventId, Held, HoldId, OwnerKind, PassPlace, UnixMillis};
 use std::collections::BTreeSet;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +18,7 @@ pub struct Hold {
     pub event: EventId,
     pub account: AccountId,
     pub owner: OwnerKind,
+    pub pass: Option<PassPlace>,
     pub seats: BTreeSet<u32>,
     pub standing: Standing,
     pub phase: Phase,
@@ -37,6 +38,7 @@ impl Hold {
             event: event.clone(),
             account: held.account,
             owner: held.owner,
+            pass: held.pass,
             seats: held.seats.iter().map(|seat| seat.seat.0).collect(),
             standing: Standing::of(held.areas.iter().map(|area| (area.area, area.quantity))),
             phase: if fan { Phase::Held } else { Phase::Blocked },

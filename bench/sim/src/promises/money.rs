@@ -78,7 +78,7 @@ pub fn orders_are_whole(store: &Store) -> Checked {
 /// ORD-2: at most one charge a hold.
 pub fn charged_once(provider: &Provider) -> Checked {
     let mut charges: BTreeMap<OrderId, u32> = BTreeMap::new();
-    for payment in provider.payments().filter(|payment| payment.charged) {
+    for payment in provider.payments().filter(|payment| 0 < payment.charged) {
         *charges.entry(payment.order).or_insert(0) += 1;
     }
     let twice = charges.iter().find(|(_, count)| 1 < **count);

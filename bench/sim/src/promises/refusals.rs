@@ -89,6 +89,10 @@ fn hold_is_refused(
             let has_run = has_run(best.quantity, |seat| !taken.contains(&seat) && !is_kept(seat));
             none_left && !has_run
         }
+        (
+            Refusal::PassForeign | Refusal::PassSpent | Refusal::PassExpired | Refusal::PassInUse,
+            _,
+        ) => is_fan && book.pass_is_refused(time, asked, refusal),
         (Refusal::LimitExceeded, _) => {
             let wanted = match want {
                 Want::Seats(seats) => u32::try_from(seats.len()).unwrap_or(u32::MAX),

@@ -1,0 +1,35 @@
+//! Settlement's ledger: what orders have booked, by the real rules of what is booked when.
+
+use schema::OrderId;
+use settlement_core::{Account, Posting, PostingKind};
+use std::collections::BTreeMap;
+
+/// What of each sale is ours: not nothing, so that a run moves every account.
+pub const FEE: i64 = 300;
+
+/// Postings of each order, in the order of their commits. Nothing is changed or taken out.
+#[derive(Debug, Default)]
+pub struct Ledger(pub BTreeMap<OrderId, Vec<Posting>>);
+
+impl Ledger {
+    /// A part of the commit that moves the order.
+    pub fn book(&mut self, order: OrderId, postings: impl IntoIterator<Item = Posting>) {
+        self.0.entry(order).or_default().extend(postings);
+    }
+
+    pub fn of(&self, order: OrderId) -> &[Posting] {
+        self.0.get(&order).map_or(&[], Vec::as_slice)
+    }
+
+    /// How often an order has booked something of a kind.
+    pub fn count(&self, order: OrderId, kind: PostingKind) -> usize {
+        self.of(order).iter().filter(|posting| posting.kind == kind).count()
+    }
+
+    /// What an order has on some accounts together.
+    pub fn balance(&self, order: OrderId, accounts: &[Account]) -> i64 {
+        let entries = self.of(order).iter().flat_map(|posting| &posting.entries);
+        let entries = entries.filter(|entry| accounts.contains(&entry.account));
+        entries.map(|entry| entry.amount.amount).sum()
+    }
+}

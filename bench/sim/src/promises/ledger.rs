@@ -1,0 +1,63 @@
+//! MON-1: the ledger, by what the store has of orders and tickets and by what the provider took.
+
+use super::{Checked, expect};
+use crate::hall::PRICE;
+use crate::provider::Provider;
+use crate::store::{Order, Store};
+use schema::InvariantId;
+use settlement_core::{Account, Posting, PostingKind, State};
+
+/// Each order has booked what its state says, once, and that balances.
+pub fn is_kept(store: &Store) -> Checked {
+    for (id, order) in &store.orders {
+        let postings = store.ledger.of(*id);
+        let off = postings.iter().find(|posting| sum_of(posting) != 0);
+        expect(InvariantId::Mon1, off.is_none(), || format!("{id} does not balance: {off:?}"))?;
+        let refunded = order.state == State::Refunded;
+        let due = [
+            (PostingKind::Sale, order.sold),
+            (PostingKind::Capture, order.captured),
+            (PostingKind::Reversal, refunded),
+            (PostingKind::Payout, refunded && order.captured),
+        ];
+        for (kind, is_due) in due {
+            let count = store.ledger.count(*id, kind);
+            expect(InvariantId::Mon1, count == usize::from(is_due), || {
+                format!("{id} is {} and has {count} times {kind:?}", order.state)
+            })?;
+        }
+        let earned = -store.ledger.balance(*id, &[Account::PromoterPayable, Account::Fees]);
+        let price = price_of_tickets(store, order);
+        expect(InvariantId::Mon1, earned == price, || {
+            format!("the live tickets of {id} cost {price}, and {earned} is booked")
+        })?;
+    }
+    let stray = store.ledger.0.keys().find(|id| !store.orders.contains_key(id));
+    expect(InvariantId::Mon1, stray.is_none(), || format!("booked for no order: {stray:?}"))
+}
+
+/// Once everybody has come to rest, nobody owes anything, and what the provider has taken and not
+/// given back is the price of the live tickets.
+pub fn is_settled(store: &Store, provider: &Provider) -> Checked {
+    for (id, order) in &store.orders {
+        let owed = store.ledger.balance(*id, &[Account::FanReceivable]);
+        expect(InvariantId::Mon1, owed == 0, || format!("{owed} is owed for {id}"))?;
+        let payments = provider.payments().filter(|payment| payment.order == *id);
+        let kept: i64 = payments.map(|payment| payment.charged - payment.given_back).sum();
+        let booked = store.ledger.balance(*id, &[Account::ProviderClearing]);
+        let price = price_of_tickets(store, order);
+        expect(InvariantId::Mon1, kept == booked && kept == price, || {
+            format!("{kept} is taken for {id}, {booked} booked, its live tickets cost {price}")
+        })?;
+    }
+    Ok(())
+}
+
+fn sum_of(posting: &Posting) -> i64 {
+    posting.entries.iter().map(|entry| entry.amount.amount).sum()
+}
+
+fn price_of_tickets(store: &Store, order: &Order) -> i64 {
+    let tickets = store.tickets.get(&order.id).copied().unwrap_or(0);
+    i64::try_from(tickets).expect("a hall of few places") * PRICE
+}

@@ -1,0 +1,36 @@
+//! Mistakes in the ledger.
+
+use crate::common::Common;
+use crate::ledger::FEE;
+use crate::mutation::Mutation;
+use crate::store::Order;
+use settlement_core::{PostingKind, Step, on_capture, on_refund, on_sale};
+
+/// Makes a mistake in what a driver's step has booked; before it there were so many postings.
+pub fn cook(step: &Step, order: &Order, count_before: usize, common: &mut Common) {
+    let Some(mutation) = common.mutation else { return };
+    let Some(postings) = common.store.ledger.0.get_mut(&order.id) else { return };
+    let is_repeated = postings.len() == count_before;
+    let total = order.total();
+    match (mutation, step) {
+        (Mutation::BookAgain, Step::RecordCapture) if is_repeated => {
+            postings.push(on_capture(total));
+        }
+        (Mutation::BookOneSide, Step::Sell { .. }) => {
+            postings[0].entries.pop();
+        }
+        (Mutation::BookLater, Step::Sell { .. }) => {
+            postings.retain(|posting| posting.kind != PostingKind::Sale);
+        }
+        (Mutation::BookLater, Step::RecordCapture) if !is_repeated => {
+            postings.push(on_sale(total, FEE));
+        }
+        (Mutation::RefundUnbooked, Step::FinishRefund) => {
+            postings.retain(|posting| posting.kind != PostingKind::Reversal);
+        }
+        (Mutation::PayOutVoided, Step::FinishRefund) if !is_repeated && !order.captured => {
+            postings.extend(on_refund(total, FEE, true).pop());
+        }
+        _ => {}
+    }
+}
