@@ -160,7 +160,7 @@ impl Decider {
     fn decide(&mut self, mut command: Command, batch: &mut Decided) {
         self.learn(&command.event);
         let (now, wall) = (Instant::now(), chassis::clock::now());
-        command.deadline = self.clock.translate(command.deadline, wall, now);
+        command.translate_times(|time| self.clock.translate(time, wall, now));
         let time = batch.time_from(|| self.clock.now(now));
         let decision = self.shard.decide(time, &command);
         metrics::command_decided(self.id, &decision);

@@ -26,6 +26,16 @@ pub struct Command {
     pub body: CommandBody,
 }
 
+impl Command {
+    /// Turns the wall-clock times of the command into those of the clock that decides it.
+    pub fn translate_times(&mut self, translate: impl Fn(UnixMillis) -> UnixMillis) {
+        self.deadline = translate(self.deadline);
+        if let CommandBody::HoldSeats(HoldSeats { pass: Some(pass), .. }) = &mut self.body {
+            pass.expires_at = translate(pass.expires_at);
+        }
+    }
+}
+
 /// The account in whose name settlement sends verdicts. No login has it.
 pub const SYSTEM_ACCOUNT: AccountId = AccountId(0);
 
@@ -206,6 +216,7 @@ impl KillReason {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pass {
     pub place: PassPlace,
+    /// By the wall clock, as in [`Command::deadline`].
     pub expires_at: UnixMillis,
     /// The account it was claimed for; `None` binds it to its first user.
     pub account: Option<AccountId>,

@@ -4,12 +4,14 @@ use super::{Decider, Journaled, Moves, Work};
 use crate::catalog::Catalog;
 use crate::clock::JournalClock;
 use crate::intake::CommandsAt;
+use crate::writer::Decided;
 use allocator_core::{Decision, Limits, Shard};
+use crossbeam_channel::Sender;
 use schema::limits::BATCH_OUTCOMES_MAX;
 use schema::{
     AccountId, Command, CommandBody, CommandId, Currency, DurationMs, EventListing, EventStatus,
-    HoldId, HoldSeats, Money, OutcomeBody, OwnerKind, PlanIndex, PriceLevel, Released, Row,
-    SeatIdx, SeatingPlan, Section, ShardId, Shards, UnixMillis, Want,
+    HoldId, HoldSeats, Money, OutcomeBody, OwnerKind, Pass, PassPlace, PlanIndex, PriceLevel,
+    Refusal, Released, Row, SeatIdx, SeatingPlan, Section, ShardId, Shards, UnixMillis, Want,
 };
 use std::sync::Arc;
 use std::time::Instant;
@@ -79,39 +81,42 @@ fn command(number: u32, body: CommandBody) -> Command {
     }
 }
 
+fn hold_of(seat: SeatIdx) -> HoldSeats {
+    let (want, owner) = (Want::Seats(vec![seat]), OwnerKind::Fan);
+    HoldSeats { want, owner, pass: None, condition: None }
+}
+
 /// A shard with one hold, made when the sale began.
 fn shard_with_hold() -> (Shard, HoldId) {
     let mut shard = Shard::new(SHARD, Limits::default());
     let plan = plan();
     shard.put_event(Arc::new(listing(&plan.plan)), plan).unwrap();
-    let (want, owner) = (Want::Seats(vec![SeatIdx(0)]), OwnerKind::Fan);
-    let ask = HoldSeats { want, owner, pass: None, condition: None };
-    let decision = shard.decide(SALE, &command(0, CommandBody::HoldSeats(ask)));
+    let body = CommandBody::HoldSeats(hold_of(SeatIdx(0)));
+    let decision = shard.decide(SALE, &command(0, body));
     let Decision::Fresh(outcome) = decision else { panic!("{decision:?}") };
     let OutcomeBody::SeatsHeld(held) = outcome.body else { panic!("{:?}", outcome.body) };
     (shard, held.hold)
 }
 
-#[test]
-fn a_queue_that_fills_every_batch_holds_up_no_expiry() {
-    let (shard, hold) = shard_with_hold();
+/// The other ends of a decider.
+struct Ends {
+    work: Sender<Work>,
+    batches: mpsc::Receiver<Decided>,
+    journaled: Sender<Journaled>,
+}
+
+/// Its journal is at `time`, which is no time of the wall clock.
+fn decider(shard: Shard, time: UnixMillis) -> (Decider, Ends) {
     let (work, queue) = crossbeam_channel::unbounded();
-    // Nobody ever had these holds: each command is a refusal, which is an outcome too.
-    for number in 1..=u32::try_from(4 * BATCH_OUTCOMES_MAX).unwrap() {
-        let body = CommandBody::ReleaseHold { hold: HoldId(number.into()) };
-        let command = Box::new(command(number, body));
-        work.send(Work::Command { command, answers_to: CommandsAt::default() }).unwrap();
-    }
-    let (full, mut batches) = mpsc::channel(1);
+    let (decided, batches) = mpsc::channel(1);
     let (journaled, done) = crossbeam_channel::bounded(1);
-    let due = SALE + HOLD_TTL + Limits::default().expiry_spread;
     let now = Instant::now();
-    let (clock, _) = JournalClock::resume(Some(due), due, now, now);
+    let (clock, _) = JournalClock::resume(Some(time), time, now, now);
     let decider = Decider {
         id: SHARD,
         epoch: 1,
         sent: 0,
-        told: Some(due),
+        told: Some(time),
         sent_at: None,
         shard,
         clock,
@@ -119,15 +124,48 @@ fn a_queue_that_fills_every_batch_holds_up_no_expiry() {
         moves: Moves::default(),
         work: queue,
         asked: vec![],
-        decided: full,
+        decided,
         journaled: done,
     };
+    (decider, Ends { work, batches, journaled })
+}
+
+#[test]
+fn a_queue_that_fills_every_batch_holds_up_no_expiry() {
+    let (shard, hold) = shard_with_hold();
+    let due = SALE + HOLD_TTL + Limits::default().expiry_spread;
+    let (decider, mut ends) = decider(shard, due);
+    // Nobody ever had these holds: each command is a refusal, which is an outcome too.
+    for number in 1..=u32::try_from(4 * BATCH_OUTCOMES_MAX).unwrap() {
+        let body = CommandBody::ReleaseHold { hold: HoldId(number.into()) };
+        let command = Box::new(command(number, body));
+        ends.work.send(Work::Command { command, answers_to: CommandsAt::default() }).unwrap();
+    }
     let running = std::thread::spawn(move || decider.run());
-    let batch = batches.blocking_recv().unwrap();
+    let batch = ends.batches.blocking_recv().unwrap();
     assert!(batch.is_full(), "{} outcomes", batch.outcomes.len());
     let expired = OutcomeBody::HoldReleased { hold, why: Released::Expired };
     assert!(batch.outcomes.iter().any(|outcome| outcome.body == expired));
-    journaled.send(Journaled).unwrap();
-    drop((work, batches, journaled));
+    ends.journaled.send(Journaled).unwrap();
+    drop(ends);
     running.join().unwrap();
+}
+
+#[test]
+fn a_pass_ends_when_its_room_says_whatever_the_journal_takes_for_the_time() {
+    let (shard, _) = shard_with_hold();
+    // Three years ahead of the wall clock.
+    let journal = chassis::clock::now() + DurationMs(100_000_000_000);
+    let (mut decider, _ends) = decider(shard, journal);
+    let mut batch = Decided::default();
+    let wall = chassis::clock::now();
+    for (number, expires_at) in [(1, wall - DurationMs(1)), (2, wall + DurationMs(60_000))] {
+        let place = PassPlace { epoch: 1, number: number.into() };
+        let pass = Some(Pass { place, expires_at, account: None });
+        let ask = HoldSeats { pass, ..hold_of(SeatIdx(3)) };
+        decider.decide(command(number, CommandBody::HoldSeats(ask)), &mut batch);
+    }
+    let [over, good] = &batch.outcomes[..] else { panic!("{:?}", batch.outcomes) };
+    assert_eq!(over.body, OutcomeBody::Refused(Refusal::PassExpired));
+    assert!(matches!(good.body, OutcomeBody::SeatsHeld(_)), "{:?}", good.body);
 }

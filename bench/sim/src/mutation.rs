@@ -119,6 +119,8 @@ pub enum Mutation {
     PassForTwo,
     /// A pass is good for ever.
     PassForEver,
+    /// The end of a pass is taken for a journal time, though its room knows only the wall clock.
+    PassByJournalTime,
     /// Checkpoints have only the passes of live holds.
     ForgetSpent,
     /// A hold that ends unsold spends its pass too.
@@ -190,6 +192,7 @@ impl Mutation {
             | Self::SpentPassBuys
             | Self::PassForTwo
             | Self::PassForEver
+            | Self::PassByJournalTime
             | Self::ForgetSpent => InvariantId::Line4,
             Self::BookAgain
             | Self::BookOneSide

@@ -145,7 +145,13 @@ impl Owner {
     pub fn decide(&mut self, mut command: Command, view: &Shard, common: &mut Common) {
         assert!(self.takes_commands());
         let wall = common.wall_of(self.sender.process);
-        command.deadline = self.clock.translate(command.deadline, wall, common.now);
+        common.promises.decides(command.id, self.clock.now(common.now), wall);
+        let translate = |time| self.clock.translate(time, wall, common.now);
+        if common.is_broken(Mutation::PassByJournalTime) {
+            command.deadline = translate(command.deadline);
+        } else {
+            command.translate_times(translate);
+        }
         let time = self.time_of_batch(common);
         let decision = sabotage::decide(&mut self.shard, view, time, &command, common);
         common.write(format_args!("epoch {} decides {}: {decision:?}", self.epoch, command.id));

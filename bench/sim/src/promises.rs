@@ -98,6 +98,11 @@ impl Promises {
         self.book.passes.claimed(claims);
     }
 
+    /// An owner decides a command, when it is `journal` by its clock and `wall` by the other.
+    pub fn decides(&mut self, command: CommandId, journal: UnixMillis, wall: UnixMillis) {
+        self.book.passes.decides(command, journal, wall);
+    }
+
     /// The journal has a new message.
     pub fn journaled(
         &mut self,

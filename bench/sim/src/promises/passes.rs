@@ -5,8 +5,8 @@ use super::{BatchId, Checked, Finding, expect};
 use allocator_core::Shard;
 use schema::admission::PassClaims;
 use schema::{
-    AccountId, Command, CommandBody, EventId, Held, HoldId, InvariantId, OwnerKind, Pass,
-    PassPlace, Refusal, UnixMillis,
+    AccountId, Command, CommandBody, CommandId, EventId, Held, HoldId, InvariantId, OwnerKind,
+    Pass, PassPlace, Refusal, UnixMillis,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,6 +27,8 @@ pub struct Passes {
     bearers: BTreeMap<Place, AccountId>,
     /// Those with which places were bought, whatever became of the order.
     spent: BTreeSet<Place>,
+    /// Journal time and wall clock whenever an owner decided the command.
+    decided: BTreeMap<CommandId, Vec<(UnixMillis, UnixMillis)>>,
     /// How they stood behind the batches that are compared.
     closed: BTreeMap<BatchId, Known>,
 }
@@ -53,6 +55,24 @@ impl Passes {
         self.spent.extend(pass.map(|place| (event.clone(), place)));
     }
 
+    pub fn decides(&mut self, command: CommandId, journal: UnixMillis, wall: UnixMillis) {
+        self.decided.entry(command).or_default().push((journal, wall));
+    }
+
+    /// Whether an owner that decided the command at `time` found that it was `until` by the wall
+    /// clock, or not. A deposed owner may have decided it too.
+    fn may_be_over(
+        &self,
+        asked: &Command,
+        until: UnixMillis,
+        time: UnixMillis,
+        over: bool,
+    ) -> bool {
+        let decided = self.decided.get(&asked.id).into_iter().flatten();
+        let mut found = decided.map(|&(journal, wall)| until.0 + journal.0 <= time.0 + wall.0);
+        found.any(|found| found == over)
+    }
+
     fn is_others(&self, place: &Place, named: Option<AccountId>, account: AccountId) -> bool {
         let mut owners = named.iter().chain(self.bearers.get(place));
         owners.any(|owner| *owner != account)
@@ -76,9 +96,11 @@ impl Book {
         let Some(place) = held.pass else {
             return if is_needed { broken("needs a pass") } else { Ok(()) };
         };
-        if pass_of(asked).map(|pass| pass.place) != held.pass {
+        let Some(asked) =
+            asked.filter(|&asked| pass_of(Some(asked)).map(|pass| pass.place) == held.pass)
+        else {
             return broken("was asked for with another pass");
-        }
+        };
         let place = (event.clone(), place);
         match self.passes.claimed.get(&place).filter(|_| is_needed) {
             None => broken("has a pass of no such room"),
@@ -86,7 +108,9 @@ impl Book {
                 broken("has the pass of another account")
             }
             Some(_) if self.passes.spent.contains(&place) => broken("buys with it once more"),
-            Some(claims) if claims.pass_until <= time => broken("begins behind its end"),
+            Some(claims) if !self.passes.may_be_over(asked, claims.pass_until, time, false) => {
+                broken("begins behind its end")
+            }
             Some(_) if self.holder(&place).is_some() => broken("is its second hold"),
             Some(_) => Ok(()),
         }
@@ -99,7 +123,7 @@ impl Book {
         match refusal {
             Refusal::PassForeign => self.passes.is_others(&place, pass.account, asked.account),
             Refusal::PassSpent => self.passes.spent.contains(&place),
-            Refusal::PassExpired => pass.expires_at <= time,
+            Refusal::PassExpired => self.passes.may_be_over(asked, pass.expires_at, time, true),
             Refusal::PassInUse => self.holder(&place).is_some(),
             _ => false,
         }
