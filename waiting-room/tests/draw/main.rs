@@ -107,28 +107,22 @@ fn add_one(number: &mut Value) {
     *number = json!(number.as_u64().unwrap() + 1);
 }
 
-/// The witnesses of a draw.
-fn witnesses(draw: &mut Downloaded) -> &mut Vec<Value> {
-    draw.fairness["witnesses"].as_array_mut().unwrap()
-}
-
 /// What can be changed of the witnesses of a draw that has some.
 fn witness_forgeries(draw: &Downloaded) -> Vec<(&'static str, Downloaded)> {
-    let changes: [(_, &dyn Fn(&mut Vec<Value>)); 7] = [
-        ("a witness less", &|all| drop(all.pop())),
-        ("a witness twice", &|all| all.push(all[0].clone())),
-        ("no witnesses", &Vec::clear),
-        ("order of witnesses", &|all| all.reverse()),
-        ("commitment of a witness", &|all| flip(&mut all.last_mut().unwrap()["commitment"])),
-        ("secret of a witness", &|all| flip(&mut all.last_mut().unwrap()["secret"])),
-        ("no secret of a witness", &|all| all[0]["secret"] = Value::Null),
-    ];
-    let forge = |(what, change): (_, &dyn Fn(&mut Vec<Value>))| {
-        let mut changed = draw.clone();
-        change(witnesses(&mut changed));
-        (what, changed)
+    let mut forged = Vec::new();
+    let mut forge = |what, change: &dyn Fn(&mut Vec<Value>)| {
+        let mut other = draw.clone();
+        change(other.fairness["witnesses"].as_array_mut().unwrap());
+        forged.push((what, other));
     };
-    changes.into_iter().map(forge).collect()
+    forge("a witness less", &|all| drop(all.pop()));
+    forge("a witness twice", &|all| all.push(all[0].clone()));
+    forge("no witnesses", &Vec::clear);
+    forge("order of witnesses", &|all| all.reverse());
+    forge("commitment of a witness", &|all| flip(&mut all[0]["commitment"]));
+    forge("secret of a witness", &|all| flip(&mut all[1]["secret"]));
+    forge("no secret of a witness", &|all| all[0]["secret"] = Value::Null);
+    forged
 }
 
 /// The draw with one thing in it changed, each of them in turn.

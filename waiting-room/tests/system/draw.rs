@@ -210,21 +210,23 @@ async fn a_draw_waits_for_each_witness_to_reveal_for_its_root() {
     assert_eq!((&before["encoding"], shown(&before)), (&json!("usher-draw-v2"), hidden.clone()));
     open(&world).await;
     let rooted = rooted(&room).await;
-    let root = base64url::decode(rooted["root"].as_str().unwrap()).unwrap().try_into().unwrap();
+    let published = base64url::decode(rooted["root"].as_str().unwrap()).unwrap();
+    let published: [u8; 32] = published.try_into().unwrap();
     let reveal =
         |root, secrets: &[[u8; 32]]| Witnesses { root, secrets: secrets.to_vec(), ..named.clone() };
     // Secrets from before the root was known are none, and the draw waits on.
     set_witnesses(&world, &reveal([0; 32], &secrets)).await;
     ticks(&world).await;
     assert_eq!(shown(&fairness(&room).await), hidden);
-    set_witnesses(&world, &reveal(root, &secrets[1..])).await;
+    set_witnesses(&world, &reveal(published, &secrets[1..])).await;
     let one = vec![(first.clone(), Value::Null), (second.clone(), text(&secrets[1]))];
     soon(async || (shown(&fairness(&room).await) == one).then_some(())).await;
     ticks(&world).await;
     let waiting = fairness(&room).await;
     assert_eq!((&waiting["seed"], &waiting["secret"]), (&Value::Null, &Value::Null));
     // Who is named now is no witness of the pre-queue that has gathered.
-    let late = Witnesses { commitments: Vec::new(), ..reveal(root, &[secrets[1], secrets[0]]) };
+    let late =
+        Witnesses { commitments: Vec::new(), ..reveal(published, &[secrets[1], secrets[0]]) };
     set_witnesses(&world, &late).await;
     let fairness = drawn(&room).await;
     let all = vec![(first, text(&secrets[0])), (second, text(&secrets[1]))];
