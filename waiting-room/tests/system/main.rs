@@ -3,6 +3,7 @@
 
 mod adapt;
 mod attacks;
+mod counted;
 mod draw;
 mod ends;
 mod flow;
