@@ -14,7 +14,7 @@ use crate::store::{Blessed, KeyedBy, Store};
 use chassis::clock::Monotonic;
 use chassis::keys::random_bytes;
 use schema::admission::{AdmissionRecord, Draw, GivenReport, HoldReason, LimitedBy, RoomStatus};
-use schema::{EventId, EventListing, EventStatus, RoomSettings, ShardId};
+use schema::{EventId, EventListing, EventStatus, RoomSettings, ShardId, UnixMillis};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::sync::{mpsc, watch};
@@ -330,6 +330,15 @@ impl Room {
         let without_seats = u64::from(active.saturating_sub(returns.holding));
         let (baskets, basket_max) = (returns.baskets, listing.account_places_max);
         *write(&self.outlook) = Outlook { paces, free, without_seats, baskets, basket_max, ended };
+    }
+
+    /// The time by which claims and passes of the room are judged.
+    ///
+    /// LINE-2: their terms are in the leader's time, who lets others in when they end. A clock that
+    /// is behind the leader's last word is wrong by as much at least.
+    pub(crate) fn wall(&self) -> UnixMillis {
+        let now = chassis::clock::now();
+        read(&self.status).as_ref().map_or(now, |(status, _)| now.max(status.at))
     }
 
     /// The leader's last word; with trouble as the limit if it is no news of now.
