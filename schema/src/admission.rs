@@ -45,8 +45,8 @@ pub enum AdmissionRecord {
     /// Of the pre-queue above `base`: the hash of the secret that its draw will be made with, and
     /// what the secret is derived from, which is worth nothing without the room's key.
     ///
-    /// `needs_beacon` promises besides that the draw waits for a word from outside, `witnesses` that
-    /// it waits for the secrets with these commitments.
+    /// `needs_beacon` promises besides that the draw waits for a word from outside, `witnesses`
+    /// that it waits for the secrets with these commitments.
     Committed {
         base: u64,
         nonce: [u8; 32],

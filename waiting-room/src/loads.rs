@@ -151,7 +151,7 @@ mod tests {
         assert!(ages.iter().all(|age| DurationMs(20) <= *age), "{ages:?}");
         hear(settlement("b", 30, 5));
         let orders = |fresh| loads.heard().settlement(DurationMs(fresh)).unwrap().0.orders;
-        assert_eq!((orders(20), orders(60_000)), (30, 40));
+        assert_eq!((orders(10), orders(60_000)), (30, 40));
     }
 
     #[test]

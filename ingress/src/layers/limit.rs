@@ -59,8 +59,8 @@ impl Limiter {
         self.take(address, false, now).unwrap_or_default();
     }
 
-    /// Lets a request to `path` in, for as long as it holds the place, or says why not: 429 for an address
-    /// that asks too often, 503 when too many requests run.
+    /// Lets a request to `path` in, for as long as it holds the place, or says why not: 429 for an
+    /// address that asks too often, 503 when too many requests run.
     pub(super) fn enter(
         &self,
         address: Option<IpAddr>,

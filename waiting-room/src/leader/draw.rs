@@ -14,8 +14,8 @@ use schema::admission::{AdmissionRecord, Beacon, Draw, DrawMadeOf};
 use waiting_room_core::{Prepared, commitment, seed};
 
 impl Leader {
-    /// Commits to the secret of the pre-queue that gathers, and to whose secrets and whether a beacon
-    /// go into its seed, before anybody has a place in it.
+    /// Commits to the secret of the pre-queue that gathers, and to whose secrets and whether a
+    /// beacon go into its seed, before anybody has a place in it.
     pub(super) async fn commit(&mut self, owner: &Owner) -> Result<(), AppendError> {
         let base = self.ledger.gathering.expect("only a room that gathers is drawn");
         let (nonce, needs_beacon) = (random_bytes(), self.room.outside.beacon().is_some());

@@ -1,6 +1,6 @@
 //! What a fan is told of position and wait.
 
-use super::counted::Counted;
+use super::metrics::Counted;
 use super::world::{Instance, World, soon};
 use http::Method;
 use schema::{RoomMode, RoomSettings};
@@ -96,9 +96,9 @@ async fn told(room: &Instance) -> (String, u64) {
 #[tokio::test]
 async fn whether_a_told_wait_was_true_is_counted_when_the_place_is_called() {
     let counted = Counted::default();
-    let _local = metrics::set_default_local_recorder(&counted);
-    let told_true = || counted.total("usher_room_waits_total{within_p90=\"yes\"}");
-    let told_false = || counted.total("usher_room_waits_total{within_p90=\"no\"}");
+    let _local = ::metrics::set_default_local_recorder(&counted);
+    let told_true = || counted.waits("yes");
+    let told_false = || counted.waits("no");
     let world = World::new().await;
     let room = world.instance("a").await;
     world.list(ID, 1_000).await;

@@ -3,7 +3,6 @@
 
 mod adapt;
 mod attacks;
-mod counted;
 mod draw;
 mod ends;
 mod flow;
@@ -11,6 +10,7 @@ mod honesty;
 mod keys;
 mod leaving;
 mod loss;
+mod metrics;
 mod modes;
 mod persons;
 mod rates;

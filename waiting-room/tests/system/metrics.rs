@@ -1,6 +1,6 @@
 //! The counters that this crate moves, for the tests of one thread.
 
-use metrics::{
+use ::metrics::{
     Counter, CounterFn, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit,
 };
 use std::collections::BTreeMap;
@@ -15,8 +15,13 @@ pub struct Counted(Mutex<BTreeMap<String, Arc<One>>>);
 struct One(AtomicU64);
 
 impl Counted {
+    /// How many places were called within what they were told at most, or after it.
+    pub fn waits(&self, within_p90: &str) -> u64 {
+        self.total(&format!("usher_room_waits_total{{within_p90=\"{within_p90}\"}}"))
+    }
+
     /// The counter of this name with these labels, as `name{label="value"}`.
-    pub fn total(&self, name: &str) -> u64 {
+    fn total(&self, name: &str) -> u64 {
         let counters = self.0.lock().unwrap();
         // Relaxed: one thread counts and reads.
         counters.get(name).map_or(0, |one| one.0.load(Ordering::Relaxed))
