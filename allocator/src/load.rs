@@ -5,7 +5,7 @@
 
 use crate::decider::Work;
 use crate::metrics;
-use chassis::{Nats, Shutdown};
+use chassis::{Nats, Shutdown, tell_every};
 use crossbeam_channel::Sender;
 use schema::limits::LOAD_EVERY;
 use schema::{AllocatorLoad, DurationMs, ShardId, codec, subject};
@@ -105,27 +105,15 @@ pub(crate) async fn tell(
     times: ReplyTimes,
     stop: Shutdown,
 ) {
-    let mut ticks = tokio::time::interval(LOAD_EVERY.into());
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        // Cancel-safe: both only wait.
-        tokio::select! {
-            _ = ticks.tick() => {}
-            () = stop.begun() => return,
-        }
+    let word = || {
         // Looked at and let go: a sender that is kept would keep a deposed decider alive.
-        let Some(pending) = desk.borrow().as_ref().map(Sender::len) else { continue };
+        let pending = desk.borrow().as_ref().map(Sender::len)?;
         let pending = u32::try_from(pending).unwrap_or(u32::MAX);
         let load = AllocatorLoad { shard, pending, reply_p99: times.look() };
         metrics::load_told(&load);
-        let told = nats.client.publish(subject::load_allocator(shard), codec::encode(&load).into());
-        // The next one says it again.
-        match tokio::time::timeout(LOAD_EVERY.into(), told).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::debug!(%shard, %error, "the load was not told"),
-            Err(_) => tracing::debug!(%shard, "NATS takes no word of the load now"),
-        }
-    }
+        Some((subject::load_allocator(shard).into(), codec::encode(&load).into()))
+    };
+    tell_every(&nats, LOAD_EVERY.into(), &stop, word).await;
 }
 
 #[cfg(test)]

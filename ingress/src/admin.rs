@@ -13,6 +13,7 @@ mod live;
 mod plan_body;
 mod rooms;
 mod services;
+mod witnesses;
 
 pub(crate) use admission::{__path_admission, __path_change_admission};
 pub use admission::{admission, change_admission};

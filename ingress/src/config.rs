@@ -73,7 +73,13 @@ pub struct RequestLimits {
     /// Requests of one address (IPv6: /64). An office or a mobile network is one address to us, so
     /// this stops machines, not crowds.
     pub address: Rate,
-    /// The same from this machine, on demo data.
+    /// Questions of a gate about requests of one address to another site, apart from those.
+    ///
+    /// A page of that site is some dozen of them, and many who are admitted may share an address.
+    /// Each takes 0.2 ms at most, with four passes that are none: with more, one address could keep
+    /// a processor busy.
+    pub gate: Rate,
+    /// Both from this machine, on demo data.
     pub address_demo: Rate,
     /// Requests at the same time; more are answered 503. Above what the pipeline carries in a
     /// second, more would only wait longer.
@@ -84,6 +90,7 @@ impl Default for RequestLimits {
     fn default() -> Self {
         Self {
             address: Rate { burst: 600, per_minute: 6_000 },
+            gate: Rate { burst: 6_000, per_minute: 60_000 },
             address_demo: Rate { burst: 1_000_000, per_minute: 60_000_000 },
             concurrent_max: 8_192,
         }

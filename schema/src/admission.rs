@@ -45,8 +45,16 @@ pub enum AdmissionRecord {
     /// Of the pre-queue above `base`: the hash of the secret that its draw will be made with, and
     /// what the secret is derived from, which is worth nothing without the room's key.
     ///
-    /// `needs_beacon` promises besides that the draw waits for a word from outside.
-    Committed { base: u64, nonce: [u8; 32], commitment: [u8; 32], needs_beacon: bool },
+    /// `needs_beacon` promises besides that the draw waits for a word from outside, `witnesses`
+    /// that it waits for the secrets with these commitments.
+    Committed {
+        base: u64,
+        nonce: [u8; 32],
+        commitment: [u8; 32],
+        needs_beacon: bool,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        witnesses: Vec<[u8; 32]>,
+    },
     /// The pre-queue above `base` ends with the place `last`. Its cohort is what was entered in the
     /// stream before this record.
     CohortClosed { base: u64, last: u64 },
@@ -69,6 +77,25 @@ pub enum Beacon {
 
 /// Longest beacon, in bytes of its text.
 pub const BEACON_BYTES_MAX: usize = 256;
+
+/// Who else commits to a secret for the draws of a room, besides the house; an operator says it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Witnesses {
+    /// One for each witness, in the order in which their secrets go into the seed.
+    pub commitments: Vec<[u8; 32]>,
+    /// What has been revealed for the draw of the cohort with `root`, in no order.
+    pub root: [u8; 32],
+    pub secrets: Vec<[u8; 32]>,
+}
+
+/// How many witnesses a draw can have.
+///
+/// Each has to be there at the close, and one who is not stops the draw: more of them make it no
+/// safer against an operator who has all but one on his side, and less likely to happen.
+pub const WITNESSES_MAX: usize = 8;
+
+/// What the hash of a secret begins with, when it is published as a commitment. Frozen.
+pub const COMMITMENT_DOMAIN: &[u8] = b"usher draw commitment v1\0";
 
 /// An instance's word on which numbers it has given out, to the room's leader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,6 +128,9 @@ pub struct DrawMadeOf {
     pub secret: [u8; 32],
     /// Empty without one.
     pub beacon: CompactString,
+    /// The witnesses' secrets, in the order of their commitments.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub witnesses: Vec<[u8; 32]>,
 }
 
 /// One batch of admissions.

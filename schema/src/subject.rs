@@ -163,3 +163,8 @@ pub fn room_settings(event: &EventId) -> String {
 pub fn draw_settings(event: &EventId) -> String {
     format!("draw.{event}")
 }
+
+/// Settings key of who commits to secrets for the draws of a room.
+pub fn witness_settings(event: &EventId) -> String {
+    format!("witnesses.{event}")
+}

@@ -3,7 +3,7 @@
 use crate::metrics;
 use crate::work::Work;
 use chassis::clock::Monotonic;
-use chassis::{Nats, Shutdown};
+use chassis::{Nats, Shutdown, tell_every};
 use schema::limits::LOAD_EVERY;
 use schema::{DurationMs, SettlementLoad, codec, subject};
 use std::collections::BTreeMap;
@@ -57,14 +57,7 @@ impl Drop for OpenStep {
 
 /// Tells it until the process ends.
 pub(crate) async fn tell(nats: Nats, work: Work, instance: String, stop: Shutdown) {
-    let mut ticks = tokio::time::interval(LOAD_EVERY.into());
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        // Cancel-safe: both only wait.
-        tokio::select! {
-            _ = ticks.tick() => {}
-            () = stop.begun() => return,
-        }
+    let load = || {
         let load = SettlementLoad {
             instance: instance.as_str().into(),
             orders: u32::try_from(work.orders()).unwrap_or(u32::MAX),
@@ -72,15 +65,9 @@ pub(crate) async fn tell(nats: Nats, work: Work, instance: String, stop: Shutdow
             commit_wait: work.steps.oldest(),
         };
         metrics::load_told(&load);
-        let said = codec::encode(&load).into();
-        let told = nats.client.publish(subject::LOAD_SETTLEMENT, said);
-        // The next one says it again.
-        match tokio::time::timeout(LOAD_EVERY.into(), told).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::debug!(%error, "the load was not told"),
-            Err(_) => tracing::debug!("NATS takes no word of the load now"),
-        }
-    }
+        Some((subject::LOAD_SETTLEMENT.into(), codec::encode(&load).into()))
+    };
+    tell_every(&nats, LOAD_EVERY.into(), &stop, load).await;
 }
 
 #[cfg(test)]

@@ -114,7 +114,8 @@ mod tests {
 
     fn committed(base: u64) -> AdmissionRecord {
         let (nonce, commitment) = ([1; 32], [2; 32]);
-        AdmissionRecord::Committed { base, nonce, commitment, needs_beacon: false }
+        let (needs_beacon, witnesses) = (false, Vec::new());
+        AdmissionRecord::Committed { base, nonce, commitment, needs_beacon, witnesses }
     }
 
     #[test]

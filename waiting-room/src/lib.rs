@@ -25,6 +25,7 @@ mod last;
 mod leader;
 mod loads;
 mod metrics;
+mod outside;
 mod passes;
 mod pulse;
 mod rehearse;

@@ -26,7 +26,7 @@ impl Loads {
         let heard = self.heard();
         let allocator = heard.allocators.get(&shard);
         let allocator = allocator.map(|(load, at)| (*load, age(*at)));
-        Signals { allocator, settlement: heard.settlement() }
+        Signals { allocator, settlement: heard.settlement(SIGNAL_FRESH) }
     }
 
     fn hear_allocator(&self, payload: &Bytes) -> Result<(), codec::Error> {
@@ -54,15 +54,15 @@ impl Loads {
 }
 
 impl Heard {
-    /// All settlements that speak, as one: they share the orders, and the slowest commit counts.
-    /// When none does, the last that spoke.
-    fn settlement(&self) -> Option<(SettlementLoad, DurationMs)> {
+    /// All settlements that spoke within `fresh`, as one: they share the orders, and the slowest
+    /// commit counts. When none did, the last that spoke.
+    fn settlement(&self, fresh: DurationMs) -> Option<(SettlementLoad, DurationMs)> {
         let last = self.settlements.values().max_by_key(|(_, at)| *at)?;
         let (mut all, age_of_all) = (last.0.clone(), age(last.1));
         let others = self
             .settlements
             .values()
-            .filter(|(load, at)| load.instance != last.0.instance && age(*at) <= SIGNAL_FRESH);
+            .filter(|(load, at)| load.instance != last.0.instance && age(*at) <= fresh);
         for (load, _) in others {
             all.orders = all.orders.saturating_add(load.orders);
             all.orders_max = all.orders_max.saturating_add(load.orders_max);
@@ -108,7 +108,7 @@ pub(crate) async fn listen(loads: Arc<Loads>, nats: Nats, shutdown: Shutdown) {
 
 #[cfg(test)]
 mod tests {
-    use super::Loads;
+    use super::{Loads, Monotonic};
     use crate::config::SETTLEMENTS_MAX;
     use schema::{AllocatorLoad, DurationMs, SettlementLoad, ShardId, codec};
 
@@ -131,9 +131,27 @@ mod tests {
         }
         let signals = loads.signals(ShardId(1));
         assert_eq!(signals.allocator.unwrap().0.pending, 8);
+        assert_eq!(loads.signals(ShardId(2)).allocator.unwrap().0.pending, 900);
         let all = signals.settlement.unwrap().0;
         assert_eq!((all.orders, all.orders_max, all.commit_wait), (50, 200, DurationMs(60)));
         assert!(loads.hear_settlement(&b"no load"[..].into()).is_err());
+    }
+
+    #[test]
+    fn a_word_grows_old_and_a_settlement_that_is_silent_counts_no_more() {
+        let loads = Loads::default();
+        let hear = |load| loads.hear_settlement(&codec::encode(&load).into()).unwrap();
+        let load = AllocatorLoad { shard: ShardId(1), pending: 1, reply_p99: DurationMs(1) };
+        loads.hear_allocator(&codec::encode(&load).into()).unwrap();
+        hear(settlement("a", 10, 70));
+        let heard = Monotonic::now();
+        while heard.elapsed().as_millis() < 20 {}
+        let signals = loads.signals(ShardId(1));
+        let ages = [signals.allocator.unwrap().1, signals.settlement.unwrap().1];
+        assert!(ages.iter().all(|age| DurationMs(20) <= *age), "{ages:?}");
+        hear(settlement("b", 30, 5));
+        let orders = |fresh| loads.heard().settlement(DurationMs(fresh)).unwrap().0.orders;
+        assert_eq!((orders(10), orders(60_000)), (30, 40));
     }
 
     #[test]

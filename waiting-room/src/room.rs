@@ -6,16 +6,15 @@ use crate::guards::PollGuards;
 use crate::joiner::{Asked, JoinAsk, Joined};
 use crate::loads::Loads;
 use crate::metrics;
+use crate::outside::Outside;
 use crate::seal::Sealer;
 use crate::seats::Seats;
 use crate::secret::Secrets;
 use crate::store::{Blessed, KeyedBy, Store};
 use chassis::clock::Monotonic;
 use chassis::keys::random_bytes;
-use schema::admission::{
-    AdmissionRecord, Beacon, Draw, GivenReport, HoldReason, LimitedBy, RoomStatus,
-};
-use schema::{EventId, EventListing, EventStatus, RoomSettings, ShardId};
+use schema::admission::{AdmissionRecord, Draw, GivenReport, HoldReason, LimitedBy, RoomStatus};
+use schema::{EventId, EventListing, EventStatus, RoomSettings, ShardId, UnixMillis};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::sync::{mpsc, watch};
@@ -56,7 +55,7 @@ pub(crate) struct Room {
     pub polls_per_second_max: u32,
     /// Written with the ledger, before it.
     pub cohorts: Cohorts,
-    beacon: RwLock<Option<Beacon>>,
+    pub outside: Outside,
     listing: RwLock<Arc<EventListing>>,
     settings: RwLock<RoomSettings>,
     ledger: RwLock<Ledger>,
@@ -153,7 +152,7 @@ impl Room {
             loads,
             polls_per_second_max,
             cohorts: Cohorts::default(),
-            beacon: RwLock::default(),
+            outside: Outside::default(),
             listing: RwLock::new(Arc::new(listing)),
             settings: RwLock::new(settings),
             ledger: RwLock::default(),
@@ -232,15 +231,6 @@ impl Room {
     /// Whether there is nothing to wait for any more.
     pub(crate) fn is_cancelled(&self) -> bool {
         read(&self.listing).status == EventStatus::Cancelled
-    }
-
-    /// What the draws of the room take from outside; `None` for nothing.
-    pub(crate) fn beacon(&self) -> Option<Beacon> {
-        read(&self.beacon).clone()
-    }
-
-    pub(crate) fn set_beacon(&self, beacon: Option<Beacon>) {
-        *write(&self.beacon) = beacon;
     }
 
     pub(crate) fn blessed(&self) -> Blessed {
@@ -340,6 +330,15 @@ impl Room {
         let without_seats = u64::from(active.saturating_sub(returns.holding));
         let (baskets, basket_max) = (returns.baskets, listing.account_places_max);
         *write(&self.outlook) = Outlook { paces, free, without_seats, baskets, basket_max, ended };
+    }
+
+    /// The time by which claims and passes of the room are judged.
+    ///
+    /// LINE-2: their terms are in the leader's time, who lets others in when they end. A clock that
+    /// is behind the leader's last word is wrong by as much at least.
+    pub(crate) fn wall(&self) -> UnixMillis {
+        let now = chassis::clock::now();
+        read(&self.status).as_ref().map_or(now, |(status, _)| now.max(status.at))
     }
 
     /// The leader's last word; with trouble as the limit if it is no news of now.

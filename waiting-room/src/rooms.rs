@@ -13,7 +13,7 @@ use crate::secret::Secrets;
 use crate::store::Store;
 use chassis::{Follower, StartAt, stream_config, tasks, telemetry};
 use dashmap::DashMap;
-use schema::admission::Beacon;
+use schema::admission::{Beacon, Witnesses};
 use schema::{EventId, EventListing, RoomMode, RoomSettings, ShardId, codec, stream, subject};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -27,6 +27,7 @@ pub(crate) struct Rooms {
     events: DashMap<EventId, Known>,
     settings: DashMap<EventId, RoomSettings>,
     beacons: DashMap<EventId, Beacon>,
+    witnesses: DashMap<EventId, Witnesses>,
     /// How far the journal of each shard has been read.
     journals: DashMap<ShardId, Arc<AtomicU64>>,
     sealer: Arc<Sealer>,
@@ -41,10 +42,19 @@ struct Known {
 
 impl Rooms {
     pub(crate) fn new(deps: Deps, config: Config, sealer: Arc<Sealer>, secrets: Secrets) -> Self {
-        let (events, settings, beacons) = (DashMap::new(), DashMap::new(), DashMap::new());
-        let (clock, secrets, journals) = (BootClock::new(), Arc::new(secrets), DashMap::new());
-        let loads = Arc::default();
-        Self { deps, config, clock, events, settings, beacons, journals, sealer, secrets, loads }
+        Self {
+            deps,
+            config,
+            clock: BootClock::new(),
+            events: DashMap::new(),
+            settings: DashMap::new(),
+            beacons: DashMap::new(),
+            witnesses: DashMap::new(),
+            journals: DashMap::new(),
+            sealer,
+            secrets: Arc::new(secrets),
+            loads: Arc::default(),
+        }
     }
 
     pub(crate) fn find(&self, event: &EventId) -> Option<Arc<Room>> {
@@ -106,7 +116,16 @@ impl Rooms {
             None => drop(self.beacons.remove(event)),
         }
         if let Some(room) = self.find(event) {
-            room.set_beacon(beacon);
+            room.outside.set_beacon(beacon);
+        }
+    }
+
+    /// Takes whose secrets go into an event's draws, and what they have revealed.
+    pub(crate) fn set_witnesses(&self, event: &EventId, witnesses: Option<Witnesses>) {
+        let witnesses = witnesses.unwrap_or_default();
+        self.witnesses.insert(event.clone(), witnesses.clone());
+        if let Some(room) = self.find(event) {
+            room.outside.set_witnesses(witnesses);
         }
     }
 
@@ -134,7 +153,9 @@ impl Rooms {
             polls_per_second_max: self.config.polls_per_second_max,
         };
         let room = Arc::new(Room::new(listing, settings, store, joins, around));
-        room.set_beacon(self.beacons.get(&room.event).map(|beacon| beacon.clone()));
+        room.outside.set_beacon(self.beacons.get(&room.event).map(|beacon| beacon.clone()));
+        let witnesses = self.witnesses.get(&room.event).map(|witnesses| witnesses.clone());
+        room.outside.set_witnesses(witnesses.unwrap_or_default());
         let (deps, tick, clock) = (self.deps.clone(), self.config.tick(), self.clock.clone());
         let opened = Arc::clone(&room);
         tasks::spawn("room", async move {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use std::fmt;
 use std::ops::Range;
 use waiting_room_core::{
-    ENCODING, Ingredients, NUMBER_MAX, Permutation, Tree, climb, commitment, leaf, seed, token_hash,
+    Ingredients, NUMBER_MAX, Permutation, Tree, climb, commitment, encoding, leaf, seed, token_hash,
 };
 
 const HASH_BYTES: usize = 32;
@@ -69,7 +69,16 @@ struct Statement {
     first_number: Option<u64>,
     secret: Option<String>,
     beacon: Option<String>,
+    /// Absent from what was downloaded before there were any.
+    #[serde(default)]
+    witnesses: Vec<Witness>,
     seed: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Witness {
+    commitment: String,
+    secret: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -142,16 +151,22 @@ impl Check {
         let is_drawn = |stated: &Statement| stated.root.is_some() && stated.seed.is_some();
         let statements: Vec<Statement> =
             std::iter::once(stated.newest).chain(stated.earlier).filter(is_drawn).collect();
-        let known = statements.iter().all(|stated| stated.encoding.as_deref() == Some(ENCODING));
-        let is_checkable = known && !statements.is_empty();
-        if !self.say(file, is_checkable, "has a draw in the encoding usher-draw-v1") {
+        let is_known = |stated: &Statement| {
+            stated.encoding.as_deref() == Some(encoding(stated.witnesses.len()))
+        };
+        let is_checkable = !statements.is_empty() && statements.iter().all(is_known);
+        if !self.say(file, is_checkable, "has draws in the encoding that their witnesses ask for") {
             return Ok(Vec::new());
         }
         let read: Result<Vec<_>, Unreadable> = statements.iter().map(read_statement).collect();
         let mut draws = Vec::new();
-        for (draw, is_committed, is_made) in read? {
+        for Stated { draw, is_committed, witnesses, is_made } in read? {
             self.say(file, is_committed, "the secret is the one that was committed to");
-            self.say(file, is_made, "the seed follows from root, n, secret and beacon");
+            for (is_committed, at) in witnesses.into_iter().zip(1..) {
+                let claim = format!("the secret of witness {at} is the one committed to");
+                self.say(file, is_committed, claim);
+            }
+            self.say(file, is_made, "the seed follows from root, n, secrets and beacon");
             draws.push(draw);
         }
         Ok(draws)
@@ -192,8 +207,15 @@ impl Check {
     }
 }
 
-/// The draw, whether its secret is the one of its commitment, and whether its seed follows.
-fn read_statement(stated: &Statement) -> Result<(Draw, bool, bool), Unreadable> {
+/// A draw, whether each of its secrets is that of its commitment, and whether its seed follows.
+struct Stated {
+    draw: Draw,
+    is_committed: bool,
+    witnesses: Vec<bool>,
+    is_made: bool,
+}
+
+fn read_statement(stated: &Statement) -> Result<Stated, Unreadable> {
     let read = |text: &Option<String>| hash(text.as_deref().ok_or(Unreadable)?);
     let event: EventId = stated.event.parse().map_err(|_| Unreadable)?;
     let (root, secret) = (read(&stated.root)?, read(&stated.secret)?);
@@ -201,11 +223,19 @@ fn read_statement(stated: &Statement) -> Result<(Draw, bool, bool), Unreadable> 
     let first_number = stated.first_number.filter(|&first| first <= NUMBER_MAX);
     let first_number = first_number.ok_or(Unreadable)?;
     let beacon = stated.beacon.as_deref().unwrap_or_default();
-    let of = Ingredients { event: &event, root: &root, count, secret: &secret, beacon };
-    let (committed, made) = (read(&stated.commitment)?, seed(sha256, of));
+    let of_witness = |witness: &Witness| Ok((hash(&witness.commitment)?, read(&witness.secret)?));
+    let of_witnesses = stated.witnesses.iter().map(of_witness).collect::<Result<Vec<_>, _>>()?;
+    let (committed, secrets): (Vec<_>, Vec<_>) = of_witnesses.into_iter().unzip();
+    let is_of = |committed: &[u8; 32], secret| *committed == commitment(sha256, secret);
+    let witnesses = committed.iter().zip(&secrets).map(|(one, secret)| is_of(one, secret));
+    let (witnesses, is_committed) =
+        (witnesses.collect(), is_of(&read(&stated.commitment)?, &secret));
+    let (event, root_of, secret) = (&event, &root, &secret);
+    let of = Ingredients { event, root: root_of, count, secret, witnesses: &secrets, beacon };
+    let made = seed(sha256, of);
     let draw = Draw { root, count, first_number, seed: read(&stated.seed)? };
     let is_made = draw.seed == made;
-    Ok((draw, committed == commitment(sha256, &secret), is_made))
+    Ok(Stated { draw, is_committed, witnesses, is_made })
 }
 
 fn hash(text: &str) -> Result<[u8; 32], Unreadable> {

@@ -27,6 +27,7 @@ mod servers;
 mod services;
 mod shutdown;
 mod stream_config;
+mod tell;
 #[cfg(any(test, feature = "testing"))]
 mod testing;
 
@@ -49,5 +50,6 @@ pub use servers::{Child, Durability, FolderLock, Pids, Ports, Servers, ServersSp
 pub use services::{Announcement, ServiceInfo, announce, discover};
 pub use shutdown::Shutdown;
 pub use stream_config::stream_config;
+pub use tell::tell_every;
 #[cfg(any(test, feature = "testing"))]
 pub use testing::TestServers;

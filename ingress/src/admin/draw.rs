@@ -1,4 +1,4 @@
-//! The draw of a room's pre-queue: when it begins, and the word from outside that it may wait for.
+//! The draw of a room's pre-queue: when it begins, and the words from outside that it may wait for.
 
 use std::sync::Arc;
 
@@ -7,13 +7,15 @@ use axum::Extension;
 use axum::extract::State;
 use chassis::{Problem, base64url};
 use http::StatusCode;
-use schema::admission::{BEACON_BYTES_MAX, Beacon};
+use schema::admission::{BEACON_BYTES_MAX, Beacon, Witnesses};
 use schema::{EventId, RoomMode, RoomSettings, codec, subject};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::admission::{STORE_WAIT, current, store, unavailable};
 use super::audit::record;
+use super::witnesses::{committed, hashes, reveal};
 use crate::accounts::Operator;
 use crate::app::App;
 use crate::extract::{Id, Json, json};
@@ -21,16 +23,23 @@ use crate::layers::RequestId;
 use crate::problems::{self, Answered};
 use crate::rooms::Versioned;
 
-/// One of three: nothing at all draws the pre-queue now; `beaconRequired` says whether the draws of
-/// pre-queues that begin from now on wait for a beacon; `beacon` with `root` is one.
+/// One of five: nothing at all draws the pre-queue now; `beaconRequired` says whether the draws of
+/// pre-queues that begin from now on wait for a beacon, `witnesses` whose secrets they wait for;
+/// `beacon` with `root` is one, `secrets` with `root` are some.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DrawRequest {
     beacon_required: Option<bool>,
     /// What nobody could know when the root was published: 1 to 256 bytes of text.
     beacon: Option<String>,
-    /// The root of the draw that the beacon is for, as `fairness` shows it.
+    /// The root of the draw that the beacon or the secrets are for, as `fairness` shows it.
     root: Option<String>,
+    /// The commitments of those who commit to secrets besides the house, eight at most, in the
+    /// order in which their secrets go into the seed; `[]` for nobody.
+    witnesses: Option<Vec<String>>,
+    /// The secrets behind some of the commitments, which nobody may have seen before the root was
+    /// published.
+    secrets: Option<Vec<String>>,
 }
 
 /// What is set now.
@@ -40,6 +49,10 @@ pub struct DrawBody {
     event_id: String,
     opens_at: Option<String>,
     beacon_required: bool,
+    /// The commitments of those whose secrets are waited for.
+    witnesses: Vec<String>,
+    /// How many of them have revealed their secret, for the root that was named last.
+    secrets_revealed: usize,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -47,13 +60,16 @@ enum Wanted {
     Now,
     Required(bool),
     Given { root: [u8; 32], value: String },
+    Witnesses(Vec<[u8; 32]>),
+    Revealed { root: [u8; 32], secrets: Vec<[u8; 32]> },
 }
 
 /// Draws the pre-queue of an event's room now, or says what its draws take from outside.
 #[utoipa::path(post, path = "/api/admin/events/{eventId}/draw", tag = "operators",
     params(("eventId" = String, Path)), request_body = DrawRequest, security(("bearer" = [])),
     responses((status = 202, body = DrawBody), (status = 404, description = "EVENT_UNKNOWN"),
-        (status = 409, description = "NOT_PRE_QUEUE, BEACON_GIVEN, BEACON_NOT_REQUIRED"),
+        (status = 409, description = "NOT_PRE_QUEUE, BEACON_GIVEN, BEACON_NOT_REQUIRED, \
+            NOT_COMMITTED"),
         (status = 412, description = "SETTINGS_CHANGED: ask again"),
         (status = 422, description = "REQUEST_INVALID")))]
 pub async fn draw(
@@ -65,51 +81,75 @@ pub async fn draw(
 ) -> Answered {
     let before = current(&app, &event).await?;
     let wanted = body.value.wanted()?;
-    let (beacon, revision) = beacon(&app, &event).await?;
+    let (beacon_key, witness_key) =
+        (subject::draw_settings(&event), subject::witness_settings(&event));
+    let (mut beacon, revision) = stored::<Beacon>(&app, &beacon_key).await?;
+    let (witnesses, witness_revision) = stored::<Witnesses>(&app, &witness_key).await?;
+    let (mut witnesses, mut settings) = (witnesses.unwrap_or_default(), before.settings.clone());
     let object = format!("room {event}");
-    let (settings, beacon) = match wanted {
+    match wanted {
         Wanted::Now => {
             if before.settings.mode != RoomMode::PreQueue {
                 return Err(not_pre_queue());
             }
             record(&app, &caller, &request, "draw.now", &object, &body.sent).await?;
-            (open_now(&app, &event, before).await?, beacon)
+            settings = open_now(&app, &event, before).await?;
         }
         Wanted::Required(required) => {
             record(&app, &caller, &request, "draw.change", &object, &body.sent).await?;
-            let beacon = required.then_some(Beacon::Awaited);
-            put(&app, &event, beacon.as_ref(), revision).await?;
-            (before.settings, beacon)
+            beacon = required.then_some(Beacon::Awaited);
+            put(&app, beacon_key, beacon.as_ref(), revision).await?;
         }
         Wanted::Given { root, value } => {
             check_given(beacon.as_ref(), &root)?;
             record(&app, &caller, &request, "draw.beacon", &object, &body.sent).await?;
-            let beacon = Some(Beacon::Given { root, value: value.into() });
-            put(&app, &event, beacon.as_ref(), revision).await?;
-            (before.settings, beacon)
+            beacon = Some(Beacon::Given { root, value: value.into() });
+            put(&app, beacon_key, beacon.as_ref(), revision).await?;
         }
+        Wanted::Witnesses(commitments) => {
+            record(&app, &caller, &request, "draw.witnesses", &object, &body.sent).await?;
+            witnesses = Witnesses { commitments, ..Witnesses::default() };
+            put(&app, witness_key, Some(&witnesses), witness_revision).await?;
+        }
+        Wanted::Revealed { root, secrets } => {
+            witnesses = reveal(witnesses, root, &secrets)?;
+            record(&app, &caller, &request, "draw.secrets", &object, &body.sent).await?;
+            put(&app, witness_key, Some(&witnesses), witness_revision).await?;
+        }
+    }
+    let body = DrawBody {
+        event_id: event.to_string(),
+        opens_at: settings.opens_at.map(schema::UnixMillis::to_rfc3339),
+        beacon_required: beacon.is_some(),
+        witnesses: witnesses.commitments.iter().map(|hash| base64url::encode(hash)).collect(),
+        secrets_revealed: witnesses.secrets.len(),
     };
-    let opens_at = settings.opens_at.map(schema::UnixMillis::to_rfc3339);
-    let (event_id, beacon_required) = (event.to_string(), beacon.is_some());
-    Ok(json(StatusCode::ACCEPTED, &DrawBody { event_id, opens_at, beacon_required }))
+    Ok(json(StatusCode::ACCEPTED, &body))
 }
 
 impl DrawRequest {
     fn wanted(&self) -> Result<Wanted, Problem> {
-        let one = "send nothing, or beaconRequired, or beacon with root";
-        match (self.beacon_required, &self.beacon, &self.root) {
-            (None, None, None) => Ok(Wanted::Now),
-            (Some(required), None, None) => Ok(Wanted::Required(required)),
-            (None, Some(value), Some(root)) => {
+        let Self { beacon_required, beacon, root, witnesses, secrets } = self;
+        let of_root = |root: &String| Ok(hashes("root", std::slice::from_ref(root))?[0]);
+        match (beacon_required, beacon, root, witnesses, secrets) {
+            (None, None, None, None, None) => Ok(Wanted::Now),
+            (Some(required), None, None, None, None) => Ok(Wanted::Required(*required)),
+            (None, Some(value), Some(root), None, None) => {
                 if !(1..=BEACON_BYTES_MAX).contains(&value.len()) {
                     return Err(problems::invalid("beacon has 1 to 256 bytes"));
                 }
-                let root = base64url::decode(root).and_then(|root| root.try_into().ok());
-                let root =
-                    root.ok_or_else(|| problems::invalid("root is 32 bytes in base64url"))?;
-                Ok(Wanted::Given { root, value: value.clone() })
+                Ok(Wanted::Given { root: of_root(root)?, value: value.clone() })
             }
-            _ => Err(problems::invalid(one)),
+            (None, None, None, Some(witnesses), None) => {
+                Ok(Wanted::Witnesses(committed(witnesses)?))
+            }
+            (None, None, Some(root), None, Some(secrets)) => {
+                let secrets = hashes("each of secrets", secrets)?;
+                Ok(Wanted::Revealed { root: of_root(root)?, secrets })
+            }
+            _ => Err(problems::invalid(
+                "send nothing, or beaconRequired, or witnesses, or root with beacon or secrets",
+            )),
         }
     }
 }
@@ -147,12 +187,12 @@ async fn open_now(app: &App, event: &EventId, before: Versioned) -> Result<RoomS
     Ok(settings)
 }
 
-/// What is stored, with its revision.
-async fn beacon(app: &App, event: &EventId) -> Result<(Option<Beacon>, u64), Problem> {
-    let entry = app.rooms.bucket.entry(subject::draw_settings(event));
+/// What is stored under a key, with its revision.
+async fn stored<T: DeserializeOwned>(app: &App, key: &str) -> Result<(Option<T>, u64), Problem> {
+    let entry = app.rooms.bucket.entry(key);
     let entry = tokio::time::timeout(STORE_WAIT, entry).await.map_err(|_| unavailable())?;
     let entry = entry.map_err(|error| {
-        tracing::warn!(%error, "the beacon was not read");
+        tracing::warn!(key, %error, "a setting of draws was not read");
         unavailable()
     })?;
     let Some(entry) = entry else { return Ok((None, 0)) };
@@ -160,30 +200,29 @@ async fn beacon(app: &App, event: &EventId) -> Result<(Option<Beacon>, u64), Pro
     if entry.value.is_empty() {
         return Ok((None, entry.revision));
     }
-    let beacon = codec::decode(&entry.value).map_err(|error| {
+    let value = codec::decode(&entry.value).map_err(|error| {
         let error = chassis::telemetry::chain(&error);
-        tracing::error!(%event, %error, "a beacon that nobody can read");
+        tracing::error!(key, %error, "a setting of draws that nobody can read");
         unavailable()
     })?;
-    Ok((Some(beacon), entry.revision))
+    Ok((Some(value), entry.revision))
 }
 
 /// Stores it unless another operator did meanwhile.
-async fn put(
+async fn put<T: Serialize>(
     app: &App,
-    event: &EventId,
-    beacon: Option<&Beacon>,
+    key: String,
+    value: Option<&T>,
     revision: u64,
 ) -> Result<(), Problem> {
-    let key = subject::draw_settings(event);
-    let value = beacon.map(codec::encode).unwrap_or_default();
+    let value = value.map(codec::encode).unwrap_or_default();
     let update = app.rooms.bucket.update(key, value.into(), revision);
     let updated = tokio::time::timeout(STORE_WAIT, update).await.map_err(|_| unavailable())?;
     updated.map(drop).map_err(|error| {
         if error.kind() == UpdateErrorKind::WrongLastRevision {
             return super::admission::changed();
         }
-        tracing::warn!(%error, "the beacon was not stored");
+        tracing::warn!(%error, "a setting of draws was not stored");
         unavailable()
     })
 }
@@ -207,9 +246,19 @@ mod tests {
         assert_eq!(wanted(json!({"beaconRequired": true})), Ok(Wanted::Required(true)));
         let given = Wanted::Given { root: [7; 32], value: "b".to_owned() };
         assert_eq!(wanted(json!({"beacon": "b", "root": root})), Ok(given));
+        assert_eq!(wanted(json!({"witnesses": []})), Ok(Wanted::Witnesses(Vec::new())));
+        let named = Wanted::Witnesses(vec![[7; 32]]);
+        assert_eq!(wanted(json!({"witnesses": [root]})), Ok(named));
+        let revealed = Wanted::Revealed { root: [7; 32], secrets: vec![[7; 32]] };
+        assert_eq!(wanted(json!({"secrets": [root], "root": root})), Ok(revealed));
         for refused in [
             json!({"beacon": "b"}),
             json!({"root": root}),
+            json!({"secrets": [root]}),
+            json!({"secrets": ["short"], "root": root}),
+            json!({"secrets": [root], "root": root, "beacon": "b"}),
+            json!({"witnesses": [root], "root": root}),
+            json!({"witnesses": [root], "secrets": [root], "root": root}),
             json!({"beacon": "", "root": root}),
             json!({"beacon": "b".repeat(257), "root": root}),
             json!({"beacon": "b", "root": "short"}),

@@ -41,7 +41,8 @@ impl Checks {
         // counted.
         let peer = request.extensions().get::<Peer>().map(|Peer(peer)| peer.ip());
         let limiter = self.limiter.as_ref();
-        let place = limiter.map(|limiter| limiter.enter(peer, clock::now())).transpose();
+        let place = limiter.map(|limiter| limiter.enter(peer, request.uri().path(), clock::now()));
+        let place = place.transpose();
         let _place = match place {
             Ok(place) => place,
             Err(problem) => return problem.into_response(),

@@ -1,6 +1,7 @@
 //! How much one address may ask, and how much is served at once.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use chassis::Problem;
 use schema::UnixMillis;
@@ -13,6 +14,9 @@ use crate::{metrics, problems};
 
 /// Addresses that are remembered apart from each other: 2 MB.
 const ADDRESSES: usize = 131_072;
+
+/// What a proxy before another site asks for each request to that.
+const GATE_PATH: &str = "/api/queue/authz";
 
 /// The buckets and places of the public listener.
 #[derive(Debug)]
@@ -30,31 +34,41 @@ impl Limiter {
         Self { limits, demo, addresses, places }
     }
 
-    fn rate(&self, address: IpAddr) -> Rate {
-        let generous = self.demo && address.is_loopback();
-        if generous { self.limits.address_demo } else { self.limits.address }
+    fn rate(&self, address: IpAddr, is_gate: bool) -> Rate {
+        match (self.demo && address.is_loopback(), is_gate) {
+            (true, _) => self.limits.address_demo,
+            (false, true) => self.limits.gate,
+            (false, false) => self.limits.address,
+        }
+    }
+
+    fn take(&self, address: IpAddr, is_gate: bool, now: UnixMillis) -> Result<(), Duration> {
+        let rate = self.rate(address, is_gate);
+        self.addresses.take(&(network(address), is_gate), rate, now)
     }
 
     /// Says whether [`Limiter::enter`] would refuse the address now.
     pub(super) fn would_refuse(&self, address: IpAddr, now: UnixMillis) -> bool {
-        self.addresses.check(&network(address), self.rate(address), now).is_err()
+        let rate = self.rate(address, false);
+        self.addresses.check(&(network(address), false), rate, now).is_err()
     }
 
     /// Counts a request that is answered already.
     pub(super) fn count(&self, address: IpAddr, now: UnixMillis) {
         // Others may have taken the last one meanwhile: then the bucket stays empty.
-        self.addresses.take(&network(address), self.rate(address), now).unwrap_or_default();
+        self.take(address, false, now).unwrap_or_default();
     }
 
-    /// Lets a request in, for as long as it holds the place, or says why not: 429 for an address
-    /// that asks too often, 503 when too many requests run.
+    /// Lets a request to `path` in, for as long as it holds the place, or says why not: 429 for an
+    /// address that asks too often, 503 when too many requests run.
     pub(super) fn enter(
         &self,
         address: Option<IpAddr>,
+        path: &str,
         now: UnixMillis,
     ) -> Result<SemaphorePermit<'_>, Problem> {
         if let Some(address) = address {
-            self.check(address, now)?;
+            self.check(address, path, now)?;
         }
         self.places.try_acquire().map_err(|_| {
             metrics::shed();
@@ -62,11 +76,34 @@ impl Limiter {
         })
     }
 
-    fn check(&self, address: IpAddr, now: UnixMillis) -> Result<(), Problem> {
-        self.addresses.take(&network(address), self.rate(address), now).map_err(|wait| {
+    fn check(&self, address: IpAddr, path: &str, now: UnixMillis) -> Result<(), Problem> {
+        self.take(address, path == GATE_PATH, now).map_err(|wait| {
             metrics::rate_limited();
             let seconds = crate::buckets::seconds(wait);
             problems::too_many("RATE_LIMITED", "your address asks too often", seconds)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{GATE_PATH, Limiter, UnixMillis};
+    use crate::buckets::Rate;
+    use crate::config::RequestLimits;
+
+    #[test]
+    fn what_a_gate_asks_about_an_address_takes_nothing_from_what_that_may_ask_itself() {
+        let [address, gate] = [2, 5].map(|burst| Rate { burst, per_minute: 60 });
+        let limiter = Limiter::new(RequestLimits { address, gate, ..Default::default() }, false);
+        let now = UnixMillis(1_800_000_000_000);
+        let entered = |path: &str| {
+            let all = (0..10).map(|_| limiter.enter(Some([192, 0, 2, 1].into()), path, now));
+            all.flatten().count()
+        };
+        assert_eq!(entered(GATE_PATH), 5);
+        assert_eq!(entered("/api/queue/EVT001/me"), 2);
+        assert_eq!(entered("/api/events"), 0, "all else is one budget");
+        let other = limiter.enter(Some([192, 0, 2, 2].into()), GATE_PATH, now);
+        assert!(other.is_ok(), "another address has its own");
     }
 }

@@ -68,7 +68,7 @@ mod tests {
         }
         assert!(ask(1).is_none(), "the router refuses it");
         let now = chassis::clock::now();
-        assert!(limiter.enter(Some([192, 0, 2, 1].into()), now).is_err());
+        assert!(limiter.enter(Some([192, 0, 2, 1].into()), "/", now).is_err());
         assert!(ask(2).is_some(), "another address has its own");
     }
 }

@@ -75,7 +75,7 @@ async fn a_room_is_changed_only_by_who_has_seen_its_latest_settings() {
 }
 
 #[tokio::test]
-async fn a_draw_is_begun_in_a_pre_queue_only_and_takes_one_beacon_for_each_root() {
+async fn a_draw_is_begun_in_a_pre_queue_only_and_takes_what_was_promised_for_each_root() {
     let rig = Rig::start().await;
     let operator = rig.login("operator", &[Role::Operator]).await;
     rig.event(&operator, "EVT100").await;
@@ -92,6 +92,16 @@ async fn a_draw_is_begun_in_a_pre_queue_only_and_takes_one_beacon_for_each_root(
     assert_eq!(draw(beacon.clone()).await.status, 202);
     assert_eq!(draw(beacon).await.problem(), (409, "BEACON_GIVEN".to_owned()));
     assert_eq!(draw(json!({"beacon": "x"})).await.problem(), (422, "REQUEST_INVALID".to_owned()));
+    // The first is the commitment to 32 bytes that are 1.
+    let commitments = ["Tcm2ts7pzq3SnXLXZyvYR5bd0uzVWRnCpDnMPahOfIw", root];
+    let revealed = json!({"secrets": [root], "root": root});
+    let unasked = draw(revealed.clone()).await;
+    assert_eq!(unasked.problem(), (409, "NOT_COMMITTED".to_owned()));
+    let named = draw(json!({"witnesses": commitments})).await;
+    assert_eq!((named.status, &named.json()["witnesses"]), (202, &json!(commitments)));
+    let revealed = draw(revealed).await;
+    assert_eq!((revealed.status, &revealed.json()["secretsRevealed"]), (202, &json!(1)));
+    assert_eq!(revealed.json()["beaconRequired"], true, "the beacon is not touched");
 
     let path = "/api/admin/events/EVT100/admission";
     let pre_queue = json!({"mode": "pre-queue", "opensAt": "2100-01-01T00:00:00Z"});

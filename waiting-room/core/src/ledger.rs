@@ -57,12 +57,14 @@ pub struct Ledger {
 }
 
 /// What is fixed of a draw before it is made: each part once, in this order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prepared {
     pub nonce: [u8; 32],
     pub commitment: [u8; 32],
     /// The draw waits for a word from outside.
     pub needs_beacon: bool,
+    /// The draw waits for the secrets with these commitments.
+    pub witnesses: Vec<[u8; 32]>,
     /// The last place of the cohort, once it is closed: no place is given out until the draw.
     pub last: Option<u64>,
     pub root: Option<[u8; 32]>,
@@ -131,11 +133,12 @@ impl Ledger {
                 self.given = self.given.max(base);
                 self.gathering = Some(base);
             }
-            AdmissionRecord::Committed { base, nonce, commitment, needs_beacon } => {
+            AdmissionRecord::Committed { base, nonce, commitment, needs_beacon, witnesses } => {
                 assert!(self.gathering == Some(base));
                 assert!(self.prepared.is_none(), "what was committed to is never changed");
                 let (last, root) = (None, None);
-                self.prepared = Some(Prepared { nonce, commitment, needs_beacon, last, root });
+                let prepared = Prepared { nonce, commitment, needs_beacon, witnesses, last, root };
+                self.prepared = Some(prepared);
             }
             AdmissionRecord::CohortClosed { base, last } => self.close_cohort(base, last),
             AdmissionRecord::Rooted { base, root } => {
@@ -195,6 +198,8 @@ impl Ledger {
             let prepared = prepared.expect("the draw was committed to");
             assert!(prepared.last == Some(draw.last), "the cohort ends where it was closed");
             assert!(prepared.root == Some(made_of.root), "the root was published before");
+            let witness_count = made_of.witnesses.len();
+            assert!(prepared.witnesses.len() == witness_count, "a draw waits for its witnesses");
         }
         self.given = self.given.max(draw.last);
         // Where they are in line now is the draw's secret until it is asked.
@@ -222,7 +227,7 @@ impl Ledger {
 
     /// Whether the cohort of the pre-queue is closed, and its draw still to be made.
     pub fn is_closed(&self) -> bool {
-        self.prepared.is_some_and(|prepared| prepared.last.is_some())
+        self.prepared.as_ref().is_some_and(|prepared| prepared.last.is_some())
     }
 
     /// How many numbers were given out and not passed, those who are gone among them: known to all

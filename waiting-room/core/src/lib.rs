@@ -64,6 +64,6 @@ pub use returns::{Baskets, Returns};
 pub use room::{Decision, Plan, Room, Sight};
 pub use speed::{Paces, Speed, Wait};
 pub use standby::{Crowd, Watch};
-pub use statement::{ENCODING, Ingredients, commitment, seed, token_hash};
+pub use statement::{Ingredients, commitment, encoding, revealed, seed, token_hash};
 pub use token::{MAC_BYTES, PlaceKind, Token, TokenFault};
 pub use told::Told;

@@ -55,6 +55,13 @@ pub const GENERATION: DurationMs = DurationMs(40_000);
 /// How long after its deadline a pass still counts as inside: whoever checks it may be behind us.
 pub const PASS_LEEWAY: DurationMs = DurationMs(2_000);
 
+/// How far the wall clocks of two machines may be apart, so that a new leader on another one lets
+/// nobody in for those who are inside still.
+///
+/// A leader that has just started, and so has not heard of the releases when they were made, counts
+/// those inside for longer by this. More would let it call nobody for as long.
+pub const CLOCKS_APART_MAX: DurationMs = DurationMs(60_000);
+
 const _: () = {
     assert!(POLLS.ceiling.0 < POLLS.far_ceiling.0);
     assert!(HORIZON_LAPSE.0 <= GENERATION.0);

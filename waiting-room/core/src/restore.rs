@@ -2,7 +2,7 @@
 
 use crate::inside::Entry;
 use crate::ledger::{Ledger, Received};
-use crate::limits::WINDOW;
+use crate::limits::{CLOCKS_APART_MAX, WINDOW};
 use crate::mono::MonoMs;
 use crate::number_set::NumberSet;
 use crate::poll::POLLS;
@@ -72,9 +72,13 @@ fn decided_at(received: &Received, origin: Origin) -> Option<MonoMs> {
 /// The release as those inside are counted; `None` once its passes have ended.
 fn inside_entry(received: &Received, epoch: u32, origin: Origin) -> Option<Entry> {
     let release = &received.release;
-    let until = |at: UnixMillis| match decided_at(received, origin) {
-        Some(decided) => decided + at.since(release.at),
-        None => origin.now + at.since(origin.wall),
+    let until = |at: UnixMillis| {
+        if let Some(decided) = decided_at(received, origin) {
+            return decided + at.since(release.at);
+        }
+        // It was decided before we heard of it, and by a clock that may be ahead of ours or behind.
+        let by_wall = origin.now + (at + CLOCKS_APART_MAX).since(origin.wall);
+        by_wall.min(received.at + at.since(release.at))
     };
     let pass_until = until(release.pass_until);
     let is_over = pass_until + DurationMs(60_000) < origin.now;

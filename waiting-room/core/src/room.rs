@@ -282,4 +282,6 @@ impl Plan {
 }
 
 #[cfg(test)]
+mod kills;
+#[cfg(test)]
 mod tests;

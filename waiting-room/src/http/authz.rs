@@ -94,7 +94,8 @@ fn wanted(query: &AuthzQuery, headers: &HeaderMap) -> Result<Option<EventId>, ()
 }
 
 fn answer(app: &App, event: Option<&EventId>, when_off: WhenOff, headers: &HeaderMap) -> Response {
-    let now = chassis::clock::now();
+    let room = event.and_then(|event| app.rooms.find(event));
+    let now = room.map_or_else(chassis::clock::now, |room| room.wall());
     let is_for = |claims: &PassClaims| event.is_none_or(|event| claims.event == *event);
     let mut passes = passes(headers, event).take(PASSES_TRIED_MAX);
     if let Some(claims) = passes.find_map(|pass| app.passes.verify(pass, now).filter(is_for)) {

@@ -60,7 +60,7 @@ pub(super) async fn claim(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let now = chassis::clock::now();
+    let now = room.wall();
     let place = opened(&app, &room, &headers, now)?;
     let request: ClaimRequest = bodies::json(&headers, body)?;
     check_secret(&place, request.pop_secret.as_deref())?;

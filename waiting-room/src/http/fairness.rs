@@ -17,7 +17,7 @@ use schema::admission::{Draw, DrawMadeOf};
 use serde::Serialize;
 use std::sync::Arc;
 use utoipa::ToSchema;
-use waiting_room_core::{Cohort, ENCODING, Ledger, Token, commitment};
+use waiting_room_core::{Cohort, Ledger, Token, commitment, encoding};
 
 /// The newest draw, from its commitment on, and those before it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -33,13 +33,15 @@ pub(crate) struct FairnessBody {
 #[derive(Debug, Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct DrawBody {
-    /// How all the rest hangs together: `usher-draw-v1`.
+    /// How all the rest hangs together: `usher-draw-v1`, or with witnesses `usher-draw-v2`.
     encoding: Option<&'static str>,
     event: String,
     /// The hash of the secret, from before the first join.
     commitment: Option<String>,
     /// Whether the draw waits for a beacon.
     beacon_required: bool,
+    /// Whose secrets the draw waits for besides, in the order in which these go into the seed.
+    witnesses: Vec<WitnessBody>,
     /// Over all places with the hashes of their tokens, from before the secret is shown.
     root: Option<String>,
     /// How many places were drawn.
@@ -50,9 +52,19 @@ pub(crate) struct DrawBody {
     first_number: Option<u64>,
     secret: Option<String>,
     beacon: Option<String>,
-    /// The hash of event, root, n, secret and beacon: the key of the permutation.
+    /// The hash of event, root, n, all secrets and beacon: the key of the permutation.
     seed: Option<String>,
     drawn_at: Option<String>,
+}
+
+/// Who commits to a secret for a draw, besides the house.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct WitnessBody {
+    /// The hash of the secret, from before the first join.
+    commitment: String,
+    /// Null until it is revealed: for the draw with this root, and never before it.
+    secret: Option<String>,
 }
 
 /// A place in its draw.
@@ -87,12 +99,15 @@ pub(super) async fn fairness(RoomOfPath(room): RoomOfPath) -> Json<FairnessBody>
 
 /// What is known of the draw of a pre-queue that gathers or has just closed.
 fn prepared(room: &Room, ledger: &Ledger) -> Option<DrawBody> {
-    let (base, prepared) = (ledger.gathering?, ledger.prepared?);
+    let (base, prepared) = (ledger.gathering?, ledger.prepared.as_ref()?);
+    let revealed = room.outside.secrets(prepared.root, &prepared.witnesses);
+    let witnesses = prepared.witnesses.iter().zip(revealed);
     Some(DrawBody {
-        encoding: Some(ENCODING),
+        encoding: Some(encoding(prepared.witnesses.len())),
         event: room.event.to_string(),
         commitment: Some(base64url::encode(&prepared.commitment)),
         beacon_required: prepared.needs_beacon,
+        witnesses: witnesses.map(|(committed, secret)| witness(committed, secret)).collect(),
         root: prepared.root.map(|root| base64url::encode(&root)),
         n: prepared.last.map(|last| last - base),
         entered: entered(room, base),
@@ -110,18 +125,27 @@ fn drawn(room: &Room, draw: &Draw) -> DrawBody {
         drawn_at: Some(draw.at.to_rfc3339()),
         ..DrawBody::default()
     };
-    let Some(DrawMadeOf { root, secret, beacon }) = &draw.made_of else { return known };
+    let Some(DrawMadeOf { root, secret, beacon, witnesses }) = &draw.made_of else { return known };
     let beacon = Some(beacon.to_string()).filter(|beacon| !beacon.is_empty());
     DrawBody {
-        encoding: Some(ENCODING),
+        encoding: Some(encoding(witnesses.len())),
         commitment: Some(base64url::encode(&commitment(sha256, secret))),
         beacon_required: beacon.is_some(),
+        witnesses: witnesses
+            .iter()
+            .map(|secret| witness(&commitment(sha256, secret), Some(*secret)))
+            .collect(),
         root: Some(base64url::encode(root)),
         entered: entered(room, draw.base),
         secret: Some(base64url::encode(secret)),
         beacon,
         ..known
     }
+}
+
+fn witness(commitment: &[u8; 32], secret: Option<[u8; 32]>) -> WitnessBody {
+    let commitment = base64url::encode(commitment);
+    WitnessBody { commitment, secret: secret.map(|secret| base64url::encode(&secret)) }
 }
 
 fn entered(room: &Room, base: u64) -> Option<u64> {
@@ -178,7 +202,7 @@ async fn path(
 pub(super) async fn cohort(RoomOfPath(room): RoomOfPath) -> Result<Response, Problem> {
     let base = {
         let ledger = room.ledger();
-        let prepared = ledger.prepared.filter(|prepared| prepared.root.is_some());
+        let prepared = ledger.prepared.as_ref().filter(|prepared| prepared.root.is_some());
         let drawn = ledger.draws.iter().rev().find(|draw| draw.made_of.is_some());
         prepared.and(ledger.gathering).or(drawn.map(|draw| draw.base))
     };

@@ -29,7 +29,7 @@ pub(super) async fn leave(
     RoomOfPath(room): RoomOfPath,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
-    let now = chassis::clock::now();
+    let now = room.wall();
     let place = opened(&app, &room, &headers, now)?;
     let started = Monotonic::now();
     loop {

@@ -30,7 +30,7 @@ pub(super) async fn me(
     RoomOfPath(room): RoomOfPath,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let now = chassis::clock::now();
+    let now = room.wall();
     let place = opened(&app, &room, &headers, now)?;
     guard(&app, &room, &place)?;
     note_presence(&room, &place.token, now).await;

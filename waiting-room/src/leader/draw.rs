@@ -6,21 +6,24 @@
 
 use super::Leader;
 use crate::config::ENTRIES_WAIT;
+use crate::drawn::ingredients;
 use crate::store::{Fault, Phase, Shift};
 use chassis::keys::{random_bytes, sha256};
 use chassis::{AppendError, Owner};
 use schema::admission::{AdmissionRecord, Beacon, Draw, DrawMadeOf};
-use waiting_room_core::{Ingredients, Prepared, commitment, seed};
+use waiting_room_core::{Prepared, commitment, seed};
 
 impl Leader {
-    /// Commits to the secret of the pre-queue that gathers, and to whether a beacon goes into its
-    /// seed, before anybody has a place in it.
+    /// Commits to the secret of the pre-queue that gathers, and to whose secrets and whether a
+    /// beacon go into its seed, before anybody has a place in it.
     pub(super) async fn commit(&mut self, owner: &Owner) -> Result<(), AppendError> {
         let base = self.ledger.gathering.expect("only a room that gathers is drawn");
-        let (nonce, needs_beacon) = (random_bytes(), self.room.beacon().is_some());
+        let (nonce, needs_beacon) = (random_bytes(), self.room.outside.beacon().is_some());
+        let witnesses = self.room.outside.witnesses();
         let secret = self.room.secrets.of(&self.room.event, base, &nonce);
         let commitment = commitment(sha256, &secret);
-        let committed = AdmissionRecord::Committed { base, nonce, commitment, needs_beacon };
+        let committed =
+            AdmissionRecord::Committed { base, nonce, commitment, needs_beacon, witnesses };
         self.append(owner, committed).await
     }
 
@@ -28,7 +31,7 @@ impl Leader {
     /// next look at Redis.
     pub(super) async fn draw(&mut self, owner: &Owner) -> Result<Result<bool, Fault>, AppendError> {
         let base = self.ledger.gathering.expect("only a room that gathers is drawn");
-        let Some(prepared) = self.ledger.prepared else {
+        let Some(prepared) = self.ledger.prepared.clone() else {
             self.commit(owner).await?;
             return Ok(Ok(false));
         };
@@ -43,19 +46,16 @@ impl Leader {
             root
         };
         let Some(secret) = self.secret(base, &prepared) else { return Ok(Ok(false)) };
-        let beacon = match self.room.beacon() {
-            _ if !prepared.needs_beacon => String::new(),
-            Some(Beacon::Given { root: of, value }) if of == root => value.into(),
-            // Also one for another draw: nobody knew this root when it was given.
-            _ => return Ok(Ok(false)),
+        let witnesses = self.room.outside.secrets(Some(root), &prepared.witnesses);
+        let witnesses: Option<Vec<_>> = witnesses.into_iter().collect();
+        let (Some(witnesses), Some(beacon)) = (witnesses, self.beacon(&root, &prepared)) else {
+            return Ok(Ok(false));
         };
-        let (event, count) = (&self.room.event, last - base);
-        let of = Ingredients { event, root: &root, count, secret: &secret, beacon: &beacon };
-        let seed = seed(sha256, of);
+        let made_of = DrawMadeOf { root, secret, beacon: beacon.into(), witnesses };
+        let seed = seed(sha256, ingredients(&self.room.event, last - base, &made_of));
         tracing::info!(event = %self.room.event, base, last, "the pre-queue is drawn");
-        let made_of = Some(DrawMadeOf { root, secret, beacon: beacon.into() });
-        let draw = Draw { base, last, seed, at: chassis::clock::now(), made_of };
-        self.append(owner, AdmissionRecord::Drawn(draw)).await?;
+        let (at, made_of) = (chassis::clock::now(), Some(made_of));
+        self.append(owner, AdmissionRecord::Drawn(Draw { base, last, seed, at, made_of })).await?;
         self.recall_doubt().await;
         Ok(self.show_draw().await.map(|()| false))
     }
@@ -82,6 +82,16 @@ impl Leader {
         self.closing_since = None;
         self.append(owner, AdmissionRecord::CohortClosed { base, last }).await?;
         Ok(Ok(false))
+    }
+
+    /// The word from outside for the cohort with `root`: an empty one where none was promised.
+    fn beacon(&self, root: &[u8; 32], prepared: &Prepared) -> Option<String> {
+        match self.room.outside.beacon() {
+            _ if !prepared.needs_beacon => Some(String::new()),
+            Some(Beacon::Given { root: of, value }) if of == *root => Some(value.into()),
+            // Also one for another draw: nobody knew this root when it was given.
+            _ => None,
+        }
     }
 
     /// The secret that was committed to.

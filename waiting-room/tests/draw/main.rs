@@ -9,8 +9,8 @@ use std::process::Command;
 use waiting_room::{DrawFile, DrawFiles, Finding, verify_draw};
 
 /// Whole draws with some of their proofs, made by a third program: of 0 to 65 places, with and
-/// without empty ones, a beacon, an earlier draw.
-const VECTORS: &str = include_str!("usher-draw-v1.json");
+/// without empty ones, a beacon, an earlier draw; those of the second file with witnesses.
+const VECTORS: [&str; 2] = [include_str!("usher-draw-v1.json"), include_str!("usher-draw-v2.json")];
 
 #[derive(Clone)]
 struct Downloaded {
@@ -21,7 +21,6 @@ struct Downloaded {
 }
 
 fn vectors() -> Vec<Downloaded> {
-    let vectors: Value = serde_json::from_str(VECTORS).unwrap();
     let bytes = |text: &Value| base64url::decode(text.as_str().unwrap()).unwrap();
     let download = |draw: &Value| {
         let proofs = draw["proofs"].as_array().unwrap().clone();
@@ -30,7 +29,11 @@ fn vectors() -> Vec<Downloaded> {
         let (fairness, cohort) = (draw["fairness"].clone(), bytes(&draw["cohort"]));
         Downloaded { fairness, proofs, cohort, tokens }
     };
-    vectors["draws"].as_array().unwrap().iter().map(download).collect()
+    let of_file = |file: &str| {
+        let vectors: Value = serde_json::from_str(file).unwrap();
+        vectors["draws"].as_array().unwrap().iter().map(download).collect::<Vec<_>>()
+    };
+    VECTORS.into_iter().flat_map(of_file).collect()
 }
 
 impl Downloaded {
@@ -88,7 +91,8 @@ fn both_verifiers_find_that_every_draw_holds() {
         let findings = draw.verify(folder.path());
         assert!(findings.iter().all(|finding| finding.holds), "{findings:?}");
         let drawn = 1 + draw.fairness["earlier"].as_array().unwrap().len();
-        assert_eq!(findings.len(), 1 + 2 * drawn + 4 * draw.proofs.len() + 2);
+        let witnesses = draw.fairness["witnesses"].as_array().map_or(0, Vec::len);
+        assert_eq!(findings.len(), 1 + 2 * drawn + witnesses + 4 * draw.proofs.len() + 2);
     }
 }
 
@@ -101,6 +105,24 @@ fn flip(text: &mut Value) {
 
 fn add_one(number: &mut Value) {
     *number = json!(number.as_u64().unwrap() + 1);
+}
+
+/// What can be changed of the witnesses of a draw that has some.
+fn witness_forgeries(draw: &Downloaded) -> Vec<(&'static str, Downloaded)> {
+    let mut forged = Vec::new();
+    let mut forge = |what, change: &dyn Fn(&mut Vec<Value>)| {
+        let mut other = draw.clone();
+        change(other.fairness["witnesses"].as_array_mut().unwrap());
+        forged.push((what, other));
+    };
+    forge("a witness less", &|all| drop(all.pop()));
+    forge("a witness twice", &|all| all.push(all[0].clone()));
+    forge("no witnesses", &Vec::clear);
+    forge("order of witnesses", &|all| all.reverse());
+    forge("commitment of a witness", &|all| flip(&mut all[0]["commitment"]));
+    forge("secret of a witness", &|all| flip(&mut all[1]["secret"]));
+    forge("no secret of a witness", &|all| all[0]["secret"] = Value::Null);
+    forged
 }
 
 /// The draw with one thing in it changed, each of them in turn.
@@ -117,7 +139,17 @@ fn forgeries(draw: &Downloaded) -> Vec<(&'static str, Downloaded)> {
     for name in ["n", "firstNumber"] {
         forge(name, &|draw| add_one(&mut draw.fairness[name]));
     }
-    forge("encoding", &|draw| draw.fairness["encoding"] = json!("usher-draw-v2"));
+    forge("encoding", &|draw| {
+        let is_first = draw.fairness["encoding"] == "usher-draw-v1";
+        draw.fairness["encoding"] = json!(if is_first { "usher-draw-v2" } else { "usher-draw-v1" });
+    });
+    forge("witnesses from nowhere", &|draw| {
+        let (commitment, secret) = (draw.fairness["commitment"].clone(), &draw.fairness["secret"]);
+        let own = json!({"commitment": commitment, "secret": secret});
+        draw.fairness["witnesses"] = json!([own]);
+        draw.fairness["encoding"] = json!("usher-draw-v2");
+    });
+    forge("unknown encoding", &|draw| draw.fairness["encoding"] = json!("usher-draw-v3"));
     forge("event", &|draw| draw.fairness["event"] = json!("EVT009"));
     forge("beacon", &|draw| draw.fairness["beacon"] = json!("another one"));
     forge("seed null", &|draw| draw.fairness["seed"] = Value::Null);
@@ -152,9 +184,11 @@ fn both_verifiers_refuse_every_forgery_with_the_same_words() {
         beacon.is_string() || earlier.as_array().is_some_and(|earlier| !earlier.is_empty())
     };
     let draws: Vec<Downloaded> = vectors().into_iter().filter(has_all).collect();
-    assert_eq!(draws.len(), 2);
+    assert_eq!(draws.len(), 4);
     for draw in draws {
-        for (what, forged) in forgeries(&draw) {
+        let witnessed = draw.fairness["witnesses"].as_array().map_or(0, Vec::len);
+        let of_witnesses = if 1 < witnessed { witness_forgeries(&draw) } else { Vec::new() };
+        for (what, forged) in forgeries(&draw).into_iter().chain(of_witnesses) {
             let findings = forged.verify(folder.path());
             assert!(findings.iter().any(|finding| !finding.holds), "{what}");
         }

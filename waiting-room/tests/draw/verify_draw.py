@@ -91,21 +91,34 @@ def read_draw(body):
     event, draw["n"], draw["first"] = body["event"].encode(), body["n"], body["firstNumber"]
     if not (0 <= draw["n"] <= 0xFFFF_FFFF and 0 <= draw["first"] <= 0xFFFF_FFFF):
         raise ValueError("no room has as many places")
-    parts = (event, draw["root"], u64(draw["n"]), draw["secret"], beacon)
-    draw["made"] = sha256(b"usher draw seed v1\0", bytes([len(event)]), *parts)
+    witnesses = body.get("witnesses", [])
+    draw["witnesses"] = [(digest(one["commitment"]), digest(one["secret"])) for one in witnesses]
+    secrets = [secret for _, secret in draw["witnesses"]]
+    domain, count = b"usher draw seed v1\0", b""
+    if secrets:
+        domain, count = b"usher draw seed v2\0", bytes([len(secrets)])
+    parts = (event, draw["root"], u64(draw["n"]), draw["secret"], count, *secrets, beacon)
+    draw["made"] = sha256(domain, bytes([len(event)]), *parts)
     return draw
+
+
+def is_known(body):
+    return body["encoding"] == ("usher-draw-v2" if body.get("witnesses") else "usher-draw-v1")
 
 
 def check_fairness(file, body):
     drawn = [one for one in [body, *body["earlier"]] if one["root"] and one["seed"]]
-    known = all(one["encoding"] == "usher-draw-v1" for one in drawn)
-    if not say(drawn and known, file, "has a draw in the encoding usher-draw-v1"):
+    known = all(is_known(one) for one in drawn)
+    if not say(drawn and known, file, "has draws in the encoding that their witnesses ask for"):
         return []
     draws = [read_draw(one) for one in drawn]
     for draw in draws:
-        committed = sha256(b"usher draw commitment v1\0", draw["secret"])
-        say(draw["commitment"] == committed, file, "the secret is the one that was committed to")
-        say(draw["seed"] == draw["made"], file, "the seed follows from root, n, secret and beacon")
+        is_of = lambda found, secret: found == sha256(b"usher draw commitment v1\0", secret)
+        committed = is_of(draw["commitment"], draw["secret"])
+        say(committed, file, "the secret is the one that was committed to")
+        for at, witness in enumerate(draw["witnesses"], 1):
+            say(is_of(*witness), file, f"the secret of witness {at} is the one committed to")
+        say(draw["seed"] == draw["made"], file, "the seed follows from root, n, secrets and beacon")
     return draws
 
 

@@ -5,7 +5,7 @@ use futures_util::StreamExt;
 use futures_util::future::join_all;
 use schema::admission::{LimitedBy, RoomStatus};
 use schema::limits::BATCH_OUTCOMES_MAX;
-use schema::{AllocatorLoad, DurationMs, RoomSettings, Shards, codec, subject};
+use schema::{AllocatorLoad, DurationMs, RoomSettings, SettlementLoad, Shards, codec, subject};
 
 const ID: &str = "EVT001";
 
@@ -52,7 +52,8 @@ async fn a_crowded_allocator_slows_the_line_silence_holds_it_and_the_next_leader
     assert_eq!(rate_when(&world, 0, LimitedBy::Rate).await, 600);
     let crowd = u32::try_from(BATCH_OUTCOMES_MAX).unwrap() + 1;
     assert_eq!(rate_when(&world, crowd, LimitedBy::Allocator).await, 420);
-    assert_eq!(first.room_status(ID).await.body["limitedBy"], "allocator");
+    let told = async || first.room_status(ID).await.body["limitedBy"] == "allocator";
+    soon(async || told().await.then_some(())).await;
     let silent = ticks(&world, 22).await;
     assert!(silent.iter().all(|tick| tick.rate_per_minute == 420), "four seconds: {silent:?}");
 
@@ -78,6 +79,26 @@ async fn a_crowded_allocator_slows_the_line_silence_holds_it_and_the_next_leader
     let plain = |settings: &mut RoomSettings| settings.admission_rate_per_minute = 600;
     world.set(ID, plain).await;
     assert_eq!(rate_when(&world, crowd, LimitedBy::Rate).await, 600, "it adapts no more");
+}
+
+#[tokio::test]
+async fn settlements_that_have_too_much_to_do_slow_the_line() {
+    let world = World::new().await;
+    let room = world.instance("a").await;
+    world.list(ID, 100_000).await;
+    world.set(ID, adaptive).await;
+    room.place(ID).await;
+    join_all((0..200).map(|_| room.place(ID))).await;
+    let rate = soon(async || {
+        let (instance, commit_wait) = ("s".into(), DurationMs(0));
+        let load = SettlementLoad { instance, orders: 51, orders_max: 100, commit_wait };
+        let subject = subject::LOAD_SETTLEMENT;
+        world.nats.client.publish(subject, codec::encode(&load).into()).await.unwrap();
+        let tick = ticks(&world, 1).await.remove(0);
+        (tick.limited_by == LimitedBy::Settlement).then_some(tick.rate_per_minute)
+    })
+    .await;
+    assert_eq!(rate, 420);
 }
 
 #[tokio::test]

@@ -108,6 +108,31 @@ async fn a_token_counts_in_its_header_alone() {
     }
 }
 
+/// Joins that wait at once, and one batch that is being numbered besides.
+const FLOOD_MAX: std::ops::RangeInclusive<u64> = 8_192..=8_192 + 512;
+
+#[tokio::test]
+async fn of_a_flood_of_joins_those_beyond_a_bound_are_told_so_and_take_no_number() {
+    let world = World::new().await;
+    let room = held(&world).await;
+    let first = number(&room, &room.place(ID).await).await;
+    // All of them ask before the first is numbered: one thread does it all here.
+    let answers = join_all((0..10_000).map(|_| room.join(ID))).await;
+    let (given, refused): (Vec<_>, Vec<_>) =
+        answers.into_iter().partition(|answer| answer.status == 201);
+    for answer in &refused {
+        assert_eq!((answer.status, &answer.body["code"]), (503, &json!("BUSY")), "{}", answer.body);
+        assert_eq!(answer.headers["retry-after"], "1");
+    }
+    let count = given.len() as u64;
+    assert!(FLOOD_MAX.contains(&count), "{count} of 10,000 got a place");
+    let tokens: std::collections::HashSet<String> =
+        given.iter().map(|answer| answer.body["token"].to_string()).collect();
+    assert_eq!(tokens.len() as u64, count);
+    let next = number(&room, &room.place(ID).await).await;
+    assert_eq!(next, first + count + 1, "a number for each who has a place, and no other");
+}
+
 #[tokio::test]
 async fn junk_joins_take_no_number() {
     let world = World::new().await;

@@ -2,9 +2,10 @@
 
 use super::world::{Instance, World, event, soon};
 use chassis::base64url;
+use chassis::keys::sha256;
 use http::Method;
 use http_body_util::BodyExt;
-use schema::admission::{AdmissionRecord, Beacon};
+use schema::admission::{AdmissionRecord, Beacon, COMMITMENT_DOMAIN, Witnesses};
 use schema::{RoomMode, RoomSettings, codec, subject};
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -27,6 +28,29 @@ async fn set_beacon(world: &World, beacon: &Beacon) {
     let bucket = world.nats.jetstream.get_key_value(subject::SETTINGS).await.unwrap();
     let payload = codec::encode(beacon);
     bucket.put(subject::draw_settings(&event(ID)), payload.into()).await.unwrap();
+}
+
+async fn set_witnesses(world: &World, witnesses: &Witnesses) {
+    let bucket = world.nats.jetstream.get_key_value(subject::SETTINGS).await.unwrap();
+    let payload = codec::encode(witnesses);
+    bucket.put(subject::witness_settings(&event(ID)), payload.into()).await.unwrap();
+}
+
+/// Waits for a few ticks of the room's leader.
+async fn ticks(world: &World) {
+    let mut ticks = world.nats.client.subscribe(subject::room_status(&event(ID))).await.unwrap();
+    for _ in 0..4 {
+        futures_util::StreamExt::next(&mut ticks).await.unwrap();
+    }
+}
+
+/// Waits for the root of the pre-queue that has closed.
+async fn rooted(room: &Instance) -> Value {
+    soon(async || {
+        let fairness = fairness(room).await;
+        (!fairness["root"].is_null()).then_some(fairness)
+    })
+    .await
 }
 
 async fn fairness(room: &Instance) -> Value {
@@ -147,25 +171,66 @@ async fn a_draw_that_promised_a_beacon_waits_for_one_that_names_its_root() {
     let tokens = pre_queue(&room, 5).await;
     assert_eq!(fairness(&room).await["beaconRequired"], true);
     open(&world).await;
-    let rooted = soon(async || {
-        let fairness = fairness(&room).await;
-        (!fairness["root"].is_null()).then_some(fairness)
-    })
-    .await;
+    let rooted = rooted(&room).await;
     assert_eq!((&rooted["secret"], &rooted["n"]), (&Value::Null, &json!(6)));
     // A beacon from before the root was known is none, and the draw waits on.
     let value = "round 5001234 e4a8d5c1";
     set_beacon(&world, &Beacon::Given { root: [0; 32], value: value.into() }).await;
-    let mut ticks = world.nats.client.subscribe(subject::room_status(&event(ID))).await.unwrap();
-    for _ in 0..4 {
-        futures_util::StreamExt::next(&mut ticks).await.unwrap();
-    }
+    ticks(&world).await;
     assert_eq!(fairness(&room).await["seed"], Value::Null);
     let published = base64url::decode(rooted["root"].as_str().unwrap()).unwrap();
     let beacon = Beacon::Given { root: published.try_into().unwrap(), value: value.into() };
     set_beacon(&world, &beacon).await;
     let fairness = drawn(&room).await;
     assert_eq!((&fairness["beacon"], &fairness["root"]), (&json!(value), &rooted["root"]));
+    assert_holds(&downloads(&room, &fairness, &tokens).await);
+}
+
+/// The witnesses that `fairness` shows: commitment and secret of each.
+fn shown(fairness: &Value) -> Vec<(Value, Value)> {
+    let of = |witness: &Value| (witness["commitment"].clone(), witness["secret"].clone());
+    fairness["witnesses"].as_array().unwrap().iter().map(of).collect()
+}
+
+#[tokio::test]
+async fn a_draw_waits_for_each_witness_to_reveal_for_its_root() {
+    let world = World::new().await;
+    let room = world.instance("a").await;
+    let secrets = [[1; 32], [2; 32]];
+    let commitments = secrets.map(|secret| sha256(&[COMMITMENT_DOMAIN, &secret]));
+    let named = Witnesses { commitments: commitments.to_vec(), ..Witnesses::default() };
+    set_witnesses(&world, &named).await;
+    gather(&world).await;
+    world.list(ID, 100).await;
+    let tokens = pre_queue(&room, 5).await;
+    let text = |hash: &[u8; 32]| Value::from(base64url::encode(hash));
+    let [first, second] = commitments.map(|hash| text(&hash));
+    let hidden = vec![(first.clone(), Value::Null), (second.clone(), Value::Null)];
+    let before = fairness(&room).await;
+    assert_eq!((&before["encoding"], shown(&before)), (&json!("usher-draw-v2"), hidden.clone()));
+    open(&world).await;
+    let rooted = rooted(&room).await;
+    let published = base64url::decode(rooted["root"].as_str().unwrap()).unwrap();
+    let published: [u8; 32] = published.try_into().unwrap();
+    let reveal =
+        |root, secrets: &[[u8; 32]]| Witnesses { root, secrets: secrets.to_vec(), ..named.clone() };
+    // Secrets from before the root was known are none, and the draw waits on.
+    set_witnesses(&world, &reveal([0; 32], &secrets)).await;
+    ticks(&world).await;
+    assert_eq!(shown(&fairness(&room).await), hidden);
+    set_witnesses(&world, &reveal(published, &secrets[1..])).await;
+    let one = vec![(first.clone(), Value::Null), (second.clone(), text(&secrets[1]))];
+    soon(async || (shown(&fairness(&room).await) == one).then_some(())).await;
+    ticks(&world).await;
+    let waiting = fairness(&room).await;
+    assert_eq!((&waiting["seed"], &waiting["secret"]), (&Value::Null, &Value::Null));
+    // Who is named now is no witness of the pre-queue that has gathered.
+    let late =
+        Witnesses { commitments: Vec::new(), ..reveal(published, &[secrets[1], secrets[0]]) };
+    set_witnesses(&world, &late).await;
+    let fairness = drawn(&room).await;
+    let all = vec![(first, text(&secrets[0])), (second, text(&secrets[1]))];
+    assert_eq!((shown(&fairness), &fairness["commitment"]), (all, &before["commitment"]));
     assert_holds(&downloads(&room, &fairness, &tokens).await);
 }
 

@@ -3,9 +3,10 @@
 use super::world::{World, event, soon};
 use chassis::base64url;
 use http::Method;
+use schema::admission::{HoldReason, RoomStatus};
 use schema::{
-    AccountId, Asked, Batch, CommandId, Currency, Held, HeldSeat, HoldId, Outcome, OutcomeBody,
-    OwnerKind, PassPlace, SeatIdx, Shards, UnixMillis, codec, subject,
+    AccountId, Asked, Batch, CommandId, Currency, DurationMs, Held, HeldSeat, HoldId, Outcome,
+    OutcomeBody, OwnerKind, PassPlace, SeatIdx, Shards, UnixMillis, codec, subject,
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -180,4 +181,40 @@ async fn a_stage_of_its_own_serves_its_routes_and_is_found_by_name() {
     let paths = waiting_room::openapi().paths.paths;
     assert!(paths.contains_key("/api/queue/{eventId}/join"));
     assert_eq!(paths.len(), 8);
+}
+
+#[tokio::test]
+async fn an_instance_whose_clock_is_behind_the_leaders_signs_no_claim_that_came_too_late() {
+    let world = World::new().await;
+    let room = world.instance("a").await;
+    world.list(ID, 1_000).await;
+    let mut called = Vec::new();
+    for _ in 0..10 {
+        called.push(room.place(ID).await);
+    }
+    soon(async || {
+        let me = room.me(ID, called.last().unwrap()).await.body;
+        (me["state"] == "ready").then_some(())
+    })
+    .await;
+    let mut ticks = world.nats.client.subscribe(subject::room_status(&event(ID))).await.unwrap();
+    let tick = futures_util::StreamExt::next(&mut ticks).await.unwrap();
+    let mut status: RoomStatus = codec::decode(&tick.payload).unwrap();
+    status.life.hold = Some(HoldReason::SalesUnknown);
+    let mut late = 0;
+    for token in &called {
+        // As a leader says it whose clock is two minutes ahead of this one.
+        status.at = chassis::clock::now() + DurationMs(125_000);
+        let subject = subject::room_status(&event(ID));
+        world.nats.client.publish(subject, codec::encode(&status).into()).await.unwrap();
+        soon(async || {
+            let said = &room.room_status(ID).await.body["holdReason"];
+            (said == "sales-unknown").then_some(())
+        })
+        .await;
+        let claimed = room.claim(ID, token).await;
+        late += u32::from(claimed.body["code"] == "CLAIM_EXPIRED");
+    }
+    // The real leader's word may come between the two.
+    assert!(5 < late, "{late} of 10 were too late");
 }

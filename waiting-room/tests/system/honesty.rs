@@ -1,5 +1,6 @@
 //! What a fan is told of position and wait.
 
+use super::metrics::Counted;
 use super::world::{Instance, World, soon};
 use http::Method;
 use schema::{RoomMode, RoomSettings};
@@ -79,4 +80,53 @@ async fn a_wait_is_told_once_the_line_moves_and_not_before() {
     })
     .await;
     assert_eq!(room.room_status(ID).await.body["holdReason"], json!("operator"));
+}
+
+/// The wait that nine of ten are told, once any is told; of a place that has just joined.
+async fn told(room: &Instance) -> (String, u64) {
+    soon(async || {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        let joined = room.join(ID).await.body;
+        let token = joined["token"].as_str()?.to_owned();
+        Some((token, joined["estimatedWaitSeconds"]["p90"].as_u64()?))
+    })
+    .await
+}
+
+#[tokio::test]
+async fn whether_a_told_wait_was_true_is_counted_when_the_place_is_called() {
+    let counted = Counted::default();
+    let _local = ::metrics::set_default_local_recorder(&counted);
+    let told_true = || counted.waits("yes");
+    let told_false = || counted.waits("no");
+    let world = World::new().await;
+    let room = world.instance("a").await;
+    world.list(ID, 1_000).await;
+    world.set(ID, |settings| settings.mode = RoomMode::Hold).await;
+    for _ in 0..60 {
+        room.place(ID).await;
+    }
+    let at = |rate| move |settings: &mut RoomSettings| settings.admission_rate_per_minute = rate;
+    world.set(ID, at(120)).await;
+    let (token, _) = told(&room).await;
+    assert_eq!((told_true(), told_false()), (0, 0), "nobody who was told is called yet");
+    // Sooner than anybody was told.
+    world.set(ID, at(6_000)).await;
+    room.claimed(ID, &token).await;
+    soon(async || (0 < told_true()).then_some(())).await;
+    assert_eq!(told_false(), 0);
+    // And later.
+    world.set(ID, |settings| settings.mode = RoomMode::Hold).await;
+    soon(async || (room.room_status(ID).await.body["mode"] == "hold").then_some(())).await;
+    for _ in 0..100 {
+        room.place(ID).await;
+    }
+    world.set(ID, at(1_200)).await;
+    let (token, seconds) = told(&room).await;
+    world.set(ID, |settings| settings.mode = RoomMode::Hold).await;
+    tokio::time::sleep(std::time::Duration::from_secs(seconds + 1)).await;
+    assert_eq!(room.claim(ID, &token).await.status, 409, "told {seconds} s, and still waiting");
+    world.set(ID, at(6_000)).await;
+    room.claimed(ID, &token).await;
+    soon(async || (0 < told_false()).then_some(())).await;
 }

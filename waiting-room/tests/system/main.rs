@@ -10,6 +10,7 @@ mod honesty;
 mod keys;
 mod leaving;
 mod loss;
+mod metrics;
 mod modes;
 mod persons;
 mod rates;

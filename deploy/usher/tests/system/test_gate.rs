@@ -203,7 +203,7 @@ async fn a_room_that_is_off_lets_everybody_in(gate: &Gate) {
 async fn a_pass_that_has_ended_opens_nothing(gate: &Gate) {
     let (place, pass) = Place::pass(&gate.front, EVENT).await;
     until("the pass to end", async || {
-        // An address may ask a hundred times a second, the gate's questions included.
+        // An address may ask a hundred times a second.
         pause(std::time::Duration::from_millis(200)).await;
         let left = gate.front.ask(place.claim()).await;
         assert!(gate.lets_in(&pass).await || left.status == 410, "{left:?}");

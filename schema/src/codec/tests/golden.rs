@@ -10,7 +10,7 @@ use super::super::{Error, decode, decode_checked, encode, encode_checked};
 use super::hex;
 use crate::admission::{
     AdmissionRecord, Beacon, Draw, DrawMadeOf, GivenReport, HoldReason, LimitedBy, MachineClock,
-    Release, RoomLife, RoomStatus, SeatsBand,
+    Release, RoomLife, RoomStatus, SeatsBand, Witnesses,
 };
 use crate::search::{
     Answer, FacetCount, Facets, Hit, Page, Query, Sort, SuggestQuery, Suggestions,
@@ -541,6 +541,7 @@ fn records() -> Vec<Sample> {
             nonce: [165; 32],
             commitment: [166; 32],
             needs_beacon: true,
+            witnesses: Vec::new(),
         },
         CohortClosed => AdmissionRecord::CohortClosed { base: 167, last: 168 },
         Rooted => AdmissionRecord::Rooted { base: 169, root: [170; 32] },
@@ -608,10 +609,25 @@ fn rooms() -> Vec<Sample> {
 
 fn draws() -> Vec<Sample> {
     let beacon = "a beacon".into();
-    let made_of = DrawMadeOf { root: [194; 32], secret: [195; 32], beacon };
+    let witnesses = Vec::new();
+    let made_of = DrawMadeOf { root: [194; 32], secret: [195; 32], beacon, witnesses };
     let (seed, at) = ([198; 32], UnixMillis(1_800_000_000_199));
-    let draw = Draw { base: 196, last: 197, seed, at, made_of: Some(made_of) };
+    let draw = Draw { base: 196, last: 197, seed, at, made_of: Some(made_of.clone()) };
     let mut samples = vec![sample("Draw", draw)];
+    let committed = AdmissionRecord::Committed {
+        base: 201,
+        nonce: [202; 32],
+        commitment: [203; 32],
+        needs_beacon: false,
+        witnesses: vec![[204; 32], [205; 32]],
+    };
+    let made_of = DrawMadeOf { witnesses: vec![[206; 32], [207; 32]], ..made_of };
+    let (commitments, secrets) = (vec![[208; 32]], vec![[209; 32]]);
+    samples.extend([
+        sample("AdmissionRecord.Committed.witnessed", committed),
+        sample("DrawMadeOf.witnessed", made_of),
+        sample("Witnesses", Witnesses { commitments, root: [210; 32], secrets }),
+    ]);
     samples.extend(variants!(Beacon:
         Awaited => Beacon::Awaited,
         Given => Beacon::Given { root: [200; 32], value: "a value".into() },

@@ -214,12 +214,18 @@ fn an_epoch_below_the_mark_is_refused() {
 fn prepared(ledger: &mut Ledger) {
     ledger.apply(AdmissionRecord::GatherStarted { given_to: 100, base: 100 }, MonoMs(0));
     let (nonce, commitment) = ([1; 32], [2; 32]);
-    let committed = AdmissionRecord::Committed { base: 100, nonce, commitment, needs_beacon: true };
+    let (needs_beacon, witnesses) = (true, vec![[5; 32]]);
+    let committed =
+        AdmissionRecord::Committed { base: 100, nonce, commitment, needs_beacon, witnesses };
     ledger.apply(committed, MonoMs(0));
 }
 
 fn drawn(last: u64, root: [u8; 32]) -> AdmissionRecord {
-    let made_of = DrawMadeOf { root, secret: [4; 32], beacon: "b".into() };
+    drawn_with(last, root, vec![[6; 32]])
+}
+
+fn drawn_with(last: u64, root: [u8; 32], witnesses: Vec<[u8; 32]>) -> AdmissionRecord {
+    let made_of = DrawMadeOf { root, secret: [4; 32], beacon: "b".into(), witnesses };
     let (seed, at) = ([7; 32], UnixMillis(0));
     AdmissionRecord::Drawn(Draw { base: 100, last, seed, at, made_of: Some(made_of) })
 }
@@ -228,16 +234,16 @@ fn drawn(last: u64, root: [u8; 32]) -> AdmissionRecord {
 fn what_is_fixed_of_a_draw_is_known_until_it_is_made_and_then_with_it() {
     let mut ledger = ledger();
     prepared(&mut ledger);
-    let fixed = ledger.prepared.unwrap();
+    let fixed = ledger.prepared.clone().unwrap();
     assert_eq!((fixed.commitment, fixed.needs_beacon, fixed.last), ([2; 32], true, None));
     ledger.apply(AdmissionRecord::CohortClosed { base: 100, last: 150 }, MonoMs(0));
     ledger.apply(AdmissionRecord::Rooted { base: 100, root: [3; 32] }, MonoMs(0));
-    let fixed = ledger.prepared.unwrap();
+    let fixed = ledger.prepared.clone().unwrap();
     assert_eq!((fixed.last, fixed.root), (Some(150), Some([3; 32])));
     assert_eq!(ledger.given, 150, "a closed cohort says how far numbers were given");
     assert_eq!(ledger.line_last(150), 100, "nobody is called before the draw");
     ledger.apply(drawn(150, [3; 32]), MonoMs(0));
-    assert_eq!((ledger.gathering, ledger.prepared), (None, None));
+    assert_eq!((ledger.gathering, &ledger.prepared), (None, &None));
     assert_eq!(ledger.line_last(150), 150);
 }
 
@@ -254,10 +260,13 @@ fn a_draw_that_does_not_follow_from_what_was_published_is_a_bug() {
         nonce: [9; 32],
         commitment: [9; 32],
         needs_beacon: false,
+        witnesses: Vec::new(),
     };
     for (ledger, record) in [
         (&ledger, drawn(150, [9; 32])),
         (&ledger, drawn(151, [3; 32])),
+        (&ledger, drawn_with(150, [3; 32], Vec::new())),
+        (&ledger, drawn_with(150, [3; 32], vec![[6; 32]; 2])),
         (&ledger, again),
         (&ledger, AdmissionRecord::CohortClosed { base: 100, last: 151 }),
         (&ledger, AdmissionRecord::Rooted { base: 100, root: [9; 32] }),

@@ -145,6 +145,11 @@ impl World {
 
     /// Another process leads from here on, on this machine or on another one.
     fn take_over(&mut self, boot: u64) {
+        self.take_over_with(boot, UnixMillis(self.now));
+    }
+
+    /// As [`Self::take_over`], and its wall clock says `wall`.
+    fn take_over_with(&mut self, boot: u64, wall: UnixMillis) {
         let mut ledger = Ledger::default();
         let at = MonoMs(self.now);
         let started = AdmissionRecord::EpochStarted {
@@ -160,7 +165,7 @@ impl World {
             ledger.apply(AdmissionRecord::Released(release.clone()), at);
         }
         ledger.apply(AdmissionRecord::Left { epoch: 1, numbers: self.left.clone() }, at);
-        let origin = Origin { now: at, boot: Some(boot), wall: UnixMillis(self.now) };
+        let origin = Origin { now: at, boot: Some(boot), wall };
         self.room = restore(&ledger, &NumberSet::default(), origin, 1_000);
     }
 
@@ -453,6 +458,47 @@ fn a_new_leader_of_the_same_boot_goes_on_at_once_and_another_one_waits_out_the_w
     world.tick(3, 1);
     assert!(before < world.called.len());
     assert!(world.called_within_any(60_000) <= 600);
+}
+
+#[test]
+fn whatever_the_clock_of_the_next_leader_says_those_inside_count_until_their_passes_end() {
+    for boot in [1, 2] {
+        for skew in [-60_000_i64, -1, 0, 1, 60_000] {
+            let mut world = World::new(60_000);
+            world.settings.active_max = 10;
+            world.join(100);
+            world.tick(0, 0);
+            assert_eq!(world.room.cursor, 10);
+            world.now += 200_000;
+            let wall = UnixMillis(world.now.checked_add_signed(skew).unwrap());
+            world.take_over_with(boot, wall);
+            // Their passes end after 420 s.
+            world.now += 221_999;
+            assert_eq!(world.room.active(MonoMs(world.now)), 10, "boot {boot}, {skew} ms");
+            // Without the machine's clock it is not known to the second.
+            world.now += if boot == 1 { 1 } else { 120_001 };
+            assert_eq!(world.room.active(MonoMs(world.now)), 0, "boot {boot}, {skew} ms");
+        }
+    }
+}
+
+#[test]
+fn a_leader_that_has_heard_of_a_release_counts_it_by_its_own_clock_alone() {
+    let mut ledger = Ledger::default();
+    let mut world = World::new(60_000);
+    world.join(10);
+    world.tick(0, 0);
+    let release = world.stored.pop().unwrap();
+    let number_max = 10;
+    ledger.epoch = 1;
+    ledger.apply(AdmissionRecord::MarkRaised { epoch: 1, number_max }, MonoMs(0));
+    ledger.apply(AdmissionRecord::Released(release.clone()), MonoMs(5_000));
+    for wall in [0, release.at.0, release.at.0 + 60_000] {
+        let origin = Origin { now: MonoMs(6_000), boot: Some(2), wall: UnixMillis(wall) };
+        let mut room = restore(&ledger, &NumberSet::default(), origin, 1_000);
+        assert_eq!(room.active(MonoMs(426_999)), 10, "{wall}");
+        assert_eq!(room.active(MonoMs(427_000)), 0, "{wall}: 420 s and the leeway have passed");
+    }
 }
 
 proptest! {

@@ -1,6 +1,6 @@
 //! Tests of the encoding.
 
-use super::{Ingredients, commitment, seed, token_hash};
+use super::{Ingredients, commitment, revealed, seed, token_hash};
 use crate::cohort::Cohort;
 use crate::draw::Permutation;
 use crate::hash_for_tests::{prf, sha256};
@@ -33,13 +33,23 @@ fn the_hashes_of_a_draw_are_frozen() {
         "2f5625a5757e3b2ff779865e757f7f2e9e5e60c55b59ce2351907047483f3573"
     );
     let (event, beacon) = (event.parse().unwrap(), "drand 5001234 e4a8d5c1");
-    let of = Ingredients { event: &event, root: &root, count, secret: &secret, beacon };
+    let of =
+        Ingredients { event: &event, root: &root, count, secret: &secret, witnesses: &[], beacon };
     let seed = seed(sha256, of);
     assert_eq!(hex(&seed), "f8944e3cc9338fae2388340dd9d69d2543c732bb21dd2a033e1dc4c9ffd45d45");
+    assert_eq!(numbers(seed, count), [9, 12, 11, 8, 7, 10]);
+    let witness = |at| sha256(&[b"witness", &[at], b"SUMMER-TOUR-2027", &count.to_be_bytes()]);
+    let witnesses = [0, 1, 2].map(witness);
+    let seed = super::seed(sha256, Ingredients { witnesses: &witnesses, ..of });
+    assert_eq!(hex(&seed), "da98364ef7c22402e50038a0f2a6f96dadf64dcfa0f1efdbfecc8f03fe246a40");
+    assert_eq!(numbers(seed, count), [8, 11, 9, 12, 10, 7]);
+}
+
+/// The numbers in line of the places, in their order, above number 6.
+fn numbers(seed: [u8; 32], count: u64) -> Vec<u64> {
     let prf = prf(seed);
     let permutation = Permutation::new(count, &prf);
-    let numbers: Vec<u64> = (0..count).map(|index| 7 + permutation.apply(index)).collect();
-    assert_eq!(numbers, [9, 12, 11, 8, 7, 10]);
+    (0..count).map(|index| 7 + permutation.apply(index)).collect()
 }
 
 #[test]
@@ -65,17 +75,42 @@ fn the_permutation_is_frozen_for_small_and_large_counts() {
 fn each_part_of_a_seed_changes_it() {
     let (event, other): (schema::EventId, schema::EventId) =
         ("EVT001".parse().unwrap(), "EVT002".parse().unwrap());
-    let of = Ingredients { event: &event, root: &[1; 32], count: 3, secret: &[2; 32], beacon: "" };
+    let of = Ingredients {
+        event: &event,
+        root: &[1; 32],
+        count: 3,
+        secret: &[2; 32],
+        witnesses: &[],
+        beacon: "",
+    };
+    let (one, two) = ([[4; 32]], [[4; 32], [5; 32]]);
     let changed = [
+        Ingredients { witnesses: &one, ..of },
+        Ingredients { witnesses: &two, ..of },
+        Ingredients { witnesses: &[[5; 32], [4; 32]], ..of },
         Ingredients { event: &other, ..of },
         Ingredients { root: &[3; 32], ..of },
         Ingredients { count: 4, ..of },
         Ingredients { secret: &[3; 32], ..of },
         Ingredients { beacon: "b", ..of },
     ];
+    let mut seeds = vec![seed(sha256, of)];
     for changed in changed {
-        assert_ne!(seed(sha256, changed), seed(sha256, of), "{changed:?}");
+        let seed = seed(sha256, changed);
+        assert!(!seeds.contains(&seed), "{changed:?}");
+        seeds.push(seed);
     }
+}
+
+#[test]
+fn a_commitment_has_the_secret_that_it_was_made_from_and_no_other() {
+    let secrets = [[1; 32], [2; 32], [3; 32]];
+    let [one, two, three] = secrets.map(|secret| commitment(sha256, &secret));
+    let found = |commitments: &[[u8; 32]], secrets| revealed(sha256, commitments, secrets);
+    assert_eq!(found(&[], &secrets), []);
+    assert_eq!(found(&[three, one], &secrets), [Some([3; 32]), Some([1; 32])]);
+    assert_eq!(found(&[one, three, two], &secrets[..2]), [Some([1; 32]), None, Some([2; 32])]);
+    assert_eq!(found(&[one], &[one]), [None], "a commitment is no secret");
 }
 
 /// Early places get early numbers as often as chance has it: the places of each tenth of the cohort
