@@ -120,6 +120,7 @@ impl Decider {
             self.sent += 1;
             self.told = Some(batch.time_from(|| self.clock.now(Instant::now())));
             metrics::seats_chosen(self.id, self.shard.take_tally());
+            metrics::kept(self.id, self.shard.kept());
         }
         self.sent_at = Some(Instant::now());
         self.decided.try_send(std::mem::take(batch)).is_ok()

@@ -57,6 +57,13 @@ pub(crate) fn seats_chosen(shard: ShardId, tally: Tally) {
     }
 }
 
+/// What the owner of a shard keeps for the life of its events: beyond its limits it refuses.
+pub(crate) fn kept(shard: ShardId, (holds, passes): (usize, u32)) {
+    let holds = u32::try_from(holds).expect("holds_max fits into 32 bits");
+    gauge!("usher_allocator_holds", labels(shard)).set(holds);
+    gauge!("usher_allocator_passes", labels(shard)).set(passes);
+}
+
 pub(crate) fn batch_journaled(shard: ShardId, batch: &Batch, bytes: usize, took: Duration) {
     let outcomes = u32::try_from(batch.outcomes.len()).expect("a batch is bounded");
     let bytes = u32::try_from(bytes).expect("a message is bounded");

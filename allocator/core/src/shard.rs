@@ -138,6 +138,12 @@ impl Shard {
         std::mem::take(&mut self.tally)
     }
 
+    /// Holds that have not ended, and places of waiting rooms that are bound: what
+    /// [`Limits::holds_max`] and [`Limits::passes_max`] bound.
+    pub fn kept(&self) -> (usize, u32) {
+        (self.holds.len(), self.pass_count)
+    }
+
     /// Does what is due at `now`: ends holds past their deadline and reminds of payments. At most
     /// `outcomes_max` at a time; `now` as for [`Shard::decide`].
     pub fn tick(&mut self, now: UnixMillis, outcomes_max: usize) -> Vec<Outcome> {

@@ -108,7 +108,7 @@ struct Ends {
 /// Its journal is at `time`, which is no time of the wall clock.
 fn decider(shard: Shard, time: UnixMillis) -> (Decider, Ends) {
     let (work, queue) = crossbeam_channel::unbounded();
-    let (decided, batches) = mpsc::channel(1);
+    let (full, batches) = mpsc::channel(1);
     let (journaled, done) = crossbeam_channel::bounded(1);
     let now = Instant::now();
     let (clock, _) = JournalClock::resume(Some(time), time, now, now);
@@ -124,7 +124,7 @@ fn decider(shard: Shard, time: UnixMillis) -> (Decider, Ends) {
         moves: Moves::default(),
         work: queue,
         asked: vec![],
-        decided,
+        decided: full,
         journaled: done,
     };
     (decider, Ends { work, batches, journaled })

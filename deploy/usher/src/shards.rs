@@ -1,7 +1,7 @@
 //! How many shards this system has: its first process writes the number down, all others hold to
 //! it.
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::context::GetStreamErrorKind;
 use async_nats::jetstream::kv::CreateErrorKind;
@@ -54,17 +54,29 @@ pub async fn agree(nats: &Nats, configured: Shards) -> anyhow::Result<Shards> {
 pub async fn of_system(nats: &Nats) -> anyhow::Result<Shards> {
     match written(nats).await? {
         Some(found) => parse(&found),
-        None if has_journals(nats).await? => Ok(unwritten()),
-        None => {
-            bail!("no system was ever started here: NATS has neither its settings nor journals")
-        }
+        None => unwritten(nats)
+            .await?
+            .context("no system was ever started here: NATS has neither its settings nor journals"),
     }
 }
 
-/// The number of a system that has journals and none written down: one that was begun before there
-/// was a choice.
-fn unwritten() -> Shards {
-    Shards::new(4).expect("it is in range")
+/// The number of a system that has journals and none written down: four, of one that was begun
+/// before there was a choice. `None` where there are no journals.
+///
+/// # Errors
+/// When there are more journals: then the number was written down and is lost.
+async fn unwritten(nats: &Nats) -> anyhow::Result<Option<Shards>> {
+    let before = Shards::new(4).expect("it is in range");
+    if !has_journal(nats, 0).await? {
+        return Ok(None);
+    }
+    let (bucket, key) = (subject::SETTINGS, subject::SHARDS);
+    ensure!(
+        !has_journal(nats, u8::from(before)).await?,
+        "NATS has journals of more than 4 shards and does not know of how many: write the number \
+         that this system was started with to the key `{key}` of the bucket `{bucket}`"
+    );
+    Ok(Some(before))
 }
 
 /// Returns what is written down when it ends, by whomever.
@@ -73,7 +85,7 @@ async fn write_down(nats: &Nats, configured: Shards) -> anyhow::Result<Bytes> {
     if let Some(found) = written(nats).await? {
         return Ok(found);
     }
-    let shards = if has_journals(nats).await? { unwritten() } else { configured };
+    let shards = unwritten(nats).await?.unwrap_or(configured);
     // Another process may have written by now, and made the journals that were seen here: only the
     // first creates the key, and what it wrote counts.
     let created = settings.create(subject::SHARDS, u8::from(shards).to_string().into()).await;
@@ -98,8 +110,8 @@ async fn written(nats: &Nats) -> anyhow::Result<Option<Bytes>> {
     }
 }
 
-async fn has_journals(nats: &Nats) -> anyhow::Result<bool> {
-    Ok(find(nats, &subject::journal_stream(ShardId(0))).await?.is_some())
+async fn has_journal(nats: &Nats, shard: u8) -> anyhow::Result<bool> {
+    Ok(find(nats, &subject::journal_stream(ShardId(shard))).await?.is_some())
 }
 
 /// `None` for a stream that nobody has made.
@@ -127,7 +139,7 @@ fn parse(found: &[u8]) -> anyhow::Result<Shards> {
 
 #[cfg(test)]
 mod tests {
-    use super::{agree, of_system};
+    use super::{agree, of_system, write_down};
     use chassis::{Nats, TestServers, Which, stream_config};
     use schema::{ShardId, Shards, stream, subject};
 
@@ -171,6 +183,23 @@ mod tests {
         let why = refused(&nats, 16).await;
         assert!(why.starts_with("this system has 4 shards, `system.shards` says 16"), "{why}");
         assert_eq!(agree(&nats, shards(4)).await.unwrap(), shards(4));
+    }
+
+    #[tokio::test]
+    async fn a_number_that_is_lost_is_not_guessed() {
+        let servers = TestServers::with(&[Which::Nats]).await;
+        let nats = servers.nats().await;
+        for shard in [0, 4] {
+            let journal = stream_config(&stream::journal(ShardId(shard)), 1);
+            nats.ensure_stream(&journal).await.unwrap();
+        }
+        let lost = of_system(&nats).await.unwrap_err().to_string();
+        assert!(lost.starts_with("NATS has journals of more than 4 shards"), "{lost}");
+        let settings = nats.ensure_bucket(subject::SETTINGS).await.unwrap();
+        let lost = write_down(&nats, shards(4)).await.unwrap_err().to_string();
+        assert!(lost.starts_with("NATS has journals of more than 4 shards"), "{lost}");
+        settings.put(subject::SHARDS, "16".into()).await.unwrap();
+        assert_eq!(agree(&nats, shards(16)).await.unwrap(), shards(16));
     }
 
     #[tokio::test]

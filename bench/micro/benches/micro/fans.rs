@@ -6,7 +6,7 @@ use allocator_core::{Decision, Limits, Shard};
 use schema::{
     AccountId, Command, CommandBody, CommandId, Currency, DurationMs, EventId, EventListing,
     EventStatus, HoldId, HoldSeats, Money, Outcome, OutcomeBody, OwnerKind, Pass, PassPlace,
-    PlanIndex, PriceLevel, ShardId, UnixMillis, Want, limits,
+    PlanIndex, PriceLevel, SeatIdx, ShardId, UnixMillis, Want, limits,
 };
 use std::sync::Arc;
 
@@ -120,6 +120,16 @@ impl Desk {
     pub fn now(&self) -> UnixMillis {
         START + DurationMs(self.asked / COMMANDS_PER_MS)
     }
+}
+
+/// All couples of all events, one event after the other at a time.
+pub fn couples_of_all(venue: Venue, events: u32) -> Vec<(EventId, Want)> {
+    let ids: Vec<EventId> = (0..events).map(event).collect();
+    let couples = (0..venue.seat_count() / 2).flat_map(|couple| {
+        let want = Want::Seats(vec![SeatIdx(couple * 2), SeatIdx(couple * 2 + 1)]);
+        ids.iter().map(move |event| (event.clone(), want.clone()))
+    });
+    couples.collect()
 }
 
 /// The hold that an outcome makes, and whose it is.

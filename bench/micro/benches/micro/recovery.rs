@@ -1,11 +1,11 @@
 //! How long a shard takes to come back: its checkpoint, and the outcomes of the journal behind it.
 
-use crate::fans::{Catalogued, Desk, catalogue, event, list, of_hold};
+use crate::fans::{Catalogued, Desk, catalogue, couples_of_all, list, of_hold};
 use crate::venue::{CLUB, HALL, Venue};
 use crate::{is_measuring, say};
 use allocator_core::{Limits, Shard, Snapshot};
 use criterion::Criterion;
-use schema::{AccountId, EventId, HoldId, Outcome, SeatIdx, UnixMillis, Want};
+use schema::{AccountId, EventId, HoldId, Outcome, UnixMillis, Want};
 use std::time::{Duration, Instant};
 
 /// A checkpoint, and what came after it.
@@ -86,16 +86,6 @@ impl Past {
         }
         Took { restore, tail: begun.elapsed() }
     }
-}
-
-/// All couples of all events, one event after the other at a time.
-fn couples_of_all(venue: Venue, events: u32) -> Vec<(EventId, Want)> {
-    let ids: Vec<EventId> = (0..events).map(event).collect();
-    let couples = (0..venue.seat_count() / 2).flat_map(|couple| {
-        let want = Want::Seats(vec![SeatIdx(couple * 2), SeatIdx(couple * 2 + 1)]);
-        ids.iter().map(move |event| (event.clone(), want.clone()))
-    });
-    couples.collect()
 }
 
 fn hold(desk: &mut Desk, event: EventId, want: Want) -> (Outcome, (EventId, HoldId, AccountId)) {
