@@ -5,6 +5,7 @@
 
 mod best_available;
 mod codec;
+mod deadlines;
 mod decider;
 mod draw;
 mod durable;
@@ -36,6 +37,7 @@ fn main() {
     seat_map::benches(&mut criterion);
     best_available::benches(&mut criterion);
     decider::benches(&mut criterion);
+    deadlines::benches(&mut criterion);
     durable::benches(&mut criterion);
     footprint::benches(&mut criterion);
     recovery::benches(&mut criterion);
