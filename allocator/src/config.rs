@@ -3,6 +3,7 @@
 use allocator_core::Limits;
 use schema::{DurationMs, limits};
 use serde::{Deserialize, Serialize};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
 /// Section `[allocator]` of the configuration.
@@ -53,7 +54,8 @@ impl Config {
     pub(crate) fn limits(&self) -> Limits {
         let answers_max = self.answers_max.clamp(ANSWERS_MIN, ANSWERS_MAX);
         let expiry_spread = DurationMs(self.expiry_spread_ms).min(limits::EXPIRY_SPREAD_MAX);
-        Limits { answers_max, expiry_spread, ..Limits::default() }
+        let expiry_secret = RandomState::new().build_hasher().finish();
+        Limits { answers_max, expiry_spread, expiry_secret, ..Limits::default() }
     }
 
     /// How long a batch stays in the journal; `None` for ever.

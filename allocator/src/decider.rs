@@ -162,6 +162,7 @@ impl Decider {
         self.learn(&command.event);
         let (now, wall) = (Instant::now(), chassis::clock::now());
         command.translate_times(|time| self.clock.translate(time, wall, now));
+        self.shard.set_wall(self.clock.now(now), wall);
         let time = batch.time_from(|| self.clock.now(now));
         let decision = self.shard.decide(time, &command);
         metrics::command_decided(self.id, &decision);

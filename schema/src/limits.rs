@@ -64,7 +64,7 @@ pub const PAYMENT_WAIT_MAX: DurationMs = DurationMs(180_000);
 pub const DECLINED_HOLD_LEFT_MIN: DurationMs = DurationMs(30_000);
 
 /// How many payments of a hold may be declined that leave it [`DECLINED_HOLD_LEFT_MIN`]. Any more
-/// leave it the deadline that it has: nobody keeps seats by paying with bad cards.
+/// leave it the deadline that it has, or end it: nobody keeps seats by paying with bad cards.
 pub const DECLINES_PROLONGED_MAX: u32 = 5;
 
 /// How often the owner reminds settlement of a payment without a verdict.

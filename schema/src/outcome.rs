@@ -79,7 +79,8 @@ pub enum OutcomeBody {
     PaymentStarted(Payment),
     /// A reminder that a payment has no verdict yet; changes nothing.
     PaymentAwaited(Payment),
-    /// Paying => Held, with at least 30 s left.
+    /// Paying => Held, with at least 30 s left after each of the first declines
+    /// ([`DECLINES_PROLONGED_MAX`](crate::limits::DECLINES_PROLONGED_MAX)).
     PaymentDeclined {
         hold: HoldId,
         attempt: u32,

@@ -24,10 +24,10 @@ impl Channels {
         Ok((!channels.is_empty()).then(|| Self(kept.collect())))
     }
 
-    /// What is kept at `now` from who names `key`.
-    pub fn closed<'a>(&'a self, now: UnixMillis, key: Option<&'a str>) -> Closed<'a> {
+    /// What is kept from who names `key`, when the wall clock shows `wall`.
+    pub fn closed<'a>(&'a self, wall: UnixMillis, key: Option<&'a str>) -> Closed<'a> {
         let others = self.0.iter().filter(move |kept| {
-            kept.ends_at.is_none_or(|ends_at| now < ends_at) && key != Some(kept.key.as_str())
+            kept.ends_at.is_none_or(|ends_at| wall < ends_at) && key != Some(kept.key.as_str())
         });
         Closed(others.collect())
     }

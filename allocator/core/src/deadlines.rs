@@ -12,11 +12,12 @@ use std::collections::BTreeSet;
 /// a bucket are a list through the slots, so that one is taken out without a search. Equal times
 /// come in order of slot, so that every owner would act in the same order.
 ///
-/// A hold's turn comes up to `spread` later than it is due, by its id, which nobody but its owner
-/// knows: who sees a seat's deadline cannot be there at the very moment it is free.
+/// A hold's turn comes up to `spread` later than it is due, by its id and a secret: nobody who knows
+/// a seat's deadline, its holder included, can be there at the very moment it is free.
 #[derive(Debug)]
 pub(crate) struct Deadlines {
     spread: DurationMs,
+    secret: u64,
     /// All turns up to it are ripe.
     reached: u64,
     /// Slots whose turn has come.
@@ -57,10 +58,10 @@ impl Entry {
 type Place = (usize, usize);
 
 impl Deadlines {
-    pub fn new(spread: DurationMs) -> Self {
+    pub fn new(spread: DurationMs, secret: u64) -> Self {
         let empty = || Level { filled: 0, heads: [NONE; BUCKETS] };
         let levels = std::array::from_fn(|_| empty());
-        Self { spread, reached: 0, ripe: BTreeSet::new(), levels, entries: Vec::new() }
+        Self { spread, secret, reached: 0, ripe: BTreeSet::new(), levels, entries: Vec::new() }
     }
 
     /// Moves a hold from one due time to another; `None` is never.
@@ -86,7 +87,7 @@ impl Deadlines {
     pub fn turn(&self, hold: HoldId, due: UnixMillis) -> UnixMillis {
         let half =
             |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).expect("masked to 64 bits");
-        let chance = mix(half(hold.0 >> 64), half(hold.0));
+        let chance = mix(mix(half(hold.0 >> 64), half(hold.0)), self.secret);
         due + DurationMs(chance % (self.spread.0 + 1))
     }
 
@@ -218,7 +219,7 @@ mod tests {
     #[test]
     fn turns_are_spread_over_the_whole_time_and_never_early() {
         let due = UnixMillis(5_000);
-        let deadlines = Deadlines::new(DurationMs(700));
+        let deadlines = Deadlines::new(DurationMs(700), 0);
         let mut tenths = [0_u32; 8];
         for id in 0..7_000_u128 {
             // As ids are: the time is the same, the command differs.
@@ -227,7 +228,7 @@ mod tests {
         }
         assert!(tenths[..7].iter().all(|count| (850..1_150).contains(count)), "{tenths:?}");
         assert!(tenths[7] < 40, "at most 700 ms: {tenths:?}");
-        assert_eq!(Deadlines::new(DurationMs(0)).turn(HoldId(1), due), due);
+        assert_eq!(Deadlines::new(DurationMs(0), 0).turn(HoldId(1), due), due);
     }
 
     #[derive(Debug, Clone)]
@@ -288,7 +289,7 @@ mod tests {
         #[test]
         fn the_wheel_is_a_sorted_set_of_turns(steps in steps()) {
             let (sorted, now) = (BTreeSet::new(), UnixMillis(1_800_000_000_000));
-            let mut both = Both { wheel: Deadlines::new(DurationMs(0)), sorted, now };
+            let mut both = Both { wheel: Deadlines::new(DurationMs(0), 0), sorted, now };
             for step in steps {
                 match step {
                     Step::Put(slot, ahead) => {

@@ -30,6 +30,9 @@ pub struct Limits {
     pub archived_memory: DurationMs,
     /// How much later than its deadline a hold ends at most.
     pub expiry_spread: DurationMs,
+    /// Keeps how much later secret: who knows it and a hold's id can tell. Owners may have different
+    /// ones, for only the end itself is journaled.
+    pub expiry_secret: u64,
 }
 
 impl Limits {
@@ -62,6 +65,7 @@ impl Default for Limits {
             answer_memory: ANSWER_MEMORY_OWNER,
             archived_memory: ANSWER_MEMORY,
             expiry_spread: EXPIRY_SPREAD_MAX,
+            expiry_secret: 0,
         }
     }
 }

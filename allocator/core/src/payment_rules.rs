@@ -91,8 +91,8 @@ fn rule_live_verdict(
         // Paying => Held, with time for another card, but not for ever another.
         (HoldPhase::Paying, VerdictKind::Declined) if last_attempt => {
             let prolongs = verdict.attempt <= DECLINES_PROLONGED_MAX;
-            let left_min = prolongs.then_some(now + DECLINED_HOLD_LEFT_MIN);
-            let deadline = entry.hold.held.deadline.max(left_min).unwrap_or(now);
+            let left_min = if prolongs { now + DECLINED_HOLD_LEFT_MIN } else { now };
+            let deadline = entry.hold.held.deadline.map_or(left_min, |known| known.max(left_min));
             Ok(OutcomeBody::PaymentDeclined { hold, attempt: verdict.attempt, deadline })
         }
         // Paying | Held (after a decline) => ended.

@@ -43,7 +43,8 @@ impl Shard {
     ) -> Result<OutcomeBody, Refusal> {
         let listed = self.catalogue.events[event].listed().clone();
         let mut wanted = Wanted::new(&listed, &ask.want, ask.owner)?;
-        check_on_sale(now, &listed.listing, ask.owner)?;
+        let wall = self.wall(now);
+        check_on_sale(wall, &listed.listing, ask.owner)?;
         if let Some(previous) = ask.previous() {
             let left = self.left_to_claim(event, command.account, ask.owner, wanted, previous)?;
             let Some(left) = left else { return Ok(OutcomeBody::SeatsUnchanged) };
@@ -72,7 +73,7 @@ impl Shard {
         if full || id_used {
             return Err(Refusal::Full);
         }
-        let closed = closed_to(now, &listed, ask.owner, ask.channel(), &wanted)?;
+        let closed = closed_to(wall, &listed, ask.owner, ask.channel(), &wanted)?;
         let phase = HoldPhase::first_of(ask.owner);
         let slot = self.holds.next_slot();
         let (seats, areas) = claim(sale, &wanted, &closed, phase, slot, &mut self.tally)?;
@@ -90,9 +91,13 @@ impl Shard {
     }
 }
 
-fn check_on_sale(now: UnixMillis, listing: &EventListing, owner: OwnerKind) -> Result<(), Refusal> {
+fn check_on_sale(
+    wall: UnixMillis,
+    listing: &EventListing,
+    owner: OwnerKind,
+) -> Result<(), Refusal> {
     // Allotments and kills are made before the sale starts.
-    let started = owner != OwnerKind::Fan || listing.sale_starts_at <= now;
+    let started = owner != OwnerKind::Fan || listing.sale_starts_at <= wall;
     let on_sale = started && listing.status == EventStatus::OnSale;
     if on_sale { Ok(()) } else { Err(Refusal::NotOnSale) }
 }
@@ -127,7 +132,7 @@ fn check_pass(
 /// Named seats are refused here, also those that somebody has: that a channel keeps them is true
 /// all the same, and it is what the fan can do something about.
 pub(crate) fn closed_to(
-    now: UnixMillis,
+    wall: UnixMillis,
     listed: &Listed,
     owner: OwnerKind,
     key: Option<&str>,
@@ -136,7 +141,7 @@ pub(crate) fn closed_to(
     let channels = listed.channels.as_ref().filter(|_| owner == OwnerKind::Fan);
     let Some(channels) = channels else { return Ok(Box::default()) };
     // A key of no channel opens none: operators may have taken it away meanwhile.
-    let closed = channels.closed(now, key);
+    let closed = channels.closed(wall, key);
     match wanted {
         Wanted::Seats(seats) => {
             let seats = closed.of(seats, &listed.tables);

@@ -30,6 +30,8 @@ pub struct Shard {
     pub(crate) pass_count: u32,
     /// Of this shard's own decisions; no follower has it.
     pub(crate) tally: Tally,
+    /// A journal time, and the wall clock then.
+    clocks: (UnixMillis, UnixMillis),
     /// Of a snapshot, for events that the catalogue has not listed yet.
     pub(crate) restored: crate::snapshot::Restored,
 }
@@ -73,12 +75,26 @@ impl Shard {
             catalogue: Catalogue::default(),
             holds: HoldTable::default(),
             ended: EndedHolds::default(),
-            deadlines: Deadlines::new(limits.expiry_spread),
+            deadlines: Deadlines::new(limits.expiry_spread, limits.expiry_secret),
             answers: Answers::default(),
             pass_count: 0,
             tally: Tally::default(),
+            clocks: Default::default(),
             restored: crate::snapshot::Restored::default(),
         }
+    }
+
+    /// Says what the wall clock shows at a journal time: listings name times of the wall, and the
+    /// two may be apart by as much as the wall was moved while a hold had a deadline. Only what is
+    /// decided from now on asks for it; without it they are the same.
+    pub fn set_wall(&mut self, journal: UnixMillis, wall: UnixMillis) {
+        self.clocks = (journal, wall);
+    }
+
+    /// What the wall clock shows at a journal time.
+    pub(crate) fn wall(&self, time: UnixMillis) -> UnixMillis {
+        let (journal, wall) = self.clocks;
+        if journal <= time { wall + time.since(journal) } else { wall - journal.since(time) }
     }
 
     /// Lists an event, or changes its listing. Not journaled: the catalogue is a stream of its own.

@@ -23,6 +23,7 @@ impl Shard {
         if wanted.is_all_of(&before) {
             return Ok(OutcomeBody::Unchanged { hold });
         }
+        let wall = self.wall(now);
         let sale = self.catalogue.events[event].sale();
         let others = sale.places_of(command.account) - before.place_count();
         if u32::from(listed.listing.account_places_max) < others + want.place_count() {
@@ -30,7 +31,7 @@ impl Shard {
         }
         let added = wanted.beyond(&before);
         // What the hold has already it has, whatever channels keep.
-        let closed = closed_to(now, &listed, OwnerKind::Fan, channel, &added)?;
+        let closed = closed_to(wall, &listed, OwnerKind::Fan, channel, &added)?;
         let claimed = match &added {
             Wanted::Seats(seats) if seats.is_empty() => Vec::new(),
             Wanted::Areas(areas) => sale.find_room(areas, &before.areas).map(|()| Vec::new())?,

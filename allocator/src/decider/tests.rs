@@ -152,8 +152,34 @@ fn a_queue_that_fills_every_batch_holds_up_no_expiry() {
 }
 
 #[test]
+fn a_sale_starts_by_the_wall_clock_whatever_the_journal_takes_for_the_time() {
+    let wall = chassis::clock::now();
+    let (hour, day) = (DurationMs(3_600_000), DurationMs(86_400_000));
+    for (journal, starts_at, is_on_sale) in [
+        (wall + day, wall + hour, false),
+        (wall + day, wall - hour, true),
+        (wall - day, wall + hour, false),
+        (wall - day, wall - hour, true),
+    ] {
+        let mut shard = Shard::new(SHARD, Limits::default());
+        let plan = plan();
+        let listing = EventListing { sale_starts_at: starts_at, ..listing(&plan.plan) };
+        shard.put_event(Arc::new(listing), plan).unwrap();
+        let (mut decider, _ends) = decider(shard, journal);
+        let mut batch = Decided::default();
+        let body = CommandBody::HoldSeats(hold_of(SeatIdx(0)));
+        decider.decide(command(1, body), &mut batch);
+        let refused = batch.outcomes[0].body == OutcomeBody::Refused(Refusal::NotOnSale);
+        assert_eq!(refused, !is_on_sale, "{journal} {starts_at} {:?}", batch.outcomes);
+    }
+}
+
+#[test]
 fn a_pass_ends_when_its_room_says_whatever_the_journal_takes_for_the_time() {
-    let (shard, _) = shard_with_hold();
+    let mut shard = Shard::new(SHARD, Limits::default());
+    let plan = plan();
+    let listing = EventListing { sale_starts_at: UnixMillis(0), ..listing(&plan.plan) };
+    shard.put_event(Arc::new(listing), plan).unwrap();
     // Three years ahead of the wall clock.
     let journal = chassis::clock::now() + DurationMs(100_000_000_000);
     let (mut decider, _ends) = decider(shard, journal);

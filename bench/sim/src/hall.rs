@@ -106,6 +106,7 @@ fn limits() -> Limits {
         answer_memory: ANSWER_MEMORY,
         archived_memory: limits::ANSWER_MEMORY,
         expiry_spread: EXPIRY_SPREAD_MAX,
+        expiry_secret: 0,
     }
 }
 

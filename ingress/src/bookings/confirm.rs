@@ -57,7 +57,7 @@ enum Verdict {
 /// Pays a reservation.
 ///
 /// 202 after 10 s without an outcome: ask again or look at the booking. After 402 the hold lives
-/// on, for at least 30 s, and another card may be tried. Repeating a confirmed one gives the same
+/// on until its deadline, and another card may be tried. Repeating a confirmed one gives the same
 /// booking.
 #[utoipa::path(post, path = "/api/bookings/confirm", tag = "bookings", request_body = ConfirmBody,
     security(("bearer" = [])), params(("Idempotency-Key" = Option<String>, Header)),

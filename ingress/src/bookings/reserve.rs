@@ -52,7 +52,7 @@ pub async fn reserve(
     let key = Key::from_headers(&headers)?;
     let event: EventId = body.value.event_id.parse().map_err(|_| problems::event_unknown())?;
     let listed = app.catalog.find(&event).ok_or_else(problems::event_unknown)?;
-    let want = body.value.resolve(&listed.plan)?;
+    let want = body.value.resolve(&listed.plan, listed.listing.request_places_max)?;
     let rights = check_event_max(&want, &listed.listing)
         .and_then(|()| rights(&app, &listed.listing, &headers, &caller, &body.value));
     let (rights, lack) = match rights {

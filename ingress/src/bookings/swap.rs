@@ -48,7 +48,7 @@ pub async fn swap(
     let key = Key::from_headers(&headers)?;
     let hold = find(&app, &caller, id).await?.ok_or_else(unknown)?;
     let listed = app.catalog.find(&hold.event).ok_or_else(unknown)?;
-    let want = body.value.resolve(&listed.plan)?;
+    let want = body.value.resolve(&listed.plan, listed.listing.request_places_max)?;
     let code = body.value.channel_code.as_ref();
     let opened = check_event_max(&want, &listed.listing)
         .and_then(|()| channel(&app, &listed.listing, &caller, code));

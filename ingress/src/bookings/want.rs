@@ -70,16 +70,19 @@ pub struct AreaBody {
 }
 
 impl ReserveBody {
-    /// Resolves names to positions; the owner checks everything that can change.
-    pub fn resolve(&self, plan: &PlanIndex) -> Result<Want, Problem> {
-        one_of(self.seats.as_deref(), self.best_available.as_ref(), self.areas.as_deref(), plan)
+    /// Resolves names to positions; the owner checks everything that can change. Who asks for more
+    /// than any event allows is told that this one allows `max`.
+    pub fn resolve(&self, plan: &PlanIndex, max: u16) -> Result<Want, Problem> {
+        let (seats, areas) = (self.seats.as_deref(), self.areas.as_deref());
+        one_of(seats, self.best_available.as_ref(), areas, plan, max)
     }
 }
 
 impl SwapBody {
     /// As [`ReserveBody::resolve`].
-    pub fn resolve(&self, plan: &PlanIndex) -> Result<Want, Problem> {
-        one_of(self.seats.as_deref(), self.best_available.as_ref(), self.areas.as_deref(), plan)
+    pub fn resolve(&self, plan: &PlanIndex, max: u16) -> Result<Want, Problem> {
+        let (seats, areas) = (self.seats.as_deref(), self.areas.as_deref());
+        one_of(seats, self.best_available.as_ref(), areas, plan, max)
     }
 }
 
@@ -88,17 +91,18 @@ fn one_of(
     best: Option<&BestBody>,
     areas: Option<&[AreaBody]>,
     plan: &PlanIndex,
+    max: u16,
 ) -> Result<Want, Problem> {
     match (seats, best, areas) {
-        (Some(seats), None, None) => named(seats, plan),
-        (None, Some(best), None) => adjacent(best, plan),
-        (None, None, Some(areas)) => standing(areas, plan),
+        (Some(seats), None, None) => named(seats, plan, max),
+        (None, Some(best), None) => adjacent(best, plan, max),
+        (None, None, Some(areas)) => standing(areas, plan, max),
         _ => Err(problems::invalid("ask for one of seats, bestAvailable and areas")),
     }
 }
 
-fn named(seats: &[SeatBody], plan: &PlanIndex) -> Result<Want, Problem> {
-    check_count(u64::try_from(seats.len()).unwrap_or(u64::MAX))?;
+fn named(seats: &[SeatBody], plan: &PlanIndex, max: u16) -> Result<Want, Problem> {
+    check_count(u64::try_from(seats.len()).unwrap_or(u64::MAX), max)?;
     let mut found = Vec::with_capacity(seats.len());
     for seat in seats {
         let idx = plan.seat(&seat.seat_id).ok_or_else(|| unknown("seat", &seat.seat_id))?;
@@ -110,8 +114,8 @@ fn named(seats: &[SeatBody], plan: &PlanIndex) -> Result<Want, Problem> {
     Ok(Want::Seats(found))
 }
 
-fn adjacent(best: &BestBody, plan: &PlanIndex) -> Result<Want, Problem> {
-    check_count(best.quantity.into())?;
+fn adjacent(best: &BestBody, plan: &PlanIndex, max: u16) -> Result<Want, Problem> {
+    check_count(best.quantity.into(), max)?;
     let quantity = u8::try_from(best.quantity).expect("checked to be at most 12");
     let section = match &best.section {
         None => None,
@@ -121,8 +125,8 @@ fn adjacent(best: &BestBody, plan: &PlanIndex) -> Result<Want, Problem> {
     Ok(Want::BestAvailable(BestAvailable { quantity, section, price_level, accessible }))
 }
 
-fn standing(areas: &[AreaBody], plan: &PlanIndex) -> Result<Want, Problem> {
-    check_count(areas.iter().map(|area| u64::from(area.quantity)).sum())?;
+fn standing(areas: &[AreaBody], plan: &PlanIndex, max: u16) -> Result<Want, Problem> {
+    check_count(areas.iter().map(|area| u64::from(area.quantity)).sum(), max)?;
     let mut found = Vec::with_capacity(areas.len());
     for area in areas {
         let idx = plan.area(&area.area_id).ok_or_else(|| unknown("area", &area.area_id))?;
@@ -134,22 +138,21 @@ fn standing(areas: &[AreaBody], plan: &PlanIndex) -> Result<Want, Problem> {
     Ok(Want::Areas(found))
 }
 
-/// What no event allows; see [`check_event_max`] for what this one does.
-fn check_count(places: u64) -> Result<(), Problem> {
-    if (1..=u64::from(REQUEST_PLACES_MAX)).contains(&places) {
-        return Ok(());
-    }
-    Err(problems::invalid(format!("a reservation is for 1 to {REQUEST_PLACES_MAX} places")))
+/// Refuses what no event allows; see [`check_event_max`] for what this one does.
+fn check_count(places: u64, max: u16) -> Result<(), Problem> {
+    let is_any = (1..=u64::from(REQUEST_PLACES_MAX)).contains(&places);
+    if is_any { Ok(()) } else { Err(not_so_many(max)) }
 }
 
 /// Whether the event allows so many places now. The number may be changed, so a repeated request
 /// hears its first answer all the same.
 pub fn check_event_max(want: &Want, listing: &EventListing) -> Result<(), Problem> {
     let max = listing.request_places_max;
-    if want.place_count() <= u32::from(max) {
-        return Ok(());
-    }
-    Err(problems::invalid(format!("a reservation of this event is for 1 to {max} places")))
+    if want.place_count() <= u32::from(max) { Ok(()) } else { Err(not_so_many(max)) }
+}
+
+fn not_so_many(max: u16) -> Problem {
+    problems::invalid(format!("a reservation of this event is for 1 to {max} places"))
 }
 
 fn unknown(what: &str, name: &str) -> Problem {
@@ -170,7 +173,7 @@ mod tests {
     fn resolve(mut body: Value) -> Result<Want, (u16, &'static str)> {
         body["eventId"] = json!("EVT001");
         let body: ReserveBody = serde_json::from_value(body).unwrap();
-        body.resolve(&plan()).map_err(|problem| (problem.status, problem.code))
+        body.resolve(&plan(), 10).map_err(|problem| (problem.status, problem.code))
     }
 
     #[test]

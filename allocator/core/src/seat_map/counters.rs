@@ -50,7 +50,7 @@ impl Counters {
     }
 
     pub fn contention(&self) -> Contention {
-        // Relaxed: counters for metrics; nothing is ordered by them.
+        // Relaxed: counters to measure by; nothing is ordered by them.
         let read = |tally: &Tally| tally.load(Ordering::Relaxed);
         Contention {
             helped: read(&self.helped),

@@ -27,7 +27,8 @@ fn every_history_of_claims_releases_sales_and_reads_has_an_order() {
     }
     println!("{calls} calls, {refusals} refusals, claims met {met} times");
     assert!(0 < refusals, "somebody was refused");
-    assert!(0 < met, "claims met");
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    assert!(0 < met || cores == 1, "claims met");
 }
 
 // `[from, to)` are instants; the calls of a line are one thread's.

@@ -5,6 +5,7 @@
 //! restored from its snapshot, must equal the owner.
 
 mod channels;
+mod digests;
 mod guards;
 mod model;
 mod pools;

@@ -15,7 +15,7 @@ use schema::{
     Batch, EventId, EventListing, OutcomeBody, ShardId, Shards, UnixMillis, Want, codec, limits,
     stream, subject,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
@@ -102,7 +102,7 @@ impl World {
         world.wait_for_holds(&wanted).await;
         stage.stop().await;
         let stage = world.start_stage(SOME_CHECKPOINTS).await;
-        world.wait_for_checkpoints().await;
+        world.wait_for_checkpoints(&wanted).await;
         stage.stop().await;
         let stage = world.start_stage(NO_CHECKPOINT).await;
         let later = &later[..outcomes];
@@ -187,9 +187,11 @@ impl World {
         }
     }
 
-    /// Waits until checkpoints include all that the journals hold.
-    async fn wait_for_checkpoints(&self) {
-        for shard in Shards::default().all() {
+    /// Waits until checkpoints include all holds.
+    async fn wait_for_checkpoints(&self, wanted: &[(EventId, Want)]) {
+        let shards: BTreeSet<ShardId> =
+            wanted.iter().map(|(event, _)| Shards::default().of(event)).collect();
+        for shard in shards {
             let last = chassis::last_sequence(&self.nats, &subject::journal_stream(shard)).await;
             let last = i64::try_from(last.expect("the journal is there")).expect("below 2^63");
             let query = "SELECT count(*) FROM checkpoint WHERE shard = $1 AND $2 <= sequence";

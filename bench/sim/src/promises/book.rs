@@ -237,11 +237,11 @@ impl Book {
         let calm = self.calm;
         let hold = self.in_phase(id, &[Phase::Paying])?;
         let prolongs = attempt <= DECLINES_PROLONGED_MAX;
-        let until = hold.deadline.max(prolongs.then_some(time + DECLINED_HOLD_LEFT_MIN));
+        let left_min = if prolongs { DECLINED_HOLD_LEFT_MIN } else { DurationMs(0) };
+        let until = hold.deadline.map(|known| known.max(time + left_min));
         let last = verdict.hold == id && verdict.attempt == attempt && hold.attempt == attempt;
         hold.phase = Phase::Held;
         hold.deadline = Some(deadline);
-        let left_min = if prolongs { DECLINED_HOLD_LEFT_MIN } else { DurationMs(0) };
         hold.calm_end = hold.calm_end.max(calm + left_min);
         expect(InvariantId::Seat3, last && until == Some(deadline), || {
             format!("{id} is declined: attempt {attempt}, until {deadline}")

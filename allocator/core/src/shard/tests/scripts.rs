@@ -381,7 +381,7 @@ fn bad_cards_do_not_keep_a_seat_for_ever() {
     writeln!(script, "{}746", again(6, 726)).unwrap();
     writeln!(script, "ana pays H1 => H1 paying 7 until 906").unwrap();
     writeln!(script, "at 750 => nothing").unwrap();
-    writeln!(script, "settlement verdict H1 declined 7 => H1 declined 7 until 746").unwrap();
+    writeln!(script, "settlement verdict H1 declined 7 => H1 declined 7 until 750").unwrap();
     writeln!(script, "at 751 => H1 Expired").unwrap();
     check(&script);
 }

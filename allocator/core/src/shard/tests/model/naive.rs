@@ -420,9 +420,8 @@ impl Model {
         match verdict.kind {
             VerdictKind::Declined if last && hold.phase == Phase::Paying => {
                 hold.phase = Phase::Held;
-                if hold.attempt <= 5 {
-                    hold.deadline = Some(hold.deadline.unwrap().max(self.now + 30_000));
-                }
+                let left = if hold.attempt <= 5 { 30_000 } else { 0 };
+                hold.deadline = Some(hold.deadline.unwrap().max(self.now + left));
                 Ok(format!("declined {:?}", hold.deadline))
             }
             VerdictKind::Cancelled if last && open => {
