@@ -7,8 +7,8 @@ use std::time::Instant;
 
 /// How far journal time may be behind the wall clock without being moved up to it.
 ///
-/// Shorter would count a take-over as an outage and move every deadline each time. What names a time
-/// of the wall, as passes and sales do, is judged by the wall.
+/// Shorter would count a take-over as an outage and move every deadline each time. What names a
+/// time of the wall, as passes and sales do, is judged by the wall.
 const OUTAGE_MIN: DurationMs = DurationMs(1_500);
 
 /// The clock of one owner of a shard.

@@ -273,8 +273,8 @@ pub async fn oldest_checkpoint(
     Ok(oldest)
 }
 
-/// The head of the oldest checkpoint, once there are `count` whose heads can be read; their parts are
-/// read when one is loaded.
+/// The head of the oldest checkpoint, once there are `count` whose heads can be read; their parts
+/// are read when one is loaded.
 pub(crate) async fn oldest_head(
     pool: &PgPool,
     shard: ShardId,

@@ -12,8 +12,8 @@ use std::collections::BTreeSet;
 /// a bucket are a list through the slots, so that one is taken out without a search. Equal times
 /// come in order of slot, so that every owner would act in the same order.
 ///
-/// A hold's turn comes up to `spread` later than it is due, by its id and a secret: nobody who knows
-/// a seat's deadline, its holder included, can be there at the very moment it is free.
+/// A hold's turn comes up to `spread` later than it is due, by its id and a secret: nobody who
+/// knows a seat's deadline, its holder included, can be there at the very moment it is free.
 #[derive(Debug)]
 pub(crate) struct Deadlines {
     spread: DurationMs,

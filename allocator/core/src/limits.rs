@@ -30,8 +30,8 @@ pub struct Limits {
     pub archived_memory: DurationMs,
     /// How much later than its deadline a hold ends at most.
     pub expiry_spread: DurationMs,
-    /// Keeps how much later secret: who knows it and a hold's id can tell. Owners may have different
-    /// ones, for only the end itself is journaled.
+    /// Keeps how much later secret: who knows it and a hold's id can tell. Owners may have others,
+    /// for only the end itself is journaled.
     pub expiry_secret: u64,
 }
 
