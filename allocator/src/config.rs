@@ -194,9 +194,15 @@ const _: () = {
 
 #[cfg(test)]
 mod tests {
-    use super::MOVES_AT_ONCE_MAX;
+    use super::{Config, MOVES_AT_ONCE_MAX};
     use schema::codec::{MESSAGE_BYTES_MAX, encode_checked};
     use schema::{Batch, DurationMs, Outcome, OutcomeBody, UnixMillis};
+
+    #[test]
+    fn no_two_processes_end_holds_at_the_same_chance() {
+        let secret = || Config::default().limits().expiry_secret;
+        assert_ne!(secret(), secret());
+    }
 
     #[test]
     fn the_moves_of_one_batch_fit_into_a_message() {

@@ -229,6 +229,10 @@ mod tests {
         assert!(tenths[..7].iter().all(|count| (850..1_150).contains(count)), "{tenths:?}");
         assert!(tenths[7] < 40, "at most 700 ms: {tenths:?}");
         assert_eq!(Deadlines::new(DurationMs(0), 0).turn(HoldId(1), due), due);
+        let others = Deadlines::new(DurationMs(700), 1);
+        let same =
+            (0..7_000).map(HoldId).filter(|id| deadlines.turn(*id, due) == others.turn(*id, due));
+        assert!(same.count() < 40, "who knows an id and not the secret does not know the turn");
     }
 
     #[derive(Debug, Clone)]

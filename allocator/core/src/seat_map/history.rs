@@ -11,12 +11,17 @@ use recorder::record;
 
 const ROWS: [u8; 2] = [3, 3];
 const ROUNDS: u64 = 60;
+const ROUNDS_MAX: u64 = 20 * ROUNDS;
 const CALLS: usize = 400;
 
 #[test]
 fn every_history_of_claims_releases_sales_and_reads_has_an_order() {
     let (mut calls, mut refusals, mut met) = (0, 0, 0);
-    for seed in 1..=ROUNDS {
+    // Whether claims meet is up to the machine: one that is busy with other things needs longer.
+    for seed in 1..=ROUNDS_MAX {
+        if ROUNDS < seed && 0 < met {
+            break;
+        }
         let threads = 3 + usize::try_from(seed % 2).unwrap();
         let recorded = record(&ROWS, threads, CALLS, seed);
         calls += recorded.history.iter().map(Vec::len).sum::<usize>();
@@ -27,8 +32,7 @@ fn every_history_of_claims_releases_sales_and_reads_has_an_order() {
     }
     println!("{calls} calls, {refusals} refusals, claims met {met} times");
     assert!(0 < refusals, "somebody was refused");
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    assert!(0 < met || cores == 1, "claims met");
+    assert!(0 < met, "claims met");
 }
 
 // `[from, to)` are instants; the calls of a line are one thread's.
