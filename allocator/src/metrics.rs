@@ -88,6 +88,10 @@ pub(crate) fn load_told(load: &AllocatorLoad) {
 
 pub(crate) fn shard_owned(shard: ShardId, owned: bool) {
     gauge!("usher_allocator_owned", labels(shard)).set(f64::from(u8::from(owned)));
+    if !owned {
+        // Another process tells what it keeps from now on.
+        kept(shard, (0, 0));
+    }
 }
 
 pub(crate) fn shard_deposed(shard: ShardId) {

@@ -13,7 +13,8 @@ impl Shard {
     /// areas, pools, deadlines.
     ///
     /// Equal for an owner, for a follower that has applied the same outcomes, and for a shard
-    /// restored from either and fully listed. Not a defence against a forger.
+    /// restored from either and fully listed, if all have the same limits, secret included. Not a
+    /// defence against a forger.
     pub fn digest(&self) -> u64 {
         let mut sum = entry(0, &(self.id, self.time, self.pass_count));
         let mut add = |hash: u64| sum = sum.wrapping_add(hash);

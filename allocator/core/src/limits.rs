@@ -10,8 +10,9 @@ pub struct Limits {
     /// Events of the catalogue that belong to the shard. An event that nobody has asked for yet
     /// costs about 100 bytes; one that somebody has, 9 bytes a seat.
     pub events_max: u32,
-    /// Holds that have not ended, sold ones among them. About 300 bytes each, and 760 with the pass,
-    /// the account, the deadline and the answer, so 2 M take 1.6 GB; a smaller limit would refuse before a handful of stadiums are sold.
+    /// Holds that have not ended, sold ones among them. About 300 bytes each, and 760 with the
+    /// pass, the account, the deadline and the answer, so 2 M take 1.6 GB; a smaller limit would
+    /// refuse before a handful of stadiums are sold.
     pub holds_max: u32,
     /// Ended holds that are still known, so that their owner hears "ended" and not "unknown". 64
     /// bytes each.
