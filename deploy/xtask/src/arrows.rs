@@ -42,7 +42,8 @@ enum Kind {
     Usher,
     Load,
     /// Measures single steps where they live: the codec, the cores, and the keys and the base64 of
-    /// chassis, of which tokens are made. No stage: what a stage costs is seen from outside only.
+    /// chassis, of which tokens are made. No stage but the allocator, whose start it measures: what a
+    /// stage costs is seen from outside.
     Micro,
     /// Other programs of `bench/`: they run the cores in one process.
     Bench,
@@ -108,7 +109,10 @@ fn is_allowed(from: &str, kind: Kind, to: &str, to_kind: Kind) -> bool {
             own_core || matches!(to_kind, Kind::Schema | Kind::Chassis)
         }
         Kind::Usher => matches!(to_kind, Kind::Schema | Kind::Chassis | Kind::Stage),
-        Kind::Micro => matches!(to_kind, Kind::Schema | Kind::Core | Kind::Chassis),
+        Kind::Micro => {
+            let starts = to == "allocator";
+            starts || matches!(to_kind, Kind::Schema | Kind::Core | Kind::Chassis)
+        }
         Kind::Bench => matches!(to_kind, Kind::Schema | Kind::Core),
     }
 }
@@ -142,6 +146,7 @@ mod tests {
             ("deploy/chassis", "schema"),
             ("deploy/chassis", "tokio"),
             ("bench/load", "schema"),
+            ("bench/micro", "allocator"),
             ("bench/micro", "deploy/chassis"),
             ("bench/micro", "waiting-room/core"),
             ("bench/sim", "settlement/core"),

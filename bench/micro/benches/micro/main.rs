@@ -13,6 +13,7 @@ mod fans;
 mod footprint;
 mod recovery;
 mod seat_map;
+mod start;
 mod token;
 mod venue;
 
@@ -40,6 +41,7 @@ fn main() {
     durable::benches(&mut criterion);
     footprint::benches(&mut criterion);
     recovery::benches(&mut criterion);
+    start::benches(&mut criterion);
     codec::benches(&mut criterion);
     token::benches(&mut criterion);
     draw::benches(&mut criterion);
