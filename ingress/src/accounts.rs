@@ -15,7 +15,7 @@ mod tokens;
 pub(crate) use api_keys::__path_create_api_key;
 pub use api_keys::create_api_key;
 pub use bulk::make_accounts;
-pub use caller::{Caller, Operator, Partner};
+pub use caller::{Caller, Operator, Partner, Steward};
 pub(crate) use handlers::{
     __path_login, __path_logout, __path_me, __path_refresh, __path_register,
 };
@@ -24,6 +24,6 @@ pub(crate) use jwks::__path_jwks;
 pub use jwks::{Jwks, jwks};
 pub use passwords::{PasswordLimits, Passwords, checked_password};
 pub use roles::{Role, Roles};
-pub use store::{NewAccount, checked_name, create_account, grant, normal_email};
+pub use store::{NewAccount, by_email, checked_name, create_account, grant, normal_email};
 pub use throttle::{LoginRates, Throttle, network};
 pub use tokens::{Tokens, issue_token};

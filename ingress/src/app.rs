@@ -67,6 +67,7 @@ pub struct App {
 /// The keys' names in the folder that all stages share.
 pub const ACCOUNT_KEY: &str = "account";
 const PASS_KEY: &str = "pass";
+const TICKET_KEY: &str = "ticket";
 
 impl App {
     /// Opens everything and starts the followers; readiness says when they have caught up.
@@ -80,12 +81,14 @@ impl App {
         };
         let account_key = keys.ed25519(ACCOUNT_KEY)?;
         let pass_key = keys.ed25519(PASS_KEY)?;
+        let ticket_key = keys.ed25519(TICKET_KEY)?;
+        let published = [("account", &account_key), ("pass", &pass_key), ("ticket", &ticket_key)];
         ensure_streams(nats, shards).await?;
         let places = |count: u32| usize::try_from(count).expect("usize has 32 bits or more");
         Ok(Self {
             tokens: Tokens::new(&account_key, config.token_ttl_s),
             passes: Passes::new(&pass_key),
-            jwks: Jwks::of(&[("account", &account_key), ("pass", &pass_key)]),
+            jwks: Jwks::of(&published),
             passwords: Passwords::new(config.passwords),
             throttle: Throttle::new(config.logins, config.plays_crowd()),
             guesses: Guesses::new(config.channel_codes),

@@ -10,6 +10,7 @@ mod stored;
 mod swap;
 mod want;
 
+pub use body::{PlaceNames, TicketBody, TicketStatus, money};
 pub(crate) use cancel::__path_cancel;
 pub use cancel::cancel;
 pub(crate) use confirm::__path_confirm;

@@ -22,9 +22,11 @@ mod problems;
 mod proxy;
 mod rooms;
 mod router;
+mod settle;
 mod start;
 #[cfg(test)]
 mod testing;
+mod tickets;
 mod views;
 
 pub use accounts::{

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use utoipa::OpenApi;
 
-use crate::{accounts, admin, bookings, catalog, partners, views};
+use crate::{accounts, admin, bookings, catalog, partners, tickets, views};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -39,6 +39,10 @@ use crate::{accounts, admin, bookings, catalog, partners, views};
         bookings::bookings,
         bookings::booking,
         bookings::cancel,
+        tickets::tickets,
+        tickets::ticket,
+        tickets::transfer,
+        tickets::check_in,
         partners::allocations,
         partners::allotments,
         admin::create_event,

@@ -13,7 +13,7 @@ use http::Method;
 use crate::app::App;
 use crate::layers::{Checks, Layered, Limiter, Start, around};
 use crate::openapi::Served;
-use crate::{accounts, admin, bookings, catalog, page, partners, problems, views};
+use crate::{accounts, admin, bookings, catalog, page, partners, problems, tickets, views};
 
 /// Largest body of routes that take a whole catalogue: about a thousand events with plans of their
 /// own.
@@ -96,7 +96,7 @@ pub fn account_routes() -> Vec<Route> {
 
 /// The routes that answer only once the catalogue and the views have been read.
 pub fn routes_about_events() -> Vec<Route> {
-    [event_routes(), booking_routes(), partner_routes(), admin_routes()]
+    [event_routes(), booking_routes(), ticket_routes(), partner_routes(), admin_routes()]
         .into_iter()
         .flatten()
         .collect()
@@ -125,6 +125,15 @@ fn booking_routes() -> Vec<Route> {
         route(Method::GET, "/api/bookings", bookings::bookings),
         route(Method::GET, "/api/bookings/{bookingId}", bookings::booking),
         route(Method::POST, "/api/bookings/{bookingId}/cancel", bookings::cancel),
+    ]
+}
+
+fn ticket_routes() -> Vec<Route> {
+    vec![
+        route(Method::GET, "/api/tickets", tickets::tickets),
+        route(Method::GET, "/api/tickets/{ticketId}", tickets::ticket),
+        route(Method::POST, "/api/tickets/{ticketId}/transfer", tickets::transfer),
+        route(Method::POST, "/api/checkin", tickets::check_in),
     ]
 }
 

@@ -80,7 +80,10 @@ CREATE TABLE ticket (
     -- Counted from 0. schema::TicketId is (order_id, line).
     line        INT    NOT NULL,
     event_id    TEXT   NOT NULL,
+    -- Who holds it: the buyer, until it is transferred.
     account_id  UUID   NOT NULL,
+    -- Raised by each transfer: it is a part of the code, and codes of earlier ones open nothing.
+    issue       SMALLINT NOT NULL DEFAULT 0 CHECK (issue BETWEEN 0 AND 255),
     seat_idx    INT,
     area_idx    INT,
     price_level INT    NOT NULL,
@@ -205,9 +208,45 @@ FROM orders;
 -- The tickets of a booking: one row a place, none before it is paid. In order of `line` for an
 -- answer.
 CREATE VIEW booking_line_view AS
-SELECT order_id AS booking_id, line, seat_idx, area_idx, price_level, price, code,
-    state AS ticket_state
+SELECT order_id AS booking_id, line, account_id AS holder_id, seat_idx, area_idx, price_level,
+    price, code, state AS ticket_state
 FROM ticket;
+
+-- One row a ticket that was used, for good.
+CREATE TABLE checkin (
+    order_id    UUID   NOT NULL,
+    line        INT    NOT NULL,
+    -- Of the scan that was stored first: it hears the same when it comes again.
+    scan_id     UUID   NOT NULL,
+    entrance        TEXT   NOT NULL,
+    account_id  UUID   NOT NULL,
+    scanned_at  BIGINT NOT NULL,
+    recorded_at BIGINT NOT NULL,
+    PRIMARY KEY (order_id, line)
+);
+CREATE TRIGGER checkin_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON checkin
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse('who is in stays in');
+
+-- One row each time that a ticket has changed hands; `issue` is the code that it has since.
+CREATE TABLE ticket_transfer (
+    order_id       UUID     NOT NULL,
+    line           INT      NOT NULL,
+    issue          SMALLINT NOT NULL,
+    from_account   UUID     NOT NULL,
+    to_account     UUID     NOT NULL,
+    transferred_at BIGINT   NOT NULL,
+    PRIMARY KEY (order_id, line, issue)
+);
+CREATE TRIGGER ticket_transfer_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ticket_transfer
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse('a transfer is not taken back');
+CREATE INDEX ticket_of_holder ON ticket (account_id, issued_at) WHERE 0 < issue;
+
+-- Tickets whose price their buyer cannot have back any more.
+CREATE VIEW spent_ticket AS
+SELECT t.order_id, t.line, c.order_id IS NOT NULL AS is_in
+FROM ticket t LEFT JOIN checkin c USING (order_id, line)
+JOIN orders o USING (order_id)
+WHERE c.order_id IS NOT NULL OR t.account_id <> o.account_id;
 
 -- The functions below take parallel arrays and do the work of many orders in one statement and one
 -- commit. All lock orders in the order of their ids first, then seats, then areas, then pools, so
@@ -491,7 +530,9 @@ BEGIN
     RETURN QUERY SELECT o.order_id, o.state FROM orders o WHERE o.order_id = ANY(p_order);
 END $$;
 
--- A move without seats and money, for each order whose state and attempt are still those named.
+-- A move without seats and money, for each order whose state and attempt are still those named. No
+-- order is refunded of which a ticket was used or is somebody else's: whoever checks a ticket in or
+-- transfers it locks its order too.
 -- `p_attempt_state` and `p_kind` with `p_command` are NULL where nothing is to be noted or told.
 -- Returns the state of every order after it.
 CREATE FUNCTION order_move(
@@ -505,6 +546,10 @@ BEGIN
         FROM orders o JOIN unnest(p_order, p_attempt, p_from) AS a(order_id, attempt, source)
             ON o.order_id = a.order_id AND o.attempt = a.attempt AND o.state = a.source
         ORDER BY o.order_id FOR UPDATE OF o);
+    -- A statement of its own, so that it sees what was done to tickets while this one waited.
+    moving := ARRAY(SELECT a.order_id FROM unnest(p_order, p_to) AS a(order_id, target)
+        WHERE a.order_id = ANY(moving) AND (a.target <> 'refunding'
+            OR NOT EXISTS (SELECT FROM spent_ticket s WHERE s.order_id = a.order_id)));
     UPDATE orders o SET state = a.target, reason = coalesce(a.reason, o.reason), todo = a.todo,
         updated_at = p_now
     FROM unnest(p_order, p_to, p_reason, p_todo) AS a(order_id, target, reason, todo)
@@ -557,9 +602,63 @@ BEGIN
     RETURN QUERY SELECT o.order_id, o.state FROM orders o WHERE o.order_id = ANY(p_order);
 END $$;
 
+-- Lets in whom a scan of a valid ticket's last code finds first. Of each scan, by its position from
+-- 1: what it has found, and the scan that has let the holder in.
+CREATE FUNCTION check_in(
+    p_order UUID[], p_line INT[], p_issue INT[], p_scan UUID[], p_at BIGINT[],
+    p_event TEXT, p_entrance TEXT, p_account UUID, p_now BIGINT
+) RETURNS TABLE (place BIGINT, found TEXT, scanned_at BIGINT, entrance TEXT) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM FROM orders o WHERE o.order_id = ANY(p_order) ORDER BY o.order_id FOR SHARE;
+    INSERT INTO checkin (order_id, line, scan_id, entrance, account_id, scanned_at, recorded_at)
+    SELECT DISTINCT ON (t.order_id, t.line) t.order_id, t.line, s.scan, p_entrance, p_account, s.at,
+        p_now
+    FROM unnest(p_order, p_line, p_issue, p_scan, p_at)
+        WITH ORDINALITY AS s(order_id, line, issue, scan, at, place)
+    JOIN ticket t ON t.order_id = s.order_id AND t.line = s.line AND t.issue = s.issue
+    JOIN orders o ON o.order_id = s.order_id
+    WHERE t.event_id = p_event AND t.state = 'valid' AND o.state <> 'refunding'
+    ORDER BY t.order_id, t.line, s.at, s.place
+    ON CONFLICT (order_id, line) DO NOTHING;
+    RETURN QUERY SELECT s.place,
+        CASE WHEN t.order_id IS NULL THEN 'forged' WHEN t.event_id <> p_event THEN 'other_event'
+            WHEN c.scan_id = s.scan THEN 'admitted'
+            WHEN t.state <> 'valid' OR o.state = 'refunding' OR t.issue <> s.issue THEN 'void'
+            ELSE 'duplicate' END,
+        c.scanned_at, c.entrance
+    FROM unnest(p_order, p_line, p_issue, p_scan)
+        WITH ORDINALITY AS s(order_id, line, issue, scan, place)
+    LEFT JOIN ticket t ON t.order_id = s.order_id AND t.line = s.line
+    LEFT JOIN orders o ON o.order_id = s.order_id
+    LEFT JOIN checkin c ON c.order_id = s.order_id AND c.line = s.line
+    ORDER BY s.place;
+END $$;
+
+-- Gives a ticket to another account, by a code of its own, if it is still as it was read and has
+-- opened no entrance. Says whether it did.
+CREATE FUNCTION ticket_transfer(
+    p_order UUID, p_line INT, p_issue INT, p_from UUID, p_to UUID, p_code TEXT, p_now BIGINT
+) RETURNS BOOLEAN LANGUAGE plpgsql AS $$
+BEGIN
+    -- Whoever checks tickets in shares this lock, so the statements behind it see what they did.
+    PERFORM FROM orders WHERE order_id = p_order AND state <> 'refunding' FOR UPDATE;
+    IF NOT FOUND THEN RETURN false; END IF;
+    UPDATE ticket t SET account_id = p_to, issue = p_issue + 1, code = p_code
+    WHERE t.order_id = p_order AND t.line = p_line AND t.issue = p_issue
+        AND t.account_id = p_from AND t.state = 'valid'
+        AND NOT EXISTS (SELECT FROM checkin c WHERE c.order_id = p_order AND c.line = p_line);
+    IF NOT FOUND THEN RETURN false; END IF;
+    INSERT INTO ticket_transfer (order_id, line, issue, from_account, to_account, transferred_at)
+    VALUES (p_order, p_line, p_issue + 1, p_from, p_to, p_now);
+    RETURN true;
+END $$;
+
 CALL keep_plans('order_start');
 CALL keep_plans('order_bind');
 CALL keep_plans('sell');
 CALL keep_plans('order_capture');
 CALL keep_plans('order_move');
 CALL keep_plans('refund');
+CALL keep_plans('check_in');
+CALL keep_plans('ticket_transfer');

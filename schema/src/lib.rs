@@ -62,7 +62,10 @@ pub use plan_index::{PlanIndex, RowSpan, SeatPlace};
 pub use refusal::{Code, Refusal};
 pub use reply::{Reply, ReplyBatch};
 pub use room::{ENQUEUE_SECRET_BYTES, EnqueueKey, QueueingMethod, RoomOptions, Standby};
-pub use settle::{CancelAnswer, CancelBooking};
+pub use settle::{
+    CancelAnswer, CancelBooking, CheckIn, CheckInAnswer, Found, Scan, Scanned, TransferAnswer,
+    TransferTicket,
+};
 pub use shard_state::{EndedHold, EventState, LiveHold, Phase, ShardState};
 pub use shards::{SHARDS_MAX, Shards, ShardsOutOfRange};
 pub use time::{DurationMs, TIME_MAX, UnixMillis};

@@ -1,8 +1,8 @@
-//! What ingress asks of settlement by request and reply on [`subject::SETTLE_CANCEL`].
-//!
-//! [`subject::SETTLE_CANCEL`]: crate::subject::SETTLE_CANCEL
+//! What ingress asks of settlement by request and reply, each on a subject of its own.
 
-use crate::id::{AccountId, OrderId};
+use crate::id::{AccountId, AreaIdx, EventId, OrderId, SeatIdx, TicketId};
+use crate::time::UnixMillis;
+use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
 /// Asks to cancel a booking of an account. Repeating it is harmless.
@@ -23,8 +23,90 @@ pub enum CancelAnswer {
     NotConfirmed,
     /// A person has to look at this booking first.
     UnderReview,
+    /// A ticket of it was used.
+    CheckedIn,
+    /// A ticket of it is somebody else's.
+    Transferred,
     /// The account has no such booking.
     Unknown,
     /// Settlement takes no more cancellations now, or its database is away: ask again.
+    Busy,
+}
+
+/// Asks whom to let in at an entrance of an event. Repeating it is harmless: scans have ids.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckIn {
+    pub event: EventId,
+    /// The entrance's name, for the people there.
+    pub entrance: CompactString,
+    /// Who stands at it.
+    pub account: AccountId,
+    pub scans: Vec<Scan>,
+}
+
+/// A code as it was read at an entrance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scan {
+    /// Of this scan and its repetitions alone.
+    pub id: [u8; 16],
+    pub code: CompactString,
+    /// Before now, if the entrance had no network.
+    pub at: UnixMillis,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CheckInAnswer {
+    /// In the order of the scans.
+    Scanned(Vec<Scanned>),
+    /// As [`CancelAnswer::Busy`].
+    Busy,
+}
+
+/// What a scan has found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scanned {
+    /// `None` when the code is no ticket's.
+    pub ticket: Option<TicketId>,
+    pub seat: Option<SeatIdx>,
+    pub area: Option<AreaIdx>,
+    pub found: Found,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Found {
+    /// This scan lets its holder in.
+    Admitted,
+    /// An earlier scan did.
+    Duplicate { at: UnixMillis, entrance: CompactString },
+    /// The ticket was paid back, or its code replaced when it went to another account.
+    Void,
+    /// The ticket is for another event.
+    OtherEvent,
+    /// Nobody has sold such a ticket.
+    Forged,
+}
+
+/// Asks to give a ticket to another account. Repeating it is harmless.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransferTicket {
+    pub ticket: TicketId,
+    pub from: AccountId,
+    pub to: AccountId,
+}
+
+/// How the transfer stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TransferAnswer {
+    /// The ticket is `to`'s, by a code of its own; the codes before it are void.
+    Transferred,
+    /// It was used.
+    CheckedIn,
+    /// It was paid back, or will be.
+    Void,
+    /// It has changed hands as often as codes can be counted.
+    TooOften,
+    /// `from` holds no such ticket.
+    Unknown,
+    /// As [`CancelAnswer::Busy`].
     Busy,
 }

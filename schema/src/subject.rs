@@ -21,6 +21,9 @@ pub const SEARCH_GROUP: &str = "indexer";
 
 /// Cancellations of bookings, answered by any settlement.
 pub const SETTLE_CANCEL: &str = "settle.cancel";
+/// Scans at gates, and transfers of tickets, likewise.
+pub const SETTLE_CHECKIN: &str = "settle.checkin";
+pub const SETTLE_TRANSFER: &str = "settle.transfer";
 /// The queue group of those who answer them.
 pub const SETTLE_GROUP: &str = "settlement";
 

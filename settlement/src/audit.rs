@@ -99,6 +99,23 @@ const QUESTIONS: &[Question] = &[
             HAVING coalesce(sum(a.sold), 0) <> p.sold LIMIT $1",
     },
     Question {
+        promise: InvariantId::Ord3,
+        query: "SELECT 'ticket ' || c.order_id || '/' || c.line || ' was used and is '
+                || coalesce(t.state, 'missing') AS what
+            FROM checkin c LEFT JOIN ticket t USING (order_id, line)
+            WHERE t.state IS DISTINCT FROM 'valid' AND $2 IS NOT NULL LIMIT $1",
+    },
+    Question {
+        promise: InvariantId::Ord3,
+        query: "SELECT 'ticket ' || t.order_id || '/' || t.line || ' of issue ' || t.issue
+                || ' is not with whom it was sold or given to last' AS what
+            FROM ticket t JOIN orders o USING (order_id)
+            LEFT JOIN ticket_transfer r USING (order_id, line, issue)
+            WHERE t.account_id IS DISTINCT FROM
+                CASE t.issue WHEN 0 THEN o.account_id ELSE r.to_account END
+                AND $2 IS NOT NULL LIMIT $1",
+    },
+    Question {
         promise: InvariantId::Ord2,
         query: "SELECT p.order_ref || ' was charged ' || count(*) || ' times' AS what
             FROM sandbox.payment p WHERE p.captured_at IS NOT NULL AND $2 IS NOT NULL

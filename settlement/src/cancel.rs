@@ -1,77 +1,44 @@
-//! Answers cancellations of bookings: refunds them and says so once the seats are free.
+//! Cancellations of bookings: refunds them and says so once the seats are free.
 
-use crate::config::{CANCEL_LOOK_EVERY, CANCEL_WAIT, CANCELS_MAX};
+use crate::config::{CANCEL_LOOK_EVERY, CANCEL_WAIT};
+use crate::desk::Question;
 use crate::error::Error;
-use crate::store::Moving;
+use crate::store::{Moving, Spent};
 use crate::work::Work;
-use async_nats::{Message, Subscriber};
-use chassis::telemetry::{TraceContext, traced};
-use chassis::{Nats, clock::Monotonic, tasks};
-use futures_util::StreamExt;
-use schema::{CancelAnswer, CancelBooking, codec, subject};
+use chassis::clock::Monotonic;
+use chassis::telemetry::TraceContext;
+use schema::{CancelAnswer, CancelBooking, subject};
 use settlement_core::{State, Trigger};
-use std::sync::Arc;
-use tokio::sync::Semaphore;
 
-/// Listens for cancellations.
-pub(crate) async fn listen(nats: &Nats) -> Result<Subscriber, Error> {
-    let group = subject::SETTLE_GROUP.to_owned();
-    let subscribed = nats.client.queue_subscribe(subject::SETTLE_CANCEL, group).await;
-    subscribed.map_err(|error| Error::bus("listen for cancellations", &error))
-}
+impl Question for CancelBooking {
+    type Answer = CancelAnswer;
+    const SUBJECT: &'static str = subject::SETTLE_CANCEL;
+    const NAME: &'static str = "cancel";
+    const BUSY: CancelAnswer = CancelAnswer::Busy;
 
-/// Answers cancellations until the process ends.
-pub(crate) async fn answer(nats: Nats, mut requests: Subscriber, work: Work) {
-    let room = Arc::new(Semaphore::new(CANCELS_MAX));
-    let shutdown = work.context.shutdown.clone();
-    loop {
-        // Cancel-safe: the next of a subscription and a switch.
-        let request = tokio::select! {
-            request = requests.next() => request,
-            () = shutdown.begun() => return,
-        };
-        let Some(request) = request else { return };
-        let Ok(room) = Arc::clone(&room).try_acquire_owned() else {
-            reply(&nats, &request, CancelAnswer::Busy).await;
-            continue;
-        };
-        let (nats, work) = (nats.clone(), work.clone());
-        let asker = TraceContext::from_nats(request.headers.as_ref());
-        let answering = async move {
-            if let Ok(wanted) = codec::decode::<CancelBooking>(&request.payload) {
-                let answer = cancel(&work, wanted).await.unwrap_or_else(|error| {
-                    let error = chassis::telemetry::chain(&error);
-                    tracing::warn!(order = %wanted.order, %error, "cancellation waits");
-                    CancelAnswer::Busy
-                });
-                reply(&nats, &request, answer).await;
-            }
-            drop(room);
-        };
-        tasks::spawn("settlement-cancel", traced("cancel", asker, answering));
-    }
-}
-
-async fn reply(nats: &Nats, request: &Message, answer: CancelAnswer) {
-    let Some(inbox) = request.reply.clone() else { return };
-    if let Err(error) = nats.client.publish(inbox, codec::encode(&answer).into()).await {
-        tracing::debug!(%error, "cancellation not answered");
+    async fn answer(self, work: &Work) -> Result<CancelAnswer, Error> {
+        cancel(work, self).await
     }
 }
 
 /// Sees a cancellation through, or as far as the wait allows.
-pub(crate) async fn cancel(work: &Work, wanted: CancelBooking) -> Result<CancelAnswer, Error> {
+async fn cancel(work: &Work, wanted: CancelBooking) -> Result<CancelAnswer, Error> {
     let store = &work.context.store;
     let began = Monotonic::now();
     while began.elapsed() < CANCEL_WAIT {
-        let found = store.refund_of(wanted.order).await?;
-        let Some((account, state, refunded_at)) = found else { return Ok(CancelAnswer::Unknown) };
-        if account != wanted.account {
+        let Some(order) = store.refund_of(wanted.order).await? else {
+            return Ok(CancelAnswer::Unknown);
+        };
+        if order.account != wanted.account {
             return Ok(CancelAnswer::Unknown);
         }
-        match (state, refunded_at) {
+        match (order.state, order.refunded_at) {
             (State::Refunded, Some(sequence)) => return Ok(CancelAnswer::Refunded { sequence }),
-            (State::Paid, _) => begin(work, wanted).await?,
+            (State::Paid, _) => match order.spent {
+                Some(Spent::In) => return Ok(CancelAnswer::CheckedIn),
+                Some(Spent::Given) => return Ok(CancelAnswer::Transferred),
+                None => begin(work, wanted).await?,
+            },
             (State::Refunding | State::Refunded, _) => {
                 tokio::time::sleep(CANCEL_LOOK_EVERY).await;
             }

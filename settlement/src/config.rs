@@ -95,8 +95,8 @@ pub(crate) const VERDICT_AGAIN_MS: i64 = 1_000;
 /// How often the outbox is looked through.
 pub(crate) const RELAY_EVERY: Duration = Duration::from_millis(250);
 
-/// Cancellations in work in one process; more are told to come back.
-pub(crate) const CANCELS_MAX: usize = 256;
+/// Questions of each kind in work in one process; more are told to come back.
+pub(crate) const QUESTIONS_MAX: usize = 256;
 
 /// How long the asker of a cancellation waits for its end, and how often it is looked for.
 pub(crate) const CANCEL_WAIT: Duration = Duration::from_secs(5);

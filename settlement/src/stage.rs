@@ -1,9 +1,9 @@
-//! The stage: a reader for each journal, drivers for orders, a relay for verdicts, and
-//! cancellations.
+//! The stage: a reader for each journal, drivers for orders, a relay for verdicts, and a desk for
+//! what others ask.
 
 use crate::area::Areas;
-use crate::cancel;
 use crate::config::Config;
+use crate::desk;
 use crate::driver::Context;
 use crate::error::Error;
 use crate::journal::Journal;
@@ -16,7 +16,7 @@ use crate::verdict::{Verdicts, relay};
 use crate::work::Work;
 use chassis::keys::{KeyFolder, random_bytes};
 use chassis::{Health, Nats, Shutdown, stream_config, tasks};
-use schema::{Shards, stream, subject};
+use schema::{CancelBooking, CheckIn, Shards, TransferTicket, stream, subject};
 use sqlx::PgPool;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -68,10 +68,16 @@ pub async fn run_with(
     let registered = |shard| health.register(format!("settlement journal {shard}"));
     let healths: Vec<_> = shards.all().map(registered).collect();
     prepare_streams(nats, *shards).await?;
-    let requests = cancel::listen(nats).await?;
+    let cancels = desk::listen::<CancelBooking>(nats).await?;
+    let check_ins = desk::listen::<CheckIn>(nats).await?;
+    let transfers = desk::listen::<TransferTicket>(nats).await?;
     let work = Work::new(Arc::new(context(config, &deps, provider)?));
-    let answering = cancel::answer(nats.clone(), requests, work.clone());
+    let answering = desk::serve::<CancelBooking>(nats.clone(), cancels, work.clone());
     tasks::spawn("settlement-cancels", answering);
+    let answering = desk::serve::<CheckIn>(nats.clone(), check_ins, work.clone());
+    tasks::spawn("settlement-check-ins", answering);
+    let answering = desk::serve::<TransferTicket>(nats.clone(), transfers, work.clone());
+    tasks::spawn("settlement-transfers", answering);
     tasks::spawn("settlement-sweep", work.clone().sweep());
     let loads = load::tell(nats.clone(), work.clone(), deps.instance.clone(), shutdown.clone());
     tasks::spawn("settlement-load", loads);

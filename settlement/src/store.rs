@@ -10,12 +10,14 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 pub(crate) use bind::Binding;
+pub(crate) use entrance::{Genuine, Held, Spent, Transfer};
 pub(crate) use moves::Moving;
 pub(crate) use outbox::{Answered, Outbox};
 pub(crate) use sell::{Capture, Refund, Sale};
 pub(crate) use start::{Announced, Lease};
 
 mod bind;
+mod entrance;
 mod moves;
 mod outbox;
 mod read;

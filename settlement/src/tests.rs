@@ -4,6 +4,7 @@
 mod audit;
 mod cancel;
 mod crash;
+mod entrance;
 mod outage;
 mod owner;
 mod rig;

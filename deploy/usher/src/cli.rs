@@ -131,6 +131,8 @@ pub struct Token {
 pub enum Role {
     Operator,
     Partner,
+    /// Checks tickets at the entrances
+    Steward,
     Fan,
 }
 
@@ -139,6 +141,7 @@ impl From<Role> for ingress::Role {
         match role {
             Role::Operator => Self::Operator,
             Role::Partner => Self::Partner,
+            Role::Steward => Self::Steward,
             Role::Fan => Self::Fan,
         }
     }

@@ -42,8 +42,8 @@ enum Kind {
     Usher,
     Load,
     /// Measures single steps where they live: the codec, the cores, and the keys and the base64 of
-    /// chassis, of which tokens are made. No stage but the allocator, whose start it measures: what a
-    /// stage costs is seen from outside.
+    /// chassis, of which tokens are made. No stage but the allocator, whose start it measures: what
+    /// a stage costs is seen from outside.
     Micro,
     /// Other programs of `bench/`: they run the cores in one process.
     Bench,

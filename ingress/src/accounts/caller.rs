@@ -29,6 +29,10 @@ pub struct Operator(pub Caller);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Partner(pub Caller);
 
+/// A caller with the role steward or operator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Steward(pub Caller);
+
 impl FromRequestParts<Arc<App>> for Caller {
     type Rejection = Problem;
 
@@ -52,6 +56,18 @@ impl FromRequestParts<Arc<App>> for Operator {
         let caller = Caller::from_request_parts(parts, app).await?;
         if !caller.roles.has(Role::Operator) {
             return Err(problems::role_required("operator"));
+        }
+        Ok(Self(caller))
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Steward {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        let caller = Caller::from_request_parts(parts, app).await?;
+        if !caller.roles.has(Role::Steward) && !caller.roles.has(Role::Operator) {
+            return Err(problems::role_required("steward"));
         }
         Ok(Self(caller))
     }

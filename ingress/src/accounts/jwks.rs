@@ -1,4 +1,4 @@
-//! The public keys by which anybody can check account tokens and passes.
+//! The public keys by which anybody can check account tokens, passes and tickets.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ impl Jwks {
     }
 }
 
-/// Shows the keys of account tokens and passes, by `kid`.
+/// Shows the keys of account tokens, passes and tickets, by `kid` and `purpose`.
 #[utoipa::path(get, path = "/.well-known/jwks.json", tag = "accounts",
     responses((status = 200, description = "JSON Web Key Set")))]
 pub async fn jwks(State(app): State<Arc<App>>) -> Response {

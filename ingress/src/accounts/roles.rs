@@ -8,16 +8,19 @@ pub enum Role {
     Fan,
     Partner,
     Operator,
+    /// Checks tickets at the entrances.
+    Steward,
 }
 
 impl Role {
-    pub const ALL: [Self; 3] = [Self::Fan, Self::Partner, Self::Operator];
+    pub const ALL: [Self; 4] = [Self::Fan, Self::Partner, Self::Operator, Self::Steward];
 
     const fn bit(self) -> i16 {
         match self {
             Self::Fan => 1,
             Self::Partner => 2,
             Self::Operator => 4,
+            Self::Steward => 8,
         }
     }
 }

@@ -125,6 +125,7 @@ impl PlaceNames {
 pub enum TicketStatus {
     Valid,
     Void,
+    Transferred,
 }
 
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -135,7 +136,8 @@ pub struct TicketBody {
     pub place: PlaceNames,
     pub price_level: u8,
     pub price: MoneyBody,
-    /// `VALID`, or `VOID` once the booking was paid back.
+    /// `VALID`; `VOID` once the booking was paid back; in a booking `TRANSFERRED` while another
+    /// account holds it.
     pub status: TicketStatus,
     /// What the ticket's barcode holds; null when it opens no door any more.
     pub code: Option<String>,

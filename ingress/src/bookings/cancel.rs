@@ -5,19 +5,17 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::IntoResponse;
-use chassis::{Problem, telemetry};
+use chassis::Problem;
 use http::{HeaderValue, StatusCode};
-use schema::{CancelAnswer, CancelBooking, OrderId, codec, subject};
+use schema::{CancelAnswer, CancelBooking, OrderId, subject};
 
 use super::body::BookingBody;
 use super::orders;
 use crate::accounts::Caller;
 use crate::app::App;
 use crate::extract::{Id, json};
-use crate::problems::{self, Answered};
-
-/// How long settlement may take; it answers `Underway` before that.
-const ANSWER_WAIT: Duration = Duration::from_secs(12);
+use crate::problems::Answered;
+use crate::settle;
 
 /// How long the own view may take to show what settlement has seen in the journal.
 const VIEW_WAIT: Duration = Duration::from_secs(2);
@@ -27,14 +25,16 @@ const VIEW_WAIT: Duration = Duration::from_secs(2);
     security(("bearer" = [])), params(("bookingId" = String, Path)),
     responses((status = 200, body = BookingBody), (status = 202, body = BookingBody),
         (status = 404, description = "BOOKING_UNKNOWN"),
-        (status = 409, description = "BOOKING_NOT_CONFIRMED, BOOKING_UNDER_REVIEW"),
+        (status = 409, description = "BOOKING_NOT_CONFIRMED, BOOKING_UNDER_REVIEW, TICKET_USED, \
+            TICKET_TRANSFERRED"),
         (status = 503, description = "SETTLEMENT_UNAVAILABLE")))]
 pub async fn cancel(
     State(app): State<Arc<App>>,
     caller: Caller,
     Id(order): Id<OrderId>,
 ) -> Answered {
-    let status = match ask(&app, CancelBooking { order, account: caller.account }).await? {
+    let wanted = CancelBooking { order, account: caller.account };
+    let status = match settle::ask(&app, subject::SETTLE_CANCEL, &wanted).await? {
         CancelAnswer::Refunded { sequence } => {
             wait_for_view(&app, order, sequence).await;
             StatusCode::OK
@@ -49,8 +49,21 @@ pub async fn cancel(
             let title = "A person has to look at this booking first";
             return Err(Problem::new(409, "BOOKING_UNDER_REVIEW", title, "contact the operator"));
         }
+        CancelAnswer::CheckedIn => {
+            return Err(Problem::new(
+                409,
+                "TICKET_USED",
+                "A ticket was used",
+                "it was used at an entrance",
+            ));
+        }
+        CancelAnswer::Transferred => {
+            let title = "A ticket belongs to somebody else now";
+            let detail = "only who holds all tickets of a booking can have them paid back";
+            return Err(Problem::new(409, "TICKET_TRANSFERRED", title, detail));
+        }
         CancelAnswer::Unknown => return Err(orders::unknown()),
-        CancelAnswer::Busy => return Err(unavailable()),
+        CancelAnswer::Busy => return Err(settle::unavailable()),
     };
     let booking: BookingBody =
         orders::find(&app, caller.account, order).await?.ok_or_else(orders::unknown)?;
@@ -59,24 +72,6 @@ pub async fn cancel(
         response.headers_mut().insert("retry-after", HeaderValue::from_static("1"));
     }
     Ok(response)
-}
-
-fn unavailable() -> Problem {
-    problems::unavailable("SETTLEMENT_UNAVAILABLE", "settlement does not answer now; try again")
-}
-
-async fn ask(app: &App, question: CancelBooking) -> Result<CancelAnswer, Problem> {
-    let request = telemetry::question(codec::encode(&question).into()).timeout(Some(ANSWER_WAIT));
-    let sent = app.nats.client.send_request(subject::SETTLE_CANCEL, request);
-    let answer = tokio::time::timeout(ANSWER_WAIT, sent).await.map_err(|_| unavailable())?;
-    let answer = answer.map_err(|error| {
-        tracing::debug!(%error, "no settlement answers");
-        unavailable()
-    })?;
-    codec::decode(&answer.payload).map_err(|error| {
-        tracing::error!(%error, "an answer of settlement that nobody can read");
-        unavailable()
-    })
 }
 
 /// Waits until the own view has the refund; a view that lags is caught by the barrier of whoever

@@ -58,13 +58,18 @@ pub(super) async fn find(
 fn show(catalog: &Catalog, stored: &Stored) -> BookingBody {
     let listed = stored.event_id.parse::<EventId>().ok().and_then(|event| catalog.find(&event));
     let plan = listed.as_ref().map(|listed| listed.plan.as_ref());
+    let status = |line: &StoredLine| match line.is_valid {
+        false => TicketStatus::Void,
+        true if line.holder == stored.account => TicketStatus::Valid,
+        true => TicketStatus::Transferred,
+    };
     let ticket = |line: &StoredLine| TicketBody {
         ticket_id: TicketId { order: stored.order, line: line.line }.to_string(),
         place: PlaceNames::of(plan, line.seat, line.area),
         price_level: line.price_level,
         price: money(line.price, &stored.currency),
-        status: if line.is_valid { TicketStatus::Valid } else { TicketStatus::Void },
-        code: line.is_valid.then(|| line.code.clone()),
+        status: status(line),
+        code: (status(line) == TicketStatus::Valid).then(|| line.code.clone()),
     };
     BookingBody {
         booking_id: stored.order.to_string(),

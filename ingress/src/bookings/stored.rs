@@ -45,6 +45,8 @@ pub struct StoredLine {
     pub price: i64,
     pub code: String,
     pub is_valid: bool,
+    /// Who has it: the booking's account, unless it was transferred.
+    pub holder: AccountId,
 }
 
 /// Why nothing is known. Shared by all who asked in one query.
@@ -126,7 +128,7 @@ async fn by_order(
 async fn with_lines(postgres: &PgPool, rows: Vec<PgRow>) -> Result<Vec<Stored>, sqlx::Error> {
     let orders: Vec<Uuid> =
         rows.iter().map(|row| row.try_get("booking_id")).collect::<Result<_, _>>()?;
-    let select = "SELECT booking_id, line, seat_idx, area_idx, price_level, price, code,
+    let select = "SELECT booking_id, line, holder_id, seat_idx, area_idx, price_level, price, code,
              ticket_state
          FROM booking_line_view WHERE booking_id = ANY($1) ORDER BY booking_id, line";
     let mut lines_of: HashMap<Uuid, Vec<StoredLine>> = HashMap::new();
@@ -165,5 +167,6 @@ fn line(row: &PgRow) -> Result<StoredLine, sqlx::Error> {
         price: row.try_get("price")?,
         code: row.try_get("code")?,
         is_valid: row.try_get::<&str, _>("ticket_state")? == "valid",
+        holder: AccountId(row.try_get::<Uuid, _>("holder_id")?.as_u128()),
     })
 }

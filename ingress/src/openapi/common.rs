@@ -68,7 +68,8 @@ fn add_problems(path: &str, operation: &mut Operation) {
     }
     if operation.security.as_ref().is_some_and(|security| !security.is_empty()) {
         common.push(("401", "LOGIN_REQUIRED"));
-        if path.starts_with("/api/partners/") || path.starts_with("/api/admin/") {
+        let of_roles = ["/api/partners/", "/api/admin/", "/api/checkin"];
+        if of_roles.iter().any(|start| path.starts_with(start)) {
             common.push(("403", "ROLE_REQUIRED"));
         }
     }

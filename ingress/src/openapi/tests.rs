@@ -52,8 +52,10 @@ fn every_error_is_a_problem_and_the_common_ones_are_everywhere() {
         let is_health = matches!(path.as_str(), "/healthz" | "/readyz");
         assert_eq!(has("429"), !is_health, "{method} {path}");
         assert_eq!(has("503"), path != "/healthz", "{method} {path}");
-        let needs_role = path.starts_with("/api/partners") || path.starts_with("/api/admin");
-        let needs_login = needs_role || path.starts_with("/api/bookings") || path.ends_with("/me");
+        let starts = |starts: &[&str]| starts.iter().any(|start| path.starts_with(start));
+        let needs_role = starts(&["/api/partners", "/api/admin", "/api/checkin"]);
+        let of_fans = starts(&["/api/bookings", "/api/tickets"]) || path.ends_with("/me");
+        let needs_login = needs_role || of_fans;
         assert_eq!(operation["security"].is_array(), needs_login, "{method} {path}");
         assert!(!needs_login || has("401"), "{method} {path}");
         assert!(!needs_role || has("403"), "{method} {path}");

@@ -1,12 +1,22 @@
 //! Reads orders.
 
-use super::{Store, state_of, time_of, uuid_of};
+use super::{Spent, Store, state_of, time_of, uuid_of};
 use crate::error::{Error, in_time};
 use crate::order::Order;
 use schema::{AccountId, AreaIdx, Money, OrderId};
 use settlement_core::State;
 use sqlx::{Row, postgres::PgRow};
 use uuid::Uuid;
+
+/// An order whose money somebody wants back.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct WayBack {
+    pub account: AccountId,
+    pub state: State,
+    /// Where in the journal its refund stands, if it does.
+    pub refunded_at: Option<u64>,
+    pub spent: Option<Spent>,
+}
 
 impl Store {
     /// Reads orders, in no particular order; those that do not exist are left out.
@@ -27,24 +37,28 @@ impl Store {
         Ok(rows.iter().map(order_of_row).collect())
     }
 
-    /// Whose order it is, its state, and where in the journal its refund stands, if it does.
-    pub(crate) async fn refund_of(
-        &self,
-        order: OrderId,
-    ) -> Result<Option<(AccountId, State, Option<u64>)>, Error> {
+    /// How the way back of an order's money stands.
+    pub(crate) async fn refund_of(&self, order: OrderId) -> Result<Option<WayBack>, Error> {
         let query = sqlx::query(
-            "SELECT o.account_id, o.state, x.done_sequence FROM orders o
+            "SELECT o.account_id, o.state, x.done_sequence, s.is_in FROM orders o
              LEFT JOIN outbox x ON x.order_id = o.order_id AND x.attempt = o.attempt
                  AND x.kind = 'refunded'
+             LEFT JOIN LATERAL (SELECT bool_or(is_in) AS is_in FROM spent_ticket
+                 WHERE order_id = o.order_id) s ON true
              WHERE o.order_id = $1",
         );
         let query = query.bind(uuid_of(order));
         let row = in_time("read an order", query.fetch_optional(&self.pool)).await?;
         Ok(row.map(|row| {
             let sequence: Option<i64> = row.get("done_sequence");
-            let sequence = sequence.map(i64::unsigned_abs);
             let account: Uuid = row.get("account_id");
-            (AccountId(account.as_u128()), state_of(row.get("state")), sequence)
+            let is_in: Option<bool> = row.get("is_in");
+            WayBack {
+                account: AccountId(account.as_u128()),
+                state: state_of(row.get("state")),
+                refunded_at: sequence.map(i64::unsigned_abs),
+                spent: is_in.map(|is_in| if is_in { Spent::In } else { Spent::Given }),
+            }
         }))
     }
 }

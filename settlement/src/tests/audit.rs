@@ -176,6 +176,12 @@ async fn the_audit_sees_what_is_planted() {
                  AND kind = 'sale'",
             "the ledger is off by 1 EUR",
         ),
+        (
+            "INSERT INTO checkin VALUES (gen_random_uuid(), 0, gen_random_uuid(), 'A',
+                 gen_random_uuid(), 1, 1)",
+            "was used and is missing",
+        ),
+        ("UPDATE ticket SET account_id = gen_random_uuid()", "or given to last"),
         ("UPDATE outbox SET answer = 'RESERVATION_UNKNOWN'", "refused \"sold\""),
         ("UPDATE orders SET todo = true, payment_deadline = 0, updated_at = 0", "its deadline"),
     ];

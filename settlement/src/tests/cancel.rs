@@ -1,16 +1,11 @@
 //! Cancellations, as ingress asks for them.
 
-use super::rig::{ACCOUNT, Point, Rig};
-use schema::{AccountId, CancelAnswer, CancelBooking, HoldId, OrderId, codec, subject};
+use super::rig::{ACCOUNT, Point, Rig, asked};
+use schema::{AccountId, CancelAnswer, CancelBooking, HoldId, OrderId, subject};
 
 async fn ask(rig: &Rig, hold: HoldId, account: AccountId) -> CancelAnswer {
     let wanted = CancelBooking { order: OrderId::from(hold), account };
-    let nats = rig.servers.nats().await;
-    let request = async_nats::Request::new()
-        .payload(codec::encode(&wanted).into())
-        .timeout(Some(std::time::Duration::from_secs(8)));
-    let answer = nats.client.send_request(subject::SETTLE_CANCEL, request).await.unwrap();
-    codec::decode(&answer.payload).unwrap()
+    asked(rig, subject::SETTLE_CANCEL, &wanted).await
 }
 
 #[tokio::test]

@@ -8,8 +8,10 @@ use chassis::{Health, Shutdown, TestServers, Which, clock, connect_postgres, str
 use futures_util::future::BoxFuture;
 use schema::{
     AccountId, AreaIdx, CommandId, Currency, EventId, Held, HeldArea, HeldSeat, HoldId, OwnerKind,
-    SeatIdx, Shards, stream,
+    SeatIdx, Shards, codec, stream,
 };
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use settlement_core::Seen;
 use sqlx::{PgPool, Row};
 use std::sync::Arc;
@@ -219,4 +221,18 @@ pub(super) async fn eventually<F: Future<Output = bool>>(what: &str, holds: impl
         assert!(Instant::now() < deadline, "waited in vain for {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// Asks settlement as the gateway does.
+pub(super) async fn asked<A: DeserializeOwned>(
+    rig: &Rig,
+    subject: &'static str,
+    question: &impl Serialize,
+) -> A {
+    let nats = rig.servers.nats().await;
+    let request = async_nats::Request::new()
+        .payload(codec::encode(question).into())
+        .timeout(Some(Duration::from_secs(8)));
+    let answer = nats.client.send_request(subject, request).await.unwrap();
+    codec::decode(&answer.payload).unwrap()
 }

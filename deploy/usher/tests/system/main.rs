@@ -46,6 +46,7 @@ mod test_refusals;
 mod test_split;
 mod test_spread;
 mod test_start_and_stop;
+mod test_tickets;
 mod test_trace;
 mod test_trim;
 mod test_whole_way;

@@ -11,6 +11,7 @@ use crate::test_explain::a_seat_is_explained;
 use crate::test_holds::{
     a_reservation_is_extended, a_reservation_swaps_its_seats, operators_kill_places,
 };
+use crate::test_tickets::tickets_open_entrances_and_change_hands;
 use crate::up::{Reach, Up};
 use crate::wait::{until, until_equal};
 use serde_json::{Value, json};
@@ -35,6 +36,7 @@ pub async fn a_fan_goes_the_whole_way(reach: &Reach) {
     a_reservation_swaps_its_seats(client).await;
     operators_kill_places(client).await;
     operators_switch_a_room_off_and_on(client).await;
+    tickets_open_entrances_and_change_hands(client).await;
     a_seat_is_explained(reach).await;
     assert_clean(reach, &["--all"]).await;
 }
@@ -230,6 +232,14 @@ async fn a_cancelled_booking_is_refunded_and_its_seats_are_free(client: &Client)
     .await;
     let map = SeatMap::of(client, "EVT002").await;
     assert!(booking.places.iter().all(|seat| map.status(seat) == "free"), "{booking:?}");
+    until_equal("search to count what is free", true, async || {
+        // Others buy meanwhile, so both are looked at until they agree.
+        let free = SeatMap::of(client, "EVT002").await.count("free");
+        let found = client.get("/api/search?q=glass%20lighthouse").await;
+        let mut hits = found["hits"].as_array().unwrap().iter();
+        hits.any(|hit| hit["eventId"] == "EVT002" && hit["seatsFree"] == free)
+    })
+    .await;
     assert_eq!(fan.cancel(&booking.id).await.status, 200, "repeating it is harmless");
     let other = Fan::new(client, "after-cancel").await;
     assert_eq!(other.buy(&named("EVT002", &booking.places)).await.places, booking.places);

@@ -17,13 +17,14 @@ use crate::search::{
 };
 use crate::{
     AccountId, AllocatorLoad, Applied, Area, AreaIdx, Asked, Batch, BestAvailable, CancelAnswer,
-    CancelBooking, Channel, ChannelRow, Command, CommandBody, CommandId, Condition, Currency,
-    DurationMs, EndedHold, EnqueueKey, EventId, EventListing, EventState, EventStatus, Held,
-    HeldArea, HeldSeat, HoldId, HoldSeats, KillReason, LiveHold, Money, OrderId, Outcome,
-    OutcomeBody, OwnerKind, Pass, PassPlace, Payment, Phase, Pool, PreviousStatuses, PriceLevel,
-    QueueingMethod, Refusal, Released, Reply, ReplyBatch, ReturnedPart, RoomMode, RoomOptions,
-    RoomSettings, Row, SeatIdx, SeatingPlan, Section, SettlementLoad, ShardId, ShardState, Standby,
-    StartPayment, UnixMillis, Verdict, VerdictKind, Want,
+    CancelBooking, Channel, ChannelRow, CheckIn, CheckInAnswer, Command, CommandBody, CommandId,
+    Condition, Currency, DurationMs, EndedHold, EnqueueKey, EventId, EventListing, EventState,
+    EventStatus, Found, Held, HeldArea, HeldSeat, HoldId, HoldSeats, KillReason, LiveHold, Money,
+    OrderId, Outcome, OutcomeBody, OwnerKind, Pass, PassPlace, Payment, Phase, Pool,
+    PreviousStatuses, PriceLevel, QueueingMethod, Refusal, Released, Reply, ReplyBatch,
+    ReturnedPart, RoomMode, RoomOptions, RoomSettings, Row, Scan, Scanned, SeatIdx, SeatingPlan,
+    Section, SettlementLoad, ShardId, ShardState, Standby, StartPayment, TicketId, TransferAnswer,
+    TransferTicket, UnixMillis, Verdict, VerdictKind, Want,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -643,8 +644,43 @@ fn settles() -> Vec<Sample> {
         Underway => CancelAnswer::Underway,
         NotConfirmed => CancelAnswer::NotConfirmed,
         UnderReview => CancelAnswer::UnderReview,
+        CheckedIn => CancelAnswer::CheckedIn,
+        Transferred => CancelAnswer::Transferred,
         Unknown => CancelAnswer::Unknown,
         Busy => CancelAnswer::Busy,
+    ));
+    samples.extend(at_entrances());
+    samples
+}
+
+fn at_entrances() -> Vec<Sample> {
+    let ticket = TicketId { order: OrderId(231), line: 232 };
+    let at = UnixMillis(1_800_000_000_233);
+    let scan = Scan { id: [234; 16], code: "code".into(), at };
+    let account = AccountId(235);
+    let check_in = CheckIn { event: event(), entrance: "Gate".into(), account, scans: vec![scan] };
+    let (seat, area) = (Some(SeatIdx(236)), Some(AreaIdx(237)));
+    let scanned = Scanned { ticket: Some(ticket), seat, area, found: Found::Admitted };
+    let transfer = TransferTicket { ticket, from: AccountId(238), to: AccountId(239) };
+    let mut samples = vec![sample("CheckIn", check_in), sample("TransferTicket", transfer)];
+    samples.extend(variants!(CheckInAnswer:
+        Scanned => CheckInAnswer::Scanned(vec![scanned.clone()]),
+        Busy => CheckInAnswer::Busy,
+    ));
+    samples.extend(variants!(Found:
+        Admitted => Found::Admitted,
+        Duplicate => Found::Duplicate { at, entrance: "Gate".into() },
+        Void => Found::Void,
+        OtherEvent => Found::OtherEvent,
+        Forged => Found::Forged,
+    ));
+    samples.extend(variants!(TransferAnswer:
+        Transferred => TransferAnswer::Transferred,
+        CheckedIn => TransferAnswer::CheckedIn,
+        Void => TransferAnswer::Void,
+        TooOften => TransferAnswer::TooOften,
+        Unknown => TransferAnswer::Unknown,
+        Busy => TransferAnswer::Busy,
     ));
     samples
 }
