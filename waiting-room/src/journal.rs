@@ -7,9 +7,7 @@ use crate::room::Room;
 use crate::rooms::Rooms;
 use chassis::telemetry::chain;
 use chassis::{Backoff, Follower, HealthHandle, Nats, Pause, Shutdown, StartAt};
-use schema::{
-    Applied, Batch, OutcomeBody, PassPlace, ShardId, ShardState, Step, codec, sealed, subject,
-};
+use schema::{Applied, Batch, PassPlace, ShardId, ShardState, Step, codec, sealed, subject};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -68,9 +66,9 @@ impl Journal {
     fn apply(&self, batch: &Batch) {
         for outcome in &batch.outcomes {
             let Some(room) = self.rooms.find(&outcome.event) else { continue };
-            room.seats().apply(outcome);
-            if let OutcomeBody::SeatsSold { pass: Some(place), .. } = &outcome.body {
-                complete(&room, std::slice::from_ref(place));
+            let spent = room.seats().apply(outcome);
+            if let Some(place) = spent {
+                complete(&room, &[place]);
             }
         }
     }

@@ -96,3 +96,57 @@ impl Accounts {
         decoded.ok().map(|decoded| decoded.claims.sub)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{ACCOUNT_AUDIENCE, ACCOUNT_ISSUER, Accounts, Passes};
+    use chassis::keys::{Ed25519Key, KeyFolder};
+    use jsonwebtoken::{Algorithm, EncodingKey, Header};
+    use schema::admission::PassClaims;
+    use schema::{AccountId, PassPlace, UnixMillis};
+    use serde::Serialize;
+
+    /// Two keys of one folder.
+    fn keys() -> (Ed25519Key, Ed25519Key) {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = KeyFolder::open(folder.path()).unwrap();
+        (keys.ed25519("pass").unwrap(), keys.ed25519("account").unwrap())
+    }
+
+    /// A token that says it is of the key with this name.
+    fn signed(key: &Ed25519Key, kid: Option<&str>, claims: &impl Serialize) -> String {
+        let header = Header { kid: kid.map(str::to_owned), ..Header::new(Algorithm::EdDSA) };
+        jsonwebtoken::encode(&header, claims, &EncodingKey::from_ed_der(&key.pkcs8)).unwrap()
+    }
+
+    #[test]
+    fn a_pass_that_does_not_name_its_key_is_refused_though_the_key_has_signed_it() {
+        let (key, other) = keys();
+        let passes = Passes::new(&key);
+        let place = PassPlace { epoch: 2, number: 9 };
+        let claims = PassClaims::new("EVT001".parse().unwrap(), place, UnixMillis(5_000), None);
+        let verified =
+            |kid: Option<&str>| passes.verify(&signed(&key, kid, &claims), UnixMillis(4_999));
+        assert_eq!(verified(Some(&key.kid)), Some(claims.clone()));
+        for kid in [Some(other.kid.as_str()), Some(""), None] {
+            assert_eq!(verified(kid), None, "{kid:?}");
+        }
+        let own = jsonwebtoken::decode_header(passes.sign(&claims)).unwrap();
+        assert_eq!(own.kid, Some(key.kid), "by this name the public keys list it");
+    }
+
+    #[test]
+    fn a_login_that_does_not_name_its_key_is_refused_though_the_key_has_signed_it() {
+        let (other, key) = keys();
+        let accounts = Accounts::new(&key);
+        let exp = chassis::clock::now().0 / 1_000 + 60;
+        let claims = serde_json::json!({
+            "iss": ACCOUNT_ISSUER, "aud": ACCOUNT_AUDIENCE, "sub": AccountId(7), "exp": exp,
+        });
+        let verified = |kid: Option<&str>| accounts.verify(&signed(&key, kid, &claims));
+        assert_eq!(verified(Some(&key.kid)), Some(AccountId(7)));
+        for kid in [Some(other.kid.as_str()), Some(""), None] {
+            assert_eq!(verified(kid), None, "{kid:?}");
+        }
+    }
+}

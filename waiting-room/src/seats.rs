@@ -1,7 +1,9 @@
 //! How many places an event has left, as the journal tells.
 
 use schema::admission::SeatsBand;
-use schema::{EventState, Held, HoldId, LiveHold, Outcome, OutcomeBody, OwnerKind, Phase};
+use schema::{
+    EventState, Held, HoldId, LiveHold, Outcome, OutcomeBody, OwnerKind, PassPlace, Phase, Released,
+};
 use std::collections::HashMap;
 use waiting_room_core::{Basket, Baskets, Returns};
 
@@ -25,7 +27,7 @@ pub(crate) struct Seats {
 #[derive(Debug, Clone, Copy)]
 struct Kept {
     places: u32,
-    with_pass: bool,
+    pass: Option<PassPlace>,
 }
 
 impl Seats {
@@ -55,7 +57,11 @@ impl Seats {
         *self = Self { total: self.total, ..Self::default() };
     }
 
-    pub(crate) fn apply(&mut self, outcome: &Outcome) {
+    /// Takes in what was decided; returns the place whose pass is spent by it.
+    ///
+    /// A refund spends the pass too: its verdict may come before that of the sale, which then
+    /// changes nothing any more.
+    pub(crate) fn apply(&mut self, outcome: &Outcome) -> Option<PassPlace> {
         self.free = Some(outcome.free_after);
         if let OutcomeBody::SeatsHeld(held) = &outcome.body
             && held.owner == OwnerKind::Fan
@@ -67,11 +73,17 @@ impl Seats {
                 if held.deadline.is_some() =>
             {
                 self.keep(held);
+                None
             }
-            OutcomeBody::SeatsSold { hold, .. } | OutcomeBody::HoldReleased { hold, .. } => {
+            OutcomeBody::SeatsSold { hold, pass } => {
                 self.end(*hold);
+                *pass
             }
-            _ => {}
+            OutcomeBody::HoldReleased { hold, why } => {
+                let pass = self.end(*hold);
+                pass.filter(|_| *why == Released::Refunded)
+            }
+            _ => None,
         }
     }
 
@@ -86,16 +98,18 @@ impl Seats {
 
     fn keep(&mut self, held: &Held) {
         self.end(held.hold);
-        let kept = Kept { places: held.place_count(), with_pass: held.pass.is_some() };
+        let kept = Kept { places: held.place_count(), pass: held.pass };
         self.held_sum += kept.places;
-        self.with_pass += u32::from(kept.with_pass);
+        self.with_pass += u32::from(kept.pass.is_some());
         self.held.insert(held.hold, kept);
     }
 
-    fn end(&mut self, hold: HoldId) {
-        let Some(kept) = self.held.remove(&hold) else { return };
+    /// Returns the pass with which the hold was taken, if it is kept and was.
+    fn end(&mut self, hold: HoldId) -> Option<PassPlace> {
+        let kept = self.held.remove(&hold)?;
         self.held_sum -= kept.places;
-        self.with_pass -= u32::from(kept.with_pass);
+        self.with_pass -= u32::from(kept.pass.is_some());
+        kept.pass
     }
 
     /// Free places. An event of which nothing is journaled has all of them.
@@ -135,8 +149,12 @@ mod tests {
     use super::Seats;
     use schema::{
         AccountId, Currency, EventState, Held, HeldArea, HoldId, LiveHold, Outcome, OutcomeBody,
-        OwnerKind, PassPlace, Phase, UnixMillis,
+        OwnerKind, PassPlace, Phase, Released, UnixMillis,
     };
+
+    fn outcome(free_after: u32, body: OutcomeBody) -> Outcome {
+        Outcome { asked: None, event: "EVT001".parse().unwrap(), free_after, body }
+    }
 
     fn hold(id: u128, phase: Phase, quantity: u32) -> LiveHold {
         let owner = if phase == Phase::Blocked { OwnerKind::Allotment } else { OwnerKind::Fan };
@@ -165,13 +183,13 @@ mod tests {
             hold(4, Phase::Blocked, 10),
         ];
         let event: schema::EventId = "EVT001".parse().unwrap();
-        let state = EventState { event: event.clone(), version: 9, free: 0, holds, spent: vec![] };
+        let state = EventState { event, version: 9, free: 0, holds, spent: vec![] };
         seats.take(&state);
         assert_eq!((seats.to_sell(), seats.held_sum), (Some(0), 5));
         for hold in [1, 2] {
             assert!(!seats.sold_out(), "a hold may come back");
             let body = OutcomeBody::SeatsSold { hold: HoldId(hold), pass: None };
-            seats.apply(&Outcome { asked: None, event: event.clone(), free_after: 0, body });
+            seats.apply(&outcome(0, body));
         }
         assert!(seats.sold_out());
     }
@@ -187,14 +205,37 @@ mod tests {
             let mut held = hold(id, Phase::Held, 5).held;
             held.pass = Some(PassPlace { epoch: 1, number: 7 });
             free_after -= 5;
-            let (event, body) = ("EVT001".parse().unwrap(), OutcomeBody::SeatsHeld(held));
-            seats.apply(&Outcome { asked: None, event, free_after, body });
+            seats.apply(&outcome(free_after, OutcomeBody::SeatsHeld(held)));
         }
         // 1,000 are free or held, 100 people took 400: 250 people, of whom 60 hold theirs.
         assert_eq!((seats.to_sell(), seats.people(60)), (Some(700), Some(190)));
-        let event: schema::EventId = "EVT001".parse().unwrap();
         let body = OutcomeBody::SeatsHeld(hold(99, Phase::Held, 100).held);
-        seats.apply(&Outcome { asked: None, event, free_after: 600, body });
+        seats.apply(&outcome(600, body));
         assert_eq!(seats.people(60), Some(190), "who has no pass says nothing of those who have");
+    }
+    #[test]
+    fn a_refund_that_overtakes_its_sale_spends_the_pass_and_no_other_end_does() {
+        let place = PassPlace { epoch: 1, number: 7 };
+        let held = || Held { pass: Some(place), ..hold(1, Phase::Held, 2).held };
+        let (hold, ended) = (HoldId(1), |why| OutcomeBody::HoldReleased { hold: HoldId(1), why });
+        let sold = || OutcomeBody::SeatsSold { hold, pass: Some(place) };
+        let spent = |bodies: Vec<OutcomeBody>| -> Vec<PassPlace> {
+            let mut seats = Seats::default();
+            bodies.into_iter().filter_map(|body| seats.apply(&outcome(5, body))).collect()
+        };
+        let begun = || OutcomeBody::SeatsHeld(held());
+        assert_eq!(spent(vec![begun(), sold()]), [place]);
+        assert_eq!(spent(vec![begun(), ended(Released::Refunded)]), [place]);
+        assert_eq!(spent(vec![begun(), sold(), ended(Released::Refunded)]), [place], "once");
+        for why in [Released::ByOwner, Released::Expired, Released::PaymentCancelled] {
+            assert_eq!(spent(vec![begun(), ended(why)]), [], "{why:?}");
+        }
+        let paying = LiveHold { phase: Phase::Paying, attempt: 1, held: held() };
+        let event = "EVT001".parse().unwrap();
+        let state = EventState { event, version: 9, free: 0, holds: vec![paying], spent: vec![] };
+        let mut seats = Seats::default();
+        seats.take(&state);
+        let refunded = outcome(2, ended(Released::Refunded));
+        assert_eq!(seats.apply(&refunded), Some(place), "a state tells of its pass");
     }
 }

@@ -74,8 +74,12 @@ mod tests {
     }
 
     fn sign(key: &Ed25519Key, claims: &PassClaims) -> String {
-        let mut header = Header::new(Algorithm::EdDSA);
-        header.kid = Some(key.kid.clone());
+        sign_as(Some(&key.kid), key, claims)
+    }
+
+    /// As [`sign`], and the pass says that it is of the key with this name.
+    fn sign_as(kid: Option<&str>, key: &Ed25519Key, claims: &PassClaims) -> String {
+        let header = Header { kid: kid.map(str::to_owned), ..Header::new(Algorithm::EdDSA) };
         jsonwebtoken::encode(&header, claims, &EncodingKey::from_ed_der(&key.pkcs8)).unwrap()
     }
 
@@ -103,6 +107,10 @@ mod tests {
         assert_eq!(code(Some("x.y.z"), "EVT001"), "PASS_INVALID");
         let forged = sign(&self::key("forger"), &claims);
         assert_eq!(code(Some(&forged), "EVT001"), "PASS_INVALID");
+        for kid in [Some(self::key("forger").kid.as_str()), Some(""), None] {
+            let renamed = sign_as(kid, &key, &claims);
+            assert_eq!(code(Some(&renamed), "EVT001"), "PASS_INVALID", "{kid:?}");
+        }
         let genuine = sign(&key, &claims);
         assert_eq!(code(Some(&genuine), "EVT002"), "PASS_FOREIGN");
         let mut other = claims;

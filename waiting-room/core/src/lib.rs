@@ -9,6 +9,7 @@ mod basket;
 mod bits;
 mod cohort;
 mod draw;
+mod epoch;
 mod horizon;
 mod inside;
 mod late;
@@ -44,6 +45,7 @@ pub use basket::Basket;
 pub use bits::{Bits, LiveIndex};
 pub use cohort::{Cohort, EMPTY};
 pub use draw::{Permutation, draw_live};
+pub use epoch::EpochStart;
 pub use ledger::{Ledger, Prepared, Standing, Terms};
 pub use life::{Known, Move, State};
 pub use limits::{

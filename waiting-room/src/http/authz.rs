@@ -76,11 +76,12 @@ pub(super) async fn authz(
     query: Result<Query<AuthzQuery>, QueryRejection>,
     headers: HeaderMap,
 ) -> Response {
-    let Ok(Query(query)) = query else { return query_invalid().into_response() };
-    let mut response = match wanted(&query, &headers) {
+    let asked = query.map(|Query(query)| (wanted(&query, &headers), query.when_off));
+    let mut response = match asked {
+        Err(_) => query_invalid().into_response(),
         // What can be no event has no pass.
-        Err(()) => problems::pass_required(None).into_response(),
-        Ok(event) => answer(&app, event.as_ref(), query.when_off, &headers),
+        Ok((Err(()), _)) => problems::pass_required(None).into_response(),
+        Ok((Ok(event), when_off)) => answer(&app, event.as_ref(), when_off, &headers),
     };
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response

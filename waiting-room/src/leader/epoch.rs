@@ -5,7 +5,7 @@ use crate::metrics;
 use crate::store::{Fault, Phase};
 use chassis::{AppendError, Owner};
 use schema::admission::AdmissionRecord;
-use waiting_room_core::MARK_BLOCK;
+use waiting_room_core::{EpochStart, MARK_BLOCK};
 
 impl Leader {
     /// Starts an epoch whose numbers are above every number that may have been given out.
@@ -30,19 +30,9 @@ impl Leader {
                 return Ok(());
             }
         };
-        let (epoch, floor) = (self.ledger.epoch + 1, self.ledger.mark);
-        let seen = self.last_seen.max(named).unwrap_or(0);
-        let given_to = seen.max(self.ledger.given).min(floor);
-        let at = chassis::clock::now();
-        let redis_run_id = run_id.as_str().into();
-        let started = AdmissionRecord::EpochStarted {
-            epoch,
-            given_to,
-            number_floor: floor,
-            redis_run_id,
-            at,
-        };
-        self.append(owner, started).await?;
+        let start = EpochStart::after(&self.ledger, self.last_seen.max(named).unwrap_or(0));
+        let EpochStart { epoch, number_floor: floor, given_to } = start;
+        self.append(owner, start.record(&run_id, chassis::clock::now())).await?;
         let givers: Vec<u64> =
             self.givers.iter().flat_map(|givers| givers.keys().copied()).collect();
         if !givers.is_empty() {
@@ -50,10 +40,9 @@ impl Leader {
             self.append(owner, AdmissionRecord::MarkRaised { epoch, number_max }).await?;
         }
         self.rules.epoch_started();
-        let given_before = if given_to < floor { self.given_before(epoch).await } else { None };
+        let given_before = if start.has_doubt() { self.given_before(epoch).await } else { None };
         if let Some(given_before) = given_before {
-            let given_to = given_before.clamp(given_to, floor);
-            self.append(owner, AdmissionRecord::DoubtEnded { epoch, given_to }).await?;
+            self.append(owner, start.doubt_ended(given_before)).await?;
         }
         self.recall_doubt().await;
         (self.last_seen, self.wanted_at) = (Some(floor), self.clock.now());
@@ -65,9 +54,7 @@ impl Leader {
             Some(_) if self.ledger.is_closed() => Phase::Closing,
             Some(_) => Phase::Gather,
         };
-        let mut live = self.ledger.all_alive(floor);
-        // Whoever has a number in doubt counts from the check-in on.
-        live.clear(&self.doubt);
+        let live = start.live(&self.ledger, &self.doubt);
         let numbers = (floor, self.ledger.mark);
         let done = self.room.store.bless(&self.leading(), numbers, phase, &live, &givers).await;
         if let Err(fault) = done {

@@ -251,7 +251,10 @@ async fn the_gate_and_claims_ask_redis_nothing_about_passes_and_tokens_that_are_
     let forged = format!("{}AAAA", &pass[..pass.len() - 4]);
     let gate = async |pass: &str| {
         let headers = [("admission-pass", pass)];
-        room.call(Method::GET, &format!("authz?eventId={ID}"), &headers, Value::Null).await.status
+        let path = format!("authz?eventId={ID}");
+        let answer = room.call(Method::GET, &path, &headers, Value::Null).await;
+        assert_eq!(answer.headers["cache-control"], "no-store");
+        answer.status
     };
     world.servers.kill(chassis::Which::Redis).await;
     world.servers.kill(chassis::Which::Nats).await;
@@ -269,6 +272,7 @@ async fn the_gate_and_claims_ask_redis_nothing_about_passes_and_tokens_that_are_
     let headers = [("admission-pass", pass.as_str())];
     let answer = room.call(Method::GET, &twice, &headers, Value::Null).await;
     assert_eq!((answer.status, &answer.body["code"]), (400, &json!("QUERY_INVALID")));
+    assert_eq!(answer.headers["cache-control"], "no-store");
     let refused = room.call(Method::GET, &format!("authz?eventId={ID}"), &[], Value::Null).await;
     assert_eq!(refused.headers["waiting-room"], "/api/queue/EVT001");
     assert_eq!(

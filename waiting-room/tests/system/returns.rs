@@ -89,6 +89,37 @@ async fn seats_that_come_back_call_as_many_as_they_are_enough_for_in_the_order_o
 }
 
 #[tokio::test]
+async fn a_room_that_adapts_calls_for_returns_those_for_whom_there_are_places() {
+    let world = World::new().await;
+    let room = world.instance("a").await;
+    world.list(ID, 8).await;
+    let adaptive = |settings: &mut RoomSettings| {
+        (settings.adaptive, settings.admission_rate_per_minute) = (true, 6_000);
+    };
+    world.set(ID, |settings| (settings.mode, settings.adaptive) = (RoomMode::Hold, true)).await;
+    let mut tokens = Vec::new();
+    for _ in 0..5 {
+        tokens.push(room.place(ID).await);
+    }
+    let sold = OutcomeBody::SeatsSold { hold: HoldId(1), pass: None };
+    journal(&world, 1, vec![(0, held(HoldId(1), 0, None)), (0, sold)]).await;
+    soon(async || (room.room_status(ID).await.body["soldOut"] == true).then_some(())).await;
+    world.set(ID, adaptive).await;
+    soon(async || (room.room_status(ID).await.body["limitedBy"] == "seats").then_some(())).await;
+    let mut ticks = world.ticks(ID).await;
+    ticks.pass(5).await;
+    assert_eq!(state(&room, &tokens[0]).await, "queued", "all is gone");
+    // A person is assumed to take 2.5 places.
+    for (number, free, called) in [(2, 3, 2), (3, 8, 4)] {
+        let back = (free, released(number, Released::Refunded));
+        journal(&world, number.try_into().unwrap(), vec![back]).await;
+        soon(async || (state(&room, &tokens[called - 1]).await == "ready").then_some(())).await;
+        ticks.pass(5).await;
+        assert_eq!(state(&room, &tokens[called]).await, "queued", "{free} are for {called}");
+    }
+}
+
+#[tokio::test]
 async fn a_sold_out_room_takes_nobody_and_keeps_those_who_stay_until_its_end() {
     let world = World::new().await;
     let room = world.instance("a").await;

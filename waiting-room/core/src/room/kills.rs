@@ -4,6 +4,7 @@
 use super::{Room, Sight};
 use crate::adapt::Headroom;
 use crate::bits::Bits;
+use crate::epoch::EpochStart;
 use crate::ledger::Ledger;
 use crate::limits::GENERATION;
 use crate::manner::{Life, manner};
@@ -321,34 +322,23 @@ impl World {
     }
 
     fn start_epoch(&mut self, leader: &mut Leader, store: &mut Store) {
-        let (epoch, floor) = (leader.ledger.epoch + 1, leader.ledger.mark);
         let seen = leader.last_seen.unwrap_or(0).max(store.last);
-        let given_to = seen.max(leader.ledger.given).min(floor);
-        let (at, redis_run_id) = (wall(self.now, leader.skew), store.run.as_str().into());
-        let started = AdmissionRecord::EpochStarted {
-            epoch,
-            given_to,
-            number_floor: floor,
-            redis_run_id,
-            at,
-        };
-        self.append(leader, started);
+        let start = EpochStart::after(&leader.ledger, seen);
+        let EpochStart { epoch, number_floor: floor, .. } = start;
+        self.append(leader, start.record(&store.run, wall(self.now, leader.skew)));
         let raised = AdmissionRecord::MarkRaised { epoch, number_max: floor + BLOCK };
         self.append(leader, raised);
         leader.rules.epoch_started();
         // Who answers has heard of the epoch, and gives out no number of an earlier one.
         self.givers.iter_mut().for_each(|giver| giver.read_on(&self.stream, self.now));
-        if given_to < floor && leader.is_whole {
+        if start.has_doubt() && leader.is_whole {
             let given = self.givers.iter().map(|giver| giver.given_max).max().unwrap();
-            let given_to = given.clamp(given_to, floor);
-            self.append(leader, AdmissionRecord::DoubtEnded { epoch, given_to });
+            self.append(leader, start.doubt_ended(given));
         }
         leader.recall_doubt();
         let mut live = Bits::zeroed(0, WORDS);
-        for number in leader.ledger.all_alive(floor).iter(leader.ledger.cursor, floor) {
-            live.set(number);
-        }
-        live.clear(&leader.doubt);
+        let alive = start.live(&leader.ledger, &leader.doubt);
+        alive.iter(leader.ledger.cursor, floor).for_each(|number| live.set(number));
         let (run, mark) = (store.run.clone(), leader.ledger.mark);
         *store = Store { epoch, last: floor, mark, live, ..Store::empty(run) };
         (leader.last_seen, leader.is_whole) = (Some(floor), true);

@@ -1,7 +1,8 @@
 //! Tests of the leader's decision, with a whole small room around it.
 
 use super::{Plan, Room, Sight};
-use crate::adapt::Headroom;
+use crate::adapt::{Adapt, Headroom, Signals};
+use crate::basket::Basket;
 use crate::bits::Bits;
 use crate::ledger::Ledger;
 use crate::manner::{Life, manner};
@@ -11,7 +12,7 @@ use crate::restore::{Origin, restore};
 use crate::returns::{Baskets, Returns};
 use proptest::prelude::*;
 use schema::admission::{AdmissionRecord, LimitedBy, MachineClock, Release};
-use schema::{DurationMs, RoomMode, RoomSettings, UnixMillis};
+use schema::{AllocatorLoad, DurationMs, RoomMode, RoomSettings, ShardId, UnixMillis};
 
 /// A room with its fans, in virtual time.
 struct World {
@@ -235,6 +236,37 @@ fn what_a_stage_bears_lowers_the_pace_at_once_and_is_named_until_it_bears_all_ag
     world.headroom = Headroom::default();
     assert_eq!(ticks(&mut world, 50), (1_000, LimitedBy::Rate), "and nothing was saved");
     assert!(world.called_within_any(60_000) <= 6_000);
+}
+
+#[test]
+fn a_room_that_adapts_calls_for_returns_as_many_as_they_are_for_and_no_faster_than_is_borne() {
+    let mut world = World::new(6_000);
+    world.join(9_000);
+    let (mut adapt, basket) = (Adapt::default(), Basket::default());
+    // With so many places free or held, as its leader does it: how many are called in `count`
+    // ticks, and what binds in the last.
+    let mut ticks = |world: &mut World, pending: u32, open: u32, count: u32| {
+        let load = AllocatorLoad { shard: ShardId(0), pending, reply_p99: DurationMs(1) };
+        let signals = Signals { allocator: Some((load, DurationMs(0))), settlement: None };
+        let (before, mut binding) = (world.called.len(), LimitedBy::Nothing);
+        for _ in 0..count {
+            let now = MonoMs(world.now);
+            world.headroom = adapt.step(now, 6_000, &signals);
+            world.seats_free = Some(basket.people(open, world.room.active(now)));
+            binding = world.tick(1, 0).1;
+            world.now += 200 - world.now % 200;
+        }
+        (world.called.len() - before, binding)
+    };
+    assert_eq!(ticks(&mut world, 0, 25, 50), (10, LimitedBy::Seats), "2.5 places each");
+    (1..=10).for_each(|number| world.room.completed(number));
+    assert_eq!(ticks(&mut world, 0, 0, 500), (0, LimitedBy::Seats), "all is gone");
+    assert_eq!(ticks(&mut world, 0, 5, 1), (2, LimitedBy::Seats), "five came back");
+    assert_eq!(ticks(&mut world, 0, 5, 500), (0, LimitedBy::Seats), "those two are at them");
+    // The allocator has too much to do when a whole stand comes back.
+    assert_eq!(ticks(&mut world, 1_000, 5, 5), (0, LimitedBy::Seats));
+    assert_eq!(ticks(&mut world, 1_000, 2_500, 40), (563, LimitedBy::Allocator));
+    assert_eq!(ticks(&mut world, 0, 2_500, 50), (435, LimitedBy::Seats), "a thousand in all");
 }
 
 #[test]
