@@ -39,6 +39,7 @@ pub async fn planted_differences_are_found(reach: &Reach) {
     #[cfg(debug_assertions)]
     plant_in_the_owner(reach, &sold).await;
     plant_in_the_checkpoint(reach, &pool, &sold).await;
+    plant_in_the_answers(reach, &pool).await;
 
     // Last, because the system itself now follows a journal that its owner did not write.
     let hold = forge_a_hold(&Bus::connect(&reach.nats).await, SeatIdx(250)).await;
@@ -149,6 +150,31 @@ async fn plant_in_the_checkpoint(reach: &Reach, pool: &PgPool, sold: &Sold) {
     assert_found(reach, EVENT, &format!("SEAT-1 EVT002: {phase}")).await;
     store(&content).await;
     assert_clean(reach, EVENT).await;
+}
+
+/// Lets the newest checkpoint remember another answer than the journal's.
+async fn plant_in_the_answers(reach: &Reach, pool: &PgPool) {
+    let shard = shard_of("EVT002");
+    assert_clean(reach, &["--all"]).await;
+    let query = "SELECT base, part, content FROM checkpoint_part \
+                 WHERE shard = $1 AND part LIKE 'answers/%' ORDER BY base DESC LIMIT 1";
+    let row = sqlx::query(query).bind(i16::from(shard.0)).fetch_one(pool).await.unwrap();
+    let (base, name): (i64, String) = (row.get("base"), row.get("part"));
+    let content: Vec<u8> = row.get("content");
+    let store = async |bytes: &[u8]| {
+        let query = "UPDATE checkpoint_part SET content = $1 \
+                     WHERE shard = $2 AND base = $3 AND part = $4";
+        let query = sqlx::query(query).bind(bytes).bind(i16::from(shard.0)).bind(base).bind(&name);
+        assert_eq!(query.execute(pool).await.unwrap().rows_affected(), 1);
+    };
+    let mut other = unpacked(&content);
+    let at = other.windows(4).position(|bytes| bytes == b"\xA3USD").unwrap();
+    other[at..at + 4].copy_from_slice(b"\xA3EUR");
+    store(&packed(&other, codec::VERSION)).await;
+    let line = assert_found_like(reach, &["--all"], "in the checkpoint than in the journal").await;
+    assert!(line.starts_with(&format!("CMD-1 shard {shard}: the answer to ")), "{line}");
+    store(&content).await;
+    assert_clean(reach, &["--all"]).await;
 }
 
 /// The event in the newest checkpoint.
