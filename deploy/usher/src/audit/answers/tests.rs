@@ -53,7 +53,9 @@ fn found(change: impl FnOnce(&mut AnswersView)) -> Vec<String> {
     let mut view = agreed();
     change(&mut view);
     let mut told = Answers::new(super::known_from(&view));
-    batches().iter().for_each(|batch| told.take(batch));
+    for batch in &batches() {
+        told.take(batch);
+    }
     told.owner(&view)
 }
 
@@ -105,7 +107,9 @@ fn a_command_that_is_forgotten_before_its_time_is_found_and_none_after() {
         let mut told = Answers::new(4);
         let mut batches = batches();
         batches[7].time = batches[3].time + ANSWER_MEMORY + more;
-        batches.iter().for_each(|batch| told.take(batch));
+        for batch in &batches {
+            told.take(batch);
+        }
         told.forgotten("", 4)
     };
     assert!(later(DurationMs(0)).is_some());
@@ -116,7 +120,9 @@ fn a_command_that_is_forgotten_before_its_time_is_found_and_none_after() {
 fn books_that_begin_with_a_checkpoint_say_nothing_of_what_was_before() {
     let mut told = Answers::new(0);
     told.begin(&Numbered { from: 2, entries: answers()[2..5].to_vec() });
-    batches()[5..].iter().for_each(|batch| told.take(batch));
+    for batch in &batches()[5..] {
+        told.take(batch);
+    }
     let mut view = agreed();
     view.ids[0].sum ^= 1;
     assert_eq!(told.owner(&view), Vec::<String>::new(), "the first four are not told whole");

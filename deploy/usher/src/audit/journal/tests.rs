@@ -98,8 +98,8 @@ const PASS: PassPlace = PassPlace { epoch: 1, number: 42 };
 
 /// With a pass; an account buys one place.
 fn let_in(hold: u128, account: u128, generation: u32) -> OutcomeBody {
-    let held = places(hold, &[(1, generation)]);
-    OutcomeBody::SeatsHeld(Held { account: AccountId(account), pass: Some(PASS), ..held })
+    let seats = places(hold, &[(1, generation)]);
+    OutcomeBody::SeatsHeld(Held { account: AccountId(account), pass: Some(PASS), ..seats })
 }
 
 fn passes(bodies: Vec<OutcomeBody>) -> Vec<String> {
