@@ -10,6 +10,7 @@
 //! the last checkpoint is kept: when a part of one is damaged, the other is there, with a longer
 //! tail to replay.
 
+use crate::inspect::{self, AnswerView};
 use allocator_core::{
     Answer, AnsweredIds, Ended, EventSnapshot, EventView, Numbered, Shard, Snapshot,
 };
@@ -205,14 +206,17 @@ pub struct CheckpointView {
     pub applied: Applied,
     /// The events with traces of outcomes.
     pub events: Vec<EventView>,
+    /// The answers that an owner who starts from it remembers.
+    pub answers: Numbered<AnswerView>,
 }
 
 impl Checkpoint {
     /// `None` when a seat's word is none, so that no owner could start from it.
-    pub(crate) fn view(&self) -> Option<CheckpointView> {
+    pub(crate) fn view(self) -> Option<CheckpointView> {
         let events = self.snapshot.events.iter().map(EventSnapshot::inspect);
         let events = events.collect::<Option<Vec<_>>>()?;
-        Some(CheckpointView { applied: self.position.applied, events })
+        let answers = inspect::views(self.snapshot.answers);
+        Some(CheckpointView { applied: self.position.applied, events, answers })
     }
 }
 

@@ -6,7 +6,7 @@
 use crate::catalog::Catalog;
 use crate::clock::JournalClock;
 use crate::config::{APPEND_EVERY, IDLE_WAIT, MOVES_AT_ONCE_MAX, TICK_OUTCOMES_MAX};
-use crate::inspect::OwnerView;
+use crate::inspect::Shown;
 use crate::intake::CommandsAt;
 use crate::metrics;
 use crate::writer::{Answer, Decided};
@@ -22,7 +22,7 @@ pub(crate) enum Work {
     /// A command, and up to where COMMANDS is answered with it.
     Command { command: Box<Command>, answers_to: CommandsAt },
     /// Shows the owner's memory of one event or of all, for the audit.
-    Inspect { event: Option<EventId>, answer: oneshot::Sender<OwnerView> },
+    Inspect { event: Option<EventId>, answer: oneshot::Sender<Shown> },
     #[cfg(all(feature = "testing", debug_assertions))]
     Plant {
         event: EventId,
@@ -63,7 +63,7 @@ pub(crate) struct Decider {
     pub moves: Moves,
     pub work: Receiver<Work>,
     /// Audits that wait for the end of the batch; the one who passes them on waits for each.
-    pub asked: Vec<(Option<EventId>, oneshot::Sender<OwnerView>)>,
+    pub asked: Vec<(Option<EventId>, oneshot::Sender<Shown>)>,
     /// Holds one batch: the decider sends only when the one before is journaled.
     pub decided: mpsc::Sender<Decided>,
     pub journaled: Receiver<Journaled>,
@@ -248,8 +248,10 @@ impl Decider {
         }
         for (event, answer) in self.asked.drain(..) {
             let events = self.shard.inspect(event.as_ref());
+            let answers = || (self.shard.answers_since(0), self.shard.inspect_ids());
+            let answers = event.is_none().then(answers);
             // The auditor may have gone: then nobody wants to know.
-            drop(answer.send(OwnerView { epoch: self.epoch, batch: self.sent, events }));
+            drop(answer.send(Shown { epoch: self.epoch, batch: self.sent, events, answers }));
         }
     }
 }

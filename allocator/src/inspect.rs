@@ -6,11 +6,11 @@
 use crate::config::{INSPECT_PAUSE, INSPECT_WAIT};
 use crate::decider::Work;
 use crate::parts;
-use allocator_core::EventView;
+use allocator_core::{Answer, EventView, IdsView, Numbered};
 use chassis::{Nats, Shutdown};
 use crossbeam_channel::{Sender, TrySendError};
 use futures_util::StreamExt;
-use schema::{EventId, ShardId, codec, sealed, subject};
+use schema::{Asked, CommandId, EventId, Outcome, ShardId, UnixMillis, codec, sealed, subject};
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
 use tokio::sync::{oneshot, watch};
@@ -18,7 +18,7 @@ use tokio::sync::{oneshot, watch};
 /// What the audit asks an owner.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inspect {
-    /// `None` asks for all events of the shard.
+    /// `None` asks for all events of the shard, and for its answers.
     pub event: Option<EventId>,
 }
 
@@ -31,6 +31,60 @@ pub struct OwnerView {
     pub batch: u64,
     /// The events with traces of outcomes.
     pub events: Vec<EventView>,
+    /// What is remembered of commands; `None` to who asks for one event, for it is the shard's.
+    pub answers: Option<AnswersView>,
+}
+
+/// What is remembered of commands.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnswersView {
+    /// The answers in memory.
+    pub remembered: Numbered<AnswerView>,
+    /// The commands that are known to be answered, in order of number.
+    pub ids: Vec<IdsView>,
+}
+
+/// An answer in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnswerView {
+    pub command: CommandId,
+    /// The time of the batch it was journaled in.
+    pub at: UnixMillis,
+    /// Of the outcome, as it is encoded.
+    pub checksum: u32,
+}
+
+impl AnswerView {
+    /// Of an outcome in a batch of this time; `None` where nobody asked.
+    pub fn of(at: UnixMillis, outcome: &Outcome) -> Option<Self> {
+        let Asked { command, .. } = outcome.asked?;
+        Some(Self { command, at, checksum: codec::checksum(&codec::encode(outcome)) })
+    }
+}
+
+/// Each answer of a shard's memory; O(answers).
+pub(crate) fn views(answers: Numbered<Answer>) -> Numbered<AnswerView> {
+    let Numbered { from, entries } = answers;
+    let view = |answer: Answer| AnswerView::of(answer.at, &answer.outcome);
+    let entries = entries.into_iter().map(view).collect::<Option<_>>();
+    Numbered { from, entries: entries.expect("only asked outcomes are remembered") }
+}
+
+/// What a decider shows between two batches.
+pub(crate) struct Shown {
+    pub epoch: u64,
+    pub batch: u64,
+    pub events: Vec<EventView>,
+    /// Copied only: what is made of them takes longer, and is made on another thread.
+    pub answers: Option<(Numbered<Answer>, Vec<IdsView>)>,
+}
+
+impl Shown {
+    fn view(self) -> OwnerView {
+        let Self { epoch, batch, events, answers } = self;
+        let answers = answers.map(|(answers, ids)| AnswersView { remembered: views(answers), ids });
+        OwnerView { epoch, batch, events, answers }
+    }
 }
 
 impl OwnerView {
@@ -65,7 +119,9 @@ pub(crate) async fn answer(nats: Nats, shard: ShardId, desk: Desk, stop: Shutdow
         if !give(&desk, Work::Inspect { event, answer }).await {
             continue;
         }
-        let Ok(Ok(view)) = tokio::time::timeout(INSPECT_WAIT, shown).await else { continue };
+        let Ok(Ok(shown)) = tokio::time::timeout(INSPECT_WAIT, shown).await else { continue };
+        // Many answers take longer than a runtime thread may be kept from its other tasks.
+        let view = tokio::task::block_in_place(|| shown.view());
         parts::send(&nats, shard, &reply_to, &view).await;
     }
 }

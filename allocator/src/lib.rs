@@ -29,12 +29,14 @@ mod tell;
 mod trim;
 mod writer;
 
-pub use allocator_core::{EventView, HoldPhase, SeatView};
+pub use allocator_core::{
+    AnsweredIds, CountsView, EventView, HoldPhase, IdsView, Numbered, PassUse, SeatView,
+};
 pub use checkpoint::CheckpointView;
 pub use config::Config;
 #[cfg(all(feature = "testing", debug_assertions))]
 pub use door::Plant;
 pub use error::Error;
-pub use inspect::{Inspect, OwnerView};
+pub use inspect::{AnswerView, AnswersView, Inspect, OwnerView};
 pub use stage::{Deps, run};
 pub use store::{newest_checkpoint, oldest_checkpoint};

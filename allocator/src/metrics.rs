@@ -1,6 +1,6 @@
 //! What the allocator counts.
 
-use allocator_core::{Decision, Tally};
+use allocator_core::{Contention, Decision, Tally};
 use metrics::{Label, counter, gauge, histogram};
 use schema::{AllocatorLoad, Batch, OutcomeBody, ShardId, Shards};
 use std::time::Duration;
@@ -21,11 +21,10 @@ pub(crate) fn declare(shards: Shards) {
             "usher_allocator_archive_failures_total",
             "usher_allocator_trimmed_batches_total",
             "usher_allocator_trim_failures_total",
-            "usher_allocator_singles_stranded_total",
-            "usher_allocator_parties_split_total",
         ] {
             counter!(name, labels(shard)).increment(0);
         }
+        seats_chosen(shard, Tally::default());
     }
 }
 
@@ -54,6 +53,11 @@ pub(crate) fn seats_chosen(shard: ShardId, tally: Tally) {
     ];
     for (name, count) in counts {
         counter!(name, labels(shard)).increment(count.into());
+    }
+    let Contention { helped, retried, waited } = tally.claims_met;
+    for (how, count) in [("helped", helped), ("retried", retried), ("waited", waited)] {
+        let labels = [("shard", shard.to_string()), ("how", how.to_owned())];
+        counter!("usher_allocator_claims_met_total", &labels).increment(count);
     }
 }
 
@@ -143,7 +147,7 @@ pub(crate) fn checkpoint_failed(shard: ShardId) {
 #[cfg(test)]
 mod tests {
     use super::{declare, seats_chosen};
-    use allocator_core::Tally;
+    use allocator_core::{Contention, Tally};
     use chassis::Shutdown;
     use schema::{ShardId, Shards};
 
@@ -156,10 +160,15 @@ mod tests {
         };
         declare(Shards::default());
         shows("singles_stranded", 2, 0);
-        seats_chosen(ShardId(2), Tally { singles_stranded: 3, parties_split: 1 });
-        seats_chosen(ShardId(2), Tally { singles_stranded: 1, parties_split: 0 });
+        let claims_met = Contention { helped: 5, retried: 6, waited: 0 };
+        seats_chosen(ShardId(2), Tally { singles_stranded: 3, parties_split: 1, claims_met });
+        seats_chosen(ShardId(2), Tally { singles_stranded: 1, ..Tally::default() });
         shows("singles_stranded", 2, 4);
         shows("parties_split", 2, 1);
         shows("parties_split", 1, 0);
+        for (how, count) in [("helped", 5), ("retried", 6), ("waited", 0)] {
+            let line = format!("claims_met_total{{shard=\"2\",how=\"{how}\"}} {count}\n");
+            assert!(page.render().contains(&line), "{line} is not in\n{}", page.render());
+        }
     }
 }

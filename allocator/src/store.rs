@@ -245,7 +245,7 @@ pub async fn newest_checkpoint(
     incarnation_ms: i64,
 ) -> Result<Option<(u64, Option<CheckpointView>)>, sqlx::Error> {
     load(pool, shard, incarnation_ms, |at, checkpoint| {
-        Some((at, checkpoint.and_then(|checkpoint| checkpoint.view())))
+        Some((at, checkpoint.and_then(Checkpoint::view)))
     })
     .await
 }
@@ -263,7 +263,7 @@ pub async fn oldest_checkpoint(
 ) -> Result<Option<CheckpointView>, sqlx::Error> {
     let mut oldest = None;
     load(pool, shard, incarnation_ms, |_, checkpoint| {
-        let view = checkpoint.and_then(|checkpoint| checkpoint.view());
+        let view = checkpoint.and_then(Checkpoint::view);
         if let Some(view) = view.filter(|view| reaches(&view.applied)) {
             oldest = Some(view);
         }

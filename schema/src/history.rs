@@ -9,6 +9,7 @@ use crate::outcome::{Held, Outcome, OutcomeBody, Payment, Released};
 use crate::refusal::Refusal;
 use crate::subject;
 use crate::time::UnixMillis;
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 /// How many turns of a seat are kept, the newest ones: a seat is held a few times in a sale, and a
@@ -80,8 +81,18 @@ pub enum What {
     },
 }
 
+/// Where a history goes on that was not read to its end, and what it knows there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bookmark {
+    event: EventId,
+    seat: SeatIdx,
+    applied: Applied,
+    kept_from: Option<UnixMillis>,
+    owner: Option<Owner>,
+}
+
 /// Who has the seat.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Owner {
     hold: HoldId,
     account: AccountId,
@@ -103,6 +114,22 @@ impl SeatHistory {
     pub fn new(event: EventId, seat: SeatIdx, shard: ShardId) -> Self {
         let (applied, turns) = (Applied::default(), VecDeque::new());
         Self { event, seat, shard, applied, turns, omitted: 0, kept_from: None, owner: None }
+    }
+
+    /// Where it has come to.
+    pub fn bookmark(&self) -> Bookmark {
+        let Self { event, seat, applied, kept_from, owner, .. } = self.clone();
+        Bookmark { event, seat, applied, kept_from, owner }
+    }
+
+    /// Goes on behind a bookmark, without the turns before it; `None` if it is of another seat.
+    ///
+    /// Only refusals are told otherwise than in one piece: those of a crowd are two turns where the
+    /// bookmark lies between them.
+    pub fn resume(event: EventId, seat: SeatIdx, shard: ShardId, from: Bookmark) -> Option<Self> {
+        let Bookmark { applied, kept_from, owner, .. } = from;
+        let same = from.event == event && from.seat == seat;
+        same.then(|| Self { applied, kept_from, owner, ..Self::new(event, seat, shard) })
     }
 
     /// Takes the next message of the shard's journal.
@@ -446,6 +473,41 @@ mod tests {
         }
         assert_eq!(history.kept_from(), Some(UnixMillis(7_000)));
         assert_eq!(told(&history), [(8_000, 2, What::PaymentStarted { attempt: 3 })]);
+    }
+
+    #[test]
+    fn a_history_that_goes_on_behind_a_bookmark_tells_the_rest() {
+        let sold = OutcomeBody::SeatsSold { hold: HoldId(1), pass: None };
+        let moved = OutcomeBody::DeadlinesMoved { by: DurationMs(500) };
+        let gone = OutcomeBody::HoldReleased { hold: HoldId(1), why: Released::Refunded };
+        let holds = [1, 2].map(|hold| OutcomeBody::SeatsHeld(held(hold, &[7])));
+        let [first, second] = holds;
+        let bodies = [first, moved, taken(), sold, gone, second];
+        let new = || SeatHistory::new(event("EVT001"), SEAT, SHARD);
+        let read = |history: &mut SeatHistory, numbers: std::ops::Range<usize>| {
+            for at in numbers {
+                let number = at as u64 + 1;
+                history.read(number, &batch(number, "EVT001", vec![bodies[at].clone()])).unwrap();
+            }
+        };
+        let mut whole = new();
+        read(&mut whole, 0..6);
+        assert_eq!(told(&whole).len(), 6);
+        for end in 0..=6 {
+            let mut first = new();
+            read(&mut first, 0..end);
+            let bytes = codec::encode(&first.bookmark());
+            let bookmark = codec::decode(&bytes).unwrap();
+            let rest = SeatHistory::resume(event("EVT001"), SEAT, SHARD, bookmark);
+            let mut rest = rest.expect("it is this seat's");
+            read(&mut rest, end..6);
+            assert_eq!([told(&first), told(&rest)].concat(), told(&whole), "{end}");
+            assert_eq!(rest.bookmark(), whole.bookmark());
+        }
+        let others = [(event("EVT002"), SEAT), (event("EVT001"), SeatIdx(8))];
+        for (event, seat) in others {
+            assert_eq!(SeatHistory::resume(event, seat, SHARD, whole.bookmark()), None);
+        }
     }
 
     #[test]

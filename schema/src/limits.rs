@@ -53,6 +53,11 @@ pub const ANSWER_MEMORY_OWNER: DurationMs = DurationMs(900_000);
 /// How long a repeated command hears its first answer.
 pub const ANSWER_MEMORY: DurationMs = DurationMs(86_400_000);
 
+/// After so many later ones a command may be forgotten before that time: 18 bytes each, so that
+/// twice as many would take 75 MB of a shard's owner more, and half as many would not last a day
+/// from 25 commands a second on.
+pub const ANSWERS_KNOWN_MAX: u32 = 1 << 22;
+
 /// How much later than its deadline a hold may end, by chance: with what an owner needs besides,
 /// its seats are free within a second (SEAT-3).
 pub const EXPIRY_SPREAD_MAX: DurationMs = DurationMs(700);

@@ -3,6 +3,7 @@
 //!
 //! A command that is known here is never decided again, whether or not its answer can be found.
 
+use crate::inspect::IdsView;
 use crate::map::HashMap;
 use schema::{CommandId, DurationMs, UnixMillis};
 use serde::{Deserialize, Serialize};
@@ -117,6 +118,11 @@ impl AnsweredIds {
         }
     }
 
+    /// Sums over each of the generations.
+    pub(crate) fn inspect(&self) -> Vec<IdsView> {
+        self.generations.iter().map(Generation::inspect).collect()
+    }
+
     /// In any order: the id with the number of its answer.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, u64)> {
         self.generations.iter().flat_map(|generation| {
@@ -127,6 +133,14 @@ impl AnsweredIds {
 }
 
 impl Generation {
+    fn inspect(&self) -> IdsView {
+        let number = |offset: u32| self.first + u64::from(offset);
+        let hashes = self.offsets.iter().map(|(&id, &offset)| IdsView::hash(id, number(offset)));
+        let sum = hashes.fold(0, u64::wrapping_add);
+        let count = u64::try_from(self.offsets.len()).expect("a count in memory");
+        IdsView { first: self.first, last: self.last, count, sum }
+    }
+
     /// Its bit in the sieve; another may have the same.
     fn mark(&self) -> u16 {
         1 << (self.first / GENERATION % u64::from(u16::BITS))

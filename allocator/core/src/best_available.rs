@@ -15,6 +15,7 @@
 //! never refused.
 
 use crate::one_row::{Accessible, Run, Starts, fits};
+use crate::seat_map::Contention;
 use crate::seat_map::SeatMap;
 use crate::seat_word::SeatState;
 use crate::sight::Sight;
@@ -40,6 +41,8 @@ pub struct Tally {
     pub singles_stranded: u32,
     /// Parties that sit in more than one row.
     pub parties_split: u32,
+    /// How often the claims met others: never, unless something else than the decider claims.
+    pub claims_met: Contention,
 }
 
 /// Claims the best seats for the hold in `slot`. `None` if no free seats have the

@@ -6,6 +6,7 @@
 //! of a command.
 
 use crate::Shard;
+use crate::inspect::IdsView;
 use serde::Serialize;
 
 impl Shard {
@@ -49,7 +50,7 @@ impl Shard {
         self.deadlines.iter().for_each(|due| add(entry(8, &due)));
         self.ended.iter().for_each(|ended| add(entry(9, ended)));
         self.answers.iter().for_each(|answer| add(entry(10, answer)));
-        self.answers.ids().iter().for_each(|(id, number)| add(mix(mix(11, id), number)));
+        self.answers.ids().iter().for_each(|(id, number)| add(IdsView::hash(id, number)));
         sum
     }
 }

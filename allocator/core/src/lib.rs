@@ -50,7 +50,7 @@ pub use best_available::{Choice, Tally, claim_best, claim_best_of};
 pub use catalogue::CatalogueError;
 pub use ended::Ended;
 pub use holds::{Hold, HoldPhase, PaymentTerms};
-pub use inspect::{EventView, SeatView};
+pub use inspect::{CountsView, EventView, IdsView, SeatView};
 pub use limits::Limits;
 pub use numbered::Numbered;
 pub use plan_tables::{PlanTables, RowTable};

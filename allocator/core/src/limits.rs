@@ -1,7 +1,7 @@
 //! What a shard holds at most.
 
 use schema::DurationMs;
-use schema::limits::{ANSWER_MEMORY, ANSWER_MEMORY_OWNER, EXPIRY_SPREAD_MAX};
+use schema::limits::{ANSWER_MEMORY, ANSWER_MEMORY_OWNER, ANSWERS_KNOWN_MAX, EXPIRY_SPREAD_MAX};
 
 /// Limits of one shard. All but those of time bound memory; reaching one of them refuses with
 /// `Full`, except for answers and ended holds, of which the oldest are forgotten.
@@ -62,7 +62,7 @@ impl Default for Limits {
             ended_max: 1 << 19,
             passes_max: 1 << 21,
             answers_max: 1 << 18,
-            archived_max: 1 << 22,
+            archived_max: ANSWERS_KNOWN_MAX,
             answer_memory: ANSWER_MEMORY_OWNER,
             archived_memory: ANSWER_MEMORY,
             expiry_spread: EXPIRY_SPREAD_MAX,

@@ -158,8 +158,22 @@ pub(crate) fn closed_to(
 
 pub(crate) type Places = (Vec<SeatIdx>, Vec<(AreaIdx, u32)>);
 
-/// Claims seats; standing places need no claim, only room.
+/// Claims seats; standing places need no claim, only room. Counts also what came of a refusal.
 pub(crate) fn claim(
+    sale: &Sale,
+    wanted: &Wanted,
+    closed: &[u64],
+    phase: HoldPhase,
+    slot: u32,
+    tally: &mut Tally,
+) -> Result<Places, Refusal> {
+    let before = sale.map.contention();
+    let places = claim_places(sale, wanted, closed, phase, slot, tally);
+    tally.claims_met.add_between(before, sale.map.contention());
+    places
+}
+
+fn claim_places(
     sale: &Sale,
     wanted: &Wanted,
     closed: &[u64],

@@ -8,6 +8,7 @@ use crate::answered::AnsweredIds;
 use crate::answers::{Answer, Answers};
 use crate::ended::{Ended, EndedHolds};
 use crate::holds::{Hold, HoldTable};
+use crate::inspect::passes_of;
 use crate::map::HashMap;
 use crate::numbered::Numbered;
 use crate::sale::PassUse;
@@ -132,8 +133,7 @@ impl Shard {
         let mut snapshot = EventSnapshot::blank(&state.id);
         if let Some(sale) = &state.sale {
             snapshot.words = sale.words().map(|(seat, word)| (seat, word.encode())).collect();
-            snapshot.passes = sale.passes.iter().map(|(&at, &used)| (at, used)).collect();
-            snapshot.passes.sort_unstable_by_key(|(place, _)| *place);
+            snapshot.passes = passes_of(sale);
         } else if let Some(restored) = self.restored.get(&event) {
             snapshot.words.clone_from(&restored.words);
             snapshot.passes.clone_from(&restored.passes);

@@ -153,9 +153,21 @@ impl Stored {
         filter_subject: &str,
         patience: Duration,
     ) -> Result<Stored, Error> {
+        Self::open_behind(nats, stream, filter_subject, 0, patience).await
+    }
+
+    /// As [`Self::open`], from behind the message with sequence `read` on.
+    pub async fn open_behind(
+        nats: &Nats,
+        stream: &str,
+        filter_subject: &str,
+        read: u64,
+        patience: Duration,
+    ) -> Result<Stored, Error> {
         let end = last_sequence(nats, stream).await?;
-        let follower = Follower::start(nats.clone(), stream, filter_subject, StartAt::First);
-        Ok(Stored { follower, end, read: 0, patience })
+        let start = if read == 0 { StartAt::First } else { StartAt::Sequence(read + 1) };
+        let follower = Follower::start(nats.clone(), stream, filter_subject, start);
+        Ok(Stored { follower, end, read, patience })
     }
 
     /// The next message; `None` behind the last one.

@@ -5,27 +5,38 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Path, State};
-use chassis::{Problem, Stored};
+use chassis::{Problem, Stored, base64url};
 use http::StatusCode;
-use schema::history::{SeatHistory, SeatTurn, What};
-use schema::{EventId, OwnerKind, Refusal, Released, SeatIdx, UnixMillis, subject};
-use serde::Serialize;
-use utoipa::ToSchema;
+use schema::history::{Bookmark, SeatHistory, SeatTurn, What};
+use schema::{EventId, OwnerKind, Refusal, Released, ShardId, UnixMillis, codec, subject};
+use serde::{Deserialize, Serialize};
+use tokio::time::error::Elapsed;
+use tokio::time::{Instant, timeout_at};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::accounts::Operator;
 use crate::app::App;
 use crate::catalog::MoneyBody;
-use crate::extract::json;
+use crate::extract::{Filters, json};
 use crate::problems::{self, Answered};
 
 /// Histories that are read at once: each reads its shard's whole journal.
 pub const HISTORIES_MAX: usize = 1;
 
-/// How long a journal may take to be read: below the time in which every answer has to begin.
+/// How long one answer reads the journal: below the time in which every answer has to begin. Who
+/// wants the rest asks on behind it.
 const READ_WAIT: Duration = Duration::from_secs(8);
 
 /// How long the reading may stand still.
 const READ_PATIENCE: Duration = Duration::from_secs(2);
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Behind {
+    /// `next` of the answer before: tells what comes behind it. Without it, or empty, the history
+    /// is told from its beginning.
+    after: Option<String>,
+}
 
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -40,6 +51,10 @@ pub struct HistoryBody {
     /// told.
     #[serde(skip_serializing_if = "Option::is_none")]
     journal_from: Option<String>,
+    /// Where the journal is too long for one answer: ask again with `after` set to this for what
+    /// follows. A run of `REFUSED` may go on there in a turn of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
     /// From the oldest to the newest.
     turns: Vec<TurnBody>,
 }
@@ -81,8 +96,10 @@ pub struct TurnBody {
 
 /// Tells who held, lost, paid for and released a seat, when and why.
 #[utoipa::path(get, path = "/api/admin/events/{eventId}/seats/{seatId}/history", tag = "operators",
-    params(("eventId" = String, Path), ("seatId" = String, Path)), security(("bearer" = [])),
-    responses((status = 200, body = HistoryBody), (status = 403, description = "ROLE_REQUIRED"),
+    params(("eventId" = String, Path), ("seatId" = String, Path), Behind),
+    security(("bearer" = [])),
+    responses((status = 200, body = HistoryBody), (status = 400, description = "AFTER_INVALID"),
+        (status = 403, description = "ROLE_REQUIRED"),
         (status = 404, description = "EVENT_UNKNOWN"),
         (status = 422, description = "SEAT_UNKNOWN"),
         (status = 503, description = "HISTORY_BUSY, HISTORY_UNAVAILABLE")))]
@@ -90,38 +107,69 @@ pub async fn history(
     State(app): State<Arc<App>>,
     _operator: Operator,
     Path((event_id, seat_id)): Path<(String, String)>,
+    Filters(Behind { after }): Filters<Behind>,
 ) -> Answered {
     let event: EventId = event_id.parse().map_err(|_| problems::event_unknown())?;
     let listed = app.catalog.find(&event).ok_or_else(problems::event_unknown)?;
     let seat =
         listed.plan.seat(&seat_id).ok_or_else(|| problems::refused(&Refusal::SeatUnknown, None))?;
+    let shard = app.shards.of(&event);
+    let begun = match &after {
+        None => SeatHistory::new(event, seat, shard),
+        Some(after) => read_bookmark(after)
+            .and_then(|bookmark| SeatHistory::resume(event, seat, shard, bookmark))
+            .ok_or_else(|| {
+                problems::bad_request("AFTER_INVALID", "after is the next of this seat's history")
+            })?,
+    };
     let _reading = app.histories.try_acquire().map_err(|_| {
         problems::unavailable("HISTORY_BUSY", "another history is being read; try again")
     })?;
-    let history = tokio::time::timeout(READ_WAIT, read(&app, event, seat)).await;
-    let history = history.map_err(|_| unavailable(&"it takes too long"))??;
+    let (history, is_whole) = read(&app, begun, shard).await?;
     let body = HistoryBody {
         event_id,
         seat_id,
         sequence: history.sequence(),
         omitted: history.omitted(),
         journal_from: history.kept_from().map(UnixMillis::to_rfc3339),
+        next: (!is_whole).then(|| write_bookmark(&history.bookmark())),
         turns: history.turns().map(TurnBody::of).collect(),
     };
     Ok(json(StatusCode::OK, &body))
 }
 
-async fn read(app: &App, event: EventId, seat: SeatIdx) -> Result<SeatHistory, Problem> {
-    let shard = app.shards.of(&event);
+/// Reads on for a while; says also whether to the end.
+async fn read(
+    app: &App,
+    mut history: SeatHistory,
+    shard: ShardId,
+) -> Result<(SeatHistory, bool), Problem> {
+    let (from, deadline) = (history.sequence(), Instant::now() + READ_WAIT);
     let (stream, all) = (subject::journal_stream(shard), subject::journal_all(shard));
     let failed = |error: chassis::Error| unavailable(&chassis::telemetry::chain(&error));
-    let stored = Stored::open(&app.nats, &stream, &all, READ_PATIENCE).await;
-    let (mut stored, mut history) = (stored.map_err(failed)?, SeatHistory::new(event, seat, shard));
-    while let Some(message) = stored.next().await.map_err(failed)? {
+    let late = |_: Elapsed| unavailable(&"it takes too long");
+    let stored = Stored::open_behind(&app.nats, &stream, &all, from, READ_PATIENCE);
+    let mut stored = timeout_at(deadline, stored).await.map_err(late)?.map_err(failed)?;
+    while Instant::now() < deadline {
+        let message = match timeout_at(deadline, stored.next()).await {
+            Ok(message) => message.map_err(failed)?,
+            Err(_) => break,
+        };
+        let Some(message) = message else { return Ok((history, true)) };
         let taken = history.take(message.sequence, &message.subject, &message.payload);
         taken.map_err(|broken| unavailable(&broken))?;
     }
-    Ok(history)
+    // Without a step ahead whoever goes on from there would go on for ever.
+    let has_moved = from < history.sequence();
+    has_moved.then_some((history, false)).ok_or_else(|| unavailable(&"nothing comes in time"))
+}
+
+fn write_bookmark(bookmark: &Bookmark) -> String {
+    base64url::encode(&codec::encode_checked(bookmark))
+}
+
+fn read_bookmark(text: &str) -> Option<Bookmark> {
+    codec::decode_checked(&base64url::decode(text)?).ok()
 }
 
 fn unavailable(why: &dyn Display) -> Problem {
@@ -193,5 +241,24 @@ fn reason(why: Released) -> &'static str {
         Released::Expired => "EXPIRED",
         Released::PaymentCancelled => "PAYMENT_CANCELLED",
         Released::Refunded => "REFUNDED",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{read_bookmark, write_bookmark};
+    use schema::history::SeatHistory;
+    use schema::{SeatIdx, ShardId};
+
+    #[test]
+    fn a_bookmark_survives_the_way_through_an_address_and_nothing_else_is_one() {
+        let event = "EVT001".parse().unwrap();
+        let bookmark = SeatHistory::new(event, SeatIdx(3), ShardId(1)).bookmark();
+        let text = write_bookmark(&bookmark);
+        assert!(text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)));
+        assert_eq!(read_bookmark(&text), Some(bookmark));
+        for wrong in ["", "AAAA", "?", &text[1..]] {
+            assert_eq!(read_bookmark(wrong), None, "{wrong}");
+        }
     }
 }

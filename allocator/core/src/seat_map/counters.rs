@@ -14,6 +14,15 @@ pub struct Contention {
     pub waited: u64,
 }
 
+impl Contention {
+    /// Adds what has come between two readings of one map.
+    pub(crate) fn add_between(&mut self, before: Self, after: Self) {
+        self.helped += after.helped - before.helped;
+        self.retried += after.retried - before.retried;
+        self.waited += after.waited - before.waited;
+    }
+}
+
 /// Aligned: what changes all the time shares no line of the cache with what never changes.
 #[derive(Debug, Default)]
 #[repr(align(64))]

@@ -4,8 +4,12 @@ use super::carry::Step;
 use super::fixture::{best, map, seats};
 use super::mark::{ClaimId, Mark, Owner};
 use super::{Contention, SeatMap};
-use crate::best_available::claim_best;
+use crate::HoldPhase;
+use crate::best_available::{Tally, claim_best};
+use crate::rules::claim;
+use crate::sale::Sale;
 use crate::seat_word::{SeatState, SeatWord};
+use crate::shape::Wanted;
 use crate::sync::Ordering;
 use schema::SeatIdx;
 use std::sync::atomic::AtomicU32;
@@ -52,6 +56,21 @@ fn a_claim_that_stands_still_is_carried_on_by_whoever_meets_it() {
     assert_eq!(map.read(SeatIdx(0)), SeatWord::NEVER);
     assert_eq!(map.contention(), Contention { helped: 1, retried: 1, waited: 0 });
     assert!(map.conclude(&seats(&[1, 4]), claim), "it won while it stood still");
+}
+
+#[test]
+fn the_shards_tally_counts_a_claim_that_has_met_another() {
+    let sale = Sale::new(map(8).tables.clone());
+    stalled(&sale.map, &[1, 4], &[1], 7);
+    let mut tally = Tally::default();
+    let mut take = |wanted: &[u32], slot| {
+        let wanted = Wanted::Seats(seats(wanted));
+        claim(&sale, &wanted, &[], HoldPhase::Held, slot, &mut tally).is_ok()
+    };
+    assert!(!take(&[0, 1], 8));
+    assert!(take(&[0, 2], 8), "which meets nobody");
+    let met = Contention { helped: 1, retried: 1, waited: 0 };
+    assert_eq!(tally, Tally { claims_met: met, ..Tally::default() });
 }
 
 #[test]

@@ -54,7 +54,7 @@ fn check_in(mut world: World, script: &str) {
             }
             ["counts"] => world.counts(),
             ["tally"] => {
-                let Tally { singles_stranded, parties_split } = world.owner.take_tally();
+                let Tally { singles_stranded, parties_split, .. } = world.owner.take_tally();
                 format!("{singles_stranded} stranded {parties_split} split")
             }
             ["again"] => show(&world.decide(last.as_ref().unwrap()), &labels),

@@ -3,7 +3,11 @@
 //! A sentence names the hold it is about wherever there is one, and [`likeness`] tells two looks'
 //! sentences apart by it.
 
+mod areas;
+mod passes;
+
 use super::journal::{EventBooks, Owned};
+use super::listed::Places;
 use allocator::{EventView, SeatView};
 use schema::{AreaIdx, EventId, HeldArea, HoldId, InvariantId, PlaceCounts, SeatIdx};
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +22,7 @@ pub enum Witness {
 
 impl Witness {
     /// "Seat 4 is nobody's ...".
-    fn place(self) -> &'static str {
+    pub fn place(self) -> &'static str {
         match self {
             Self::Owner => "to the owner",
             Self::Checkpoint => "in the checkpoint",
@@ -47,16 +51,19 @@ fn bare(word: &str) -> &str {
 }
 
 /// SEAT-2: what is owned and what is free make all.
-pub fn counts(event: &EventId, total: Option<u32>, books: &EventBooks) -> Option<String> {
-    let free = books.free_after?;
+pub fn counts(event: &EventId, places: Option<&Places>, books: &EventBooks) -> Vec<String> {
+    let Some(free) = books.free_after else { return Vec::new() };
     let owned = books.owned_count();
     let id = InvariantId::Seat2;
-    let Some(total) = total else {
-        return Some(format!("{id} {event}: in the journal but not in the catalogue"));
+    let Some(places) = places else {
+        return vec![format!("{id} {event}: in the journal but not in the catalogue")];
     };
-    let all = u64::from(free) + owned;
-    (all != u64::from(total))
-        .then(|| format!("{id} {event}: {free} free and {owned} owned of {total} in the journal"))
+    let (total, mut found) = (places.total, areas::overfull(event, books, places));
+    if u64::from(free) + owned != u64::from(total) {
+        let what = format!("{free} free and {owned} owned of {total} in the journal");
+        found.push(format!("{id} {event}: {what}"));
+    }
+    found
 }
 
 /// SEAT-1 and ORD-3: Postgres, read between the mark and the end of the books, calls sold what
@@ -114,12 +121,13 @@ fn standing(event: &EventId, hold: HoldId, area: AreaIdx, tickets: u32, sold: u3
     format!("{id} {event}: {hold} bought of area {area} {what}")
 }
 
-/// SEAT-1 and SEAT-2: a state of the same moment is what the journal says.
+/// SEAT-1, SEAT-2 and LINE-4: a state of the same moment is what the journal says.
 pub fn state(
     event: &EventId,
     witness: Witness,
     books: &EventBooks,
     view: &EventView,
+    places: Option<&Places>,
 ) -> BTreeSet<String> {
     let place = witness.place();
     let mut found = BTreeSet::new();
@@ -141,14 +149,16 @@ pub fn state(
         let difference = hold(place, known.get(id), books.holds.get(id));
         found.extend(difference.map(|what| format!("{} {event}: {id} {what}", InvariantId::Seat1)));
     }
+    found.extend(passes::differences(event, place, books, &view.passes));
+    let Some(counts) = &view.counts else { return found };
     let journal = books.counts();
-    if let Some(counts) = view.counts
-        && counts != journal
-        && books.free_after.is_some()
-    {
-        let (counts, journal) = (show(counts), show(journal));
+    if counts.all != journal && books.free_after.is_some() {
+        let (counts, journal) = (show(counts.all), show(journal));
         let id = InvariantId::Seat2;
         found.insert(format!("{id} {event}: {counts} {place} and {journal} in the journal"));
+    }
+    if let Some(places) = places {
+        found.extend(areas::differences(event, place, books, counts, places));
     }
     found
 }

@@ -1,10 +1,12 @@
 //! What a journal says, by the plainest fold there is: who owns which seat, and what contradicts
 //! itself.
 
-use allocator::{EventView, HoldPhase};
+mod passes;
+
+use allocator::{EventView, HoldPhase, PassUse};
 use schema::{
     AreaIdx, Batch, EventId, Held, HeldSeat, HoldId, InvariantId, Outcome, OutcomeBody, OwnerKind,
-    PlaceCounts, SeatIdx, UnixMillis,
+    PassPlace, PlaceCounts, SeatIdx, UnixMillis,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,6 +29,8 @@ pub struct EventBooks {
     pub generations: BTreeMap<SeatIdx, u32>,
     /// Standing places that some hold owns.
     pub areas: BTreeMap<AreaIdx, u32>,
+    /// Places of the waiting room that somebody has used.
+    pub passes: BTreeMap<PassPlace, PassUse>,
     /// What the last outcome says is free.
     pub free_after: Option<u32>,
     /// The holds that were Paying or Sold at some time since [`Books::mark`].
@@ -66,6 +70,7 @@ impl Books {
                 let owned = Owned { held: held.clone(), phase: *phase };
                 books.holds.insert(held.hold, owned);
             }
+            books.passes.extend(view.passes.iter().copied());
         }
     }
 
@@ -84,6 +89,7 @@ impl Books {
     fn outcome(&mut self, sequence: u64, now: UnixMillis, outcome: &Outcome) {
         let books = self.events.entry(outcome.event.clone()).or_default();
         books.free_after = Some(outcome.free_after);
+        let pass = books.follow_pass(&outcome.body);
         let found = match &outcome.body {
             OutcomeBody::SeatsHeld(held) => books.open(held),
             OutcomeBody::HoldReleased { hold, .. } => books.close(*hold),
@@ -117,10 +123,10 @@ impl Books {
             | OutcomeBody::SeatsUnchanged
             | OutcomeBody::Unchanged { .. } => None,
         };
-        if let Some(what) = found {
-            let event = &outcome.event;
-            let id = InvariantId::Seat1;
-            self.differences.push(format!("{id} {event}: journal at {sequence}: {what}"));
+        let event = &outcome.event;
+        for (id, found) in [(InvariantId::Line4, pass), (InvariantId::Seat1, found)] {
+            let line = |what| format!("{id} {event}: journal at {sequence}: {what}");
+            self.differences.extend(found.map(line));
         }
     }
 }
@@ -279,21 +285,37 @@ impl EventBooks {
         let mut counts =
             PlaceCounts { free: self.free_after.unwrap_or_default(), ..PlaceCounts::default() };
         for owned in self.holds.values() {
-            let count = match owned.phase {
-                HoldPhase::Held => &mut counts.held,
-                HoldPhase::Paying => &mut counts.paying,
-                HoldPhase::Sold => &mut counts.sold,
-                HoldPhase::Blocked => &mut counts.blocked,
-            };
+            let count = count_of(&mut counts, owned.phase);
             *count = count.saturating_add(owned.held.place_count());
         }
         counts
+    }
+
+    /// Standing places that some hold owns, by area and by the phase of the hold.
+    pub fn standing(&self) -> BTreeMap<AreaIdx, PlaceCounts> {
+        let mut standing: BTreeMap<AreaIdx, PlaceCounts> = BTreeMap::new();
+        for owned in self.holds.values() {
+            for area in &owned.held.areas {
+                let count = count_of(standing.entry(area.area).or_default(), owned.phase);
+                *count = count.saturating_add(area.quantity);
+            }
+        }
+        standing
     }
 
     /// Places that some hold owns.
     pub fn owned_count(&self) -> u64 {
         let seats = u64::try_from(self.seats.len()).expect("fewer seats than memory");
         seats + self.areas.values().map(|&owned| u64::from(owned)).sum::<u64>()
+    }
+}
+
+fn count_of(counts: &mut PlaceCounts, phase: HoldPhase) -> &mut u32 {
+    match phase {
+        HoldPhase::Held => &mut counts.held,
+        HoldPhase::Paying => &mut counts.paying,
+        HoldPhase::Sold => &mut counts.sold,
+        HoldPhase::Blocked => &mut counts.blocked,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::compare::{self, Live};
 use super::journal::EventBooks;
+use super::listed::{self, Places};
 use super::owner;
 use super::stored::Store;
 use super::trial::Trial;
@@ -10,10 +11,11 @@ use crate::shards;
 use allocator::CheckpointView;
 use anyhow::{Context as _, bail};
 use async_nats::jetstream::stream::{RawMessageErrorKind, Stream};
-use chassis::{Follower, Nats, StartAt, Stored};
+use chassis::{Follower, Nats, StartAt};
 use futures_util::future::try_join_all;
-use schema::{Applied, Batch, EventId, EventListing, ShardId, Shards, Step, codec, subject};
+use schema::{Applied, Batch, EventId, ShardId, Shards, Step, codec, subject};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long the reading of one stream may stand still.
@@ -68,17 +70,19 @@ impl Looker {
     /// When a part cannot be read, so that nothing can be said about it.
     pub async fn look(&self, only: Option<&EventId>) -> anyhow::Result<Seen> {
         let mut differences = BTreeSet::new();
-        let totals = self.totals(&mut differences).await?;
+        let places = listed::read(&self.nats, READ_WAIT, &mut differences).await?;
+        let places = Arc::new(places);
         let shards: Vec<ShardId> = match only {
-            Some(event) if totals.contains_key(event) => vec![self.shards.of(event)],
+            Some(event) if places.contains_key(event) => vec![self.shards.of(event)],
             Some(event) => bail!("event {event} is not in the catalogue"),
             None => self.shards.all().collect(),
         };
-        let mut trials = try_join_all(shards.iter().map(|shard| self.open(*shard, only))).await?;
+        let mut trials =
+            try_join_all(shards.iter().map(|shard| self.open(*shard, only, &places))).await?;
         // Between the beginnings and the ends: then what it says is true somewhere between them.
         let mut live = self.store.live().await?;
         try_join_all(trials.iter_mut().map(|opened| self.hear(opened))).await?;
-        let mut named: BTreeSet<EventId> = live.keys().chain(totals.keys()).cloned().collect();
+        let mut named: BTreeSet<EventId> = live.keys().chain(places.keys()).cloned().collect();
         let mut books: BTreeMap<EventId, EventBooks> = BTreeMap::new();
         let (mut checkpoints, mut notes) = (0, Vec::new());
         for Opened { trial, base } in trials {
@@ -92,7 +96,7 @@ impl Looker {
         for event in &named {
             let books = books.remove(event).unwrap_or_default();
             let live: Live = live.remove(event).unwrap_or_default();
-            differences.extend(compare::counts(event, totals.get(event).copied(), &books));
+            differences.extend(compare::counts(event, places.get(event), &books));
             differences.extend(compare::postgres(event, &books, &live));
         }
         let money = settlement::audit(&self.store.pool).await.context("audit the ledger")?;
@@ -101,7 +105,12 @@ impl Looker {
     }
 
     /// Notes where the journal is, and what is checkpointed of it.
-    async fn open(&self, shard: ShardId, only: Option<&EventId>) -> anyhow::Result<Opened> {
+    async fn open(
+        &self,
+        shard: ShardId,
+        only: Option<&EventId>,
+        places: &Arc<BTreeMap<EventId, Places>>,
+    ) -> anyhow::Result<Opened> {
         let name = subject::journal_stream(shard);
         let stream = self.nats.jetstream.get_stream(&name).await;
         let stream = stream.with_context(|| format!("find {name}"))?;
@@ -110,7 +119,8 @@ impl Looker {
         let base = self.base(&stream, shard, created).await?;
         let checkpoint = self.store.checkpoint(shard, created).await?;
         let from = chassis::last_sequence(&self.nats, &name).await?;
-        Ok(Opened { trial: Trial::new(shard, from, only.cloned(), checkpoint), base })
+        let trial = Trial::new(shard, from, only.cloned(), checkpoint, Arc::clone(places));
+        Ok(Opened { trial, base })
     }
 
     /// What the books begin with; `None` when the journal has its beginning.
@@ -142,7 +152,7 @@ impl Looker {
         let Opened { trial, base } = opened;
         let shard = trial.shard;
         match owner::ask(&self.nats, shard, trial.only.as_ref()).await? {
-            Some(owner) => trial.owner = Some(owner),
+            Some(owner) => trial.listen(owner),
             None => trial.say(format!("FENCE-1 owner of shard {shard}: nobody answers")),
         }
         let stream = subject::journal_stream(shard);
@@ -167,26 +177,6 @@ impl Looker {
         }
         trial.end();
         Ok(())
-    }
-
-    /// How many places each listed event has.
-    async fn totals(
-        &self,
-        differences: &mut BTreeSet<String>,
-    ) -> anyhow::Result<BTreeMap<EventId, u32>> {
-        let (stream, all) = (subject::CATALOG, subject::CATALOG_ALL);
-        let mut stored = Stored::open(&self.nats, stream, all, READ_WAIT).await?;
-        let mut totals = BTreeMap::new();
-        while let Some(message) = stored.next().await.context("read the catalogue")? {
-            if message.subject.starts_with(subject::CATALOG_PLAN_PREFIX) {
-                continue;
-            }
-            match codec::decode::<EventListing>(&message.payload) {
-                Ok(listing) => drop(totals.insert(listing.event, listing.places_total)),
-                Err(_) => drop(differences.insert(format!("{}: not a listing", message.subject))),
-            }
-        }
-        Ok(totals)
     }
 }
 

@@ -6,8 +6,10 @@
 //! that they include and are compared at exactly that one; Postgres is compared with all moments
 //! of the journal in which it was asked.
 
+mod answers;
 mod compare;
 mod journal;
+mod listed;
 mod look;
 mod owner;
 mod stored;

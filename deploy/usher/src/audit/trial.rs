@@ -1,11 +1,14 @@
 //! Reads one shard's journal and holds each witness against it at the moment that the witness
 //! speaks of.
 
+use super::answers::{Answers, known_from};
 use super::compare::{self, Witness};
 use super::journal::{Books, EventBooks};
+use super::listed::Places;
 use allocator::{CheckpointView, EventView, OwnerView};
-use schema::{Applied, Batch, EventId, ShardId, Step, codec, subject};
+use schema::{Applied, Batch, EventId, InvariantId, ShardId, Step, codec, subject};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// The newest checkpoint of a shard; without a view when it cannot be read.
 pub struct Stored {
@@ -19,6 +22,10 @@ pub struct Trial {
     pub from: u64,
     pub only: Option<EventId>,
     pub books: Books,
+    /// Of the catalogue.
+    places: Arc<BTreeMap<EventId, Places>>,
+    /// The shard's, where all of its events are audited.
+    answers: Option<Answers>,
     pub differences: BTreeSet<String>,
     /// Until it has been compared.
     checkpoint: Option<Stored>,
@@ -37,11 +44,16 @@ impl Trial {
         from: u64,
         only: Option<EventId>,
         checkpoint: Option<Stored>,
+        places: Arc<BTreeMap<EventId, Places>>,
     ) -> Self {
+        let kept = checkpoint.as_ref().and_then(|stored| stored.view.as_ref());
+        let wanted_from = kept.map_or(u64::MAX, |view| view.answers.from);
         Self {
             shard,
             from,
+            answers: only.is_none().then(|| Answers::new(wanted_from)),
             only,
+            places,
             books: Books::default(),
             differences: BTreeSet::new(),
             has_checkpoint: checkpoint.is_some(),
@@ -53,9 +65,20 @@ impl Trial {
         }
     }
 
+    /// Has the owner's answer, before the journal is read.
+    pub fn listen(&mut self, owner: OwnerView) {
+        if let (Some(answers), Some(view)) = (&mut self.answers, &owner.answers) {
+            answers.want(known_from(view));
+        }
+        self.owner = Some(owner);
+    }
+
     /// Begins with a checkpoint, where the journal does not begin with its first batch.
     pub fn begin(&mut self, base: &CheckpointView) {
         self.books.begin(&base.events);
+        if let Some(answers) = &mut self.answers {
+            answers.begin(&base.answers);
+        }
         (self.applied, self.epoch) = (base.applied, base.applied.epoch);
         self.hear(base.applied.sequence);
     }
@@ -106,6 +129,9 @@ impl Trial {
         }
         self.applied = Applied { epoch, number, sequence };
         self.books.take(sequence, &batch);
+        if let Some(answers) = &mut self.answers {
+            answers.take(&batch);
+        }
     }
 
     /// Compares the checkpoint, once the journal has been read up to what it includes.
@@ -122,6 +148,9 @@ impl Trial {
             self.say(format!("CMD-1 checkpoint {shard} at {at}: {what}, the journal does not"));
         }
         self.compare(Witness::Checkpoint, &view.events);
+        let of_shard = self.answers.as_ref();
+        let found = of_shard.map(|answers| answers.remembered(Witness::Checkpoint, &view.answers));
+        self.say_of_answers(&found.unwrap_or_default());
     }
 
     /// Compares the owner, once the journal has been read up to what it includes.
@@ -146,6 +175,9 @@ impl Trial {
             self.say(format!("FENCE-1 journal {shard} at {sequence}: {what}"));
         }
         self.compare(Witness::Owner, &owner.events);
+        let of_shard = self.answers.as_ref().zip(owner.answers.as_ref());
+        let found = of_shard.map(|(answers, view)| answers.owner(view));
+        self.say_of_answers(&found.unwrap_or_default());
     }
 
     fn compare(&mut self, witness: Witness, views: &[EventView]) {
@@ -159,10 +191,10 @@ impl Trial {
                 continue;
             }
             let books = self.books.events.get(event).unwrap_or(&none);
-            let blank =
-                EventView { event: event.clone(), counts: None, seats: vec![], holds: vec![] };
+            let blank = EventView::blank(event);
             let view = views.get(event).copied().unwrap_or(&blank);
-            self.differences.extend(compare::state(event, witness, books, view));
+            let places = self.places.get(event);
+            self.differences.extend(compare::state(event, witness, books, view, places));
         }
     }
 
@@ -183,7 +215,16 @@ impl Trial {
         self.differences.extend(self.books.differences.drain(..));
     }
 
+    /// CMD-1: who repeats a command hears what the journal says.
+    fn say_of_answers(&mut self, found: &[String]) {
+        let (id, shard) = (InvariantId::Cmd1, self.shard);
+        self.differences.extend(found.iter().map(|what| format!("{id} shard {shard}: {what}")));
+    }
+
     pub fn say(&mut self, what: String) {
         self.differences.insert(what);
     }
 }
+
+#[cfg(test)]
+mod tests;

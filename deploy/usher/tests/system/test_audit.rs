@@ -39,6 +39,7 @@ pub async fn planted_differences_are_found(reach: &Reach) {
     #[cfg(debug_assertions)]
     plant_in_the_owner(reach, &sold).await;
     plant_in_the_checkpoint(reach, &pool, &sold).await;
+    plant_in_the_answers(reach, &pool).await;
 
     // Last, because the system itself now follows a journal that its owner did not write.
     let hold = forge_a_hold(&Bus::connect(&reach.nats).await, SeatIdx(250)).await;
@@ -149,6 +150,36 @@ async fn plant_in_the_checkpoint(reach: &Reach, pool: &PgPool, sold: &Sold) {
     assert_found(reach, EVENT, &format!("SEAT-1 EVT002: {phase}")).await;
     store(&content).await;
     assert_clean(reach, EVENT).await;
+}
+
+/// Lets the newest checkpoint remember another answer than the journal's.
+async fn plant_in_the_answers(reach: &Reach, pool: &PgPool) {
+    let shard = shard_of("EVT002");
+    assert_clean(reach, &["--all"]).await;
+    let euro = |plain: &[u8]| plain.windows(4).position(|bytes| bytes == b"\xA3EUR");
+    let query = "SELECT base, part, content FROM checkpoint_part \
+                 WHERE shard = $1 AND part LIKE 'answers/%' ORDER BY base DESC";
+    let rows = sqlx::query(query).bind(i16::from(shard.0)).fetch_all(pool).await.unwrap();
+    let parts = rows.iter().map(|row| (row.get("base"), row.get("part"), row.get("content")));
+    let mut parts =
+        parts.filter(|(_, _, content): &(i64, String, Vec<u8>)| euro(&unpacked(content)).is_some());
+    let (base, name, content) = parts.next().expect("somebody has reserved");
+    let store = async |bytes: &[u8]| {
+        let query = "UPDATE checkpoint_part SET content = $1 \
+                     WHERE shard = $2 AND base = $3 AND part = $4";
+        let query = sqlx::query(query).bind(bytes).bind(i16::from(shard.0)).bind(base).bind(&name);
+        assert_eq!(query.execute(pool).await.unwrap().rows_affected(), 1);
+    };
+    let mut other = unpacked(&content);
+    let at = euro(&other).expect("looked at just above");
+    other[at..at + 4].copy_from_slice(b"\xA3USD");
+    store(&packed(&other, codec::VERSION)).await;
+    let (code, printed) = audit(reach, &["--all"]).await;
+    let answer = format!("CMD-1 shard {shard}: the answer to ");
+    assert!(code == 1 && printed.starts_with(&answer), "{printed}");
+    assert!(printed.contains(" is another in the checkpoint than in the journal"), "{printed}");
+    store(&content).await;
+    assert_clean(reach, &["--all"]).await;
 }
 
 /// The event in the newest checkpoint.

@@ -2,9 +2,12 @@
 
 use crate::client::Call;
 use crate::fan::{Fan, named, text};
+use crate::journal::shard_of;
 use crate::process::Process;
 use crate::seats::SeatMap;
 use crate::up::{Reach, temporary_folder};
+use schema::history::SeatHistory;
+use schema::{SeatIdx, codec};
 use serde_json::Value;
 
 const EVENT: &str = "EVT002";
@@ -60,7 +63,31 @@ pub async fn a_seat_is_explained(reach: &Reach) {
         assert!(line.starts_with(&text(&turn["at"])), "{line} is {turn}");
         assert!(line.contains(&text(&turn["reservationId"])), "{line} is {turn}");
     }
+    the_rest_is_told_behind_a_bookmark(&operator, &map, &seat, &told).await;
     what_does_not_exist_is_not_explained(reach, &operator, &first).await;
+}
+
+/// A bookmark at the beginning has everything behind it, and is of no other seat.
+async fn the_rest_is_told_behind_a_bookmark(
+    operator: &Fan,
+    map: &SeatMap,
+    seat: &str,
+    told: &Value,
+) {
+    assert_eq!(told.get("next"), None, "this journal is short");
+    let at = map.seats().position(|(known, _)| known == seat).expect("the theatre has it");
+    let (event, idx) = (EVENT.parse().unwrap(), SeatIdx(u32::try_from(at).unwrap()));
+    let begun = SeatHistory::new(event, idx, shard_of(EVENT)).bookmark();
+    let after = chassis::base64url::encode(&codec::encode_checked(&begun));
+    let path = format!("/api/admin/events/{EVENT}/seats/{seat}/history?after={after}");
+    let rest = operator.get(&path).await;
+    assert_eq!(rest["turns"], told["turns"]);
+    let other = &map.seats().next().expect("the theatre has seats").0;
+    for (seat, after) in [(other.as_str(), after.as_str()), (seat, "AAAA")] {
+        let path = format!("/api/admin/events/{EVENT}/seats/{seat}/history?after={after}");
+        let answer = operator.ask(Call::get(&path)).await;
+        assert_eq!((answer.status, answer.code()), (400, "AFTER_INVALID".to_owned()));
+    }
 }
 
 async fn what_does_not_exist_is_not_explained(reach: &Reach, operator: &Fan, fan: &Fan) {

@@ -4,7 +4,7 @@ use super::world::{World, small_limits};
 use crate::answers::Answer;
 use crate::ended::Ended;
 use crate::sale::{PassUse, Sale};
-use crate::{SeatState, SeatWord, Shard};
+use crate::{IdsView, SeatState, SeatWord, Shard};
 use schema::{
     AccountId, Asked, CommandId, DurationMs, HoldId, Outcome, OutcomeBody, PassPlace, Released,
     SeatIdx, UnixMillis,
@@ -68,4 +68,33 @@ fn a_change_of_any_map_changes_the_digest() {
     differs("what is known of forgotten answers", shard);
     (shard.time, shard.pass_count) = (at, 0);
     differs("the time", shard);
+}
+
+#[test]
+fn an_auditor_is_shown_areas_pools_passes_and_answered_commands() {
+    let mut world = World::pooled(6, small_limits());
+    let shard = &mut world.owner;
+    let sale = shard.catalogue.events[0].sale();
+    let place = |number| PassPlace { epoch: 1, number };
+    let used = |spent| PassUse { account: AccountId(9), hold: None, spent };
+    sale.passes.extend([(place(2), used(true)), (place(1), used(false))]);
+    sale.areas[1].held = 1;
+    sale.pools[0].sold = 2;
+    let (areas, pools) = (sale.areas.clone(), sale.pools.clone());
+    let shown = shard.inspect(None).remove(0);
+    let counts = shown.counts.unwrap();
+    assert_eq!((counts.areas, counts.pools), (areas, pools));
+    let passes = vec![(place(1), used(false)), (place(2), used(true))];
+    assert_eq!(shown.passes, passes);
+    let kept = shard.snapshot().events.remove(0).inspect().unwrap();
+    assert_eq!((kept.counts, kept.passes), (None, passes));
+
+    let asked = Asked { command: CommandId(7), fingerprint: 1, account: AccountId(9) };
+    let (event, body) = (world.listed().0.event, OutcomeBody::SeatsUnchanged);
+    let outcome = Outcome { asked: Some(asked), event, free_after: 0, body };
+    let shard = &mut world.owner;
+    shard.answers.push(Answer { at: UnixMillis(10_000), outcome });
+    let sum = IdsView::hash(7, 0);
+    assert_eq!(shard.inspect_ids(), [IdsView { first: 0, last: 0, count: 1, sum }]);
+    assert_ne!(sum, IdsView::hash(7, 1));
 }

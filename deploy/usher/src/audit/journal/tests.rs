@@ -2,8 +2,8 @@
 
 use super::Books;
 use schema::{
-    AccountId, Batch, Currency, Held, HeldSeat, HoldId, Outcome, OutcomeBody, OwnerKind, Released,
-    SeatIdx, UnixMillis,
+    AccountId, Batch, Currency, Held, HeldSeat, HoldId, InvariantId, Outcome, OutcomeBody,
+    OwnerKind, PassPlace, Released, SeatIdx, UnixMillis,
 };
 
 /// Each seat comes with its generation.
@@ -92,4 +92,46 @@ fn a_swap_of_what_the_journal_does_not_tell_is_found() {
     assert_eq!(differences(others).len(), 1, "to seats of others");
     let paid = vec![before(), sold(1), swapped(1, &[(3, 1)])];
     assert_eq!(differences(paid).len(), 1, "of what is sold");
+}
+
+const PASS: PassPlace = PassPlace { epoch: 1, number: 42 };
+
+/// With a pass; an account buys one place.
+fn let_in(hold: u128, account: u128, generation: u32) -> OutcomeBody {
+    let seats = places(hold, &[(1, generation)]);
+    OutcomeBody::SeatsHeld(Held { account: AccountId(account), pass: Some(PASS), ..seats })
+}
+
+fn passes(bodies: Vec<OutcomeBody>) -> Vec<String> {
+    let found = differences(bodies);
+    let line = format!("{} EVT002: journal at ", InvariantId::Line4);
+    assert!(found.iter().all(|found| found.starts_with(&line)), "{found:?}");
+    found.iter().map(|found| found.split_once(": ").unwrap().1.to_owned()).collect()
+}
+
+#[test]
+fn a_pass_that_buys_once_for_its_bearer_is_no_difference() {
+    let sold = OutcomeBody::SeatsSold { hold: HoldId(2), pass: Some(PASS) };
+    let story = vec![let_in(1, 1, 1), released(1), let_in(2, 1, 3), sold];
+    assert_eq!(passes(story), Vec::<String>::new());
+}
+
+#[test]
+fn a_pass_that_is_spent_or_in_use_or_of_another_is_found() {
+    let refund = OutcomeBody::HoldReleased { hold: HoldId(1), why: Released::Refunded };
+    for (story, says) in [
+        (vec![let_in(1, 1, 1), refund, let_in(2, 1, 3)], "pass 1.42, which is spent"),
+        (vec![let_in(1, 1, 1), released(1), let_in(2, 9, 3)], "pass 1.42, which is a-"),
+        (vec![let_in(1, 1, 1), sold(1)], "is sold with another pass"),
+        (vec![let_in(1, 1, 1), swapped(1, &[(1, 1)])], "swaps its pass"),
+    ] {
+        let found = passes(story);
+        assert!(found.len() == 1 && found[0].contains(says), "{found:?}");
+    }
+    let twice = vec![let_in(1, 1, 1), {
+        let held = places(2, &[(2, 1)]);
+        OutcomeBody::SeatsHeld(Held { pass: Some(PASS), ..held })
+    }];
+    let found = passes(twice);
+    assert!(found.len() == 1 && found[0].contains("pass 1.42, while"), "{found:?}");
 }
