@@ -217,3 +217,6 @@ fn rows(answers: Numbered<Answer>) -> Vec<Numbered<Answer>> {
     }
     rows
 }
+
+#[cfg(test)]
+mod tests;

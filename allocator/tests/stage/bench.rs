@@ -29,8 +29,21 @@ pub struct Bench {
     nats: Nats,
     postgres: sqlx::PgPool,
     keep: DurationMs,
-    stage: Option<(Shutdown, tokio::task::JoinHandle<Result<(), allocator::Error>>)>,
+    stage: Option<Stage>,
     answers: Arc<DashMap<CommandId, Reply>>,
+}
+
+/// The stage in one process.
+pub struct Stage {
+    shutdown: Shutdown,
+    running: tokio::task::JoinHandle<Result<(), allocator::Error>>,
+}
+
+impl Stage {
+    pub async fn end(self) {
+        self.shutdown.begin("the test ends");
+        within(self.running).await.unwrap().unwrap();
+    }
 }
 
 impl Bench {
@@ -90,7 +103,7 @@ impl Bench {
             ..Config::default()
         };
         let running = tasks::spawn("allocator", allocator::run(config, deps));
-        self.stage = Some((shutdown, running));
+        self.stage = Some(Stage { shutdown, running });
         health
     }
 
@@ -109,10 +122,34 @@ impl Bench {
     }
 
     pub async fn end(&mut self) {
-        if let Some((shutdown, running)) = self.stage.take() {
-            shutdown.begin("the test ends");
-            within(running).await.unwrap().unwrap();
+        if let Some(stage) = self.stage.take() {
+            stage.end().await;
         }
+    }
+
+    /// Starts another one beside the stage that runs, which is returned.
+    pub async fn start_another(&mut self) -> Stage {
+        let first = self.stage.take().expect("one runs");
+        self.run().await;
+        first
+    }
+
+    /// Lets the journal take no more messages than it has.
+    pub async fn fill_journal(&self) {
+        let journal = self.nats.jetstream.get_stream(subject::journal_stream(shard())).await;
+        let messages = journal.unwrap().cached_info().state.messages;
+        self.limit_journal(i64::try_from(messages).unwrap()).await;
+    }
+
+    /// Lets it take any number again.
+    pub async fn make_room(&self) {
+        self.limit_journal(-1).await;
+    }
+
+    async fn limit_journal(&self, max_messages: i64) {
+        let config = stream_config(&schema::stream::journal(shard()), 1);
+        let limited = async_nats::jetstream::stream::Config { max_messages, ..config };
+        self.nats.jetstream.update_stream(limited).await.unwrap();
     }
 
     /// Stops the stage and starts it again so much later.

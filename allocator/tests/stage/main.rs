@@ -132,6 +132,30 @@ async fn a_deposed_owner_is_silent_also_where_there_is_nothing_new_to_decide() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_shard_that_is_handed_over_while_its_journal_is_full_serves_when_there_is_room() {
+    let mut bench = Bench::with_holds_of(DurationMs(600_000)).await;
+    let before = Bench::hold(1, &[4]);
+    bench.ask(&before).await;
+    let first = bench.start_another().await;
+    bench.fill_journal().await;
+    let after = Bench::hold(2, &[4, 5]);
+    let early = tokio::time::timeout(SOME_TURNS, bench.ask(&after)).await;
+    assert!(early.is_err(), "answered without a journal: {early:?}");
+    first.end().await;
+    let early = tokio::time::timeout(SOME_TURNS, bench.ask(&after)).await;
+    assert!(early.is_err(), "answered without a journal: {early:?}");
+    bench.make_room().await;
+    let refused = bench.ask(&after).await;
+    assert!(matches!(refusal(&refused), Refusal::SeatTaken { seats } if seats.len() == 1));
+    assert!(matches!(bench.ask(&before).await, Reply::Done { replayed: true, .. }));
+    let journal = bench.journal().await;
+    let outcomes = journal.iter().flat_map(|(_, batch)| &batch.outcomes);
+    let asked = outcomes.filter_map(|outcome| outcome.asked).map(|asked| asked.command);
+    assert_eq!(asked.collect::<Vec<_>>(), [before.id, after.id], "each was decided once");
+    bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_restarted_stage_knows_holds_and_answers_with_and_without_a_checkpoint() {
     let mut bench = Bench::start().await;
     let command = Bench::hold(1, &[4]);

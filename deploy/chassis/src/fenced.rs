@@ -159,6 +159,15 @@ impl Contender {
                     let last = self.last_record().await?;
                     return Ok(last.filter(|(_, found)| *found == record).map(|(epoch, _)| epoch));
                 }
+                // The owner before has waited for room too: who stands by waits on.
+                Answer::Refused { code: publish::STORE_FAILED, text } => {
+                    tracing::error!(
+                        stream = self.spec.stream,
+                        "the stream is full, nobody owns it"
+                    );
+                    let what = format!("take over stream {}", self.spec.stream);
+                    return Err(Error::Unavailable { what, source: Cause::text(text) });
+                }
                 Answer::Refused { code, text } if !publish::passes(code) => {
                     let what = format!("take over stream {}", self.spec.stream);
                     return Err(Error::Rejected { what, source: Cause::text(text) });

@@ -223,6 +223,24 @@ async fn an_append_through_a_kill_of_nats_is_stored_once() {
 }
 
 #[tokio::test]
+async fn a_full_stream_is_taken_over_as_soon_as_there_is_room() {
+    let servers = TestServers::with(&[Which::Nats]).await;
+    let nats = servers.nats().await;
+    let small = async_nats::jetstream::stream::Config { max_messages: 2, ..log() };
+    nats.ensure_stream(&small).await.unwrap();
+    let before = owner(&Contender::new(nats.clone(), spec("a"), "a").await.unwrap()).await;
+    append(&before, "1").await.unwrap();
+    before.release().await;
+    let contender = Contender::new(nats.clone(), spec("b"), "b").await.unwrap();
+    let mut taking = std::pin::pin!(owner(&contender));
+    let early = tokio::time::timeout(Duration::from_secs(1), &mut taking).await;
+    assert!(early.is_err(), "taken over without a record");
+    nats.jetstream.update_stream(log()).await.unwrap();
+    let after = tokio::time::timeout(Duration::from_secs(10), taking).await.unwrap();
+    assert_eq!(append(&after, "2").await.unwrap().sequence, after.epoch + 1);
+}
+
+#[tokio::test]
 async fn a_full_stream_and_a_lost_tail_are_told_apart_from_a_deposition() {
     let servers = TestServers::with(&[Which::Nats]).await;
     let nats = servers.nats().await;
