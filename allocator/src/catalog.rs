@@ -1,6 +1,7 @@
 //! The catalogue in memory: listings with their plans, kept current by a follower.
 
 use crate::stage::Deps;
+use allocator_core::PlanTables;
 use chassis::telemetry::chain;
 use chassis::{Follower, Shutdown, StartAt, tasks};
 use dashmap::DashMap;
@@ -11,11 +12,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// A listing and the plan it names.
+/// A listing and the tables of the plan it names, which owner and replica share.
 #[derive(Debug, Clone)]
 pub(crate) struct Listed {
     pub listing: Arc<EventListing>,
-    pub plan: Arc<PlanIndex>,
+    pub tables: Arc<PlanTables>,
 }
 
 /// Every event this process knows. Clones share it.
@@ -82,7 +83,7 @@ impl Catalog {
 
 struct Reader {
     follower: Follower,
-    plans: DashMap<PlanId, Arc<PlanIndex>>,
+    plans: DashMap<PlanId, Arc<PlanTables>>,
     events: Arc<DashMap<EventId, Listed>>,
     read: watch::Sender<u64>,
     stop: Shutdown,
@@ -119,7 +120,11 @@ impl Reader {
 
     fn take_plan(&self, plan: SeatingPlan) {
         match plan.validate() {
-            Ok(()) => drop(self.plans.insert(plan.id.clone(), Arc::new(PlanIndex::new(plan)))),
+            Ok(()) => {
+                let id = plan.id.clone();
+                let tables = PlanTables::new(Arc::new(PlanIndex::new(plan)));
+                self.plans.insert(id, Arc::new(tables));
+            }
             Err(fault) => tracing::error!(plan = %plan.id, %fault, "plan skipped"),
         }
     }
@@ -128,7 +133,7 @@ impl Reader {
         if !listing.has_seats() {
             return;
         }
-        let Some(plan) = self.plans.get(&listing.plan).map(|plan| Arc::clone(&plan)) else {
+        let Some(tables) = self.plans.get(&listing.plan).map(|plan| Arc::clone(&plan)) else {
             tracing::error!(event = %listing.event, plan = %listing.plan, "listing without plan");
             return;
         };
@@ -137,7 +142,7 @@ impl Reader {
             tracing::error!(event = %listing.event, "change of plan ignored");
             return;
         }
-        let listed = Listed { listing: Arc::new(listing), plan };
+        let listed = Listed { listing: Arc::new(listing), tables };
         self.events.insert(listed.listing.event.clone(), listed);
     }
 }

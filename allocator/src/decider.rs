@@ -196,7 +196,7 @@ impl Decider {
     /// Brings a new or changed listing of the catalogue into the shard.
     fn learn(&mut self, event: &EventId) {
         let Some(listed) = self.catalog.find(event) else { return };
-        if let Err(error) = self.shard.put_event(listed.listing, listed.plan) {
+        if let Err(error) = self.shard.put_event(listed.listing, listed.tables) {
             tracing::error!(shard = %self.id, error = %chain(&error), "listing ignored");
         }
     }

@@ -271,7 +271,7 @@ impl Replica {
         }
         let behind = || Error::CatalogBehind { shard: self.id, event: event.clone() };
         let listed = self.catalog.find_within(event, CATALOG_WAIT).await.ok_or_else(behind)?;
-        let listing = self.shard.put_event(listed.listing, listed.plan);
+        let listing = self.shard.put_event(listed.listing, listed.tables);
         listing.map_err(|error| Error::Journal { shard: self.id, why: error.to_string() })
     }
 
@@ -344,7 +344,7 @@ async fn unless_asked(
 /// Brings every listing of the shard in; one that the shard refuses is not on sale.
 pub(crate) fn list_all(shard: &mut Shard, catalog: &Catalog, id: ShardId) {
     for listed in catalog.of_shard(id) {
-        if let Err(error) = shard.put_event(listed.listing, listed.plan) {
+        if let Err(error) = shard.put_event(listed.listing, listed.tables) {
             tracing::error!(shard = %id, error = %chain(&error), "listing ignored");
         }
     }

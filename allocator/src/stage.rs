@@ -14,7 +14,6 @@ use crate::spread::{Spread, attend};
 use crate::store::Store;
 use crate::tell;
 use crate::trim::Trimmer;
-use chassis::telemetry::chain;
 use chassis::{Health, HealthHandle, Nats, Present, Shutdown, stream_config, tasks};
 use schema::{DurationMs, ShardId, Shards, stream, subject};
 use sqlx::PgPool;
@@ -65,15 +64,7 @@ pub async fn run(config: Config, deps: Deps) -> Result<(), Error> {
     let version = env!("CARGO_PKG_VERSION");
     let here = HashMap::from([("instance".to_owned(), deps.instance.clone())]);
     let announced = chassis::announce(nats, subject::SERVICE_ALLOCATOR, version, here).await?;
-    let mut result = Ok(());
-    for shard in shards {
-        let ended =
-            shard.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
-        if let Err(error) = ended {
-            deps.shutdown.begin(format!("the allocator failed: {}", chain(&error)));
-            result = Err(error);
-        }
-    }
+    let result = tasks::all(shards, "the allocator", &deps.shutdown).await;
     drop(announced);
     result
 }

@@ -93,16 +93,7 @@ pub async fn run_with(
         let journal = Journal { nats: nats.clone(), shard, work: work.clone(), health };
         journals.push(tasks::spawn("settlement-journal", journal.run()));
     }
-    let mut result = Ok(());
-    for journal in journals {
-        let ended =
-            journal.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
-        if let Err(error) = ended {
-            let why = chassis::telemetry::chain(&error);
-            shutdown.begin(format!("settlement failed: {why}"));
-            result = Err(error);
-        }
-    }
+    let result = tasks::all(journals, "settlement", shutdown).await;
     drop(announced);
     result
 }

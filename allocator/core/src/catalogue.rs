@@ -4,7 +4,7 @@ use crate::channels::Channels;
 use crate::map::HashMap;
 use crate::plan_tables::PlanTables;
 use crate::sale::Sale;
-use schema::{ChannelFault, EventId, EventListing, PlaceCounts, PlanId, PlanIndex};
+use schema::{ChannelFault, EventId, EventListing, PlaceCounts, PlanId};
 use std::sync::Arc;
 
 /// Why the shard does not take an event. It keeps what it had.
@@ -24,7 +24,6 @@ pub enum CatalogueError {
 pub(crate) struct Catalogue {
     pub events: Vec<EventState>,
     by_id: HashMap<EventId, usize>,
-    plans: HashMap<PlanId, Arc<PlanTables>>,
 }
 
 /// An event as the shard knows it.
@@ -66,14 +65,14 @@ impl Catalogue {
     }
 
     /// Lists an event or changes its listing; returns its position. O(1) for the listing that is
-    /// there already, O(plans and rows of channels) for another.
+    /// there already, O(rows of channels) for another.
     pub fn put(
         &mut self,
         listing: Arc<EventListing>,
-        plan: Arc<PlanIndex>,
+        tables: Arc<PlanTables>,
         events_max: u32,
     ) -> Result<usize, CatalogueError> {
-        assert!(listing.plan == plan.plan.id, "event {} names another plan", listing.event);
+        assert!(listing.plan == tables.index.plan.id, "event {} names another plan", listing.event);
         let event = &listing.event;
         let known = self.find(event);
         if let Some(at) = known
@@ -90,8 +89,6 @@ impl Catalogue {
         if changes_plan && sale.is_some_and(|sale| !sale.is_pristine()) {
             return Err(CatalogueError::PlanFixed { event: event.clone() });
         }
-        let tables = self.plans.get(&listing.plan).cloned();
-        let tables = tables.unwrap_or_else(|| Arc::new(PlanTables::new(plan)));
         let level = tables.price_level_max();
         if let Some(level) = level.filter(|&level| listing.price(level).is_none()) {
             return Err(CatalogueError::PriceMissing { event: event.clone(), level });
@@ -99,8 +96,6 @@ impl Catalogue {
         let channels = Channels::new(&listing.channels, &tables)
             .map_err(|source| CatalogueError::Channels { event: event.clone(), source })?
             .map(Arc::new);
-        self.plans.retain(|_, tables| 1 < Arc::strong_count(tables));
-        self.plans.insert(listing.plan.clone(), tables.clone());
         let at = self.place(event);
         let state = &mut self.events[at];
         if changes_plan {

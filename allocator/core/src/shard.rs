@@ -5,11 +5,11 @@ use crate::catalogue::{Catalogue, CatalogueError};
 use crate::deadlines::Deadlines;
 use crate::ended::EndedHolds;
 use crate::holds::{Entry, HoldPhase, HoldTable};
+use crate::plan_tables::PlanTables;
 use crate::{Hold, Limits, SeatWord, Tally};
 use schema::{
     AreaIdx, Asked, Command, DurationMs, EventId, EventListing, Held, HoldId, InvariantId, Outcome,
-    OutcomeBody, Payment, PlaceCounts, PlanIndex, Refusal, Released, SeatIdx, ShardId, UnixMillis,
-    check,
+    OutcomeBody, Payment, PlaceCounts, Refusal, Released, SeatIdx, ShardId, UnixMillis, check,
 };
 use std::sync::Arc;
 
@@ -98,15 +98,16 @@ impl Shard {
     }
 
     /// Lists an event, or changes its listing. Not journaled: the catalogue is a stream of its own.
+    /// Events of one plan, and all shards of a process that know it, share its tables.
     ///
     /// # Errors
     /// [`CatalogueError`]; the shard keeps the listing that it had.
     pub fn put_event(
         &mut self,
         listing: Arc<EventListing>,
-        plan: Arc<PlanIndex>,
+        tables: Arc<PlanTables>,
     ) -> Result<(), CatalogueError> {
-        let event = self.catalogue.put(listing, plan, self.limits.events_max)?;
+        let event = self.catalogue.put(listing, tables, self.limits.events_max)?;
         self.resume(event);
         Ok(())
     }

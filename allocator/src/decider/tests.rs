@@ -5,7 +5,7 @@ use crate::catalog::Catalog;
 use crate::clock::JournalClock;
 use crate::intake::CommandsAt;
 use crate::writer::Decided;
-use allocator_core::{Decision, Limits, Shard};
+use allocator_core::{Decision, Limits, PlanTables, Shard};
 use crossbeam_channel::Sender;
 use schema::limits::BATCH_OUTCOMES_MAX;
 use schema::{
@@ -21,7 +21,7 @@ const SHARD: ShardId = ShardId(0);
 const SALE: UnixMillis = UnixMillis(1_800_000_000_000);
 const HOLD_TTL: DurationMs = DurationMs(60_000);
 
-fn plan() -> Arc<PlanIndex> {
+fn plan() -> Arc<PlanTables> {
     let row = Row {
         label: "1".into(),
         seat_count: 4,
@@ -42,7 +42,7 @@ fn plan() -> Arc<PlanIndex> {
         pools: vec![],
     };
     plan.id = plan.content_id();
-    Arc::new(PlanIndex::new(plan))
+    Arc::new(PlanTables::new(Arc::new(PlanIndex::new(plan))))
 }
 
 fn listing(plan: &SeatingPlan) -> EventListing {
@@ -90,7 +90,7 @@ fn hold_of(seat: SeatIdx) -> HoldSeats {
 fn shard_with_hold() -> (Shard, HoldId) {
     let mut shard = Shard::new(SHARD, Limits::default());
     let plan = plan();
-    shard.put_event(Arc::new(listing(&plan.plan)), plan).unwrap();
+    shard.put_event(Arc::new(listing(&plan.index.plan)), plan).unwrap();
     let body = CommandBody::HoldSeats(hold_of(SeatIdx(0)));
     let decision = shard.decide(SALE, &command(0, body));
     let Decision::Fresh(outcome) = decision else { panic!("{decision:?}") };
@@ -163,7 +163,7 @@ fn a_sale_starts_by_the_wall_clock_whatever_the_journal_takes_for_the_time() {
     ] {
         let mut shard = Shard::new(SHARD, Limits::default());
         let plan = plan();
-        let listing = EventListing { sale_starts_at: starts_at, ..listing(&plan.plan) };
+        let listing = EventListing { sale_starts_at: starts_at, ..listing(&plan.index.plan) };
         shard.put_event(Arc::new(listing), plan).unwrap();
         let (mut decider, _ends) = decider(shard, journal);
         let mut batch = Decided::default();
@@ -178,7 +178,7 @@ fn a_sale_starts_by_the_wall_clock_whatever_the_journal_takes_for_the_time() {
 fn a_pass_ends_when_its_room_says_whatever_the_journal_takes_for_the_time() {
     let mut shard = Shard::new(SHARD, Limits::default());
     let plan = plan();
-    let listing = EventListing { sale_starts_at: UnixMillis(0), ..listing(&plan.plan) };
+    let listing = EventListing { sale_starts_at: UnixMillis(0), ..listing(&plan.index.plan) };
     shard.put_event(Arc::new(listing), plan).unwrap();
     // Three years ahead of the wall clock.
     let journal = chassis::clock::now() + DurationMs(100_000_000_000);

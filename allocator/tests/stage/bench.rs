@@ -108,8 +108,11 @@ impl Bench {
     }
 
     pub async fn ready(health: &Health) {
-        // One shard serves the tests; the others only contend.
+        // A stage names what it has as soon as it runs.
         within(async {
+            while health.missing().is_empty() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
             while health.missing().keys().any(|name| name.starts_with("allocator")) {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }

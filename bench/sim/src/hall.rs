@@ -1,7 +1,7 @@
 //! What is on sale: a hall so small that everybody is in everybody's way, and two events in it.
 
 use crate::common::START;
-use allocator_core::{Limits, Shard};
+use allocator_core::{Limits, PlanTables, Shard};
 use schema::limits::{self, EXPIRY_SPREAD_MAX};
 use schema::{
     AccountId, Area, AreaIdx, Channel, ChannelRow, Currency, DurationMs, EventId, EventListing,
@@ -54,7 +54,7 @@ pub fn account(number: u128) -> AccountId {
 pub struct Hall {
     pub events: Vec<EventId>,
     listings: Vec<Arc<EventListing>>,
-    plan: Arc<PlanIndex>,
+    tables: Arc<PlanTables>,
 }
 
 impl Hall {
@@ -70,7 +70,8 @@ impl Hall {
         }
         let events = listings.iter().map(|listing| listing.event.clone()).collect();
         let listings = listings.map(Arc::new).to_vec();
-        Self { events, listings, plan: Arc::new(PlanIndex::new(plan)) }
+        let tables = Arc::new(PlanTables::new(Arc::new(PlanIndex::new(plan))));
+        Self { events, listings, tables }
     }
 
     pub fn has_room(&self, event: &EventId) -> bool {
@@ -88,7 +89,7 @@ impl Hall {
 
     fn list_all(&self, mut shard: Shard) -> Shard {
         for listing in &self.listings {
-            let listed = shard.put_event(listing.clone(), self.plan.clone());
+            let listed = shard.put_event(listing.clone(), self.tables.clone());
             listed.expect("two events of one plan fit");
         }
         shard

@@ -11,11 +11,14 @@ use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use schema::InvariantId;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
+use crate::telemetry::chain;
 use crate::{Error, Shutdown, metrics};
 
 static RUNNING: Mutex<BTreeMap<&'static str, u32>> = Mutex::new(BTreeMap::new());
@@ -113,6 +116,25 @@ pub async fn drain(timeout: Duration) -> Vec<String> {
             _ => format!("{name} x {count}"),
         })
         .collect()
+}
+
+/// Waits for all `tasks`, and begins `shutdown` as soon as one has failed, whichever it is: the
+/// others may go on until then. Returns the first failure; a panic goes on to the caller.
+pub async fn all<E: std::error::Error + 'static>(
+    tasks: Vec<JoinHandle<Result<(), E>>>,
+    what: &str,
+    shutdown: &Shutdown,
+) -> Result<(), E> {
+    let mut running: FuturesUnordered<_> = tasks.into_iter().collect();
+    let mut result = Ok(());
+    while let Some(ended) = running.next().await {
+        let ended = ended.unwrap_or_else(|panic| resume_unwind(panic.into_panic()));
+        if let Err(error) = ended {
+            shutdown.begin(format!("{what} failed: {}", chain(&error)));
+            result = result.and(Err(error));
+        }
+    }
+    result
 }
 
 /// Returns the name of the task that this thread runs now; empty outside of tasks.

@@ -2,7 +2,7 @@
 //! their own.
 
 use crate::venue::Venue;
-use allocator_core::{Decision, Limits, Shard};
+use allocator_core::{Decision, Limits, PlanTables, Shard};
 use schema::{
     AccountId, Command, CommandBody, CommandId, Currency, DurationMs, EventId, EventListing,
     EventStatus, HoldId, HoldSeats, Money, Outcome, OutcomeBody, OwnerKind, Pass, PassPlace,
@@ -20,7 +20,7 @@ const COMMANDS_PER_MS: u64 = 300;
 const FANS: u64 = 1 << 19;
 
 /// An event with a plan of its own, as the catalogue brings it.
-pub type Catalogued = (Arc<EventListing>, Arc<PlanIndex>);
+pub type Catalogued = (Arc<EventListing>, Arc<PlanTables>);
 
 /// Events of a venue; each plan is another one.
 pub fn catalogue(venue: Venue, events: u32) -> Vec<Catalogued> {
@@ -48,7 +48,7 @@ fn catalogued(venue: Venue, number: u32) -> Catalogued {
         channels: Vec::new(),
         request_places_max: limits::REQUEST_PLACES,
     };
-    (Arc::new(listing), Arc::new(PlanIndex::new(plan)))
+    (Arc::new(listing), Arc::new(PlanTables::new(Arc::new(PlanIndex::new(plan)))))
 }
 
 /// The event of this number in [`catalogue`].
@@ -57,8 +57,8 @@ pub fn event(number: u32) -> EventId {
 }
 
 pub fn list(shard: &mut Shard, catalogue: &[Catalogued]) {
-    for (listing, plan) in catalogue {
-        shard.put_event(listing.clone(), plan.clone()).expect("the listing fits the plan");
+    for (listing, tables) in catalogue {
+        shard.put_event(listing.clone(), tables.clone()).expect("the listing fits the plan");
     }
 }
 

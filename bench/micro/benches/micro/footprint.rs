@@ -1,8 +1,10 @@
-//! What a seat costs in memory: many events in one process, each with a plan of its own.
+//! What a seat costs in memory: many events in one process, each with a plan of its own, and their
+//! shard twice, as owner and as replica.
 
-use crate::fans::{Desk, catalogue, event};
+use crate::fans::{Desk, catalogue, event, list};
 use crate::venue::{CLUB, STADIUM_60, Venue};
 use crate::{is_measuring, say};
+use allocator_core::{Limits, Shard};
 use criterion::Criterion;
 use schema::{SeatIdx, Want};
 use std::time::{Duration, Instant};
@@ -31,8 +33,8 @@ pub fn benches(criterion: &mut Criterion) {
         let seats = u64::from(events) * u64::from(venue.seat_count());
         let hundredths = bytes_max * 100 / seats;
         say(&format!(
-            "footprint: {bytes_max} bytes for {seats} seats of {events} events, plans and tables \
-             included: {}.{:02} bytes a seat",
+            "footprint: {bytes_max} bytes for {seats} seats of {events} events, owner and replica, \
+             plans and tables included: {}.{:02} bytes a seat",
             hundredths / 100,
             hundredths % 100
         ));
@@ -46,7 +48,6 @@ fn load_and_serve(venue: Venue, events: u32) -> (u64, Duration) {
     let begun = Instant::now();
     let catalogue = catalogue(venue, events);
     let mut desk = Desk::new(&catalogue);
-    drop(catalogue);
     for number in 0..events {
         // Each page of the seats is there only when something of it was written.
         for first in (0..venue.seat_count()).step_by(SEATS_OF_PAGE) {
@@ -55,9 +56,11 @@ fn load_and_serve(venue: Venue, events: u32) -> (u64, Duration) {
             desk.decide(desk.now(), &command);
         }
     }
+    let mut replica = Shard::restore(Limits::default(), desk.shard.snapshot());
+    list(&mut replica, &catalogue);
     let took = begun.elapsed();
     let bytes = resident_bytes().saturating_sub(before);
-    drop(desk);
+    drop((desk, replica, catalogue));
     (bytes, took)
 }
 

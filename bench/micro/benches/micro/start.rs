@@ -117,9 +117,10 @@ impl World {
     async fn list(&self, catalogue: &[Catalogued]) {
         let config = stream_config(&stream::catalog(), 1);
         self.nats.ensure_stream(&config).await.expect("the server makes a stream");
-        for (listing, index) in catalogue {
+        for (listing, tables) in catalogue {
             let listing = EventListing { sale_starts_at: UnixMillis(0), ..(**listing).clone() };
-            self.publish(subject::catalog_plan(&index.plan.id), codec::encode(&index.plan)).await;
+            let plan = &tables.index.plan;
+            self.publish(subject::catalog_plan(&plan.id), codec::encode(plan)).await;
             self.publish(subject::catalog_event(&listing.event), codec::encode(&listing)).await;
         }
     }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{current, drain, on_panic, spawn, spawn_front, spawn_thread};
-use crate::Shutdown;
+use super::{all, current, drain, on_panic, spawn, spawn_front, spawn_thread};
+use crate::{Error, Shutdown};
 
 const SHORT: Duration = Duration::from_millis(20);
 const LONG: Duration = Duration::from_secs(10);
@@ -34,6 +34,20 @@ async fn a_panic_in_a_task_begins_the_shutdown_and_reaches_the_join_handle() {
     assert_eq!(shutdown.reason(), Some("task careless panicked: boom 1"));
     assert_eq!(drain(LONG).await, [""; 0]);
     assert_eq!(current(), "");
+}
+
+#[tokio::test]
+async fn of_many_tasks_the_last_ones_failure_ends_those_before_it() {
+    let shutdown = Shutdown::new();
+    let until_told = |shutdown: Shutdown| async move {
+        shutdown.begun().await;
+        Ok(())
+    };
+    let first = spawn("first", until_told(shutdown.clone()));
+    let last = spawn("last", async { Err(Error::ShuttingDown) });
+    let ended = tokio::time::timeout(LONG, all(vec![first, last], "the stage", &shutdown)).await;
+    assert!(matches!(ended, Ok(Err(Error::ShuttingDown))), "{ended:?}");
+    assert!(shutdown.reason().unwrap_or_default().starts_with("the stage failed: "));
 }
 
 #[tokio::test]

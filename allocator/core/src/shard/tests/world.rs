@@ -1,7 +1,7 @@
 //! An owner, a follower that applies what the owner decides, and a small event.
 
-use crate::Limits;
 use crate::shard::{Decision, Shard};
+use crate::{Limits, PlanTables};
 use schema::{
     AccountId, Area, Channel, ChannelRow, Command, CommandBody, CommandId, Currency, DurationMs,
     EventId, EventListing, EventStatus, Money, Outcome, Phase, PlanIndex, Pool, PriceLevel, Row,
@@ -18,7 +18,7 @@ pub(crate) struct World {
     limits: Limits,
     pub now: UnixMillis,
     listing: EventListing,
-    plan: Arc<PlanIndex>,
+    tables: Arc<PlanTables>,
 }
 
 /// Limits that a script can reach.
@@ -117,18 +117,18 @@ impl World {
     }
 
     fn of(plan: SeatingPlan, limits: Limits) -> Self {
-        let plan = Arc::new(PlanIndex::new(plan));
-        let listing = listing("EVT1", &plan.plan);
+        let tables = Arc::new(PlanTables::new(Arc::new(PlanIndex::new(plan))));
+        let listing = listing("EVT1", &tables.index.plan);
         let shard = || Shard::new(ShardId(3), limits);
         let (owner, restarted, follower) = (shard(), shard(), shard());
         let now = UnixMillis(9_000);
-        let mut world = Self { owner, restarted, follower, limits, now, listing, plan };
+        let mut world = Self { owner, restarted, follower, limits, now, listing, tables };
         world.list();
         world
     }
 
-    pub fn listed(&self) -> (EventListing, Arc<PlanIndex>) {
-        (self.listing.clone(), self.plan.clone())
+    pub fn listed(&self) -> (EventListing, Arc<PlanTables>) {
+        (self.listing.clone(), self.tables.clone())
     }
 
     pub fn event(&self) -> &EventId {
@@ -138,7 +138,7 @@ impl World {
     fn list(&mut self) {
         let listing = Arc::new(self.listing.clone());
         for shard in [&mut self.owner, &mut self.restarted, &mut self.follower] {
-            shard.put_event(listing.clone(), self.plan.clone()).unwrap();
+            shard.put_event(listing.clone(), self.tables.clone()).unwrap();
         }
     }
 
@@ -162,7 +162,8 @@ impl World {
 
     /// A row of a channel for each seat: they are put together where they are used.
     fn channel_row(&self, seat: u32) -> ChannelRow {
-        let span = self.plan.rows()[self.plan.row_of(schema::SeatIdx(seat)).unwrap()];
+        let span =
+            self.tables.index.rows()[self.tables.index.row_of(schema::SeatIdx(seat)).unwrap()];
         let seats = 1 << (seat - span.first.0);
         ChannelRow { section: span.section, row: span.row, seats }
     }
@@ -262,7 +263,7 @@ impl World {
         }
         let mut restored = Shard::restore(self.limits, snapshot.clone());
         assert_eq!(restored.snapshot(), snapshot, "also before the events are listed");
-        restored.put_event(Arc::new(self.listing.clone()), self.plan.clone()).unwrap();
+        restored.put_event(Arc::new(self.listing.clone()), self.tables.clone()).unwrap();
         assert_eq!(restored.snapshot(), snapshot);
         assert_eq!(restored.digest(), self.owner.digest());
         self.restarted = restored;
