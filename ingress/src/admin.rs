@@ -13,6 +13,7 @@ mod live;
 mod plan_body;
 mod rooms;
 mod services;
+mod terms_body;
 mod witnesses;
 
 pub(crate) use admission::{__path_admission, __path_change_admission};
