@@ -8,6 +8,7 @@
 mod area;
 mod audit;
 mod cancel;
+mod catalogue;
 mod config;
 mod desk;
 mod driver;
@@ -21,6 +22,7 @@ mod provider;
 mod sandbox;
 mod stage;
 mod store;
+mod terms;
 mod ticket;
 mod verdict;
 mod work;
