@@ -133,6 +133,29 @@ async fn the_audit_sees_what_is_planted() {
             "the ledger is off by 1 EUR",
         ),
         (
+            "INSERT INTO ledger_transaction SELECT order_id, kind, 1, event_id, at
+                 FROM ledger_transaction",
+            "has booked sale 2 times",
+        ),
+        (
+            "ALTER TABLE ledger_transaction DISABLE TRIGGER ALL; DELETE FROM ledger_transaction",
+            "sale has entries and no transaction",
+        ),
+        ("UPDATE orders SET sold_at = NULL", "is paid and has booked"),
+        (
+            "INSERT INTO ledger_transaction SELECT order_id, 'reversal', 0, event_id, at
+                 FROM ledger_transaction WHERE kind = 'sale'",
+            "its reversal leaves",
+        ),
+        ("UPDATE orders SET currency = 'USD'", "EUR is booked as sale"),
+        (
+            "INSERT INTO ledger_transaction SELECT order_id, 'chargeback', 0, event_id, at
+                 FROM ledger_transaction WHERE kind = 'sale';
+             INSERT INTO ledger_entry SELECT order_id, 'chargeback', 0, x.account, x.amount, 'EUR'
+                 FROM orders, (VALUES ('chargeback', 7), ('fees', -7)) AS x(account, amount)",
+            "taken less given back is 10007",
+        ),
+        (
             "INSERT INTO checkin VALUES (gen_random_uuid(), 0, gen_random_uuid(), 'A',
                  gen_random_uuid(), 1, 1)",
             "was used and is missing",
@@ -154,7 +177,7 @@ async fn the_audit_sees_what_is_planted() {
     rig.assert_clean().await;
 }
 
-async fn one_connection(rig: &Rig) -> sqlx::PgPool {
+pub(super) async fn one_connection(rig: &Rig) -> sqlx::PgPool {
     let config = chassis::PostgresConfig { connections: 1, ..rig.servers.postgres_config() };
     chassis::connect_postgres(&config, "planted").await.unwrap()
 }
