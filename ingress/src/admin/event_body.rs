@@ -180,7 +180,7 @@ pub(super) fn title<T: for<'a> From<&'a str>>(what: &str, text: &str) -> Result<
     Err(problems::invalid(format!("{what} is 1 to {TITLE_BYTES_MAX} bytes of text")))
 }
 
-pub(super) fn time(what: &str, text: Option<&str>) -> Result<Option<UnixMillis>, Problem> {
+pub(crate) fn time(what: &str, text: Option<&str>) -> Result<Option<UnixMillis>, Problem> {
     let Some(text) = text else { return Ok(None) };
     let time = UnixMillis::parse_rfc3339(text);
     time.map(Some).ok_or_else(|| problems::invalid(format!("{what} is not an RFC 3339 time")))
