@@ -44,6 +44,7 @@ pub(crate) fn listing(line: &str) -> EventListing {
         waiting_room: false,
         channels: Vec::new(),
         request_places_max: 10,
+        terms: schema::Terms::default(),
     }
 }
 

@@ -24,6 +24,6 @@ pub(crate) use jwks::__path_jwks;
 pub use jwks::{Jwks, jwks};
 pub use passwords::{PasswordLimits, Passwords, checked_password};
 pub use roles::{Role, Roles};
-pub use store::{NewAccount, by_email, checked_name, create_account, grant, normal_email};
+pub use store::{NewAccount, by_email, by_id, checked_name, create_account, grant, normal_email};
 pub use throttle::{LoginRates, Throttle, network};
 pub use tokens::{Tokens, issue_token};

@@ -13,6 +13,7 @@ mod live;
 mod plan_body;
 mod rooms;
 mod services;
+mod terms_body;
 mod witnesses;
 
 pub(crate) use admission::{__path_admission, __path_change_admission};
@@ -23,6 +24,7 @@ pub(crate) use draw::__path_draw;
 pub use draw::draw;
 #[cfg(test)]
 pub(crate) use event_body::event_of;
+pub(crate) use event_body::time;
 pub(crate) use events::{__path_create_event, __path_import_events, __path_replace_event};
 pub use events::{create_event, import_events, replace_event};
 pub(crate) use history::__path_history;

@@ -18,6 +18,7 @@ use crate::channels::Guesses;
 use crate::config::Config;
 use crate::error::Error;
 use crate::rooms::{Passes, Rooms};
+use crate::statements::STATEMENTS_MAX;
 use crate::views::{Renderings, Views};
 
 /// What the process gives to this stage.
@@ -60,6 +61,8 @@ pub struct App {
     pub rendering: Semaphore,
     /// Histories of seats that may be read at once.
     pub histories: Semaphore,
+    /// Statements that may be read at once.
+    pub statements: Semaphore,
     /// Streams that may be open at once.
     pub streams: Arc<Semaphore>,
 }
@@ -100,6 +103,7 @@ impl App {
             renderings: Renderings::default(),
             rendering: Semaphore::new(places(config.renderings_max)),
             histories: Semaphore::new(HISTORIES_MAX),
+            statements: Semaphore::new(STATEMENTS_MAX),
             streams: Arc::new(Semaphore::new(places(config.streams_max))),
             nats: nats.clone(),
             postgres,

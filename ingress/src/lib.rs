@@ -24,6 +24,7 @@ mod rooms;
 mod router;
 mod settle;
 mod start;
+mod statements;
 #[cfg(test)]
 mod testing;
 mod tickets;

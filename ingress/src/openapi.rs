@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use utoipa::OpenApi;
 
-use crate::{accounts, admin, bookings, catalog, partners, tickets, views};
+use crate::{accounts, admin, bookings, catalog, partners, statements, tickets, views};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -45,6 +45,8 @@ use crate::{accounts, admin, bookings, catalog, partners, tickets, views};
         tickets::check_in,
         partners::allocations,
         partners::allotments,
+        statements::partner_statements,
+        statements::event_statement,
         admin::create_event,
         admin::replace_event,
         admin::import_events,

@@ -8,6 +8,6 @@ mod perform;
 mod stream;
 
 pub(crate) use allotments::__path_allotments;
-pub use allotments::allotments;
+pub use allotments::{allotments, holds_of};
 pub(crate) use stream::__path_allocations;
 pub use stream::allocations;

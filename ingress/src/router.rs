@@ -13,7 +13,9 @@ use http::Method;
 use crate::app::App;
 use crate::layers::{Checks, Layered, Limiter, Start, around};
 use crate::openapi::Served;
-use crate::{accounts, admin, bookings, catalog, page, partners, problems, tickets, views};
+use crate::{
+    accounts, admin, bookings, catalog, page, partners, problems, statements, tickets, views,
+};
 
 /// Largest body of routes that take a whole catalogue: about a thousand events with plans of their
 /// own.
@@ -142,12 +144,14 @@ fn partner_routes() -> Vec<Route> {
         route(Method::POST, "/api/partners/keys", accounts::create_api_key),
         route(Method::POST, "/api/partners/allocations", partners::allocations),
         route(Method::GET, "/api/partners/allotments", partners::allotments),
+        route(Method::GET, "/api/partners/statements", statements::partner_statements),
     ]
 }
 
 fn admin_routes() -> Vec<Route> {
     let kills = "/api/admin/events/{eventId}/kills";
     let history = "/api/admin/events/{eventId}/seats/{seatId}/history";
+    let statement = "/api/admin/events/{eventId}/statement";
     vec![
         large(route(Method::POST, "/api/admin/events", admin::create_event)),
         large(route(Method::POST, "/api/admin/events/import", admin::import_events)),
@@ -158,6 +162,7 @@ fn admin_routes() -> Vec<Route> {
         route(Method::PUT, ROOM, admin::put_room),
         route(Method::GET, LIVE, admin::live),
         route(Method::GET, history, admin::history),
+        route(Method::GET, statement, statements::event_statement),
         route(Method::POST, kills, admin::kill),
         route(Method::GET, kills, admin::kills),
         route(Method::DELETE, "/api/admin/events/{eventId}/kills/{killId}", admin::lift_kill),

@@ -194,6 +194,11 @@ export function money({ amount, currency }) {
   return format.format(amount / 10 ** format.resolvedOptions().maximumFractionDigits);
 }
 
+/** What a place of a price level costs, and what of that is a fee. */
+export function priceOf(level) {
+  return money(level.price) + (level.fee ? ` (with ${money(level.fee)} fee)` : "");
+}
+
 export function date(text) {
   return new Date(text).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
 }

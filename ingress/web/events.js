@@ -2,7 +2,7 @@
 
 import {
   Refusal, busy, clock, count, date, everySecond, field, fill, get, h, load, money, newKey, notify,
-  pause, post, sentence, session, show, store,
+  pause, post, priceOf, sentence, session, show, store,
 } from "./api.js";
 import { forgetPass, heldPass, waitForPass } from "./queue.js";
 import { LiveSeats, SeatMap, legend } from "./seats.js";
@@ -336,7 +336,7 @@ function describe(event, seat) {
 
 function nameSeat(event, seat) {
   const level = event.priceLevels[seat.level];
-  const price = level ? `, ${money(level.price)}` : "";
+  const price = level ? `, ${priceOf(level)}` : "";
   const kind = seat.accessible ? ", accessible place" : "";
   return `Section ${seat.section}, row ${seat.row}, seat ${seat.number}${price}${kind}`;
 }
@@ -400,8 +400,8 @@ function quantityField(max) {
 function quickPick(desk) {
   const quantity = quantityField(desk.seatsMax);
   const levels = desk.event.priceLevels;
-  const option = ({ priceLevel, name, price }, at) =>
-    h("option", { value: String(priceLevel ?? at) }, `${name} ${money(price)}`);
+  const option = (level, at) =>
+    h("option", { value: String(level.priceLevel ?? at) }, `${level.name} ${priceOf(level)}`);
   const level = h("select", {}, h("option", { value: "" }, "any price"), levels.map(option));
   const section = h("input", { placeholder: "any", maxlength: 16 });
   const accessible = h("input", { type: "checkbox" });
@@ -446,6 +446,6 @@ function areaForm(desk, area) {
   };
   return h("form", { class: "panel", onsubmit: submit },
     h("h2", {}, area.name),
-    h("p", { class: "dim" }, level ? `${money(level.price)} · ` : "", h("span", { "data-free": true })),
+    h("p", { class: "dim" }, level ? `${priceOf(level)} · ` : "", h("span", { "data-free": true })),
     h("div", { class: "row" }, field("Places", quantity), button));
 }

@@ -1,6 +1,6 @@
 // The seat map: live statuses, a picture that can be moved, zoomed, and walked through with keys.
 
-import { get, h, money, pause, show } from "./api.js";
+import { get, h, pause, priceOf, show } from "./api.js";
 
 const LEVEL_COLOURS = [
   "#2a78d6", "#e08a00", "#1f9d6b", "#b04fc4", "#d64545", "#6b8e23", "#7a5cff", "#0e8fa0",
@@ -396,7 +396,7 @@ export function legend(levels) {
   };
   return h("ul", { class: "legend" },
     levels.map((level, at) =>
-      entry(levelColour(level.priceLevel ?? at), 10, `${level.name} ${money(level.price)}`)),
+      entry(levelColour(level.priceLevel ?? at), 10, `${level.name} ${priceOf(level)}`)),
     entry(HELD_COLOUR, 5, "held"),
     entry(SOLD_COLOUR, 5, "sold"));
 }

@@ -134,24 +134,31 @@ CREATE TABLE area_sold (
 -- fail.
 CREATE TABLE ledger_transaction (
     order_id UUID    NOT NULL,
-    kind     TEXT    NOT NULL CHECK (kind IN ('sale', 'capture', 'reversal', 'payout')),
+    kind     TEXT    NOT NULL CHECK (kind IN (
+        'sale', 'capture', 'reversal', 'payout', 'chargeback', 'chargeback_won')),
     -- Counted from 0 where a kind can come in parts.
     part     INT     NOT NULL,
     event_id TEXT    NOT NULL,
     at       BIGINT  NOT NULL,
     PRIMARY KEY (order_id, kind, part)
 );
+CREATE INDEX ledger_transaction_of_event ON ledger_transaction (event_id, at);
 CREATE TABLE ledger_entry (
     order_id UUID    NOT NULL,
     kind     TEXT    NOT NULL,
     part     INT     NOT NULL,
     account  TEXT    NOT NULL CHECK (account IN (
-        'fan_receivable', 'provider_clearing', 'promoter_payable', 'fees')),
+        'fan_receivable', 'provider_clearing', 'promoter_payable', 'partner_receivable', 'fees',
+        'tax_payable', 'chargeback')),
     -- Positive is a debit, negative a credit.
     amount   BIGINT  NOT NULL,
     currency CHAR(3) NOT NULL,
+    -- Whose account it is, where each has one; NULL there is the house's own events.
+    party    UUID    CHECK (
+        party IS NULL OR account IN ('promoter_payable', 'partner_receivable')),
     PRIMARY KEY (order_id, kind, part, account)
 );
+CREATE INDEX ledger_entry_of_party ON ledger_entry (party) WHERE party IS NOT NULL;
 
 -- MON-1: entries are inserted a whole transaction at a time, so each insertion must balance by
 -- itself.
@@ -173,6 +180,21 @@ CREATE TRIGGER ledger_entry_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON l
     FOR EACH STATEMENT EXECUTE FUNCTION refuse('the ledger is append-only');
 CREATE TRIGGER ledger_transaction_append_only BEFORE UPDATE OR DELETE OR TRUNCATE
     ON ledger_transaction FOR EACH STATEMENT EXECUTE FUNCTION refuse('the ledger is append-only');
+
+-- What GET /api/partners/statements and /api/admin/events/{id}/statement show: sums of what was
+-- booked before `p_to`, of one event or one party, or of both. Rows without a kind are the balances
+-- at `p_from`.
+CREATE FUNCTION ledger_statement(p_event TEXT, p_party UUID, p_from BIGINT, p_to BIGINT)
+RETURNS TABLE (
+    currency TEXT, account TEXT, event_id TEXT, kind TEXT, transactions BIGINT, amount BIGINT
+) LANGUAGE sql STABLE AS $$
+    SELECT e.currency::TEXT, e.account, t.event_id, CASE WHEN p_from <= t.at THEN e.kind END,
+        count(*), sum(e.amount)::BIGINT
+    FROM ledger_transaction t JOIN ledger_entry e USING (order_id, kind, part)
+    WHERE t.at < p_to AND (p_event IS NULL OR t.event_id = p_event)
+        AND (p_party IS NULL OR e.party = p_party)
+    GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4 NULLS FIRST
+$$;
 
 -- Verdicts on their way to the owner of the shard. Done when the answer was read back from the
 -- journal.
@@ -267,25 +289,27 @@ BEGIN
     END LOOP;
 END $$;
 
--- Books ledger entries: for each entry the order, kind, account and amount. Orders that are not
--- among `p_order` book nothing; those that are, are locked and come with event and currency.
+-- Books ledger entries: for each entry the order, kind, account, party and amount. Orders that are
+-- not among `p_order` book nothing; those that are, are locked and come with event and currency.
 CREATE FUNCTION ledger_post(
     p_order UUID[], p_event TEXT[], p_currency TEXT[],
-    p_entry_order UUID[], p_kind TEXT[], p_account TEXT[], p_amount BIGINT[], p_now BIGINT
+    p_entry_order UUID[], p_kind TEXT[], p_account TEXT[], p_party UUID[], p_amount BIGINT[],
+    p_now BIGINT
 ) RETURNS VOID LANGUAGE plpgsql AS $$
 BEGIN
     -- To look positions up is cheaper than the nested loop that a join would be here.
     WITH entry AS MATERIALIZED (
-        SELECT e.order_id, e.kind, e.account, e.amount, array_position(p_order, e.order_id) AS idx
-        FROM unnest(p_entry_order, p_kind, p_account, p_amount)
-            AS e(order_id, kind, account, amount)
+        SELECT e.order_id, e.kind, e.account, e.party, e.amount,
+            array_position(p_order, e.order_id) AS idx
+        FROM unnest(p_entry_order, p_kind, p_account, p_party, p_amount)
+            AS e(order_id, kind, account, party, amount)
     ), booking AS (
         INSERT INTO ledger_transaction (order_id, kind, part, event_id, at)
         SELECT DISTINCT e.order_id, e.kind, 0, p_event[e.idx], p_now
         FROM entry e WHERE e.idx IS NOT NULL
     )
-    INSERT INTO ledger_entry (order_id, kind, part, account, amount, currency)
-    SELECT e.order_id, e.kind, 0, e.account, e.amount, p_currency[e.idx]
+    INSERT INTO ledger_entry (order_id, kind, part, account, party, amount, currency)
+    SELECT e.order_id, e.kind, 0, e.account, e.party, e.amount, p_currency[e.idx]
     FROM entry e WHERE e.idx IS NOT NULL;
 END $$;
 
@@ -409,8 +433,8 @@ END $$;
 -- made of what that returns. Seats are sorted, so none is claimed before all orders are locked.
 CREATE FUNCTION orders_sell(
     p_order UUID[], p_charged BOOLEAN[], p_codes TEXT[], p_command UUID[],
-    p_entry_order UUID[], p_entry_kind TEXT[], p_entry_account TEXT[], p_entry_amount BIGINT[],
-    p_now BIGINT, p_send_at BIGINT
+    p_entry_order UUID[], p_entry_kind TEXT[], p_entry_account TEXT[], p_entry_party UUID[],
+    p_entry_amount BIGINT[], p_now BIGINT, p_send_at BIGINT
 ) RETURNS VOID LANGUAGE plpgsql AS $$
 DECLARE
     sold UUID[]; events TEXT[]; currencies TEXT[]; lines BIGINT; issued BIGINT; standing BOOLEAN;
@@ -458,7 +482,7 @@ BEGIN
         PERFORM areas_change(sold, 1);
     END IF;
     PERFORM ledger_post(sold, events, currencies, p_entry_order, p_entry_kind, p_entry_account,
-        p_entry_amount, p_now);
+        p_entry_party, p_entry_amount, p_now);
 END $$;
 
 -- Paying => Paid, Cancelling => Paid (the money was found taken), Paying => ReviewNeeded.
@@ -466,15 +490,15 @@ END $$;
 -- Returns the state of every order of `p_order` after it; one that is Paid already stays as it is.
 CREATE FUNCTION sell(
     p_order UUID[], p_charged BOOLEAN[], p_codes TEXT[], p_command UUID[],
-    p_entry_order UUID[], p_entry_kind TEXT[], p_entry_account TEXT[], p_entry_amount BIGINT[],
-    p_now BIGINT, p_send_at BIGINT
+    p_entry_order UUID[], p_entry_kind TEXT[], p_entry_account TEXT[], p_entry_party UUID[],
+    p_entry_amount BIGINT[], p_now BIGINT, p_send_at BIGINT
 ) RETURNS TABLE (order_id UUID, state TEXT) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE one RECORD; culprit TEXT;
 BEGIN
     BEGIN
         PERFORM orders_sell(p_order, p_charged, p_codes, p_command, p_entry_order, p_entry_kind,
-            p_entry_account, p_entry_amount, p_now, p_send_at);
+            p_entry_account, p_entry_party, p_entry_amount, p_now, p_send_at);
     EXCEPTION WHEN unique_violation OR check_violation THEN
         -- SEAT-1 is about to break: the orders go one by one, so that only the culprit fails. They
         -- are locked all at once first, because the failure has let go of them.
@@ -486,7 +510,7 @@ BEGIN
             BEGIN
                 PERFORM orders_sell(ARRAY[one.order_id], ARRAY[one.charged], ARRAY[one.codes],
                     ARRAY[one.command_id], p_entry_order, p_entry_kind, p_entry_account,
-                    p_entry_amount, p_now, p_send_at);
+                    p_entry_party, p_entry_amount, p_now, p_send_at);
             EXCEPTION WHEN unique_violation OR check_violation THEN
                 GET STACKED DIAGNOSTICS culprit = CONSTRAINT_NAME;
                 IF culprit NOT IN ('live_seat_pkey', 'area_sold_check', 'pool_sold_check') THEN
@@ -507,7 +531,7 @@ END $$;
 -- The provider has taken the money. Returns the state of every order after it.
 CREATE FUNCTION order_capture(
     p_order UUID[], p_entry_order UUID[], p_entry_kind TEXT[], p_entry_account TEXT[],
-    p_entry_amount BIGINT[], p_now BIGINT
+    p_entry_party UUID[], p_entry_amount BIGINT[], p_now BIGINT
 ) RETURNS TABLE (order_id UUID, state TEXT) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE fresh UUID[]; events TEXT[]; currencies TEXT[];
@@ -526,7 +550,7 @@ BEGIN
     SELECT array_agg(f.order_id), array_agg(f.event_id), array_agg(f.currency)
     INTO fresh, events, currencies FROM fresh f;
     PERFORM ledger_post(fresh, events, currencies, p_entry_order, p_entry_kind, p_entry_account,
-        p_entry_amount, p_now);
+        p_entry_party, p_entry_amount, p_now);
     RETURN QUERY SELECT o.order_id, o.state FROM orders o WHERE o.order_id = ANY(p_order);
 END $$;
 
@@ -569,7 +593,8 @@ END $$;
 -- Returns the state of every order after it; one that is Refunded already stays as it is.
 CREATE FUNCTION refund(
     p_order UUID[], p_command UUID[], p_entry_order UUID[], p_entry_kind TEXT[],
-    p_entry_account TEXT[], p_entry_amount BIGINT[], p_now BIGINT, p_send_at BIGINT
+    p_entry_account TEXT[], p_entry_party UUID[], p_entry_amount BIGINT[], p_now BIGINT,
+    p_send_at BIGINT
 ) RETURNS TABLE (order_id UUID, state TEXT) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE refunding UUID[]; events TEXT[]; currencies TEXT[]; seats BIGINT; freed BIGINT;
@@ -596,7 +621,7 @@ BEGIN
     FROM orders o
     WHERE o.order_id = ANY(refunding) AND t.order_id = o.order_id AND t.attempt = o.attempt;
     PERFORM ledger_post(refunding, events, currencies, p_entry_order, p_entry_kind,
-        p_entry_account, p_entry_amount, p_now);
+        p_entry_account, p_entry_party, p_entry_amount, p_now);
     PERFORM outbox_post(refunding, p_order,
         array_fill('refunded'::TEXT, ARRAY[cardinality(p_order)]), p_command, p_now, p_send_at);
     RETURN QUERY SELECT o.order_id, o.state FROM orders o WHERE o.order_id = ANY(p_order);

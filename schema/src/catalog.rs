@@ -6,6 +6,7 @@ use crate::limits::{ACCOUNT_PLACES_MAX, HOLD_LIFE_MAX, HOLD_TTL, REQUEST_PLACES}
 use crate::money::{Currency, Money};
 use crate::plan::SeatingPlan;
 use crate::room::RoomOptions;
+use crate::terms::Terms;
 use crate::time::{DurationMs, UnixMillis};
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
@@ -49,6 +50,9 @@ pub struct EventListing {
     /// [`REQUEST_PLACES_MAX`]: crate::limits::REQUEST_PLACES_MAX
     #[serde(default = "request_places")]
     pub request_places_max: u16,
+    /// Who gets what of a price. A fee that the buyer pays is in the prices of the levels.
+    #[serde(default)]
+    pub terms: Terms,
 }
 
 fn request_places() -> u16 {
@@ -71,6 +75,7 @@ pub enum EventStatus {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PriceLevel {
     pub name: CompactString,
+    /// What a buyer is charged for a place.
     pub price: Money,
 }
 
@@ -95,6 +100,7 @@ impl EventListing {
             hold_life_max_ms: HOLD_LIFE_MAX,
             channels: Vec::new(),
             request_places_max: REQUEST_PLACES,
+            terms: Terms::default(),
         }
     }
 

@@ -30,6 +30,7 @@ mod room;
 mod settle;
 mod shard_state;
 mod shards;
+mod terms;
 mod text128;
 mod time;
 
@@ -68,4 +69,5 @@ pub use settle::{
 };
 pub use shard_state::{EndedHold, EventState, LiveHold, Phase, ShardState};
 pub use shards::{SHARDS_MAX, Shards, ShardsOutOfRange};
+pub use terms::{FeePayer, MilliPercent, Split, Terms};
 pub use time::{DurationMs, TIME_MAX, UnixMillis};

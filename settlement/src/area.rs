@@ -1,11 +1,9 @@
 //! Capacities of standing areas, and of the pools that they share: brought from the catalogue into
 //! the database before the first sale.
 
-use crate::config::BUS_WAIT;
+use crate::catalogue::Catalogue;
 use crate::error::{Error, in_time};
-use chassis::Nats;
-use schema::{AreaIdx, EventId, EventListing, Pool, SeatingPlan, codec, subject};
-use serde::de::DeserializeOwned;
+use schema::{AreaIdx, EventId, Pool, SeatingPlan};
 use sqlx::PgPool;
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
@@ -13,15 +11,15 @@ use std::sync::{Mutex, PoisonError};
 /// Which areas the database knows the capacity of.
 #[derive(Debug)]
 pub(crate) struct Areas {
-    nats: Nats,
+    catalogue: Catalogue,
     pool: PgPool,
     /// Bounded by the areas on sale, of which an event has at most 64.
     known: Mutex<HashSet<(EventId, AreaIdx)>>,
 }
 
 impl Areas {
-    pub(crate) fn new(nats: Nats, pool: PgPool) -> Self {
-        Self { nats, pool, known: Mutex::default() }
+    pub(crate) fn new(catalogue: Catalogue, pool: PgPool) -> Self {
+        Self { catalogue, pool, known: Mutex::default() }
     }
 
     /// Makes sure that the database knows the capacities of `areas`.
@@ -30,8 +28,8 @@ impl Areas {
         if areas.iter().all(known) {
             return Ok(());
         }
-        let listing: EventListing = self.read(&subject::catalog_event(event)).await?;
-        let plan: SeatingPlan = self.read(&subject::catalog_plan(&listing.plan)).await?;
+        let listing = self.catalogue.listing(event).await?;
+        let plan = self.catalogue.plan(&listing.plan).await?;
         self.store_pools(event, &plan).await?;
         let (mut capacities, mut pools) = (Vec::new(), Vec::new());
         for &area in areas {
@@ -74,19 +72,6 @@ impl Areas {
         let query = query.bind(event.as_str()).bind(capacities);
         in_time("store capacities of pools", query.execute(&self.pool)).await?;
         Ok(())
-    }
-
-    async fn read<T: DeserializeOwned>(&self, subject: &str) -> Result<T, Error> {
-        let what = "read the catalogue";
-        let read = async {
-            let stream = self.nats.jetstream.get_stream_no_info(subject::CATALOG).await;
-            let stream = stream.map_err(|error| Error::bus(what, &error))?;
-            let message = stream.get_last_raw_message_by_subject(subject).await;
-            let message = message.map_err(|error| Error::bus(what, &error))?;
-            codec::decode(&message.payload).map_err(|error| Error::bus(what, &error))
-        };
-        let read = tokio::time::timeout(BUS_WAIT, read).await;
-        read.unwrap_or(Err(Error::Slow { what }))
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, HashSet<(EventId, AreaIdx)>> {

@@ -1,11 +1,12 @@
 //! The audit of money and tickets: every difference between what should agree, as a line of text.
 
-use crate::config::DIFFERENCES_MAX;
-use crate::error::{Error, in_time};
+use crate::config::{DIFFERENCES_MAX, STATEMENT_WAIT};
+use crate::error::{Error, in_time, within};
 use crate::store::millis;
 use chassis::clock;
 use schema::InvariantId;
-use sqlx::{PgPool, Row};
+use sqlx::{PgConnection, PgPool, Row};
+use std::time::Duration;
 
 /// How long after its deadline an order may be unfinished: the provider may take its time to
 /// cancel.
@@ -48,11 +49,59 @@ const QUESTIONS: &[Question] = &[
                 || coalesce(live.price, 0) AS what
             FROM orders o
             LEFT JOIN (SELECT order_id, sum(amount) AS amount FROM ledger_entry
-                WHERE account = 'provider_clearing' GROUP BY order_id) money USING (order_id)
+                WHERE account IN ('provider_clearing', 'chargeback', 'partner_receivable')
+                GROUP BY order_id) money USING (order_id)
             LEFT JOIN (SELECT order_id, sum(price) AS price FROM ticket
                 WHERE state = 'valid' GROUP BY order_id) live USING (order_id)
             WHERE coalesce(money.amount, 0) <> coalesce(live.price, 0) AND NOT o.todo
                 AND $2 IS NOT NULL LIMIT $1",
+    },
+    Question {
+        promise: InvariantId::Mon1,
+        query: "SELECT 'order ' || order_id || ' has booked ' || kind || ' ' || count(*)
+                || ' times' AS what
+            FROM ledger_transaction WHERE $2 IS NOT NULL
+            GROUP BY order_id, kind HAVING 1 < count(*) LIMIT $1",
+    },
+    Question {
+        promise: InvariantId::Mon1,
+        query: "SELECT 'order ' || order_id || ': ' || kind || ' has '
+                || CASE WHEN t.kind IS NULL THEN 'entries and no transaction'
+                    ELSE 'no entries' END AS what
+            FROM ledger_transaction t
+            FULL JOIN (SELECT DISTINCT order_id, kind, part FROM ledger_entry) e
+                USING (order_id, kind, part)
+            WHERE (t.kind IS NULL OR e.kind IS NULL) AND $2 IS NOT NULL LIMIT $1",
+    },
+    Question {
+        promise: InvariantId::Mon1,
+        query: "SELECT 'order ' || order_id || ' is ' || coalesce(o.state, 'missing')
+                || ' and has booked ' || coalesce(string_agg(t.kind, ', '), 'nothing') AS what
+            FROM orders o FULL JOIN ledger_transaction t USING (order_id)
+            WHERE $2 IS NOT NULL
+            GROUP BY order_id, o.state, o.sold_at, o.captured_at
+            HAVING o.state IS NULL
+                OR (o.sold_at IS NOT NULL) <> (0 < count(*) FILTER (WHERE t.kind = 'sale'))
+                OR (o.captured_at IS NOT NULL) <> (0 < count(*) FILTER (WHERE t.kind = 'capture'))
+                OR (o.state = 'refunded') <> (0 < count(*) FILTER (WHERE t.kind = 'reversal'))
+            LIMIT $1",
+    },
+    Question {
+        promise: InvariantId::Mon1,
+        query: "SELECT 'order ' || order_id || ': its reversal leaves ' || sum(amount) || ' in '
+                || account AS what
+            FROM ledger_entry e WHERE kind IN ('sale', 'reversal') AND $2 IS NOT NULL
+                AND EXISTS (SELECT FROM ledger_transaction t
+                    WHERE t.order_id = e.order_id AND t.kind = 'reversal')
+            GROUP BY order_id, account, party, currency HAVING sum(amount) <> 0 LIMIT $1",
+    },
+    Question {
+        promise: InvariantId::Mon1,
+        query: "SELECT 'order ' || order_id || ' costs ' || o.amount || ' ' || o.currency
+                || ', and ' || e.amount || ' ' || e.currency || ' is booked as ' || e.kind AS what
+            FROM orders o JOIN ledger_entry e USING (order_id)
+            WHERE e.account = 'fan_receivable' AND $2 IS NOT NULL
+                AND (abs(e.amount), e.currency) <> (o.amount, o.currency) LIMIT $1",
     },
     Question {
         promise: InvariantId::Ord3,
@@ -167,11 +216,21 @@ const QUESTIONS: &[Question] = &[
 /// # Errors
 /// [`Error::Postgres`] and [`Error::Slow`].
 pub async fn audit(pool: &PgPool) -> Result<Vec<String>, Error> {
+    let connection = in_time("begin an audit", pool.acquire()).await;
+    differences(&mut *connection?, STATEMENT_WAIT, |_| true).await
+}
+
+/// Asks about some promises; an answer may take `wait`.
+pub(crate) async fn differences(
+    connection: &mut PgConnection,
+    wait: Duration,
+    is_asked: fn(InvariantId) -> bool,
+) -> Result<Vec<String>, Error> {
     let overdue = millis(clock::now()) - OVERDUE_MS;
     let mut differences = Vec::new();
-    for question in QUESTIONS {
+    for question in QUESTIONS.iter().filter(|question| is_asked(question.promise)) {
         let query = sqlx::query(question.query).bind(DIFFERENCES_MAX).bind(overdue);
-        let rows = in_time("audit", query.fetch_all(pool)).await?;
+        let rows = within(wait, "audit", query.fetch_all(&mut *connection)).await?;
         let line = |what: String| format!("{}: {what}", question.promise);
         differences.extend(rows.iter().map(|row| line(row.get("what"))));
     }

@@ -50,6 +50,10 @@ pub(crate) const UNHURRIED_EVERY: Duration = Duration::from_millis(50);
 /// How long a statement may take. Above the server's own limit, so that its word comes first.
 pub(crate) const STATEMENT_WAIT: Duration = Duration::from_secs(4);
 
+/// How long a statement of a check of the ledger may take, and each part of its answer: the first
+/// comes when all entries have been sorted. Nobody waits for it but who has asked.
+pub(crate) const LEDGER_WAIT: Duration = Duration::from_mins(10);
+
 /// How long a provider's answer may take before its outcome counts as unknown.
 pub(crate) const PROVIDER_WAIT: Duration = Duration::from_secs(10);
 

@@ -10,6 +10,7 @@ use crate::metrics;
 use crate::order::Order;
 use crate::provider::{Failure, NewPayment, Provider, Verb};
 use crate::store::{Binding, Capture, Lease, Moving, Refund, Sale, Store};
+use crate::terms::TermsBook;
 use crate::ticket::ticket_code;
 use crate::verdict::Verdicts;
 use chassis::clock::{self, Monotonic};
@@ -27,6 +28,7 @@ pub(crate) struct Context {
     pub provider: Arc<dyn Provider>,
     pub ticket_key: Ed25519Key,
     pub areas: Areas,
+    pub terms: TermsBook,
     pub verdicts: Verdicts,
     pub lease: Lease,
     pub shutdown: Shutdown,
@@ -232,8 +234,9 @@ async fn sell(context: &Context, order: &mut Order, charged: bool) -> Result<Tur
             tokio::task::yield_now().await;
         }
     }
-    let (id, attempt, total) = (order.id, order.attempt, order.total);
-    let state = context.store.sell(Sale { order: id, attempt, total, charged, codes }).await?;
+    let posting = context.terms.sale_of(order).await?;
+    let (id, attempt) = (order.id, order.attempt);
+    let state = context.store.sell(Sale { order: id, attempt, posting, charged, codes }).await?;
     match state {
         State::Paid => {
             order.sold = true;
@@ -258,12 +261,7 @@ async fn record(context: &Context, order: &mut Order, returned: bool) -> Result<
 }
 
 async fn finish_refund(context: &Context, order: &mut Order) -> Result<Turn, Error> {
-    let refund = Refund {
-        order: order.id,
-        attempt: order.attempt,
-        total: order.total,
-        captured: order.captured,
-    };
+    let refund = Refund { order: order.id, attempt: order.attempt, captured: order.captured };
     let state = context.store.refund(refund).await?;
     if state != State::Refunded {
         return Ok(Turn::Reload);

@@ -1,8 +1,10 @@
 //! What can go wrong outside of settlement.
 
+use crate::config::STATEMENT_WAIT;
 use chassis::GroupError;
-use schema::{EventId, ShardId};
+use schema::{EventId, OrderId, ShardId};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// One variant per decision of the caller. Sources are shared, because one statement serves many.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -28,6 +30,9 @@ pub enum Error {
     /// The catalogue does not show an area that an order names: try again.
     #[error("find area {area} of event {event} in the catalogue")]
     AreaUnknown { event: EventId, area: u16 },
+    /// The ledger has nothing to negate: somebody has changed it, and has to put it right.
+    #[error("find the booked sale of order {order}")]
+    SaleUnbooked { order: OrderId },
     /// The process is ending.
     #[error("stop at shutdown")]
     ShuttingDown,
@@ -49,19 +54,29 @@ impl GroupError for Error {
     }
 
     fn may_be_of_one(&self) -> bool {
-        matches!(self, Self::Postgres { source, .. }
-            if matches!(&**source, sqlx::Error::Database(_)))
+        match self {
+            Self::Postgres { source, .. } => matches!(&**source, sqlx::Error::Database(_)),
+            Self::SaleUnbooked { .. } => true,
+            _ => false,
+        }
     }
 }
 
 /// Waits for a statement, [`STATEMENT_WAIT`] at most.
-///
-/// [`STATEMENT_WAIT`]: crate::config::STATEMENT_WAIT
 pub(crate) async fn in_time<T>(
     what: &'static str,
     statement: impl Future<Output = Result<T, sqlx::Error>>,
 ) -> Result<T, Error> {
-    match tokio::time::timeout(crate::config::STATEMENT_WAIT, statement).await {
+    within(STATEMENT_WAIT, what, statement).await
+}
+
+/// Waits for a statement, `wait` at most.
+pub(crate) async fn within<T>(
+    wait: Duration,
+    what: &'static str,
+    statement: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, Error> {
+    match tokio::time::timeout(wait, statement).await {
         Ok(result) => result.map_err(Error::postgres(what)),
         Err(_) => Err(Error::Slow { what }),
     }

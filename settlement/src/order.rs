@@ -14,6 +14,8 @@ pub(crate) struct Order {
     pub token: String,
     pub total: Money,
     pub line_count: u16,
+    /// Price level and price of each line.
+    pub prices: Vec<(u8, i64)>,
     /// The areas of its standing places, each once.
     pub areas: Vec<AreaIdx>,
     pub payment_deadline: UnixMillis,
@@ -43,6 +45,7 @@ impl Order {
             token: payment.token.to_string(),
             total: payment.held.total(),
             line_count: u16::try_from(lines.len()).expect("a hold has at most 4,096 places"),
+            prices: lines.iter().map(|line| (line.price_level, line.price)).collect(),
             areas,
             payment_deadline: payment.payment_deadline,
             payment: None,

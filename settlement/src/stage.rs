@@ -2,6 +2,7 @@
 //! what others ask.
 
 use crate::area::Areas;
+use crate::catalogue::Catalogue;
 use crate::config::Config;
 use crate::desk;
 use crate::driver::Context;
@@ -12,6 +13,7 @@ use crate::metrics;
 use crate::provider::Provider;
 use crate::sandbox::Sandbox;
 use crate::store::{Lease, Store};
+use crate::terms::TermsBook;
 use crate::verdict::{Verdicts, relay};
 use crate::work::Work;
 use chassis::keys::{KeyFolder, random_bytes};
@@ -101,11 +103,13 @@ pub async fn run_with(
 fn context(config: Config, deps: &Deps, provider: Arc<dyn Provider>) -> Result<Context, Error> {
     let ticket_key = deps.keys.ed25519(TICKET_KEY).map_err(prepared("load the ticket key"))?;
     let lease = Lease { owner: Uuid::from_bytes(random_bytes()), ms: config.lease_ms };
+    let catalogue = Catalogue { nats: deps.nats.clone() };
     Ok(Context {
         store: Store::start(&deps.postgres, &config, provider.name(), lease),
         provider,
         ticket_key,
-        areas: Areas::new(deps.nats.clone(), deps.postgres.clone()),
+        areas: Areas::new(catalogue.clone(), deps.postgres.clone()),
+        terms: TermsBook::new(catalogue),
         verdicts: Verdicts::start(&deps.nats, deps.shards),
         lease,
         shutdown: deps.shutdown.clone(),

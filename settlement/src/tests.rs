@@ -5,6 +5,7 @@ mod audit;
 mod cancel;
 mod crash;
 mod entrance;
+mod ledger;
 mod outage;
 mod owner;
 mod rig;

@@ -65,6 +65,7 @@ fn listing(plan: &SeatingPlan) -> EventListing {
         waiting_room: false,
         channels: vec![],
         request_places_max: 4,
+        terms: schema::Terms::default(),
     }
 }
 

@@ -527,5 +527,6 @@ fn listing(plan: &SeatingPlan, hold_ttl_ms: DurationMs) -> EventListing {
         waiting_room: false,
         channels: Vec::new(),
         request_places_max: 10,
+        terms: schema::Terms::default(),
     }
 }

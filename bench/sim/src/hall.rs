@@ -183,5 +183,6 @@ fn listing(event: &str, plan: &SeatingPlan) -> EventListing {
         hold_life_max_ms: HOLD_LIFE_MAX,
         channels: Vec::new(),
         request_places_max: 10,
+        terms: schema::Terms::default(),
     }
 }

@@ -1,11 +1,18 @@
 //! Settlement's ledger: what orders have booked, by the real rules of what is booked when.
 
-use schema::OrderId;
-use settlement_core::{Account, Posting, PostingKind};
+use schema::{Money, OrderId, Split};
+use settlement_core::{Account, Posting, PostingKind, on_sale};
 use std::collections::BTreeMap;
 
-/// What of each sale is ours: not nothing, so that a run moves every account.
-pub const FEE: i64 = 300;
+/// What of each sale is ours and the tax office's: not nothing, so that a run moves the accounts.
+const FEE: i64 = 300;
+const TAX: i64 = 200;
+
+/// The sale of tickets for `total`.
+pub fn sale_of(total: Money) -> Posting {
+    let split = Split { net: total.amount - FEE - TAX, fee: FEE, tax: TAX };
+    on_sale(split, total.currency, None)
+}
 
 /// Postings of each order, in the order of their commits. Nothing is changed or taken out.
 #[derive(Debug, Default)]

@@ -1,13 +1,13 @@
 //! Settlement's database: each function is one commit, and what is committed survives.
 
-use crate::ledger::{FEE, Ledger};
+use crate::ledger::{Ledger, sale_of};
 use crate::standing::Standing;
 use schema::{
     AccountId, CommandId, Currency, DurationMs, EventId, Held, HoldId, Money, OrderId, Payment,
     UnixMillis, VerdictKind,
 };
 use settlement_core::{
-    Facts, Line, Place, State, VerdictRecord, command_id, lines_of, on_capture, on_refund, on_sale,
+    Facts, Line, Place, State, VerdictRecord, command_id, lines_of, on_capture, on_refund,
     verdict_of,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -167,7 +167,7 @@ impl Store {
         }
         (order.state, order.sold) = (State::Paid, true);
         self.live_seats.extend(keys.into_iter().map(|key| (key, id)));
-        self.ledger.book(id, [on_sale(seen.total(), FEE)]);
+        self.ledger.book(id, [sale_of(seen.total())]);
         self.post(id, VerdictKind::Sold, now);
         State::Paid
     }
@@ -224,7 +224,7 @@ impl Store {
         (order.state, order.since) = (State::Refunded, now);
         self.live_seats.retain(|_, owner| *owner != id);
         self.tickets.remove(&id);
-        self.ledger.book(id, on_refund(seen.total(), FEE, seen.captured));
+        self.ledger.book(id, on_refund(&sale_of(seen.total()), seen.captured));
         self.post(id, VerdictKind::Refunded, now);
         State::Refunded
     }

@@ -31,6 +31,9 @@ pub enum Command {
     Token(Token),
     /// Check the promises over journal, checkpoints, Postgres and live owners; print differences
     Audit(Audit),
+    /// What was booked
+    #[command(subcommand)]
+    Ledger(Ledger),
     /// Check a draw on files that were downloaded, without asking any server
     VerifyDraw(VerifyDraw),
     /// Play a sale in virtual time: how long the line gets, who waits how long, when it is sold out
@@ -167,6 +170,12 @@ pub struct Audit {
     pub all: bool,
     #[command(flatten)]
     pub target: Target,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Ledger {
+    /// Check that it balances at every moment since its beginning; print differences
+    Check(Target),
 }
 
 #[derive(Debug, Args)]

@@ -6,6 +6,7 @@ mod cli;
 mod config;
 mod demo;
 mod explain;
+mod ledger;
 mod migrate;
 mod output;
 mod rehearse;
@@ -55,6 +56,7 @@ async fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Account(account) => account::account(account).await,
         Command::Token(shown) => token::token(&shown),
         Command::Audit(audit) => audit::audit(audit).await,
+        Command::Ledger(asked) => ledger::ledger(asked).await,
         Command::VerifyDraw(files) => verify_draw::verify_draw(&files),
         Command::Rehearse(asked) => rehearse::rehearse(&asked),
         Command::Explain(explain) => explain::explain(explain).await,

@@ -5,14 +5,15 @@ use schema::limits::{
     ACCOUNT_PLACES_MAX, HOLD_LIFE_MAX, HOLD_TTL, REQUEST_PLACES, REQUEST_PLACES_MAX,
 };
 use schema::{
-    Channel, DurationMs, EventId, EventListing, EventStatus, Money, PRICE_LEVELS_MAX, PlanIndex,
-    PriceLevel, SeatingPlan, TITLE_BYTES_MAX, UnixMillis,
+    DurationMs, EventId, EventListing, EventStatus, Money, PRICE_LEVELS_MAX, PlanIndex, PriceLevel,
+    SeatingPlan, TITLE_BYTES_MAX, Terms, UnixMillis,
 };
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::channel_body::{ChannelInput, channels};
 use super::plan_body::PlanBody;
+use super::terms_body::{TermsInput, terms};
 use crate::catalog::MoneyBody;
 use crate::problems;
 
@@ -56,27 +57,35 @@ pub struct EventInput {
     /// Seats for those who know a code, at most 16 channels; without it those that the event has
     /// stay. May change at any time.
     channels: Option<Vec<ChannelInput>>,
+    /// Who gets what of a price; without it the terms that the event has stay. What is sold is
+    /// booked by the terms of that time.
+    pub terms: Option<TermsInput>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PriceLevelInput {
     name: String,
+    /// Without a fee that the buyer pays.
     price: MoneyBody,
 }
 
 impl EventInput {
     /// Makes listing and plan. A channel without a code has that of its like in `known`, the
-    /// channels that the event has had.
+    /// event as it was.
     pub fn check(
         self,
         now: UnixMillis,
-        known: &[Channel],
+        known: Option<&EventListing>,
     ) -> Result<(EventListing, SeatingPlan), Problem> {
         let event: EventId = self.event_id.parse().map_err(invalid)?;
         let plan = self.plan.plan().map_err(problems::invalid)?;
         plan.validate().map_err(invalid)?;
-        let price_levels = price_levels(self.price_levels)?;
+        let terms = match self.terms {
+            None => known.map_or_else(Terms::default, |known| known.terms.clone()),
+            Some(said) => terms(said, self.price_levels.len())?,
+        };
+        let price_levels = price_levels(self.price_levels, &terms)?;
         check_levels(&plan, price_levels.len())?;
         let hold_ttl = self
             .hold_ttl_seconds
@@ -97,6 +106,7 @@ impl EventInput {
         }
         let starts_at = time("startsAt", Some(&self.starts_at))?.expect("a text was given");
         let sale_starts_at = time("saleStartsAt", self.sale_starts_at.as_deref())?.unwrap_or(now);
+        let known = known.map_or(&[][..], |known| &known.channels);
         let channels = match self.channels {
             None if known.is_empty() => Vec::new(),
             said => channels(said, &event, &PlanIndex::new(plan.clone()), known)?,
@@ -122,12 +132,13 @@ impl EventInput {
             waiting_room: self.waiting_room,
             channels,
             request_places_max,
+            terms,
         };
         Ok((listing, plan))
     }
 }
 
-fn price_levels(levels: Vec<PriceLevelInput>) -> Result<Vec<PriceLevel>, Problem> {
+fn price_levels(levels: Vec<PriceLevelInput>, terms: &Terms) -> Result<Vec<PriceLevel>, Problem> {
     if !(1..=PRICE_LEVELS_MAX).contains(&levels.len()) {
         return Err(problems::invalid("an event has 1 to 32 price levels"));
     }
@@ -136,7 +147,7 @@ fn price_levels(levels: Vec<PriceLevelInput>) -> Result<Vec<PriceLevel>, Problem
         if !(0..=AMOUNT_MAX).contains(&level.price.amount) {
             return Err(problems::invalid("a price is 0 to 1,000,000,000 minor units"));
         }
-        let price = Money::new(level.price.amount, currency);
+        let price = Money::new(terms.charged(level.price.amount), currency);
         Ok(PriceLevel { name: title("price level", &level.name)?, price })
     };
     let levels: Vec<PriceLevel> = levels.into_iter().map(level).collect::<Result<_, _>>()?;
@@ -148,7 +159,7 @@ fn price_levels(levels: Vec<PriceLevelInput>) -> Result<Vec<PriceLevel>, Problem
 }
 
 /// Ten million of a currency with cents: 4,096 places of it are far below what an i64 holds.
-const AMOUNT_MAX: i64 = 1_000_000_000;
+pub(super) const AMOUNT_MAX: i64 = 1_000_000_000;
 
 fn check_levels(plan: &SeatingPlan, count: usize) -> Result<(), Problem> {
     let rows = plan.sections.iter().flat_map(|section| &section.rows);
@@ -169,7 +180,7 @@ pub(super) fn title<T: for<'a> From<&'a str>>(what: &str, text: &str) -> Result<
     Err(problems::invalid(format!("{what} is 1 to {TITLE_BYTES_MAX} bytes of text")))
 }
 
-pub(super) fn time(what: &str, text: Option<&str>) -> Result<Option<UnixMillis>, Problem> {
+pub(crate) fn time(what: &str, text: Option<&str>) -> Result<Option<UnixMillis>, Problem> {
     let Some(text) = text else { return Ok(None) };
     let time = UnixMillis::parse_rfc3339(text);
     time.map(Some).ok_or_else(|| problems::invalid(format!("{what} is not an RFC 3339 time")))
@@ -195,7 +206,7 @@ pub(crate) fn event_of(channels: &serde_json::Value) -> Result<EventListing, Pro
         "channels": channels,
     });
     let input: EventInput = serde_json::from_value(input).expect("the test wrote an event");
-    Ok(input.check(UnixMillis(1), &[])?.0)
+    Ok(input.check(UnixMillis(1), None)?.0)
 }
 
 #[cfg(test)]
@@ -221,7 +232,7 @@ mod tests {
         let mut value = input();
         change(&mut value);
         let input: EventInput = serde_json::from_value(value).map_err(|error| error.to_string())?;
-        let checked = input.check(UnixMillis(1), &[]).map_err(|problem| problem.detail)?;
+        let checked = input.check(UnixMillis(1), None).map_err(|problem| problem.detail)?;
         Ok(checked.0.places_total)
     }
 
@@ -284,7 +295,7 @@ mod tests {
             assert_eq!(checked.is_ok(), accepted, "{max}");
         }
         let plain: EventInput = serde_json::from_value(input()).unwrap();
-        let (listing, _) = plain.check(UnixMillis(1), &[]).ok().unwrap();
+        let (listing, _) = plain.check(UnixMillis(1), None).ok().unwrap();
         assert_eq!(listing.request_places_max, 10);
     }
 

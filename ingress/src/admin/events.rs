@@ -9,14 +9,14 @@ use axum::extract::State;
 use bytes::Bytes;
 use chassis::Problem;
 use http::StatusCode;
-use schema::{Channel, EventId, EventListing, SeatingPlan, codec, subject};
+use schema::{AccountId, EventId, EventListing, SeatingPlan, UnixMillis, codec, subject};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::audit::record;
 use super::event_body::EventInput;
-use crate::accounts::Operator;
+use crate::accounts::{Operator, Role, by_id};
 use crate::app::App;
 use crate::catalog::EventBody;
 use crate::extract::{Id, Json, json};
@@ -54,8 +54,7 @@ pub async fn create_event(
     Extension(request): Extension<RequestId>,
     body: Json<EventInput>,
 ) -> Answered {
-    let known = known_channels(&app, &body.value.event_id);
-    let (listing, plan) = body.value.check(chassis::clock::now(), &known)?;
+    let (listing, plan) = listed(&app, body.value, chassis::clock::now()).await?;
     if app.catalog.find(&listing.event).is_some() {
         let title = "The event exists";
         return Err(Problem::new(409, "EVENT_EXISTS", title, "change it with PUT"));
@@ -81,8 +80,7 @@ pub async fn replace_event(
     Id(event): Id<EventId>,
     body: Json<EventInput>,
 ) -> Answered {
-    let known = known_channels(&app, &body.value.event_id);
-    let (listing, plan) = body.value.check(chassis::clock::now(), &known)?;
+    let (listing, plan) = listed(&app, body.value, chassis::clock::now()).await?;
     if listing.event != event {
         return Err(problems::invalid("eventId in the body is another one than in the path"));
     }
@@ -114,8 +112,8 @@ pub async fn import_events(
     let mut checked = Vec::with_capacity(events.len());
     for event in events {
         let name = event.event_id.chars().take(24).collect::<String>();
-        let known = known_channels(&app, &event.event_id);
-        let (listing, plan) = event.check(now, &known).map_err(|problem| named(&name, problem))?;
+        let (listing, plan) =
+            listed(&app, event, now).await.map_err(|problem| named(&name, problem))?;
         check_plan(&app, &listing).map_err(|problem| named(&name, problem))?;
         checked.push((listing, plan));
     }
@@ -128,10 +126,22 @@ pub async fn import_events(
     Ok(json(StatusCode::OK, &ImportBody { imported: event_ids.len(), event_ids }))
 }
 
-/// The channels that the event has now.
-fn known_channels(app: &App, event_id: &str) -> Vec<Channel> {
-    let known = event_id.parse().ok().and_then(|event: EventId| app.catalog.find(&event));
-    known.map_or_else(Vec::new, |known| known.listing.channels.clone())
+/// Listing and plan of an event that was sent, whose promoter is a partner.
+async fn listed(
+    app: &App,
+    input: EventInput,
+    now: UnixMillis,
+) -> Result<(EventListing, SeatingPlan), Problem> {
+    let promoter = input.terms.as_ref().and_then(|terms| terms.promoter_id);
+    if let Some(promoter) = promoter.map(|id| AccountId(id.as_u128())) {
+        let account = by_id(&app.postgres, promoter).await?;
+        if !account.is_some_and(|account| account.roles.has(Role::Partner)) {
+            return Err(problems::invalid("promoterId is no account of a partner"));
+        }
+    }
+    let event = input.event_id.parse().ok();
+    let known = event.and_then(|event: EventId| app.catalog.find(&event));
+    input.check(now, known.as_ref().map(|known| &*known.listing))
 }
 
 /// What the audit log keeps of an event that was sent.

@@ -1,6 +1,6 @@
 //! An event as the API shows it.
 
-use schema::{EventListing, EventStatus, Money, UnixMillis};
+use schema::{EventListing, EventStatus, Money, PriceLevel, Terms, UnixMillis};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -26,7 +26,23 @@ pub struct PriceLevelBody {
     /// What `priceLevel` of seats and areas names.
     pub price_level: usize,
     pub name: String,
+    /// What is charged for a place.
     pub price: MoneyBody,
+    /// What of the price is a fee.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fee: Option<MoneyBody>,
+}
+
+impl PriceLevelBody {
+    fn new(price_level: usize, level: &PriceLevel, terms: &Terms) -> Self {
+        let fee = terms.fee_on_top(level.price.amount);
+        Self {
+            price_level,
+            name: level.name.to_string(),
+            price: level.price.into(),
+            fee: (0 < fee).then(|| Money { amount: fee, ..level.price }.into()),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -65,11 +81,8 @@ impl EventBody {
             EventStatus::OnSale => "ON_SALE",
         };
         let levels = listing.price_levels.iter().enumerate();
-        let price_levels = levels.map(|(price_level, level)| PriceLevelBody {
-            price_level,
-            name: level.name.to_string(),
-            price: level.price.into(),
-        });
+        let price_levels =
+            levels.map(|(number, level)| PriceLevelBody::new(number, level, &listing.terms));
         Self {
             event_id: listing.event.to_string(),
             name: listing.name.to_string(),

@@ -62,14 +62,19 @@ pub async fn allotments(
             holds.extend(of_shard(&caller, app.views.of_event(&event)).await?);
             holds.retain(|hold| hold.event == event);
         }
-        None => {
-            for shard in app.views.all() {
-                holds.extend(of_shard(&caller, shard).await?);
-            }
-        }
+        None => holds = holds_of(&app, &caller).await?,
     }
     let allotments = holds.iter().filter_map(|hold| show(&app, hold)).collect();
     Ok(json(StatusCode::OK, &AllotmentsBody { allotments }))
+}
+
+/// All that is set aside for somebody.
+pub async fn holds_of(app: &App, caller: &Caller) -> Result<Vec<Hold>, chassis::Problem> {
+    let mut holds = Vec::new();
+    for shard in app.views.all() {
+        holds.extend(of_shard(caller, shard).await?);
+    }
+    Ok(holds)
 }
 
 async fn of_shard(caller: &Caller, shard: &Shard) -> Result<Vec<Hold>, chassis::Problem> {

@@ -13,5 +13,6 @@ mod owner;
 mod pools;
 mod rig;
 mod shape;
+mod statements;
 mod store;
 mod strict;

@@ -37,6 +37,44 @@ async fn an_imported_event_is_there_at_once_and_its_plan_stays() {
 }
 
 #[tokio::test]
+async fn a_fee_that_the_buyer_pays_is_charged_and_shown_and_other_terms_are_not() {
+    let rig = Rig::start().await;
+    let operator = rig.login("operator", &[Role::Operator]).await;
+    let partner = rig.login("partner", &[Role::Partner]).await;
+    let partner = rig.http.get("/api/auth/me", &partner).await.json()["accountId"].clone();
+    let put = async |terms: Option<serde_json::Value>| {
+        let mut event = event("EVT100");
+        if let Some(terms) = terms {
+            event["terms"] = terms;
+        }
+        rig.http.json("PUT", "/api/admin/events/EVT100", &operator, &[], event).await
+    };
+    let terms = json!({"feeFixed": 100, "feeMilliPercent": 2_500, "feePaidBy": "BUYER",
+        "promoterId": partner, "taxMilliPercent": [19_000]});
+    let shown = json!([{"priceLevel": 0, "name": "All",
+        "price": {"amount": 4_200, "currency": "EUR"}, "fee": {"amount": 200, "currency": "EUR"}}]);
+    assert_eq!(put(Some(terms)).await.json()["priceLevels"], shown);
+    assert_eq!(put(None).await.json()["priceLevels"], shown, "the terms stay");
+    let page = rig.http.get("/api/events/EVT100", "").await.json();
+    assert_eq!(page["priceLevels"], shown);
+    assert!(!page.to_string().contains("19000"), "{page}");
+    let kept = put(Some(json!({"feeFixed": 100}))).await.json();
+    let plain = json!([{"priceLevel": 0, "name": "All",
+        "price": {"amount": 4_000, "currency": "EUR"}}]);
+    assert_eq!(kept["priceLevels"], plain, "a seller's fee is nothing that buyers see");
+    for faulty in [
+        json!({"feeFixed": -1}),
+        json!({"taxMilliPercent": [1, 2]}),
+        json!({"promoterId": uuid::Uuid::now_v7()}),
+        json!({"promoterId": "somebody"}),
+        json!({"feePaidBy": "NOBODY"}),
+    ] {
+        let answer = put(Some(faulty.clone())).await;
+        assert_eq!(answer.problem(), (422, "REQUEST_INVALID".to_owned()), "{faulty}");
+    }
+}
+
+#[tokio::test]
 async fn a_room_is_changed_only_by_who_has_seen_its_latest_settings() {
     let rig = Rig::start().await;
     let operator = rig.login("operator", &[Role::Operator]).await;

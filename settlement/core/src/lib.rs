@@ -13,7 +13,8 @@ mod verdict;
 pub use line::{Line, Place, lines_of};
 pub use order::{Move, MoveRefused, State, TRANSITIONS, Trigger, transition};
 pub use posting::{
-    Account, Entry, Posting, PostingKind, on_capture, on_refund, on_return, on_sale,
+    Account, Bearer, Entry, Posting, PostingKind, on_capture, on_chargeback, on_chargeback_won,
+    on_refund, on_return, on_sale,
 };
 pub use step::{Facts, Seen, Step, next};
 pub use verdict::{VerdictRecord, command_id, kind_from_text, kind_text, verdict, verdict_of};

@@ -3,7 +3,7 @@
 //! A sale is booked when the seats are committed (accrual), not when the money arrives. So at any
 //! time `fan_receivable` is what fans owe, and it is zero for an order that has come to rest.
 
-use schema::{Currency, Money};
+use schema::{AccountId, Currency, Money, Split};
 
 /// An account of the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -12,16 +12,24 @@ pub enum Account {
     FanReceivable,
     /// What the payment provider has taken for us.
     ProviderClearing,
-    /// What we owe to those whose events we sell.
+    /// What we owe to those whose events we sell; of each party its own.
     PromoterPayable,
+    /// What partners owe us; of each party its own.
+    PartnerReceivable,
     /// What we earn.
     Fees,
+    /// What we owe to the tax office for others.
+    TaxPayable,
+    /// What buyers' banks have taken back at our cost.
+    Chargeback,
 }
 
 /// One line of a transaction. Positive is a debit, negative a credit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry {
     pub account: Account,
+    /// Whose the account is, where there is one for each.
+    pub party: Option<AccountId>,
     pub amount: Money,
 }
 
@@ -35,6 +43,10 @@ pub enum PostingKind {
     Reversal,
     /// The provider gave the money back.
     Payout,
+    /// The buyer's bank took the money back.
+    Chargeback,
+    /// And had to return it.
+    ChargebackWon,
 }
 
 /// A balanced transaction.
@@ -44,10 +56,21 @@ pub struct Posting {
     pub entries: Vec<Entry>,
 }
 
-/// Books the sale of tickets for `total`, of which `fee` is ours.
-pub fn on_sale(total: Money, fee: i64) -> Posting {
-    assert!((0..=total.amount).contains(&fee), "a fee is a part of the total");
-    split(PostingKind::Sale, total, fee, 1)
+/// Who bears a loss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bearer {
+    House,
+    Partner(AccountId),
+}
+
+/// Books the sale of tickets; `promoter` is whom the net is owed to, if not the house itself.
+pub fn on_sale(split: Split, currency: Currency, promoter: Option<AccountId>) -> Posting {
+    let entry = |account, amount| entry(account, Money::new(amount, currency));
+    let payable = Entry { party: promoter, ..entry(Account::PromoterPayable, -split.net) };
+    let mut entries = vec![entry(Account::FanReceivable, split.charged()), payable];
+    let ours = [entry(Account::Fees, -split.fee), entry(Account::TaxPayable, -split.tax)];
+    entries.extend(ours.into_iter().filter(|entry| entry.amount.amount != 0));
+    Posting::balanced(PostingKind::Sale, entries)
 }
 
 /// Books that the provider took `total`.
@@ -55,10 +78,13 @@ pub fn on_capture(total: Money) -> Posting {
     transfer(PostingKind::Capture, total, Account::ProviderClearing, Account::FanReceivable)
 }
 
-/// Books the refund of a sale; `captured` says whether its money had been taken, and so is paid
-/// out.
-pub fn on_refund(total: Money, fee: i64, captured: bool) -> Vec<Posting> {
-    let reversal = split(PostingKind::Reversal, total, fee, -1);
+/// Books the refund of a sale as it was booked, whatever the terms are now; `captured` says whether
+/// its money had been taken, and so is paid out.
+pub fn on_refund(sale: &Posting, captured: bool) -> Vec<Posting> {
+    assert!(sale.kind == PostingKind::Sale);
+    let reversal = undo(PostingKind::Reversal, sale);
+    let owed = sale.entries.iter().find(|entry| entry.account == Account::FanReceivable);
+    let total = owed.expect("a sale says what the fan owes").amount;
     if captured { vec![reversal, payout(total)] } else { vec![reversal] }
 }
 
@@ -67,29 +93,46 @@ pub fn on_return(total: Money) -> Vec<Posting> {
     vec![on_capture(total), payout(total)]
 }
 
+/// Books that the buyer's bank took back `total`, which was captured. The sale stays: its loss is
+/// the bearer's.
+pub fn on_chargeback(total: Money, bearer: Bearer) -> Posting {
+    let (account, party) = match bearer {
+        Bearer::House => (Account::Chargeback, None),
+        Bearer::Partner(partner) => (Account::PartnerReceivable, Some(partner)),
+    };
+    let taken = Money { amount: -total.amount, ..total };
+    let entries =
+        vec![Entry { party, ..entry(account, total) }, entry(Account::ProviderClearing, taken)];
+    Posting::balanced(PostingKind::Chargeback, entries)
+}
+
+/// Books that a chargeback was found wrong, and its money is here again.
+pub fn on_chargeback_won(chargeback: &Posting) -> Posting {
+    assert!(chargeback.kind == PostingKind::Chargeback);
+    undo(PostingKind::ChargebackWon, chargeback)
+}
+
 fn payout(total: Money) -> Posting {
     transfer(PostingKind::Payout, total, Account::FanReceivable, Account::ProviderClearing)
 }
 
-fn split(kind: PostingKind, total: Money, fee: i64, sign: i64) -> Posting {
-    let entry = |account, amount: i64| entry(account, sign * amount, total.currency);
-    let mut entries = vec![
-        entry(Account::FanReceivable, total.amount),
-        entry(Account::PromoterPayable, fee - total.amount),
-    ];
-    if fee != 0 {
-        entries.push(entry(Account::Fees, -fee));
-    }
-    Posting::balanced(kind, entries)
+/// The opposite of what was booked, entry by entry.
+fn undo(kind: PostingKind, booked: &Posting) -> Posting {
+    let negated = |entry: &Entry| {
+        let amount = Money { amount: -entry.amount.amount, ..entry.amount };
+        Entry { amount, ..*entry }
+    };
+    Posting::balanced(kind, booked.entries.iter().map(negated).collect())
 }
 
 fn transfer(kind: PostingKind, total: Money, debit: Account, credit: Account) -> Posting {
-    let entry = |account, amount| entry(account, amount, total.currency);
-    Posting::balanced(kind, vec![entry(debit, total.amount), entry(credit, -total.amount)])
+    let given = Money { amount: -total.amount, ..total };
+    Posting::balanced(kind, vec![entry(debit, total), entry(credit, given)])
 }
 
-fn entry(account: Account, amount: i64, currency: Currency) -> Entry {
-    Entry { account, amount: Money::new(amount, currency) }
+/// An entry of an account that is nobody's own.
+fn entry(account: Account, amount: Money) -> Entry {
+    Entry { account, party: None, amount }
 }
 
 impl Posting {
@@ -102,13 +145,26 @@ impl Posting {
 }
 
 impl Account {
+    pub const ALL: [Self; 7] = [
+        Self::FanReceivable,
+        Self::ProviderClearing,
+        Self::PromoterPayable,
+        Self::PartnerReceivable,
+        Self::Fees,
+        Self::TaxPayable,
+        Self::Chargeback,
+    ];
+
     /// The word that is stored.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::FanReceivable => "fan_receivable",
             Self::ProviderClearing => "provider_clearing",
             Self::PromoterPayable => "promoter_payable",
+            Self::PartnerReceivable => "partner_receivable",
             Self::Fees => "fees",
+            Self::TaxPayable => "tax_payable",
+            Self::Chargeback => "chargeback",
         }
     }
 }
@@ -121,57 +177,11 @@ impl PostingKind {
             Self::Capture => "capture",
             Self::Reversal => "reversal",
             Self::Payout => "payout",
+            Self::Chargeback => "chargeback",
+            Self::ChargebackWon => "chargeback_won",
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{Account, Posting, on_capture, on_refund, on_return, on_sale};
-    use schema::{Currency, Money};
-
-    const TOTAL: Money = Money { amount: 12_550, currency: Currency::EUR };
-
-    fn balance(postings: &[Posting], account: Account) -> i64 {
-        let entries = postings.iter().flat_map(|posting| &posting.entries);
-        entries.filter(|entry| entry.account == account).map(|entry| entry.amount.amount).sum()
-    }
-
-    #[test]
-    fn a_sale_that_is_paid_leaves_money_at_the_provider_and_a_debt_to_the_promoter() {
-        let postings = [on_sale(TOTAL, 550), on_capture(TOTAL)];
-        assert_eq!(balance(&postings, Account::FanReceivable), 0);
-        assert_eq!(balance(&postings, Account::ProviderClearing), 12_550);
-        assert_eq!(balance(&postings, Account::PromoterPayable), -12_000);
-        assert_eq!(balance(&postings, Account::Fees), -550);
-    }
-
-    #[test]
-    fn every_way_back_leaves_every_account_at_zero() {
-        let captured =
-            [vec![on_sale(TOTAL, 550), on_capture(TOTAL)], on_refund(TOTAL, 550, true)].concat();
-        let voided = [vec![on_sale(TOTAL, 550)], on_refund(TOTAL, 550, false)].concat();
-        for postings in [captured, voided, on_return(TOTAL)] {
-            for account in [
-                Account::FanReceivable,
-                Account::ProviderClearing,
-                Account::PromoterPayable,
-                Account::Fees,
-            ] {
-                assert_eq!(balance(&postings, account), 0, "{account:?} of {postings:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_free_ticket_is_booked_with_zeros() {
-        let free = Money::new(0, Currency::EUR);
-        assert_eq!(on_sale(free, 0).entries.len(), 2);
-    }
-
-    #[test]
-    #[should_panic(expected = "a fee is a part of the total")]
-    fn a_fee_above_the_total_is_a_bug() {
-        on_sale(TOTAL, 12_551);
-    }
-}
+mod tests;

@@ -24,7 +24,7 @@ impl Store {
         let query = sqlx::query(
             "SELECT o.order_id, o.event_id, o.state, o.attempt, o.token, o.amount,
                  o.currency::TEXT AS currency, o.payment_deadline,
-                 cardinality(o.line_seat) AS line_count,
+                 o.line_level, o.line_price,
                  ARRAY(SELECT DISTINCT area FROM unnest(o.line_area) AS area WHERE 0 <= area)
                      AS areas,
                  o.sold_at IS NOT NULL AS sold, o.captured_at IS NOT NULL AS captured,
@@ -73,6 +73,9 @@ fn order_of_row(row: &PgRow) -> Order {
     let areas: Vec<i32> = row.get("areas");
     let area_of = |area: i32| AreaIdx(u16::try_from(area).expect("stored from an AreaIdx"));
     let event: &str = row.get("event_id");
+    let (levels, prices): (Vec<i32>, Vec<i64>) = (row.get("line_level"), row.get("line_price"));
+    let level_of = |level: i32| u8::try_from(level).expect("a level is below 32");
+    let prices: Vec<(u8, i64)> = levels.into_iter().map(level_of).zip(prices).collect();
     Order {
         id: super::order_of(row.get("order_id")),
         event: event.parse().expect("stored from an EventId"),
@@ -80,7 +83,8 @@ fn order_of_row(row: &PgRow) -> Order {
         attempt: number("attempt"),
         token: row.get("token"),
         total: Money::new(row.get("amount"), currency),
-        line_count: u16::try_from(number("line_count")).expect("at most 4,096 places"),
+        line_count: u16::try_from(prices.len()).expect("at most 4,096 places"),
+        prices,
         areas: areas.into_iter().map(area_of).collect(),
         payment_deadline: time_of(row.get("payment_deadline")),
         payment: row.get("provider_id"),

@@ -1,23 +1,26 @@
 //! Sales, captures and refunds: the steps that book in the ledger.
 
-use super::{millis, states, uuid_of};
+use super::{millis, order_of, states, uuid_of};
 use crate::config::VERDICT_AGAIN_MS;
 use crate::error::{Error, in_time};
 use chassis::clock;
-use schema::{Money, OrderId, VerdictKind};
-use settlement_core::{Posting, State, command_id, on_capture, on_refund, on_return, on_sale};
-use sqlx::PgPool;
+use schema::{AccountId, Money, OrderId, VerdictKind};
+use settlement_core::{
+    Account, Entry, Posting, PostingKind, State, command_id, on_capture, on_refund, on_return,
+};
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::query::Query;
+use sqlx::{PgPool, Postgres, Row};
+use std::collections::HashMap;
 use uuid::Uuid;
-
-/// What of a price is ours. Buyers are charged the price of their places and nothing else.
-const FEE: i64 = 0;
 
 /// An order whose money is there.
 #[derive(Debug, Clone)]
 pub(crate) struct Sale {
     pub order: OrderId,
     pub attempt: u32,
-    pub total: Money,
+    /// What it books.
+    pub posting: Posting,
     /// Whether the money was taken already: then it is sold from Cancelling too.
     pub charged: bool,
     /// One code a line.
@@ -38,7 +41,6 @@ pub(crate) struct Capture {
 pub(crate) struct Refund {
     pub order: OrderId,
     pub attempt: u32,
-    pub total: Money,
     /// Whether the money had been taken, and not only set aside.
     pub captured: bool,
 }
@@ -48,21 +50,17 @@ pub(super) async fn commit_sales(pool: &PgPool, items: &[Sale]) -> Result<Vec<St
     let now = millis(clock::now());
     let mut entries = Entries::default();
     for item in items {
-        entries.push(item.order, &[on_sale(item.total, FEE)]);
+        entries.push(item.order, std::slice::from_ref(&item.posting));
     }
-    let query =
-        sqlx::query("SELECT order_id, state FROM sell($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)");
+    let query = sqlx::query(
+        "SELECT order_id, state FROM sell($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+    );
     let query = query
         .bind(uuids(&orders))
         .bind(items.iter().map(|item| item.charged).collect::<Vec<_>>())
         .bind(items.iter().map(|item| literal(&item.codes)).collect::<Vec<_>>())
-        .bind(commands(items.iter().map(|item| (item.order, item.attempt)), VerdictKind::Sold))
-        .bind(entries.orders)
-        .bind(entries.kinds)
-        .bind(entries.accounts)
-        .bind(entries.amounts)
-        .bind(now)
-        .bind(now + VERDICT_AGAIN_MS);
+        .bind(commands(items.iter().map(|item| (item.order, item.attempt)), VerdictKind::Sold));
+    let query = entries.bind(query).bind(now).bind(now + VERDICT_AGAIN_MS);
     let rows = in_time("sell", query.fetch_all(pool)).await?;
     Ok(states(&orders, &rows))
 }
@@ -75,14 +73,9 @@ pub(super) async fn commit_captures(pool: &PgPool, items: &[Capture]) -> Result<
             if item.returned { on_return(item.total) } else { vec![on_capture(item.total)] };
         entries.push(item.order, &postings);
     }
-    let query = sqlx::query("SELECT order_id, state FROM order_capture($1, $2, $3, $4, $5, $6)");
-    let query = query
-        .bind(uuids(&orders))
-        .bind(entries.orders)
-        .bind(entries.kinds)
-        .bind(entries.accounts)
-        .bind(entries.amounts)
-        .bind(millis(clock::now()));
+    let query =
+        sqlx::query("SELECT order_id, state FROM order_capture($1, $2, $3, $4, $5, $6, $7)");
+    let query = entries.bind(query.bind(uuids(&orders))).bind(millis(clock::now()));
     let rows = in_time("book captures", query.fetch_all(pool)).await?;
     Ok(states(&orders, &rows))
 }
@@ -90,22 +83,53 @@ pub(super) async fn commit_captures(pool: &PgPool, items: &[Capture]) -> Result<
 pub(super) async fn commit_refunds(pool: &PgPool, items: &[Refund]) -> Result<Vec<State>, Error> {
     let orders: Vec<OrderId> = items.iter().map(|item| item.order).collect();
     let now = millis(clock::now());
+    let sales = booked_sales(pool, &orders).await?;
     let mut entries = Entries::default();
     for item in items {
-        entries.push(item.order, &on_refund(item.total, FEE, item.captured));
+        // Refunding comes after Paid alone, and the commit that makes an order Paid books its sale.
+        let sale = sales.get(&item.order).ok_or(Error::SaleUnbooked { order: item.order })?;
+        entries.push(item.order, &on_refund(sale, item.captured));
     }
-    let query = sqlx::query("SELECT order_id, state FROM refund($1, $2, $3, $4, $5, $6, $7, $8)");
+    let query =
+        sqlx::query("SELECT order_id, state FROM refund($1, $2, $3, $4, $5, $6, $7, $8, $9)");
     let query = query
         .bind(uuids(&orders))
-        .bind(commands(items.iter().map(|item| (item.order, item.attempt)), VerdictKind::Refunded))
-        .bind(entries.orders)
-        .bind(entries.kinds)
-        .bind(entries.accounts)
-        .bind(entries.amounts)
-        .bind(now)
-        .bind(now + VERDICT_AGAIN_MS);
+        .bind(commands(items.iter().map(|item| (item.order, item.attempt)), VerdictKind::Refunded));
+    let query = entries.bind(query).bind(now).bind(now + VERDICT_AGAIN_MS);
     let rows = in_time("refund", query.fetch_all(pool)).await?;
     Ok(states(&orders, &rows))
+}
+
+/// What orders have booked as sold. Nobody changes it, so it may be read before the orders are
+/// locked.
+async fn booked_sales(
+    pool: &PgPool,
+    orders: &[OrderId],
+) -> Result<HashMap<OrderId, Posting>, Error> {
+    let query = sqlx::query(
+        "SELECT order_id, account, party, amount, currency::TEXT AS currency
+         FROM ledger_entry WHERE order_id = ANY($1) AND kind = $2",
+    );
+    let query = query.bind(uuids(orders)).bind(PostingKind::Sale.as_str());
+    let mut sales = HashMap::new();
+    for row in in_time("read booked sales", query.fetch_all(pool)).await? {
+        let none = || Posting { kind: PostingKind::Sale, entries: Vec::new() };
+        let sale = sales.entry(order_of(row.get("order_id"))).or_insert_with(none);
+        sale.entries.push(entry_of(&row));
+    }
+    Ok(sales)
+}
+
+fn entry_of(row: &PgRow) -> Entry {
+    let (account, currency): (&str, &str) = (row.get("account"), row.get("currency"));
+    let account = Account::ALL.into_iter().find(|known| known.as_str() == account);
+    let currency = currency.parse().expect("stored from a Currency");
+    let party: Option<Uuid> = row.get("party");
+    Entry {
+        account: account.expect("stored from an Account"),
+        party: party.map(|party| AccountId(party.as_u128())),
+        amount: Money::new(row.get("amount"), currency),
+    }
 }
 
 /// Ledger entries as parallel arrays.
@@ -114,6 +138,7 @@ struct Entries {
     orders: Vec<Uuid>,
     kinds: Vec<&'static str>,
     accounts: Vec<&'static str>,
+    parties: Vec<Option<Uuid>>,
     amounts: Vec<i64>,
 }
 
@@ -124,9 +149,16 @@ impl Entries {
                 self.orders.push(uuid_of(order));
                 self.kinds.push(posting.kind.as_str());
                 self.accounts.push(entry.account.as_str());
+                self.parties.push(entry.party.map(|party| Uuid::from_u128(party.0)));
                 self.amounts.push(entry.amount.amount);
             }
         }
+    }
+
+    /// As the functions take them.
+    fn bind(self, query: Query<'_, Postgres, PgArguments>) -> Query<'_, Postgres, PgArguments> {
+        let query = query.bind(self.orders).bind(self.kinds).bind(self.accounts);
+        query.bind(self.parties).bind(self.amounts)
     }
 }
 

@@ -1,9 +1,9 @@
 //! SEAT-1's last guard, and an audit that sees what is planted.
 
 use super::owner::payment;
-use super::rig::{PATIENT, Point, Rig, eventually};
+use super::rig::{PATIENT, Point, Rig, eventually, plan};
 use chassis::metrics::NAME_PREFIX;
-use schema::VerdictKind;
+use schema::{Terms, VerdictKind};
 use sqlx::Executor;
 
 #[tokio::test]
@@ -51,7 +51,7 @@ async fn a_full_area_refuses_the_order_that_does_not_fit_and_no_other() {
     let mut rig = Rig::start().await;
     let capacity = "INSERT INTO area_sold (event_id, area_idx, capacity) VALUES ('EVT001', 0, 5)";
     rig.pool.execute(capacity).await.unwrap();
-    publish_plan(&rig, None).await;
+    rig.publish(&plan(None), Terms::default()).await;
     let _stage = rig.stage(Point::Never);
     let mut holds = Vec::new();
     for quantity in [2, 2, 3] {
@@ -80,7 +80,7 @@ async fn a_full_area_refuses_the_order_that_does_not_fit_and_no_other() {
 #[tokio::test]
 async fn a_full_pool_refuses_the_order_that_does_not_fit_and_no_other() {
     let mut rig = Rig::start().await;
-    publish_plan(&rig, Some(6)).await;
+    rig.publish(&plan(Some(6)), Terms::default()).await;
     let _stage = rig.stage(Point::Never);
     let mut holds = Vec::new();
     // Any two of them fit into the pool, and each area has room for all of its own.
@@ -105,50 +105,6 @@ async fn a_full_pool_refuses_the_order_that_does_not_fit_and_no_other() {
     assert!(differences[0].contains("a pool of areas is full"), "{differences:?}");
     let apart = "SELECT (SELECT sum(sold) FROM area_sold) - (SELECT sum(sold) FROM pool_sold)";
     assert_eq!(rig.count(apart).await, 0);
-}
-
-/// Two areas of 5 and 4 places, which share `pool` if it is given.
-async fn publish_plan(rig: &Rig, pool: Option<u32>) {
-    use schema::{Area, AreaIdx, Pool, SeatingPlan, codec, stream, subject};
-    let area =
-        |id: &str, capacity| Area { id: id.into(), name: id.into(), capacity, price_level: 0 };
-    let areas = vec![AreaIdx(0), AreaIdx(1)];
-    let pool = pool.map(|capacity| Pool { id: "GROUND".into(), capacity, areas });
-    let mut plan = SeatingPlan {
-        id: "p".parse().unwrap(),
-        sections: vec![],
-        areas: vec![area("FLOOR", 5), area("TERRACE", 4)],
-        focal_x_cm: 0,
-        focal_y_cm: 0,
-        pools: pool.into_iter().collect(),
-    };
-    plan.id = plan.content_id();
-    let listing = schema::EventListing {
-        event: rig.event.clone(),
-        plan: plan.id.clone(),
-        name: "Name".into(),
-        venue: "Venue".into(),
-        city: "City".into(),
-        category: "Category".into(),
-        starts_at: schema::TIME_MAX,
-        sale_starts_at: schema::UnixMillis(0),
-        status: schema::EventStatus::OnSale,
-        price_levels: vec![],
-        places_total: plan.place_count(),
-        hold_ttl_ms: schema::limits::HOLD_TTL,
-        hold_life_max_ms: schema::limits::HOLD_LIFE_MAX,
-        account_places_max: 10,
-        waiting_room: false,
-        channels: Vec::new(),
-        request_places_max: schema::limits::REQUEST_PLACES,
-    };
-    let nats = rig.servers.nats().await;
-    nats.ensure_stream(&chassis::stream_config(&stream::catalog(), 1)).await.unwrap();
-    let put = async |subject: String, bytes: Vec<u8>| {
-        nats.jetstream.publish(subject, bytes.into()).await.unwrap().await.unwrap();
-    };
-    put(subject::catalog_plan(&plan.id), codec::encode(&plan)).await;
-    put(subject::catalog_event(&rig.event), codec::encode(&listing)).await;
 }
 
 #[tokio::test]
@@ -177,6 +133,29 @@ async fn the_audit_sees_what_is_planted() {
             "the ledger is off by 1 EUR",
         ),
         (
+            "INSERT INTO ledger_transaction SELECT order_id, kind, 1, event_id, at
+                 FROM ledger_transaction",
+            "has booked sale 2 times",
+        ),
+        (
+            "ALTER TABLE ledger_transaction DISABLE TRIGGER ALL; DELETE FROM ledger_transaction",
+            "sale has entries and no transaction",
+        ),
+        ("UPDATE orders SET sold_at = NULL", "is paid and has booked"),
+        (
+            "INSERT INTO ledger_transaction SELECT order_id, 'reversal', 0, event_id, at
+                 FROM ledger_transaction WHERE kind = 'sale'",
+            "its reversal leaves",
+        ),
+        ("UPDATE orders SET currency = 'USD'", "EUR is booked as sale"),
+        (
+            "INSERT INTO ledger_transaction SELECT order_id, 'chargeback', 0, event_id, at
+                 FROM ledger_transaction WHERE kind = 'sale';
+             INSERT INTO ledger_entry SELECT order_id, 'chargeback', 0, x.account, x.amount, 'EUR'
+                 FROM orders, (VALUES ('chargeback', 7), ('fees', -7)) AS x(account, amount)",
+            "taken less given back is 10007",
+        ),
+        (
             "INSERT INTO checkin VALUES (gen_random_uuid(), 0, gen_random_uuid(), 'A',
                  gen_random_uuid(), 1, 1)",
             "was used and is missing",
@@ -198,7 +177,7 @@ async fn the_audit_sees_what_is_planted() {
     rig.assert_clean().await;
 }
 
-async fn one_connection(rig: &Rig) -> sqlx::PgPool {
+pub(super) async fn one_connection(rig: &Rig) -> sqlx::PgPool {
     let config = chassis::PostgresConfig { connections: 1, ..rig.servers.postgres_config() };
     chassis::connect_postgres(&config, "planted").await.unwrap()
 }

@@ -3,7 +3,7 @@
 use super::rig::{ACCOUNT, Point, Rig, asked};
 use schema::{AccountId, CancelAnswer, CancelBooking, HoldId, OrderId, subject};
 
-async fn ask(rig: &Rig, hold: HoldId, account: AccountId) -> CancelAnswer {
+pub(super) async fn ask(rig: &Rig, hold: HoldId, account: AccountId) -> CancelAnswer {
     let wanted = CancelBooking { order: OrderId::from(hold), account };
     asked(rig, subject::SETTLE_CANCEL, &wanted).await
 }

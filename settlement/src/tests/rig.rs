@@ -7,8 +7,8 @@ use chassis::keys::KeyFolder;
 use chassis::{Health, Shutdown, TestServers, Which, clock, connect_postgres, stream_config};
 use futures_util::future::BoxFuture;
 use schema::{
-    AccountId, AreaIdx, CommandId, Currency, EventId, Held, HeldArea, HeldSeat, HoldId, OwnerKind,
-    SeatIdx, Shards, codec, stream,
+    AccountId, Area, AreaIdx, CommandId, Currency, EventId, EventListing, Held, HeldArea, HeldSeat,
+    HoldId, OwnerKind, Pool, SeatIdx, SeatingPlan, Shards, Terms, codec, stream, subject,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -115,7 +115,25 @@ impl Rig {
         let owner = Owner::start(nats).await;
         let event: EventId = "EVT001".parse().unwrap();
         let keys = tempfile::tempdir().unwrap();
-        Self { servers, pool, owner, event, keys, holds: 0 }
+        let rig = Self { servers, pool, owner, event, keys, holds: 0 };
+        rig.publish(&plan(None), Terms::default()).await;
+        rig
+    }
+
+    /// Puts the event into the catalogue, as from now.
+    pub(super) async fn publish(&self, plan: &SeatingPlan, terms: Terms) {
+        let listing = EventListing {
+            plan: plan.id.clone(),
+            terms,
+            ..EventListing::without_seats(self.event.clone(), "Name", clock::now())
+        };
+        let nats = self.servers.nats().await;
+        nats.ensure_stream(&stream_config(&stream::catalog(), 1)).await.unwrap();
+        let put = async |subject: String, bytes: Vec<u8>| {
+            nats.jetstream.publish(subject, bytes.into()).await.unwrap().await.unwrap();
+        };
+        put(subject::catalog_plan(&plan.id), codec::encode(plan)).await;
+        put(subject::catalog_event(&self.event), codec::encode(&listing)).await;
     }
 
     /// Starts a settlement process whose provider does at `point` what that says; it stops for
@@ -212,6 +230,24 @@ impl Rig {
     pub(super) async fn assert_clean(&self) {
         assert_eq!(crate::audit(&self.pool).await.unwrap(), Vec::<String>::new());
     }
+}
+
+/// Two areas of 5 and 4 places, which share `pool` if it is given.
+pub(super) fn plan(pool: Option<u32>) -> SeatingPlan {
+    let area =
+        |id: &str, capacity| Area { id: id.into(), name: id.into(), capacity, price_level: 0 };
+    let areas = vec![AreaIdx(0), AreaIdx(1)];
+    let pool = pool.map(|capacity| Pool { id: "GROUND".into(), capacity, areas });
+    let mut plan = SeatingPlan {
+        id: "p".parse().unwrap(),
+        sections: vec![],
+        areas: vec![area("FLOOR", 5), area("TERRACE", 4)],
+        focal_x_cm: 0,
+        focal_y_cm: 0,
+        pools: pool.into_iter().collect(),
+    };
+    plan.id = plan.content_id();
+    plan
 }
 
 /// Looks until `holds`, 30 s at most.

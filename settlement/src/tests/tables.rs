@@ -4,8 +4,8 @@ use super::rig::{Point, Rig};
 use crate::store::{Lease, Sale, Store};
 use crate::{Config, ticket_code};
 use chassis::keys::KeyFolder;
-use schema::{Currency, Money, OrderId, TicketId};
-use settlement_core::{State, TRANSITIONS};
+use schema::{Currency, OrderId, Split, TicketId};
+use settlement_core::{State, TRANSITIONS, on_sale};
 use sqlx::{Executor, PgPool};
 use uuid::Uuid;
 
@@ -78,7 +78,7 @@ async fn selling_twice_is_selling_once() {
     let sale = Sale {
         order,
         attempt: 1,
-        total: Money::new(10_000, Currency::EUR),
+        posting: on_sale(Split { net: 10_000, fee: 0, tax: 0 }, Currency::EUR, None),
         charged: true,
         codes: vec![code(0), code(1)],
     };

@@ -77,6 +77,7 @@ fn listing(id: &str, places_total: u32) -> EventListing {
         waiting_room: true,
         channels: Vec::new(),
         request_places_max: 10,
+        terms: schema::Terms::default(),
     }
 }
 

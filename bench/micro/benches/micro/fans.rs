@@ -47,6 +47,7 @@ fn catalogued(venue: Venue, number: u32) -> Catalogued {
         waiting_room: true,
         channels: Vec::new(),
         request_places_max: limits::REQUEST_PLACES,
+        terms: schema::Terms::default(),
     };
     (Arc::new(listing), Arc::new(PlanTables::new(Arc::new(PlanIndex::new(plan)))))
 }

@@ -26,7 +26,8 @@ pub fn is_kept(store: &Store) -> Checked {
                 format!("{id} is {} and has {count} times {kind:?}", order.state)
             })?;
         }
-        let earned = -store.ledger.balance(*id, &[Account::PromoterPayable, Account::Fees]);
+        let owed = [Account::PromoterPayable, Account::Fees, Account::TaxPayable];
+        let earned = -store.ledger.balance(*id, &owed);
         let price = price_of_tickets(store, order);
         expect(InvariantId::Mon1, earned == price, || {
             format!("the live tickets of {id} cost {price}, and {earned} is booked")

@@ -1,10 +1,10 @@
 //! Mistakes in the ledger.
 
 use crate::common::Common;
-use crate::ledger::FEE;
+use crate::ledger::sale_of;
 use crate::mutation::Mutation;
 use crate::store::Order;
-use settlement_core::{PostingKind, Step, on_capture, on_refund, on_sale};
+use settlement_core::{PostingKind, Step, on_capture, on_refund};
 
 /// Makes a mistake in what a driver's step has booked; before it there were so many postings.
 pub fn cook(step: &Step, order: &Order, count_before: usize, common: &mut Common) {
@@ -23,13 +23,13 @@ pub fn cook(step: &Step, order: &Order, count_before: usize, common: &mut Common
             postings.retain(|posting| posting.kind != PostingKind::Sale);
         }
         (Mutation::BookLater, Step::RecordCapture) if !is_repeated => {
-            postings.push(on_sale(total, FEE));
+            postings.push(sale_of(total));
         }
         (Mutation::RefundUnbooked, Step::FinishRefund) => {
             postings.retain(|posting| posting.kind != PostingKind::Reversal);
         }
         (Mutation::PayOutVoided, Step::FinishRefund) if !is_repeated && !order.captured => {
-            postings.extend(on_refund(total, FEE, true).pop());
+            postings.extend(on_refund(&sale_of(total), true).pop());
         }
         _ => {}
     }

@@ -110,6 +110,7 @@ fn listing(draft: &Draft<'_>, plan: &SeatingPlan, now: UnixMillis) -> EventListi
         waiting_room: false,
         channels: Vec::new(),
         request_places_max: REQUEST_PLACES,
+        terms: schema::Terms::default(),
     }
 }
 

@@ -149,6 +149,7 @@ impl Listing<'_> {
             waiting_room: false,
             channels: Vec::new(),
             request_places_max: REQUEST_PLACES,
+            terms: schema::Terms::default(),
         }
     }
 

@@ -19,12 +19,12 @@ use crate::{
     AccountId, AllocatorLoad, Applied, Area, AreaIdx, Asked, Batch, BestAvailable, CancelAnswer,
     CancelBooking, Channel, ChannelRow, CheckIn, CheckInAnswer, Command, CommandBody, CommandId,
     Condition, Currency, DurationMs, EndedHold, EnqueueKey, EventId, EventListing, EventState,
-    EventStatus, Found, Held, HeldArea, HeldSeat, HoldId, HoldSeats, KillReason, LiveHold, Money,
-    OrderId, Outcome, OutcomeBody, OwnerKind, Pass, PassPlace, Payment, Phase, Pool,
-    PreviousStatuses, PriceLevel, QueueingMethod, Refusal, Released, Reply, ReplyBatch,
-    ReturnedPart, RoomMode, RoomOptions, RoomSettings, Row, Scan, Scanned, SeatIdx, SeatingPlan,
-    Section, SettlementLoad, ShardId, ShardState, Standby, StartPayment, TicketId, TransferAnswer,
-    TransferTicket, UnixMillis, Verdict, VerdictKind, Want,
+    EventStatus, FeePayer, Found, Held, HeldArea, HeldSeat, HoldId, HoldSeats, KillReason,
+    LiveHold, MilliPercent, Money, OrderId, Outcome, OutcomeBody, OwnerKind, Pass, PassPlace,
+    Payment, Phase, Pool, PreviousStatuses, PriceLevel, QueueingMethod, Refusal, Released, Reply,
+    ReplyBatch, ReturnedPart, RoomMode, RoomOptions, RoomSettings, Row, Scan, Scanned, SeatIdx,
+    SeatingPlan, Section, SettlementLoad, ShardId, ShardState, Standby, StartPayment, Terms,
+    TicketId, TransferAnswer, TransferTicket, UnixMillis, Verdict, VerdictKind, Want,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -101,10 +101,18 @@ const LISTING_OF_BEFORE: &str = "019fa6455654303031a3702d31a44e616d65a556656e756
     a74f4e5f53414c459192aa4c6f77657220626f776c92cd1194a34555\
     5271ce0001bd5006c3ce0001c138";
 
+/// A listing as it was written before it had terms.
+const LISTING_WITHOUT_TERMS: &str = "01dc0011a6455654303031a3702d31a44e616d65a556656e7565a443\
+    697479a843617465676f7279cf000001a3185c506fcf000001a3185c\
+    5070a74f4e5f53414c459192aa4c6f77657220626f776c92cd1194a3\
+    45555271ce0001bd5006c3ce0001c1389008";
+
 #[test]
 fn a_field_that_is_not_there_yet_has_its_default() {
     let read: EventListing = decode(&unhex(LISTING_OF_BEFORE)).unwrap();
     assert_eq!(read, EventListing { request_places_max: 10, ..listing() });
+    let read: EventListing = decode(&unhex(LISTING_WITHOUT_TERMS)).unwrap();
+    assert_eq!(read, listing());
 }
 
 #[test]
@@ -417,6 +425,17 @@ fn listing() -> EventListing {
         waiting_room: true,
         channels: Vec::new(),
         request_places_max: 8,
+        terms: Terms::default(),
+    }
+}
+
+fn terms() -> Terms {
+    Terms {
+        fee_fixed: 171,
+        fee_share: MilliPercent(17_200),
+        fee_payer: FeePayer::Buyer,
+        promoter: Some(AccountId(173)),
+        taxes: vec![MilliPercent(7_000), MilliPercent(19_000)],
     }
 }
 
@@ -453,6 +472,7 @@ fn catalogue() -> Vec<Sample> {
         sample("SeatingPlan-pools", SeatingPlan { pools: pools(), ..plan() }),
         sample("EventListing", listing()),
         sample("EventListing-channels", EventListing { channels: channels(), ..listing() }),
+        sample("EventListing-terms", EventListing { terms: terms(), ..listing() }),
         sample("RoomSettings", settings.clone()),
         sample("RoomSettings-options", RoomSettings { options: options(), ..settings }),
     ];

@@ -101,6 +101,7 @@ fn listing(event: &str, plan: &SeatingPlan) -> EventListing {
         waiting_room: true,
         channels: Vec::new(),
         request_places_max: 10,
+        terms: schema::Terms::default(),
     }
 }
 

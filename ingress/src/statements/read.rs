@@ -1,0 +1,179 @@
+//! Reads what was booked, all as of one moment.
+
+use std::time::Duration;
+
+use chassis::Problem;
+use schema::{AccountId, EventId};
+use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, PgPool, Row};
+use uuid::Uuid;
+
+use crate::problems;
+
+/// Most transactions, or entries of a party, up to the end of a statement.
+///
+/// All of them are summed up, those of before for the opening balance: more would take longer than
+/// an answer may take to begin.
+const STATEMENT_ENTRIES_MAX: i64 = 500_000;
+
+/// How long a statement may be read: below the time in which every answer has to begin.
+const READ_WAIT: Duration = Duration::from_secs(8);
+
+/// The same for each of its questions, as the server counts.
+const STATEMENT_TIMEOUT: &str = "SET LOCAL statement_timeout = '7s'";
+
+/// Whose statement it is.
+#[derive(Debug, Clone)]
+pub enum Of {
+    Event(EventId),
+    Party(AccountId),
+}
+
+/// What was booked in `[from, to)`, in Unix milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub struct Period {
+    pub from: i64,
+    pub to: i64,
+}
+
+/// A sum of entries of one kind. Positive is a debit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sum {
+    pub currency: String,
+    pub account: String,
+    pub event_id: String,
+    /// `None`: the balance at the beginning of the period.
+    pub kind: Option<String>,
+    pub orders: i64,
+    pub amount: i64,
+}
+
+/// Tickets of an event that were sold and paid back in the period.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tickets {
+    pub event_id: String,
+    pub sold: i64,
+    pub refunded: i64,
+}
+
+#[derive(Debug, Default)]
+pub struct Booked {
+    /// By currency, account, event and kind, what was before first.
+    pub sums: Vec<Sum>,
+    pub tickets: Vec<Tickets>,
+}
+
+impl Of {
+    fn event(&self) -> Option<&str> {
+        match self {
+            Self::Event(event) => Some(event.as_str()),
+            Self::Party(_) => None,
+        }
+    }
+
+    fn party(&self) -> Option<Uuid> {
+        match self {
+            Self::Event(_) => None,
+            Self::Party(party) => Some(Uuid::from_u128(party.0)),
+        }
+    }
+}
+
+/// Reads a statement; refuses one that would take too long.
+pub async fn read(pool: &PgPool, of: &Of, period: Period) -> Result<Booked, Problem> {
+    let read = async {
+        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
+        let mut moment = pool.begin_with(begin).await?;
+        sqlx::query(STATEMENT_TIMEOUT).execute(&mut *moment).await?;
+        if STATEMENT_ENTRIES_MAX < count(&mut moment, of, period).await? {
+            return Ok(None);
+        }
+        let sums = sums(&mut moment, of, period).await?;
+        let tickets = tickets(&mut moment, of, period).await?;
+        moment.commit().await?;
+        Ok(Some(Booked { sums, tickets }))
+    };
+    let read = tokio::time::timeout(READ_WAIT, read).await;
+    let read = read.unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())));
+    read.map_err(|error| problems::store(&error))?.ok_or_else(too_long)
+}
+
+fn too_long() -> Problem {
+    let detail = format!("{STATEMENT_ENTRIES_MAX} entries at most are summed up to `to`");
+    Problem::new(422, "STATEMENT_TOO_LONG", "The statement is too long for one answer", detail)
+}
+
+/// Counts what would have to be summed up, not much further than to the limit.
+async fn count(connection: &mut PgConnection, of: &Of, period: Period) -> Result<i64, sqlx::Error> {
+    let most = STATEMENT_ENTRIES_MAX + 1;
+    let query = match of {
+        Of::Event(event) => sqlx::query_scalar(
+            "SELECT count(*) FROM (SELECT FROM ledger_transaction
+                 WHERE event_id = $1 AND at < $3 LIMIT $2) t",
+        )
+        .bind(event.as_str())
+        .bind(most)
+        .bind(period.to),
+        Of::Party(_) => sqlx::query_scalar(
+            "SELECT count(*) FROM (SELECT FROM ledger_entry WHERE party = $1 LIMIT $2) e",
+        )
+        .bind(of.party())
+        .bind(most),
+    };
+    query.fetch_one(connection).await
+}
+
+async fn sums(
+    connection: &mut PgConnection,
+    of: &Of,
+    period: Period,
+) -> Result<Vec<Sum>, sqlx::Error> {
+    let select = "SELECT currency, account, event_id, kind, transactions, amount
+         FROM ledger_statement($1, $2, $3, $4)";
+    let select = sqlx::query(select)
+        .bind(of.event())
+        .bind(of.party())
+        .bind(period.from)
+        .bind(period.to)
+        .fetch_all(connection);
+    let sum = |row: &PgRow| {
+        Ok(Sum {
+            currency: row.try_get("currency")?,
+            account: row.try_get("account")?,
+            event_id: row.try_get("event_id")?,
+            kind: row.try_get("kind")?,
+            orders: row.try_get("transactions")?,
+            amount: row.try_get("amount")?,
+        })
+    };
+    select.await?.iter().map(sum).collect()
+}
+
+async fn tickets(
+    connection: &mut PgConnection,
+    of: &Of,
+    period: Period,
+) -> Result<Vec<Tickets>, sqlx::Error> {
+    let select = "SELECT t.event_id, count(*) FILTER (WHERE $3 <= t.issued_at) AS sold,
+             count(*) FILTER (WHERE $3 <= t.voided_at AND t.voided_at < $4) AS refunded
+         FROM ticket t
+         WHERE t.issued_at < $4 AND t.order_id IN (SELECT e.order_id
+             FROM ledger_transaction b JOIN ledger_entry e USING (order_id, kind, part)
+             WHERE b.kind = 'sale' AND b.at < $4 AND ($1::TEXT IS NULL OR b.event_id = $1)
+                 AND ($2::UUID IS NULL OR e.party = $2))
+         GROUP BY t.event_id ORDER BY t.event_id";
+    let select = sqlx::query(select)
+        .bind(of.event())
+        .bind(of.party())
+        .bind(period.from)
+        .bind(period.to)
+        .fetch_all(connection);
+    let tickets = |row: &PgRow| {
+        Ok(Tickets {
+            event_id: row.try_get("event_id")?,
+            sold: row.try_get("sold")?,
+            refunded: row.try_get("refunded")?,
+        })
+    };
+    select.await?.iter().map(tickets).collect()
+}

@@ -1,0 +1,82 @@
+//! The terms by which sales are booked, as the catalogue has them.
+
+use crate::catalogue::Catalogue;
+use crate::error::Error;
+use crate::order::Order;
+use chassis::clock::Monotonic;
+use schema::{EventId, Split, Terms};
+use settlement_core::{Posting, on_sale};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// For how long terms are taken for those of now.
+///
+/// It is how late a change may count, and how often the catalogue is asked for each event on sale.
+const TERMS_FRESH: Duration = Duration::from_secs(2);
+
+/// The terms of the events that are being sold.
+#[derive(Debug)]
+pub(crate) struct TermsBook {
+    catalogue: Catalogue,
+    /// Bounded by the events on sale.
+    known: Mutex<HashMap<EventId, Known>>,
+}
+
+#[derive(Debug, Clone)]
+struct Known {
+    terms: Arc<Terms>,
+    asked_at: Monotonic,
+}
+
+impl TermsBook {
+    pub(crate) fn new(catalogue: Catalogue) -> Self {
+        Self { catalogue, known: Mutex::default() }
+    }
+
+    /// What the sale of an order books now. The refund negates that, whatever the terms are then.
+    pub(crate) async fn sale_of(&self, order: &Order) -> Result<Posting, Error> {
+        let terms = self.of(&order.event).await?;
+        let parts = order.prices.iter().map(|&(level, price)| terms.split(price, level));
+        let split = parts.fold(Split::default(), |sum, part| sum + part);
+        // MON-1: what is booked as sold is what is charged.
+        assert!(split.charged() == order.total.amount, "{split:?} of {}", order.id);
+        Ok(on_sale(split, order.total.currency, terms.promoter))
+    }
+
+    async fn of(&self, event: &EventId) -> Result<Arc<Terms>, Error> {
+        let Some(known) = self.look_up(event) else { return self.ask(event).await };
+        if known.asked_at.elapsed() < TERMS_FRESH {
+            return Ok(known.terms);
+        }
+        // Only this one asks; sales go on by what was known last while NATS is away.
+        self.remember(event, Arc::clone(&known.terms));
+        match self.ask(event).await {
+            Ok(terms) => Ok(terms),
+            Err(error) => {
+                let error = chassis::telemetry::chain(&error);
+                tracing::warn!(%event, %error, "terms not read again");
+                Ok(known.terms)
+            }
+        }
+    }
+
+    async fn ask(&self, event: &EventId) -> Result<Arc<Terms>, Error> {
+        let terms = Arc::new(self.catalogue.listing(event).await?.terms);
+        self.remember(event, Arc::clone(&terms));
+        Ok(terms)
+    }
+
+    fn look_up(&self, event: &EventId) -> Option<Known> {
+        self.known().get(event).cloned()
+    }
+
+    fn remember(&self, event: &EventId, terms: Arc<Terms>) {
+        self.known().insert(event.clone(), Known { terms, asked_at: Monotonic::now() });
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<EventId, Known>> {
+        // Nothing panics while the map is locked; if it did, the map would still be whole.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
