@@ -11,8 +11,9 @@
 //! thousand before 80 % are; those who come alone take the seats that it leaves, and of all seats
 //! at most one in a thousand was alone at any time. Where sections are asked for by name it comes
 //! earlier; there a split before it would split a fifth more parties and leave about as many seats
-//! alone. So a party that fits into a row is never split, and one for which there are seats is
-//! never refused.
+//! alone. So a party that fits into a row is never split. One is refused where no run of a row
+//! and no even split over two to four neighbouring rows of a section is free, even though as many
+//! seats may be free elsewhere, scattered or in uneven parts.
 
 use crate::one_row::{Accessible, Run, Starts, fits};
 use crate::seat_map::Contention;

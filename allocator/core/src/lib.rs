@@ -34,6 +34,8 @@ mod sale;
 mod seat_map;
 mod seat_word;
 mod shape;
+#[cfg(test)]
+mod shapes;
 mod shard;
 mod shown;
 mod sight;

@@ -211,12 +211,18 @@ fn any_ask(event: &EventId, account: AccountId, common: &mut Common) -> Option<C
 fn any_want(common: &mut Common) -> Want {
     match common.dice.within(1, 100) {
         1..=60 => Want::Seats(any_seats(common, 3)),
-        61..=80 => Want::BestAvailable(BestAvailable {
-            quantity: u8::try_from(common.dice.within(1, 4)).expect("at most four"),
-            section: None,
-            price_level: None,
-            accessible: false,
-        }),
+        61..=80 => Want::BestAvailable(any_party(common)),
         _ => Want::Areas(any_areas(common)),
     }
+}
+
+/// People who leave the choice of seats to the house. Few have wishes; some of those name a section
+/// that the hall has not.
+fn any_party(common: &mut Common) -> BestAvailable {
+    let quantity = u8::try_from(common.dice.within(1, 4)).expect("at most four");
+    let Common { dice, .. } = common;
+    let mut wish = |percent: u64, of: u16| dice.hits(percent).then(|| dice.index(of.into()));
+    let section = wish(15, 2).map(|at| u16::try_from(at).expect("one section or none"));
+    let price_level = wish(15, 2).map(|at| u8::try_from(at).expect("two rows"));
+    BestAvailable { quantity, section, price_level, accessible: dice.hits(15) }
 }

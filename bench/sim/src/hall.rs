@@ -5,7 +5,7 @@ use allocator_core::{Limits, PlanTables, Shard};
 use schema::limits::{self, EXPIRY_SPREAD_MAX};
 use schema::{
     AccountId, Area, AreaIdx, Channel, ChannelRow, Currency, DurationMs, EventId, EventListing,
-    EventStatus, Money, PlanIndex, Pool, PriceLevel, Row, SeatingPlan, Section, ShardId,
+    EventStatus, Held, Money, PlanIndex, Pool, PriceLevel, Row, SeatingPlan, Section, ShardId,
     UnixMillis,
 };
 use std::ops::Range;
@@ -15,6 +15,10 @@ pub const SHARD: ShardId = ShardId(0);
 /// The seats of each row.
 pub const ROWS: [Range<u32>; 2] = [0..5, 5..10];
 pub const SEAT_COUNT: u32 = 10;
+/// The only section.
+pub const SECTION: u16 = 0;
+/// The only accessible seat, at the end of the first row.
+pub const ACCESSIBLE: u32 = 4;
 /// Standing places of each area: two that share a pool, and one by itself.
 pub const AREAS: [u32; 3] = [3, 3, 2];
 /// The areas of the only pool, and how many places it has for both.
@@ -41,7 +45,7 @@ const CHANNEL_SEATS: Range<u32> = 7..10;
 /// Within a run, so that a run sees it end.
 const CHANNEL_ENDS: UnixMillis = UnixMillis(START.0 + 60_000);
 
-/// The price of each place.
+/// The price of each place, whatever its price level.
 pub const PRICE: i64 = 5_000;
 
 /// The account with this number.
@@ -114,6 +118,11 @@ fn limits() -> Limits {
 /// The event that has a channel.
 const SECOND: &str = "EVT2";
 
+/// Whether a hold has seats in both rows.
+pub fn is_split(held: &Held) -> bool {
+    ROWS.iter().all(|row| held.seats.iter().any(|seat| row.contains(&seat.seat.0)))
+}
+
 /// Whether the channel keeps a seat from a fan who names `key`.
 pub fn is_kept(event: &EventId, seat: u32, time: UnixMillis, key: Option<&str>) -> bool {
     let of_channel = event.as_str() == SECOND && CHANNEL_SEATS.contains(&seat);
@@ -134,12 +143,13 @@ fn channel() -> Channel {
 }
 
 fn plan() -> SeatingPlan {
-    let row = |label: &str, y_cm| Row {
+    // Each row has a price level of its own.
+    let row = |label: &str, price_level, y_cm| Row {
         label: label.into(),
         seat_count: 5,
         first_number: 1,
-        price_level: 0,
-        accessible: 0,
+        price_level,
+        accessible: if ROWS[usize::from(price_level)].contains(&ACCESSIBLE) { 1 << 4 } else { 0 },
         x_cm: 0,
         y_cm,
         step_x_cm: 50,
@@ -151,12 +161,13 @@ fn plan() -> SeatingPlan {
         capacity,
         price_level: 0,
     };
+    let rows = vec![row("1", 0, 100), row("2", 1, 200)];
     let areas = ["FLOOR", "STAGE", "BAR"].into_iter().zip(AREAS).map(area).collect();
     let pooled = POOLED.map(|at| AreaIdx(u16::try_from(at).expect("three areas")));
     let pool = Pool { id: "GATE".into(), capacity: POOL_CAPACITY, areas: pooled.collect() };
     SeatingPlan {
         id: "p-sim".parse().expect("it is a plan id"),
-        sections: vec![Section { name: "A".into(), rows: vec![row("1", 100), row("2", 200)] }],
+        sections: vec![Section { name: "A".into(), rows }],
         areas,
         focal_x_cm: 100,
         focal_y_cm: 0,
@@ -165,6 +176,8 @@ fn plan() -> SeatingPlan {
 }
 
 fn listing(event: &str, plan: &SeatingPlan) -> EventListing {
+    let price = Money::new(PRICE, Currency::EUR);
+    let level = |name: &str| PriceLevel { name: name.into(), price };
     EventListing {
         event: event.parse().expect("it is an event id"),
         plan: plan.id.clone(),
@@ -175,7 +188,7 @@ fn listing(event: &str, plan: &SeatingPlan) -> EventListing {
         starts_at: UnixMillis(u64::MAX / 2),
         sale_starts_at: UnixMillis(0),
         status: EventStatus::OnSale,
-        price_levels: vec![PriceLevel { name: "".into(), price: Money::new(PRICE, Currency::EUR) }],
+        price_levels: ["front", "back"].map(level).to_vec(),
         places_total: plan.place_count(),
         hold_ttl_ms: HOLD_TTL,
         account_places_max: ACCOUNT_PLACES_MAX,

@@ -29,7 +29,7 @@ happenings! {
     PassClaimed, TurnedAway, PassForeign, PassSpent, PassExpired, PassInUse, PassUsedAgain,
     PassOfRefunded,
     // Decisions.
-    Held, Allotted, Killed, Returned, Refused, SeatTaken, StatusNotAllowed, ChannelRequired,
+    Held, Split, Allotted, Killed, Returned, Refused, SeatTaken, StatusNotAllowed, ChannelRequired,
     PoolFull, SeatsUnchanged, GivenUp, Expired, Extended, Swapped, PaymentStarted, Reminded,
     Declined, Sold, PaymentCancelled, Refunded, Unchanged,
     // Answers.

@@ -42,7 +42,7 @@ pub use happening::{Happening, Tally};
 pub use mutation::Mutation;
 pub use promises::Finding;
 pub use run::{Broken, Play, Report, run};
-pub use world::Ending;
+pub use world::{Dead, Ending};
 
 #[cfg(test)]
 mod tests;

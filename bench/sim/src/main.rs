@@ -1,7 +1,7 @@
 //! Plays seeds until one breaks a promise, and says which.
 
 use clap::{Parser, ValueEnum};
-use sim::{Ending, Happening, Mutation, Play, Report, Tally, run};
+use sim::{Dead, Ending, Happening, Mutation, Play, Report, Tally, run};
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -20,9 +20,9 @@ struct Cli {
     /// Steps of a run before its end. A seed with other steps is another run.
     #[arg(long, default_value_t = 600)]
     steps: u32,
-    /// Kills everything after the steps.
-    #[arg(long)]
-    kill: bool,
+    /// Kills everything after the steps, or who is named.
+    #[arg(long, value_enum, num_args = 0..=1, default_missing_value = "all")]
+    kill: Option<Dead>,
     /// Breaks one rule of the system first: this run must find a broken promise.
     #[arg(long, value_enum, conflicts_with = "all_mutations")]
     mutation: Option<Mutation>,
@@ -46,7 +46,7 @@ fn main() -> io::Result<ExitCode> {
 
 impl Cli {
     fn play(&self, seed: u64, mutation: Option<Mutation>) -> Play {
-        let ending = if self.kill { Ending::Kill } else { Ending::Home };
+        let ending = self.kill.map_or(Ending::Home, Ending::Kill);
         Play { seed, steps: self.steps, ending, mutation }
     }
 }
@@ -104,10 +104,15 @@ fn try_mutations(cli: &Cli, out: &mut impl Write) -> io::Result<bool> {
 
 /// The options that play it again.
 fn again(cli: &Cli, seed: u64, mutation: Option<Mutation>) -> String {
-    let kill = if cli.kill { " --kill" } else { "" };
-    let named = mutation.and_then(|mutation| mutation.to_possible_value());
-    let named = named.map_or(String::new(), |name| format!(" --mutation {}", name.get_name()));
-    format!("--seed {seed} --steps {}{kill}{named}", cli.steps)
+    let kill = named("kill", cli.kill);
+    let mutation = named("mutation", mutation);
+    format!("--seed {seed} --steps {}{kill}{mutation}", cli.steps)
+}
+
+/// An option with its value, if it has one.
+fn named(option: &str, value: Option<impl ValueEnum>) -> String {
+    let value = value.and_then(|value| value.to_possible_value());
+    value.map_or_else(String::new, |value| format!(" --{option} {}", value.get_name()))
 }
 
 fn tell_story(report: &Report, out: &mut impl Write) -> io::Result<()> {

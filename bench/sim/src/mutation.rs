@@ -35,6 +35,8 @@ pub enum Mutation {
     TrustWall,
     /// Seats are refused by the look of a replica, which may be behind.
     RefuseByView,
+    /// A party that fits into no row is refused and not split.
+    NeverSplit,
     /// A channel's seats go to whoever asks, code or not.
     SkipChannels,
     /// What is taken of one area does not count in the pool that it shares with others.
@@ -154,6 +156,7 @@ impl Mutation {
             | Self::KeepLease
             | Self::TrustWall => InvariantId::Seat3,
             Self::RefuseByView
+            | Self::NeverSplit
             | Self::SkipChannels
             | Self::SwapKeepsPlaces
             | Self::SkipGuards

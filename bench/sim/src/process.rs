@@ -112,6 +112,11 @@ impl Process {
         leaves_since.is_some_and(|since| since.is_none_or(|since| now.since(since) < MOVES_WITHIN))
     }
 
+    /// Whether it neither has the shard nor takes it.
+    pub fn stands_by(&self) -> bool {
+        matches!(self.role, Role::StandBy { .. })
+    }
+
     fn owner(&self) -> Option<&Owner> {
         match &self.role {
             Role::Owner(owner) => Some(owner),

@@ -2,6 +2,7 @@
 //! store and the provider say, with a model of its own that shares no code with the cores.
 
 mod answers;
+mod best;
 mod book;
 mod guards;
 mod hold;
@@ -21,6 +22,7 @@ use allocator_core::Shard;
 use answers::Answers;
 use book::Book;
 pub use guards::guard_of;
+pub use meant::is_for_best;
 use schema::admission::PassClaims;
 use schema::{
     Applied, Batch, Command, CommandId, EventId, HoldId, InvariantId, OrderId, Outcome,

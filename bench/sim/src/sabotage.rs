@@ -38,6 +38,8 @@ pub fn decide(
         Some(Mutation::SwapKeepsPlaces) => {
             places::keep_own(shard, time, command).unwrap_or_else(|| shard.decide(time, command))
         }
+        Some(Mutation::NeverSplit) => places::refuse_split(shard, time, command, common)
+            .unwrap_or_else(|| shard.decide(time, command)),
         Some(Mutation::SkipGuards) => shard.decide(time, &places::unguarded(command)),
         Some(Mutation::GuardByView) => places::guard_by(view, shard, time, command, common)
             .unwrap_or_else(|| shard.decide(time, command)),

@@ -1,6 +1,6 @@
 //! That runs repeat, that they hold, that they are no idle talk, and that they notice.
 
-use crate::{Ending, Happening, Mutation, Play, Report, Tally, run};
+use crate::{Dead, Ending, Happening, Mutation, Play, Report, Tally, run};
 use clap::ValueEnum;
 use schema::InvariantId;
 use std::ops::RangeInclusive;
@@ -10,6 +10,9 @@ const STEPS: u32 = 600;
 /// The seeds that must do all that may happen, and those in one of which a mutation has to show.
 const HOLDING: RangeInclusive<u64> = 1..=40;
 const BREAKING: RangeInclusive<u64> = 1..=600;
+
+/// The seeds in which somebody dies after each step.
+const KILLED: [u64; 4] = [3, 5, 8, 13];
 
 fn play(seed: u64, mutation: Option<Mutation>) -> Report {
     run(Play { seed, steps: STEPS, ending: Ending::Home, mutation })
@@ -34,12 +37,34 @@ fn every_promise_holds_and_everything_that_may_happen_does() {
     assert_eq!(never.collect::<Vec<_>>(), [] as [&Happening; 0]);
 }
 
+/// Kills after each of the first steps of some seeds.
+fn survives(dead: Dead) {
+    let runs = KILLED.iter().flat_map(|seed| (1..=120).map(move |steps| (*seed, steps)));
+    for (seed, steps) in runs {
+        let report = run(Play { seed, steps, ending: Ending::Kill(dead), mutation: None });
+        let tail = || report.tail.join("\n");
+        assert_eq!(report.broken, None, "seed {seed}, {steps} steps, {dead:?}:\n{}", tail());
+    }
+}
+
 #[test]
 fn everything_may_be_killed_after_any_step() {
-    for steps in 1..=120 {
-        let report = run(Play { seed: 3, steps, ending: Ending::Kill, mutation: None });
-        assert_eq!(report.broken, None, "{steps} steps:\n{}", report.tail.join("\n"));
-    }
+    survives(Dead::All);
+}
+
+#[test]
+fn the_owner_alone_may_be_killed_after_any_step() {
+    survives(Dead::Owner);
+}
+
+#[test]
+fn the_standby_alone_may_be_killed_after_any_step() {
+    survives(Dead::Standby);
+}
+
+#[test]
+fn settlement_alone_may_be_killed_after_any_step() {
+    survives(Dead::Settlement);
 }
 
 /// Breaks the system in every way that breaks `promise`, and wants to hear of that promise.

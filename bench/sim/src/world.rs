@@ -14,6 +14,7 @@ use crate::partner::Partner;
 use crate::process::Process;
 use crate::settlement::{self, Driver};
 use crate::wire;
+use clap::ValueEnum;
 use schema::DurationMs;
 
 const FANS: usize = 4;
@@ -23,8 +24,21 @@ const FANS: usize = 4;
 pub enum Ending {
     /// Everybody goes home.
     Home,
-    /// Every process and the bus die at once, and then everybody goes home.
-    Kill,
+    /// Some die, and then everybody goes home.
+    Kill(Dead),
+}
+
+/// Who dies after the steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Dead {
+    /// Every process and the bus, at once.
+    All,
+    /// The process that has the shard, or is about to take it.
+    Owner,
+    /// The process that stands by.
+    Standby,
+    /// Those who work on orders.
+    Settlement,
 }
 
 #[derive(Debug)]
@@ -57,8 +71,8 @@ impl World {
             }
             self.step();
         }
-        if ending == Ending::Kill {
-            self.kill_all();
+        if let Ending::Kill(dead) = ending {
+            self.kill(dead);
         }
         self.end();
     }

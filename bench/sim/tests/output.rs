@@ -28,6 +28,7 @@ fn the_last_line_is_the_hash_and_all_lines_repeat() {
     check(&["--seeds", "3"], 0);
     check(&["--seed", "2"], 0);
     check(&["--seed", "2", "--steps", "90", "--kill"], 0);
+    check(&["--seed", "2", "--steps", "90", "--kill", "owner"], 0);
     check(&["--seeds", "40", "--mutation", "answer-before-ack"], 1);
     check(&["--seeds", "1", "--mutation", "trim-to-newest", "--steps", "1"], 0);
 }

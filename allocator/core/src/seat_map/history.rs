@@ -84,6 +84,12 @@ fn none_left_while_a_seat_was_free_all_the_time_has_no_order() {
 }
 
 #[test]
+fn none_left_for_three_while_two_and_one_were_free_in_neighbouring_rows_has_no_order() {
+    check("0-1 claim 0 3 4 by 1 => ok; 2-3 best 3 by 1 => none", false);
+    check("0-1 claim 0 2 4 by 1 => ok; 2-3 best 3 by 1 => none", true);
+}
+
+#[test]
 fn two_owners_of_a_seat_have_no_order() {
     check("0-9 claim 0 1 by 1 => ok\n0-9 claim 1 2 by 2 => ok", false);
     check("0-9 claim 0 1 by 1 => ok\n0-9 best 1 by 2 => 1", false);

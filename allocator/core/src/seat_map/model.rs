@@ -26,7 +26,7 @@ fn plans() -> impl Strategy<Value = Plan> {
     let state = prop::sample::select(vec![SeatState::Free, SeatState::Paying, SeatState::Sold]);
     prop_oneof![
         3 => sets.prop_map(|seats| Plan::Claim(seats.into_iter().collect())),
-        1 => (1_u8..=2).prop_map(Plan::Best),
+        1 => (1_u8..=5).prop_map(Plan::Best),
         4 => (seat(), state, prop::bool::weighted(0.1)).prop_map(|(seat, to, stale)| {
             Plan::Change(seat, to, stale)
         }),

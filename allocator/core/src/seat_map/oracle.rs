@@ -4,7 +4,9 @@ use super::SeatMap;
 use super::fixture::best;
 use crate::best_available::claim_best;
 use crate::seat_word::{SeatState, SeatWord};
+use crate::shapes::shapes;
 use schema::SeatIdx;
+use std::ops::Range;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Call {
@@ -47,20 +49,20 @@ pub fn ask(map: &SeatMap, call: &Call) -> Answer {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Oracle {
     pub words: Vec<SeatWord>,
-    /// Where each row ends, in seats.
-    row_ends: Vec<usize>,
+    /// The seats of each row.
+    rows: Vec<Range<u32>>,
 }
 
 impl Oracle {
     pub fn new(seat_counts: &[u8]) -> Self {
-        let row_ends: Vec<usize> = seat_counts
-            .iter()
-            .scan(0, |end, &seats| {
-                *end += usize::from(seats);
-                Some(*end)
-            })
-            .collect();
-        Self { words: vec![SeatWord::NEVER; *row_ends.last().unwrap()], row_ends }
+        let mut end = 0;
+        let mut row = |&seats: &u8| {
+            let first = end;
+            end += u32::from(seats);
+            first..end
+        };
+        let rows = seat_counts.iter().map(&mut row).collect();
+        Self { words: vec![SeatWord::NEVER; usize::try_from(end).unwrap()], rows }
     }
 
     /// The seats after a call that was answered so; `None` if the answer is wrong.
@@ -74,12 +76,12 @@ impl Oracle {
                 (!taken.is_empty() && named.iter().eq(taken)).then(|| self.clone())
             }
             (Call::Best { quantity, slot }, Answer::Claimed(seats)) => {
-                let shaped = self.shapes(*quantity).contains(seats);
+                let shaped = shapes(&self.rows, *quantity).contains(seats);
                 shaped.then(|| self.claimed(seats, *slot))?
             }
             (Call::Best { quantity, .. }, Answer::NoneLeft) => {
                 let is_free = |seats: &Vec<SeatIdx>| seats.iter().all(|&seat| self.is_free(seat));
-                (!self.shapes(*quantity).iter().any(is_free)).then(|| self.clone())
+                (!shapes(&self.rows, *quantity).iter().any(is_free)).then(|| self.clone())
             }
             (Call::Change { seat, from, to }, Answer::Changed(word)) => {
                 let slot = if *to == SeatState::Free { 0 } else { from.slot };
@@ -94,25 +96,6 @@ impl Oracle {
             }
             _ => None,
         }
-    }
-
-    /// All sets of seats that are the best ones in some house: neighbours in a row, or one seat
-    /// in each of two neighbouring rows.
-    fn shapes(&self, quantity: u8) -> Vec<Vec<SeatIdx>> {
-        assert!(quantity == 1 || quantity == 2);
-        let starts = std::iter::once(0).chain(self.row_ends.iter().copied());
-        let rows: Vec<Vec<SeatIdx>> =
-            starts.zip(&self.row_ends).map(|(from, &to)| seats_between(from, to)).collect();
-        let runs = rows.iter().flat_map(|row| row.windows(usize::from(quantity)));
-        let mut shapes: Vec<Vec<SeatIdx>> = runs.map(<[SeatIdx]>::to_vec).collect();
-        if quantity == 2 {
-            for pair in rows.windows(2) {
-                let couples =
-                    pair[0].iter().flat_map(|&a| pair[1].iter().map(move |&b| vec![a, b]));
-                shapes.extend(couples);
-            }
-        }
-        shapes
     }
 
     fn claimed(&self, seats: &[SeatIdx], slot: u32) -> Option<Self> {
@@ -139,8 +122,4 @@ impl Oracle {
     fn is_free(&self, seat: SeatIdx) -> bool {
         self.word(seat).state == SeatState::Free
     }
-}
-
-fn seats_between(from: usize, to: usize) -> Vec<SeatIdx> {
-    (from..to).map(|seat| SeatIdx(u32::try_from(seat).unwrap())).collect()
 }

@@ -4,7 +4,7 @@ use super::hold::longest;
 use super::hold::{Hold, Phase};
 use super::passes::Passes;
 use super::{BatchId, Checked, Finding, expect, guards, meant, refusals};
-use crate::hall::{AREAS, HOLD_TTL, PLACE_COUNT};
+use crate::hall::{AREAS, HOLD_TTL, PLACE_COUNT, is_split};
 use crate::happening::{Happening, Tally};
 use crate::standing::Standing;
 use allocator_core::Shard;
@@ -47,6 +47,9 @@ impl Book {
                 meant::may(time, event, asked, held, &BTreeSet::new())?;
                 self.may_begin(time, event, asked, held)?;
                 self.begin(time, event, held, tally)?;
+                if is_split(held) && asked.is_some_and(meant::is_for_best) {
+                    tally.add(Happening::Split);
+                }
             }
             OutcomeBody::HoldReleased { hold, why } => {
                 self.release(now, time, *hold, *why, asked).map_err(|f| f.unwrap_or_else(wrong))?;

@@ -1,11 +1,12 @@
 //! Whether an outcome is what the command that it names asked for.
 
+use super::best::could_sit;
 use super::{Checked, Finding, expect};
 use crate::hall;
 use crate::standing::Standing;
 use schema::{
-    Command, CommandBody, EventId, Held, HoldId, InvariantId, Outcome, OutcomeBody, OwnerKind,
-    Released, ReturnedPart, UnixMillis, Verdict, VerdictKind, Want,
+    Command, CommandBody, EventId, Held, HoldId, HoldSeats, InvariantId, Outcome, OutcomeBody,
+    OwnerKind, Released, ReturnedPart, SeatIdx, UnixMillis, Verdict, VerdictKind, Want,
 };
 use std::collections::BTreeSet;
 
@@ -42,7 +43,9 @@ fn gives(want: &Want, held: &Held) -> bool {
     let fits = match want {
         Want::Seats(wanted) => seats == wanted.iter().copied().collect() && held.areas.is_empty(),
         Want::BestAvailable(best) => {
-            seats.len() == usize::from(best.quantity) && held.areas.is_empty()
+            let is_given = |seat: u32| seats.contains(&SeatIdx(seat));
+            let right = seats.len() == usize::from(best.quantity) && could_sit(best, is_given);
+            right && held.areas.is_empty()
         }
         Want::Areas(wanted) => {
             let given = held.areas.iter().map(|area| (area.area, area.quantity));
@@ -50,6 +53,16 @@ fn gives(want: &Want, held: &Held) -> bool {
         }
     };
     fits && seats.len() == held.seats.len()
+}
+
+/// Whether a party leaves the choice of its seats to the house.
+pub fn is_for_best(asked: &Command) -> bool {
+    match &asked.body {
+        CommandBody::HoldSeats(HoldSeats { want, .. }) | CommandBody::SwapSeats { want, .. } => {
+            matches!(want, Want::BestAvailable(_))
+        }
+        _ => false,
+    }
 }
 
 /// Whether parts of allotments are what was to be given back.

@@ -1,10 +1,11 @@
 //! SEAT-4: a refusal is true where it stands in the journal, which is an instant of its call.
 
+use super::best::could_sit;
 use super::book::Book;
 use super::guards::guard_of;
 use super::hold::{Hold, Phase, longest};
 use super::{Checked, expect};
-use crate::hall::{ACCOUNT_PLACES_MAX, ROWS, is_kept};
+use crate::hall::{ACCOUNT_PLACES_MAX, SECTION, is_kept};
 use crate::standing::Standing;
 use schema::{
     AccountId, AreaIdx, Command, CommandBody, EventId, HoldId, InvariantId, OwnerKind, Refusal,
@@ -86,8 +87,11 @@ fn hold_is_refused(
         (Refusal::SoldOut | Refusal::NotEnoughSeats, Want::BestAvailable(best)) => {
             let none_left = *refusal != Refusal::SoldOut || book.counts_of(event).free == 0;
             let taken = book.taken(event);
-            let has_run = has_run(best.quantity, |seat| !taken.contains(&seat) && !is_kept(seat));
-            none_left && !has_run
+            let is_usable = |seat: u32| !taken.contains(&seat) && !(is_fan && is_kept(seat));
+            none_left && !could_sit(best, is_usable)
+        }
+        (Refusal::SeatUnknown, Want::BestAvailable(best)) => {
+            best.section.is_some_and(|section| section != SECTION)
         }
         (
             Refusal::PassForeign | Refusal::PassSpent | Refusal::PassExpired | Refusal::PassInUse,
@@ -131,16 +135,6 @@ pub fn is_for_a_pool(book: &Book, asked: &Command) -> bool {
     let Want::Areas(areas) = want else { return false };
     let all = with_areas(book, &asked.event, own.filter(|own| own.event == asked.event), areas);
     all.fits_each() && !all.fits()
-}
-
-/// Whether a row has so many usable seats side by side.
-fn has_run(quantity: u8, is_usable: impl Fn(u32) -> bool) -> bool {
-    ROWS.iter().any(|row| {
-        row.clone().any(|first| {
-            let mut run = first..first + u32::from(quantity);
-            run.end <= row.end && run.all(&is_usable)
-        })
-    })
 }
 
 /// Refusals to release, to extend, to swap or to pay.

@@ -2,8 +2,8 @@
 
 use super::answer;
 use crate::common::Common;
-use crate::hall::{HOLD_TTL, PRICE};
-use crate::promises::guard_of;
+use crate::hall::{HOLD_TTL, PRICE, is_split};
+use crate::promises::{guard_of, is_for_best};
 use crate::standing::Standing;
 use allocator_core::{Decision, Shard};
 use schema::{
@@ -51,6 +51,25 @@ pub fn keep_own(shard: &mut Shard, time: UnixMillis, command: &Command) -> Optio
     let refused = areas.iter().any(lacks_room);
     let body = OutcomeBody::Refused(Refusal::NotEnoughSeats);
     refused.then(|| answer(shard, time, command, body)).flatten()
+}
+
+/// A refusal of the best available seats where they are in both rows; `None` where they are not.
+pub fn refuse_split(
+    shard: &mut Shard,
+    time: UnixMillis,
+    command: &Command,
+    common: &Common,
+) -> Option<Decision> {
+    if !is_for_best(command) {
+        return None;
+    }
+    let decided = common.hall.restore(shard.snapshot()).decide(time, command);
+    let Decision::Fresh(Outcome { body, .. }) = decided else { return None };
+    let (OutcomeBody::SeatsHeld(held) | OutcomeBody::SeatsSwapped(held)) = body else {
+        return None;
+    };
+    let body = OutcomeBody::Refused(Refusal::NotEnoughSeats);
+    is_split(&held).then(|| answer(shard, time, command, body)).flatten()
 }
 
 /// The same operation with a guard that allows all statuses.

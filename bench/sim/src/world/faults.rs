@@ -1,8 +1,9 @@
 //! What fails.
 
-use super::World;
+use super::{Dead, World};
 use crate::common::{Common, Lease};
 use crate::happening::Happening;
+use crate::process::Process;
 use crate::spread::Presence;
 use schema::DurationMs;
 
@@ -41,19 +42,35 @@ impl World {
         }
     }
 
+    pub(super) fn kill(&mut self, dead: Dead) {
+        match dead {
+            Dead::All => self.kill_all(),
+            Dead::Owner => self.kill_processes(|process| !process.stands_by()),
+            Dead::Standby => self.kill_processes(Process::stands_by),
+            Dead::Settlement => self.kill_drivers(),
+        }
+    }
+
     /// Every process dies, and the bus with what is on it.
     pub(super) fn kill_all(&mut self) {
-        let common = &mut self.common;
-        common.note(Happening::EverybodyDies, format_args!("everything is killed"));
-        for process in &mut self.processes {
-            let down = DurationMs(common.dice.within(0, 1_000));
-            process.crash(common, down);
+        self.common.note(Happening::EverybodyDies, format_args!("everything is killed"));
+        self.kill_processes(|_| true);
+        self.kill_drivers();
+        self.front.restart(&mut self.common);
+        restart_server(&mut self.common);
+    }
+
+    fn kill_processes(&mut self, dies: impl Fn(&Process) -> bool) {
+        for process in self.processes.iter_mut().filter(|process| dies(process)) {
+            let down = DurationMs(self.common.dice.within(0, 1_000));
+            process.crash(&mut self.common, down);
         }
+    }
+
+    fn kill_drivers(&mut self) {
         for driver in &mut self.drivers {
-            driver.crash(common);
+            driver.crash(&mut self.common);
         }
-        self.front.restart(common);
-        restart_server(common);
     }
 }
 

@@ -75,7 +75,7 @@ impl Buyer<'_> {
         let slot = self.slot;
         match self.dice(8) {
             0 => Call::Read { seat: self.any_seat() },
-            1 => Call::Best { quantity: 1 + u8::from(self.dice(2) == 0), slot },
+            1 => Call::Best { quantity: 1 + u8::try_from(self.dice(3)).unwrap(), slot },
             2..=4 if !self.has.is_empty() => self.change(),
             _ if 3 < self.has.len() => self.change(),
             _ => Call::Claim { seats: self.any_seats(), slot },

@@ -1,17 +1,21 @@
 //! The same rules, written down as plainly as possible: sets that are looked through from end to
 //! end.
 
+use crate::shapes::shapes;
 use schema::SYSTEM_ACCOUNT;
 use schema::{
     AccountId, AreaIdx, BestAvailable, Command, CommandBody, Held, HoldId, HoldSeats, OutcomeBody,
     OwnerKind, PreviousStatuses, SeatIdx, Verdict, VerdictKind, Want,
 };
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 pub(super) const SEATS: u32 = 16;
 const ACCESSIBLE: u32 = 11;
 /// The seats of each row: section A's two, section B's one.
-const ROWS: [std::ops::Range<u32>; 3] = [0..6, 6..12, 12..16];
+const ROWS: [Range<u32>; 3] = [0..6, 6..12, 12..16];
+/// The rows of each section.
+const SECTIONS: [Range<usize>; 2] = [0..2, 2..3];
 
 /// A guard that allows nothing.
 const NONE: PreviousStatuses = PreviousStatuses { free: false, set_aside: false };
@@ -361,34 +365,30 @@ impl Model {
         closed: &BTreeSet<u32>,
         actual: &OutcomeBody,
     ) -> Option<BTreeSet<u32>> {
-        let fits = |row: usize| {
-            best.section.is_none_or(|section| (section == 1) == (row == 2))
-                && best.price_level.is_none_or(|level| (level == 1) == (row == 2))
+        // Sections and price levels are the same.
+        let fits = |at: u16| {
+            best.section.is_none_or(|section| section == at)
+                && best.price_level.is_none_or(|level| u16::from(level) == at)
         };
-        let usable = |seat: u32| {
-            let wanted = best.accessible || seat != ACCESSIBLE;
-            wanted && !self.taken(seat) && !closed.contains(&seat)
-        };
-        let run = |first: u32, row: &std::ops::Range<u32>| {
-            let mut run = first..first + u32::from(best.quantity);
-            let accessible = !best.accessible || run.contains(&ACCESSIBLE);
-            run.end <= row.end && accessible && run.all(usable)
-        };
-        let rows = ROWS.iter().enumerate().filter(|(at, _)| fits(*at));
-        let in_one_row = rows.clone().any(|(_, row)| row.clone().any(|first| run(first, row)));
+        let usable = |seat: u32| !self.taken(seat) && !closed.contains(&seat);
+        let sections = (0..).zip(SECTIONS).filter(|(at, _)| fits(*at));
+        let all = sections.flat_map(|(_, rows)| shapes(&ROWS[rows], best.quantity));
+        let all = all.map(|seats| seats.into_iter().map(|seat| seat.0).collect::<BTreeSet<_>>());
+        let mut offered = all.filter(|seats| {
+            seats.iter().all(|&seat| usable(seat)) && best.accessible == seats.contains(&ACCESSIBLE)
+        });
         let (OutcomeBody::SeatsHeld(held) | OutcomeBody::SeatsSwapped(held)) = actual else {
-            assert!(!in_one_row, "{best:?} was refused");
+            assert_eq!(offered.next(), None, "{best:?} was refused");
             return None;
         };
         let seats: BTreeSet<u32> = held.seats.iter().map(|held| held.seat.0).collect();
-        assert_eq!(seats.len(), usize::from(best.quantity));
-        assert!(seats.iter().all(|&seat| usable(seat)));
-        assert_eq!(best.accessible, seats.contains(&ACCESSIBLE));
-        let parts = rows.map(|(_, row)| seats.iter().filter(|seat| row.contains(seat)).count());
-        let parts: Vec<_> = parts.filter(|&part| 0 < part).collect();
-        assert_eq!(parts.iter().sum::<usize>(), seats.len(), "the filters are kept");
-        assert_eq!(in_one_row, parts.len() == 1);
-        assert!(parts.iter().max().unwrap() - parts.iter().min().unwrap() <= 1, "an even split");
+        let offered: Vec<_> = offered.collect();
+        assert!(offered.contains(&seats), "{seats:?} for {best:?}");
+        let row_count = |seats: &BTreeSet<u32>| {
+            ROWS.iter().filter(|row| seats.iter().any(|seat| row.contains(seat))).count()
+        };
+        let least = offered.iter().map(row_count).min();
+        assert_eq!(least, Some(row_count(&seats)), "no more rows than need be");
         Some(seats)
     }
 
