@@ -1,6 +1,6 @@
 //! What one side does in one turn.
 
-use super::fault::fault;
+use super::fault::fault_of_making;
 use crate::engine::Account;
 use crate::measure::{
     Booking, Buyer, Confirming, Contending, Habits, Houses, Joining, Line, Measured, Polling,
@@ -131,7 +131,7 @@ impl Side {
         let buyers = self.buyers(terms, Wish::Named).await?;
         let workers = buyers.into_iter().map(|buyer| Stocking(buyer, each)).collect();
         let (workers, stocked) = run(workers, STOCKING_WAIT).await?;
-        if let Some(fault) = fault(&stocked) {
+        if let Some(fault) = fault_of_making(&stocked) {
             bail!("reserving what is to be paid: {fault}");
         }
         Ok(workers.into_iter().map(|Stocking(buyer, _)| Confirming(buyer)).collect())
