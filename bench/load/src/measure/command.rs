@@ -114,22 +114,24 @@ async fn poll(
     inside: Option<&mut Inside>,
 ) -> anyhow::Result<()> {
     let mut polling = Polling::all(door, questions, options.connections, 0).await?;
+    let mut looked = None;
+    if let Some(inside) = inside {
+        let idle = inside.look().await?;
+        tokio::time::sleep(IDLE).await;
+        let before = inside.look().await?;
+        table.tell("idle", idle.until(&before, 0))?;
+        looked = Some((inside, before));
+    }
     if options.as_told {
         let waiting = options.waiting.unwrap_or(options.places);
         let per_second = told_per_second(door, questions, waiting).await?;
         table.tell("toldPerSecond", json!(per_second.round()))?;
+        // The last thing before they ask: what is due until then would come at once.
         Polling::set_pace(&mut polling, per_second);
     }
     let time = Duration::from_secs(options.seconds.into());
-    let Some(inside) = inside else {
-        table.run("poll", polling, |worker| worker, time).await?;
-        return Ok(());
-    };
-    let idle = inside.look().await?;
-    tokio::time::sleep(IDLE).await;
-    let before = inside.look().await?;
-    table.tell("idle", idle.until(&before, 0))?;
     table.run("poll", polling, |worker| worker, time).await?;
+    let Some((inside, before)) = looked else { return Ok(()) };
     let after = inside.look().await?;
     let polled = table.json["poll"]["goodWithWarmUp"].as_u64().unwrap_or_default();
     table.tell("polling", before.until(&after, polled))
