@@ -21,6 +21,11 @@ pub enum Command {
     Flat(Flat),
     /// How long buyers wait when a shard's owner is killed, and what they notice of a planned move
     Failover(Failover),
+    /// Many open connections at once, each asked in turn, and what they cost the server
+    Connections(ManyConnections),
+    /// Holds some of them, for `connections`
+    #[command(hide = true)]
+    HoldPart(HoldPart),
     /// Serves one of what people would use instead
     Baseline(Baseline),
     /// Names the known scenarios
@@ -91,12 +96,18 @@ pub struct Measure {
     /// Places in line, spread over which are those that poll [default: as many as poll]
     #[arg(long)]
     pub waiting: Option<u32>,
+    /// Poll as often as all who wait would together if they did as they are told, not faster
+    #[arg(long)]
+    pub as_told: bool,
     /// Open a connection anew after so many questions; 0 keeps it
     #[arg(long, default_value_t = 0)]
     pub reuse: u32,
     /// The event whose waiting room is joined
     #[arg(long, default_value = "EVT001")]
     pub room: String,
+    /// The data folder of the target, to see what a line takes of memory and polls of Redis
+    #[arg(long)]
+    pub data: Option<PathBuf>,
     /// Write JSON to this file
     #[arg(long)]
     pub json: Option<PathBuf>,
@@ -127,6 +138,9 @@ pub struct Compare {
     /// Only these comparisons
     #[arg(long, value_delimiter = ',')]
     pub only: Vec<Ratio>,
+    /// Connections of both sides [default: those of the scenario, 256 at most]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=4_096))]
+    pub connections: Option<u32>,
     /// Where results go [default: bench-results/compare-SCENARIO]
     #[arg(long)]
     pub out: Option<PathBuf>,
@@ -169,14 +183,18 @@ pub enum FlatDeeds {
 /// One comparison, named as in results, in the order in which they are made.
 ///
 /// Polls come first: they ask nothing of a shard, while those who buy leave holds behind, and the
-/// checkpoints of these would be made beside the polls.
+/// checkpoints of these would be made beside the polls. Joins make the line longer, so they come
+/// after the polls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
 pub enum Ratio {
     PollVsBareHyper,
+    StatusVsBareHyper,
     PollVsRedisZset,
+    JoinVsBarePost,
     ReserveVsConventional,
     BookingVsConventional,
+    ConfirmVsConventional,
     ContendedVsConventional,
     JournalVsRawJetstream,
     SettleVsRawPostgres,
@@ -197,8 +215,10 @@ impl Ratio {
         match self {
             Self::ReserveVsConventional
             | Self::BookingVsConventional
+            | Self::ConfirmVsConventional
             | Self::ContendedVsConventional => "conventional",
-            Self::PollVsBareHyper => "bare-hyper",
+            Self::PollVsBareHyper | Self::StatusVsBareHyper => "bare-hyper",
+            Self::JoinVsBarePost => "bare-post",
             Self::PollVsRedisZset => "redis-zset",
             Self::JournalVsRawJetstream => "raw-jetstream",
             Self::SettleVsRawPostgres => "raw-postgres",
@@ -219,7 +239,18 @@ impl Ratio {
             Self::ContendedVsConventional | Self::ContendedVsPostgresOnly => "contended_per_second",
             Self::BookingVsConventional | Self::BookingVsPostgresOnly => "booking_per_second",
             Self::PollVsBareHyper | Self::PollVsRedisZset => "poll_per_second",
-            Self::SettleVsRawPostgres => "confirm_per_second",
+            Self::StatusVsBareHyper => "status_per_second",
+            Self::JoinVsBarePost => "join_per_second",
+            Self::SettleVsRawPostgres | Self::ConfirmVsConventional => "confirm_per_second",
+        }
+    }
+
+    /// The figure of more turns of Usher, over the connections that a goal of it names.
+    pub fn figure_of_goal(self) -> Option<&'static str> {
+        match self {
+            Self::JoinVsBarePost => Some("join_per_second_at_64"),
+            Self::ConfirmVsConventional => Some("confirm_per_second_at_64"),
+            _ => None,
         }
     }
 
@@ -234,8 +265,56 @@ impl Ratio {
 
     /// Left out of the small form.
     pub fn is_extra(self) -> bool {
-        self.other() == "postgres-only"
+        let takes_long = matches!(self, Self::StatusVsBareHyper) || self.figure_of_goal().is_some();
+        takes_long || self.other() == "postgres-only"
     }
+}
+
+#[derive(Debug, Args)]
+pub struct ManyConnections {
+    /// Public addresses (`http://HOST:PORT`), which share the connections
+    #[arg(long, required = true, value_delimiter = ',')]
+    pub target: Vec<String>,
+    /// Connections of all targets together
+    #[arg(long, default_value_t = 15_000)]
+    pub connections: u32,
+    /// Local addresses that they come from, where a target is on loopback
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=253))]
+    pub sources: u8,
+    /// What is asked over each
+    #[arg(long, default_value = "/api/queue/EVT001/status")]
+    pub path: String,
+    /// How often each is asked when all are open
+    #[arg(long, default_value_t = 2)]
+    pub rounds: u32,
+    /// How long a round takes: a server closes what is idle for longer than it allows
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=60))]
+    pub seconds: u32,
+    /// The data folder of the target, to see its memory
+    #[arg(long)]
+    pub data: Option<PathBuf>,
+    /// Processes that serve the targets, to see their memory
+    #[arg(long, value_delimiter = ',')]
+    pub pids: Vec<u32>,
+    /// Write JSON to this file
+    #[arg(long)]
+    pub json: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct HoldPart {
+    #[arg(long)]
+    pub target: String,
+    #[arg(long)]
+    pub connections: u32,
+    #[arg(long)]
+    pub sources: u8,
+    #[arg(long)]
+    pub path: String,
+    #[arg(long)]
+    pub rounds: u32,
+    #[arg(long)]
+    pub seconds: u32,
 }
 
 #[derive(Debug, Args)]

@@ -5,6 +5,7 @@
 //! go.
 
 mod command;
+mod commits;
 mod costs;
 mod failover;
 mod fault;

@@ -6,6 +6,7 @@ mod arrivals;
 mod baseline;
 mod cli;
 mod compare;
+mod connections;
 mod dice;
 mod engine;
 mod fan;
@@ -45,6 +46,10 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Failover(options) => {
             runtime.block_on(system::unless_interrupted(compare::failover(&options)))
         }
+        Command::Connections(options) => {
+            runtime.block_on(system::unless_interrupted(connections::connections(&options)))
+        }
+        Command::HoldPart(options) => done(runtime.block_on(connections::hold_part(&options))),
         Command::Baseline(options) => done(runtime.block_on(baseline::baseline(&options))),
         Command::List => run::list(),
         Command::Run(options) => runtime.block_on(system::unless_interrupted(run::run(&options))),

@@ -8,6 +8,7 @@ mod buying;
 mod closed_loop;
 mod command;
 mod contending;
+mod growth;
 mod measured;
 mod stock;
 mod waiting;
@@ -17,6 +18,10 @@ pub use buying::{Booking, Buyer, Confirming, Habits, Reserving, Stocking};
 pub use closed_loop::{Turn, Worker, run};
 pub use command::measure;
 pub use contending::{Contending, won_once};
+pub use growth::calls_json;
 pub use measured::{Measured, heads, rate};
 pub use stock::{Houses, Stock, closed_room};
-pub use waiting::{Joining, Line, Polling, answer_bytes, polls};
+pub use waiting::{
+    Joining, Line, Polling, answer_bytes, join_question, polls, status_question, told_per_second,
+};
+pub use wording::{get, label, resolve};

@@ -12,6 +12,7 @@ mod findings;
 mod holds;
 mod line;
 mod map;
+mod numbers;
 mod owners;
 mod refusals;
 mod runs;
@@ -20,6 +21,7 @@ mod steps;
 
 pub use auditor::audited;
 pub use check::{Checked, Checks, Forged, check};
+pub use numbers::{judge_numbers, twice};
 
 #[cfg(test)]
 pub mod tests;

@@ -9,6 +9,6 @@ mod scrape;
 mod slope;
 
 pub use live::Live;
-pub use process::cpu;
+pub use process::{cpu, named, resident_kib};
 pub use sampler::{Sampler, Watched};
 pub use samples::{Inside, Process, Samples};

@@ -1,10 +1,12 @@
 //! A system of our own: `usher up` in a child process, on a fresh folder and free ports.
 
 mod child;
+mod counters;
 mod launch;
 mod metrics;
 mod neighbour;
 
+pub use counters::{Calls, PostgresCounters, RedisCounters, Transactions, made_between};
 pub use launch::Launch;
 pub use neighbour::Neighbour;
 
@@ -50,6 +52,7 @@ pub struct Running {
     http: String,
     pub metrics: String,
     nats: Option<String>,
+    redis: Option<String>,
     postgres: Option<String>,
 }
 

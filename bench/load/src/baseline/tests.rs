@@ -206,9 +206,13 @@ async fn a_bare_answer_has_as_many_bytes_as_were_asked_for() {
     let mut serving = JoinSet::new();
     serving.spawn(bare::serve(listener, 260));
     let door = Door::new(&format!("http://127.0.0.1:{port}")).unwrap();
-    let answer = Connection::new(&door, 0).ask(Question::get("/anything")).await.unwrap();
+    let mut connection = Connection::new(&door, 0);
+    let answer = connection.ask(Question::get("/anything")).await.unwrap();
     assert_eq!((answer.status, answer.body.len()), (200, 260));
-    assert!(answer.json().unwrap().is_string());
+    assert!(answer.json().unwrap()["token"].is_string());
+    let posted = Question::post("/anything", &json!({"any": "body"}));
+    let posted = connection.ask(posted).await.unwrap();
+    assert_eq!((posted.status, posted.body), (201, answer.body));
 }
 
 #[tokio::test]

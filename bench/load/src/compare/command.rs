@@ -1,5 +1,6 @@
 //! `usher-bench compare`: all pairs, the table, and the files.
 
+use super::commits::committed;
 use super::fault::{fault, fault_of_idle, fault_of_polls, faults_beside};
 use super::meter::Meter;
 use super::outcome::{Outcome, Seen, folder, say, watched, write};
@@ -9,6 +10,7 @@ use super::sums::Sums;
 use super::work::Terms;
 use crate::cli::{self, Ratio};
 use crate::measure::heads;
+use crate::promises::judge_numbers;
 use crate::scenario::{self, Kind, Scenario};
 use crate::system::System;
 use anyhow::Context as _;
@@ -22,6 +24,9 @@ use std::time::Duration;
 
 /// Most connections, as the goals have it.
 const CONNECTIONS_MAX: u32 = 256;
+
+/// Those that the goals for the latencies of joins and payments have.
+const CONNECTIONS_OF_GOAL: u32 = 64;
 
 /// How many pairs, how long a turn is, how many poll, and the rest before and after a turn in which
 /// what was left behind is done.
@@ -61,7 +66,8 @@ const AMONG: u32 = 100;
 pub async fn compare(options: &cli::Compare) -> anyhow::Result<ExitCode> {
     let (scenario, text) = scenario::find(&options.scenario, false)?;
     let size = if options.quick { QUICK } else { WHOLE };
-    let terms = terms(&scenario, &size);
+    let mut terms = terms(&scenario, &size);
+    terms.connections = options.connections.unwrap_or(terms.connections);
     let chosen = options.chosen(&scenario);
     let out = folder(options.out.as_deref(), &format!("compare-{}", scenario.name))?;
     let says = format!(
@@ -77,7 +83,8 @@ pub async fn compare(options: &cli::Compare) -> anyhow::Result<ExitCode> {
     let turns = async |system: &System, others: &Mutex<BTreeMap<String, u32>>| {
         turns(&chosen, &size, &terms, system, others, &out).await
     };
-    let Seen { made: sums, samples, checks } = watched(&out, turns).await?;
+    let Seen { made: sums, samples, mut checks } = watched(&out, turns).await?;
+    checks.findings.extend(judge_numbers(&sums.numbers));
     write(
         &out.join("compare.json"),
         &json!({
@@ -90,7 +97,7 @@ pub async fn compare(options: &cli::Compare) -> anyhow::Result<ExitCode> {
         "while others were asked Usher took at most {:.1} % of a core",
         sums.idle_cores_max * 100.0
     );
-    let table = sums.table.join("\n");
+    let table = [sums.table.clone(), sums.besides()].concat().join("\n");
     say(&format!("\n{table}\n{idle}"))?;
     let outcome = Outcome {
         name: scenario.name.clone(),
@@ -151,13 +158,15 @@ async fn turns(
         let measured = usher.join(terms).await?;
         say(&measured.line("usher: join"))?;
         sums.counts("usher: join", fault(&measured));
-        sums.heard("join_per_second", &measured);
+        if !chosen.contains(&Ratio::JoinVsBarePost) {
+            sums.heard("join_per_second", &measured);
+        }
     }
-    let mut standing: Option<(&str, Rival)> = None;
+    let mut standing: Option<(Ratio, Rival)> = None;
     for ratio in chosen.iter().copied() {
         let other = ratio.other();
         let mut rival = match standing.take() {
-            Some((before, rival)) if before == other => rival,
+            Some((before, rival)) if rival.serves(before, ratio) => rival,
             before => {
                 // It is ended before another is started.
                 drop(before);
@@ -185,9 +194,40 @@ async fn turns(
         } else {
             sums.spoiled(ratio, &pairs);
         }
-        standing = Some((other, rival));
+        besides(ratio, size, terms, &mut usher, &mut sums, out).await?;
+        standing = Some((ratio, rival));
     }
+    sums.numbers = usher.numbers().to_vec();
     Ok(sums)
+}
+
+/// Turns of Usher alone, for what a goal says besides the ratio.
+async fn besides(
+    ratio: Ratio,
+    size: &Size,
+    terms: &Terms,
+    usher: &mut Usher,
+    sums: &mut Sums,
+    out: &Path,
+) -> anyhow::Result<()> {
+    let Some(figure) = ratio.figure_of_goal() else { return Ok(()) };
+    let of_goal = Terms { connections: CONNECTIONS_OF_GOAL, ..terms.clone() };
+    for number in 1..=size.pairs {
+        let turned = usher.turn(ratio, &of_goal).await.context("usher's turn at 64")?;
+        let file = file(ratio, number, "a-usher-at-64");
+        keep(out, &file, "usher", &turned)?;
+        sums.counts(&file, fault(&turned.measured));
+        sums.heard(figure, &turned.measured);
+        tokio::time::sleep(terms.rest).await;
+    }
+    if ratio == Ratio::ConfirmVsConventional {
+        let turned = committed(usher, terms).await.context("commits of a turn")?;
+        let file = format!("{}-commits-a-usher", ratio.name());
+        keep(out, &file, "usher", &turned)?;
+        sums.counts(&file, fault(&turned.measured));
+        sums.count(&turned.counted);
+    }
+    Ok(())
 }
 
 /// Whether the turns of each side are like each other; notes those that are not.
@@ -234,6 +274,7 @@ impl PairOfTurns<'_> {
     ) -> anyhow::Result<(Pair, bool)> {
         let [first, second] = self.ask(usher, rival).await?;
         sums.heard(self.ratio.figure(), &first.measured);
+        sums.count(&first.counted);
         let usher_cores = sums.idled(&second);
         let fault = if self.ratio.polls() { fault_of_polls } else { fault };
         let [first_file, second_file] = self.files();
@@ -304,8 +345,13 @@ mod tests {
     }
 
     fn chosen(scenario: &Scenario, quick: bool) -> Vec<Ratio> {
-        let options =
-            Compare { scenario: scenario.name.clone(), only: Vec::new(), out: None, quick };
+        let options = Compare {
+            scenario: scenario.name.clone(),
+            only: Vec::new(),
+            connections: None,
+            out: None,
+            quick,
+        };
         options.chosen(scenario)
     }
 

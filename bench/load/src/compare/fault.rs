@@ -39,6 +39,12 @@ pub fn fault_of_polls(measured: &Measured) -> Option<String> {
     fault_but_for(measured, |label| label.starts_with("429"))
 }
 
+/// As [`fault`], of what is made before a turn: that may be done before a rate is taken.
+pub fn fault_of_making(measured: &Measured) -> Option<String> {
+    let nothing = || (measured.good_all == 0).then(|| "nothing was done".to_owned());
+    other_answers(measured, |_| false).or_else(nothing)
+}
+
 /// Of the turns of one side, in their order: why they do not count beside the others.
 pub fn faults_beside(rates: &[f64]) -> impl Iterator<Item = Option<String>> {
     (0..rates.len()).map(|idx| {
@@ -54,14 +60,18 @@ pub fn faults_beside(rates: &[f64]) -> impl Iterator<Item = Option<String>> {
 }
 
 fn fault_but_for(measured: &Measured, is_told: impl Fn(&str) -> bool) -> Option<String> {
+    let nothing = || (measured.per_second <= 0.0).then(|| "nothing was done".to_owned());
+    other_answers(measured, is_told).or_else(nothing)
+}
+
+fn other_answers(measured: &Measured, is_told: impl Fn(&str) -> bool) -> Option<String> {
     let others = measured.other.iter().filter(|(label, _)| !is_told(label));
     let other: u64 = others.map(|(_, count)| count).sum();
     let all = measured.good_all + other;
-    if OTHER_SHARE_MAX < share(other, all) {
+    (OTHER_SHARE_MAX < share(other, all)).then(|| {
         let heard = &measured.other;
-        return Some(format!("{other} of {all} answers were not those wished for: {heard:?}"));
-    }
-    (measured.per_second <= 0.0).then(|| "nothing was done".to_owned())
+        format!("{other} of {all} answers were not those wished for: {heard:?}")
+    })
 }
 
 #[expect(clippy::cast_precision_loss, reason = "answers of a turn are far below 2^53")]
@@ -71,7 +81,7 @@ fn share(part: u64, of: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Pair, fault, fault_of_idle, fault_of_polls, faults_beside};
+    use super::{Pair, fault, fault_of_idle, fault_of_making, fault_of_polls, faults_beside};
     use crate::measure::Measured;
 
     #[test]
@@ -106,6 +116,11 @@ mod tests {
     #[test]
     fn a_turn_in_which_nothing_was_done_does_not_count() {
         assert!(fault(&Measured::default()).is_some());
+        // All of it came within the warm-up.
+        let early = Measured { per_second: 0.0, ..measured(1_536, &[]) };
+        assert!(fault(&early).is_some() && fault_of_making(&early).is_none());
+        assert!(fault_of_making(&Measured::default()).is_some());
+        assert!(fault_of_making(&measured(5, &[("409 SEAT_TAKEN", 5)])).is_some());
         // What a limit of the machine did has a rate, and no answers.
         assert_eq!(fault(&Measured { per_second: 5.0, ..Measured::default() }), None);
     }

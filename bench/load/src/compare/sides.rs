@@ -1,12 +1,12 @@
 //! The comparisons: what Usher does, and what stands against it.
 
 use super::process::Baseline;
-use super::work::{Side, Terms};
+use super::work::{Side, Terms, join_at};
 use crate::baseline::{Appending, Inserting, Kind, Servers, append, insert};
 use crate::cli::{BaselineName, Ratio};
-use crate::measure::Measured;
+use crate::measure::{Measured, calls_json};
 use crate::record::Latency;
-use crate::system::System;
+use crate::system::{RedisCounters, System};
 use crate::wire::Door;
 use anyhow::{Context as _, ensure};
 use async_nats::jetstream;
@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Seats that a side may sell in a second.
@@ -31,13 +31,24 @@ pub struct Turned {
     pub usher_cpu: BTreeMap<String, f64>,
     /// What a crowd heard; empty where nobody asked over HTTP.
     pub measured: Measured,
+    /// What was counted besides.
+    pub counted: Vec<Counted>,
     /// More for the raw output.
     pub note: Value,
 }
 
+/// A figure of a turn that is no rate.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Counted {
+    pub figure: &'static str,
+    pub unit: &'static str,
+    pub value: f64,
+}
+
 /// Usher, and what its turns leave for the other side's.
 pub struct Usher {
-    side: Side,
+    pub(super) side: Side,
+    pub(super) data: PathBuf,
     nats: String,
     /// The journals' messages of the last turn.
     journal: Journal,
@@ -74,7 +85,7 @@ impl From<Measured> for Turned {
     fn from(measured: Measured) -> Self {
         let per_second = measured.per_second;
         let (lasted, usher_cpu, note) = (Duration::ZERO, BTreeMap::new(), Value::Null);
-        Self { per_second, lasted, usher_cpu, measured, note }
+        Self { per_second, lasted, usher_cpu, measured, counted: Vec::new(), note }
     }
 }
 
@@ -83,11 +94,17 @@ impl Usher {
         let running = fs::read(system.data.join("usher.json")).context("read usher.json")?;
         let running: Running = serde_json::from_slice(&running).context("parse usher.json")?;
         let side = Side::new(&system.door, system.bench_door, USHER_SEATS);
-        Ok(Self { side, nats: running.nats, journal: Journal::default() })
+        let (data, nats) = (system.data.clone(), running.nats);
+        Ok(Self { side, data, nats, journal: Journal::default() })
     }
 
     pub async fn join(&mut self, terms: &Terms) -> anyhow::Result<Measured> {
         self.side.join(terms).await
+    }
+
+    /// That all its joins were given.
+    pub fn numbers(&self) -> &[u64] {
+        self.side.numbers()
     }
 
     pub async fn turn(&mut self, ratio: Ratio, terms: &Terms) -> anyhow::Result<Turned> {
@@ -102,10 +119,26 @@ impl Usher {
             Ratio::ContendedVsConventional | Ratio::ContendedVsPostgresOnly => {
                 self.side.contend(terms).await?.into()
             }
-            Ratio::PollVsBareHyper | Ratio::PollVsRedisZset => self.side.poll(terms).await?.into(),
+            Ratio::PollVsBareHyper | Ratio::PollVsRedisZset => self.polled(terms).await?,
+            Ratio::StatusVsBareHyper => self.side.status(terms).await?.into(),
+            Ratio::JoinVsBarePost => self.side.join_on(terms).await?.into(),
             Ratio::JournalVsRawJetstream => self.journaled(terms).await?,
-            Ratio::SettleVsRawPostgres => self.side.confirm(terms).await?.into(),
+            Ratio::SettleVsRawPostgres | Ratio::ConfirmVsConventional => {
+                self.side.confirm(terms).await?.into()
+            }
         })
+    }
+
+    /// A turn of polls, and what Redis was called for meanwhile: by whatever the system does.
+    async fn polled(&mut self, terms: &Terms) -> anyhow::Result<Turned> {
+        let mut redis = RedisCounters::open(&self.data).await?;
+        let before = redis.calls().await?;
+        let measured = self.side.poll(terms).await?;
+        let note = calls_json(&before, &redis.calls().await?, measured.good_all);
+        let value = note["redisCallsPerPoll"].as_f64();
+        let counted = |value| Counted { figure: "redis_calls_per_poll", unit: "calls", value };
+        let counted = value.map(counted).into_iter().collect();
+        Ok(Turned { counted, note, ..measured.into() })
     }
 
     /// A turn of reserve, and a look at the messages that it left.
@@ -145,12 +178,15 @@ impl Rival {
         let name = match ratio {
             Ratio::ReserveVsConventional
             | Ratio::BookingVsConventional
+            | Ratio::ConfirmVsConventional
             | Ratio::ContendedVsConventional => BaselineName::Conventional,
             Ratio::ReserveVsPostgresOnly
             | Ratio::BookingVsPostgresOnly
             | Ratio::ReserveBestVsPostgresOnly
             | Ratio::ContendedVsPostgresOnly => BaselineName::PostgresOnly,
-            Ratio::PollVsBareHyper => BaselineName::Bare,
+            Ratio::PollVsBareHyper | Ratio::StatusVsBareHyper | Ratio::JoinVsBarePost => {
+                BaselineName::Bare
+            }
             Ratio::PollVsRedisZset => BaselineName::RedisZset,
             Ratio::JournalVsRawJetstream => {
                 let servers = Servers::start(&out.join("raw-jetstream"), &[Kind::Nats])?;
@@ -161,8 +197,12 @@ impl Rival {
                 return Ok(Self { what: What::Postgres(servers), process: None });
             }
         };
-        let polls = matches!(name, BaselineName::Bare | BaselineName::RedisZset);
-        let body_bytes = if polls { usher.side.poll_bytes().await? } else { 0 };
+        let body_bytes = match ratio {
+            Ratio::StatusVsBareHyper => usher.side.status_bytes().await?,
+            Ratio::JoinVsBarePost => usher.side.join_bytes().await?,
+            _ if ratio.polls() => usher.side.poll_bytes().await?,
+            _ => 0,
+        };
         let baseline = Baseline::start(name, body_bytes, out)?;
         let mut side = Side::new(&baseline.door, true, BASELINE_SEATS);
         let what = match name {
@@ -174,6 +214,12 @@ impl Rival {
             BaselineName::Conventional | BaselineName::PostgresOnly => What::Shop(side),
         };
         Ok(Self { what, process: Some(baseline) })
+    }
+
+    /// Whether it can stand against Usher in another comparison too. A bare answer has the size of
+    /// one question's.
+    pub fn serves(&self, from: Ratio, to: Ratio) -> bool {
+        from.other() == to.other() && !matches!(self.what, What::Bare(_))
     }
 
     /// The process that answers; its own servers are its children.
@@ -198,13 +244,18 @@ impl Rival {
                     side.book(terms).await?.into()
                 }
                 Ratio::ReserveBestVsPostgresOnly => side.reserve_best(terms).await?.into(),
+                Ratio::ConfirmVsConventional => side.confirm(terms).await?.into(),
                 Ratio::ContendedVsConventional | Ratio::ContendedVsPostgresOnly => {
                     side.contend(terms).await?.into()
                 }
                 _ => side.reserve(terms).await?.into(),
             },
             What::Room(side) => side.poll(terms).await?.into(),
-            What::Bare(door) => usher.side.poll_at(door, terms).await?.into(),
+            What::Bare(door) => match ratio {
+                Ratio::StatusVsBareHyper => usher.side.status_at(door, terms).await?.into(),
+                Ratio::JoinVsBarePost => join_at(door, terms).await?.1.into(),
+                _ => usher.side.poll_at(door, terms).await?.into(),
+            },
             What::JetStream(servers) => {
                 let message_bytes = usize::try_from(usher.journal.message_bytes)?;
                 let (url, time) = (servers.url(Kind::Nats)?, terms.turn());

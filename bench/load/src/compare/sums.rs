@@ -1,7 +1,7 @@
 //! What came of all turns.
 
 use super::pairs::{Pair, median};
-use super::sides::Turned;
+use super::sides::{Counted, Turned};
 use crate::cli::Ratio;
 use crate::measure::Measured;
 use crate::record::{Deed, Shown, Tally, Verdict};
@@ -10,10 +10,11 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// Usher's figures that are a thing which people do, for the page.
-const DEEDS: [(&str, Deed); 4] = [
+const DEEDS: [(&str, Deed); 5] = [
     ("reserve_per_second", Deed::Reserve),
     ("confirm_per_second", Deed::Confirm),
     ("join_per_second", Deed::Join),
+    ("status_per_second", Deed::Status),
     ("poll_per_second", Deed::Me),
 ];
 
@@ -21,9 +22,13 @@ const DEEDS: [(&str, Deed); 4] = [
 pub struct Sums {
     /// By figure: the rates of Usher's turns, and all that was heard in them.
     figures: BTreeMap<&'static str, (Vec<f64>, Measured)>,
+    /// By figure: its unit, and what was counted in turns.
+    counted: BTreeMap<&'static str, (&'static str, Vec<f64>)>,
     pub ratios: BTreeMap<String, f64>,
     pub table: Vec<String>,
     pub pairs: BTreeMap<String, Value>,
+    /// That Usher's joins were given.
+    pub numbers: Vec<u64>,
     /// Why turns do not count. Their comparisons have no ratio.
     pub faults: Vec<String>,
     /// The most that Usher took while another was asked, in cores.
@@ -36,6 +41,14 @@ impl Sums {
         let (rates, heard) = self.figures.entry(figure).or_default();
         rates.push(measured.per_second);
         heard.merge(measured);
+    }
+
+    /// What was counted in one of Usher's turns.
+    pub fn count(&mut self, counted: &[Counted]) {
+        for Counted { figure, unit, value } in counted {
+            let (_, values) = self.counted.entry(figure).or_insert((unit, Vec::new()));
+            values.push(*value);
+        }
     }
 
     /// Notes why a turn does not count; says whether it does.
@@ -72,7 +85,8 @@ impl Sums {
         self.pairs.insert(name, json!({"median": middle, "pairs": pairs}));
     }
 
-    /// Of each rate also its latencies as a figure of their own, in milliseconds.
+    /// Of each rate also its latencies as a figure of their own, in milliseconds; of what was
+    /// counted the median.
     pub fn figures(&self) -> BTreeMap<String, Figure> {
         let mut figures = BTreeMap::new();
         for (name, (rates, heard)) in &self.figures {
@@ -86,7 +100,28 @@ impl Sums {
             figures.insert((*name).to_owned(), rate);
             figures.insert(name.replace("_per_second", "_ms"), latency);
         }
+        for (name, (unit, values)) in &self.counted {
+            // Far below one of most: more digits than others have.
+            let value = (median(values.iter().copied()) * 1e6).round() / 1e6;
+            let unit = (*unit).to_owned();
+            figures.insert(
+                (*name).to_owned(),
+                Figure { value, unit, p50: None, p99: None, p999: None },
+            );
+        }
         figures
+    }
+
+    /// Lines for people about all that is in no ratio.
+    pub fn besides(&self) -> Vec<String> {
+        let figures = self.figures();
+        let latencies = figures.iter().filter(|(name, _)| name.ends_with("_ms_at_64"));
+        let latencies = latencies.map(|(name, figure)| {
+            let (p50, p99) = (figure.p50.unwrap_or_default(), figure.p99.unwrap_or_default());
+            format!("{name:<30}p50 {p50:.2}   p99 {p99:.2}")
+        });
+        let counted = self.counted.keys().map(|name| format!("{name:<30}{}", figures[*name].value));
+        latencies.chain(counted).collect()
     }
 
     /// What was heard, as the page has it.
@@ -114,7 +149,7 @@ fn verdict(label: &str) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::super::fault::fault;
-    use super::{Pair, Ratio, Sums};
+    use super::{Counted, Pair, Ratio, Sums};
     use crate::measure::Measured;
     use crate::record::{Deed, Latency};
     use std::collections::BTreeMap;
@@ -140,6 +175,19 @@ mod tests {
         assert_eq!(rate.p99.map(f64::round), Some(8.0));
         assert_eq!((times.p50.map(f64::round), times.p999.map(f64::round)), (Some(6.0), Some(8.0)));
         assert_eq!(sums.tally().good[&Deed::Reserve], 600);
+    }
+
+    #[test]
+    fn what_is_counted_is_the_median_and_told_with_latencies_of_goals() {
+        let mut sums = Sums::default();
+        for value in [0.002, 0.0, 0.000_4] {
+            sums.count(&[Counted { figure: "redis_calls_per_poll", unit: "calls", value }]);
+        }
+        sums.heard("join_per_second_at_64", &turn(10, Duration::from_millis(3)));
+        let figures = sums.figures();
+        assert!((figures["redis_calls_per_poll"].value - 0.000_4).abs() < 1e-9);
+        assert_eq!(figures["join_ms_at_64"].p99.map(f64::round), Some(3.0));
+        assert_eq!(sums.besides().len(), 2);
     }
 
     #[test]

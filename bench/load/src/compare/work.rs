@@ -1,10 +1,10 @@
 //! What one side does in one turn.
 
-use super::fault::fault;
+use super::fault::fault_of_making;
 use crate::engine::Account;
 use crate::measure::{
     Booking, Buyer, Confirming, Contending, Habits, Houses, Joining, Line, Measured, Polling,
-    Reserving, Stock, Stocking, answer_bytes, polls, run, won_once,
+    Reserving, Stock, Stocking, answer_bytes, join_question, polls, run, status_question, won_once,
 };
 use crate::wire::Door;
 use anyhow::{Context as _, bail, ensure};
@@ -19,6 +19,9 @@ const PAYMENTS_PER_SECOND: u32 = 5_000;
 
 /// Sales for each second of a turn in which all want the same seats: more than are asked through.
 const SALES_PER_SECOND: u32 = 25;
+
+/// Joins of a turn, far from being taken: its time ends it.
+const JOINS_MAX: u32 = u32::MAX;
 
 /// How long joining, or reserving what is then paid for, may take.
 const STOCKING_WAIT: Duration = Duration::from_mins(1);
@@ -63,6 +66,8 @@ pub struct Side {
     accounts: Vec<Account>,
     polls: Arc<Vec<Vec<u8>>>,
     polled: usize,
+    /// That all joins were given here.
+    numbers: Vec<u64>,
 }
 
 impl Side {
@@ -74,6 +79,7 @@ impl Side {
             accounts: Vec::new(),
             polls: Arc::default(),
             polled: 0,
+            numbers: Vec::new(),
         }
     }
 
@@ -114,17 +120,21 @@ impl Side {
 
     /// Payments of what was reserved before; only they are timed.
     pub async fn confirm(&mut self, terms: &Terms) -> anyhow::Result<Measured> {
+        let payers = self.payers(terms).await?;
+        Ok(run(payers, terms.turn()).await?.1)
+    }
+
+    /// Those who pay in a turn, with reservations for all of it.
+    pub async fn payers(&mut self, terms: &Terms) -> anyhow::Result<Vec<Confirming>> {
         let each = PAYMENTS_PER_SECOND * terms.turn_ms / 1_000 / terms.connections + 1;
         let each = usize::try_from(each)?;
         let buyers = self.buyers(terms, Wish::Named).await?;
         let workers = buyers.into_iter().map(|buyer| Stocking(buyer, each)).collect();
         let (workers, stocked) = run(workers, STOCKING_WAIT).await?;
-        if let Some(fault) = fault(&stocked) {
+        if let Some(fault) = fault_of_making(&stocked) {
             bail!("reserving what is to be paid: {fault}");
         }
-        let workers = workers.into_iter().map(|Stocking(buyer, _)| Confirming(buyer)).collect();
-        let (_, measured) = run(workers, terms.turn()).await?;
-        Ok(measured)
+        Ok(workers.into_iter().map(|Stocking(buyer, _)| Confirming(buyer)).collect())
     }
 
     /// Joins, and makes polls of the places.
@@ -132,6 +142,7 @@ impl Side {
         let line = Line { waiting: terms.places, polling: terms.places };
         let joining = Joining::all(&self.door, ROOM, terms.connections, line).await?;
         let (joined, measured) = run(joining, STOCKING_WAIT).await?;
+        self.numbers.extend(joined.iter().flat_map(|worker| &worker.numbers));
         let tokens: Vec<String> = joined.into_iter().flat_map(|worker| worker.tokens).collect();
         ensure!(!tokens.is_empty(), "nobody could join: {:?}", measured.other);
         self.polls = polls(&self.door, ROOM, &tokens);
@@ -152,10 +163,43 @@ impl Side {
         Ok(measured)
     }
 
+    /// Joins for the time of a turn.
+    pub async fn join_on(&mut self, terms: &Terms) -> anyhow::Result<Measured> {
+        let (joined, measured) = join_at(&self.door, terms).await?;
+        self.numbers.extend(joined.iter().flat_map(|worker| &worker.numbers));
+        Ok(measured)
+    }
+
+    /// All ask for what everybody may know of the line.
+    pub async fn status(&self, terms: &Terms) -> anyhow::Result<Measured> {
+        self.status_at(&self.door, terms).await
+    }
+
+    /// Asks the same question elsewhere.
+    pub async fn status_at(&self, door: &Door, terms: &Terms) -> anyhow::Result<Measured> {
+        let question = status_question(&self.door, ROOM);
+        let polling = Polling::of_all(door, question, terms.connections).await?;
+        Ok(run(polling, terms.turn()).await?.1)
+    }
+
     /// The bytes of one poll's answer; of the last place's, which is not called soon.
     pub async fn poll_bytes(&self) -> anyhow::Result<usize> {
         let poll = self.polls.last().context("nobody has joined")?;
-        answer_bytes(&self.door, poll).await
+        answer_bytes(&self.door, poll, 200).await
+    }
+
+    pub async fn status_bytes(&self) -> anyhow::Result<usize> {
+        answer_bytes(&self.door, &status_question(&self.door, ROOM), 200).await
+    }
+
+    /// Joins for it; nobody looks after that place.
+    pub async fn join_bytes(&self) -> anyhow::Result<usize> {
+        answer_bytes(&self.door, &join_question(&self.door, ROOM), 201).await
+    }
+
+    /// The numbers that all joins were given here.
+    pub fn numbers(&self) -> &[u64] {
+        &self.numbers
     }
 
     async fn buyers(&mut self, terms: &Terms, wish: Wish) -> anyhow::Result<Vec<Buyer>> {
@@ -178,6 +222,14 @@ impl Side {
         }
         Ok(stock)
     }
+}
+
+/// Joins there for the time of a turn.
+pub async fn join_at(door: &Door, terms: &Terms) -> anyhow::Result<(Vec<Joining>, Measured)> {
+    // One token is enough: nobody polls.
+    let line = Line { waiting: JOINS_MAX, polling: 1 };
+    let joining = Joining::all(door, ROOM, terms.connections, line).await?;
+    run(joining, terms.turn()).await
 }
 
 /// Which seats buyers ask for.

@@ -24,6 +24,11 @@ pub enum Turn {
 /// One who asks.
 pub trait Worker: Send + 'static {
     fn turn(&mut self) -> impl Future<Output = anyhow::Result<Turn>> + Send;
+
+    /// Waits until it is time for the next turn: at once, unless somebody has a pace.
+    fn pause(&mut self) -> impl Future<Output = ()> + Send {
+        async {}
+    }
 }
 
 /// What one worker heard.
@@ -71,6 +76,7 @@ async fn work<W: Worker>(
 ) -> anyhow::Result<(W, Part)> {
     let mut part = Part::default();
     loop {
+        worker.pause().await;
         let asked = Instant::now();
         if until <= asked {
             return Ok((worker, part));
@@ -142,6 +148,27 @@ mod tests {
         // Half a second is the warm-up's: of the 3.5 s every answer counts, also of the slow one.
         assert!((per_second(10).await - 100.0).abs() < 0.5);
         assert!((per_second(350).await - 1.0 / 0.35).abs() < 0.01);
+    }
+
+    /// Is answered at once, and asks ten times a second.
+    struct Paced(tokio::time::Interval);
+
+    impl Worker for Paced {
+        async fn turn(&mut self) -> anyhow::Result<Turn> {
+            Ok(Turn::Answered(Ok(())))
+        }
+
+        async fn pause(&mut self) {
+            self.0.tick().await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_a_pace_asks_no_faster_and_its_pauses_are_no_latency() {
+        let paced = Paced(tokio::time::interval(Duration::from_millis(100)));
+        let (_, measured) = run(vec![paced], Duration::from_secs(4)).await.unwrap();
+        assert!((measured.per_second - 10.0).abs() < 0.5, "{measured:?}");
+        assert!(measured.latency.max() < Duration::from_millis(1));
     }
 
     #[tokio::test]

@@ -1,15 +1,18 @@
 //! `usher-bench measure`: one measurement after the other, and the table.
 
+use super::growth::{FIRST, Inside, memory_json};
 use super::{
     Booking, Buyer, Confirming, Habits, Houses, Joining, Line, Measured, Polling, Reserving, Stock,
-    Worker, heads, polls, run,
+    Worker, heads, polls, run, told_per_second,
 };
 use crate::cli::{self, Deeds};
 use crate::machine;
+use crate::promises::twice;
 use crate::wire::Door;
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 use std::io::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Seats put on sale for each second of buying: more than anybody sells.
@@ -20,6 +23,9 @@ const ACCOUNTS: u32 = 4_096;
 
 /// How long joining may take.
 const JOIN_WAIT: Duration = Duration::from_mins(2);
+
+/// How long is looked at what a line takes in which nobody asks.
+const IDLE: Duration = Duration::from_secs(5);
 
 /// What was measured so far.
 struct Table {
@@ -74,18 +80,61 @@ async fn buying(options: &cli::Measure, table: &mut Table) -> anyhow::Result<()>
 async fn waiting(options: &cli::Measure, table: &mut Table) -> anyhow::Result<()> {
     let (door, event) = (door(options)?, &options.room);
     let (polling, waiting) = (options.places, options.waiting.unwrap_or(options.places));
+    let mut inside = None;
+    if let Some(data) = &options.data {
+        let first = Line { waiting: FIRST, polling: 1 };
+        run(Joining::all(&door, event, options.connections, first).await?, JOIN_WAIT).await?;
+        let mut opened = Inside::open(data).await?;
+        inside = Some((opened.memory().await?, opened));
+    }
     let line = Line { waiting, polling };
     let joining = Joining::all(&door, event, options.connections, line).await?;
     let joined = table.run("join", joining, |worker| worker, JOIN_WAIT).await?;
+    let numbers: Vec<u64> = joined.iter().flat_map(|worker| &worker.numbers).copied().collect();
+    table.tell("numbersTwice", json!(twice(&numbers).len()))?;
+    if let Some((before, inside)) = &mut inside {
+        let after = inside.memory().await?;
+        table.tell("memory", memory_json(*before, after, u64::try_from(numbers.len())?))?;
+    }
     let tokens: Vec<String> = joined.into_iter().flat_map(|worker| worker.tokens).collect();
     ensure!(!tokens.is_empty(), "nobody could join");
     if options.only.contains(&Deeds::Poll) {
         let polls = polls(&door, event, &tokens);
-        let polling = Polling::all(&door, &polls, options.connections, 0).await?;
-        let time = Duration::from_secs(options.seconds.into());
-        table.run("poll", polling, |worker| worker, time).await?;
+        let inside = inside.as_mut().map(|(_, inside)| inside);
+        poll(options, table, &door, &polls, inside).await?;
     }
     Ok(())
+}
+
+async fn poll(
+    options: &cli::Measure,
+    table: &mut Table,
+    door: &Door,
+    questions: &Arc<Vec<Vec<u8>>>,
+    inside: Option<&mut Inside>,
+) -> anyhow::Result<()> {
+    let mut polling = Polling::all(door, questions, options.connections, 0).await?;
+    let mut looked = None;
+    if let Some(inside) = inside {
+        let idle = inside.look().await?;
+        tokio::time::sleep(IDLE).await;
+        let before = inside.look().await?;
+        table.tell("idle", idle.until(&before, 0))?;
+        looked = Some((inside, before));
+    }
+    if options.as_told {
+        let waiting = options.waiting.unwrap_or(options.places);
+        let per_second = told_per_second(door, questions, waiting).await?;
+        table.tell("toldPerSecond", json!(per_second.round()))?;
+        // The last thing before they ask: what is due until then would come at once.
+        Polling::set_pace(&mut polling, per_second);
+    }
+    let time = Duration::from_secs(options.seconds.into());
+    table.run("poll", polling, |worker| worker, time).await?;
+    let Some((inside, before)) = looked else { return Ok(()) };
+    let after = inside.look().await?;
+    let polled = table.json["poll"]["goodWithWarmUp"].as_u64().unwrap_or_default();
+    table.tell("polling", before.until(&after, polled))
 }
 
 fn door(options: &cli::Measure) -> anyhow::Result<Door> {
@@ -114,6 +163,13 @@ impl Table {
         say(&measured.line(what))?;
         self.json.insert(what.to_owned(), measured.json());
         Ok(workers)
+    }
+
+    /// Shows and keeps what was counted besides.
+    fn tell(&mut self, what: &str, counted: Value) -> anyhow::Result<()> {
+        say(&format!("{what}: {counted}"))?;
+        self.json.insert(what.to_owned(), counted);
+        Ok(())
     }
 }
 

@@ -7,10 +7,15 @@ use anyhow::{Context as _, ensure};
 use serde::Deserialize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+use tokio::time::{Instant, Interval, interval_at};
 
 /// How often a place is polled in one measurement. The contract allows a burst of ten, and one a
 /// second after it; with more, answers of 429 would be what is measured.
 const POLLS_OF_PLACE_MAX: usize = 10;
+
+/// Places that are asked what they are told.
+const TOLD: usize = 1_000;
 
 /// A line, and those in it that will poll.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +33,8 @@ pub struct Joining {
     left: Arc<AtomicU32>,
     /// Of those that will poll.
     pub tokens: Vec<String>,
+    /// Of all; none of who is drawn later.
+    pub numbers: Vec<u64>,
 }
 
 impl Line {
@@ -55,10 +62,11 @@ impl Joining {
         let left = Arc::new(AtomicU32::new(line.waiting));
         let joining = |number: u32| Self {
             socket: Socket::new(door, target, usize::try_from(number).expect("32 bits fit")),
-            question: post(door, &format!("/api/queue/{event}/join"), "", "{}"),
+            question: join_question(door, event),
             line,
             left: Arc::clone(&left),
             tokens: Vec::new(),
+            numbers: Vec::new(),
         };
         Ok((0..connections).map(joining).collect())
     }
@@ -69,6 +77,7 @@ impl Worker for Joining {
         #[derive(Deserialize)]
         struct Joined {
             token: String,
+            number: Option<u64>,
         }
         // Relaxed: only a count; nothing is ordered by it.
         let take = |left: u32| left.checked_sub(1);
@@ -79,6 +88,7 @@ impl Worker for Joining {
             return Ok(Turn::Answered(Err(label(reply))));
         }
         let joined: Joined = serde_json::from_slice(reply.body).context("read a place")?;
+        self.numbers.extend(joined.number);
         if self.line.polls(left) {
             self.tokens.push(joined.token);
         }
@@ -92,6 +102,8 @@ pub struct Polling {
     questions: Arc<Vec<Vec<u8>>>,
     next: usize,
     left: usize,
+    /// None asks again when it was answered.
+    pace: Option<Interval>,
 }
 
 impl Polling {
@@ -112,8 +124,35 @@ impl Polling {
             next: first + number * step,
             left: (POLLS_OF_PLACE_MAX * questions.len() / connections)
                 .min(POLLS_OF_PLACE_MAX * step),
+            pace: None,
         };
         Ok((0..connections).map(polling).collect())
+    }
+
+    /// One for each connection, all with the same question, until the time is over.
+    pub async fn of_all(
+        door: &Door,
+        question: Vec<u8>,
+        connections: u32,
+    ) -> anyhow::Result<Vec<Self>> {
+        let (target, questions) = (resolve(door).await?, Arc::new(vec![question]));
+        let polling = |number: u32| Self {
+            socket: Socket::new(door, target, usize::try_from(number).expect("32 bits fit")),
+            questions: Arc::clone(&questions),
+            next: 0,
+            left: usize::MAX,
+            pace: None,
+        };
+        Ok((0..connections).map(polling).collect())
+    }
+
+    /// Lets all of them together ask so many times a second, in turn.
+    pub fn set_pace(all: &mut [Self], per_second: f64) {
+        let step = Duration::from_secs_f64(1.0 / per_second);
+        let connections = u32::try_from(all.len()).expect("a few thousand");
+        for (polling, turn) in all.iter_mut().zip(0..) {
+            polling.pace = Some(interval_at(Instant::now() + step * turn, step * connections));
+        }
     }
 }
 
@@ -127,6 +166,12 @@ impl Worker for Polling {
         let good = reply.status == 200;
         Ok(Turn::Answered(if good { Ok(()) } else { Err(label(reply)) }))
     }
+
+    async fn pause(&mut self) {
+        if let Some(pace) = &mut self.pace {
+            pace.tick().await;
+        }
+    }
 }
 
 /// Each place's own question.
@@ -136,24 +181,57 @@ pub fn polls(door: &Door, event: &str, tokens: &[String]) -> Arc<Vec<Vec<u8>>> {
     Arc::new(tokens.iter().map(poll).collect())
 }
 
-/// The bytes of one poll's answer.
-pub async fn answer_bytes(door: &Door, poll: &[u8]) -> anyhow::Result<usize> {
+/// How often a line of so many asks in a second if everybody waits as long as they are told: some
+/// of the questions are asked, spread over all.
+pub async fn told_per_second(
+    door: &Door,
+    questions: &[Vec<u8>],
+    waiting: u32,
+) -> anyhow::Result<f64> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Told {
+        poll_after_ms: u32,
+    }
     let mut socket = Socket::new(door, resolve(door).await?, 0);
-    let reply = socket.ask(poll).await?;
-    ensure!(reply.status == 200, "a poll was answered {}", label(reply));
+    let mut per_second = Vec::new();
+    for question in questions.iter().step_by(questions.len().div_ceil(TOLD).max(1)) {
+        let reply = socket.ask(question).await?;
+        ensure!(reply.status == 200, "a poll was answered {}", label(reply));
+        let told: Told = serde_json::from_slice(reply.body).context("read when to ask again")?;
+        per_second.push(1_000.0 / f64::from(told.poll_after_ms.max(1)));
+    }
+    let asked = u32::try_from(per_second.len())?.max(1);
+    Ok(per_second.iter().sum::<f64>() / f64::from(asked) * f64::from(waiting))
+}
+
+/// What somebody asks to join.
+pub fn join_question(door: &Door, event: &str) -> Vec<u8> {
+    post(door, &format!("/api/queue/{event}/join"), "", "{}")
+}
+
+/// What everybody may ask of a line.
+pub fn status_question(door: &Door, event: &str) -> Vec<u8> {
+    get(door, &format!("/api/queue/{event}/status"), ("accept", "application/json"))
+}
+
+/// The bytes of the body of one answer, which is to have this status.
+pub async fn answer_bytes(door: &Door, question: &[u8], status: u16) -> anyhow::Result<usize> {
+    let mut socket = Socket::new(door, resolve(door).await?, 0);
+    let reply = socket.ask(question).await?;
+    ensure!(reply.status == status, "a question was answered {}", label(reply));
     Ok(reply.body.len())
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::closed_loop::run;
-    use super::{Door, Line, Polling, polls};
+    use super::{Door, Duration, Line, Polling, polls, told_per_second};
     use crate::baseline::{listen, serve};
     use axum::Router;
     use axum::http::HeaderMap;
     use std::collections::BTreeMap;
     use std::sync::{Arc, Mutex};
-    use std::time::Duration;
     use tokio::task::JoinSet;
 
     #[test]
@@ -165,6 +243,27 @@ mod tests {
             let gaps = lefts.windows(2).map(|pair| pair[1] - pair[0]);
             assert!(gaps.clone().max() <= gaps.min().map(|gap| gap + 1), "{line:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_line_asks_as_often_as_all_its_places_are_told_to() {
+        // Half of the places come back after 10 s, the others after 40 s.
+        let router = Router::new().fallback(|headers: HeaderMap| async move {
+            let is_near = headers["waiting-room-token"].to_str().unwrap().ends_with('0');
+            format!("{{\"pollAfterMs\":{}}}", if is_near { 10_000 } else { 40_000 })
+        });
+        let (listener, port) = listen(0).unwrap();
+        let mut serving = JoinSet::new();
+        serving.spawn(serve(listener, router));
+        let door = Door::new(&format!("http://127.0.0.1:{port}")).unwrap();
+        let tokens: Vec<String> = (0..24).map(|number| format!("t{}", number % 2)).collect();
+        let questions = polls(&door, "E", &tokens);
+        let told = told_per_second(&door, &questions, 800_000).await.unwrap();
+        assert!((told - 50_000.0).abs() < 1e-6, "{told}");
+        let mut polling = Polling::all(&door, &questions, 4, 0).await.unwrap();
+        Polling::set_pace(&mut polling, 100.0);
+        let (_, measured) = run(polling, Duration::from_millis(800)).await.unwrap();
+        assert!(measured.good_all <= 80, "{measured:?}");
     }
 
     #[tokio::test]

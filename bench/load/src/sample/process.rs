@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 const COST_MAX: Duration = Duration::from_millis(5);
 
 /// Process ids by name.
-pub(super) type Named = BTreeMap<String, u32>;
+pub type Named = BTreeMap<String, u32>;
 
 /// Reads processes again and again.
 #[derive(Default)]
@@ -60,8 +60,14 @@ pub fn cpu(data: &Path) -> BTreeMap<String, Duration> {
     named.iter().map(|(name, pid)| (name.clone(), taken(*pid))).collect()
 }
 
+/// The resident memory of one process alone; `None` if it is gone.
+pub fn resident_kib(pid: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    Some(field_kib(&status, "VmRSS:"))
+}
+
 /// The process ids that `usher.json` names; none while it is not there.
-pub(super) fn named(data: &Path) -> Named {
+pub fn named(data: &Path) -> Named {
     let text = fs::read(data.join("usher.json")).unwrap_or_default();
     let running: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
     let Some(pids) = running["pids"].as_object() else { return Named::new() };
@@ -132,7 +138,7 @@ fn proportional_kib(family: &[u32]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Named, Processes, Stat, cpu, family, named};
+    use super::{Named, Processes, Stat, cpu, family, named, resident_kib};
     use std::collections::BTreeMap;
     use std::time::{Duration, Instant};
 
@@ -156,6 +162,7 @@ mod tests {
         assert!(1_000 < found.resident_kib && 0 < found.threads, "{found:?}");
         assert!(found.open_files.is_some_and(|files| 2 < files), "{found:?}");
         assert!(found.proportional_kib.is_some(), "{found:?}");
+        assert!(resident_kib(std::process::id()).is_some_and(|kib| 1_000 < kib));
         let again = processes.look(&own, Duration::from_secs(1), false)["bench"];
         assert!(found.cpu <= again.cpu && again.proportional_kib.is_none());
     }

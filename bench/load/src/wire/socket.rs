@@ -96,6 +96,11 @@ impl Socket {
         }
     }
 
+    /// Whether it is open, as far as one can see without asking.
+    pub fn is_open(&self) -> bool {
+        self.stream.as_ref().is_some_and(is_open)
+    }
+
     async fn exchange(&mut self, question: &[u8]) -> anyhow::Result<(Head, bool)> {
         self.ensure_open().await?;
         self.buffer.clear();
@@ -127,8 +132,7 @@ impl Socket {
 
     async fn ensure_open(&mut self) -> anyhow::Result<()> {
         let worn = self.reuse_max != 0 && self.reuse_max <= self.carried;
-        let open = self.stream.as_ref().is_some_and(is_open);
-        if worn || !open {
+        if worn || !self.is_open() {
             self.stream = Some(self.connect().await.context("connect to the target")?);
             self.carried = 0;
         }
