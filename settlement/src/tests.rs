@@ -7,6 +7,7 @@ mod crash;
 mod entrance;
 mod outage;
 mod owner;
+mod reconcile;
 mod rig;
 mod tables;
 mod tokens;

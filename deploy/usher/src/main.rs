@@ -8,6 +8,7 @@ mod demo;
 mod explain;
 mod migrate;
 mod output;
+mod reconcile;
 mod rehearse;
 mod run;
 mod running;
@@ -55,6 +56,7 @@ async fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Account(account) => account::account(account).await,
         Command::Token(shown) => token::token(&shown),
         Command::Audit(audit) => audit::audit(audit).await,
+        Command::Reconcile(asked) => reconcile::reconcile(asked).await,
         Command::VerifyDraw(files) => verify_draw::verify_draw(&files),
         Command::Rehearse(asked) => rehearse::rehearse(&asked),
         Command::Explain(explain) => explain::explain(explain).await,
