@@ -75,6 +75,17 @@ CREATE TABLE payment_attempt (
     UNIQUE (provider, provider_id)
 ) WITH (fillfactor = 70);
 
+-- Payments that have ended without money, until the provider has been asked about them for the last
+-- time: one of them may be paid after all.
+CREATE TABLE ended_payment (
+    order_id UUID   NOT NULL,
+    attempt  INT    NOT NULL,
+    looks    INT    NOT NULL,
+    look_at  BIGINT NOT NULL,
+    PRIMARY KEY (order_id, attempt)
+);
+CREATE INDEX ended_payment_due ON ended_payment (look_at);
+
 CREATE TABLE ticket (
     order_id    UUID   NOT NULL,
     -- Counted from 0. schema::TicketId is (order_id, line).
@@ -582,6 +593,11 @@ BEGIN
     FROM unnest(p_order, p_attempt, p_attempt_state) AS a(order_id, attempt, state)
     WHERE t.order_id = a.order_id AND t.attempt = a.attempt AND a.state IS NOT NULL
         AND t.order_id = ANY(moving);
+    INSERT INTO ended_payment (order_id, attempt, looks, look_at)
+    SELECT a.order_id, a.attempt, 0, p_now
+    FROM unnest(p_order, p_attempt, p_attempt_state) AS a(order_id, attempt, state)
+    WHERE a.state IS NOT NULL AND a.order_id = ANY(moving)
+    ON CONFLICT (order_id, attempt) DO NOTHING;
     PERFORM outbox_post(moving,
         ARRAY(SELECT v.order_id FROM unnest(p_order, p_kind) AS v(order_id, kind)
             WHERE v.kind IS NOT NULL),

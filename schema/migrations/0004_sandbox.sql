@@ -21,9 +21,9 @@ CREATE TABLE sandbox.payment (
     created_at      BIGINT  NOT NULL,
     updated_at      BIGINT  NOT NULL
 ) WITH (fillfactor = 70);
--- ORD-2: one charge an order, whatever settlement asks for.
-CREATE UNIQUE INDEX payment_charged_once ON sandbox.payment (order_ref)
-    WHERE captured_at IS NOT NULL;
+-- A real provider does not know that an order is charged once; the audit looks at that (ORD-2).
+CREATE INDEX payment_of_order ON sandbox.payment (order_ref);
+CREATE INDEX payment_created ON sandbox.payment (created_at, payment_id);
 
 -- Creates payments; a repeated key gives the payment that is there.
 CREATE FUNCTION sandbox.create_payments(
@@ -70,6 +70,18 @@ BEGIN
     RETURN QUERY SELECT p.payment_id, p.state,
         CASE WHEN p.state = 'declined' THEN p.reason END, p.silent, p.settles_at
         FROM sandbox.payment p WHERE p.payment_id = ANY(p_id);
+END $$;
+
+-- The payments behind one, in the order in which they were created. What has become known by now is
+-- known to the list too.
+CREATE FUNCTION sandbox.list_payments(p_after BIGINT, p_after_id TEXT, p_most BIGINT, p_now BIGINT)
+RETURNS SETOF sandbox.payment LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE sandbox.payment p SET state = p.outcome, updated_at = p_now
+    WHERE p.state = 'processing' AND p.settles_at <= p_now;
+    RETURN QUERY SELECT * FROM sandbox.payment p
+        WHERE (p.created_at, p.payment_id) > (p_after, p_after_id)
+        ORDER BY p.created_at, p.payment_id LIMIT p_most;
 END $$;
 
 CALL keep_plans('sandbox.create_payments');

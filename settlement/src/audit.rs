@@ -166,8 +166,14 @@ const QUESTIONS: &[Question] = &[
     },
     Question {
         promise: InvariantId::Ord2,
+        query: "SELECT 'payment ' || provider_id || ' was found without a place and is still there'
+                AS what
+            FROM found_money WHERE outcome IS NULL AND found_at < $2 LIMIT $1",
+    },
+    Question {
+        promise: InvariantId::Ord2,
         query: "SELECT p.order_ref || ' was charged ' || count(*) || ' times' AS what
-            FROM sandbox.payment p WHERE p.captured_at IS NOT NULL AND $2 IS NOT NULL
+            FROM sandbox.payment p WHERE p.state = 'captured' AND $2 IS NOT NULL
             GROUP BY p.order_ref HAVING 1 < count(*) LIMIT $1",
     },
     Question {

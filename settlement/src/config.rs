@@ -106,11 +106,31 @@ pub(crate) const QUESTIONS_MAX: usize = 256;
 pub(crate) const CANCEL_WAIT: Duration = Duration::from_secs(5);
 pub(crate) const CANCEL_LOOK_EVERY: Duration = Duration::from_millis(25);
 
+/// How often the provider's list is compared with the orders, by one process at a time.
+pub(crate) const RECONCILE_EVERY: Duration = Duration::from_secs(10);
+
+/// How long a payment may stand as it does before it counts as found: drivers are done with it long
+/// before, or have it in their rows.
+pub(crate) const FOUND_AFTER: Duration = Duration::from_secs(30);
+
+/// When the provider is asked again about a payment that ended without money.
+pub(crate) const LOOKS_AFTER: [Duration; 3] =
+    [Duration::from_secs(30), Duration::from_mins(10), Duration::from_hours(24)];
+
+/// Most ended payments that one look asks about; the others wait for the next.
+pub(crate) const ENDED_AT_ONCE_MAX: i64 = 256;
+
+/// How far a look goes back behind the last one: clocks of providers differ from ours.
+pub(crate) const RECONCILE_OVERLAP: Duration = Duration::from_secs(120);
+
 /// Most differences that an audit lists of each kind: the first ones say what is wrong.
 pub(crate) const DIFFERENCES_MAX: i64 = 1_000;
 
 const _: () = {
     assert!(VERDICTS_AT_ONCE_MAX <= VERDICT_QUEUE_MAX);
+    // An orphan is found within a minute.
+    assert!(FOUND_AFTER.as_millis() + 2 * RECONCILE_EVERY.as_millis() < 60_000);
+    assert!(PROVIDER_WAIT.as_millis() < FOUND_AFTER.as_millis());
     assert!(ORDER_PAUSE_FIRST.as_millis() < ORDER_PAUSE_MAX.as_millis());
     assert!(CALL_EVERY.as_millis() <= UNHURRIED_EVERY.as_millis());
     assert!(UNHURRIED_EVERY.as_millis() * 10 < VERDICT_AGAIN_MS.unsigned_abs() as u128);

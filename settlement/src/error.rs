@@ -1,6 +1,7 @@
 //! What can go wrong outside of settlement.
 
 use crate::config::STATEMENT_WAIT;
+use crate::provider::Failure;
 use chassis::GroupError;
 use schema::{EventId, OrderId, ShardId};
 use std::sync::Arc;
@@ -21,6 +22,9 @@ pub enum Error {
     /// As `Postgres`, after a wait.
     #[error("{what}: no answer in time")]
     Slow { what: &'static str },
+    /// The provider does not answer now: nothing is known, try again.
+    #[error("ask the provider")]
+    Provider { source: Arc<Failure> },
     /// NATS does not answer now: try again.
     #[error("{what}")]
     Bus { what: &'static str, source: chassis::Cause },
@@ -41,6 +45,10 @@ pub enum Error {
 impl Error {
     pub(crate) fn postgres(what: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
         move |source| Self::Postgres { what, source: Arc::new(source) }
+    }
+
+    pub(crate) fn provider(failure: Failure) -> Self {
+        Self::Provider { source: Arc::new(failure) }
     }
 
     pub(crate) fn bus(what: &'static str, source: &(dyn std::error::Error + 'static)) -> Self {

@@ -1,13 +1,15 @@
 //! What settlement counts.
 
+use crate::store::MoneyOutcome;
 use metrics::{counter, gauge, histogram};
-use schema::{SettlementLoad, ShardId, Shards};
-use settlement_core::State;
+use schema::{SettlementLoad, ShardId, Shards, UnixMillis};
+use settlement_core::{State, Stray};
 use std::time::Duration;
 
 /// Puts the counters on the page before they count, so that an alarm sees the step from zero.
 pub(crate) fn declare(shards: Shards) {
     for name in [
+        "usher_settlement_reconcile_failed_total",
         "usher_settlement_reviews_total",
         "usher_settlement_swept_total",
         "usher_settlement_verdict_queue_full_total",
@@ -35,6 +37,22 @@ pub(crate) fn provider_answered(verb: &'static str, known: bool, took: Duration)
     let answer = if known { "known" } else { "unknown" };
     let labels = [("verb", verb), ("answer", answer)];
     histogram!("usher_settlement_provider_seconds", &labels).record(took);
+}
+
+/// Provider and orders were compared up to then.
+pub(crate) fn reconciled(at: UnixMillis) {
+    let seconds = Duration::from_millis(at.0).as_secs_f64();
+    gauge!("usher_settlement_reconciled_at_seconds").set(seconds);
+}
+
+pub(crate) fn reconcile_failed() {
+    counter!("usher_settlement_reconcile_failed_total").increment(1);
+}
+
+/// Money that no order accounts for went back.
+pub(crate) fn money_found(why: Stray, outcome: MoneyOutcome) {
+    let labels = [("why", why.as_str()), ("outcome", outcome.as_str())];
+    counter!("usher_settlement_found_total", &labels).increment(1);
 }
 
 pub(crate) fn orders_in_work(count: usize) {

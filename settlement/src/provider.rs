@@ -1,7 +1,7 @@
 //! What settlement needs of a payment provider.
 
 use futures_util::future::BoxFuture;
-use schema::{Money, OrderId};
+use schema::{Money, OrderId, UnixMillis};
 use settlement_core::Seen;
 
 /// A payment to be created. The provider knows it by (order, attempt): a repetition creates no
@@ -19,6 +19,32 @@ pub struct NewPayment {
 pub struct Payment {
     pub id: String,
     pub seen: Seen,
+}
+
+/// A payment in the provider's own list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    pub id: String,
+    /// The order that it was created for, as we told the provider.
+    pub order: OrderId,
+    pub amount: Money,
+    pub seen: Seen,
+    pub created_at: UnixMillis,
+}
+
+/// A part of the provider's list, in the order in which payments were created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    pub payments: Vec<Listed>,
+    /// Where the next part begins; `None` at the end.
+    pub next: Option<Cursor>,
+}
+
+/// Behind which payment a part of the list begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor {
+    pub created_at: UnixMillis,
+    pub id: String,
 }
 
 /// What can be done to a payment. Each is repeatable, and one that does not fit changes nothing.
@@ -57,6 +83,9 @@ pub trait Provider: Send + Sync + std::fmt::Debug + 'static {
 
     /// Does `verb` to the payment and says how it is then.
     fn act<'a>(&'a self, id: &'a str, verb: Verb) -> BoxFuture<'a, Result<Seen, Failure>>;
+
+    /// Lists the payments behind `after`, whatever we know of them, a part at a time.
+    fn list<'a>(&'a self, after: &'a Cursor) -> BoxFuture<'a, Result<Page, Failure>>;
 }
 
 impl Verb {

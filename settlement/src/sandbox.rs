@@ -6,9 +6,10 @@
 
 use crate::config::CALL_EVERY;
 use crate::error::{Error, in_time};
-use crate::provider::{Failure, NewPayment, Payment, Provider, Verb};
+use crate::provider::{Cursor, Failure, Listed, NewPayment, Page, Payment, Provider, Verb};
 use chassis::{Group, clock};
 use futures_util::future::BoxFuture;
+use schema::Money;
 use settlement_core::Seen;
 use sqlx::{PgPool, Row, postgres::PgRow};
 use std::collections::{BTreeMap, HashMap};
@@ -20,6 +21,7 @@ const CALLS_MAX: usize = 256;
 /// The provider.
 #[derive(Debug, Clone)]
 pub struct Sandbox {
+    pool: PgPool,
     creations: Group<NewPayment, Payment, Error>,
     acts: Group<(String, Verb), Acted, Error>,
 }
@@ -74,7 +76,7 @@ impl Sandbox {
                 async move { act(&pool, calls).await }
             },
         );
-        Self { creations, acts }
+        Self { pool: pool.clone(), creations, acts }
     }
 
     async fn call(&self, id: &str, verb: Verb) -> Result<Acted, Failure> {
@@ -101,6 +103,9 @@ impl Sandbox {
     }
 }
 
+/// Most payments in one part of the list.
+const PAGE_PAYMENTS: i64 = 500;
+
 impl Provider for Sandbox {
     fn name(&self) -> &'static str {
         "sandbox"
@@ -123,6 +128,44 @@ impl Provider for Sandbox {
                 }
             }
         })
+    }
+
+    fn list<'a>(&'a self, after: &'a Cursor) -> BoxFuture<'a, Result<Page, Failure>> {
+        Box::pin(async move {
+            let unknown = |error: Error| chassis::telemetry::chain(&error).to_string();
+            let listed = list(&self.pool, after).await;
+            listed.map_err(|error| Failure::Unknown { what: "list", why: unknown(error) })
+        })
+    }
+}
+
+async fn list(pool: &PgPool, after: &Cursor) -> Result<Page, Error> {
+    let query = sqlx::query(
+        "SELECT payment_id, order_ref, amount, currency::TEXT AS currency, state, reason, created_at
+         FROM sandbox.list_payments($1, $2, $3, $4)",
+    );
+    let query = query
+        .bind(crate::store::millis(after.created_at))
+        .bind(&after.id)
+        .bind(PAGE_PAYMENTS)
+        .bind(now_ms());
+    let rows = in_time("list sandbox payments", query.fetch_all(pool)).await?;
+    let payments: Vec<Listed> = rows.iter().map(listed_of).collect();
+    let is_whole = i64::try_from(rows.len()).is_ok_and(|count| count < PAGE_PAYMENTS);
+    let cursor = |last: &Listed| Cursor { created_at: last.created_at, id: last.id.clone() };
+    let next = payments.last().filter(|_| !is_whole).map(cursor);
+    Ok(Page { payments, next })
+}
+
+fn listed_of(row: &PgRow) -> Listed {
+    let (order, currency): (&str, &str) = (row.get("order_ref"), row.get("currency"));
+    let currency = currency.parse().expect("stored from a Currency");
+    Listed {
+        id: row.get("payment_id"),
+        order: order.parse().expect("stored from an OrderId"),
+        amount: Money::new(row.get("amount"), currency),
+        seen: seen_of(row),
+        created_at: crate::store::time_of(row.get("created_at")),
     }
 }
 

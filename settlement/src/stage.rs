@@ -11,6 +11,7 @@ use crate::journal::Journal;
 use crate::load;
 use crate::metrics;
 use crate::provider::Provider;
+use crate::reconcile;
 use crate::sandbox::Sandbox;
 use crate::store::{Lease, Store};
 use crate::terms::TermsBook;
@@ -47,11 +48,19 @@ pub struct Deps {
 /// # Errors
 /// [`Error`] when something is not as needed at the start, or a journal is damaged.
 pub async fn run(config: Config, deps: Deps) -> Result<(), Error> {
-    if config.provider != "sandbox" {
-        return Err(Error::ProviderUnknown { name: config.provider });
-    }
-    let provider = Arc::new(Sandbox::start(&deps.postgres));
+    let provider = provider(&config, &deps.postgres)?;
     run_with(config, deps, provider).await
+}
+
+/// The configured provider.
+///
+/// # Errors
+/// [`Error::ProviderUnknown`].
+pub fn provider(config: &Config, pool: &PgPool) -> Result<Arc<dyn Provider>, Error> {
+    match config.provider.as_str() {
+        "sandbox" => Ok(Arc::new(Sandbox::start(pool))),
+        name => Err(Error::ProviderUnknown { name: name.to_owned() }),
+    }
 }
 
 /// Runs the stage with any provider until `deps.shutdown`.
@@ -86,6 +95,9 @@ pub async fn run_with(
     let context = &work.context;
     let relaying = relay(context.verdicts.clone(), context.store.clone(), shutdown.clone());
     tasks::spawn("settlement-relay", relaying);
+    let pool = deps.postgres.clone();
+    let reconciling = reconcile::run(pool, Arc::clone(&context.provider), shutdown.clone());
+    tasks::spawn("settlement-reconcile", reconciling);
     let here = HashMap::from([("instance".to_owned(), deps.instance.clone())]);
     let version = env!("CARGO_PKG_VERSION");
     let announced = chassis::announce(nats, subject::SERVICE_SETTLEMENT, version, here).await;

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 pub(crate) use bind::Binding;
 pub(crate) use entrance::{Genuine, Held, Spent, Transfer};
+pub(crate) use found::{FoundMoney, MoneyOutcome};
 pub(crate) use moves::Moving;
 pub(crate) use outbox::{Answered, Outbox};
 pub(crate) use sell::{Capture, Refund, Sale};
@@ -18,6 +19,7 @@ pub(crate) use start::{Announced, Lease};
 
 mod bind;
 mod entrance;
+mod found;
 mod moves;
 mod outbox;
 mod read;

@@ -8,6 +8,7 @@ mod entrance;
 mod ledger;
 mod outage;
 mod owner;
+mod reconcile;
 mod rig;
 mod tables;
 mod tokens;

@@ -34,6 +34,8 @@ pub enum Command {
     /// What was booked
     #[command(subcommand)]
     Ledger(Ledger),
+    /// Compare the payment provider's list with the orders, and mend what has a rule
+    Reconcile(Reconcile),
     /// Check a draw on files that were downloaded, without asking any server
     VerifyDraw(VerifyDraw),
     /// Play a sale in virtual time: how long the line gets, who waits how long, when it is sold out
@@ -158,6 +160,20 @@ pub struct Config {
     /// A configuration file
     #[arg(long)]
     pub config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "A running settlement does the same by itself; this looks at the whole list. The \
+                        exit code is 0 if nothing differs, 1 if something does, 2 if the provider \
+                        could not be asked: then nothing is concluded."
+)]
+pub struct Reconcile {
+    /// One look, of which each difference is printed
+    #[arg(long, required = true)]
+    pub once: bool,
+    #[command(flatten)]
+    pub target: Target,
 }
 
 #[derive(Debug, Args)]

@@ -9,6 +9,7 @@ mod explain;
 mod ledger;
 mod migrate;
 mod output;
+mod reconcile;
 mod rehearse;
 mod run;
 mod running;
@@ -57,6 +58,7 @@ async fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Token(shown) => token::token(&shown),
         Command::Audit(audit) => audit::audit(audit).await,
         Command::Ledger(asked) => ledger::ledger(asked).await,
+        Command::Reconcile(asked) => reconcile::reconcile(asked).await,
         Command::VerifyDraw(files) => verify_draw::verify_draw(&files),
         Command::Rehearse(asked) => rehearse::rehearse(&asked),
         Command::Explain(explain) => explain::explain(explain).await,

@@ -1,15 +1,17 @@
 //! The rules of orders and money, pure: no input or output, no clock, no randomness.
 //!
 //! [`transition`] says which moves an order may make, [`next`] what to do about one now, the
-//! functions on [`Posting`] what the ledger books for it, and [`verdict`] what the owner of its
-//! seats is told.
+//! functions on [`Posting`] what the ledger books for it, [`verdict`] what the owner of its seats is
+//! told, and [`remedy`] what becomes of money that no order accounts for.
 
+mod found;
 mod line;
 mod order;
 mod posting;
 mod step;
 mod verdict;
 
+pub use found::{Remedy, Standing, Stray, remedy};
 pub use line::{Line, Place, lines_of};
 pub use order::{Move, MoveRefused, State, TRANSITIONS, Trigger, transition};
 pub use posting::{

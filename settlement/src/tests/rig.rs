@@ -1,7 +1,7 @@
 //! Servers, an owner, and a stage that can be killed at any point.
 
 use super::owner::{Owner, payment};
-use crate::provider::{Failure, NewPayment, Payment, Provider, Verb};
+use crate::provider::{Cursor, Failure, NewPayment, Page, Payment, Provider, Verb};
 use crate::{Config, Deps, Sandbox, run_with};
 use chassis::keys::KeyFolder;
 use chassis::{Health, Shutdown, TestServers, Which, clock, connect_postgres, stream_config};
@@ -92,6 +92,10 @@ impl Provider for Trap {
             self.pass(Point::After(verb)).await;
             seen
         })
+    }
+
+    fn list<'a>(&'a self, after: &'a Cursor) -> BoxFuture<'a, Result<Page, Failure>> {
+        self.sandbox.list(after)
     }
 }
 

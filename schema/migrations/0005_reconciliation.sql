@@ -1,0 +1,79 @@
+-- What the provider's own list shows beside our orders.
+
+-- Payments that no order accounts for, and what became of them: one outcome each.
+CREATE TABLE found_money (
+    provider    TEXT    NOT NULL,
+    provider_id TEXT    NOT NULL,
+    -- As the provider has it; there may be no such order.
+    order_id    UUID    NOT NULL,
+    amount      BIGINT  NOT NULL CHECK (0 <= amount),
+    currency    CHAR(3) NOT NULL,
+    why         TEXT    NOT NULL CHECK (why IN ('orphan', 'late', 'duplicate')),
+    -- Whether the provider had taken it.
+    taken       BOOLEAN NOT NULL,
+    found_at    BIGINT  NOT NULL,
+    outcome     TEXT    CHECK (outcome IN ('voided', 'refunded')),
+    settled_at  BIGINT,
+    PRIMARY KEY (provider, provider_id),
+    CHECK ((outcome IS NULL) = (settled_at IS NULL))
+);
+CREATE INDEX found_money_of_order ON found_money (order_id);
+CREATE TRIGGER found_money_outcome BEFORE UPDATE ON found_money FOR EACH ROW
+    WHEN (OLD.outcome IS NOT NULL) EXECUTE FUNCTION refuse('it has its outcome');
+
+-- How far a provider's list has been compared, and until when nobody else need look.
+CREATE TABLE reconciled (
+    provider   TEXT   PRIMARY KEY,
+    seen_to    BIGINT NOT NULL,
+    rest_until BIGINT NOT NULL
+);
+
+-- Begins a look at the list if it is time for one. Returns from where, or nothing.
+CREATE FUNCTION reconcile_begin(p_provider TEXT, p_now BIGINT, p_rest_until BIGINT)
+RETURNS BIGINT LANGUAGE plpgsql AS $$
+DECLARE seen BIGINT;
+BEGIN
+    INSERT INTO reconciled (provider, seen_to, rest_until) VALUES (p_provider, 0, 0)
+    ON CONFLICT DO NOTHING;
+    UPDATE reconciled SET rest_until = p_rest_until
+    WHERE provider = p_provider AND rest_until <= p_now RETURNING seen_to INTO seen;
+    RETURN seen;
+END $$;
+
+-- How our orders know payments: of each, in the order given, NULLs when nobody does.
+CREATE FUNCTION payment_standing(p_provider TEXT, p_id TEXT[])
+RETURNS TABLE (place BIGINT, state TEXT, is_current BOOLEAN, has_work BOOLEAN, outcome TEXT)
+LANGUAGE sql STABLE AS $$
+    SELECT a.place, o.state, o.attempt = t.attempt, o.todo, f.outcome
+    FROM unnest(p_id) WITH ORDINALITY AS a(id, place)
+    LEFT JOIN payment_attempt t ON t.provider = p_provider AND t.provider_id = a.id
+    LEFT JOIN orders o ON o.order_id = t.order_id
+    LEFT JOIN found_money f ON f.provider = p_provider AND f.provider_id = a.id
+    ORDER BY a.place
+$$;
+
+-- Gives found money its outcome. What was taken is booked as taken and given back, in a part of its
+-- own: the order's own money is part 0.
+CREATE FUNCTION found_settle(
+    p_provider TEXT, p_id TEXT, p_outcome TEXT, p_account TEXT[], p_kind TEXT[], p_amount BIGINT[],
+    p_event TEXT, p_now BIGINT
+) RETURNS BOOLEAN LANGUAGE plpgsql AS $$
+DECLARE money RECORD; next_part INT;
+BEGIN
+    UPDATE found_money SET outcome = p_outcome, settled_at = p_now
+    WHERE provider = p_provider AND provider_id = p_id AND outcome IS NULL
+    RETURNING * INTO money;
+    IF NOT FOUND THEN RETURN false; END IF;
+    IF p_outcome = 'refunded' THEN
+        PERFORM FROM orders WHERE order_id = money.order_id FOR UPDATE;
+        next_part := (SELECT 1 + count(*) FROM found_money f WHERE f.order_id = money.order_id
+            AND f.outcome = 'refunded' AND f.provider_id <> p_id);
+        INSERT INTO ledger_transaction (order_id, kind, part, event_id, at)
+        SELECT DISTINCT money.order_id, e.kind, next_part, p_event, p_now
+        FROM unnest(p_kind) AS e(kind);
+        INSERT INTO ledger_entry (order_id, kind, part, account, amount, currency)
+        SELECT money.order_id, e.kind, next_part, e.account, e.amount, money.currency
+        FROM unnest(p_kind, p_account, p_amount) AS e(kind, account, amount);
+    END IF;
+    RETURN true;
+END $$;

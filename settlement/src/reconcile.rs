@@ -1,0 +1,192 @@
+//! Compares the provider's own list with our orders, whatever webhooks and drivers have heard.
+//!
+//! Money that no order accounts for goes back (ORD-2). That a provider does not answer says nothing
+//! about any payment: such a look ends, and the next one begins where it began.
+
+use crate::config::{FOUND_AFTER, PROVIDER_WAIT, RECONCILE_EVERY, RECONCILE_OVERLAP};
+use crate::error::Error;
+use crate::metrics;
+use crate::provider::{Cursor, Failure, Listed, Page, Provider, Verb};
+use crate::store::{FoundMoney, MoneyOutcome};
+use chassis::{Shutdown, clock};
+use schema::{DurationMs, UnixMillis};
+use settlement_core::{Remedy, Seen, Standing, Stray, remedy};
+use sqlx::PgPool;
+use std::fmt;
+use std::sync::Arc;
+
+/// Something that provider and orders do not agree about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    payment: Listed,
+    remedy: Remedy,
+    /// Whether it is mended; else the next look tries again, or a person has to.
+    pub is_mended: bool,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Listed { id, order, amount, .. } = &self.payment;
+        let what = match self.remedy {
+            Remedy::Rest => "nothing",
+            Remedy::Void(stray) | Remedy::Refund(stray) => match stray {
+                Stray::Orphan => "no order has this payment",
+                Stray::Late => "its order was given up",
+                Stray::Duplicate => "its order is paid by another payment",
+            },
+            Remedy::Missing => "its order is paid, and the money is not there",
+        };
+        let done = match (self.is_mended, self.remedy) {
+            (true, Remedy::Void(_)) => "voided",
+            (true, _) => "refunded",
+            (false, Remedy::Missing) => "a person has to look",
+            (false, _) => "not mended yet",
+        };
+        write!(f, "payment {id} of {amount} for order {order}: {what}; {done}")
+    }
+}
+
+/// What a look at the whole list, or at what is new of it, needs.
+struct Look<'a> {
+    money: FoundMoney<'a>,
+    provider: &'a dyn Provider,
+    /// Payments that are younger are left to their drivers.
+    created_before: UnixMillis,
+}
+
+/// Looks every [`RECONCILE_EVERY`], one process at a time, until the process ends.
+pub(crate) async fn run(pool: PgPool, provider: Arc<dyn Provider>, shutdown: Shutdown) {
+    let mut tick = tokio::time::interval(RECONCILE_EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        // Cancel-safe: a tick and a switch.
+        tokio::select! {
+            _ = tick.tick() => {}
+            () = shutdown.begun() => return,
+        }
+        // Dropped when the process ends: each step is repeatable.
+        let looked = tokio::select! {
+            looked = look_at_news(&pool, &*provider) => looked,
+            () = shutdown.begun() => return,
+        };
+        if let Err(error) = looked {
+            metrics::reconcile_failed();
+            let error = chassis::telemetry::chain(&error);
+            tracing::warn!(%error, "the provider's list is compared later");
+        }
+    }
+}
+
+/// Compares what is new since the last look, and the ended payments whose time has come, if it is
+/// time for a look.
+async fn look_at_news(pool: &PgPool, provider: &dyn Provider) -> Result<(), Error> {
+    let money = FoundMoney { pool, provider: provider.name() };
+    let now = clock::now();
+    let rest = DurationMs::from(RECONCILE_EVERY);
+    let Some(seen_to) = money.begin(now + rest).await? else { return Ok(()) };
+    let from = UnixMillis(seen_to.0.saturating_sub(DurationMs::from(RECONCILE_OVERLAP).0));
+    let created_before = before(now);
+    let look = Look { money, provider, created_before };
+    let mut differences = look.from(from).await?;
+    differences.extend(look.at_ended().await?);
+    for difference in differences {
+        tracing::error!(%difference, "provider and orders differ");
+    }
+    money.end(created_before).await?;
+    metrics::reconciled(now);
+    Ok(())
+}
+
+/// Compares the provider's whole list with the orders once, and mends what has a rule.
+///
+/// # Errors
+/// [`Error::Provider`] if it does not tell all of it: nothing is concluded from what is missing.
+pub async fn reconcile_once(
+    pool: &PgPool,
+    provider: &dyn Provider,
+) -> Result<Vec<Difference>, Error> {
+    let money = FoundMoney { pool, provider: provider.name() };
+    let look = Look { money, provider, created_before: before(clock::now()) };
+    look.from(UnixMillis(0)).await
+}
+
+fn before(now: UnixMillis) -> UnixMillis {
+    UnixMillis(now.0.saturating_sub(DurationMs::from(FOUND_AFTER).0))
+}
+
+impl Look<'_> {
+    /// Compares all payments that were created since `from`.
+    async fn from(&self, from: UnixMillis) -> Result<Vec<Difference>, Error> {
+        let mut differences = Vec::new();
+        let mut next = Some(Cursor { created_at: from, id: String::new() });
+        while let Some(after) = next {
+            let Page { payments, next: following } =
+                in_time(self.provider.list(&after)).await.map_err(Error::provider)?;
+            next = following;
+            let is_old = |payment: &Listed| payment.created_at <= self.created_before;
+            let old: Vec<Listed> = payments.into_iter().filter(is_old).collect();
+            for (payment, standing) in self.money.standings(old).await? {
+                differences.extend(self.mend(payment, standing).await?);
+            }
+        }
+        Ok(differences)
+    }
+
+    /// Asks again about payments that had ended without money: a list by creation does not show an
+    /// old one that is paid after all.
+    async fn at_ended(&self) -> Result<Vec<Difference>, Error> {
+        let mut differences = Vec::new();
+        for (payment, looks) in self.money.ended().await? {
+            let id = payment.id.clone();
+            let seen = match in_time(self.provider.act(&id, Verb::Fetch)).await {
+                Ok(seen) => seen,
+                Err(unknown @ Failure::Unknown { .. }) => return Err(Error::provider(unknown)),
+                // It says for certain that it has no such payment, so there is no money.
+                Err(Failure::Rejected { .. }) => Seen::Cancelled,
+            };
+            let payment = Listed { seen, ..payment };
+            for (payment, standing) in self.money.standings(vec![payment]).await? {
+                differences.extend(self.mend(payment, standing).await?);
+            }
+            self.money.looked(&id, looks).await?;
+        }
+        Ok(differences)
+    }
+
+    /// Does what is to be done about a payment, and says what differed.
+    async fn mend(
+        &self,
+        payment: Listed,
+        standing: Standing,
+    ) -> Result<Option<Difference>, Error> {
+        let remedy = remedy(&payment.seen, standing);
+        let is_mended = match remedy {
+            Remedy::Rest => return Ok(None),
+            Remedy::Missing => false,
+            Remedy::Void(stray) => self.give_back(&payment, stray, Verb::Cancel).await?,
+            Remedy::Refund(stray) => self.give_back(&payment, stray, Verb::Refund).await?,
+        };
+        Ok(Some(Difference { payment, remedy, is_mended }))
+    }
+
+    /// Notes the money first: whoever goes on after a crash finds it in the list, and there.
+    async fn give_back(&self, payment: &Listed, stray: Stray, verb: Verb) -> Result<bool, Error> {
+        self.money.note(payment, stray, verb == Verb::Refund).await?;
+        let outcome = match in_time(self.provider.act(&payment.id, verb)).await {
+            Ok(Seen::Cancelled | Seen::Declined { .. }) => MoneyOutcome::Voided,
+            Ok(Seen::Refunded) => MoneyOutcome::Refunded,
+            // It has changed meanwhile, or nobody knows: the next look sees how it is.
+            Ok(_) | Err(_) => return Ok(false),
+        };
+        let settled = self.money.settle(payment, outcome).await?;
+        if settled {
+            metrics::money_found(stray, outcome);
+        }
+        Ok(settled)
+    }
+}
+
+async fn in_time<T>(answer: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let late = || Failure::Unknown { what: "list", why: "no answer in time".to_owned() };
+    tokio::time::timeout(PROVIDER_WAIT, answer).await.unwrap_or_else(|_| Err(late()))
+}

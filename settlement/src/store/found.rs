@@ -1,0 +1,181 @@
+//! What the provider's list shows beside the orders.
+
+use super::{millis, state_of, uuid_of};
+use crate::config::{ENDED_AT_ONCE_MAX, LOOKS_AFTER};
+use crate::error::{Error, in_time};
+use crate::provider::Listed;
+use chassis::clock;
+use schema::{Money, UnixMillis};
+use settlement_core::{Seen, Standing, Stray, on_return};
+use sqlx::{PgPool, Row, postgres::PgRow};
+
+/// Found money in the database.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FoundMoney<'a> {
+    pub pool: &'a PgPool,
+    pub provider: &'static str,
+}
+
+/// What became of a payment that no order accounts for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MoneyOutcome {
+    Voided,
+    Refunded,
+}
+
+impl MoneyOutcome {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Voided => "voided",
+            Self::Refunded => "refunded",
+        }
+    }
+}
+
+impl FoundMoney<'_> {
+    /// Begins a look at the list, unless somebody looks or has looked lately. Says how far the last
+    /// one came.
+    pub(crate) async fn begin(self, rest_until: UnixMillis) -> Result<Option<UnixMillis>, Error> {
+        let query = sqlx::query("SELECT reconcile_begin($1, $2, $3) AS seen_to");
+        let query = query.bind(self.provider).bind(millis(clock::now())).bind(millis(rest_until));
+        let row = in_time("begin to reconcile", query.fetch_one(self.pool)).await?;
+        let seen_to: Option<i64> = row.get("seen_to");
+        Ok(seen_to.map(super::time_of))
+    }
+
+    /// Ends a look that has compared everything up to then.
+    pub(crate) async fn end(self, seen_to: UnixMillis) -> Result<(), Error> {
+        let query = sqlx::query("UPDATE reconciled SET seen_to = $2 WHERE provider = $1");
+        let query = query.bind(self.provider).bind(millis(seen_to));
+        in_time("end a reconciliation", query.execute(self.pool)).await.map(drop)
+    }
+
+    /// How the orders know payments; those that have their outcome already are left out.
+    pub(crate) async fn standings(
+        self,
+        payments: Vec<Listed>,
+    ) -> Result<Vec<(Listed, Standing)>, Error> {
+        let query = sqlx::query(
+            "SELECT state, is_current, has_work, outcome FROM payment_standing($1, $2)",
+        );
+        let ids: Vec<&str> = payments.iter().map(|payment| payment.id.as_str()).collect();
+        let query = query.bind(self.provider).bind(ids);
+        let rows = in_time("look up payments", query.fetch_all(self.pool)).await?;
+        let open = |row: &PgRow| row.get::<Option<&str>, _>("outcome").is_none();
+        let known = payments.into_iter().zip(&rows).filter(|(_, row)| open(row));
+        Ok(known.map(|(payment, row)| (payment, standing(row))).collect())
+    }
+
+    /// Payments of attempts that ended without money and whose next look is due, each with how many
+    /// looks there were.
+    pub(crate) async fn ended(self) -> Result<Vec<(Listed, usize)>, Error> {
+        let query = sqlx::query(
+            "SELECT t.provider_id, e.order_id, e.looks, o.amount, o.currency::TEXT AS currency,
+                 t.created_at
+             FROM ended_payment e JOIN orders o USING (order_id)
+             JOIN payment_attempt t ON t.order_id = e.order_id AND t.attempt = e.attempt
+             WHERE t.provider = $1 AND e.look_at <= $2 ORDER BY e.look_at LIMIT $3",
+        );
+        let due = millis(clock::now()) - look_after(0);
+        let query = query.bind(self.provider).bind(due).bind(ENDED_AT_ONCE_MAX);
+        let rows = in_time("read ended payments", query.fetch_all(self.pool)).await?;
+        Ok(rows.iter().map(ended_of).collect())
+    }
+
+    /// Puts the next look at an ended payment where it belongs, or forgets it after the last one.
+    pub(crate) async fn looked(self, id: &str, looks: usize) -> Result<(), Error> {
+        let next = LOOKS_AFTER.get(looks + 1).map(|_| look_after(looks + 1) - look_after(looks));
+        let query = sqlx::query(
+            "WITH one AS (SELECT order_id, attempt FROM payment_attempt
+                 WHERE provider = $1 AND provider_id = $2),
+             gone AS (DELETE FROM ended_payment e USING one
+                 WHERE $3::BIGINT IS NULL AND (e.order_id, e.attempt) = (one.order_id, one.attempt))
+             UPDATE ended_payment e SET looks = e.looks + 1, look_at = e.look_at + $3
+             FROM one WHERE $3 IS NOT NULL AND (e.order_id, e.attempt) = (one.order_id, one.attempt)",
+        );
+        let query = query.bind(self.provider).bind(id).bind(next);
+        in_time("note a look", query.execute(self.pool)).await.map(drop)
+    }
+
+    /// Notes that a payment has no place, before anything is done about it.
+    pub(crate) async fn note(self, payment: &Listed, why: Stray, taken: bool) -> Result<(), Error> {
+        let query = sqlx::query(
+            "INSERT INTO found_money (provider, provider_id, order_id, amount, currency, why, taken,
+                 found_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+             ON CONFLICT (provider, provider_id) DO UPDATE SET taken = EXCLUDED.taken
+             WHERE found_money.outcome IS NULL",
+        );
+        let query = query
+            .bind(self.provider)
+            .bind(&payment.id)
+            .bind(uuid_of(payment.order))
+            .bind(payment.amount.amount)
+            .bind(payment.amount.currency.to_string())
+            .bind(why.as_str())
+            .bind(taken)
+            .bind(millis(clock::now()));
+        in_time("note found money", query.execute(self.pool)).await.map(drop)
+    }
+
+    /// Gives found money its outcome; `false` if it has one.
+    pub(crate) async fn settle(
+        self,
+        payment: &Listed,
+        outcome: MoneyOutcome,
+    ) -> Result<bool, Error> {
+        let postings = on_return(payment.amount);
+        let entries = || {
+            let of = |posting: &settlement_core::Posting| {
+                let kind = posting.kind.as_str();
+                let entries = posting.entries.iter();
+                entries.map(|e| (kind, e.account.as_str(), e.amount.amount)).collect::<Vec<_>>()
+            };
+            postings.iter().flat_map(of)
+        };
+        let query = sqlx::query(
+            "SELECT found_settle($1, $2, $3, $4, $5, $6,
+                 coalesce((SELECT event_id FROM orders WHERE order_id = $7), ''), $8) AS settled",
+        );
+        let query = query
+            .bind(self.provider)
+            .bind(&payment.id)
+            .bind(outcome.as_str())
+            .bind(entries().map(|(_, account, _)| account).collect::<Vec<_>>())
+            .bind(entries().map(|(kind, _, _)| kind).collect::<Vec<_>>())
+            .bind(entries().map(|(_, _, amount)| amount).collect::<Vec<_>>())
+            .bind(uuid_of(payment.order))
+            .bind(millis(clock::now()));
+        let row = in_time("settle found money", query.fetch_one(self.pool)).await?;
+        Ok(row.get("settled"))
+    }
+}
+
+/// How long after its end a payment is looked at, in the order of the looks.
+fn look_after(looks: usize) -> i64 {
+    i64::try_from(LOOKS_AFTER[looks].as_millis()).expect("a day")
+}
+
+fn ended_of(row: &PgRow) -> (Listed, usize) {
+    let (currency, looks): (&str, i32) = (row.get("currency"), row.get("looks"));
+    let currency = currency.parse().expect("stored from a Currency");
+    let payment = Listed {
+        id: row.get("provider_id"),
+        order: super::order_of(row.get("order_id")),
+        amount: Money::new(row.get("amount"), currency),
+        // Not asked yet.
+        seen: Seen::Processing,
+        created_at: super::time_of(row.get("created_at")),
+    };
+    (payment, usize::try_from(looks).expect("looks are counted from 0"))
+}
+
+fn standing(row: &PgRow) -> Standing {
+    match row.get::<Option<&str>, _>("state") {
+        None => Standing::Unbound,
+        Some(state) => Standing::Bound {
+            state: state_of(state),
+            is_current: row.get("is_current"),
+            has_work: row.get("has_work"),
+        },
+    }
+}

@@ -1,0 +1,181 @@
+//! Money that the provider has and no order accounts for.
+
+use super::owner::payment;
+use super::rig::{Point, Rig, eventually};
+use crate::provider::{Cursor, Failure, NewPayment, Page, Payment, Provider, Verb};
+use crate::{Error, Sandbox, reconcile_once};
+use futures_util::future::BoxFuture;
+use schema::{Currency, HoldId, Money, OrderId};
+use settlement_core::Seen;
+use sqlx::Executor;
+
+const PRICE: Money = Money { amount: 5_000, currency: Currency::EUR };
+
+/// A payment that the provider has taken for an order, whatever we know of it.
+async fn take(sandbox: &Sandbox, order: OrderId, attempt: u32) -> String {
+    let new = NewPayment { order, attempt, total: PRICE, token: "tok_ok".to_owned() };
+    let created = sandbox.create(&new).await.unwrap();
+    sandbox.act(&created.id, Verb::Authorise).await.unwrap();
+    assert_eq!(sandbox.act(&created.id, Verb::Capture).await, Ok(Seen::Captured));
+    created.id
+}
+
+/// All payments are old enough to count as found.
+async fn age(rig: &Rig) {
+    let older = "UPDATE sandbox.payment SET created_at = created_at - 100000";
+    rig.pool.execute(older).await.unwrap();
+}
+
+async fn reconciled(rig: &Rig, sandbox: &Sandbox) -> Vec<String> {
+    let differences = reconcile_once(&rig.pool, sandbox).await.unwrap();
+    differences.iter().map(ToString::to_string).collect()
+}
+
+/// Nothing is left at the provider, in the ledger, or to be found.
+async fn assert_given_back(rig: &Rig, sandbox: &Sandbox, captured: i64) {
+    assert_eq!(reconciled(rig, sandbox).await, [""; 0], "found once");
+    rig.assert_clean().await;
+    let left = "SELECT count(*) FROM sandbox.payment WHERE state = 'captured'";
+    assert_eq!(rig.count(left).await, captured);
+    let balance = "SELECT coalesce(sum(amount), 0)::BIGINT FROM ledger_entry
+        WHERE account = 'provider_clearing'";
+    assert_eq!(rig.count(balance).await, captured * PRICE.amount);
+    let open = "SELECT count(*) FROM found_money WHERE outcome IS DISTINCT FROM 'refunded'";
+    assert_eq!(rig.count(open).await, 0);
+}
+
+#[tokio::test]
+async fn money_without_an_order_goes_back_by_itself() {
+    let rig = Rig::start().await;
+    let sandbox = Sandbox::start(&rig.pool);
+    take(&sandbox, OrderId(7), 1).await;
+    assert_eq!(reconciled(&rig, &sandbox).await, [""; 0], "its driver may be at it");
+    age(&rig).await;
+    let _stage = rig.stage(Point::Never);
+    eventually("the money to be found", || async {
+        rig.count("SELECT count(*) FROM found_money WHERE outcome = 'refunded'").await == 1
+    })
+    .await;
+    assert_given_back(&rig, &sandbox, 0).await;
+}
+
+#[tokio::test]
+async fn a_payment_that_nobody_heard_of_is_voided_before_it_can_be_taken() {
+    let rig = Rig::start().await;
+    let sandbox = Sandbox::start(&rig.pool);
+    let new =
+        NewPayment { order: OrderId(7), attempt: 1, total: PRICE, token: "tok_ok".to_owned() };
+    let id = sandbox.create(&new).await.unwrap().id;
+    age(&rig).await;
+    let lines = reconciled(&rig, &sandbox).await;
+    assert!(lines[0].contains("no order has this payment; voided"), "{lines:?}");
+    assert_eq!(sandbox.act(&id, Verb::Authorise).await, Ok(Seen::Cancelled));
+    assert_eq!(reconciled(&rig, &sandbox).await, [""; 0]);
+    assert_eq!(rig.count("SELECT count(*) FROM ledger_entry").await, 0);
+}
+
+#[tokio::test]
+async fn money_that_comes_after_its_order_was_given_up_goes_back() {
+    let mut rig = Rig::start().await;
+    let stage = rig.stage(Point::Never);
+    let places = rig.hold(&[1], 0);
+    let hold = places.hold;
+    rig.owner.announce(&rig.event, payment(places, 1, "tok_slow", 0), false).await;
+    rig.wait_for(hold, "cancelled").await;
+    rig.rest().await;
+    drop(stage);
+    rig.pool.execute("UPDATE sandbox.payment SET state = 'captured'").await.unwrap();
+    // It is old, and no list of new ones shows it: only the look at ended payments does.
+    age(&rig).await;
+    rig.pool.execute("UPDATE ended_payment SET look_at = look_at - 30000").await.unwrap();
+    let seen = "INSERT INTO reconciled VALUES ('sandbox', extract(epoch FROM now()) * 1000, 0)";
+    rig.pool.execute(seen).await.unwrap();
+    rig.pool.execute("UPDATE sandbox.payment SET created_at = 1").await.unwrap();
+    let _stage = rig.stage(Point::Never);
+    eventually("the money to be found", || async {
+        rig.count("SELECT count(*) FROM found_money WHERE why = 'late'").await == 1
+    })
+    .await;
+    let sandbox = Sandbox::start(&rig.pool);
+    rig.rest().await;
+    eventually("its outcome", || async {
+        rig.count("SELECT count(*) FROM found_money WHERE outcome IS NULL").await == 0
+    })
+    .await;
+    assert_given_back(&rig, &sandbox, 0).await;
+    assert_eq!(rig.count("SELECT count(*) FROM ended_payment WHERE looks = 1").await, 1);
+}
+
+#[tokio::test]
+async fn a_second_payment_of_a_paid_order_goes_back_and_the_order_stays() {
+    let (rig, hold) = paid().await;
+    let sandbox = Sandbox::start(&rig.pool);
+    for attempt in [2, 3] {
+        take(&sandbox, OrderId::from(hold), attempt).await;
+    }
+    age(&rig).await;
+    let lines = reconciled(&rig, &sandbox).await;
+    let all_back = lines.iter().all(|line| line.ends_with("refunded"));
+    assert!(lines.len() == 2 && all_back, "{lines:?}");
+    assert_eq!(rig.state(hold).await, "paid");
+    assert_given_back(&rig, &sandbox, 1).await;
+}
+
+#[tokio::test]
+async fn a_paid_order_whose_money_is_gone_is_told_and_left_to_a_person() {
+    let (rig, hold) = paid().await;
+    let sandbox = Sandbox::start(&rig.pool);
+    rig.pool.execute("UPDATE sandbox.payment SET state = 'refunded'").await.unwrap();
+    age(&rig).await;
+    for _ in 0..2 {
+        let lines = reconciled(&rig, &sandbox).await;
+        assert!(lines[0].contains("a person has to look"), "{lines:?}");
+    }
+    assert_eq!(rig.state(hold).await, "paid");
+}
+
+#[tokio::test]
+async fn of_a_provider_that_does_not_answer_nothing_is_concluded() {
+    let (rig, hold) = paid().await;
+    age(&rig).await;
+    let told = reconcile_once(&rig.pool, &Silent).await;
+    assert!(matches!(told, Err(Error::Provider { .. })), "{told:?}");
+    assert_eq!(rig.state(hold).await, "paid");
+    assert_eq!(rig.count("SELECT count(*) FROM found_money").await, 0);
+}
+
+/// A rig at rest, with one order paid.
+async fn paid() -> (Rig, HoldId) {
+    let mut rig = Rig::start().await;
+    let stage = rig.stage(Point::Never);
+    let hold = rig.pay(&[1], "tok_ok").await;
+    rig.wait_for(hold, "paid").await;
+    rig.rest().await;
+    drop(stage);
+    (rig, hold)
+}
+
+#[derive(Debug)]
+struct Silent;
+
+fn unreachable<T>(what: &'static str) -> Result<T, Failure> {
+    Err(Failure::Unknown { what, why: "connection refused".to_owned() })
+}
+
+impl Provider for Silent {
+    fn name(&self) -> &'static str {
+        "sandbox"
+    }
+
+    fn create<'a>(&'a self, _: &'a NewPayment) -> BoxFuture<'a, Result<Payment, Failure>> {
+        Box::pin(async { unreachable("create") })
+    }
+
+    fn act<'a>(&'a self, _: &'a str, verb: Verb) -> BoxFuture<'a, Result<Seen, Failure>> {
+        Box::pin(async move { unreachable(verb.as_str()) })
+    }
+
+    fn list<'a>(&'a self, _: &'a Cursor) -> BoxFuture<'a, Result<Page, Failure>> {
+        Box::pin(async { unreachable("list") })
+    }
+}
