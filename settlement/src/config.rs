@@ -1,5 +1,6 @@
 //! What an operator may set for settlement, and the limits that hold whatever is set.
 
+use schema::DurationMs;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -107,11 +108,11 @@ pub(crate) const CANCEL_WAIT: Duration = Duration::from_secs(5);
 pub(crate) const CANCEL_LOOK_EVERY: Duration = Duration::from_millis(25);
 
 /// How often the provider's list is compared with the orders, by one process at a time.
-pub(crate) const RECONCILE_EVERY: Duration = Duration::from_secs(10);
+pub(crate) const RECONCILE_EVERY: DurationMs = DurationMs(10_000);
 
 /// How long a payment may stand as it does before it counts as found: drivers are done with it long
 /// before, or have it in their rows.
-pub(crate) const FOUND_AFTER: Duration = Duration::from_secs(30);
+pub(crate) const FOUND_AFTER: DurationMs = DurationMs(30_000);
 
 /// When the provider is asked again about a payment that ended without money.
 pub(crate) const LOOKS_AFTER: [Duration; 3] =
@@ -121,7 +122,7 @@ pub(crate) const LOOKS_AFTER: [Duration; 3] =
 pub(crate) const ENDED_AT_ONCE_MAX: i64 = 256;
 
 /// How far a look goes back behind the last one: clocks of providers differ from ours.
-pub(crate) const RECONCILE_OVERLAP: Duration = Duration::from_secs(120);
+pub(crate) const RECONCILE_OVERLAP: DurationMs = DurationMs(120_000);
 
 /// Most differences that an audit lists of each kind: the first ones say what is wrong.
 pub(crate) const DIFFERENCES_MAX: i64 = 1_000;
@@ -129,8 +130,8 @@ pub(crate) const DIFFERENCES_MAX: i64 = 1_000;
 const _: () = {
     assert!(VERDICTS_AT_ONCE_MAX <= VERDICT_QUEUE_MAX);
     // An orphan is found within a minute.
-    assert!(FOUND_AFTER.as_millis() + 2 * RECONCILE_EVERY.as_millis() < 60_000);
-    assert!(PROVIDER_WAIT.as_millis() < FOUND_AFTER.as_millis());
+    assert!(FOUND_AFTER.0 + 2 * RECONCILE_EVERY.0 < 60_000);
+    assert!(PROVIDER_WAIT.as_millis() < FOUND_AFTER.0 as u128);
     assert!(ORDER_PAUSE_FIRST.as_millis() < ORDER_PAUSE_MAX.as_millis());
     assert!(CALL_EVERY.as_millis() <= UNHURRIED_EVERY.as_millis());
     assert!(UNHURRIED_EVERY.as_millis() * 10 < VERDICT_AGAIN_MS.unsigned_abs() as u128);

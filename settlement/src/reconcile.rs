@@ -9,7 +9,7 @@ use crate::metrics;
 use crate::provider::{Cursor, Failure, Listed, Page, Provider, Verb};
 use crate::store::{FoundMoney, MoneyOutcome};
 use chassis::{Shutdown, clock};
-use schema::{DurationMs, UnixMillis};
+use schema::UnixMillis;
 use settlement_core::{Remedy, Seen, Standing, Stray, remedy};
 use sqlx::PgPool;
 use std::fmt;
@@ -27,6 +27,7 @@ pub struct Difference {
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Listed { id, order, amount, .. } = &self.payment;
+        let (amount, currency) = (amount.amount, amount.currency);
         let what = match self.remedy {
             Remedy::Rest => "nothing",
             Remedy::Void(stray) | Remedy::Refund(stray) => match stray {
@@ -42,7 +43,7 @@ impl fmt::Display for Difference {
             (false, Remedy::Missing) => "a person has to look",
             (false, _) => "not mended yet",
         };
-        write!(f, "payment {id} of {amount} for order {order}: {what}; {done}")
+        write!(f, "payment {id} of {amount} {currency} for order {order}: {what}; {done}")
     }
 }
 
@@ -56,7 +57,7 @@ struct Look<'a> {
 
 /// Looks every [`RECONCILE_EVERY`], one process at a time, until the process ends.
 pub(crate) async fn run(pool: PgPool, provider: Arc<dyn Provider>, shutdown: Shutdown) {
-    let mut tick = tokio::time::interval(RECONCILE_EVERY);
+    let mut tick = tokio::time::interval(RECONCILE_EVERY.into());
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         // Cancel-safe: a tick and a switch.
@@ -82,9 +83,8 @@ pub(crate) async fn run(pool: PgPool, provider: Arc<dyn Provider>, shutdown: Shu
 async fn look_at_news(pool: &PgPool, provider: &dyn Provider) -> Result<(), Error> {
     let money = FoundMoney { pool, provider: provider.name() };
     let now = clock::now();
-    let rest = DurationMs::from(RECONCILE_EVERY);
-    let Some(seen_to) = money.begin(now + rest).await? else { return Ok(()) };
-    let from = UnixMillis(seen_to.0.saturating_sub(DurationMs::from(RECONCILE_OVERLAP).0));
+    let Some(seen_to) = money.begin(now + RECONCILE_EVERY).await? else { return Ok(()) };
+    let from = UnixMillis(seen_to.0.saturating_sub(RECONCILE_OVERLAP.0));
     let created_before = before(now);
     let look = Look { money, provider, created_before };
     let mut differences = look.from(from).await?;
@@ -111,7 +111,7 @@ pub async fn reconcile_once(
 }
 
 fn before(now: UnixMillis) -> UnixMillis {
-    UnixMillis(now.0.saturating_sub(DurationMs::from(FOUND_AFTER).0))
+    UnixMillis(now.0.saturating_sub(FOUND_AFTER.0))
 }
 
 impl Look<'_> {
