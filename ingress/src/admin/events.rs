@@ -9,13 +9,14 @@ use axum::extract::State;
 use bytes::Bytes;
 use chassis::Problem;
 use http::StatusCode;
-use schema::{AccountId, EventId, EventListing, SeatingPlan, UnixMillis, codec, subject};
+use schema::{EventId, EventListing, SeatingPlan, UnixMillis, codec, subject};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::audit::record;
 use super::event_body::EventInput;
+use super::terms_body::TermsInput;
 use crate::accounts::{Operator, Role, by_id};
 use crate::app::App;
 use crate::catalog::EventBody;
@@ -132,8 +133,8 @@ async fn listed(
     input: EventInput,
     now: UnixMillis,
 ) -> Result<(EventListing, SeatingPlan), Problem> {
-    let promoter = input.terms.as_ref().and_then(|terms| terms.promoter_id);
-    if let Some(promoter) = promoter.map(|id| AccountId(id.as_u128())) {
+    let promoter = input.terms.as_ref().map(TermsInput::promoter).transpose()?.flatten();
+    if let Some(promoter) = promoter {
         let account = by_id(&app.postgres, promoter).await?;
         if !account.is_some_and(|account| account.roles.has(Role::Partner)) {
             return Err(problems::invalid("promoterId is no account of a partner"));

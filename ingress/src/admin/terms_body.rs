@@ -1,10 +1,9 @@
 //! The terms of an event as operators write them.
 
 use chassis::Problem;
-use schema::{FeePayer, MilliPercent, Terms};
+use schema::{AccountId, FeePayer, MilliPercent, Terms};
 use serde::Deserialize;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 use super::event_body::AMOUNT_MAX;
 use crate::problems;
@@ -24,12 +23,19 @@ pub struct TermsInput {
     #[schema(value_type = Option<String>)]
     fee_paid_by: FeePayer,
     /// The account whom the rest is owed to; the house itself without.
-    #[schema(value_type = Option<String>)]
-    pub promoter_id: Option<Uuid>,
+    pub promoter_id: Option<String>,
     /// The tax that is included in the price of each level, in their order and thousandths of a
     /// percent: 19000 is 19 %. At most 100,000 each; none where the list ends.
     #[serde(default)]
     tax_milli_percent: Vec<u32>,
+}
+
+impl TermsInput {
+    /// The promoter's account, if the text is that of one.
+    pub fn promoter(&self) -> Result<Option<AccountId>, Problem> {
+        let promoter = self.promoter_id.as_deref().map(str::parse).transpose();
+        promoter.map_err(|_| problems::invalid("promoterId is no account's id"))
+    }
 }
 
 /// Makes the terms of an event with so many price levels.
@@ -49,7 +55,7 @@ pub fn terms(input: TermsInput, level_count: usize) -> Result<Terms, Problem> {
         fee_fixed: input.fee_fixed,
         fee_share: MilliPercent(input.fee_milli_percent),
         fee_payer: input.fee_paid_by,
-        promoter: input.promoter_id.map(|id| schema::AccountId(id.as_u128())),
+        promoter: input.promoter()?,
         taxes: input.tax_milli_percent.into_iter().map(MilliPercent).collect(),
     })
 }

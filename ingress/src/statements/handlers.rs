@@ -61,7 +61,7 @@ pub async fn partner_statements(
     headers: HeaderMap,
     Filters(params): Filters<StatementParams>,
 ) -> Answered {
-    let asked = Asked::check(params, &headers)?;
+    let asked = Asked::check(&params, &headers)?;
     let booked = booked(&app, &Of::Party(caller.account), &asked).await?;
     let accounts = accounts(&booked.sums, Side::Credit);
     if asked.is_table {
@@ -98,7 +98,7 @@ pub async fn event_statement(
     Filters(params): Filters<StatementParams>,
 ) -> Answered {
     app.catalog.find(&event).ok_or_else(problems::event_unknown)?;
-    let asked = Asked::check(params, &headers)?;
+    let asked = Asked::check(&params, &headers)?;
     let booked = booked(&app, &Of::Event(event.clone()), &asked).await?;
     let accounts = accounts(&booked.sums, Side::Debit);
     if asked.is_table {
@@ -115,7 +115,7 @@ pub async fn event_statement(
 }
 
 impl Asked {
-    fn check(params: StatementParams, headers: &HeaderMap) -> Result<Self, Problem> {
+    fn check(params: &StatementParams, headers: &HeaderMap) -> Result<Self, Problem> {
         let from = time("from", params.from.as_deref())?.unwrap_or(UnixMillis(0));
         let to = time("to", params.to.as_deref())?.unwrap_or_else(chassis::clock::now);
         if to < from {

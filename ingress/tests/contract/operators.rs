@@ -65,7 +65,7 @@ async fn a_fee_that_the_buyer_pays_is_charged_and_shown_and_other_terms_are_not(
     for faulty in [
         json!({"feeFixed": -1}),
         json!({"taxMilliPercent": [1, 2]}),
-        json!({"promoterId": uuid::Uuid::now_v7()}),
+        json!({"promoterId": schema::AccountId(7).to_string()}),
         json!({"promoterId": "somebody"}),
         json!({"feePaidBy": "NOBODY"}),
     ] {

@@ -43,7 +43,7 @@ async fn book(rig: &Rig, order: OrderId, kind: &str, promoter: AccountId, at: i6
 
 async fn account(rig: &Rig, token: &str) -> AccountId {
     let id = rig.http.get("/api/auth/me", token).await.json()["accountId"].clone();
-    AccountId(id.as_str().unwrap().parse::<Uuid>().unwrap().as_u128())
+    id.as_str().unwrap().parse().unwrap()
 }
 
 fn euros(amount: i64) -> Value {
@@ -149,8 +149,9 @@ async fn statements_are_for_whom_they_concern_and_of_what_there_is() {
 
     let many = "INSERT INTO ledger_transaction SELECT gen_random_uuid(), 'sale', 0, 'EVT100', 1
         FROM generate_series(1, 500001)";
-    sqlx::query("SET statement_timeout = 0").execute(&rig.postgres).await.unwrap();
-    sqlx::query(many).execute(&rig.postgres).await.unwrap();
+    let mut patient = rig.postgres.acquire().await.unwrap();
+    sqlx::query("SET statement_timeout = 0").execute(&mut *patient).await.unwrap();
+    sqlx::query(many).execute(&mut *patient).await.unwrap();
     let long = get(EVENT, &operator).await;
     assert_eq!(long.problem(), (422, "STATEMENT_TOO_LONG".to_owned()));
     let before = get(&format!("{EVENT}?to=1970-01-01T00:00:00Z"), &operator).await;

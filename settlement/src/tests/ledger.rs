@@ -149,6 +149,54 @@ async fn statements_of_a_season_with_changing_terms_are_the_sums_of_its_orders()
     assert!(late.values().sum::<i64>() == 0 && late != shown, "{late:?}");
 }
 
+/// Damages, each with what a check says of it.
+const PLANTED: &[(&str, &str)] = &[
+    (
+        "UPDATE ledger_entry SET amount = amount + 1 WHERE account = 'fees' AND kind = 'sale'
+          AND order_id = (SELECT order_id FROM orders WHERE state = 'paid')",
+        "is off by 1 EUR, and the ledger since then by 1",
+    ),
+    (
+        "INSERT INTO ledger_transaction SELECT order_id, kind, 1, event_id, at
+          FROM ledger_transaction WHERE kind = 'capture';
+      INSERT INTO ledger_entry SELECT order_id, kind, 1, account, amount, currency, party
+          FROM ledger_entry WHERE kind = 'capture'",
+        "has booked capture 2 times",
+    ),
+    (
+        "DELETE FROM ledger_entry WHERE kind = 'capture';
+      DELETE FROM ledger_transaction WHERE kind = 'capture'",
+        "is paid and has booked sale",
+    ),
+    ("UPDATE ledger_entry SET currency = 'USD' WHERE kind = 'capture'", "USD is booked as capture"),
+    ("DELETE FROM ledger_transaction WHERE kind = 'sale'", "entries and no transaction"),
+    ("DELETE FROM ledger_entry WHERE kind = 'payout'", "payout has no entries"),
+    (
+        "UPDATE ledger_entry SET amount = amount + CASE account WHEN 'fees' THEN 1 ELSE -1 END
+          WHERE kind = 'reversal' AND account IN ('fees', 'tax_payable')",
+        "its reversal leaves 1 in fees",
+    ),
+    (
+        "UPDATE ledger_entry SET party = gen_random_uuid()
+          WHERE kind = 'reversal' AND account = 'promoter_payable'",
+        "its reversal leaves",
+    ),
+    (
+        "UPDATE ledger_entry SET amount = amount - sign(amount) WHERE kind = 'capture'",
+        "is at rest and 1 is owed",
+    ),
+    (
+        "UPDATE ledger_entry SET order_id = gen_random_uuid() WHERE kind = 'sale'",
+        "entries and no transaction",
+    ),
+    (
+        "INSERT INTO ledger_transaction VALUES (gen_random_uuid(), 'sale', 0, 'EVT001', 1)",
+        "is missing and has booked sale",
+    ),
+    ("UPDATE ticket SET state = 'void', voided_at = 1", "its live tickets cost 0"),
+    ("UPDATE orders SET amount = amount + 1", "is booked as sale"),
+];
+
 #[tokio::test]
 async fn a_check_of_the_ledger_sees_what_is_planted() {
     let mut rig = Rig::start().await;
@@ -161,63 +209,14 @@ async fn a_check_of_the_ledger_sees_what_is_planted() {
     rig.rest().await;
     drop(stage);
     assert_eq!(check_ledger(&rig.pool).await.unwrap().differences, Vec::<String>::new());
-    let planted = [
-        (
-            "UPDATE ledger_entry SET amount = amount + 1 WHERE account = 'fees' AND kind = 'sale'
-              AND order_id = (SELECT order_id FROM orders WHERE state = 'paid')",
-            "is off by 1 EUR, and the ledger since then by 1",
-        ),
-        (
-            "INSERT INTO ledger_transaction SELECT order_id, kind, 1, event_id, at
-              FROM ledger_transaction WHERE kind = 'capture';
-          INSERT INTO ledger_entry SELECT order_id, kind, 1, account, amount, currency, party
-              FROM ledger_entry WHERE kind = 'capture'",
-            "has booked capture 2 times",
-        ),
-        (
-            "DELETE FROM ledger_entry WHERE kind = 'capture';
-          DELETE FROM ledger_transaction WHERE kind = 'capture'",
-            "is paid and has booked sale",
-        ),
-        (
-            "UPDATE ledger_entry SET currency = 'USD' WHERE kind = 'capture'",
-            "USD is booked as capture",
-        ),
-        ("DELETE FROM ledger_transaction WHERE kind = 'sale'", "entries and no transaction"),
-        ("DELETE FROM ledger_entry WHERE kind = 'payout'", "payout has no entries"),
-        (
-            "UPDATE ledger_entry SET amount = amount + CASE account WHEN 'fees' THEN 1 ELSE -1 END
-              WHERE kind = 'reversal' AND account IN ('fees', 'tax_payable')",
-            "its reversal leaves 1 in fees",
-        ),
-        (
-            "UPDATE ledger_entry SET party = gen_random_uuid()
-              WHERE kind = 'reversal' AND account = 'promoter_payable'",
-            "its reversal leaves",
-        ),
-        (
-            "UPDATE ledger_entry SET amount = amount - sign(amount) WHERE kind = 'capture'",
-            "is at rest and 1 is owed",
-        ),
-        (
-            "UPDATE ledger_entry SET order_id = gen_random_uuid() WHERE kind = 'sale'",
-            "entries and no transaction",
-        ),
-        (
-            "INSERT INTO ledger_transaction VALUES (gen_random_uuid(), 'sale', 0, 'EVT001', 1)",
-            "is missing and has booked sale",
-        ),
-        ("UPDATE ticket SET state = 'void', voided_at = 1", "its live tickets cost 0"),
-        ("UPDATE orders SET amount = amount + 1", "is booked as sale"),
-    ];
-    for (statement, expected) in planted {
+    for (statement, expected) in PLANTED {
         // One connection: the damage is looked at, then rolled back with its transaction.
         let pool = one_connection(&rig).await;
         pool.execute("BEGIN").await.unwrap();
         let free = "ALTER TABLE ledger_entry DISABLE TRIGGER ALL;
             ALTER TABLE ledger_transaction DISABLE TRIGGER ALL;";
         pool.execute(sqlx::raw_sql(free)).await.unwrap();
-        pool.execute(sqlx::raw_sql(statement)).await.unwrap();
+        pool.execute(sqlx::raw_sql(*statement)).await.unwrap();
         let checked = ledger::check(&mut pool.acquire().await.unwrap()).await.unwrap();
         let seen = checked.differences.iter().any(|difference| difference.contains(expected));
         assert!(seen, "{statement}: {:?}", checked.differences);
