@@ -18,13 +18,8 @@ pub fn refused(refusal: &Refusal, plan: Option<&PlanIndex>) -> Problem {
     if code.status == 503 {
         problem.retry_after_s = Some(1);
     }
-    let seats = match refusal {
-        Refusal::SeatTaken { seats }
-        | Refusal::StatusNotAllowed { seats }
-        | Refusal::ChannelRequired { seats } => Some(seats),
-        _ => None,
-    };
-    if let (Some(seats), Some(plan)) = (seats, plan) {
+    let seats = refusal.seats();
+    if let Some(plan) = plan.filter(|_| !seats.is_empty()) {
         let ids = seats.iter().filter_map(|seat| Some(plan.place(*seat)?.seat_id().to_string()));
         let ids: Vec<Value> = ids.map(Value::from).collect();
         problem.members.insert("seatIds".to_owned(), ids.into());

@@ -16,6 +16,12 @@ use std::collections::VecDeque;
 /// thousand times only by somebody who plays.
 const TURNS_MAX: usize = 1_000;
 
+/// How many of those who were refused one after the other are named.
+///
+/// More would make a history of a seat that a crowd wants some megabytes long; fewer would not show
+/// who plays.
+const REFUSED_ACCOUNTS_MAX: usize = 8;
+
 /// The history of one seat, read batch by batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeatHistory {
@@ -24,6 +30,11 @@ pub struct SeatHistory {
     /// The event's.
     shard: ShardId,
     applied: Applied,
+    /// Journal time of the last batch.
+    time: UnixMillis,
+    /// Whether it goes on behind a bookmark and has not seen yet that this is the journal that it
+    /// was read from.
+    is_resumed: bool,
     turns: VecDeque<SeatTurn>,
     /// Older turns that are not kept.
     omitted: u64,
@@ -38,10 +49,10 @@ pub struct SeatTurn {
     /// Journal time, and where in the journal it stands.
     pub at: UnixMillis,
     pub sequence: u64,
-    /// The hold that it happened to; of a refusal the one that stood in the way.
-    pub hold: HoldId,
+    /// The hold that it happened to; of a refusal the one that had the seat, where one had.
+    pub hold: Option<HoldId>,
     /// Whose hold that is.
-    pub account: AccountId,
+    pub account: Option<AccountId>,
     pub what: What,
 }
 
@@ -74,10 +85,14 @@ pub enum What {
     Returned,
     /// Its owner took other places instead.
     SwappedAway,
-    /// So many asked for this very seat and heard that it was taken, one after the other.
+    /// So often somebody asked for this very seat, one after the other, and heard the same no.
     Refused {
+        /// [`Refusal::code`] of it.
+        code: &'static str,
         count: u64,
         last: UnixMillis,
+        /// The first who heard it, each once.
+        accounts: Vec<AccountId>,
     },
 }
 
@@ -87,6 +102,9 @@ pub struct Bookmark {
     event: EventId,
     seat: SeatIdx,
     applied: Applied,
+    /// Of the batch that it lies behind. Epochs and numbers begin again in a journal that is
+    /// created anew, its time does not.
+    time: UnixMillis,
     kept_from: Option<UnixMillis>,
     owner: Option<Owner>,
 }
@@ -107,19 +125,32 @@ pub enum Broken {
     Unreadable(u64),
     #[error("read the journal at {0}: the batch before is missing")]
     Missing(u64),
+    /// What was read is trimmed, or of another journal: it has to be read from its beginning.
+    #[error("read the journal on behind {0}: this batch is gone")]
+    Gone(u64),
 }
 
 impl SeatHistory {
     /// `shard` is the event's.
     pub fn new(event: EventId, seat: SeatIdx, shard: ShardId) -> Self {
-        let (applied, turns) = (Applied::default(), VecDeque::new());
-        Self { event, seat, shard, applied, turns, omitted: 0, kept_from: None, owner: None }
+        Self {
+            event,
+            seat,
+            shard,
+            applied: Applied::default(),
+            time: UnixMillis::default(),
+            is_resumed: false,
+            turns: VecDeque::new(),
+            omitted: 0,
+            kept_from: None,
+            owner: None,
+        }
     }
 
     /// Where it has come to.
     pub fn bookmark(&self) -> Bookmark {
-        let Self { event, seat, applied, kept_from, owner, .. } = self.clone();
-        Bookmark { event, seat, applied, kept_from, owner }
+        let Self { event, seat, applied, time, kept_from, owner, .. } = self.clone();
+        Bookmark { event, seat, applied, time, kept_from, owner }
     }
 
     /// Goes on behind a bookmark, without the turns before it; `None` if it is of another seat.
@@ -127,9 +158,25 @@ impl SeatHistory {
     /// Only refusals are told otherwise than in one piece: those of a crowd are two turns where the
     /// bookmark lies between them.
     pub fn resume(event: EventId, seat: SeatIdx, shard: ShardId, from: Bookmark) -> Option<Self> {
-        let Bookmark { applied, kept_from, owner, .. } = from;
+        let Bookmark { applied, time, kept_from, owner, .. } = from;
         let same = from.event == event && from.seat == seat;
-        same.then(|| Self { applied, kept_from, owner, ..Self::new(event, seat, shard) })
+        let new = Self::new(event, seat, shard);
+        let is_resumed = applied != Applied::default();
+        same.then(|| Self { applied, time, is_resumed, kept_from, owner, ..new })
+    }
+
+    /// Behind which message of the journal the reading is to begin. A bookmark's own batch is read
+    /// again: it shows that this is the journal that the bookmark lies in.
+    pub fn begins_behind(&self) -> u64 {
+        self.applied.sequence.saturating_sub(u64::from(self.is_resumed))
+    }
+
+    /// Checks, when the journal has been read to its end, that it was the right one.
+    ///
+    /// # Errors
+    /// [`Broken::Gone`] where it ends before the bookmark.
+    pub fn end(&self) -> Result<(), Broken> {
+        if self.is_resumed { Err(Broken::Gone(self.applied.sequence)) } else { Ok(()) }
     }
 
     /// Takes the next message of the shard's journal.
@@ -145,6 +192,11 @@ impl SeatHistory {
     }
 
     fn read(&mut self, sequence: u64, batch: &Batch) -> Result<(), Broken> {
+        if self.is_resumed {
+            let is_last = (Applied::at(batch, sequence), batch.time) == (self.applied, self.time);
+            self.is_resumed = !is_last;
+            return self.end();
+        }
         match self.applied.step(batch, sequence) {
             Step::Skip => return Ok(()),
             // The journal begins later than it was begun: what is gone is not told.
@@ -155,6 +207,7 @@ impl SeatHistory {
             Step::Gap => return Err(Broken::Missing(sequence)),
             Step::Apply => self.applied.advance(batch, sequence),
         }
+        self.time = batch.time;
         for outcome in &batch.outcomes {
             if outcome.event == self.event {
                 self.outcome(batch.time, outcome);
@@ -226,11 +279,10 @@ impl SeatHistory {
                 self.tell(at, hold, What::Prolonged { until });
                 self.set_until(Some(until));
             }
-            OutcomeBody::Refused(Refusal::SeatTaken { seats }) if seats.contains(&self.seat) => {
-                self.refused(at);
+            OutcomeBody::Refused(refusal) => {
+                self.refused(at, outcome.asked.map(|asked| asked.account), refusal);
             }
-            OutcomeBody::Refused(_)
-            | OutcomeBody::PaymentAwaited(_)
+            OutcomeBody::PaymentAwaited(_)
             | OutcomeBody::SeatsUnchanged
             | OutcomeBody::Unchanged { .. } => {}
         }
@@ -272,24 +324,43 @@ impl SeatHistory {
             return false;
         };
         let account = owner.account;
+        self.add(at, Some(hold), Some(account), what);
+        true
+    }
+
+    fn add(
+        &mut self,
+        at: UnixMillis,
+        hold: Option<HoldId>,
+        account: Option<AccountId>,
+        what: What,
+    ) {
         if self.turns.len() == TURNS_MAX {
             self.turns.pop_front();
             self.omitted += 1;
         }
         self.turns.push_back(SeatTurn { at, sequence: self.applied.sequence, hold, account, what });
-        true
     }
 
-    /// A crowd that wants the same seat is one turn.
-    fn refused(&mut self, at: UnixMillis) {
-        if let Some(What::Refused { count, last }) =
+    /// A crowd that wants the same seat and hears the same is one turn.
+    fn refused(&mut self, at: UnixMillis, asker: Option<AccountId>, refusal: &Refusal) {
+        if !refusal.seats().contains(&self.seat) {
+            return;
+        }
+        let now = refusal.code().code;
+        if let Some(What::Refused { code, count, last, accounts }) =
             self.turns.back_mut().map(|turn| &mut turn.what)
+            && *code == now
         {
             *count += 1;
             *last = at;
-        } else if let Some(hold) = self.owner.as_ref().map(|owner| owner.hold) {
-            self.tell(at, hold, What::Refused { count: 1, last: at });
+            let fresh = asker.filter(|asker| !accounts.contains(asker));
+            accounts.extend(fresh.filter(|_| accounts.len() < REFUSED_ACCOUNTS_MAX));
+            return;
         }
+        let (hold, account) = self.owner.as_ref().map(|owner| (owner.hold, owner.account)).unzip();
+        let accounts = asker.into_iter().collect();
+        self.add(at, hold, account, What::Refused { code: now, count: 1, last: at, accounts });
     }
 }
 
@@ -297,9 +368,9 @@ impl SeatHistory {
 mod tests {
     use super::{Broken, SeatHistory, TURNS_MAX, What};
     use crate::{
-        AccountId, Batch, Currency, DurationMs, EventId, Held, HeldSeat, HoldId, Money, Outcome,
-        OutcomeBody, OwnerKind, Payment, Refusal, Released, ReturnedPart, SeatIdx, ShardId,
-        UnixMillis, codec, subject,
+        AccountId, Asked, Batch, CommandId, Currency, DurationMs, EventId, Held, HeldSeat, HoldId,
+        Money, Outcome, OutcomeBody, OwnerKind, Payment, Refusal, Released, ReturnedPart, SeatIdx,
+        ShardId, UnixMillis, codec, subject,
     };
 
     const SEAT: SeatIdx = SeatIdx(7);
@@ -335,7 +406,8 @@ mod tests {
     }
 
     fn told(history: &SeatHistory) -> Vec<(u64, u128, What)> {
-        let turn = |turn: &super::SeatTurn| (turn.at.0, turn.hold.0, turn.what.clone());
+        let hold = |turn: &super::SeatTurn| turn.hold.map_or(0, |hold| hold.0);
+        let turn = |turn: &super::SeatTurn| (turn.at.0, hold(turn), turn.what.clone());
         history.turns().map(turn).collect()
     }
 
@@ -378,7 +450,12 @@ mod tests {
         let until = |until| Some(UnixMillis(until));
         let price = Money::new(6_500, Currency::EUR);
         let was_held = What::Held { by: OwnerKind::Fan, until: until(9_000), price };
-        let refused = What::Refused { count: 2, last: UnixMillis(2_000) };
+        let refused = What::Refused {
+            code: "SEAT_TAKEN",
+            count: 2,
+            last: UnixMillis(2_000),
+            accounts: Vec::new(),
+        };
         let started = What::PaymentStarted { attempt: 1 };
         let expected = [
             (1_000, 1, was_held.clone()),
@@ -405,8 +482,9 @@ mod tests {
         };
         let bodies = vec![OutcomeBody::SeatsHeld(held(1, &[6, 7])), back(6), back(7), taken()];
         history.read(1, &batch(1, "EVT001", bodies)).unwrap();
-        assert_eq!(told(&history).len(), 2);
-        assert_eq!(told(&history)[1].2, What::Returned);
+        let told = told(&history);
+        assert_eq!(told[1].2, What::Returned);
+        assert_eq!((told.len(), told[2].1), (3, 0), "nobody's hold was in the way");
     }
 
     #[test]
@@ -484,6 +562,7 @@ mod tests {
         let [first, second] = holds;
         let bodies = [first, moved, taken(), sold, gone, second];
         let new = || SeatHistory::new(event("EVT001"), SEAT, SHARD);
+        let resume = |bookmark| SeatHistory::resume(event("EVT001"), SEAT, SHARD, bookmark);
         let read = |history: &mut SeatHistory, numbers: std::ops::Range<usize>| {
             for at in numbers {
                 let number = at as u64 + 1;
@@ -498,9 +577,11 @@ mod tests {
             read(&mut first, 0..end);
             let bytes = codec::encode(&first.bookmark());
             let bookmark = codec::decode(&bytes).unwrap();
-            let rest = SeatHistory::resume(event("EVT001"), SEAT, SHARD, bookmark);
-            let mut rest = rest.expect("it is this seat's");
-            read(&mut rest, end..6);
+            let mut rest = resume(bookmark).expect("it is this seat's");
+            let begin = usize::try_from(rest.begins_behind()).unwrap();
+            assert_eq!(begin, end.saturating_sub(1), "the last batch shows which journal it is");
+            read(&mut rest, begin..6);
+            assert_eq!(rest.end(), Ok(()));
             assert_eq!([told(&first), told(&rest)].concat(), told(&whole), "{end}");
             assert_eq!(rest.bookmark(), whole.bookmark());
         }
@@ -508,6 +589,63 @@ mod tests {
         for (event, seat) in others {
             assert_eq!(SeatHistory::resume(event, seat, SHARD, whole.bookmark()), None);
         }
+    }
+
+    #[test]
+    fn a_bookmark_is_good_only_where_the_batch_that_it_lies_behind_still_is() {
+        let mut first = SeatHistory::new(event("EVT001"), SEAT, SHARD);
+        for number in 1..=2 {
+            first.read(number, &batch(number, "EVT001", vec![])).unwrap();
+        }
+        let resume = || SeatHistory::resume(event("EVT001"), SEAT, SHARD, first.bookmark());
+        let same = batch(2, "EVT001", vec![]);
+        let anew = Batch { time: UnixMillis(99_000), ..same.clone() };
+        let next = Batch { previous: 2, ..batch(3, "EVT001", vec![]) };
+        for (sequence, batch, answer) in [
+            (2, &same, Ok(())),
+            (2, &anew, Err(Broken::Gone(2))),
+            (3, &next, Err(Broken::Gone(2))),
+            (3, &same, Err(Broken::Gone(2))),
+        ] {
+            let mut rest = resume().unwrap();
+            assert_eq!(rest.read(sequence, batch), answer, "{sequence}");
+            assert_eq!(rest.end(), answer);
+        }
+        assert_eq!(resume().unwrap().end(), Err(Broken::Gone(2)), "it ends before");
+    }
+
+    #[test]
+    fn the_first_who_are_refused_are_named_once_and_each_code_is_a_turn_of_its_own() {
+        let mut history = SeatHistory::new(event("EVT001"), SEAT, SHARD);
+        let seats = vec![SEAT];
+        let kept = Refusal::ChannelRequired { seats: seats.clone() };
+        let status = Refusal::StatusNotAllowed { seats: seats.clone() };
+        let taken = Refusal::SeatTaken { seats };
+        let elsewhere = Refusal::SeatTaken { seats: vec![SeatIdx(6)] };
+        let askers = (1..=10).chain([1]).map(|asker| (asker, taken.clone()));
+        let before = [(1, kept.clone()), (1, elsewhere), (2, kept), (3, status)];
+        let refused = |(asker, refusal)| {
+            let (command, account) = (CommandId(1), AccountId(asker));
+            let asked = Some(Asked { command, fingerprint: 0, account });
+            let body = OutcomeBody::Refused(refusal);
+            Outcome { asked, event: event("EVT001"), free_after: 0, body }
+        };
+        let mut batch = batch(1, "EVT001", vec![OutcomeBody::SeatsHeld(held(5, &[7]))]);
+        batch.outcomes.splice(0..0, before.map(refused));
+        batch.outcomes.extend(askers.map(refused));
+        history.read(1, &batch).unwrap();
+        let last = UnixMillis(1_000);
+        let told: Vec<_> = told(&history).into_iter().map(|(_, hold, what)| (hold, what)).collect();
+        let no = |code, count, accounts: std::ops::RangeInclusive<u128>| What::Refused {
+            code,
+            count,
+            last,
+            accounts: accounts.map(AccountId).collect(),
+        };
+        assert_eq!(told[0], (0, no("CHANNEL_REQUIRED", 2, 1..=2)));
+        assert_eq!(told[1], (0, no("STATUS_NOT_ALLOWED", 1, 3..=3)));
+        assert_eq!(told[3], (5, no("SEAT_TAKEN", 11, 1..=8)));
+        assert_eq!(told.len(), 4);
     }
 
     #[test]

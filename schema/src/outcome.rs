@@ -41,11 +41,7 @@ impl Outcome {
                 .iter()
                 .map(|part| FIXED + SEAT * part.seats.len() + AREA * part.areas.len())
                 .sum(),
-            OutcomeBody::Refused(
-                Refusal::SeatTaken { seats }
-                | Refusal::StatusNotAllowed { seats }
-                | Refusal::ChannelRequired { seats },
-            ) => SEAT * seats.len(),
+            OutcomeBody::Refused(refusal) => SEAT * refusal.seats().len(),
             _ => 0,
         };
         FIXED + parts

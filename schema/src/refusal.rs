@@ -74,6 +74,16 @@ const fn retryable(code: &'static str, status: u16, title: &'static str) -> Code
 }
 
 impl Refusal {
+    /// The seats that it names; none of a refusal that names no seat.
+    pub fn seats(&self) -> &[SeatIdx] {
+        match self {
+            Self::SeatTaken { seats }
+            | Self::StatusNotAllowed { seats }
+            | Self::ChannelRequired { seats } => seats,
+            _ => &[],
+        }
+    }
+
     pub fn code(&self) -> Code {
         match self {
             Self::SeatTaken { .. } => code("SEAT_TAKEN", 409, "Some of these seats are taken"),

@@ -6,8 +6,8 @@ use anyhow::{Context as _, bail};
 use chassis::{Nats, Stored};
 use schema::history::{SeatHistory, SeatTurn, What};
 use schema::{
-    EventId, EventListing, OwnerKind, PlanId, PlanIndex, Released, SeatIdx, SeatingPlan, ShardId,
-    codec, subject,
+    AccountId, EventId, EventListing, OwnerKind, PlanId, PlanIndex, Released, SeatIdx, SeatingPlan,
+    ShardId, codec, subject,
 };
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -114,8 +114,16 @@ fn sentence(turn: &SeatTurn) -> String {
         }
         What::Returned => "given back by its partner".to_owned(),
         What::SwappedAway => "released: its owner took other places instead".to_owned(),
-        What::Refused { count, last } => format!("refused to {count} others until {last}"),
+        What::Refused { code, count, last, accounts } => {
+            let accounts: Vec<String> = accounts.iter().map(AccountId::to_string).collect();
+            let first = accounts.join(", ");
+            format!("refused {count} times until {last} ({code}), first to {first}")
+        }
     };
     let SeatTurn { at, sequence, hold, account, .. } = turn;
-    format!("{at} {what} ({hold} of {account}, message {sequence})")
+    let whose = match (hold, account) {
+        (Some(hold), Some(account)) => format!("{hold} of {account}, "),
+        _ => String::new(),
+    };
+    format!("{at} {what} ({whose}message {sequence})")
 }

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Path, State};
-use chassis::{Problem, Stored, base64url};
+use chassis::{Nats, Problem, Stored, base64url};
 use http::StatusCode;
-use schema::history::{Bookmark, SeatHistory, SeatTurn, What};
-use schema::{EventId, OwnerKind, Refusal, Released, ShardId, UnixMillis, codec, subject};
+use schema::history::{Bookmark, Broken, SeatHistory, SeatTurn, What};
+use schema::{
+    AccountId, EventId, OwnerKind, Refusal, Released, ShardId, UnixMillis, codec, subject,
+};
 use serde::{Deserialize, Serialize};
 use tokio::time::error::Elapsed;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::accounts::Operator;
@@ -60,7 +62,7 @@ pub struct HistoryBody {
 }
 
 /// One thing that happened to the seat. `REFUSED` is told of those who asked for this very seat one
-/// after the other while the reservation stood in the way.
+/// after the other and heard the same code, `why`; the reservation is the one that had the seat.
 #[derive(Debug, Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TurnBody {
@@ -70,14 +72,17 @@ pub struct TurnBody {
     /// `HELD`, `PAYMENT_STARTED`, `PAYMENT_DECLINED`, `SWAPPED_AWAY`, `PROLONGED`, `EXTENDED`,
     /// `SOLD`, `RELEASED`, `RETURNED` or `REFUSED`.
     what: &'static str,
-    reservation_id: String,
+    /// Of all but a `REFUSED` while nobody had the seat.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reservation_id: Option<String>,
     /// Whose reservation it is.
-    account_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account_id: Option<String>,
     /// `fan`, `allotment` or `kill`.
     #[serde(skip_serializing_if = "Option::is_none")]
     by: Option<&'static str>,
-    /// Of `RELEASED`: `BY_OWNER`, `EXPIRED`, `PAYMENT_CANCELLED` or `REFUNDED`; of a kill its
-    /// reason.
+    /// Of `RELEASED`: `BY_OWNER`, `EXPIRED`, `PAYMENT_CANCELLED` or `REFUNDED`; of `REFUSED`:
+    /// `SEAT_TAKEN`, `CHANNEL_REQUIRED` or `STATUS_NOT_ALLOWED`; of a kill its reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -87,11 +92,13 @@ pub struct TurnBody {
     /// Which payment attempt, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     attempt: Option<u32>,
-    /// How many were refused, and when the last one was.
+    /// How often it was refused, when for the last time, and the first eight to whom.
     #[serde(skip_serializing_if = "Option::is_none")]
     count: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused_accounts: Option<Vec<String>>,
 }
 
 /// Tells who held, lost, paid for and released a seat, when and why.
@@ -101,6 +108,7 @@ pub struct TurnBody {
     responses((status = 200, body = HistoryBody), (status = 400, description = "AFTER_INVALID"),
         (status = 403, description = "ROLE_REQUIRED"),
         (status = 404, description = "EVENT_UNKNOWN"),
+        (status = 410, description = "HISTORY_GONE"),
         (status = 422, description = "SEAT_UNKNOWN"),
         (status = 503, description = "HISTORY_BUSY, HISTORY_UNAVAILABLE")))]
 pub async fn history(
@@ -125,7 +133,7 @@ pub async fn history(
     let _reading = app.histories.try_acquire().map_err(|_| {
         problems::unavailable("HISTORY_BUSY", "another history is being read; try again")
     })?;
-    let (history, is_whole) = read(&app, begun, shard).await?;
+    let (history, is_whole) = read(&app.nats, begun, shard, READ_WAIT).await?;
     let body = HistoryBody {
         event_id,
         seat_id,
@@ -138,30 +146,40 @@ pub async fn history(
     Ok(json(StatusCode::OK, &body))
 }
 
-/// Reads on for a while; says also whether to the end.
+/// Reads on for `wait`, and in any case one batch; says also whether to the end.
 async fn read(
-    app: &App,
+    nats: &Nats,
     mut history: SeatHistory,
     shard: ShardId,
+    wait: Duration,
 ) -> Result<(SeatHistory, bool), Problem> {
-    let (from, deadline) = (history.sequence(), Instant::now() + READ_WAIT);
+    let (from, deadline) = (history.sequence(), Instant::now() + wait);
     let (stream, all) = (subject::journal_stream(shard), subject::journal_all(shard));
     let failed = |error: chassis::Error| unavailable(&chassis::telemetry::chain(&error));
     let late = |_: Elapsed| unavailable(&"it takes too long");
-    let stored = Stored::open_behind(&app.nats, &stream, &all, from, READ_PATIENCE);
-    let mut stored = timeout_at(deadline, stored).await.map_err(late)?.map_err(failed)?;
-    while Instant::now() < deadline {
-        let message = match timeout_at(deadline, stored.next()).await {
-            Ok(message) => message.map_err(failed)?,
-            Err(_) => break,
-        };
-        let Some(message) = message else { return Ok((history, true)) };
-        let taken = history.take(message.sequence, &message.subject, &message.payload);
-        taken.map_err(|broken| unavailable(&broken))?;
-    }
+    let behind = history.begins_behind();
+    let stored = Stored::open_behind(nats, &stream, &all, behind, READ_PATIENCE);
+    let mut stored = timeout(READ_PATIENCE, stored).await.map_err(late)?.map_err(failed)?;
     // Without a step ahead whoever goes on from there would go on for ever.
-    let has_moved = from < history.sequence();
-    has_moved.then_some((history, false)).ok_or_else(|| unavailable(&"nothing comes in time"))
+    while history.sequence() == from || Instant::now() < deadline {
+        let Some(message) = stored.next().await.map_err(failed)? else {
+            history.end().map_err(broken)?;
+            return Ok((history, true));
+        };
+        let taken = history.take(message.sequence, &message.subject, &message.payload);
+        taken.map_err(broken)?;
+    }
+    Ok((history, false))
+}
+
+fn broken(broken: Broken) -> Problem {
+    match broken {
+        Broken::Unreadable(_) | Broken::Missing(_) => unavailable(&broken),
+        Broken::Gone(_) => {
+            let title = "The journal has no longer what the history was read from";
+            Problem::new(410, "HISTORY_GONE", title, "ask from the beginning, without after")
+        }
+    }
 }
 
 fn write_bookmark(bookmark: &Bookmark) -> String {
@@ -183,8 +201,8 @@ impl TurnBody {
             at: turn.at.to_rfc3339(),
             sequence: turn.sequence,
             what,
-            reservation_id: turn.hold.to_string(),
-            account_id: turn.account.to_string(),
+            reservation_id: turn.hold.map(|hold| hold.to_string()),
+            account_id: turn.account.map(|account| account.to_string()),
             ..Self::default()
         };
         match &turn.what {
@@ -213,9 +231,13 @@ impl TurnBody {
             What::Released(why) => Self { why: Some(reason(*why)), ..body("RELEASED") },
             What::Returned => body("RETURNED"),
             What::SwappedAway => body("SWAPPED_AWAY"),
-            What::Refused { count, last } => {
-                Self { count: Some(*count), last_at: Some(last.to_rfc3339()), ..body("REFUSED") }
-            }
+            What::Refused { code, count, last, accounts } => Self {
+                why: Some(code),
+                count: Some(*count),
+                last_at: Some(last.to_rfc3339()),
+                refused_accounts: Some(accounts.iter().map(AccountId::to_string).collect()),
+                ..body("REFUSED")
+            },
         }
     }
 }
@@ -245,20 +267,4 @@ fn reason(why: Released) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{read_bookmark, write_bookmark};
-    use schema::history::SeatHistory;
-    use schema::{SeatIdx, ShardId};
-
-    #[test]
-    fn a_bookmark_survives_the_way_through_an_address_and_nothing_else_is_one() {
-        let event = "EVT001".parse().unwrap();
-        let bookmark = SeatHistory::new(event, SeatIdx(3), ShardId(1)).bookmark();
-        let text = write_bookmark(&bookmark);
-        assert!(text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)));
-        assert_eq!(read_bookmark(&text), Some(bookmark));
-        for wrong in ["", "AAAA", "?", &text[1..]] {
-            assert_eq!(read_bookmark(wrong), None, "{wrong}");
-        }
-    }
-}
+mod tests;

@@ -47,9 +47,7 @@ impl Book {
                 meant::may(time, event, asked, held, &BTreeSet::new())?;
                 self.may_begin(time, event, asked, held)?;
                 self.begin(time, event, held, tally)?;
-                if is_split(held) && asked.is_some_and(meant::is_for_best) {
-                    tally.add(Happening::Split);
-                }
+                count_split(asked, held, tally);
             }
             OutcomeBody::HoldReleased { hold, why } => {
                 self.release(now, time, *hold, *why, asked).map_err(|f| f.unwrap_or_else(wrong))?;
@@ -362,5 +360,12 @@ impl Book {
         expect(InvariantId::Seat2, counts.iter().eq(known), || {
             format!("a view shows {counts:?} behind {batch:?}")
         })
+    }
+}
+
+/// Whether the house had no row for a party.
+fn count_split(asked: Option<&Command>, held: &Held, tally: &mut Tally) {
+    if is_split(held) && asked.is_some_and(meant::is_for_best) {
+        tally.add(Happening::Split);
     }
 }

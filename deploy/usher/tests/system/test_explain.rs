@@ -8,7 +8,7 @@ use crate::seats::SeatMap;
 use crate::up::{Reach, temporary_folder};
 use schema::history::SeatHistory;
 use schema::{SeatIdx, codec};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const EVENT: &str = "EVT002";
 
@@ -39,7 +39,7 @@ pub async fn a_seat_is_explained(reach: &Reach) {
     let told = history(&operator, &seat).await;
     let expected = [
         "HELD",
-        "REFUSED",
+        "REFUSED SEAT_TAKEN",
         "RELEASED BY_OWNER",
         "HELD",
         "PAYMENT_STARTED",
@@ -51,6 +51,7 @@ pub async fn a_seat_is_explained(reach: &Reach) {
     assert_eq!(turns(&told), expected, "{told}");
     let turns = told["turns"].as_array().unwrap();
     assert_eq!(turns[1]["count"], 2);
+    assert_eq!(turns[1]["refusedAccounts"], json!([second.account]), "once, though refused twice");
     let accounts = [&turns[0]["accountId"], &turns[3]["accountId"]];
     assert_eq!(accounts, [first.account.as_str(), second.account.as_str()]);
     assert_eq!(text(&turns[3]["reservationId"]), reservation);
@@ -59,6 +60,7 @@ pub async fn a_seat_is_explained(reach: &Reach) {
     assert_eq!(code, 0);
     let lines: Vec<&str> = printed.lines().collect();
     assert_eq!(lines.len(), expected.len(), "{printed}");
+    assert!(lines[1].contains(&second.account), "who was refused is told: {}", lines[1]);
     for (line, turn) in lines.iter().zip(turns) {
         assert!(line.starts_with(&text(&turn["at"])), "{line} is {turn}");
         assert!(line.contains(&text(&turn["reservationId"])), "{line} is {turn}");
