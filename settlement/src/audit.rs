@@ -58,10 +58,15 @@ const QUESTIONS: &[Question] = &[
     },
     Question {
         promise: InvariantId::Mon1,
-        query: "SELECT 'order ' || order_id || ' has booked ' || kind || ' ' || count(*)
-                || ' times' AS what
-            FROM ledger_transaction WHERE $2 IS NOT NULL
-            GROUP BY order_id, kind HAVING 1 < count(*) LIMIT $1",
+        query:
+            "SELECT 'order ' || order_id || ' has booked ' || kind || ' ' || coalesce(b.times, 0)
+                || ' times beside its own, found money asks for ' || coalesce(f.times, 0) AS what
+            FROM (SELECT order_id, kind, count(*) AS times FROM ledger_transaction
+                WHERE 0 < part GROUP BY order_id, kind) b
+            FULL JOIN (SELECT order_id, k.kind, count(*) AS times FROM found_money,
+                    unnest(ARRAY['capture', 'payout']) AS k(kind)
+                WHERE outcome = 'refunded' GROUP BY order_id, k.kind) f USING (order_id, kind)
+            WHERE b.times IS DISTINCT FROM f.times AND $2 IS NOT NULL LIMIT $1",
     },
     Question {
         promise: InvariantId::Mon1,
@@ -77,7 +82,8 @@ const QUESTIONS: &[Question] = &[
         promise: InvariantId::Mon1,
         query: "SELECT 'order ' || order_id || ' is ' || coalesce(o.state, 'missing')
                 || ' and has booked ' || coalesce(string_agg(t.kind, ', '), 'nothing') AS what
-            FROM orders o FULL JOIN ledger_transaction t USING (order_id)
+            FROM orders o FULL JOIN (SELECT order_id, kind FROM ledger_transaction
+                WHERE part = 0) t USING (order_id)
             WHERE $2 IS NOT NULL
             GROUP BY order_id, o.state, o.sold_at, o.captured_at
             HAVING o.state IS NULL

@@ -154,11 +154,7 @@ impl Look<'_> {
     }
 
     /// Does what is to be done about a payment, and says what differed.
-    async fn mend(
-        &self,
-        payment: Listed,
-        standing: Standing,
-    ) -> Result<Option<Difference>, Error> {
+    async fn mend(&self, payment: Listed, standing: Standing) -> Result<Option<Difference>, Error> {
         let remedy = remedy(&payment.seen, standing);
         let is_mended = match remedy {
             Remedy::Rest => return Ok(None),

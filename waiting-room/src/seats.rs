@@ -213,12 +213,13 @@ mod tests {
         seats.apply(&outcome(600, body));
         assert_eq!(seats.people(60), Some(190), "who has no pass says nothing of those who have");
     }
+
     #[test]
     fn a_refund_that_overtakes_its_sale_spends_the_pass_and_no_other_end_does() {
         let place = PassPlace { epoch: 1, number: 7 };
         let held = || Held { pass: Some(place), ..hold(1, Phase::Held, 2).held };
-        let (hold, ended) = (HoldId(1), |why| OutcomeBody::HoldReleased { hold: HoldId(1), why });
-        let sold = || OutcomeBody::SeatsSold { hold, pass: Some(place) };
+        let ended = |why| OutcomeBody::HoldReleased { hold: HoldId(1), why };
+        let sold = || OutcomeBody::SeatsSold { hold: HoldId(1), pass: Some(place) };
         let spent = |bodies: Vec<OutcomeBody>| -> Vec<PassPlace> {
             let mut seats = Seats::default();
             bodies.into_iter().filter_map(|body| seats.apply(&outcome(5, body))).collect()

@@ -22,9 +22,9 @@ fn over(rows: &[Range<u32>], quantity: usize) -> Vec<Vec<SeatIdx>> {
     let part = quantity / rows.len();
     let mut sets = vec![vec![]];
     for row in rows {
-        let seats: Vec<SeatIdx> = row.clone().map(SeatIdx).collect();
+        let whole: Vec<SeatIdx> = row.clone().map(SeatIdx).collect();
         let runs: Vec<_> =
-            [part, part + 1].iter().flat_map(|&count| seats.windows(count)).collect();
+            [part, part + 1].iter().flat_map(|&count| whole.windows(count)).collect();
         let with = |set: &Vec<SeatIdx>| {
             let longer = runs.iter().map(|run| [set, *run].concat());
             longer.collect::<Vec<_>>()
@@ -42,7 +42,8 @@ fn a_party_of_three_may_sit_in_one_row_as_two_and_one_or_one_by_one() {
         sets.iter().map(|set| set.iter().copied().map(SeatIdx).collect()).collect()
     };
     let in_one_row: &[&[u32]] = &[&[0, 1, 2]];
-    assert_eq!(shapes(&[0..3], 3), seats(in_one_row));
+    let one_row = 0..3;
+    assert_eq!(shapes(std::slice::from_ref(&one_row), 3), seats(in_one_row));
     let two_rows: &[&[u32]] = &[&[0, 1, 2], &[0, 1, 3], &[1, 2, 3]];
     assert_eq!(shapes(&[0..3, 3..4], 3), seats(two_rows));
     let all: &[&[u32]] = &[two_rows, &[&[0, 3, 4], &[1, 3, 4], &[2, 3, 4]]].concat();

@@ -22,6 +22,10 @@ pub async fn reconcile(asked: Reconcile) -> anyhow::Result<ExitCode> {
     for difference in &differences {
         output::line(&difference.to_string());
     }
-    output::line(&format!("reconciled with {}, {} differences", provider.name(), differences.len()));
+    output::line(&format!(
+        "reconciled with {}, {} differences",
+        provider.name(),
+        differences.len()
+    ));
     Ok(if differences.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -46,8 +46,8 @@ pub enum Remedy {
 pub fn remedy(seen: &Seen, standing: Standing) -> Remedy {
     let stray = match standing {
         Standing::Unbound => Stray::Orphan,
-        Standing::Bound { has_work: true, is_current: true, .. } => return Remedy::Rest,
-        Standing::Bound { state: State::ReviewNeeded, .. } => return Remedy::Rest,
+        Standing::Bound { has_work: true, is_current: true, .. }
+        | Standing::Bound { state: State::ReviewNeeded, .. } => return Remedy::Rest,
         Standing::Bound { state: State::Paid, is_current: true, .. } => return of_paid(seen),
         Standing::Bound { state: State::Paid | State::Refunding | State::Refunded, .. } => {
             Stray::Duplicate

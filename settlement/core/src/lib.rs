@@ -1,8 +1,8 @@
 //! The rules of orders and money, pure: no input or output, no clock, no randomness.
 //!
 //! [`transition`] says which moves an order may make, [`next`] what to do about one now, the
-//! functions on [`Posting`] what the ledger books for it, [`verdict`] what the owner of its seats is
-//! told, and [`remedy`] what becomes of money that no order accounts for.
+//! functions on [`Posting`] what the ledger books for it, [`verdict`] what the owner of its seats
+//! is told, and [`remedy`] what becomes of money that no order accounts for.
 
 mod found;
 mod line;

@@ -91,7 +91,8 @@ impl FoundMoney<'_> {
              gone AS (DELETE FROM ended_payment e USING one
                  WHERE $3::BIGINT IS NULL AND (e.order_id, e.attempt) = (one.order_id, one.attempt))
              UPDATE ended_payment e SET looks = e.looks + 1, look_at = e.look_at + $3
-             FROM one WHERE $3 IS NOT NULL AND (e.order_id, e.attempt) = (one.order_id, one.attempt)",
+             FROM one
+             WHERE $3 IS NOT NULL AND (e.order_id, e.attempt) = (one.order_id, one.attempt)",
         );
         let query = query.bind(self.provider).bind(id).bind(next);
         in_time("note a look", query.execute(self.pool)).await.map(drop)

@@ -161,7 +161,7 @@ const PLANTED: &[(&str, &str)] = &[
           FROM ledger_transaction WHERE kind = 'capture';
       INSERT INTO ledger_entry SELECT order_id, kind, 1, account, amount, currency, party
           FROM ledger_entry WHERE kind = 'capture'",
-        "has booked capture 2 times",
+        "has booked capture 1 times beside its own",
     ),
     (
         "DELETE FROM ledger_entry WHERE kind = 'capture';

@@ -80,7 +80,7 @@ async fn money_that_comes_after_its_order_was_given_up_goes_back() {
     let stage = rig.stage(Point::Never);
     let places = rig.hold(&[1], 0);
     let hold = places.hold;
-    rig.owner.announce(&rig.event, payment(places, 1, "tok_slow", 0), false).await;
+    rig.owner.announce(&rig.event, payment(places, 1, "tok_unknown", 300), false).await;
     rig.wait_for(hold, "cancelled").await;
     rig.rest().await;
     drop(stage);
@@ -88,7 +88,7 @@ async fn money_that_comes_after_its_order_was_given_up_goes_back() {
     // It is old, and no list of new ones shows it: only the look at ended payments does.
     age(&rig).await;
     rig.pool.execute("UPDATE ended_payment SET look_at = look_at - 30000").await.unwrap();
-    let seen = "INSERT INTO reconciled VALUES ('sandbox', extract(epoch FROM now()) * 1000, 0)";
+    let seen = "UPDATE reconciled SET seen_to = extract(epoch FROM now()) * 1000, rest_until = 0";
     rig.pool.execute(seen).await.unwrap();
     rig.pool.execute("UPDATE sandbox.payment SET created_at = 1").await.unwrap();
     let _stage = rig.stage(Point::Never);

@@ -5,10 +5,10 @@ use schema::BestAvailable;
 
 /// Whether a party finds places among the seats that are usable: side by side in one row, or one
 /// half of it, give or take one person, in either row.
-pub fn could_sit(party: &BestAvailable, is_usable: impl Fn(u32) -> bool) -> bool {
+pub fn could_sit(party: BestAvailable, is_usable: impl Fn(u32) -> bool) -> bool {
     let all = u32::from(party.quantity);
     let half = all / 2;
-    let parts = [[all, 0], [0, all], [half, all - half], [all - half, half]];
+    let divisions = [[all, 0], [0, all], [half, all - half], [all - half, half]];
     // In which row the accessible seat is to be: in one if they ask for it, else in none.
     let wishes: &[Option<usize>] = if party.accessible { &[Some(0), Some(1)] } else { &[None] };
     let fits = |row: usize, count: u32, accessible: bool| {
@@ -18,14 +18,14 @@ pub fn could_sit(party: &BestAvailable, is_usable: impl Fn(u32) -> bool) -> bool
             inside && run.all(|seat| is_on_sale(party, row) && is_usable(seat))
         })
     };
-    let seats = |parts: [u32; 2], wish: Option<usize>| {
-        (0..ROWS.len()).all(|row| fits(row, parts[row], wish == Some(row)))
+    let seats = |counts: [u32; 2], wish: Option<usize>| {
+        (0..ROWS.len()).all(|row| fits(row, counts[row], wish == Some(row)))
     };
-    wishes.iter().any(|&wish| parts.iter().any(|&parts| seats(parts, wish)))
+    wishes.iter().any(|&wish| divisions.iter().any(|&counts| seats(counts, wish)))
 }
 
 /// Whether the filters let a row pass: each has a price level of its own.
-fn is_on_sale(party: &BestAvailable, row: usize) -> bool {
+fn is_on_sale(party: BestAvailable, row: usize) -> bool {
     let section = party.section.is_none_or(|section| section == SECTION);
     section && party.price_level.is_none_or(|level| usize::from(level) == row)
 }
@@ -38,7 +38,7 @@ mod tests {
     /// Seats of the first row are 0 to 4, of the second 5 to 9.
     fn check(free: &[u32], quantity: u8, sits: bool) {
         let party = BestAvailable { quantity, section: None, price_level: None, accessible: false };
-        assert_eq!(could_sit(&party, |seat| free.contains(&seat)), sits, "{quantity} in {free:?}");
+        assert_eq!(could_sit(party, |seat| free.contains(&seat)), sits, "{quantity} in {free:?}");
     }
 
     #[test]
@@ -59,14 +59,14 @@ mod tests {
         let alone =
             BestAvailable { quantity: 1, section: None, price_level: None, accessible: true };
         let two = BestAvailable { quantity: 2, ..alone };
-        assert!(could_sit(&alone, free));
-        assert!(could_sit(&two, free));
-        assert!(could_sit(&two, |seat| [4, 8].contains(&seat)), "a companion in the other row");
-        assert!(!could_sit(&two, |seat| seat != 4));
-        assert!(!could_sit(&BestAvailable { price_level: Some(1), ..alone }, free));
-        assert!(!could_sit(&BestAvailable { section: Some(1), ..alone }, free));
+        assert!(could_sit(alone, free));
+        assert!(could_sit(two, free));
+        assert!(could_sit(two, |seat| [4, 8].contains(&seat)), "a companion in the other row");
+        assert!(!could_sit(two, |seat| seat != 4));
+        assert!(!could_sit(BestAvailable { price_level: Some(1), ..alone }, free));
+        assert!(!could_sit(BestAvailable { section: Some(1), ..alone }, free));
         let three = BestAvailable { quantity: 3, accessible: false, ..alone };
-        assert!(could_sit(&three, |seat| [2, 3, 8].contains(&seat)));
-        assert!(!could_sit(&BestAvailable { price_level: Some(0), ..three }, |seat| 5 <= seat));
+        assert!(could_sit(three, |seat| [2, 3, 8].contains(&seat)));
+        assert!(!could_sit(BestAvailable { price_level: Some(0), ..three }, |seat| 5 <= seat));
     }
 }

@@ -44,7 +44,7 @@ fn gives(want: &Want, held: &Held) -> bool {
         Want::Seats(wanted) => seats == wanted.iter().copied().collect() && held.areas.is_empty(),
         Want::BestAvailable(best) => {
             let is_given = |seat: u32| seats.contains(&SeatIdx(seat));
-            let right = seats.len() == usize::from(best.quantity) && could_sit(best, is_given);
+            let right = seats.len() == usize::from(best.quantity) && could_sit(*best, is_given);
             right && held.areas.is_empty()
         }
         Want::Areas(wanted) => {

@@ -87,8 +87,8 @@ fn hold_is_refused(
         (Refusal::SoldOut | Refusal::NotEnoughSeats, Want::BestAvailable(best)) => {
             let none_left = *refusal != Refusal::SoldOut || book.counts_of(event).free == 0;
             let taken = book.taken(event);
-            let is_usable = |seat: u32| !taken.contains(&seat) && !(is_fan && is_kept(seat));
-            none_left && !could_sit(best, is_usable)
+            let is_usable = |seat: u32| !(taken.contains(&seat) || is_fan && is_kept(seat));
+            none_left && !could_sit(*best, is_usable)
         }
         (Refusal::SeatUnknown, Want::BestAvailable(best)) => {
             best.section.is_some_and(|section| section != SECTION)

@@ -1,3 +1,5 @@
+//! What is booked balances, and every way back leaves nothing.
+
 use super::{
     Account, Bearer, Posting, on_capture, on_chargeback, on_chargeback_won, on_refund, on_return,
     on_sale,
