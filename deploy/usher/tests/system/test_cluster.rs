@@ -1,5 +1,5 @@
 //! The whole pipeline on three NATS servers with three copies of everything: one of the servers is
-//! killed, and three allocators share 16 shards.
+//! killed, allocators come, go and stand still, and three of them share 16 shards.
 
 use crate::auditor::assert_clean;
 use crate::cluster::Cluster;
@@ -9,7 +9,9 @@ use crate::market::WhenLost;
 use crate::sale::{Sale, list_on_all_shards};
 use crate::split::Split;
 use crate::system::System;
-use crate::test_spread::{are_shared, epochs};
+use crate::test_spread::{
+    allocators_come_and_go, an_allocator_stands_still, are_shared, epochs,
+};
 use chassis::{TestServers, Which};
 use schema::{ShardId, subject};
 use std::time::Instant;
@@ -46,7 +48,16 @@ async fn a_killed_server_of_a_cluster_is_survived_without_a_take_over_and_comes_
         sale.sells(BETWEEN).await;
     }
     assert_eq!(epochs(&bus).await, before, "the silence of NATS is nobody's");
+    an_allocator_stands_still(&bus, &mut split, "second", &sale).await;
     sale.closes_with_true_answers(&reach).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn allocators_come_and_go_on_a_cluster_and_no_request_fails() {
+    let cluster = Cluster::start().await;
+    let servers = TestServers::with(&[Which::Redis, Which::Postgres]).await;
+    let mut split = Split::start_on(servers, &cluster.url(), &[THREE_COPIES]).await;
+    allocators_come_and_go(&mut split).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

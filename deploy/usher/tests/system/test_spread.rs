@@ -60,22 +60,26 @@ async fn nothing_moves(bus: &Bus) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn shards_are_shared_among_allocators_that_come_and_go_and_no_request_fails() {
-    let mut split = Split::start().await;
+    allocators_come_and_go(&mut Split::start().await).await;
+}
+
+/// Two come, the first of them is told to end, and no buyer hears of it.
+pub async fn allocators_come_and_go(split: &mut Split) {
     let reach = split.reach();
     let bus = Bus::connect(&reach.nats).await;
     let sale = Sale::open(&reach, WhenLost::GoHome).await;
     sale.sells(BETWEEN).await;
     split.join("second", "allocator").await;
-    are_shared(&bus, &mut split, &["allocator", "second"]).await;
+    are_shared(&bus, split, &["allocator", "second"]).await;
     sale.sells(BETWEEN).await;
     split.join("third", "allocator").await;
-    are_shared(&bus, &mut split, &["allocator", "second", "third"]).await;
+    are_shared(&bus, split, &["allocator", "second", "third"]).await;
     sale.sells(BETWEEN).await;
     nothing_moves(&bus).await;
     split.stage("second").signal(Signal::TERM);
     let (status, _, log) = split.stage("second").ended().await;
     assert!(status.success(), "{log}");
-    are_shared(&bus, &mut split, &["allocator", "third"]).await;
+    are_shared(&bus, split, &["allocator", "third"]).await;
     sale.sells(BETWEEN).await;
     nothing_moves(&bus).await;
     sale.closes_without_a_failure(&reach).await;
@@ -103,12 +107,17 @@ async fn shards_of_killed_and_paused_allocators_are_taken_and_a_restart_of_nats_
 
     split.join("third", "allocator").await;
     are_shared(&bus, &mut split, &["allocator", "third"]).await;
-    split.stage("third").signal(Signal::STOP);
-    are_shared(&bus, &mut split, &["allocator"]).await;
-    sale.sells(BETWEEN).await;
-    split.stage("third").signal(Signal::CONT);
-    are_shared(&bus, &mut split, &["allocator", "third"]).await;
-    sale.sells(BETWEEN).await;
-    nothing_moves(&bus).await;
+    an_allocator_stands_still(&bus, &mut split, "third", &sale).await;
     sale.closes_with_true_answers(&reach).await;
+}
+
+/// The one beside the first is stopped for longer than its lease, and goes on.
+pub async fn an_allocator_stands_still(bus: &Bus, split: &mut Split, name: &str, sale: &Sale) {
+    split.stage(name).signal(Signal::STOP);
+    are_shared(bus, split, &["allocator"]).await;
+    sale.sells(BETWEEN).await;
+    split.stage(name).signal(Signal::CONT);
+    are_shared(bus, split, &["allocator", name]).await;
+    sale.sells(BETWEEN).await;
+    nothing_moves(bus).await;
 }
