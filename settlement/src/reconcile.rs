@@ -155,7 +155,16 @@ impl Look<'_> {
 
     /// Does what is to be done about a payment, and says what differed.
     async fn mend(&self, payment: Listed, standing: Standing) -> Result<Option<Difference>, Error> {
-        let remedy = remedy(&payment.seen, standing);
+        if remedy(&payment.seen, standing) == Remedy::Rest {
+            return Ok(None);
+        }
+        // The list may be older than the standing: a driver's last step may lie between them.
+        let seen = match in_time(self.provider.act(&payment.id, Verb::Fetch)).await {
+            Ok(seen) => seen,
+            Err(failure) => return Err(Error::provider(failure)),
+        };
+        let remedy = remedy(&seen, standing);
+        let payment = Listed { seen, ..payment };
         let is_mended = match remedy {
             Remedy::Rest => return Ok(None),
             Remedy::Missing => false,

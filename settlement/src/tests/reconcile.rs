@@ -1,11 +1,11 @@
 //! Money that the provider has and no order accounts for.
 
 use super::owner::payment;
-use super::rig::{Point, Rig, eventually};
+use super::rig::{ACCOUNT, Point, Rig, asked, eventually};
 use crate::provider::{Cursor, Failure, NewPayment, Page, Payment, Provider, Verb};
 use crate::{Error, Sandbox, reconcile_once};
 use futures_util::future::BoxFuture;
-use schema::{Currency, HoldId, Money, OrderId};
+use schema::{CancelAnswer, CancelBooking, Currency, HoldId, Money, OrderId, subject};
 use settlement_core::Seen;
 use sqlx::Executor;
 
@@ -132,6 +132,51 @@ async fn a_paid_order_whose_money_is_gone_is_told_and_left_to_a_person() {
         assert!(lines[0].contains("a person has to look"), "{lines:?}");
     }
     assert_eq!(rig.state(hold).await, "paid");
+}
+
+#[tokio::test]
+async fn a_list_that_is_older_than_a_refund_finds_nothing() {
+    let mut rig = Rig::start().await;
+    let stage = rig.stage(Point::Never);
+    let hold = rig.pay(&[1], "tok_ok").await;
+    rig.wait_for(hold, "paid").await;
+    let wanted = CancelBooking { order: OrderId::from(hold), account: ACCOUNT };
+    let answer: CancelAnswer = asked(&rig, subject::SETTLE_CANCEL, &wanted).await;
+    assert!(matches!(answer, CancelAnswer::Refunded { .. }), "{answer:?}");
+    rig.rest().await;
+    drop(stage);
+    age(&rig).await;
+    let sandbox = Sandbox::start(&rig.pool);
+    let told = reconcile_once(&rig.pool, &Behind(sandbox)).await.unwrap();
+    assert_eq!(told, []);
+    assert_eq!(rig.count("SELECT count(*) FROM found_money").await, 0);
+    rig.assert_clean().await;
+}
+
+/// Lists payments as if none had been given back.
+#[derive(Debug)]
+struct Behind(Sandbox);
+
+impl Provider for Behind {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn create<'a>(&'a self, new: &'a NewPayment) -> BoxFuture<'a, Result<Payment, Failure>> {
+        self.0.create(new)
+    }
+
+    fn act<'a>(&'a self, id: &'a str, verb: Verb) -> BoxFuture<'a, Result<Seen, Failure>> {
+        self.0.act(id, verb)
+    }
+
+    fn list<'a>(&'a self, after: &'a Cursor) -> BoxFuture<'a, Result<Page, Failure>> {
+        Box::pin(async move {
+            let mut page = self.0.list(after).await?;
+            page.payments.iter_mut().for_each(|payment| payment.seen = Seen::Captured);
+            Ok(page)
+        })
+    }
 }
 
 #[tokio::test]
