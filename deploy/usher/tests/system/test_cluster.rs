@@ -9,9 +9,7 @@ use crate::market::WhenLost;
 use crate::sale::{Sale, list_on_all_shards};
 use crate::split::Split;
 use crate::system::System;
-use crate::test_spread::{
-    allocators_come_and_go, an_allocator_stands_still, are_shared, epochs,
-};
+use crate::test_spread::{allocators_come_and_go, an_allocator_stands_still, are_shared, epochs};
 use chassis::{TestServers, Which};
 use schema::{ShardId, subject};
 use std::time::Instant;
