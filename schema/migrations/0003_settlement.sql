@@ -59,21 +59,19 @@ CREATE TRIGGER orders_move BEFORE UPDATE OF state ON orders FOR EACH ROW
         ('refunding', 'refunded'), ('refunding', 'review_needed')))
     EXECUTE FUNCTION refuse('no such move');
 
--- A row exists from the moment that the provider's id of the payment is known. No foreign key here
--- and below: the functions make rows of orders that they have locked, no order is ever deleted, and
--- to look each up once more was a tenth of the database's work under load.
+-- A row exists from the moment that the provider's id of the payment is known. How the payment is
+-- there only the provider says. No foreign key here and below: the functions make rows of orders
+-- that they have locked, no order is ever deleted, and to look each up once more was a tenth of the
+-- database's work under load.
 CREATE TABLE payment_attempt (
     order_id    UUID   NOT NULL,
     attempt     INT    NOT NULL,
     provider    TEXT   NOT NULL,
     provider_id TEXT   NOT NULL,
-    state       TEXT   NOT NULL CHECK (state IN (
-        'created', 'authorised', 'captured', 'declined', 'cancelled', 'refunded')),
     created_at  BIGINT NOT NULL,
-    updated_at  BIGINT NOT NULL,
     PRIMARY KEY (order_id, attempt),
     UNIQUE (provider, provider_id)
-) WITH (fillfactor = 70);
+);
 
 -- Payments that have ended without money, until the provider has been asked about them for the last
 -- time: one of them may be paid after all.
@@ -340,32 +338,44 @@ BEGIN
 END $$;
 
 -- Open => Paying, Declined => Paying. Returns the orders that are new to us, for their driver; an
--- announcement that repeats changes nothing. Lines come as array literals. No order occurs twice.
+-- announcement that repeats changes nothing. Lines come as array literals. An id that the payment
+-- will have at the provider is stored with its order. No order occurs twice.
 CREATE FUNCTION order_start(
     p_order UUID[], p_event TEXT[], p_account UUID[], p_attempt INT[], p_method TEXT[],
     p_token TEXT[], p_amount BIGINT[], p_currency TEXT[], p_seat TEXT[], p_area TEXT[],
-    p_level TEXT[], p_price TEXT[], p_deadline BIGINT[],
+    p_level TEXT[], p_price TEXT[], p_deadline BIGINT[], p_provider TEXT, p_provider_id TEXT[],
     p_now BIGINT, p_lease_owner UUID, p_lease_until BIGINT
 ) RETURNS SETOF UUID LANGUAGE plpgsql AS $$
 BEGIN
-    RETURN QUERY INSERT INTO orders AS o (order_id, event_id, account_id, state, attempt, method,
-        token, amount, currency, line_seat, line_area, line_level, line_price, payment_deadline,
-        created_at, updated_at, todo, lease_owner, lease_until)
-    SELECT a.order_id, a.event_id, a.account_id, 'paying', a.attempt, a.method, a.token,
-        a.amount, a.currency, a.seat::INT[], a.area::INT[], a.level::INT[], a.price::BIGINT[],
-        a.deadline, p_now, p_now, true, p_lease_owner, p_lease_until
-    FROM unnest(p_order, p_event, p_account, p_attempt, p_method, p_token, p_amount, p_currency,
-        p_seat, p_area, p_level, p_price, p_deadline) AS a(order_id, event_id, account_id,
-        attempt, method, token, amount, currency, seat, area, level, price, deadline)
-    ORDER BY a.order_id
-    ON CONFLICT (order_id) DO UPDATE SET state = 'paying', reason = NULL,
-        attempt = EXCLUDED.attempt, method = EXCLUDED.method, token = EXCLUDED.token,
-        amount = EXCLUDED.amount, currency = EXCLUDED.currency, line_seat = EXCLUDED.line_seat,
-        line_area = EXCLUDED.line_area, line_level = EXCLUDED.line_level,
-        line_price = EXCLUDED.line_price, payment_deadline = EXCLUDED.payment_deadline, updated_at = p_now, todo = true,
-        lease_owner = p_lease_owner, lease_until = p_lease_until
-    WHERE o.state = 'declined' AND o.attempt < EXCLUDED.attempt
-    RETURNING o.order_id;
+    RETURN QUERY WITH started AS (
+        INSERT INTO orders AS o (order_id, event_id, account_id, state, attempt, method, token,
+            amount, currency, line_seat, line_area, line_level, line_price, payment_deadline,
+            created_at, updated_at, todo, lease_owner, lease_until)
+        SELECT a.order_id, a.event_id, a.account_id, 'paying', a.attempt, a.method, a.token,
+            a.amount, a.currency, a.seat::INT[], a.area::INT[], a.level::INT[], a.price::BIGINT[],
+            a.deadline, p_now, p_now, true, p_lease_owner, p_lease_until
+        FROM unnest(p_order, p_event, p_account, p_attempt, p_method, p_token, p_amount,
+            p_currency, p_seat, p_area, p_level, p_price, p_deadline) AS a(order_id, event_id,
+            account_id, attempt, method, token, amount, currency, seat, area, level, price,
+            deadline)
+        ORDER BY a.order_id
+        ON CONFLICT (order_id) DO UPDATE SET state = 'paying', reason = NULL,
+            attempt = EXCLUDED.attempt, method = EXCLUDED.method, token = EXCLUDED.token,
+            amount = EXCLUDED.amount, currency = EXCLUDED.currency,
+            line_seat = EXCLUDED.line_seat, line_area = EXCLUDED.line_area,
+            line_level = EXCLUDED.line_level, line_price = EXCLUDED.line_price,
+            payment_deadline = EXCLUDED.payment_deadline, updated_at = p_now, todo = true,
+            lease_owner = p_lease_owner, lease_until = p_lease_until
+        WHERE o.state = 'declined' AND o.attempt < EXCLUDED.attempt
+        RETURNING o.order_id, o.attempt
+    ), bound AS (
+        INSERT INTO payment_attempt (order_id, attempt, provider, provider_id, created_at)
+        SELECT s.order_id, s.attempt, p_provider, s.provider_id, p_now
+        FROM (SELECT order_id, attempt, p_provider_id[array_position(p_order, order_id)]
+            AS provider_id FROM started) s
+        WHERE s.provider_id IS NOT NULL
+    )
+    SELECT s.order_id FROM started s;
 END $$;
 
 -- Stores the provider's ids of payments. Returns for each order the id that counts, or NULL if the
@@ -376,9 +386,8 @@ CREATE FUNCTION order_bind(
 #variable_conflict use_column
 DECLARE bound INT;
 BEGIN
-    INSERT INTO payment_attempt (order_id, attempt, provider, provider_id, state,
-        created_at, updated_at)
-    SELECT o.order_id, o.attempt, p_provider, a.provider_id, 'created', p_now, p_now
+    INSERT INTO payment_attempt (order_id, attempt, provider, provider_id, created_at)
+    SELECT o.order_id, o.attempt, p_provider, a.provider_id, p_now
     FROM orders o JOIN unnest(p_order, p_attempt, p_provider_id)
             AS a(order_id, attempt, provider_id)
         ON o.order_id = a.order_id AND o.attempt = a.attempt
@@ -474,10 +483,6 @@ BEGIN
             price, code, 'valid', p_now
         FROM place
         RETURNING 1
-    ), payment AS (
-        -- This statement sees the row: it was there before the caller could ask for the money.
-        UPDATE payment_attempt t SET state = 'authorised', updated_at = p_now FROM sold s
-        WHERE t.order_id = s.order_id AND t.attempt = s.attempt
     ), verdict AS (
         INSERT INTO outbox (order_id, attempt, kind, round, command_id, event_id, created_at,
             send_at)
@@ -553,10 +558,7 @@ BEGIN
         FROM (SELECT unnest(p_order) AS order_id ORDER BY 1) a
         WHERE o.order_id = a.order_id AND o.captured_at IS NULL
             AND o.state IN ('paid', 'refunding', 'review_needed')
-        RETURNING o.order_id, o.event_id, o.attempt, o.currency
-    ), payment AS (
-        UPDATE payment_attempt t SET state = 'captured', updated_at = p_now FROM fresh f
-        WHERE t.order_id = f.order_id AND t.attempt = f.attempt
+        RETURNING o.order_id, o.event_id, o.currency
     )
     SELECT array_agg(f.order_id), array_agg(f.event_id), array_agg(f.currency)
     INTO fresh, events, currencies FROM fresh f;
@@ -568,11 +570,12 @@ END $$;
 -- A move without seats and money, for each order whose state and attempt are still those named. No
 -- order is refunded of which a ticket was used or is somebody else's: whoever checks a ticket in or
 -- transfers it locks its order too.
--- `p_attempt_state` and `p_kind` with `p_command` are NULL where nothing is to be noted or told.
+-- A payment that has ended is asked about again later. `p_kind` and `p_command` are NULL where
+-- nothing is to be told.
 -- Returns the state of every order after it.
 CREATE FUNCTION order_move(
     p_order UUID[], p_attempt INT[], p_from TEXT[], p_to TEXT[], p_reason TEXT[], p_todo BOOLEAN[],
-    p_attempt_state TEXT[], p_kind TEXT[], p_command UUID[], p_now BIGINT, p_send_at BIGINT
+    p_ended BOOLEAN[], p_kind TEXT[], p_command UUID[], p_now BIGINT, p_send_at BIGINT
 ) RETURNS TABLE (order_id UUID, state TEXT) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE moving UUID[];
@@ -589,14 +592,10 @@ BEGIN
         updated_at = p_now
     FROM unnest(p_order, p_to, p_reason, p_todo) AS a(order_id, target, reason, todo)
     WHERE o.order_id = a.order_id AND o.order_id = ANY(moving);
-    UPDATE payment_attempt t SET state = a.state, updated_at = p_now
-    FROM unnest(p_order, p_attempt, p_attempt_state) AS a(order_id, attempt, state)
-    WHERE t.order_id = a.order_id AND t.attempt = a.attempt AND a.state IS NOT NULL
-        AND t.order_id = ANY(moving);
     INSERT INTO ended_payment (order_id, attempt, looks, look_at)
     SELECT a.order_id, a.attempt, 0, p_now
-    FROM unnest(p_order, p_attempt, p_attempt_state) AS a(order_id, attempt, state)
-    WHERE a.state IS NOT NULL AND a.order_id = ANY(moving)
+    FROM unnest(p_order, p_attempt, p_ended) AS a(order_id, attempt, ended)
+    WHERE a.ended AND a.order_id = ANY(moving)
     ON CONFLICT (order_id, attempt) DO NOTHING;
     PERFORM outbox_post(moving,
         ARRAY(SELECT v.order_id FROM unnest(p_order, p_kind) AS v(order_id, kind)
@@ -631,11 +630,6 @@ BEGIN
     WHERE t.order_id = ANY(refunding) AND t.state = 'valid';
     UPDATE orders o SET state = 'refunded', todo = false, updated_at = p_now
     WHERE o.order_id = ANY(refunding);
-    UPDATE payment_attempt t
-    SET state = CASE WHEN o.captured_at IS NULL THEN 'cancelled' ELSE 'refunded' END,
-        updated_at = p_now
-    FROM orders o
-    WHERE o.order_id = ANY(refunding) AND t.order_id = o.order_id AND t.attempt = o.attempt;
     PERFORM ledger_post(refunding, events, currencies, p_entry_order, p_entry_kind,
         p_entry_account, p_entry_party, p_entry_amount, p_now);
     PERFORM outbox_post(refunding, p_order,

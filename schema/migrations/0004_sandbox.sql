@@ -3,7 +3,8 @@
 CREATE SCHEMA sandbox;
 
 CREATE TABLE sandbox.payment (
-    -- Made of the idempotency key: the same key is the same payment.
+    -- Says all that was asked for: order, attempt, amount and script. Whatever is done to an id
+    -- first makes the row.
     payment_id      TEXT    PRIMARY KEY,
     order_ref       TEXT    NOT NULL,
     amount          BIGINT  NOT NULL CHECK (0 <= amount),
@@ -16,6 +17,8 @@ CREATE TABLE sandbox.payment (
     reason          TEXT,
     delay_ms        BIGINT  NOT NULL,
     silent          BOOLEAN NOT NULL,
+    -- What was asked for last.
+    verb            TEXT    NOT NULL,
     settles_at      BIGINT,
     captured_at     BIGINT,
     created_at      BIGINT  NOT NULL,
@@ -25,51 +28,51 @@ CREATE TABLE sandbox.payment (
 CREATE INDEX payment_of_order ON sandbox.payment (order_ref);
 CREATE INDEX payment_created ON sandbox.payment (created_at, payment_id);
 
--- Creates payments; a repeated key gives the payment that is there.
-CREATE FUNCTION sandbox.create_payments(
-    p_id TEXT[], p_order TEXT[], p_amount BIGINT[], p_currency TEXT[],
-    p_outcome TEXT[], p_reason TEXT[], p_delay BIGINT[], p_silent BOOLEAN[], p_now BIGINT
-) RETURNS TABLE (payment_id TEXT, state TEXT, reason TEXT)
-LANGUAGE plpgsql AS $$
-#variable_conflict use_column
-BEGIN
-    INSERT INTO sandbox.payment (payment_id, order_ref, amount, currency, state, outcome, reason,
-        delay_ms, silent, created_at, updated_at)
-    SELECT a.id, a.order_ref, a.amount, a.currency, 'created', a.outcome, a.reason, a.delay_ms,
-        a.silent, p_now, p_now
-    FROM unnest(p_id, p_order, p_amount, p_currency, p_outcome, p_reason, p_delay, p_silent)
-        AS a(id, order_ref, amount, currency, outcome, reason, delay_ms, silent)
-    ORDER BY a.id
-    ON CONFLICT (payment_id) DO NOTHING;
-    RETURN QUERY SELECT p.payment_id, p.state, p.reason
-        FROM sandbox.payment p WHERE p.payment_id = ANY(p_id);
-END $$;
+-- What a verb makes of a payment; one that does not fit changes nothing.
+CREATE FUNCTION sandbox.state_after(p_verb TEXT, p_state TEXT, p_outcome TEXT, p_delay BIGINT)
+RETURNS TEXT LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE
+        WHEN p_verb = 'authorise' AND p_state = 'created'
+            THEN CASE p_delay WHEN 0 THEN p_outcome ELSE 'processing' END
+        WHEN p_verb = 'capture' AND p_state = 'authorised' THEN 'captured'
+        WHEN p_verb = 'cancel' AND p_state IN ('created', 'authorised') THEN 'cancelled'
+        WHEN p_verb = 'refund' AND p_state = 'captured' THEN 'refunded'
+        ELSE p_state END
+$$;
 
--- Does one verb to each payment and returns how each is then. A verb that does not fit the
--- payment's state changes nothing. No payment occurs twice. The caller brings payments in the order
--- of their ids, so that two callers do not wait for each other.
-CREATE FUNCTION sandbox.act(p_id TEXT[], p_verb TEXT[], p_now BIGINT)
-RETURNS TABLE (payment_id TEXT, state TEXT, reason TEXT, silent BOOLEAN, settles_at BIGINT)
+-- Does one verb to each payment, which is created if it is new, and returns how each is then. No
+-- payment occurs twice. The caller brings payments in the order of their ids, so that two callers
+-- do not wait for each other.
+--
+-- The disk is not waited for: it is the log of whoever hears the answer, so what they commit for it
+-- is there only if this is.
+CREATE FUNCTION sandbox.act(
+    p_id TEXT[], p_order TEXT[], p_amount BIGINT[], p_currency TEXT[], p_outcome TEXT[],
+    p_reason TEXT[], p_delay BIGINT[], p_silent BOOLEAN[], p_verb TEXT[], p_now BIGINT
+) RETURNS TABLE (payment_id TEXT, state TEXT, reason TEXT, silent BOOLEAN, settles_at BIGINT)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 BEGIN
-    UPDATE sandbox.payment p SET state = p.outcome, updated_at = p_now
-    WHERE p.payment_id = ANY(p_id) AND p.state = 'processing' AND p.settles_at <= p_now;
-    UPDATE sandbox.payment p SET updated_at = p_now,
-        state = CASE a.verb
-            WHEN 'authorise' THEN CASE p.delay_ms WHEN 0 THEN p.outcome ELSE 'processing' END
-            WHEN 'capture' THEN 'captured'
-            WHEN 'cancel' THEN 'cancelled'
-            ELSE 'refunded' END,
-        settles_at = CASE a.verb WHEN 'authorise' THEN p_now + p.delay_ms ELSE p.settles_at END,
-        captured_at = CASE a.verb WHEN 'capture' THEN p_now ELSE p.captured_at END
-    FROM unnest(p_id, p_verb) AS a(id, verb)
-    WHERE p.payment_id = a.id AND (a.verb, p.state) IN (('authorise', 'created'),
-        ('capture', 'authorised'), ('cancel', 'created'), ('cancel', 'authorised'),
-        ('refund', 'captured'));
-    RETURN QUERY SELECT p.payment_id, p.state,
-        CASE WHEN p.state = 'declined' THEN p.reason END, p.silent, p.settles_at
-        FROM sandbox.payment p WHERE p.payment_id = ANY(p_id);
+    PERFORM set_config('synchronous_commit', 'off', true);
+    RETURN QUERY INSERT INTO sandbox.payment AS p (payment_id, order_ref, amount, currency, state,
+        outcome, reason, delay_ms, silent, verb, settles_at, captured_at, created_at, updated_at)
+    SELECT a.id, a.order_ref, a.amount, a.currency,
+        sandbox.state_after(a.verb, 'created', a.outcome, a.delay_ms), a.outcome, a.reason,
+        a.delay_ms, a.silent, a.verb,
+        CASE a.verb WHEN 'authorise' THEN p_now + a.delay_ms END, NULL, p_now, p_now
+    FROM unnest(p_id, p_order, p_amount, p_currency, p_outcome, p_reason, p_delay, p_silent, p_verb)
+        AS a(id, order_ref, amount, currency, outcome, reason, delay_ms, silent, verb)
+    ON CONFLICT (payment_id) DO UPDATE SET verb = EXCLUDED.verb, updated_at = p_now,
+        state = sandbox.state_after(EXCLUDED.verb,
+            CASE WHEN p.state = 'processing' AND p.settles_at <= p_now
+                THEN p.outcome ELSE p.state END,
+            p.outcome, p.delay_ms),
+        settles_at = CASE WHEN EXCLUDED.verb = 'authorise' AND p.state = 'created'
+            THEN EXCLUDED.settles_at ELSE p.settles_at END,
+        captured_at = CASE WHEN EXCLUDED.verb = 'capture' AND p.state = 'authorised'
+            THEN p_now ELSE p.captured_at END
+    RETURNING p.payment_id, p.state, CASE WHEN p.state = 'declined' THEN p.reason END, p.silent,
+        p.settles_at;
 END $$;
 
 -- The payments behind one, in the order in which they were created. What has become known by now is
@@ -84,5 +87,4 @@ BEGIN
         ORDER BY p.created_at, p.payment_id LIMIT p_most;
 END $$;
 
-CALL keep_plans('sandbox.create_payments');
 CALL keep_plans('sandbox.act');

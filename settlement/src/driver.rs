@@ -51,14 +51,14 @@ enum Turn {
 /// `brought` it here again: the next turn is theirs, under their trace.
 pub(crate) async fn drive(context: &Context, mut order: Order, brought: impl Fn() -> bool) {
     tracing::debug!(order = %order.id, attempt = order.attempt, from = %order.state, "order begun");
-    let mut seen = None;
+    let mut seen = order.untouched.then_some(Seen::Created);
     let mut backoff = Backoff::new(ORDER_PAUSE_FIRST, ORDER_PAUSE_MAX, None);
     loop {
         let step = next(&order.facts(), seen.as_ref(), clock::now());
         if step == Step::Rest {
             return;
         }
-        let turn = perform(context, &mut order, seen.as_ref(), step).await;
+        let turn = perform(context, &mut order, step).await;
         match turn {
             Ok(Turn::Done) => return,
             Ok(Turn::Moved) => backoff.reset(),
@@ -105,12 +105,7 @@ async fn reload(
     None
 }
 
-async fn perform(
-    context: &Context,
-    order: &mut Order,
-    seen: Option<&Seen>,
-    step: Step,
-) -> Result<Turn, Error> {
+async fn perform(context: &Context, order: &mut Order, step: Step) -> Result<Turn, Error> {
     let moving = |trigger| Moving::by(order, trigger);
     match step {
         Step::Rest => Ok(Turn::Done),
@@ -127,12 +122,11 @@ async fn perform(
         Step::FinishRefund => finish_refund(context, order).await,
         Step::GiveUp => make_move(context, order, moving(Trigger::GiveUp)).await,
         Step::Decline { reason } => {
-            let moving = moving(Trigger::Decline).because(reason).payment_is("declined");
+            let moving = moving(Trigger::Decline).because(reason).payment_ended();
             make_move(context, order, moving).await
         }
         Step::FinishCancel => {
-            let moving = moving(Trigger::MoneyBack).payment_is(attempt_state(seen));
-            make_move(context, order, moving).await
+            make_move(context, order, moving(Trigger::MoneyBack).payment_ended()).await
         }
         Step::Review { reason } => {
             alarm(order, reason);
@@ -141,20 +135,11 @@ async fn perform(
         Step::CloseReview => {
             let mut moving = Moving::close_review(order);
             if !order.sold {
-                moving = moving.payment_is(attempt_state(seen)).ending_hold();
+                moving = moving.payment_ended().ending_hold();
             }
             make_move(context, order, moving).await?;
             Ok(Turn::Done)
         }
-    }
-}
-
-/// How a payment that came to nothing is noted.
-fn attempt_state(seen: Option<&Seen>) -> &'static str {
-    match seen {
-        Some(Seen::Declined { .. }) => "declined",
-        Some(Seen::Refunded) => "refunded",
-        _ => "cancelled",
     }
 }
 

@@ -191,12 +191,16 @@ impl Journal {
             return Ok(());
         }
         let context = &self.work.context;
-        let announced: Vec<Announced> = announced.into_values().collect();
+        let mut announced: Vec<Announced> = announced.into_values().collect();
+        for announced in &mut announced {
+            announced.payment_id = context.provider.id_ahead(&announced.new_payment());
+        }
         let fresh = context.store.start_orders(announced.clone()).await?;
         let (fresh, known): (Vec<_>, Vec<_>) =
             announced.into_iter().zip(fresh).partition(|(_, is_fresh)| *is_fresh);
-        let orders = fresh.iter().map(|(a, _)| Order::of_payment(&a.event, &a.payment));
-        self.work.take(orders.collect()).await?;
+        let order =
+            |(a, _): (Announced, bool)| Order::of_payment(&a.event, &a.payment, a.payment_id);
+        self.work.take(fresh.into_iter().map(order).collect()).await?;
         if known.is_empty() {
             return Ok(());
         }
@@ -223,7 +227,8 @@ impl News {
         }
         match outcome.body {
             OutcomeBody::PaymentStarted(payment) | OutcomeBody::PaymentAwaited(payment) => {
-                let announced = Announced { event: outcome.event, payment, sequence };
+                let event = outcome.event;
+                let announced = Announced { event, payment, sequence, payment_id: None };
                 let order = announced.order();
                 let known = self.announced.get(&order);
                 if known.is_none_or(|known| known.rank() < announced.rank()) {

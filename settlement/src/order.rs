@@ -21,6 +21,8 @@ pub(crate) struct Order {
     pub payment_deadline: UnixMillis,
     /// The provider's id of the current attempt's payment.
     pub payment: Option<String>,
+    /// Nothing has been done to that payment: its id was stored just now, and it has no other.
+    pub untouched: bool,
     pub sold: bool,
     pub captured: bool,
     /// Who asked for what is done now; in memory only.
@@ -28,8 +30,13 @@ pub(crate) struct Order {
 }
 
 impl Order {
-    /// The order of a payment that was just announced and stored.
-    pub(crate) fn of_payment(event: &EventId, payment: &schema::Payment) -> Self {
+    /// The order of a payment that was just announced and stored, with the id that it has at the
+    /// provider if that is stored too.
+    pub(crate) fn of_payment(
+        event: &EventId,
+        payment: &schema::Payment,
+        id: Option<String>,
+    ) -> Self {
         let lines = lines_of(&payment.held);
         let area_of = |line: &settlement_core::Line| match line.place {
             Place::Area(area) => Some(area),
@@ -48,7 +55,8 @@ impl Order {
             prices: lines.iter().map(|line| (line.price_level, line.price)).collect(),
             areas,
             payment_deadline: payment.payment_deadline,
-            payment: None,
+            untouched: id.is_some(),
+            payment: id,
             sold: false,
             captured: false,
             trace: payment.trace.as_deref().and_then(TraceContext::parse),

@@ -78,6 +78,12 @@ pub trait Provider: Send + Sync + std::fmt::Debug + 'static {
     /// The name that is stored beside its payment ids.
     fn name(&self) -> &'static str;
 
+    /// The id that a payment is going to have, where it is known without asking: what is done to
+    /// such an id first creates its payment. `None` where only the provider makes ids.
+    fn id_ahead(&self, _new: &NewPayment) -> Option<String> {
+        None
+    }
+
     /// Creates a payment, which charges nothing.
     fn create<'a>(&'a self, new: &'a NewPayment) -> BoxFuture<'a, Result<Payment, Failure>>;
 

@@ -2,14 +2,14 @@
 //!
 //! Its memory is a Postgres schema of its own, which settlement otherwise never touches, so it
 //! survives our crashes as a real provider would. What happens to a payment is a script that its
-//! token names.
+//! token names. A payment's id says all that it was created with, so creating it costs no call.
 
 use crate::config::CALL_EVERY;
 use crate::error::{Error, in_time};
 use crate::provider::{Cursor, Failure, Listed, NewPayment, Page, Payment, Provider, Verb};
 use chassis::{Group, clock};
 use futures_util::future::BoxFuture;
-use schema::Money;
+use schema::{Money, OrderId};
 use settlement_core::Seen;
 use sqlx::{PgPool, Row, postgres::PgRow};
 use std::collections::{BTreeMap, HashMap};
@@ -22,13 +22,13 @@ const CALLS_MAX: usize = 256;
 #[derive(Debug, Clone)]
 pub struct Sandbox {
     pool: PgPool,
-    creations: Group<NewPayment, Payment, Error>,
-    acts: Group<(String, Verb), Acted, Error>,
+    acts: Group<Act, Acted, Error>,
 }
 
 /// What a token stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Script {
+    token: &'static str,
     outcome: &'static str,
     reason: Option<&'static str>,
     delay_ms: i64,
@@ -36,23 +36,72 @@ struct Script {
     silent: bool,
 }
 
-fn script(token: &str) -> Script {
-    let paid = Script { outcome: "authorised", reason: None, delay_ms: 0, silent: false };
-    let refused = |reason| Script { outcome: "declined", reason: Some(reason), ..paid };
-    match token {
-        "tok_ok" => paid,
-        "tok_declined" => refused("card declined"),
-        "tok_slow" => Script { delay_ms: 2_000, ..paid },
-        "tok_unknown" => Script { delay_ms: 5_000, silent: true, ..paid },
-        "tok_lost" => Script { delay_ms: 5_000, silent: true, ..refused("never charged") },
-        _ => refused("unknown token"),
-    }
+const PAID: Script =
+    Script { token: "tok_ok", outcome: "authorised", reason: None, delay_ms: 0, silent: false };
+
+const REFUSED: Script =
+    Script { token: "tok_declined", outcome: "declined", reason: Some("card declined"), ..PAID };
+
+/// The scripts; the last is that of all tokens without one.
+const SCRIPTS: [Script; 6] = [
+    PAID,
+    REFUSED,
+    Script { token: "tok_slow", delay_ms: 2_000, ..PAID },
+    Script { token: "tok_unknown", delay_ms: 5_000, silent: true, ..PAID },
+    Script {
+        token: "tok_lost",
+        reason: Some("never charged"),
+        delay_ms: 5_000,
+        silent: true,
+        ..REFUSED
+    },
+    Script { token: "tok", reason: Some("unknown token"), ..REFUSED },
+];
+
+/// What an id says of its payment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Told<'a> {
+    order: &'a str,
+    total: Money,
+    script: Script,
 }
+
+fn id_of(new: &NewPayment) -> String {
+    let script = SCRIPTS.iter().find(|script| script.token == new.token);
+    let token = script.unwrap_or(&SCRIPTS[5]).token;
+    let (amount, currency) = (new.total.amount, new.total.currency);
+    format!("pay_{}/{}/{amount}{currency}/{token}", new.order, new.attempt)
+}
+
+/// Reads an id; `None` if we have made no such one.
+fn read_id(id: &str) -> Option<Told<'_>> {
+    let mut parts = id.strip_prefix("pay_")?.split('/');
+    let (order, attempt, total, token) =
+        (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let (_, _) = (order.parse::<OrderId>().ok()?, attempt.parse::<u32>().ok()?);
+    let (amount, currency) = total.split_at_checked(total.len().checked_sub(CURRENCY_LETTERS)?)?;
+    let total = Money::new(amount.parse().ok()?, currency.parse().ok()?);
+    let script = *SCRIPTS.iter().find(|script| script.token == token)?;
+    Some(Told { order, total, script })
+}
+
+/// Letters of a currency's code (ISO 4217).
+const CURRENCY_LETTERS: usize = 3;
+
+/// What is done to the payment of an id.
+#[derive(Debug, Clone)]
+struct Act {
+    id: String,
+    verb: &'static str,
+}
+
+/// What only makes the payment, if it is not there.
+const CREATE: &str = "create";
 
 /// How a payment is after a verb.
 #[derive(Debug, Clone)]
 struct Acted {
-    seen: Option<Seen>,
+    seen: Seen,
     silent: bool,
     settles_at: i64,
 }
@@ -60,46 +109,37 @@ struct Acted {
 impl Sandbox {
     /// Opens the sandbox in the database of `pool`.
     pub fn start(pool: &PgPool) -> Self {
-        let creating = pool.clone();
-        let creations =
-            Group::start("sandbox-create", CALLS_MAX, CALL_EVERY, move |new: Vec<NewPayment>| {
-                let pool = creating.clone();
-                async move { create(&pool, &new).await }
-            });
         let acting = pool.clone();
-        let acts = Group::start(
-            "sandbox-act",
-            CALLS_MAX,
-            CALL_EVERY,
-            move |calls: Vec<(String, Verb)>| {
-                let pool = acting.clone();
-                async move { act(&pool, calls).await }
-            },
-        );
-        Self { pool: pool.clone(), creations, acts }
+        let act = move |acts: Vec<Act>| {
+            let pool = acting.clone();
+            async move { act(&pool, acts).await }
+        };
+        Self { pool: pool.clone(), acts: Group::start("sandbox-act", CALLS_MAX, CALL_EVERY, act) }
     }
 
-    async fn call(&self, id: &str, verb: Verb) -> Result<Acted, Failure> {
-        let what = verb.as_str();
-        let acted = self.acts.submit((id.to_owned(), verb)).await;
+    async fn call(&self, id: &str, verb: &'static str) -> Result<Acted, Failure> {
+        if read_id(id).is_none() {
+            return Err(Failure::Rejected { what: verb, why: "no such payment".to_owned() });
+        }
+        let acted = self.acts.submit(Act { id: id.to_owned(), verb }).await;
         acted.map_err(|error| Failure::Unknown {
-            what,
+            what: verb,
             why: chassis::telemetry::chain(&error).to_string(),
         })
     }
 
     async fn authorise(&self, id: &str) -> Result<Seen, Failure> {
         let what = Verb::Authorise.as_str();
-        let mut acted = self.call(id, Verb::Authorise).await?;
-        while acted.seen == Some(Seen::Processing) {
+        let mut acted = self.call(id, what).await?;
+        while acted.seen == Seen::Processing {
             if acted.silent {
                 return Err(Failure::Unknown { what, why: "no answer".to_owned() });
             }
             let left = acted.settles_at.saturating_sub(now_ms());
             tokio::time::sleep(Duration::from_millis(left.unsigned_abs().max(1))).await;
-            acted = self.call(id, Verb::Fetch).await?;
+            acted = self.call(id, Verb::Fetch.as_str()).await?;
         }
-        known(acted, what)
+        Ok(acted.seen)
     }
 }
 
@@ -111,11 +151,15 @@ impl Provider for Sandbox {
         "sandbox"
     }
 
+    fn id_ahead(&self, new: &NewPayment) -> Option<String> {
+        Some(id_of(new))
+    }
+
     fn create<'a>(&'a self, new: &'a NewPayment) -> BoxFuture<'a, Result<Payment, Failure>> {
         Box::pin(async move {
-            let created = self.creations.submit(new.clone()).await;
-            let unknown = |error: Error| chassis::telemetry::chain(&error).to_string();
-            created.map_err(|error| Failure::Unknown { what: "create", why: unknown(error) })
+            let id = id_of(new);
+            let acted = self.call(&id, CREATE).await?;
+            Ok(Payment { id, seen: acted.seen })
         })
     }
 
@@ -124,7 +168,7 @@ impl Provider for Sandbox {
             match verb {
                 Verb::Authorise => self.authorise(id).await,
                 Verb::Fetch | Verb::Capture | Verb::Cancel | Verb::Refund => {
-                    known(self.call(id, verb).await?, verb.as_str())
+                    Ok(self.call(id, verb.as_str()).await?.seen)
                 }
             }
         })
@@ -169,72 +213,55 @@ fn listed_of(row: &PgRow) -> Listed {
     }
 }
 
-fn known(acted: Acted, what: &'static str) -> Result<Seen, Failure> {
-    acted.seen.ok_or(Failure::Rejected { what, why: "no such payment".to_owned() })
-}
-
-async fn create(pool: &PgPool, new: &[NewPayment]) -> Result<Vec<Payment>, Error> {
-    let ids: Vec<String> =
-        new.iter().map(|payment| format!("pay_{}/{}", payment.order, payment.attempt)).collect();
-    let scripts: Vec<Script> = new.iter().map(|payment| script(&payment.token)).collect();
-    let query = sqlx::query(
-        "SELECT payment_id, state, reason
-         FROM sandbox.create_payments($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-    );
-    let query = query
-        .bind(ids.clone())
-        .bind(new.iter().map(|payment| payment.order.to_string()).collect::<Vec<_>>())
-        .bind(new.iter().map(|payment| payment.total.amount).collect::<Vec<_>>())
-        .bind(new.iter().map(|payment| payment.total.currency.to_string()).collect::<Vec<_>>())
-        .bind(scripts.iter().map(|script| script.outcome).collect::<Vec<_>>())
-        .bind(scripts.iter().map(|script| script.reason).collect::<Vec<_>>())
-        .bind(scripts.iter().map(|script| script.delay_ms).collect::<Vec<_>>())
-        .bind(scripts.iter().map(|script| script.silent).collect::<Vec<_>>())
-        .bind(now_ms());
-    let what = "create sandbox payments";
-    let rows = in_time(what, query.fetch_all(pool)).await?;
-    let mut found = HashMap::new();
-    for row in &rows {
-        let payment = Payment { id: row.get("payment_id"), seen: seen_of(row) };
-        found.insert(payment.id.clone(), payment);
-    }
-    Ok(ids.iter().map(|id| found[id].clone()).collect())
-}
-
 /// Carries out calls in their order; those on one payment in separate statements.
-async fn act(pool: &PgPool, calls: Vec<(String, Verb)>) -> Result<Vec<Acted>, Error> {
-    let mut answers = vec![None; calls.len()];
+async fn act(pool: &PgPool, acts: Vec<Act>) -> Result<Vec<Acted>, Error> {
+    let mut answers = vec![None; acts.len()];
     while let Some(first) = answers.iter().position(Option::is_none) {
         let mut turn: BTreeMap<&str, usize> = BTreeMap::new();
-        for at in first..calls.len() {
+        for at in first..acts.len() {
             if answers[at].is_none() {
-                turn.entry(calls[at].0.as_str()).or_insert(at);
+                turn.entry(acts[at].id.as_str()).or_insert(at);
             }
         }
-        let (ids, verbs): (Vec<&str>, Vec<&str>) =
-            turn.iter().map(|(id, &at)| (*id, calls[at].1.as_str())).unzip();
-        let query = sqlx::query(
-            "SELECT payment_id, state, reason, silent, settles_at FROM sandbox.act($1, $2, $3)",
-        );
-        let query = query.bind(ids).bind(verbs).bind(now_ms());
-        let rows = in_time("act on sandbox payments", query.fetch_all(pool)).await?;
-        let mut found: HashMap<String, Acted> =
+        let places: Vec<usize> = turn.values().copied().collect();
+        let rows = act_once(pool, places.iter().map(|&at| &acts[at]).collect()).await?;
+        let found: HashMap<&str, Acted> =
             rows.iter().map(|row| (row.get("payment_id"), acted_of(row))).collect();
-        for (id, at) in turn {
-            let missing = Acted { seen: None, silent: false, settles_at: 0 };
-            answers[at] = Some(found.remove(id).unwrap_or(missing));
+        for at in places {
+            answers[at] = Some(found[acts[at].id.as_str()].clone());
         }
     }
     Ok(answers.into_iter().map(|answer| answer.expect("the loop leaves none out")).collect())
 }
 
+/// Acts of different payments, in the order of their ids.
+async fn act_once(pool: &PgPool, acts: Vec<&Act>) -> Result<Vec<PgRow>, Error> {
+    let told: Vec<(Told<'_>, &Act)> = acts
+        .into_iter()
+        .map(|act| (read_id(&act.id).expect("no other id is handed in"), act))
+        .collect();
+    let scripts = || told.iter().map(|(told, _)| told.script);
+    let query = sqlx::query(
+        "SELECT payment_id, state, reason, silent, settles_at
+         FROM sandbox.act($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+    );
+    let query = query
+        .bind(told.iter().map(|(_, act)| act.id.as_str()).collect::<Vec<_>>())
+        .bind(told.iter().map(|(told, _)| told.order).collect::<Vec<_>>())
+        .bind(told.iter().map(|(told, _)| told.total.amount).collect::<Vec<_>>())
+        .bind(told.iter().map(|(told, _)| told.total.currency.to_string()).collect::<Vec<_>>())
+        .bind(scripts().map(|script| script.outcome).collect::<Vec<_>>())
+        .bind(scripts().map(|script| script.reason).collect::<Vec<_>>())
+        .bind(scripts().map(|script| script.delay_ms).collect::<Vec<_>>())
+        .bind(scripts().map(|script| script.silent).collect::<Vec<_>>())
+        .bind(told.iter().map(|(_, act)| act.verb).collect::<Vec<_>>())
+        .bind(now_ms());
+    in_time("act on sandbox payments", query.fetch_all(pool)).await
+}
+
 fn acted_of(row: &PgRow) -> Acted {
     let settles_at: Option<i64> = row.get("settles_at");
-    Acted {
-        seen: Some(seen_of(row)),
-        silent: row.get("silent"),
-        settles_at: settles_at.unwrap_or(0),
-    }
+    Acted { seen: seen_of(row), silent: row.get("silent"), settles_at: settles_at.unwrap_or(0) }
 }
 
 fn seen_of(row: &PgRow) -> Seen {

@@ -59,7 +59,7 @@ impl Store {
                 hurried,
                 move |items: Vec<Announced>| {
                     let pool = starting.clone();
-                    async move { start::commit(&pool, &items, lease).await }
+                    async move { start::commit(&pool, provider, &items, lease).await }
                 },
             ),
             bindings: Group::start("settlement-bind", most, hurried, move |items: Vec<Binding>| {

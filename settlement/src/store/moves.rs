@@ -20,8 +20,8 @@ pub(crate) struct Moving {
     reason: Option<String>,
     /// Whether something is left to do after it.
     todo: bool,
-    /// What the payment is known to be after it.
-    attempt_state: Option<&'static str>,
+    /// Whether the payment has ended without money: it is asked about again later.
+    payment_ended: bool,
     /// Whether it ends an order under review that sold nothing.
     unsold: bool,
 }
@@ -42,15 +42,15 @@ impl Moving {
     fn between(order: &Order, from: State, to: State) -> Self {
         let todo = matches!(to, State::Cancelling | State::Refunding | State::ReviewNeeded);
         let (order, attempt) = (order.id, order.attempt);
-        Self { order, attempt, from, to, reason: None, todo, attempt_state: None, unsold: false }
+        Self { order, attempt, from, to, reason: None, todo, payment_ended: false, unsold: false }
     }
 
     pub(crate) fn because(self, reason: impl Into<String>) -> Self {
         Self { reason: Some(reason.into()), ..self }
     }
 
-    pub(crate) fn payment_is(self, state: &'static str) -> Self {
-        Self { attempt_state: Some(state), ..self }
+    pub(crate) fn payment_ended(self) -> Self {
+        Self { payment_ended: true, ..self }
     }
 
     /// The places of an order under review are free again: nothing was sold, and whatever became of
@@ -96,7 +96,7 @@ pub(super) async fn commit(pool: &PgPool, items: &[Moving]) -> Result<Vec<State>
         .bind(items.iter().map(|item| item.to.as_str()).collect::<Vec<_>>())
         .bind(items.iter().map(|item| item.reason.clone()).collect::<Vec<_>>())
         .bind(items.iter().map(|item| item.todo).collect::<Vec<_>>())
-        .bind(items.iter().map(|item| item.attempt_state).collect::<Vec<_>>())
+        .bind(items.iter().map(|item| item.payment_ended).collect::<Vec<_>>())
         .bind(kinds)
         .bind(commands)
         .bind(now)

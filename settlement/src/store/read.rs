@@ -88,6 +88,7 @@ fn order_of_row(row: &PgRow) -> Order {
         areas: areas.into_iter().map(area_of).collect(),
         payment_deadline: time_of(row.get("payment_deadline")),
         payment: row.get("provider_id"),
+        untouched: false,
         sold: row.get("sold"),
         captured: row.get("captured"),
         trace: None,

@@ -2,6 +2,7 @@
 
 use super::{Store, attempt_of, millis, order_of, uuid_of};
 use crate::error::{Error, in_time};
+use crate::provider::NewPayment;
 use chassis::clock;
 use schema::{EventId, OrderId, Payment};
 use settlement_core::{Line, Place, lines_of};
@@ -17,11 +18,22 @@ pub(crate) struct Announced {
     pub payment: Payment,
     /// The announcement's place in the shard's journal.
     pub sequence: u64,
+    /// The id that the payment will have at the provider, where that is known before.
+    pub payment_id: Option<String>,
 }
 
 impl Announced {
     pub(crate) fn order(&self) -> OrderId {
         OrderId::from(self.payment.held.hold)
+    }
+
+    pub(crate) fn new_payment(&self) -> NewPayment {
+        NewPayment {
+            order: self.order(),
+            attempt: self.payment.attempt,
+            total: self.payment.held.total(),
+            token: self.payment.token.to_string(),
+        }
     }
 
     /// Of announcements of one order the highest is the newest.
@@ -47,6 +59,7 @@ impl Lease {
 /// newest can be.
 pub(super) async fn commit(
     pool: &PgPool,
+    provider: &'static str,
     announced: &[Announced],
     lease: Lease,
 ) -> Result<Vec<bool>, Error> {
@@ -57,7 +70,8 @@ pub(super) async fn commit(
             *kept = announced;
         }
     }
-    let fresh = insert(pool, &newest.values().copied().collect::<Vec<_>>(), lease).await?;
+    let fresh =
+        insert(pool, provider, &newest.values().copied().collect::<Vec<_>>(), lease).await?;
     let is_newest = |a: &Announced| newest[&a.order()].rank() == a.rank();
     Ok(announced.iter().map(|a| is_newest(a) && fresh.contains(&a.order())).collect())
 }
@@ -65,6 +79,7 @@ pub(super) async fn commit(
 /// Stores payments, no order twice. Returns the orders that are new, leased to us.
 async fn insert(
     pool: &PgPool,
+    provider: &'static str,
     announced: &[&Announced],
     lease: Lease,
 ) -> Result<HashSet<OrderId>, Error> {
@@ -75,7 +90,7 @@ async fn insert(
         (column(seat_of), column(area_of), column(level_of), column(|line| line.price));
     let query = sqlx::query(
         "SELECT order_start($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,
-            $16) AS order_id",
+            $16, $17, $18) AS order_id",
     );
     let query = query
         .bind(payments().map(|p| uuid_of(p.held.hold.into())).collect::<Vec<_>>())
@@ -91,6 +106,8 @@ async fn insert(
         .bind(levels)
         .bind(prices)
         .bind(payments().map(|p| millis(p.payment_deadline)).collect::<Vec<_>>())
+        .bind(provider)
+        .bind(announced.iter().map(|a| a.payment_id.as_deref()).collect::<Vec<_>>())
         .bind(millis(clock::now()))
         .bind(lease.owner)
         .bind(lease.until());

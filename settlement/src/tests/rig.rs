@@ -72,6 +72,11 @@ impl Provider for Trap {
         self.sandbox.name()
     }
 
+    fn id_ahead(&self, new: &NewPayment) -> Option<String> {
+        let is_created = [Point::BeforeCreate, Point::AfterCreate].contains(&self.point);
+        if is_created { None } else { self.sandbox.id_ahead(new) }
+    }
+
     fn create<'a>(&'a self, new: &'a NewPayment) -> BoxFuture<'a, Result<Payment, Failure>> {
         Box::pin(async move {
             self.pass(Point::BeforeCreate).await;
