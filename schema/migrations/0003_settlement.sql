@@ -139,56 +139,49 @@ CREATE TABLE area_sold (
     CHECK (0 <= sold AND sold <= capacity)
 ) WITH (fillfactor = 50);
 
--- Double entry. What an order has booked of each kind is booked once: the key makes a repetition
--- fail.
+-- Whether entries sum to zero. A loop is cheaper than a query, and it runs for each row.
+CREATE FUNCTION ledger_balances(p_amount BIGINT[]) RETURNS BOOLEAN
+LANGUAGE plpgsql IMMUTABLE STRICT AS $$
+DECLARE one BIGINT; total NUMERIC := 0;
+BEGIN
+    FOREACH one IN ARRAY p_amount LOOP total := total + one; END LOOP;
+    RETURN total = 0;
+END $$;
+
+-- Double entry, a row a transaction, so that it is booked whole or not at all. What an order has
+-- booked of each kind is booked once: the key makes a repetition fail.
 CREATE TABLE ledger_transaction (
-    order_id UUID    NOT NULL,
-    kind     TEXT    NOT NULL CHECK (kind IN (
+    order_id UUID     NOT NULL,
+    kind     TEXT     NOT NULL CHECK (kind IN (
         'sale', 'capture', 'reversal', 'payout', 'chargeback', 'chargeback_won')),
     -- Counted from 0 where a kind can come in parts.
-    part     INT     NOT NULL,
-    event_id TEXT    NOT NULL,
-    at       BIGINT  NOT NULL,
-    PRIMARY KEY (order_id, kind, part)
+    part     INT      NOT NULL,
+    event_id TEXT     NOT NULL,
+    at       BIGINT   NOT NULL,
+    currency CHAR(3)  NOT NULL,
+    -- Its entries. Positive is a debit, negative a credit.
+    account  TEXT[]   NOT NULL CHECK (account <@ ARRAY[
+        'fan_receivable', 'provider_clearing', 'promoter_payable', 'partner_receivable', 'fees',
+        'tax_payable', 'chargeback']),
+    amount   BIGINT[] NOT NULL,
+    -- Whose account each is, where each has one; NULL there is the house's own events.
+    party    UUID[]   NOT NULL,
+    PRIMARY KEY (order_id, kind, part),
+    -- MON-1
+    CONSTRAINT ledger_balances CHECK (ledger_balances(amount)),
+    CHECK (0 < cardinality(amount) AND cardinality(amount) = cardinality(account)
+        AND cardinality(amount) = cardinality(party))
 );
 CREATE INDEX ledger_transaction_of_event ON ledger_transaction (event_id, at);
-CREATE TABLE ledger_entry (
-    order_id UUID    NOT NULL,
-    kind     TEXT    NOT NULL,
-    part     INT     NOT NULL,
-    account  TEXT    NOT NULL CHECK (account IN (
-        'fan_receivable', 'provider_clearing', 'promoter_payable', 'partner_receivable', 'fees',
-        'tax_payable', 'chargeback')),
-    -- Positive is a debit, negative a credit.
-    amount   BIGINT  NOT NULL,
-    currency CHAR(3) NOT NULL,
-    -- Whose account it is, where each has one; NULL there is the house's own events.
-    party    UUID    CHECK (
-        party IS NULL OR account IN ('promoter_payable', 'partner_receivable')),
-    PRIMARY KEY (order_id, kind, part, account)
-);
-CREATE INDEX ledger_entry_of_party ON ledger_entry (party) WHERE party IS NOT NULL;
-
--- MON-1: entries are inserted a whole transaction at a time, so each insertion must balance by
--- itself.
-CREATE FUNCTION ledger_balances() RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE culprit RECORD;
-BEGIN
-    SELECT order_id, kind, currency, sum(amount) AS off INTO culprit
-    FROM fresh GROUP BY order_id, kind, part, currency HAVING sum(amount) <> 0 LIMIT 1;
-    IF FOUND THEN
-        RAISE EXCEPTION 'MON-1: % of order % is off by % %',
-            culprit.kind, culprit.order_id, culprit.off, culprit.currency
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'ledger_balances';
-    END IF;
-    RETURN NULL;
-END $$;
-CREATE TRIGGER ledger_entry_balances AFTER INSERT ON ledger_entry
-    REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION ledger_balances();
-CREATE TRIGGER ledger_entry_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_entry
-    FOR EACH STATEMENT EXECUTE FUNCTION refuse('the ledger is append-only');
+CREATE INDEX ledger_transaction_of_party ON ledger_transaction USING gin (party)
+    WHERE array_remove(party, NULL) <> '{}';
 CREATE TRIGGER ledger_transaction_append_only BEFORE UPDATE OR DELETE OR TRUNCATE
     ON ledger_transaction FOR EACH STATEMENT EXECUTE FUNCTION refuse('the ledger is append-only');
+
+-- The same entry by entry.
+CREATE VIEW ledger_entry AS
+SELECT t.order_id, t.kind, t.part, t.event_id, t.at, e.account, e.amount, t.currency, e.party
+FROM ledger_transaction t, unnest(t.account, t.amount, t.party) AS e(account, amount, party);
 
 -- What GET /api/partners/statements and /api/admin/events/{id}/statement show: sums of what was
 -- booked before `p_to`, of one event or one party, or of both. Rows without a kind are the balances
@@ -197,11 +190,12 @@ CREATE FUNCTION ledger_statement(p_event TEXT, p_party UUID, p_from BIGINT, p_to
 RETURNS TABLE (
     currency TEXT, account TEXT, event_id TEXT, kind TEXT, transactions BIGINT, amount BIGINT
 ) LANGUAGE sql STABLE AS $$
-    SELECT e.currency::TEXT, e.account, t.event_id, CASE WHEN p_from <= t.at THEN e.kind END,
+    SELECT t.currency::TEXT, e.account, t.event_id, CASE WHEN p_from <= t.at THEN t.kind END,
         count(*), sum(e.amount)::BIGINT
-    FROM ledger_transaction t JOIN ledger_entry e USING (order_id, kind, part)
+    FROM ledger_transaction t, unnest(t.account, t.amount, t.party) AS e(account, amount, party)
     WHERE t.at < p_to AND (p_event IS NULL OR t.event_id = p_event)
-        AND (p_party IS NULL OR e.party = p_party)
+        AND (p_party IS NULL OR (e.party = p_party AND array_remove(t.party, NULL) <> '{}'
+            AND t.party @> ARRAY[p_party]))
     GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4 NULLS FIRST
 $$;
 
@@ -242,6 +236,22 @@ CREATE VIEW booking_line_view AS
 SELECT order_id AS booking_id, line, account_id AS holder_id, seat_idx, area_idx, price_level,
     price, code, state AS ticket_state
 FROM ticket;
+
+-- Bookings with their tickets, the newest first: a row a ticket, or one without a line.
+CREATE FUNCTION bookings(p_booking UUID[]) RETURNS TABLE (
+    booking_id UUID, account_id UUID, event_id TEXT, state TEXT, status TEXT, amount BIGINT,
+    currency TEXT, created_at BIGINT, line INT, holder_id UUID, seat_idx INT, area_idx INT,
+    price_level INT, price BIGINT, code TEXT, ticket_state TEXT
+) LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY SELECT booking_id, b.account_id, b.event_id, b.state, b.status, b.amount,
+        b.currency::TEXT, b.created_at, l.line, l.holder_id, l.seat_idx, l.area_idx,
+        l.price_level, l.price, l.code, l.ticket_state
+    FROM booking_view b LEFT JOIN booking_line_view l USING (booking_id)
+    WHERE booking_id = ANY(p_booking)
+    ORDER BY b.created_at DESC, booking_id DESC, l.line;
+END $$;
 
 -- One row a ticket that was used, for good.
 CREATE TABLE checkin (
@@ -298,28 +308,22 @@ BEGIN
     END LOOP;
 END $$;
 
--- Books ledger entries: for each entry the order, kind, account, party and amount. Orders that are
--- not among `p_order` book nothing; those that are, are locked and come with event and currency.
+-- Books transactions, whose entries come as array literals. Orders that are not among `p_order` book
+-- nothing; those that are, are locked and come with event and currency.
 CREATE FUNCTION ledger_post(
     p_order UUID[], p_event TEXT[], p_currency TEXT[],
-    p_entry_order UUID[], p_kind TEXT[], p_account TEXT[], p_party UUID[], p_amount BIGINT[],
-    p_now BIGINT
+    p_booked UUID[], p_kind TEXT[], p_account TEXT[], p_amount TEXT[], p_party TEXT[], p_now BIGINT
 ) RETURNS VOID LANGUAGE plpgsql AS $$
 BEGIN
     -- To look positions up is cheaper than the nested loop that a join would be here.
-    WITH entry AS MATERIALIZED (
-        SELECT e.order_id, e.kind, e.account, e.party, e.amount,
-            array_position(p_order, e.order_id) AS idx
-        FROM unnest(p_entry_order, p_kind, p_account, p_party, p_amount)
-            AS e(order_id, kind, account, party, amount)
-    ), booking AS (
-        INSERT INTO ledger_transaction (order_id, kind, part, event_id, at)
-        SELECT DISTINCT e.order_id, e.kind, 0, p_event[e.idx], p_now
-        FROM entry e WHERE e.idx IS NOT NULL
-    )
-    INSERT INTO ledger_entry (order_id, kind, part, account, party, amount, currency)
-    SELECT e.order_id, e.kind, 0, e.account, e.party, e.amount, p_currency[e.idx]
-    FROM entry e WHERE e.idx IS NOT NULL;
+    INSERT INTO ledger_transaction (order_id, kind, part, event_id, at, currency, account, amount,
+        party)
+    SELECT b.order_id, b.kind, 0, p_event[b.idx], p_now, p_currency[b.idx], b.account::TEXT[],
+        b.amount::BIGINT[], b.party::UUID[]
+    FROM (SELECT *, array_position(p_order, order_id) AS idx
+        FROM unnest(p_booked, p_kind, p_account, p_amount, p_party)
+            AS b(order_id, kind, account, amount, party)) b
+    WHERE b.idx IS NOT NULL;
 END $$;
 
 -- Puts verdicts of `p_order` into the outbox. Their first sending is the caller's; `send_at` is the
@@ -453,8 +457,8 @@ END $$;
 -- made of what that returns. Seats are sorted, so none is claimed before all orders are locked.
 CREATE FUNCTION orders_sell(
     p_order UUID[], p_charged BOOLEAN[], p_codes TEXT[], p_command UUID[],
-    p_entry_order UUID[], p_entry_kind TEXT[], p_entry_account TEXT[], p_entry_party UUID[],
-    p_entry_amount BIGINT[], p_now BIGINT, p_send_at BIGINT
+    p_booked UUID[], p_entry_kind TEXT[], p_entry_account TEXT[], p_entry_amount TEXT[],
+    p_entry_party TEXT[], p_now BIGINT, p_send_at BIGINT
 ) RETURNS VOID LANGUAGE plpgsql AS $$
 DECLARE
     sold UUID[]; events TEXT[]; currencies TEXT[]; lines BIGINT; issued BIGINT; standing BOOLEAN;
@@ -497,24 +501,24 @@ BEGIN
     IF standing THEN
         PERFORM areas_change(sold, 1);
     END IF;
-    PERFORM ledger_post(sold, events, currencies, p_entry_order, p_entry_kind, p_entry_account,
-        p_entry_party, p_entry_amount, p_now);
+    PERFORM ledger_post(sold, events, currencies, p_booked, p_entry_kind, p_entry_account,
+        p_entry_amount, p_entry_party, p_now);
 END $$;
 
 -- Paying => Paid, Cancelling => Paid (the money was found taken), Paying => ReviewNeeded.
--- For each order: ticket codes as an array literal, ledger entries, the command of the verdict.
+-- For each order: ticket codes as an array literal, what it books, the command of the verdict.
 -- Returns the state of every order of `p_order` after it; one that is Paid already stays as it is.
 CREATE FUNCTION sell(
     p_order UUID[], p_charged BOOLEAN[], p_codes TEXT[], p_command UUID[],
-    p_entry_order UUID[], p_entry_kind TEXT[], p_entry_account TEXT[], p_entry_party UUID[],
-    p_entry_amount BIGINT[], p_now BIGINT, p_send_at BIGINT
+    p_booked UUID[], p_entry_kind TEXT[], p_entry_account TEXT[], p_entry_amount TEXT[],
+    p_entry_party TEXT[], p_now BIGINT, p_send_at BIGINT
 ) RETURNS TABLE (order_id UUID, state TEXT) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE one RECORD; culprit TEXT;
 BEGIN
     BEGIN
-        PERFORM orders_sell(p_order, p_charged, p_codes, p_command, p_entry_order, p_entry_kind,
-            p_entry_account, p_entry_party, p_entry_amount, p_now, p_send_at);
+        PERFORM orders_sell(p_order, p_charged, p_codes, p_command, p_booked, p_entry_kind,
+            p_entry_account, p_entry_amount, p_entry_party, p_now, p_send_at);
     EXCEPTION WHEN unique_violation OR check_violation THEN
         -- SEAT-1 is about to break: the orders go one by one, so that only the culprit fails. They
         -- are locked all at once first, because the failure has let go of them.
@@ -525,8 +529,8 @@ BEGIN
         LOOP
             BEGIN
                 PERFORM orders_sell(ARRAY[one.order_id], ARRAY[one.charged], ARRAY[one.codes],
-                    ARRAY[one.command_id], p_entry_order, p_entry_kind, p_entry_account,
-                    p_entry_party, p_entry_amount, p_now, p_send_at);
+                    ARRAY[one.command_id], p_booked, p_entry_kind, p_entry_account,
+                    p_entry_amount, p_entry_party, p_now, p_send_at);
             EXCEPTION WHEN unique_violation OR check_violation THEN
                 GET STACKED DIAGNOSTICS culprit = CONSTRAINT_NAME;
                 IF culprit NOT IN ('live_seat_pkey', 'area_sold_check', 'pool_sold_check') THEN
@@ -546,8 +550,8 @@ END $$;
 
 -- The provider has taken the money. Returns the state of every order after it.
 CREATE FUNCTION order_capture(
-    p_order UUID[], p_entry_order UUID[], p_entry_kind TEXT[], p_entry_account TEXT[],
-    p_entry_party UUID[], p_entry_amount BIGINT[], p_now BIGINT
+    p_order UUID[], p_booked UUID[], p_entry_kind TEXT[], p_entry_account TEXT[],
+    p_entry_amount TEXT[], p_entry_party TEXT[], p_now BIGINT
 ) RETURNS TABLE (order_id UUID, state TEXT) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE fresh UUID[]; events TEXT[]; currencies TEXT[];
@@ -562,8 +566,8 @@ BEGIN
     )
     SELECT array_agg(f.order_id), array_agg(f.event_id), array_agg(f.currency)
     INTO fresh, events, currencies FROM fresh f;
-    PERFORM ledger_post(fresh, events, currencies, p_entry_order, p_entry_kind, p_entry_account,
-        p_entry_party, p_entry_amount, p_now);
+    PERFORM ledger_post(fresh, events, currencies, p_booked, p_entry_kind, p_entry_account,
+        p_entry_amount, p_entry_party, p_now);
     RETURN QUERY SELECT o.order_id, o.state FROM orders o WHERE o.order_id = ANY(p_order);
 END $$;
 
@@ -607,8 +611,8 @@ END $$;
 -- Refunding => Refunded: tickets void, seats and places free, ledger, verdict.
 -- Returns the state of every order after it; one that is Refunded already stays as it is.
 CREATE FUNCTION refund(
-    p_order UUID[], p_command UUID[], p_entry_order UUID[], p_entry_kind TEXT[],
-    p_entry_account TEXT[], p_entry_party UUID[], p_entry_amount BIGINT[], p_now BIGINT,
+    p_order UUID[], p_command UUID[], p_booked UUID[], p_entry_kind TEXT[],
+    p_entry_account TEXT[], p_entry_amount TEXT[], p_entry_party TEXT[], p_now BIGINT,
     p_send_at BIGINT
 ) RETURNS TABLE (order_id UUID, state TEXT) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
@@ -630,8 +634,8 @@ BEGIN
     WHERE t.order_id = ANY(refunding) AND t.state = 'valid';
     UPDATE orders o SET state = 'refunded', todo = false, updated_at = p_now
     WHERE o.order_id = ANY(refunding);
-    PERFORM ledger_post(refunding, events, currencies, p_entry_order, p_entry_kind,
-        p_entry_account, p_entry_party, p_entry_amount, p_now);
+    PERFORM ledger_post(refunding, events, currencies, p_booked, p_entry_kind,
+        p_entry_account, p_entry_amount, p_entry_party, p_now);
     PERFORM outbox_post(refunding, p_order,
         array_fill('refunded'::TEXT, ARRAY[cardinality(p_order)]), p_command, p_now, p_send_at);
     RETURN QUERY SELECT o.order_id, o.state FROM orders o WHERE o.order_id = ANY(p_order);
@@ -689,6 +693,7 @@ BEGIN
     RETURN true;
 END $$;
 
+CALL keep_plans('bookings');
 CALL keep_plans('order_start');
 CALL keep_plans('order_bind');
 CALL keep_plans('sell');

@@ -55,8 +55,8 @@ $$;
 -- Gives found money its outcome. What was taken is booked as taken and given back, in a part of its
 -- own: the order's own money is part 0.
 CREATE FUNCTION found_settle(
-    p_provider TEXT, p_id TEXT, p_outcome TEXT, p_account TEXT[], p_kind TEXT[], p_amount BIGINT[],
-    p_event TEXT, p_now BIGINT
+    p_provider TEXT, p_id TEXT, p_outcome TEXT, p_kind TEXT[], p_account TEXT[], p_amount TEXT[],
+    p_party TEXT[], p_event TEXT, p_now BIGINT
 ) RETURNS BOOLEAN LANGUAGE plpgsql AS $$
 DECLARE money RECORD; next_part INT;
 BEGIN
@@ -68,12 +68,11 @@ BEGIN
         PERFORM FROM orders WHERE order_id = money.order_id FOR UPDATE;
         next_part := (SELECT 1 + count(*) FROM found_money f WHERE f.order_id = money.order_id
             AND f.outcome = 'refunded' AND f.provider_id <> p_id);
-        INSERT INTO ledger_transaction (order_id, kind, part, event_id, at)
-        SELECT DISTINCT money.order_id, e.kind, next_part, p_event, p_now
-        FROM unnest(p_kind) AS e(kind);
-        INSERT INTO ledger_entry (order_id, kind, part, account, amount, currency)
-        SELECT money.order_id, e.kind, next_part, e.account, e.amount, money.currency
-        FROM unnest(p_kind, p_account, p_amount) AS e(kind, account, amount);
+        INSERT INTO ledger_transaction (order_id, kind, part, event_id, at, currency, account,
+            amount, party)
+        SELECT money.order_id, b.kind, next_part, p_event, p_now, money.currency,
+            b.account::TEXT[], b.amount::BIGINT[], b.party::UUID[]
+        FROM unnest(p_kind, p_account, p_amount, p_party) AS b(kind, account, amount, party);
     END IF;
     RETURN true;
 END $$;

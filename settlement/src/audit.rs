@@ -70,16 +70,6 @@ const QUESTIONS: &[Question] = &[
     },
     Question {
         promise: InvariantId::Mon1,
-        query: "SELECT 'order ' || order_id || ': ' || kind || ' has '
-                || CASE WHEN t.kind IS NULL THEN 'entries and no transaction'
-                    ELSE 'no entries' END AS what
-            FROM ledger_transaction t
-            FULL JOIN (SELECT DISTINCT order_id, kind, part FROM ledger_entry) e
-                USING (order_id, kind, part)
-            WHERE (t.kind IS NULL OR e.kind IS NULL) AND $2 IS NOT NULL LIMIT $1",
-    },
-    Question {
-        promise: InvariantId::Mon1,
         query: "SELECT 'order ' || order_id || ' is ' || coalesce(o.state, 'missing')
                 || ' and has booked ' || coalesce(string_agg(t.kind, ', '), 'nothing') AS what
             FROM orders o FULL JOIN (SELECT order_id, kind FROM ledger_transaction

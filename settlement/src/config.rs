@@ -39,14 +39,14 @@ impl Default for Config {
 
 /// How soon one call of a kind may follow another, of Postgres and of the provider.
 ///
-/// Of what a commit of a few orders costs, most is for the commit and the call. At 1,000 orders a
-/// second a call takes 20 of them. A payment passes five calls, and after a rest none of them
+/// Of what a commit of a few orders costs, most is for the commit and the call. At 2,000 orders a
+/// second a call takes 20 of them. A payment passes three calls, and after a rest none of them
 /// waits; longer, and under load they are most of what a fan waits for.
-pub(crate) const CALL_EVERY: Duration = Duration::from_millis(20);
+pub(crate) const CALL_EVERY: Duration = Duration::from_millis(10);
 
 /// The same for calls that nobody waits for. An outbox row is sent again only after a second, so it
 /// is closed long before.
-pub(crate) const UNHURRIED_EVERY: Duration = Duration::from_millis(50);
+pub(crate) const UNHURRIED_EVERY: Duration = Duration::from_millis(80);
 
 /// How long a statement may take. Above the server's own limit, so that its word comes first.
 pub(crate) const STATEMENT_WAIT: Duration = Duration::from_secs(4);

@@ -37,9 +37,8 @@ pub(crate) async fn check(connection: &mut PgConnection) -> Result<CheckedLedger
     let mut running = Running::default();
     {
         let entries = sqlx::query(
-            "SELECT t.at, e.order_id, e.kind, e.part, e.amount, e.currency::TEXT AS currency
-             FROM ledger_entry e LEFT JOIN ledger_transaction t USING (order_id, kind, part)
-             ORDER BY t.at, e.order_id, e.kind, e.part",
+            "SELECT at, order_id, kind, part, amount, currency::TEXT AS currency
+             FROM ledger_entry ORDER BY at, order_id, kind, part",
         );
         let mut entries = entries.fetch(&mut *connection);
         while let Some(row) = within(LEDGER_WAIT, "read the ledger", entries.try_next()).await? {
@@ -53,9 +52,9 @@ pub(crate) async fn check(connection: &mut PgConnection) -> Result<CheckedLedger
     Ok(checked)
 }
 
-/// What one transaction is told from another by: when it was booked, if that is known, by which
-/// order, and of which kind and part.
-type Key = (Option<i64>, Uuid, String, i32);
+/// What one transaction is told from another by: when it was booked, by which order, and of which
+/// kind and part.
+type Key = (i64, Uuid, String, i32);
 
 #[derive(Debug, Clone)]
 struct Entry {
@@ -96,7 +95,7 @@ impl Running {
         let Some((at, order, kind, _)) = self.open.take() else { return };
         self.checked.transactions += 1;
         let time_of = |at: i64| u64::try_from(at).ok().map(|at| UnixMillis(at).to_rfc3339());
-        let time = at.and_then(time_of).unwrap_or_else(|| "an unknown time".to_owned());
+        let time = time_of(at).unwrap_or_else(|| format!("the impossible time {at}"));
         for (currency, sum) in std::mem::take(&mut self.sums) {
             if sum == 0 {
                 continue;
@@ -125,7 +124,7 @@ mod tests {
     fn run(entries: &[(i64, u128, &str, &str, i64)]) -> Running {
         let mut running = Running::default();
         for &(at, order, kind, currency, amount) in entries {
-            let of = (Some(at), Uuid::from_u128(order), kind.to_owned(), 0);
+            let of = (at, Uuid::from_u128(order), kind.to_owned(), 0);
             running.take(&Entry { of, currency: currency.to_owned(), amount });
         }
         running.close();

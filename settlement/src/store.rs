@@ -18,6 +18,7 @@ pub(crate) use sell::{Capture, Refund, Sale};
 pub(crate) use start::{Announced, Lease};
 
 mod bind;
+mod booking;
 mod entrance;
 mod found;
 mod moves;

@@ -16,6 +16,10 @@ use crate::in_time::in_time;
 /// an outage.
 const READ_MAX: usize = 256;
 
+/// How soon one query may follow another, so that those who are told of their payments within a
+/// batch or two are answered by one. After a rest none waits.
+const READ_EVERY: Duration = Duration::from_millis(5);
+
 /// Most bookings in a list, newest first. A fan with more has a history that no page shows at once.
 const LIST_MAX: i64 = 200;
 
@@ -83,7 +87,7 @@ pub struct Bookings {
 impl Bookings {
     pub fn start(postgres: &PgPool) -> Self {
         let pool = postgres.clone();
-        let single = Group::start("ingress-bookings", READ_MAX, Duration::ZERO, move |orders| {
+        let single = Group::start("ingress-bookings", READ_MAX, READ_EVERY, move |orders| {
             let pool = pool.clone();
             async move { in_time(by_order(&pool, &orders)).await.map_err(Unread::from) }
         });
@@ -97,13 +101,10 @@ impl Bookings {
 
     /// The account's bookings, newest first.
     pub async fn of_account(&self, account: AccountId) -> Result<Vec<Stored>, Unread> {
-        let select = "SELECT booking_id, account_id, event_id, state, status, amount, currency,
-                created_at
-             FROM booking_view WHERE account_id = $1
-             ORDER BY created_at DESC, booking_id DESC LIMIT $2";
+        let select = "SELECT * FROM bookings(ARRAY(SELECT booking_id FROM booking_view
+             WHERE account_id = $1 ORDER BY created_at DESC, booking_id DESC LIMIT $2))";
         let query = sqlx::query(select).bind(Uuid::from_u128(account.0)).bind(LIST_MAX);
-        let read =
-            async { with_lines(&self.postgres, query.fetch_all(&self.postgres).await?).await };
+        let read = async { stored_in(&query.fetch_all(&self.postgres).await?) };
         Ok(in_time(read).await?)
     }
 }
@@ -113,36 +114,35 @@ async fn by_order(
     orders: &[OrderId],
 ) -> Result<Vec<Option<Stored>>, sqlx::Error> {
     let ids: Vec<Uuid> = orders.iter().map(|order| Uuid::from_u128(order.0)).collect();
-    let select = "SELECT booking_id, account_id, event_id, state, status, amount, currency,
-            created_at
-         FROM booking_view WHERE booking_id = ANY($1)";
-    let rows = sqlx::query(select).bind(ids).fetch_all(postgres).await?;
-    let found = with_lines(postgres, rows).await?;
-    let found: HashMap<OrderId, Stored> =
-        found.into_iter().map(|stored| (stored.order, stored)).collect();
+    let query = sqlx::query("SELECT * FROM bookings($1)").bind(ids);
+    let found: HashMap<OrderId, Stored> = stored_in(&query.fetch_all(postgres).await?)?
+        .into_iter()
+        .map(|stored| (stored.order, stored))
+        .collect();
     // Two may have asked for the same one.
     Ok(orders.iter().map(|order| found.get(order).cloned()).collect())
 }
 
-/// Bookings with their tickets, in the order of `rows`.
-async fn with_lines(postgres: &PgPool, rows: Vec<PgRow>) -> Result<Vec<Stored>, sqlx::Error> {
-    let orders: Vec<Uuid> =
-        rows.iter().map(|row| row.try_get("booking_id")).collect::<Result<_, _>>()?;
-    let select = "SELECT booking_id, line, holder_id, seat_idx, area_idx, price_level, price, code,
-             ticket_state
-         FROM booking_line_view WHERE booking_id = ANY($1) ORDER BY booking_id, line";
-    let mut lines_of: HashMap<Uuid, Vec<StoredLine>> = HashMap::new();
-    for row in sqlx::query(select).bind(&orders).fetch_all(postgres).await? {
-        lines_of.entry(row.try_get("booking_id")?).or_default().push(line(&row)?);
+/// The bookings of rows, which come booking by booking.
+fn stored_in(rows: &[PgRow]) -> Result<Vec<Stored>, sqlx::Error> {
+    let mut bookings: Vec<Stored> = Vec::new();
+    for row in rows {
+        let order = OrderId(row.try_get::<Uuid, _>("booking_id")?.as_u128());
+        if bookings.last().is_none_or(|last| last.order != order) {
+            bookings.push(stored(order, row)?);
+        }
+        if row.try_get::<Option<i32>, _>("line")?.is_some() {
+            bookings.last_mut().expect("pushed above").lines.push(line(row)?);
+        }
     }
-    let lines = orders.iter().map(|order| lines_of.remove(order).unwrap_or_default());
-    rows.iter().zip(lines).map(|(row, lines)| stored(row, lines)).collect()
+    Ok(bookings)
 }
 
-fn stored(row: &PgRow, lines: Vec<StoredLine>) -> Result<Stored, sqlx::Error> {
+/// A booking without its tickets.
+fn stored(order: OrderId, row: &PgRow) -> Result<Stored, sqlx::Error> {
     let created_at: i64 = row.try_get("created_at")?;
     Ok(Stored {
-        order: OrderId(row.try_get::<Uuid, _>("booking_id")?.as_u128()),
+        order,
         account: AccountId(row.try_get::<Uuid, _>("account_id")?.as_u128()),
         event_id: row.try_get("event_id")?,
         status: row.try_get("status")?,
@@ -150,7 +150,7 @@ fn stored(row: &PgRow, lines: Vec<StoredLine>) -> Result<Stored, sqlx::Error> {
         amount: row.try_get("amount")?,
         currency: row.try_get("currency")?,
         created_at: UnixMillis(u64::try_from(created_at).unwrap_or_default()),
-        lines,
+        lines: Vec::new(),
     })
 }
 

@@ -115,7 +115,9 @@ async fn count(connection: &mut PgConnection, of: &Of, period: Period) -> Result
         .bind(most)
         .bind(period.to),
         Of::Party(_) => sqlx::query_scalar(
-            "SELECT count(*) FROM (SELECT FROM ledger_entry WHERE party = $1 LIMIT $2) e",
+            "SELECT count(*) FROM (SELECT FROM ledger_transaction
+                 WHERE party @> ARRAY[$1::UUID] AND array_remove(party, NULL) <> '{}'
+                 LIMIT $2) t",
         )
         .bind(of.party())
         .bind(most),
@@ -157,10 +159,9 @@ async fn tickets(
     let select = "SELECT t.event_id, count(*) FILTER (WHERE $3 <= t.issued_at) AS sold,
              count(*) FILTER (WHERE $3 <= t.voided_at AND t.voided_at < $4) AS refunded
          FROM ticket t
-         WHERE t.issued_at < $4 AND t.order_id IN (SELECT e.order_id
-             FROM ledger_transaction b JOIN ledger_entry e USING (order_id, kind, part)
+         WHERE t.issued_at < $4 AND t.order_id IN (SELECT b.order_id FROM ledger_transaction b
              WHERE b.kind = 'sale' AND b.at < $4 AND ($1::TEXT IS NULL OR b.event_id = $1)
-                 AND ($2::UUID IS NULL OR e.party = $2))
+                 AND ($2::UUID IS NULL OR b.party @> ARRAY[$2]))
          GROUP BY t.event_id ORDER BY t.event_id";
     let select = sqlx::query(select)
         .bind(of.event())

@@ -26,9 +26,8 @@ async fn book(rig: &Rig, order: OrderId, kind: &str, promoter: AccountId, at: i6
         all.map(|(account, party, amount)| (account, party, sign * amount)).to_vec()
     };
     let order = Uuid::from_u128(order.0);
-    let query = "SELECT ledger_post(ARRAY[$1], ARRAY['EVT100'], ARRAY['EUR'],
-        array_fill($1, ARRAY[cardinality($3)]), array_fill($2, ARRAY[cardinality($3)]),
-        $3, $4, $5, $6)";
+    let query = "INSERT INTO ledger_transaction
+        VALUES ($1, $2, 0, 'EVT100', $6, 'EUR', $3, $5, $4)";
     sqlx::query(query)
         .bind(order)
         .bind(kind)
@@ -147,7 +146,8 @@ async fn statements_are_for_whom_they_concern_and_of_what_there_is() {
     }
     assert_eq!(get(EVENT, &operator).await.json()["accounts"], json!([]), "nothing is booked");
 
-    let many = "INSERT INTO ledger_transaction SELECT gen_random_uuid(), 'sale', 0, 'EVT100', 1
+    let many = "INSERT INTO ledger_transaction SELECT gen_random_uuid(), 'sale', 0, 'EVT100', 1,
+        'EUR', ARRAY['fees', 'fees'], ARRAY[1, -1], ARRAY[NULL, NULL]::UUID[]
         FROM generate_series(1, 500001)";
     let mut patient = rig.postgres.acquire().await.unwrap();
     sqlx::query("SET statement_timeout = 0").execute(&mut *patient).await.unwrap();

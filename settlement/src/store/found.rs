@@ -1,5 +1,6 @@
 //! What the provider's list shows beside the orders.
 
+use super::booking::Bookings;
 use super::{millis, state_of, uuid_of};
 use crate::config::{ENDED_AT_ONCE_MAX, LOOKS_AFTER};
 use crate::error::{Error, in_time};
@@ -124,28 +125,15 @@ impl FoundMoney<'_> {
         payment: &Listed,
         outcome: MoneyOutcome,
     ) -> Result<bool, Error> {
-        let postings = on_return(payment.amount);
-        let entries = || {
-            let of = |posting: &settlement_core::Posting| {
-                let kind = posting.kind.as_str();
-                let entries = posting.entries.iter();
-                entries.map(|e| (kind, e.account.as_str(), e.amount.amount)).collect::<Vec<_>>()
-            };
-            postings.iter().flat_map(of)
-        };
+        let mut bookings = Bookings::default();
+        bookings.push(payment.order, &on_return(payment.amount));
         let query = sqlx::query(
-            "SELECT found_settle($1, $2, $3, $4, $5, $6,
-                 coalesce((SELECT event_id FROM orders WHERE order_id = $7), ''), $8) AS settled",
+            "SELECT found_settle($1, $2, $3, $4, $5, $6, $7,
+                 coalesce((SELECT event_id FROM orders WHERE order_id = $8), ''), $9) AS settled",
         );
-        let query = query
-            .bind(self.provider)
-            .bind(&payment.id)
-            .bind(outcome.as_str())
-            .bind(entries().map(|(_, account, _)| account).collect::<Vec<_>>())
-            .bind(entries().map(|(kind, _, _)| kind).collect::<Vec<_>>())
-            .bind(entries().map(|(_, _, amount)| amount).collect::<Vec<_>>())
-            .bind(uuid_of(payment.order))
-            .bind(millis(clock::now()));
+        let query = query.bind(self.provider).bind(&payment.id).bind(outcome.as_str());
+        let query = bookings.bind_entries(query);
+        let query = query.bind(uuid_of(payment.order)).bind(millis(clock::now()));
         let row = in_time("settle found money", query.fetch_one(self.pool)).await?;
         Ok(row.get("settled"))
     }

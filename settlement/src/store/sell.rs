@@ -1,5 +1,6 @@
 //! Sales, captures and refunds: the steps that book in the ledger.
 
+use super::booking::{Bookings, array};
 use super::{millis, order_of, states, uuid_of};
 use crate::config::VERDICT_AGAIN_MS;
 use crate::error::{Error, in_time};
@@ -8,9 +9,8 @@ use schema::{AccountId, Money, OrderId, VerdictKind};
 use settlement_core::{
     Account, Entry, Posting, PostingKind, State, command_id, on_capture, on_refund, on_return,
 };
-use sqlx::postgres::{PgArguments, PgRow};
-use sqlx::query::Query;
-use sqlx::{PgPool, Postgres, Row};
+use sqlx::postgres::PgRow;
+use sqlx::{PgPool, Row};
 use std::collections::HashMap;
 use uuid::Uuid;
 
@@ -48,9 +48,9 @@ pub(crate) struct Refund {
 pub(super) async fn commit_sales(pool: &PgPool, items: &[Sale]) -> Result<Vec<State>, Error> {
     let orders: Vec<OrderId> = items.iter().map(|item| item.order).collect();
     let now = millis(clock::now());
-    let mut entries = Entries::default();
+    let mut bookings = Bookings::default();
     for item in items {
-        entries.push(item.order, std::slice::from_ref(&item.posting));
+        bookings.push(item.order, std::slice::from_ref(&item.posting));
     }
     let query = sqlx::query(
         "SELECT order_id, state FROM sell($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
@@ -58,24 +58,24 @@ pub(super) async fn commit_sales(pool: &PgPool, items: &[Sale]) -> Result<Vec<St
     let query = query
         .bind(uuids(&orders))
         .bind(items.iter().map(|item| item.charged).collect::<Vec<_>>())
-        .bind(items.iter().map(|item| literal(&item.codes)).collect::<Vec<_>>())
+        .bind(items.iter().map(|item| array(&item.codes)).collect::<Vec<_>>())
         .bind(commands(items.iter().map(|item| (item.order, item.attempt)), VerdictKind::Sold));
-    let query = entries.bind(query).bind(now).bind(now + VERDICT_AGAIN_MS);
+    let query = bookings.bind(query).bind(now).bind(now + VERDICT_AGAIN_MS);
     let rows = in_time("sell", query.fetch_all(pool)).await?;
     Ok(states(&orders, &rows))
 }
 
 pub(super) async fn commit_captures(pool: &PgPool, items: &[Capture]) -> Result<Vec<State>, Error> {
     let orders: Vec<OrderId> = items.iter().map(|item| item.order).collect();
-    let mut entries = Entries::default();
+    let mut bookings = Bookings::default();
     for item in items {
         let postings =
             if item.returned { on_return(item.total) } else { vec![on_capture(item.total)] };
-        entries.push(item.order, &postings);
+        bookings.push(item.order, &postings);
     }
     let query =
         sqlx::query("SELECT order_id, state FROM order_capture($1, $2, $3, $4, $5, $6, $7)");
-    let query = entries.bind(query.bind(uuids(&orders))).bind(millis(clock::now()));
+    let query = bookings.bind(query.bind(uuids(&orders))).bind(millis(clock::now()));
     let rows = in_time("book captures", query.fetch_all(pool)).await?;
     Ok(states(&orders, &rows))
 }
@@ -84,18 +84,18 @@ pub(super) async fn commit_refunds(pool: &PgPool, items: &[Refund]) -> Result<Ve
     let orders: Vec<OrderId> = items.iter().map(|item| item.order).collect();
     let now = millis(clock::now());
     let sales = booked_sales(pool, &orders).await?;
-    let mut entries = Entries::default();
+    let mut bookings = Bookings::default();
     for item in items {
         // Refunding comes after Paid alone, and the commit that makes an order Paid books its sale.
         let sale = sales.get(&item.order).ok_or(Error::SaleUnbooked { order: item.order })?;
-        entries.push(item.order, &on_refund(sale, item.captured));
+        bookings.push(item.order, &on_refund(sale, item.captured));
     }
     let query =
         sqlx::query("SELECT order_id, state FROM refund($1, $2, $3, $4, $5, $6, $7, $8, $9)");
     let query = query
         .bind(uuids(&orders))
         .bind(commands(items.iter().map(|item| (item.order, item.attempt)), VerdictKind::Refunded));
-    let query = entries.bind(query).bind(now).bind(now + VERDICT_AGAIN_MS);
+    let query = bookings.bind(query).bind(now).bind(now + VERDICT_AGAIN_MS);
     let rows = in_time("refund", query.fetch_all(pool)).await?;
     Ok(states(&orders, &rows))
 }
@@ -132,36 +132,6 @@ fn entry_of(row: &PgRow) -> Entry {
     }
 }
 
-/// Ledger entries as parallel arrays.
-#[derive(Default)]
-struct Entries {
-    orders: Vec<Uuid>,
-    kinds: Vec<&'static str>,
-    accounts: Vec<&'static str>,
-    parties: Vec<Option<Uuid>>,
-    amounts: Vec<i64>,
-}
-
-impl Entries {
-    fn push(&mut self, order: OrderId, postings: &[Posting]) {
-        for posting in postings {
-            for entry in &posting.entries {
-                self.orders.push(uuid_of(order));
-                self.kinds.push(posting.kind.as_str());
-                self.accounts.push(entry.account.as_str());
-                self.parties.push(entry.party.map(|party| Uuid::from_u128(party.0)));
-                self.amounts.push(entry.amount.amount);
-            }
-        }
-    }
-
-    /// As the functions take them.
-    fn bind(self, query: Query<'_, Postgres, PgArguments>) -> Query<'_, Postgres, PgArguments> {
-        let query = query.bind(self.orders).bind(self.kinds).bind(self.accounts);
-        query.bind(self.parties).bind(self.amounts)
-    }
-}
-
 fn uuids(orders: &[OrderId]) -> Vec<Uuid> {
     orders.iter().map(|&order| uuid_of(order)).collect()
 }
@@ -169,9 +139,4 @@ fn uuids(orders: &[OrderId]) -> Vec<Uuid> {
 fn commands(orders: impl Iterator<Item = (OrderId, u32)>, kind: VerdictKind) -> Vec<Uuid> {
     let ids = orders.map(|(order, attempt)| command_id(order, attempt, kind, 0));
     ids.map(|id| Uuid::from_u128(id.0)).collect()
-}
-
-/// An array in Postgres' text form. Codes are base64url, which needs no quotes.
-fn literal(codes: &[String]) -> String {
-    format!("{{{}}}", codes.join(","))
 }

@@ -1,5 +1,6 @@
 //! New orders and new attempts, as the journal announces them.
 
+use super::booking::array;
 use super::{Store, attempt_of, millis, order_of, uuid_of};
 use crate::error::{Error, in_time};
 use crate::provider::NewPayment;
@@ -8,7 +9,6 @@ use schema::{EventId, OrderId, Payment};
 use settlement_core::{Line, Place, lines_of};
 use sqlx::{PgPool, Row};
 use std::collections::{BTreeMap, HashSet};
-use std::fmt::Write;
 use uuid::Uuid;
 
 /// A payment that the owner of its seats has announced, and where.
@@ -85,7 +85,7 @@ async fn insert(
 ) -> Result<HashSet<OrderId>, Error> {
     let payments = || announced.iter().map(|announced| &announced.payment);
     let lines: Vec<Vec<Line>> = payments().map(|payment| lines_of(&payment.held)).collect();
-    let column = |of: fn(&Line) -> i64| lines.iter().map(|l| literal(l, of)).collect();
+    let column = |of: fn(&Line) -> i64| lines.iter().map(|l| array(l.iter().map(of))).collect();
     let (seats, areas, levels, prices): (Vec<_>, Vec<_>, Vec<_>, Vec<_>) =
         (column(seat_of), column(area_of), column(level_of), column(|line| line.price));
     let query = sqlx::query(
@@ -191,15 +191,4 @@ fn area_of(line: &Line) -> i64 {
 
 fn level_of(line: &Line) -> i64 {
     i64::from(line.price_level)
-}
-
-/// An array of numbers in Postgres' text form.
-fn literal(lines: &[Line], value_of: fn(&Line) -> i64) -> String {
-    let mut text = String::from("{");
-    for (at, line) in lines.iter().enumerate() {
-        let comma = if at == 0 { "" } else { "," };
-        write!(text, "{comma}{}", value_of(line)).expect("a string takes all");
-    }
-    text.push('}');
-    text
 }

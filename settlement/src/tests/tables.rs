@@ -46,21 +46,32 @@ async fn the_ledger_takes_only_whole_transactions_and_gives_nothing_back() {
     let hold = rig.pay(&[1], "tok_ok").await;
     rig.wait_for(hold, "paid").await;
     rig.rest().await;
+    let booked = |account: &str, amount: &str, party: &str| {
+        format!(
+            "INSERT INTO ledger_transaction VALUES (gen_random_uuid(), 'sale', 0, 'EVT001', 1,
+                 'EUR', ARRAY[{account}], ARRAY[{amount}], ARRAY[{party}]::UUID[])"
+        )
+    };
+    let accounts = "'fees', 'fan_receivable'";
     let refused = [
-        "INSERT INTO ledger_entry VALUES (gen_random_uuid(), 'sale', 0, 'fees', 1, 'EUR')",
-        "INSERT INTO ledger_entry VALUES
-            ('00000000-0000-0000-0000-000000000000', 'sale', 0, 'fees', 1, 'EUR'),
-            ('00000000-0000-0000-0000-000000000000', 'sale', 0, 'fan_receivable', -1, 'USD')",
-        "UPDATE ledger_entry SET amount = 0",
-        "DELETE FROM ledger_entry",
-        "TRUNCATE ledger_entry",
-        "UPDATE ledger_transaction SET at = 0",
-        "DELETE FROM ledger_transaction",
+        booked(accounts, "1, -2", "NULL, NULL"),
+        booked(accounts, "9223372036854775807, 1", "NULL, NULL"),
+        booked(accounts, "1, -1, 0", "NULL, NULL"),
+        booked(accounts, "1, -1", "NULL"),
+        booked("'fees', 'gifts'", "1, -1", "NULL, NULL"),
+        booked("", "", ""),
+        "UPDATE ledger_transaction SET amount = ARRAY[0]".to_owned(),
+        "UPDATE ledger_transaction SET at = 0".to_owned(),
+        "DELETE FROM ledger_transaction".to_owned(),
+        "TRUNCATE ledger_transaction".to_owned(),
     ];
     for statement in refused {
-        assert!(rig.pool.execute(statement).await.is_err(), "{statement}");
+        let refusal = rig.pool.execute(sqlx::AssertSqlSafe(&*statement)).await;
+        assert!(refusal.is_err(), "{statement}");
     }
     rig.assert_clean().await;
+    let whole = booked(accounts, "1, -1", "NULL, NULL");
+    rig.pool.execute(sqlx::AssertSqlSafe(whole)).await.unwrap();
 }
 
 #[tokio::test]

@@ -28,14 +28,12 @@ WITH o AS (
         repeat(md5(order_id::TEXT || line), 3) || lpad(line::TEXT, 15, '0'), 'valid', $7
     FROM line
 ), booked AS (
-    INSERT INTO ledger_transaction (order_id, kind, part, event_id, at)
-    SELECT order_id, kind, 0, $6, $7 FROM o, unnest(ARRAY['sale', 'capture']) AS kind
-), entered AS (
-    INSERT INTO ledger_entry (order_id, kind, part, account, amount, currency)
-    SELECT order_id, kind, 0, account, sign * amount, 'EUR' FROM o, (VALUES
-        ('sale', 'fan_receivable', 1), ('sale', 'promoter_payable', -1),
-        ('capture', 'provider_clearing', 1), ('capture', 'fan_receivable', -1))
-        AS e(kind, account, sign)
+    INSERT INTO ledger_transaction (order_id, kind, part, event_id, at, currency, account, amount,
+        party)
+    SELECT order_id, kind, 0, $6, $7, 'EUR', ARRAY[debit, credit], ARRAY[amount, -amount],
+        ARRAY[NULL, NULL]::UUID[]
+    FROM o, (VALUES ('sale', 'fan_receivable', 'promoter_payable'),
+        ('capture', 'provider_clearing', 'fan_receivable')) AS e(kind, debit, credit)
 )
 INSERT INTO outbox (order_id, attempt, kind, round, command_id, event_id, created_at, send_at,
     done_at, done_sequence)
