@@ -77,8 +77,10 @@ pub(crate) const JOURNAL_UNACKED_MAX: i64 = 256;
 /// Journal messages taken in one step.
 pub(crate) const JOURNAL_STEP_MAX: usize = 32;
 
-/// Steps under way at once for a shard, so that one that waits for its commit holds up no other.
-pub(crate) const JOURNAL_STEPS_AT_ONCE: usize = 8;
+/// Steps under way at once for a shard. One that has read answers waits for the unhurried call that
+/// closes their verdicts, and must hold up no payment behind it: there is room for as many as come
+/// meanwhile, a batch of the owner each.
+pub(crate) const JOURNAL_STEPS_AT_ONCE: usize = 64;
 
 /// When an unacknowledged journal message is delivered again, perhaps to another settlement.
 pub(crate) const JOURNAL_ACK_WAIT: Duration = Duration::from_secs(5);
