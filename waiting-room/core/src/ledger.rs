@@ -1,8 +1,9 @@
 //! What the room's records say: every reader of the stream keeps one of these.
 
-use crate::bits::{Bits, LiveIndex};
+use crate::bits::Bits;
 use crate::draw::Permutation;
 use crate::mono::MonoMs;
+use crate::positions::Positions;
 use schema::admission::{AdmissionRecord, Draw, Release};
 use schema::{DurationMs, InvariantId, UnixMillis};
 use std::collections::{BTreeMap, VecDeque};
@@ -241,32 +242,16 @@ impl Ledger {
         self.given < self.mark
     }
 
-    /// How many live people wait before the place with `number` in line, as far as is known.
-    ///
-    /// Numbers that `index` has not read count as alive, but for those that were given to nobody
-    /// and those in doubt: whoever has one of them counts once the check-in shows in the index.
-    pub fn ahead(&self, index: &LiveIndex, number: u64) -> u64 {
-        let (after, last) = (self.cursor.max(index.last), number.saturating_sub(1));
-        let overlap = |&(first, end): &(u64, u64)| {
-            let from = after.max(first - 1);
-            end.min(last).saturating_sub(from)
-        };
-        let nobodys: u64 = self.gaps.iter().chain(&self.doubts).map(overlap).sum();
-        let unread = last.saturating_sub(after).saturating_sub(nobodys);
-        index.ahead(self.cursor, number) + unread
-    }
-
-    /// The first number in doubt between the cursor and the place with `number` in line.
-    ///
-    /// Those of a drawn pre-queue may be anywhere in its draw.
-    pub fn doubt_before(&self, number: u64) -> Option<u64> {
+    /// What positions follow from. Doubts of a drawn pre-queue may be anywhere in its draw.
+    pub fn positions(&self) -> Positions {
+        let is_ahead = |&(_, last): &(u64, u64)| self.cursor < last;
+        let nobodys = self.gaps.iter().chain(&self.doubts).copied().filter(is_ahead).collect();
         let in_line = |&(first, last): &(u64, u64)| match self.draw_of(last) {
             None => (first, last),
             Some(draw) => (draw.base + 1, draw.last),
         };
-        let waiting = self.doubts.iter().map(in_line).filter(|&(_, last)| self.cursor < last);
-        let first = waiting.map(|(first, _)| first.max(self.cursor + 1)).min();
-        first.filter(|&first| first < number)
+        let doubts = self.doubts.iter().map(in_line).filter(is_ahead).collect();
+        Positions { cursor: self.cursor, nobodys, doubts }
     }
 
     /// Everybody who may be waiting, up to `last`, taken for alive: those in doubt too.
