@@ -42,6 +42,9 @@ pub struct Ledger {
     unseen: Vec<(u64, u64)>,
     /// Numbers of which nobody knows any more whether they were given.
     doubts: Vec<(u64, u64)>,
+    /// Numbers of drawn pre-queues that were in doubt: who has one is in the closed cohort, and
+    /// counts as alive with the draw. Of this epoch.
+    decided: Vec<(u64, u64)>,
     /// Numbers passed as gone, first to last, and not called since.
     skipped: BTreeMap<u64, u64>,
     /// Numbers that were called from the late lane.
@@ -116,6 +119,8 @@ impl Ledger {
                 self.epoch = epoch;
                 self.number_floor = number_floor;
                 self.doubts.append(&mut self.unseen);
+                // The living are shown anew, with their cohorts.
+                self.decided.clear();
                 push_range(&mut self.doubts, given_to, number_floor);
                 self.given = number_floor;
                 self.redis_run_id = redis_run_id.into();
@@ -195,17 +200,21 @@ impl Ledger {
         assert!(draw.base <= draw.last);
         assert!(draw.last <= self.mark);
         let prepared = self.prepared.take();
+        let is_drawn = |&mut (_, last): &mut (u64, u64)| draw.base < last && last <= draw.last;
         if let Some(made_of) = &draw.made_of {
             let prepared = prepared.expect("the draw was committed to");
             assert!(prepared.last == Some(draw.last), "the cohort ends where it was closed");
             assert!(prepared.root == Some(made_of.root), "the root was published before");
             let witness_count = made_of.witnesses.len();
             assert!(prepared.witnesses.len() == witness_count, "a draw waits for its witnesses");
+            // Its closed cohort says who has a number: nobody waits for what others would know.
+            self.gaps.extract_if(.., is_drawn).for_each(drop);
+            self.decided.extend(self.doubts.extract_if(.., is_drawn));
+        } else {
+            // Where they are in line now is the draw's secret until it is asked.
+            self.unseen.extend(self.gaps.extract_if(.., is_drawn));
         }
         self.given = self.given.max(draw.last);
-        // Where they are in line now is the draw's secret until it is asked.
-        let is_drawn = |&mut (_, last): &mut (u64, u64)| draw.base < last && last <= draw.last;
-        self.unseen.extend(self.gaps.extract_if(.., is_drawn));
         self.draws.push(draw);
     }
 
@@ -224,6 +233,19 @@ impl Ledger {
     /// The numbers, as given out, of which nobody knows whether they were.
     pub fn doubts(&self) -> impl Iterator<Item = u64> + '_ {
         self.doubts.iter().flat_map(|&(first, last)| first..=last)
+    }
+
+    /// The numbers of `draw`, as given out, that were in doubt until its cohort was closed: first to
+    /// last, ascending.
+    pub fn decided(&self, draw: &Draw) -> Vec<(u64, u64)> {
+        let is_drawn = |&&(_, last): &&(u64, u64)| draw.base < last && last <= draw.last;
+        self.decided.iter().filter(is_drawn).copied().collect()
+    }
+
+    /// The draws that are made of a cohort and not passed: where those who are not in it are in line,
+    /// nobody is.
+    pub fn cohort_draws(&self) -> impl Iterator<Item = &Draw> + '_ {
+        self.draws.iter().filter(|draw| draw.made_of.is_some() && self.cursor < draw.last)
     }
 
     /// Whether the cohort of the pre-queue is closed, and its draw still to be made.
@@ -367,6 +389,7 @@ impl Ledger {
         };
         self.gaps.retain(|gap| !is_passed(gap));
         self.unseen.retain(|unseen| !is_passed(unseen));
+        self.decided.retain(|decided| !is_passed(decided));
         self.doubts.retain(|doubt| !is_passed(doubt));
     }
 

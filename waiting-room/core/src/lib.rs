@@ -45,7 +45,7 @@ pub use adapt::{
 pub use basket::Basket;
 pub use bits::{Bits, LiveIndex};
 pub use cohort::{Cohort, EMPTY};
-pub use draw::{Permutation, draw_live};
+pub use draw::{Permutation, cohort_live, draw_live, drawn_to_nobody};
 pub use epoch::EpochStart;
 pub use ledger::{Ledger, Prepared, Standing, Terms};
 pub use life::{Known, Move, State};

@@ -291,3 +291,31 @@ fn a_draw_that_does_not_follow_from_what_was_published_is_a_bug() {
         assert!(applied.is_err(), "{what}");
     }
 }
+
+#[test]
+fn the_closed_cohort_ends_every_doubt_about_its_numbers_and_no_other() {
+    let mut ledger = ledger();
+    ledger.apply(AdmissionRecord::NumbersSeen { epoch: 1, given_to: 90 }, MonoMs(0));
+    prepared(&mut ledger);
+    ledger.apply(epoch(2, 120, 1_000), MonoMs(0));
+    ledger.apply(AdmissionRecord::MarkRaised { epoch: 2, number_max: 1_100 }, MonoMs(0));
+    ledger.apply(epoch(3, 1_010, 1_100), MonoMs(0));
+    ledger.apply(AdmissionRecord::DoubtEnded { epoch: 3, given_to: 1_020 }, MonoMs(0));
+    ledger.apply(AdmissionRecord::MarkRaised { epoch: 3, number_max: 1_200 }, MonoMs(0));
+    assert_eq!(ledger.doubts().count(), 880);
+    ledger.apply(AdmissionRecord::CohortClosed { base: 100, last: 1_150 }, MonoMs(0));
+    ledger.apply(AdmissionRecord::Rooted { base: 100, root: [3; 32] }, MonoMs(0));
+    ledger.apply(drawn(1_150, [3; 32]), MonoMs(0));
+    assert_eq!(ledger.doubts().count(), 0);
+    assert_eq!(ledger.positions().doubt_before(1_150), None);
+    let draw = ledger.draw_of(101).unwrap().clone();
+    assert_eq!(ledger.decided(&draw), [(121, 1_000)]);
+    assert_eq!(ledger.cohort_draws().count(), 1);
+    let mut passed = ledger.clone();
+    ledger.apply(epoch(4, 1_160, 1_200), MonoMs(0));
+    assert_eq!(ledger.doubts().collect::<Vec<_>>(), (1_161..=1_200).collect::<Vec<_>>());
+    assert_eq!(ledger.decided(&draw), [], "the new epoch shows the living anew");
+    passed.apply(release(0, 1_150, &[], &[]), MonoMs(0));
+    passed.forget(UnixMillis(0));
+    assert_eq!((passed.decided(&draw), passed.cohort_draws().count()), (vec![], 0));
+}
