@@ -6,7 +6,7 @@
 //! are in use it shares the fullest.
 
 use std::hash::{BuildHasher, Hash, RandomState};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use schema::UnixMillis;
@@ -21,6 +21,19 @@ pub struct Rate {
     /// In the long run.
     pub per_minute: u32,
 }
+
+impl Rate {
+    /// How long one takes to come back.
+    fn step_us(self) -> u64 {
+        assert!(0 < self.burst);
+        assert!(0 < self.per_minute);
+        60_000_000 / u64::from(self.per_minute)
+    }
+}
+
+/// A key's hash under the seed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spot(u64);
 
 /// Places in a set: with eight, a full set at half load is one in thousands.
 const PLACES: usize = 8;
@@ -49,30 +62,28 @@ impl Buckets {
 
     /// Takes one from the bucket of `key`; else returns how long until there is one.
     pub fn take(&self, key: &impl Hash, rate: Rate, now: UnixMillis) -> Result<(), Duration> {
-        self.draw(key, rate, now, 1)
+        self.take_at(self.spot(key), rate, now)
+    }
+
+    /// Where the bucket of `key` is, for who comes to it more than once.
+    pub fn spot(&self, key: &impl Hash) -> Spot {
+        Spot(self.seed.hash_one(key))
+    }
+
+    /// As [`Buckets::take`].
+    pub fn take_at(&self, spot: Spot, rate: Rate, now: UnixMillis) -> Result<(), Duration> {
+        self.draw(spot, rate, now, 1)
     }
 
     /// As [`Buckets::take`], but leaves the bucket as it is.
     pub fn check(&self, key: &impl Hash, rate: Rate, now: UnixMillis) -> Result<(), Duration> {
-        self.draw(key, rate, now, 0)
+        self.draw(self.spot(key), rate, now, 0)
     }
 
-    fn draw(
-        &self,
-        key: &impl Hash,
-        rate: Rate,
-        now: UnixMillis,
-        count: u64,
-    ) -> Result<(), Duration> {
-        assert!(0 < rate.burst);
-        assert!(0 < rate.per_minute);
-        let hash = self.seed.hash_one(key);
-        let set_count = u64::try_from(self.sets.len()).expect("usize has at most 64 bits");
-        let at = usize::try_from(hash % set_count).expect("below the number of sets");
-        let mut set = self.sets[at].lock().unwrap_or_else(PoisonError::into_inner);
-        let now_us = now.0 * 1_000;
-        let bucket = place(&mut set, hash, now_us);
-        let step_us = 60_000_000 / u64::from(rate.per_minute);
+    fn draw(&self, spot: Spot, rate: Rate, now: UnixMillis, count: u64) -> Result<(), Duration> {
+        let (step_us, now_us) = (rate.step_us(), now.0 * 1_000);
+        let mut set = self.set(spot);
+        let bucket = place(&mut set, spot.0, now_us);
         let full_at_us = bucket.full_at_us.max(now_us);
         let after_us = full_at_us + step_us;
         let depth_us = step_us * u64::from(rate.burst);
@@ -81,6 +92,21 @@ impl Buckets {
         }
         bucket.full_at_us = full_at_us + step_us * count;
         Ok(())
+    }
+
+    /// Gives back what was taken a moment ago. A bucket that has gone to another key meanwhile was
+    /// full again.
+    pub fn give_back_at(&self, spot: Spot, rate: Rate) {
+        let mut set = self.set(spot);
+        if let Some(bucket) = set.iter_mut().find(|bucket| bucket.key == spot.0) {
+            bucket.full_at_us = bucket.full_at_us.saturating_sub(rate.step_us());
+        }
+    }
+
+    fn set(&self, spot: Spot) -> MutexGuard<'_, [Bucket; PLACES]> {
+        let set_count = u64::try_from(self.sets.len()).expect("usize has at most 64 bits");
+        let at = usize::try_from(spot.0 % set_count).expect("below the number of sets");
+        self.sets[at].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -120,6 +146,25 @@ mod tests {
         now.0 += 1;
         assert_eq!(buckets.take(&"a", RATE, now), Ok(()));
         assert!(buckets.take(&"a", RATE, now).is_err());
+    }
+
+    #[test]
+    fn what_is_given_back_was_never_taken() {
+        let buckets = Buckets::new(64);
+        let now = UnixMillis(1_000_000);
+        let spot = buckets.spot(&"a");
+        for _ in 0..5 {
+            assert_eq!(buckets.take_at(spot, RATE, now), Ok(()));
+            buckets.give_back_at(spot, RATE);
+        }
+        for _ in 0..3 {
+            assert_eq!(buckets.take(&"a", RATE, now), Ok(()));
+        }
+        assert!(buckets.take(&"a", RATE, now).is_err());
+        buckets.give_back_at(buckets.spot(&"b"), RATE);
+        assert!(buckets.take(&"a", RATE, now).is_err(), "another key's is another's");
+        buckets.give_back_at(spot, RATE);
+        assert_eq!(buckets.take(&"a", RATE, now), Ok(()));
     }
 
     #[test]

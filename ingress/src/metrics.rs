@@ -1,23 +1,28 @@
 //! The names of this stage's metrics; nowhere else are they spelled.
 
-use std::sync::{Arc, LazyLock};
+use std::cell::RefCell;
 use std::time::Duration;
 
-use dashmap::DashMap;
 use http::Method;
 use metrics::{Counter, Histogram, counter, gauge, histogram};
 use schema::{ShardId, Shards};
 
 use crate::asks::Unanswered;
 
-/// What is counted of one route. Its handles are looked up by name once, not at each request.
-struct Route {
-    path: String,
+/// What is counted of one kind of answer. Its handles are looked up by name once in each thread, not
+/// at each request.
+struct Series {
+    route: Box<str>,
+    method: &'static str,
+    status: u16,
     took: Histogram,
-    answers: DashMap<(&'static str, u16), Counter>,
+    answers: Counter,
 }
 
-static ROUTES: LazyLock<DashMap<String, Arc<Route>>> = LazyLock::new(DashMap::new);
+thread_local! {
+    /// Those that this thread has answered: some hundred, as there are routes and outcomes.
+    static SERIES: RefCell<Vec<Series>> = const { RefCell::new(Vec::new()) };
+}
 
 /// Puts the counters on the page before they count, so that an alarm sees the step from zero.
 pub fn declare(shards: Shards) {
@@ -45,24 +50,30 @@ pub fn declare(shards: Shards) {
 
 /// `route` is the path's pattern, so that ids make no series of their own.
 pub fn request(route: &str, method: &Method, status: u16, took: Duration) {
-    let known = ROUTES.get(route).map(|known| Arc::clone(&known));
-    let route = known.unwrap_or_else(|| {
-        let path = route.to_owned();
-        let took = histogram!("usher_ingress_request_seconds", "route" => path.clone());
-        let route = Arc::new(Route { path: path.clone(), took, answers: DashMap::new() });
-        ROUTES.insert(path, Arc::clone(&route));
-        route
+    let method = method_name(method);
+    SERIES.with_borrow_mut(|all| {
+        let is_it = |series: &Series| {
+            series.status == status && series.method == method && *series.route == *route
+        };
+        let at = all.iter().position(is_it).unwrap_or_else(|| {
+            all.push(Series::open(route, method, status));
+            all.len() - 1
+        });
+        all[at].took.record(took);
+        all[at].answers.increment(1);
+        // What is asked most comes to the front.
+        all.swap(at, at.saturating_sub(1));
     });
-    route.took.record(took);
-    let answers = (method_name(method), status);
-    if let Some(counter) = route.answers.get(&answers) {
-        counter.increment(1);
-        return;
+}
+
+impl Series {
+    fn open(route: &str, method: &'static str, status: u16) -> Self {
+        let path = || route.to_owned();
+        let took = histogram!("usher_ingress_request_seconds", "route" => path());
+        let answers = counter!("usher_ingress_requests_total", "route" => path(),
+            "method" => method, "status" => status.to_string());
+        Self { route: route.into(), method, status, took, answers }
     }
-    let counter = counter!("usher_ingress_requests_total", "route" => route.path.clone(),
-        "method" => answers.0, "status" => status.to_string());
-    counter.increment(1);
-    route.answers.insert(answers, counter);
 }
 
 /// A client may invent methods; they share a series.

@@ -74,7 +74,7 @@ impl App {
 pub(crate) fn routes(app: Arc<App>) -> Routes {
     let router = Router::new()
         .route("/api/queue/authz", on(authz::METHODS, authz::authz))
-        .route("/api/queue/{eventId}/join", post(join::join))
+        .route(join::ROUTE, post(join::join))
         .route(status::ROUTE, get(status::status))
         .route(me::ROUTE, get(me::me).delete(leave::leave))
         .route("/api/queue/{eventId}/me/proof", get(fairness::proof))

@@ -3,11 +3,10 @@
 
 use crate::config::{AGAIN_FIRST, AGAIN_MAX, STATE_PART_WAIT};
 use crate::follow::next;
-use crate::room::Room;
 use crate::rooms::Rooms;
 use chassis::telemetry::chain;
 use chassis::{Backoff, Follower, HealthHandle, Nats, Pause, Shutdown, StartAt};
-use schema::{Applied, Batch, PassPlace, ShardId, ShardState, Step, codec, sealed, subject};
+use schema::{Applied, Batch, ShardId, ShardState, Step, codec, sealed, subject};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -68,7 +67,7 @@ impl Journal {
             let Some(room) = self.rooms.find(&outcome.event) else { continue };
             let spent = room.seats().apply(outcome);
             if let Some(place) = spent {
-                complete(&room, &[place]);
+                room.complete([place.number].into_iter());
             }
         }
     }
@@ -79,7 +78,7 @@ impl Journal {
         for event in &state.events {
             let Some(room) = self.rooms.find(&event.event) else { continue };
             room.seats().take(event);
-            complete(&room, &event.spent);
+            room.complete(event.spent.iter().map(|place| place.number));
         }
     }
 
@@ -101,16 +100,6 @@ impl Journal {
             if backoff.pause(&self.shutdown).await != Pause::Elapsed {
                 return None;
             }
-        }
-    }
-}
-
-/// Notes places that have bought, each once.
-fn complete(room: &Room, places: &[PassPlace]) {
-    let mut completed = room.completed();
-    for place in places {
-        if completed.numbers.insert(place.number) {
-            completed.fresh.push(place.number);
         }
     }
 }

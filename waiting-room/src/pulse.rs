@@ -47,7 +47,7 @@ pub(crate) async fn run(room: Arc<Room>, nats: Nats, shutdown: Shutdown) {
             index_read = Some(Monotonic::now());
         }
         if FORGET_EVERY <= forgot.elapsed() {
-            room.ledger_mut().forget(chassis::clock::now());
+            room.forget(chassis::clock::now());
             forgot = Monotonic::now();
         }
     }

@@ -11,6 +11,7 @@ use crate::seal::Sealer;
 use crate::seats::Seats;
 use crate::secret::Secrets;
 use crate::store::{Blessed, KeyedBy, Store};
+use crate::view::View;
 use chassis::clock::Monotonic;
 use chassis::keys::random_bytes;
 use schema::admission::{AdmissionRecord, Draw, GivenReport, HoldReason, LimitedBy, RoomStatus};
@@ -57,7 +58,7 @@ pub(crate) struct Room {
     pub cohorts: Cohorts,
     pub outside: Outside,
     listing: RwLock<Arc<EventListing>>,
-    settings: RwLock<RoomSettings>,
+    settings: RwLock<Arc<RoomSettings>>,
     ledger: RwLock<Ledger>,
     status: RwLock<Option<(RoomStatus, Monotonic)>>,
     index: RwLock<Arc<LiveIndex>>,
@@ -74,6 +75,9 @@ pub(crate) struct Room {
     /// Places this instance has seen claimed: a poll of theirs need not ask Redis.
     claimed: Mutex<NumberSet>,
     pub guards: PollGuards,
+    version: AtomicU64,
+    /// As of some version.
+    view: RwLock<Arc<View>>,
 }
 
 /// Which order the numbers in line have: what is known of who is alive holds for one order.
@@ -154,7 +158,7 @@ impl Room {
             cohorts: Cohorts::default(),
             outside: Outside::default(),
             listing: RwLock::new(Arc::new(listing)),
-            settings: RwLock::new(settings),
+            settings: RwLock::new(Arc::new(settings)),
             ledger: RwLock::default(),
             status: RwLock::default(),
             index: RwLock::default(),
@@ -168,6 +172,8 @@ impl Room {
             check_ins: Mutex::default(),
             claimed: Mutex::default(),
             guards: PollGuards::default(),
+            version: AtomicU64::new(1),
+            view: RwLock::default(),
         }
     }
 
@@ -180,16 +186,13 @@ impl Room {
         *write(&self.listing) = Arc::new(listing);
     }
 
-    pub(crate) fn settings(&self) -> RoomSettings {
-        read(&self.settings).clone()
-    }
-
-    pub(crate) fn admission_rate_per_minute(&self) -> u32 {
-        read(&self.settings).admission_rate_per_minute
+    pub(crate) fn settings(&self) -> Arc<RoomSettings> {
+        Arc::clone(&read(&self.settings))
     }
 
     pub(crate) fn set(&self, settings: RoomSettings) {
-        *write(&self.settings) = settings;
+        *write(&self.settings) = Arc::new(settings);
+        self.changed();
     }
 
     pub(crate) fn ledger(&self) -> RwLockReadGuard<'_, Ledger> {
@@ -202,14 +205,75 @@ impl Room {
         POLLS.ceiling_for(crowd, &read(&self.settings), self.polls_per_second_max)
     }
 
+    /// Rises after each change of what a [`View`] shows.
+    pub(crate) fn version(&self) -> u64 {
+        // Acquire: pairs with the Release in `changed`; what was changed before is seen.
+        self.version.load(Ordering::Acquire)
+    }
+
+    fn changed(&self) {
+        // Release: pairs with the Acquire in `version`.
+        self.version.fetch_add(1, Ordering::Release);
+    }
+
+    /// The room as polls of waiting places see it now.
+    pub(crate) fn view(&self) -> Arc<View> {
+        let version = self.version();
+        let known = Arc::clone(&read(&self.view));
+        if known.version == version {
+            return known;
+        }
+        // One lock after the other, and each is given back at once: whoever holds one while waiting
+        // for another that somebody wants to write may wait for ever.
+        // The index comes before the cursor, so that it begins at that or below.
+        let index = Arc::clone(&read(&self.index));
+        let positions = self.ledger().positions();
+        let outlook = *read(&self.outlook);
+        let rate_per_minute = self.settings().admission_rate_per_minute;
+        let poll_ceiling = self.poll_ceiling();
+        let completed_last = lock(&self.completed).numbers.last();
+        let horizon = read(&self.status).as_ref().map(|(said, at)| (said.check_in_horizon, *at));
+        let view = Arc::new(View {
+            version,
+            index,
+            positions,
+            outlook,
+            rate_per_minute,
+            poll_ceiling,
+            completed_last,
+            horizon,
+        });
+        let mut newest = write(&self.view);
+        // Another thread may have looked later.
+        if newest.version < version {
+            *newest = Arc::clone(&view);
+        }
+        view
+    }
+
     /// Takes in the next record of the stream, heard of at `at`.
     pub(crate) fn apply(&self, record: AdmissionRecord, at: MonoMs) {
         self.cohorts.follow(&record);
-        self.ledger_mut().apply(record, at);
+        write(&self.ledger).apply(record, at);
+        self.changed();
     }
 
-    pub(crate) fn ledger_mut(&self) -> RwLockWriteGuard<'_, Ledger> {
-        write(&self.ledger)
+    /// Drops what nobody can need at `now` any more.
+    pub(crate) fn forget(&self, now: UnixMillis) {
+        write(&self.ledger).forget(now);
+        self.changed();
+    }
+
+    /// Notes places that have bought, each once.
+    pub(crate) fn complete(&self, numbers: impl Iterator<Item = u64>) {
+        let mut completed = self.completed();
+        for number in numbers {
+            if completed.numbers.insert(number) {
+                completed.fresh.push(number);
+            }
+        }
+        drop(completed);
+        self.changed();
     }
 
     /// How the line is called now, as this instance knows it.
@@ -305,6 +369,7 @@ impl Room {
         let (limited_by, active) = (status.limited_by, status.active);
         *heard = Some((status, Monotonic::now()));
         drop(heard);
+        self.changed();
         let now = self.now();
         let is_line_moving = !matches!(
             limited_by,
@@ -330,6 +395,7 @@ impl Room {
         let without_seats = u64::from(active.saturating_sub(returns.holding));
         let (baskets, basket_max) = (returns.baskets, listing.account_places_max);
         *write(&self.outlook) = Outlook { paces, free, without_seats, baskets, basket_max, ended };
+        self.changed();
     }
 
     /// The time by which claims and passes of the room are judged.
@@ -358,18 +424,13 @@ impl Room {
         read(&self.status).as_ref().map(|(status, _)| part(status))
     }
 
-    /// Whether a place that waits is not asked to check in; `None` is one before its draw. In doubt
-    /// it is near: the leader waits for those who were told a far one's pause, and for no others.
-    pub(crate) fn is_far(&self, number: Option<u64>) -> bool {
-        let read = read(&self.status);
-        let fresh = read.as_ref().filter(|(_, heard)| heard.elapsed() <= STATUS_AGE_MAX);
-        fresh.is_some_and(|(status, _)| number.is_none_or(|n| status.check_in_horizon < n))
-    }
-
-    pub(crate) fn index(&self) -> Arc<LiveIndex> {
-        // Relaxed: a wish; the index itself is behind its lock.
-        self.index_wanted.store(true, Ordering::Relaxed);
-        Arc::clone(&read(&self.index))
+    /// Positions are asked for: the index shall be read again.
+    pub(crate) fn want_index(&self) {
+        // Relaxed: a wish; the index itself is behind its lock. Mostly it is wished for already,
+        // and then nobody writes what all read.
+        if !self.index_wanted.load(Ordering::Relaxed) {
+            self.index_wanted.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Takes who is alive from the first of `bits` on, `last` being the last number given out.
@@ -382,10 +443,8 @@ impl Room {
         let is_same = before == Some(order) && !order.has_doubts;
         let next = if is_same { index.followed_by(bits, last) } else { LiveIndex::new(bits, last) };
         *index = Arc::new(next);
-    }
-
-    pub(crate) fn outlook(&self) -> Outlook {
-        *read(&self.outlook)
+        drop(index);
+        self.changed();
     }
 
     /// The place was told that it is called within so many seconds, nine times in ten.

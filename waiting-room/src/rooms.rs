@@ -16,11 +16,13 @@ use dashmap::DashMap;
 use schema::admission::{Beacon, Witnesses};
 use schema::{EventId, EventListing, RoomMode, RoomSettings, ShardId, codec, stream, subject};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::mpsc;
 
 /// Every event of the catalogue, with its room if it has one.
 pub(crate) struct Rooms {
+    /// Names this list in the process.
+    pub id: u64,
     deps: Deps,
     config: Config,
     clock: BootClock,
@@ -42,7 +44,10 @@ struct Known {
 
 impl Rooms {
     pub(crate) fn new(deps: Deps, config: Config, sealer: Arc<Sealer>, secrets: Secrets) -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
         Self {
+            // Relaxed: only that no two are the same matters.
+            id: COUNT.fetch_add(1, Ordering::Relaxed),
             deps,
             config,
             clock: BootClock::new(),

@@ -24,6 +24,13 @@ pub(crate) struct Opened {
     pub jitter: u8,
 }
 
+/// A token that was made here: its text, and what [`Sealer::open`] would say of that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sealed {
+    pub token: String,
+    pub place: Opened,
+}
+
 /// Why a token is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TokenRefusal {
@@ -44,8 +51,11 @@ impl Sealer {
         self.kid
     }
 
-    pub(crate) fn seal(&self, token: &Token) -> String {
-        base64url::encode(&self.bytes(token))
+    pub(crate) fn seal(&self, token: Token) -> Sealed {
+        let bytes = self.bytes(&token);
+        let mac = bytes.last_chunk::<MAC_BYTES>().expect("a token ends with its MAC");
+        let place = Opened { jitter: jitter(mac), token };
+        Sealed { token: base64url::encode(&bytes), place }
     }
 
     /// The hash that the token's place is entered with in its cohort.
@@ -90,7 +100,7 @@ impl Sealer {
 
 #[cfg(test)]
 mod tests {
-    use super::{Sealer, TokenRefusal};
+    use super::{Sealed, Sealer, TokenRefusal};
     use chassis::base64url;
     use chassis::keys::HmacKey;
     use schema::{EventId, UnixMillis};
@@ -112,9 +122,9 @@ mod tests {
             issued_at: UnixMillis(1_000),
             pop_hash: Some([5; 32]),
         };
-        let text = sealer.seal(&token);
+        let Sealed { token: text, place } = sealer.seal(token.clone());
         let open = |text: &str, id, now| sealer.open(text, &event(id), UnixMillis(now));
-        assert_eq!(open(&text, "EVT001", 2_000).unwrap().token, token);
+        assert_eq!(open(&text, "EVT001", 2_000), Ok(place));
         let bytes = base64url::decode(&text).unwrap();
         for bit in 0..bytes.len() * 8 {
             let mut bytes = bytes.clone();

@@ -21,6 +21,8 @@ pub enum Command {
     Flat(Flat),
     /// How long buyers wait when a shard's owner is killed, and what they notice of a planned move
     Failover(Failover),
+    /// What a line notices when Redis is killed and comes back with nothing in it
+    Storeloss(StoreLoss),
     /// Many open connections at once, each asked in turn, and what they cost the server
     Connections(ManyConnections),
     /// Holds some of them, for `connections`
@@ -168,6 +170,19 @@ pub struct Failover {
     #[arg(long, default_value_t = 10)]
     pub rounds: u32,
     /// Where results go [default: bench-results/failover]
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct StoreLoss {
+    /// Places in line before the first loss
+    #[arg(long, default_value_t = 200_000)]
+    pub waiting: u32,
+    /// How often Redis is killed and emptied; more than 5 a minute is more than `usher up` bears
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=20))]
+    pub rounds: u32,
+    /// Where results go [default: bench-results/storeloss]
     #[arg(long)]
     pub out: Option<PathBuf>,
 }

@@ -1,8 +1,8 @@
-//! `usher-bench compare`, `flat` and `failover`: turns in one go on a system of our own.
+//! `usher-bench compare`, `flat`, `failover` and `storeloss`: turns in one go on a system of our own.
 //!
 //! `compare` lets Usher and what people would use instead take turns; `flat` lets Usher take turns
 //! with itself, in houses and lines of several sizes; `failover` lets a second allocator come and
-//! go.
+//! go; `storeloss` takes Redis away from a long line.
 
 mod command;
 mod commits;
@@ -16,9 +16,11 @@ mod outcome;
 mod pairs;
 mod process;
 mod sides;
+mod storeloss;
 mod sums;
 mod work;
 
 pub use command::compare;
 pub use failover::failover;
 pub use flat::flat;
+pub use storeloss::storeloss;

@@ -46,6 +46,9 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Failover(options) => {
             runtime.block_on(system::unless_interrupted(compare::failover(&options)))
         }
+        Command::Storeloss(options) => {
+            runtime.block_on(system::unless_interrupted(compare::storeloss(&options)))
+        }
         Command::Connections(options) => {
             runtime.block_on(system::unless_interrupted(connections::connections(&options)))
         }

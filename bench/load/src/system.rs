@@ -2,11 +2,13 @@
 
 mod child;
 mod counters;
+mod emptied;
 mod launch;
 mod metrics;
 mod neighbour;
 
 pub use counters::{Calls, PostgresCounters, RedisCounters, Transactions, made_between};
+pub use emptied::empty_redis;
 pub use launch::Launch;
 pub use neighbour::Neighbour;
 

@@ -9,40 +9,58 @@ const INVALID: u8 = 0xff;
 
 /// Encodes `bytes`; O(n), one allocation.
 pub fn encode(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let mut group = [0; 4];
-        group[1..=chunk.len()].copy_from_slice(chunk);
+    let mut text = Vec::with_capacity(bytes.len().div_ceil(3) * 4);
+    let letters = |group: [u8; 4]| {
         let bits = u32::from_be_bytes(group);
-        for place in 0..=chunk.len() {
-            let value = bits >> (18 - 6 * place) & 63;
-            text.push(char::from(ALPHABET[value as usize]));
-        }
+        [18, 12, 6, 0].map(|shift| ALPHABET[(bits >> shift & 63) as usize])
+    };
+    let groups = bytes.chunks_exact(3);
+    let last = groups.remainder();
+    for group in groups {
+        text.extend_from_slice(&letters([0, group[0], group[1], group[2]]));
     }
-    text
+    if !last.is_empty() {
+        let mut group = [0; 4];
+        group[1..=last.len()].copy_from_slice(last);
+        text.extend_from_slice(&letters(group)[..=last.len()]);
+    }
+    String::from_utf8(text).expect("the alphabet is ASCII")
 }
 
 /// Decodes what [`encode`] made; `None` for any other text.
 pub fn decode(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len() / 4 * 3 + 2);
-    for chunk in text.as_bytes().chunks(4) {
-        let mut bits = 0;
-        for (place, letter) in chunk.iter().enumerate() {
-            let value = VALUES[usize::from(*letter)];
-            if value == INVALID {
-                return None;
-            }
-            bits |= u32::from(value) << (18 - 6 * place);
-        }
-        let group = bits.to_be_bytes();
-        let (data, rest) = group[1..].split_at(chunk.len() - 1);
-        // A lone letter carries less than a byte, and bits beyond the last byte have another
-        // spelling: zero.
-        if data.is_empty() || rest.iter().any(|byte| *byte != 0) {
-            return None;
-        }
-        bytes.extend_from_slice(data);
+    let groups = text.as_bytes().chunks_exact(4);
+    let last = groups.remainder();
+    for letters in groups {
+        bytes.extend_from_slice(&group(letters)?);
     }
+    if last.is_empty() {
+        return Some(bytes);
+    }
+    let mut letters = [ALPHABET[0]; 4];
+    letters[..last.len()].copy_from_slice(last);
+    let group = group(&letters)?;
+    let (data, rest) = group.split_at(last.len() - 1);
+    // A lone letter carries less than a byte, and bits beyond the last byte have another spelling:
+    // zero.
+    if data.is_empty() || rest.iter().any(|byte| *byte != 0) {
+        return None;
+    }
+    bytes.extend_from_slice(data);
+    Some(bytes)
+}
+
+/// The three bytes of four letters.
+fn group(letters: &[u8]) -> Option<[u8; 3]> {
+    let &[first, second, third, fourth] = letters else { return None };
+    let values = [first, second, third, fourth].map(|letter| VALUES[usize::from(letter)]);
+    // Only what is no letter has all eight bits: those of values are six.
+    if values.iter().fold(0, |all, value| all | value) == INVALID {
+        return None;
+    }
+    let [first, second, third, fourth] = values.map(u32::from);
+    let [_, bytes @ ..] = (first << 18 | second << 12 | third << 6 | fourth).to_be_bytes();
     Some(bytes)
 }
 

@@ -29,7 +29,7 @@ mod slots;
 mod stream;
 mod watch;
 
-pub use shortcut::{Direct, Head, Routes, Shortcut};
+pub use shortcut::{Direct, Head, Routes, Shortcut, Whole};
 
 /// How many connections the kernel may hold for us before we accept them.
 ///

@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, Response, StatusCode};
 use axum::response::IntoResponse;
+use bytes::Bytes;
 use serde_json::{Map, Value};
 
 /// An error answer: a stable code for programs, a sentence for people, and whether a repeat is
@@ -67,9 +68,10 @@ impl Problem {
     }
 }
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response<Body> {
-        let mut response = Response::new(Body::from(self.to_json().to_string()));
+impl Problem {
+    /// The answer with its whole body.
+    pub fn into_whole_response(self) -> Response<Bytes> {
+        let mut response = Response::new(Bytes::from(self.to_json().to_string()));
         *response.status_mut() =
             StatusCode::from_u16(self.status).expect("400 to 599, as the constructor asserted");
         let content_type = HeaderValue::from_static("application/problem+json");
@@ -78,6 +80,12 @@ impl IntoResponse for Problem {
             response.headers_mut().insert(RETRY_AFTER, retry_after_s.into());
         }
         response
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response<Body> {
+        self.into_whole_response().map(Body::from)
     }
 }
 

@@ -31,7 +31,7 @@ pub async fn around(State(checks): State<Checks>, mut request: Request, next: Ne
     let mut response = problems::uniform(checks.pass(request, next).await);
     let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
     metrics::request(route, &method, response.status().as_u16(), started.elapsed());
-    finish(response.headers_mut(), &id);
+    finish(response.headers_mut(), id);
     response
 }
 

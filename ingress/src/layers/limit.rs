@@ -1,14 +1,13 @@
 //! How much one address may ask, and how much is served at once.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use chassis::Problem;
 use schema::UnixMillis;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::accounts::network;
-use crate::buckets::{Buckets, Rate};
+use crate::buckets::{Buckets, Rate, Spot};
 use crate::config::RequestLimits;
 use crate::{metrics, problems};
 
@@ -27,6 +26,13 @@ pub struct Limiter {
     places: Semaphore,
 }
 
+/// A request that was counted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Taken {
+    spot: Spot,
+    rate: Rate,
+}
+
 impl Limiter {
     pub fn new(limits: RequestLimits, demo: bool) -> Self {
         let places = usize::try_from(limits.concurrent_max).expect("usize has 32 bits or more");
@@ -42,21 +48,17 @@ impl Limiter {
         }
     }
 
-    fn take(&self, address: IpAddr, is_gate: bool, now: UnixMillis) -> Result<(), Duration> {
-        let rate = self.rate(address, is_gate);
-        self.addresses.take(&(network(address), is_gate), rate, now)
-    }
-
-    /// Says whether [`Limiter::enter`] would refuse the address now.
-    pub(super) fn would_refuse(&self, address: IpAddr, now: UnixMillis) -> bool {
+    /// Counts a request of the address, if it may ask now.
+    pub(super) fn take(&self, address: IpAddr, now: UnixMillis) -> Option<Taken> {
         let rate = self.rate(address, false);
-        self.addresses.check(&(network(address), false), rate, now).is_err()
+        let spot = self.addresses.spot(&(network(address), false));
+        self.addresses.take_at(spot, rate, now).ok()?;
+        Some(Taken { spot, rate })
     }
 
-    /// Counts a request that is answered already.
-    pub(super) fn count(&self, address: IpAddr, now: UnixMillis) {
-        // Others may have taken the last one meanwhile: then the bucket stays empty.
-        self.take(address, false, now).unwrap_or_default();
+    /// Forgets a request that somebody else counts.
+    pub(super) fn give_back(&self, taken: Taken) {
+        self.addresses.give_back_at(taken.spot, taken.rate);
     }
 
     /// Lets a request to `path` in, for as long as it holds the place, or says why not: 429 for an
@@ -77,7 +79,9 @@ impl Limiter {
     }
 
     fn check(&self, address: IpAddr, path: &str, now: UnixMillis) -> Result<(), Problem> {
-        self.take(address, path == GATE_PATH, now).map_err(|wait| {
+        let is_gate = path == GATE_PATH;
+        let key = (network(address), is_gate);
+        self.addresses.take(&key, self.rate(address, is_gate), now).map_err(|wait| {
             metrics::rate_limited();
             let seconds = crate::buckets::seconds(wait);
             problems::too_many("RATE_LIMITED", "your address asks too often", seconds)

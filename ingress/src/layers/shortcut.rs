@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use chassis::clock::{self, Monotonic};
-use chassis::http::{Direct, Head, Shortcut};
+use chassis::http::{Direct, Head, Shortcut, Whole};
+use futures_util::future::BoxFuture;
+use http::Response;
 
 use super::Limiter;
 use super::name::{finish, request_id};
@@ -19,34 +22,93 @@ impl Shortcut for Layered {
     fn answer(&self, head: &Head<'_>) -> Option<Direct> {
         let started = Monotonic::now();
         let (address, now) = (head.peer.ip(), clock::now());
-        // Refusals are the router's. Counted only once there is an answer: what the router gets, it
-        // counts itself. It needs no place among the concurrent ones, since it never waits.
-        if self.limiter.would_refuse(address, now) {
+        // Refusals are the router's, and what it answers it counts itself. An answer from here needs
+        // no place among the concurrent ones, since it never waits.
+        let taken = self.limiter.take(address, now)?;
+        let Some(mut direct) = self.shortcut.answer(head) else {
+            self.limiter.give_back(taken);
             return None;
-        }
-        let mut direct = self.shortcut.answer(head)?;
-        self.limiter.count(address, now);
+        };
         let status = direct.response.status().as_u16();
         metrics::request(direct.route, head.method, status, started.elapsed());
-        finish(direct.response.headers_mut(), &request_id(head.headers));
+        finish(direct.response.headers_mut(), request_id(head.headers));
         Some(direct)
+    }
+
+    fn takes(&self, head: &Head<'_>) -> Option<&'static str> {
+        self.shortcut.takes(head)
+    }
+
+    fn take(&self, request: Whole) -> BoxFuture<'_, Response<Bytes>> {
+        Box::pin(async move {
+            let (path, now) = (request.head.uri.path(), clock::now());
+            let place = self.limiter.enter(Some(request.peer.ip()), path, now);
+            let (begun, route) = (request.begun, request.route);
+            let (method, id) = (request.head.method.clone(), request_id(&request.head.headers));
+            let mut response = match place {
+                Ok(_place) => self.shortcut.take(request).await,
+                Err(problem) => problem.into_whole_response(),
+            };
+            metrics::request(route, &method, response.status().as_u16(), begun.elapsed());
+            finish(response.headers_mut(), id);
+            response
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Arc, Direct, Head, Layered, Limiter, Shortcut};
+    use super::{Arc, BoxFuture, Bytes, Direct, Head, Layered, Limiter, Response, Shortcut, Whole};
     use crate::buckets::Rate;
     use crate::config::RequestLimits;
-    use axum::body::Body;
-    use http::{HeaderMap, Method, Response};
+    use http::{HeaderMap, Method};
 
     struct Always;
 
     impl Shortcut for Always {
         fn answer(&self, _: &Head<'_>) -> Option<Direct> {
-            Some(Direct { route: "/", response: Response::new(Body::empty()) })
+            Some(Direct { route: "/", response: Response::new(Bytes::new()) })
         }
+
+        fn takes(&self, _: &Head<'_>) -> Option<&'static str> {
+            None
+        }
+
+        fn take(&self, _: Whole) -> BoxFuture<'_, Response<Bytes>> {
+            unreachable!("it takes nothing")
+        }
+    }
+
+    struct Never;
+
+    impl Shortcut for Never {
+        fn answer(&self, _: &Head<'_>) -> Option<Direct> {
+            None
+        }
+
+        fn takes(&self, _: &Head<'_>) -> Option<&'static str> {
+            None
+        }
+
+        fn take(&self, _: Whole) -> BoxFuture<'_, Response<Bytes>> {
+            unreachable!("it takes nothing")
+        }
+    }
+
+    #[test]
+    fn what_it_leaves_to_the_router_is_not_counted_here() {
+        let address = Rate { burst: 3, per_minute: 1 };
+        let limits = RequestLimits { address, ..RequestLimits::default() };
+        let limiter = Arc::new(Limiter::new(limits, false));
+        let layered = Layered { shortcut: Arc::new(Never), limiter: Arc::clone(&limiter) };
+        let (headers, peer) = (HeaderMap::new(), ([192, 0, 2, 1], 1).into());
+        for _ in 0..9 {
+            let head = Head { method: &Method::GET, path: "/", headers: &headers, peer };
+            assert!(layered.answer(&head).is_none());
+        }
+        let now = chassis::clock::now();
+        let entered = || limiter.enter(Some([192, 0, 2, 1].into()), "/", now);
+        assert_eq!((0..9).map(|_| entered()).flatten().count(), 3);
     }
 
     #[test]

@@ -23,6 +23,26 @@ impl Cohort {
         self.base
     }
 
+    /// The last place, as far as the cohort goes by now.
+    pub fn last(&self) -> u64 {
+        self.base + self.hashes.len() as u64
+    }
+
+    /// The numbers of the places that were entered, as given out, ascending.
+    pub fn numbers(&self) -> impl Iterator<Item = u64> + '_ {
+        self.places(true)
+    }
+
+    /// The numbers of the places that were not: nobody has a token of one.
+    pub fn nobodys(&self) -> impl Iterator<Item = u64> + '_ {
+        self.places(false)
+    }
+
+    fn places(&self, is_entered: bool) -> impl Iterator<Item = u64> + '_ {
+        let numbered = (self.base + 1..).zip(&self.hashes);
+        numbered.filter(move |&(_, hash)| (*hash != EMPTY) == is_entered).map(|(number, _)| number)
+    }
+
     /// Takes the hash of the token of the place with `number`. The first one counts.
     pub fn enter(&mut self, number: u64, token_hash: [u8; 32]) {
         let Some(at) = self.at(number).filter(|_| token_hash != EMPTY) else { return };
@@ -100,6 +120,9 @@ mod tests {
         shorter.close(103);
         assert_eq!(shorter.hashes(), [[1; 32], EMPTY, EMPTY]);
         assert_eq!(shorter.entered(), 1);
+        assert_eq!(shorter.last(), 103);
+        assert_eq!(shorter.numbers().collect::<Vec<_>>(), [101]);
+        assert_eq!(shorter.nobodys().collect::<Vec<_>>(), [102, 103]);
         cohort.close(106);
         assert_eq!((cohort.hashes().len(), cohort.entered()), (6, 2));
         let mut nobody = Cohort::new(100);

@@ -43,11 +43,13 @@ impl EpochStart {
     }
 
     /// Who counts as alive in it, by the `ledger` that has its records: everybody who may wait, but
-    /// for the numbers of `doubt`. Whoever has one of those counts from the check-in on.
-    pub fn live(self, ledger: &Ledger, doubt: &Bits) -> Bits {
+    /// for the numbers of `doubt`, and for the `nobodys` of each draw that is not passed. Whoever has
+    /// a number in doubt counts from the check-in on.
+    pub fn live(self, ledger: &Ledger, doubt: &Bits, nobodys: &[Bits]) -> Bits {
         assert!(ledger.epoch == self.epoch);
         let mut live = ledger.all_alive(self.number_floor);
         live.clear(doubt);
+        nobodys.iter().for_each(|nobodys| live.clear(nobodys));
         live
     }
 }
@@ -99,10 +101,17 @@ mod tests {
         let mut doubt = Bits::zeroed(0, 1);
         ledger.doubts().for_each(|number| doubt.set(number));
         let alive = |ledger: &Ledger, doubt: &Bits| -> Vec<u64> {
-            start.live(ledger, doubt).iter(0, 63).collect()
+            start.live(ledger, doubt, &[]).iter(0, 63).collect()
         };
         assert_eq!(alive(&ledger, &doubt), [1, 2, 3]);
         ledger.apply(start.doubt_ended(5), MonoMs(0));
         assert_eq!(alive(&ledger, &Bits::default()), [1, 2, 3, 4, 5]);
+        let nobodys = [2, 5].map(|number| {
+            let mut bits = Bits::zeroed(0, 1);
+            bits.set(number);
+            bits
+        });
+        let live = start.live(&ledger, &Bits::default(), &nobodys);
+        assert_eq!(live.iter(0, 63).collect::<Vec<_>>(), [1, 3, 4], "a draw gave those to nobody");
     }
 }

@@ -1,8 +1,9 @@
 //! What the room's records say: every reader of the stream keeps one of these.
 
-use crate::bits::{Bits, LiveIndex};
+use crate::bits::Bits;
 use crate::draw::Permutation;
 use crate::mono::MonoMs;
+use crate::positions::Positions;
 use schema::admission::{AdmissionRecord, Draw, Release};
 use schema::{DurationMs, InvariantId, UnixMillis};
 use std::collections::{BTreeMap, VecDeque};
@@ -41,6 +42,9 @@ pub struct Ledger {
     unseen: Vec<(u64, u64)>,
     /// Numbers of which nobody knows any more whether they were given.
     doubts: Vec<(u64, u64)>,
+    /// Numbers of drawn pre-queues that were in doubt: who has one is in the closed cohort, and
+    /// counts as alive with the draw. Of this epoch.
+    decided: Vec<(u64, u64)>,
     /// Numbers passed as gone, first to last, and not called since.
     skipped: BTreeMap<u64, u64>,
     /// Numbers that were called from the late lane.
@@ -115,6 +119,8 @@ impl Ledger {
                 self.epoch = epoch;
                 self.number_floor = number_floor;
                 self.doubts.append(&mut self.unseen);
+                // The living are shown anew, with their cohorts.
+                self.decided.clear();
                 push_range(&mut self.doubts, given_to, number_floor);
                 self.given = number_floor;
                 self.redis_run_id = redis_run_id.into();
@@ -194,17 +200,21 @@ impl Ledger {
         assert!(draw.base <= draw.last);
         assert!(draw.last <= self.mark);
         let prepared = self.prepared.take();
+        let is_drawn = |&mut (_, last): &mut (u64, u64)| draw.base < last && last <= draw.last;
         if let Some(made_of) = &draw.made_of {
             let prepared = prepared.expect("the draw was committed to");
             assert!(prepared.last == Some(draw.last), "the cohort ends where it was closed");
             assert!(prepared.root == Some(made_of.root), "the root was published before");
             let witness_count = made_of.witnesses.len();
             assert!(prepared.witnesses.len() == witness_count, "a draw waits for its witnesses");
+            // Its closed cohort says who has a number: nobody waits for what others would know.
+            self.gaps.extract_if(.., is_drawn).for_each(drop);
+            self.decided.extend(self.doubts.extract_if(.., is_drawn));
+        } else {
+            // Where they are in line now is the draw's secret until it is asked.
+            self.unseen.extend(self.gaps.extract_if(.., is_drawn));
         }
         self.given = self.given.max(draw.last);
-        // Where they are in line now is the draw's secret until it is asked.
-        let is_drawn = |&mut (_, last): &mut (u64, u64)| draw.base < last && last <= draw.last;
-        self.unseen.extend(self.gaps.extract_if(.., is_drawn));
         self.draws.push(draw);
     }
 
@@ -225,6 +235,19 @@ impl Ledger {
         self.doubts.iter().flat_map(|&(first, last)| first..=last)
     }
 
+    /// The numbers of `draw`, as given out, that were in doubt until its cohort was closed: first to
+    /// last, ascending.
+    pub fn decided(&self, draw: &Draw) -> Vec<(u64, u64)> {
+        let is_drawn = |&&(_, last): &&(u64, u64)| draw.base < last && last <= draw.last;
+        self.decided.iter().filter(is_drawn).copied().collect()
+    }
+
+    /// The draws that are made of a cohort and not passed: where those who are not in it are in line,
+    /// nobody is.
+    pub fn cohort_draws(&self) -> impl Iterator<Item = &Draw> + '_ {
+        self.draws.iter().filter(|draw| draw.made_of.is_some() && self.cursor < draw.last)
+    }
+
     /// Whether the cohort of the pre-queue is closed, and its draw still to be made.
     pub fn is_closed(&self) -> bool {
         self.prepared.as_ref().is_some_and(|prepared| prepared.last.is_some())
@@ -241,32 +264,16 @@ impl Ledger {
         self.given < self.mark
     }
 
-    /// How many live people wait before the place with `number` in line, as far as is known.
-    ///
-    /// Numbers that `index` has not read count as alive, but for those that were given to nobody
-    /// and those in doubt: whoever has one of them counts once the check-in shows in the index.
-    pub fn ahead(&self, index: &LiveIndex, number: u64) -> u64 {
-        let (after, last) = (self.cursor.max(index.last), number.saturating_sub(1));
-        let overlap = |&(first, end): &(u64, u64)| {
-            let from = after.max(first - 1);
-            end.min(last).saturating_sub(from)
-        };
-        let nobodys: u64 = self.gaps.iter().chain(&self.doubts).map(overlap).sum();
-        let unread = last.saturating_sub(after).saturating_sub(nobodys);
-        index.ahead(self.cursor, number) + unread
-    }
-
-    /// The first number in doubt between the cursor and the place with `number` in line.
-    ///
-    /// Those of a drawn pre-queue may be anywhere in its draw.
-    pub fn doubt_before(&self, number: u64) -> Option<u64> {
+    /// What positions follow from. Doubts of a drawn pre-queue may be anywhere in its draw.
+    pub fn positions(&self) -> Positions {
+        let is_ahead = |&(_, last): &(u64, u64)| self.cursor < last;
+        let nobodys = self.gaps.iter().chain(&self.doubts).copied().filter(is_ahead).collect();
         let in_line = |&(first, last): &(u64, u64)| match self.draw_of(last) {
             None => (first, last),
             Some(draw) => (draw.base + 1, draw.last),
         };
-        let waiting = self.doubts.iter().map(in_line).filter(|&(_, last)| self.cursor < last);
-        let first = waiting.map(|(first, _)| first.max(self.cursor + 1)).min();
-        first.filter(|&first| first < number)
+        let doubts = self.doubts.iter().map(in_line).filter(is_ahead).collect();
+        Positions { cursor: self.cursor, nobodys, doubts }
     }
 
     /// Everybody who may be waiting, up to `last`, taken for alive: those in doubt too.
@@ -382,6 +389,7 @@ impl Ledger {
         };
         self.gaps.retain(|gap| !is_passed(gap));
         self.unseen.retain(|unseen| !is_passed(unseen));
+        self.decided.retain(|decided| !is_passed(decided));
         self.doubts.retain(|doubt| !is_passed(doubt));
     }
 

@@ -33,6 +33,12 @@ impl NumberSet {
         self.words.get(&(number / 64)).is_some_and(|word| word & bit(number) != 0)
     }
 
+    /// The highest number.
+    pub fn last(&self) -> Option<u64> {
+        let (stretch, word) = self.words.last_key_value()?;
+        Some(stretch * 64 + 63 - u64::from(word.leading_zeros()))
+    }
+
     pub fn len(&self) -> usize {
         self.len
     }
@@ -61,11 +67,13 @@ mod tests {
     fn a_set_holds_each_number_once_in_order() {
         let mut set = NumberSet::default();
         assert!(set.is_empty());
+        assert_eq!(set.last(), None);
         for number in [64, 3, u64::MAX, 3, 63] {
             set.insert(number);
         }
         assert_eq!(set.iter().collect::<Vec<_>>(), [3, 63, 64, u64::MAX]);
         assert_eq!(set.len(), 4);
+        assert_eq!(set.last(), Some(u64::MAX));
         assert!(set.contains(63));
         assert!(!set.contains(65));
         assert!(!set.insert(64));

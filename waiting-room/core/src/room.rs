@@ -282,6 +282,8 @@ impl Plan {
 }
 
 #[cfg(test)]
+mod draw_kills;
+#[cfg(test)]
 mod kills;
 #[cfg(test)]
 mod tests;

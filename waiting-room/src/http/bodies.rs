@@ -1,8 +1,6 @@
 //! Request bodies and headers.
 
 use super::problems;
-use axum::extract::rejection::BytesRejection;
-use axum::response::IntoResponse;
 use bytes::Bytes;
 use chassis::{Problem, base64url};
 use http::HeaderMap;
@@ -14,13 +12,13 @@ use serde_json::Value;
 const KEY_BYTES_MAX: usize = 255;
 const SECRET_BYTES_MAX: usize = 256;
 
-/// Reads a JSON object; no body at all is an empty one.
+/// Reads a JSON object, or says why there is none, by the status that stands for it; no body at
+/// all is an empty one.
 pub(super) fn json<T: DeserializeOwned + Default>(
     headers: &HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    body: Result<Bytes, u16>,
 ) -> Result<T, Problem> {
-    let body = body.map_err(|rejection| {
-        let status = rejection.into_response().status().as_u16();
+    let body = body.map_err(|status| {
         problems::unreadable(status.max(400), "the body did not arrive whole or is too large")
     })?;
     if body.is_empty() {
@@ -28,6 +26,10 @@ pub(super) fn json<T: DeserializeOwned + Default>(
     }
     if !is_json(headers) {
         return Err(problems::media_type());
+    }
+    // What nearly everybody sends.
+    if *body == *b"{}" {
+        return Ok(T::default());
     }
     let sent: Value = serde_json::from_slice(&body)
         .map_err(|error| problems::unreadable(400, error.to_string()))?;

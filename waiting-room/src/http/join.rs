@@ -1,5 +1,6 @@
 //! Joining the line.
 
+use super::me::{BODY_BYTES, HEADERS};
 use super::place::{PlaceBody, describe, is_over};
 use super::room_of_path::RoomOfPath;
 use super::who::{Person, who};
@@ -11,15 +12,17 @@ use crate::joiner::{Asked, JoinAsk, Joined};
 use crate::metrics;
 use crate::remembered::Recall;
 use crate::room::Room;
+use crate::seal::Sealed;
 use crate::store::{Fault, Keyed, KeyedBy, Recalled};
-use axum::Json;
+use axum::body::Body;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use chassis::clock::Monotonic;
 use chassis::{Problem, keys};
-use http::{HeaderMap, StatusCode};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use schema::{EventStatus, RoomMode, UnixMillis};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -49,6 +52,8 @@ pub(crate) struct JoinBody {
     place: PlaceBody,
 }
 
+pub(super) const ROUTE: &str = "/api/queue/{eventId}/join";
+
 #[utoipa::path(post, path = "/api/queue/{eventId}/join", tag = "queue",
     params(("eventId" = String, Path), ("Idempotency-Key" = Option<String>, Header),
         ("Authorization" = Option<String>, Header)),
@@ -65,11 +70,22 @@ pub(super) async fn join(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let request: JoinRequest = bodies::json(&headers, body)?;
+    let body = body.map_err(|rejection| rejection.into_response().status().as_u16());
+    joined(&app, &room, &headers, body).await.map(|response| response.map(Body::from))
+}
+
+/// Joins, with the body or the status that stands for why there is none.
+pub(super) async fn joined(
+    app: &App,
+    room: &Room,
+    headers: &HeaderMap,
+    body: Result<Bytes, u16>,
+) -> Result<http::Response<Bytes>, Problem> {
+    let request: JoinRequest = bodies::json(headers, body)?;
     let pop_hash = request.pop_hash.as_deref().map(bodies::pop_hash).transpose()?;
-    let key = bodies::idempotency_key(&headers)?;
-    let person = who(&app, &room, &headers, request.enqueue_token.as_deref())?;
-    let asks = Asks { app: &app, room: &room, pop_hash, person };
+    let key = bodies::idempotency_key(headers)?;
+    let person = who(app, room, headers, request.enqueue_token.as_deref())?;
+    let asks = Asks { app, room, pop_hash, person };
     let Some(key) = key else { return asks.answer(None).await };
     let event = room.event.as_str().as_bytes();
     let key = match asks.person {
@@ -80,13 +96,17 @@ pub(super) async fn join(
     let body = [request.pop_hash.unwrap_or_default(), request.enqueue_token.unwrap_or_default()];
     let fingerprint = keys::sha256(&[body.join("\0").as_bytes()]);
     match app.remembered.begin(key, fingerprint) {
-        Recall::Answered(token) => return answer(&app, &room, token, true).await,
+        Recall::Answered(token) => {
+            let place = app.sealer.open(&token, &room.event, chassis::clock::now());
+            let place = Sealed { place: place.map_err(problems::token)?, token };
+            return answer(room, place, true).await.map(|(_, response)| response);
+        }
         Recall::InFlight => return Err(problems::in_flight()),
         Recall::Mismatch => return Err(problems::mismatch()),
         Recall::Fresh => {}
     }
     // Forgets the key if the fan goes away in between, or a refusal comes.
-    let pending = Pending { app: &app, key, token: None };
+    let pending = Pending { app, key, token: None };
     asks.answer(Some((pending, fingerprint))).await
 }
 
@@ -101,7 +121,10 @@ struct Asks<'a> {
 impl Asks<'_> {
     /// Takes the place and answers with it. A person's place is found by the person, whatever the
     /// request's key.
-    async fn answer(&self, request: Option<(Pending<'_>, [u8; 32])>) -> Result<Response, Problem> {
+    async fn answer(
+        &self,
+        request: Option<(Pending<'_>, [u8; 32])>,
+    ) -> Result<http::Response<Bytes>, Problem> {
         let issued_at = chassis::clock::now();
         let by_request = request.as_ref().map(|(pending, fingerprint)| {
             let (key, fingerprint) = (pending.key, *fingerprint);
@@ -119,14 +142,14 @@ impl Asks<'_> {
             return Err(problems::mismatch());
         }
         // The same body and the same time: the token of a repeat is the first one, bit by bit.
-        let token = self.app.sealer.seal(&self.room.token(&asked, &joined));
+        let sealed = self.app.sealer.seal(self.room.token(&asked, &joined));
         if let Some((mut pending, _)) = request {
-            pending.token = Some(token.clone());
+            pending.token = Some(sealed.token.clone());
         }
         if is_repeat {
-            return answer(self.app, self.room, token, true).await;
+            return answer(self.room, sealed, true).await.map(|(_, response)| response);
         }
-        first_answer(self.app, self.room, token, &joined).await
+        first_answer(self.room, sealed, &joined).await
     }
 
     /// Takes the place, or finds the one that the person or the key has. A place that is over makes
@@ -150,18 +173,17 @@ impl Asks<'_> {
 /// Answers the join that took the place: with its call, where everybody is called at once, and
 /// noting how long it was told to wait.
 async fn first_answer(
-    app: &App,
     room: &Room,
-    token: String,
+    sealed: Sealed,
     joined: &Joined,
-) -> Result<Response, Problem> {
+) -> Result<http::Response<Bytes>, Problem> {
     if joined.kind == PlaceKind::Line && room.manner() == Manner::AtOnce {
         let called = room.is_called(joined.number);
         // Who is not called in time hears of it by polls.
         tokio::time::timeout(AT_ONCE_WAIT, called).await.unwrap_or_default();
     }
-    let (place, response) = described(app, room, token, false).await?;
-    if let Some((number, seconds)) = place {
+    let (told, response) = answer(room, sealed, false).await?;
+    if let Some((number, seconds)) = told {
         room.note_told(number, seconds);
     }
     Ok(response)
@@ -241,31 +263,36 @@ async fn recall(room: &Room, asked: &Asked, keyed: &Keyed) -> Result<Option<Join
     Err(problems::unavailable("what was answered to this key cannot be read now; ask again"))
 }
 
-async fn answer(
-    app: &App,
-    room: &Room,
-    token: String,
-    replayed: bool,
-) -> Result<Response, Problem> {
-    described(app, room, token, replayed).await.map(|(_, response)| response)
-}
-
 /// The answer, and which number was told to wait for how many seconds at most, if any was.
-async fn described(
-    app: &App,
+async fn answer(
     room: &Room,
-    token: String,
+    sealed: Sealed,
     replayed: bool,
-) -> Result<(Option<(u64, u64)>, Response), Problem> {
-    let now = chassis::clock::now();
-    let place = app.sealer.open(&token, &room.event, now).map_err(problems::token)?;
-    let place = describe(room, &place, now).await;
+) -> Result<(Option<(u64, u64)>, http::Response<Bytes>), Problem> {
+    let Sealed { token, place } = sealed;
+    let place = describe(room, &place, chassis::clock::now()).await;
     let told = place.told();
-    let mut response = (StatusCode::CREATED, Json(JoinBody { token, place })).into_response();
-    response.headers_mut().insert("cache-control", http::HeaderValue::from_static("no-store"));
+    let mut response = http::Response::new(JoinBody { token, place }.to_json());
+    *response.status_mut() = StatusCode::CREATED;
+    let headers = response.headers_mut();
+    headers.reserve(HEADERS);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if replayed {
-        let yes = http::HeaderValue::from_static("true");
-        response.headers_mut().insert("idempotency-replayed", yes);
+        headers.insert("idempotency-replayed", HeaderValue::from_static("true"));
     }
     Ok((told, response))
+}
+
+impl JoinBody {
+    /// As `serde_json` would write it: letters of a token need no escape.
+    fn to_json(&self) -> Bytes {
+        let mut text = Vec::with_capacity(BODY_BYTES + self.token.len());
+        text.extend_from_slice(b"{\"token\":\"");
+        text.extend_from_slice(self.token.as_bytes());
+        text.extend_from_slice(b"\",");
+        self.place.write_members(&mut text);
+        text.push(b'}');
+        text.into()
+    }
 }

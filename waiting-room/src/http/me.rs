@@ -9,6 +9,7 @@ use crate::seal::Opened;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
+use bytes::Bytes;
 use chassis::Problem;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue};
@@ -17,7 +18,10 @@ use std::sync::Arc;
 pub(super) const ROUTE: &str = "/api/queue/{eventId}/me";
 
 /// Room for the answer about a place with all its members.
-const BODY_BYTES: usize = 320;
+pub(super) const BODY_BYTES: usize = 320;
+
+/// Room for these headers and those that every answer gets on its way out.
+pub(super) const HEADERS: usize = 8;
 
 #[utoipa::path(get, path = "/api/queue/{eventId}/me", tag = "queue",
     params(("eventId" = String, Path), ("Waiting-Room-Token" = String, Header)),
@@ -34,7 +38,7 @@ pub(super) async fn me(
     let place = opened(&app, &room, &headers, now)?;
     guard(&app, &room, &place)?;
     note_presence(&room, &place.token, now).await;
-    Ok(respond(&describe(&room, &place, now).await))
+    Ok(respond(&describe(&room, &place, now).await).map(Body::from))
 }
 
 /// Lets a poll pass and counts it, or says when the place may be asked about again.
@@ -47,11 +51,12 @@ pub(super) fn guard(app: &App, room: &Room, place: &Opened) -> Result<(), Proble
     Ok(())
 }
 
-pub(super) fn respond(body: &PlaceBody) -> Response {
+pub(super) fn respond(body: &PlaceBody) -> http::Response<Bytes> {
     let mut text = Vec::with_capacity(BODY_BYTES);
-    serde_json::to_writer(&mut text, body).expect("numbers and texts become JSON");
-    let mut response = Response::new(Body::from(text));
+    body.write(&mut text);
+    let mut response = http::Response::new(Bytes::from(text));
     let headers = response.headers_mut();
+    headers.reserve(HEADERS);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response

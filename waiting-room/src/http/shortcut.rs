@@ -1,17 +1,19 @@
-//! Polls of places that wait, and the public document, without a router: all that a waiting crowd
-//! asks.
+//! Joins, polls of places that wait, and the public document, without a router: all that a waiting
+//! crowd asks.
 //!
-//! What would have to wait for Redis, refusals of tokens and everything unusual is left to the
-//! routes.
+//! Polls that would have to wait for Redis, refusals of tokens and everything unusual are left to
+//! the routes.
 
 use super::me::{self, ROUTE as ME};
 use super::status::{self, ROUTE as STATUS};
-use super::{App, place};
+use super::{App, join, place};
 use crate::room::Room;
-use axum::response::{IntoResponse, Response};
-use chassis::http::{Direct, Head, Shortcut};
-use http::{HeaderMap, Method};
-use std::sync::Arc;
+use crate::view::{View, of_room};
+use bytes::Bytes;
+use chassis::Problem;
+use chassis::http::{Direct, Head, Shortcut, Whole};
+use futures_util::future::BoxFuture;
+use http::{HeaderMap, Method, Response};
 
 impl Shortcut for App {
     fn answer(&self, head: &Head<'_>) -> Option<Direct> {
@@ -19,27 +21,52 @@ impl Shortcut for App {
             return None;
         }
         let (event, what) = head.path.strip_prefix("/api/queue/")?.split_once('/')?;
-        let room = self.rooms.find(&event.parse().ok()?)?;
         match what {
-            "me" => Some(Direct { route: ME, response: poll(self, &room, head.headers)? }),
-            "status" => {
-                let response = status::respond(&room, head.headers);
-                Some(Direct { route: STATUS, response })
-            }
+            "me" => of_room(&self.rooms, event, |room, view| {
+                Some(Direct { route: ME, response: poll(self, room, view, head.headers)? })
+            }),
+            "status" => of_room(&self.rooms, event, |room, _| {
+                Some(Direct { route: STATUS, response: status::respond(room, head.headers) })
+            }),
             _ => None,
         }
     }
+
+    fn takes(&self, head: &Head<'_>) -> Option<&'static str> {
+        if *head.method != Method::POST {
+            return None;
+        }
+        of_room(&self.rooms, joins(head.path)?, |_, _| Some(join::ROUTE))
+    }
+
+    fn take(&self, request: Whole) -> BoxFuture<'_, Response<Bytes>> {
+        Box::pin(async move {
+            // As the extractor says it of a body that broke off.
+            let body = request.body.ok_or(400);
+            let event = joins(request.head.uri.path()).unwrap_or_default();
+            let response = match self.room(event) {
+                Ok(room) => join::joined(self, &room, &request.head.headers, body).await,
+                Err(problem) => Err(problem),
+            };
+            response.unwrap_or_else(Problem::into_whole_response)
+        })
+    }
+}
+
+/// The event whose line a path is to join.
+fn joins(path: &str) -> Option<&str> {
+    path.strip_prefix("/api/queue/")?.strip_suffix("/join").filter(|event| !event.contains('/'))
 }
 
 /// The answer to a poll, if the place waits; `None` before anything has been noted.
-fn poll(app: &App, room: &Arc<Room>, headers: &HeaderMap) -> Option<Response> {
+fn poll(app: &App, room: &Room, view: &View, headers: &HeaderMap) -> Option<Response<Bytes>> {
     let now = chassis::clock::now();
     let token = headers.get("waiting-room-token")?.to_str().ok()?;
     let place = app.sealer.open(token, &room.event, now).ok()?;
-    let waiting = place::waiting(room, &place)?;
+    let waiting = place::waiting(room, view, &place)?;
     if let Err(problem) = me::guard(app, room, &place) {
-        return Some(problem.into_response());
+        return Some(problem.into_whole_response());
     }
-    waiting.note_presence(room);
-    Some(me::respond(&waiting.describe(room, &place, now)))
+    waiting.note_presence(room, view);
+    Some(me::respond(&waiting.describe(room, view, &place, now)))
 }

@@ -1,9 +1,12 @@
 //! What everybody may know of a room: one document for all, to be kept by caches for a second.
 
+use super::me::HEADERS;
 use super::room_of_path::RoomOfPath;
 use crate::document::Rendered;
 use crate::room::Room;
-use axum::response::{IntoResponse, Response};
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
 use chassis::{Problem, base64url, keys};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -69,18 +72,24 @@ pub(super) async fn status(
     RoomOfPath(room): RoomOfPath,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    Ok(respond(&room, &headers))
+    Ok(respond(&room, &headers).map(Body::from))
 }
 
-pub(super) fn respond(room: &Room, headers: &HeaderMap) -> Response {
+pub(super) fn respond(room: &Room, headers: &HeaderMap) -> http::Response<Bytes> {
     let rendered = room.document.get(|| render(room));
-    let tag = (ETAG, rendered.tag.clone());
-    let cached = (CACHE_CONTROL, HeaderValue::from_static(CACHED));
-    if headers.get_all(IF_NONE_MATCH).iter().any(|known| *known == rendered.tag) {
-        return (StatusCode::NOT_MODIFIED, [tag, cached]).into_response();
+    let is_known = headers.get_all(IF_NONE_MATCH).iter().any(|known| *known == rendered.tag);
+    let mut response = http::Response::new(Bytes::new());
+    response.headers_mut().reserve(HEADERS);
+    if is_known {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+    } else {
+        let json = HeaderValue::from_static("application/json");
+        response.headers_mut().insert(CONTENT_TYPE, json);
+        *response.body_mut() = rendered.body.clone();
     }
-    let json = (CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    ([json, tag, cached], rendered.body.clone()).into_response()
+    response.headers_mut().insert(ETAG, rendered.tag.clone());
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(CACHED));
+    response
 }
 
 fn render(room: &Room) -> Rendered {

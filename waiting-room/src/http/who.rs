@@ -26,7 +26,8 @@ pub(super) fn who(
     headers: &HeaderMap,
     enqueue_token: Option<&str>,
 ) -> Result<Option<Person>, Problem> {
-    let options = room.settings().options;
+    let settings = room.settings();
+    let options = &settings.options;
     let account = if options.login_required { Some(account(app, headers)?) } else { None };
     // Without a key nothing could be checked, and a token is one of the fields that are ignored.
     let token = options.enqueue_key.as_ref().zip(enqueue_token);

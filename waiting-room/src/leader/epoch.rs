@@ -54,7 +54,7 @@ impl Leader {
             Some(_) if self.ledger.is_closed() => Phase::Closing,
             Some(_) => Phase::Gather,
         };
-        let live = start.live(&self.ledger, &self.doubt);
+        let live = start.live(&self.ledger, &self.doubt, &self.drawn_nobodys().await);
         let numbers = (floor, self.ledger.mark);
         let done = self.room.store.bless(&self.leading(), numbers, phase, &live, &givers).await;
         if let Err(fault) = done {

@@ -7,7 +7,11 @@ use crate::store::{Fault, Phase, Shift};
 use chassis::{AppendError, Owner};
 use schema::RoomSettings;
 use schema::admission::{AdmissionRecord, Draw};
-use waiting_room_core::{Bits, Ledger, MARK_BLOCK, PhaseStep, draw_live, phase_step};
+use std::sync::Arc;
+use waiting_room_core::{
+    Bits, Cohort, Ledger, MARK_BLOCK, PhaseStep, cohort_live, draw_live, drawn_to_nobody,
+    phase_step,
+};
 
 impl Leader {
     /// Does the next step that the settings ask for, and any step that an earlier leader left half
@@ -69,8 +73,9 @@ impl Leader {
     pub(super) async fn show_draw(&self) -> Result<(), Fault> {
         let mut live = Bits::default();
         if let Some(draw) = self.ledger.draws.last().cloned() {
-            let drawn = self.room.store.live(Bits::word_of(draw.base + 1)).await?;
-            live = permute(drawn, draw).await;
+            let read = self.room.store.live(Bits::word_of(draw.base + 1)).await?;
+            let known = self.known(&draw);
+            live = permute(read, draw, known).await;
         }
         let phase = Some(Phase::Line);
         let shift = Shift { mark: self.ledger.mark, last_min: 0, phase, live };
@@ -79,6 +84,30 @@ impl Leader {
 }
 
 impl Leader {
+    /// The cohort of a draw, and its numbers that were in doubt; `None` for a draw that is made of
+    /// none.
+    fn known(&self, draw: &Draw) -> Option<Known> {
+        draw.made_of.as_ref()?;
+        // The record of its end is before that of the draw, whose root or secret waited for it here.
+        let closed = self.room.cohorts.closed(draw.base)?;
+        Some(Known { cohort: Arc::clone(&closed.cohort), decided: self.ledger.decided(draw) })
+    }
+
+    /// Where in line nobody is of those who were drawn, for each draw that is not passed.
+    pub(super) async fn drawn_nobodys(&self) -> Vec<Bits> {
+        let draws: Vec<Draw> = self.ledger.cohort_draws().cloned().collect();
+        let mut nobodys = Vec::with_capacity(draws.len());
+        for draw in draws {
+            let Some(Known { cohort, .. }) = self.known(&draw) else { continue };
+            let find = move || {
+                let key = draw_key(&draw.seed);
+                drawn_to_nobody(&cohort, &|round, half| prf(&key, round, half))
+            };
+            nobodys.push(away("room-draw", find).await);
+        }
+        nobodys
+    }
+
     /// Finds out where in line the numbers in doubt are.
     pub(super) async fn recall_doubt(&mut self) {
         let ledger = self.ledger.clone();
@@ -105,9 +134,19 @@ fn doubt(ledger: &Ledger) -> Bits {
     doubt
 }
 
+/// What is known of a draw besides its record.
+struct Known {
+    cohort: Arc<Cohort>,
+    decided: Vec<(u64, u64)>,
+}
+
 /// A million places take about a second: too long for a thread that serves others.
-async fn permute(live: Bits, draw: Draw) -> Bits {
+async fn permute(live: Bits, draw: Draw, known: Option<Known>) -> Bits {
     let permute = move || {
+        let live = match known {
+            Some(Known { cohort, decided }) => cohort_live(&live, &cohort, &decided),
+            None => live,
+        };
         let key = draw_key(&draw.seed);
         draw_live(&live, draw.base, draw.last, &|round, half| prf(&key, round, half))
     };

@@ -35,7 +35,21 @@ for at = 8, #ARGV, 4 do
   kept[#kept + 1] = found or ''
 end
 local count = math.min(tonumber(ARGV[3]) - repeats, free)
-for number = last + 1, last + count do redis.call('SETBIT', KEYS[2], number, 1) end
+-- Bit by bit up to a whole byte and behind the last one; those between at once.
+local number, to = last + 1, last + count
+while number <= to and number % 8 ~= 0 do
+  redis.call('SETBIT', KEYS[2], number, 1)
+  number = number + 1
+end
+local whole = math.floor((to + 1 - number) / 8)
+if whole > 0 then
+  redis.call('SETRANGE', KEYS[2], number / 8, string.rep('\255', whole))
+  number = number + whole * 8
+end
+while number <= to do
+  redis.call('SETBIT', KEYS[2], number, 1)
+  number = number + 1
+end
 if count > 0 then redis.call('HINCRBY', KEYS[1], 'last', count) end
 if #kept > 0 then
   for _ = 1, redis.call('LLEN', KEYS[5]) - tonumber(ARGV[6]) do

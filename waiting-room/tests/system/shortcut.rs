@@ -71,3 +71,37 @@ async fn what_has_to_be_asked_of_redis_or_refused_is_left_to_the_routes() {
     let encoded = request(Method::GET, "%45VT001/status", &token);
     assert_eq!(room.ask_router(encoded).await.status, 200, "which know what is encoded");
 }
+
+#[tokio::test]
+async fn a_join_is_answered_in_the_same_form_on_both_ways_and_only_where_there_is_a_room() {
+    let world = World::new().await;
+    let room = world.instance("a").await;
+    world.list(ID, 1_000).await;
+    world.set(ID, |settings| settings.mode = RoomMode::Hold).await;
+    room.place(ID).await;
+    let join = |id: &str, key: &str, body: &'static str| {
+        let request = Request::builder().method(Method::POST).uri(format!("/api/queue/{id}/join"));
+        let request = request.header("content-type", "application/json");
+        request.header("idempotency-key", key).body(Body::from(body)).unwrap()
+    };
+    let short = super::world::read(room.taken(join(ID, "a", "{}")).await.unwrap()).await;
+    let mut long = room.ask_router(join(ID, "b", "{}")).await;
+    long.headers.remove(CONTENT_LENGTH);
+    assert_eq!((short.status, &short.headers), (201, &long.headers));
+    let members = |answer: &super::world::Answer| -> Vec<String> {
+        answer.body.as_object().unwrap().keys().cloned().collect()
+    };
+    assert_eq!(members(&short), members(&long));
+    assert_eq!(short.body["number"].as_u64().unwrap() + 1, long.body["number"].as_u64().unwrap());
+    let again = room.ask_router(join(ID, "a", "{}")).await;
+    assert_eq!(again.body["token"], short.body["token"], "one memory of keys");
+    assert_eq!(again.headers["idempotency-replayed"], "true");
+    for (body, code) in [("[]", "REQUEST_INVALID"), ("{", "REQUEST_UNREADABLE")] {
+        let refused = super::world::read(room.taken(join(ID, "c", body)).await.unwrap()).await;
+        assert_eq!(refused.body["code"], code);
+        assert_eq!(refused.body, room.ask_router(join(ID, "c", body)).await.body);
+    }
+    for other in [join("EVT999", "d", "{}"), join("EVT001/x", "d", "{}"), poll("")] {
+        assert!(room.taken(other).await.is_err(), "left to the routes");
+    }
+}

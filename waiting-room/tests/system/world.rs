@@ -1,7 +1,7 @@
 //! Real servers, instances of the stage, and fans.
 
 use axum::body::Body;
-use chassis::http::{Head, Routes};
+use chassis::http::{Head, Routes, Whole};
 use chassis::keys::KeyFolder;
 use chassis::{Health, Nats, Shutdown, TestServers, Which};
 use futures_util::StreamExt;
@@ -184,9 +184,12 @@ impl Instance {
 
     /// As a listener answers: the shortcut first.
     async fn ask(&self, request: Request<Body>) -> Answer {
-        match self.short(&request) {
-            Some(response) => read(response).await,
-            None => self.ask_router(request).await,
+        if let Some(response) = self.short(&request) {
+            return read(response).await;
+        }
+        match self.taken(request).await {
+            Ok(response) => read(response).await,
+            Err(request) => self.ask_router(request).await,
         }
     }
 
@@ -199,7 +202,21 @@ impl Instance {
         let (method, path, headers) = (request.method(), request.uri().path(), request.headers());
         let head = Head { method, path, headers, peer: ([127, 0, 0, 1], 1).into() };
         let shortcut = self.routes.shortcut.as_ref().unwrap();
-        shortcut.answer(&head).map(|direct| direct.response)
+        shortcut.answer(&head).map(|direct| direct.response.map(Body::from))
+    }
+
+    /// What the shortcut answers once the body is there, or the request back.
+    pub async fn taken(&self, request: Request<Body>) -> Result<Response<Body>, Request<Body>> {
+        let (method, path, headers) = (request.method(), request.uri().path(), request.headers());
+        let peer = ([127, 0, 0, 1], 1).into();
+        let shortcut = self.routes.shortcut.as_ref().unwrap();
+        let Some(route) = shortcut.takes(&Head { method, path, headers, peer }) else {
+            return Err(request);
+        };
+        let (head, body) = request.into_parts();
+        let body = Some(body.collect().await.unwrap().to_bytes());
+        let begun = chassis::clock::Monotonic::now();
+        Ok(shortcut.take(Whole { route, head, body, peer, begun }).await.map(Body::from))
     }
 
     pub async fn join(&self, id: &str) -> Answer {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::DefaultBodyLimit;
 use axum::response::IntoResponse;
+use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Either};
 use http::header::{CONNECTION, CONTENT_TYPE, HOST, TRANSFER_ENCODING};
@@ -31,17 +32,34 @@ type Answer = Result<Response<TrackedBody>, Infallible>;
 
 pub(super) fn respond(context: &Arc<Context>, request: Request<Incoming>) -> Answering {
     let in_flight = context.watch.begin_request();
-    let track = |body| TrackedBody { body, _in_flight: in_flight };
     if let Some(problem) = misshapen(context, &request) {
-        return Either::Left(ready(Ok(
-            closing(problem.into_response(), request.version()).map(track)
-        )));
+        let refusal = closing(problem.into_response(), request.version());
+        return Either::Left(ready(Ok(refusal.map(|body| TrackedBody::routed(body, in_flight)))));
     }
-    if let Some(direct) = direct(context, &request) {
-        return Either::Left(ready(Ok(direct.map(track))));
+    let way = way(context, &request);
+    if let Way::Answered(whole) = way {
+        return Either::Left(ready(Ok(whole.map(|bytes| TrackedBody::whole(bytes, in_flight)))));
     }
     let context = Arc::clone(context);
-    Either::Right(Box::pin(async move { Ok(route(&context, request).await.map(track)) }))
+    if let Way::Taken(route) = way {
+        return Either::Right(Box::pin(async move {
+            let whole = take(&context, route, request).await;
+            Ok(whole.map(|bytes| TrackedBody::whole(bytes, in_flight)))
+        }));
+    }
+    Either::Right(Box::pin(async move {
+        let answer = route(&context, request).await;
+        Ok(answer.map(|body| TrackedBody::routed(body, in_flight)))
+    }))
+}
+
+/// Which way a request goes.
+enum Way {
+    /// It is answered already.
+    Answered(Response<Bytes>),
+    /// The shortcut takes it, by this route.
+    Taken(&'static str),
+    Routed,
 }
 
 async fn route(context: &Context, mut request: Request<Incoming>) -> Response<Body> {
@@ -53,18 +71,50 @@ async fn route(context: &Context, mut request: Request<Incoming>) -> Response<Bo
     traced("request", caller, answer_in_trace(context, request)).await
 }
 
-/// What the shortcut answers. Whoever traces or logs requests wants the long way.
-fn direct(context: &Context, request: &Request<Incoming>) -> Option<Response<Body>> {
-    let known = context.server.routes.shortcut.as_deref()?;
+/// Asks the shortcut, if there is one. Whoever traces or logs requests wants the long way.
+fn way(context: &Context, request: &Request<Incoming>) -> Way {
+    let Some(known) = context.server.routes.shortcut.as_deref() else { return Way::Routed };
     let is_watched = tracing::enabled!(tracing::Level::DEBUG)
         || TraceContext::from_headers(request.headers()).is_some();
     if is_watched {
-        return None;
+        return Way::Routed;
     }
-    shortcut::answer(known, request, context.asker(request.headers())).unwrap_or_else(|()| {
-        metrics::request_refused("panic");
-        Some(broken().into_response())
-    })
+    let asker = context.asker(request.headers());
+    match shortcut::answer(known, request, asker) {
+        Ok(Some(whole)) => Way::Answered(whole),
+        Ok(None) => {
+            let body_bytes_max = context.server.limits.body_bytes_max;
+            let taken = shortcut::takes(known, request, asker, body_bytes_max);
+            taken.map_or(Way::Routed, Way::Taken)
+        }
+        Err(()) => {
+            metrics::request_refused("panic");
+            Way::Answered(broken().into_whole_response())
+        }
+    }
+}
+
+/// The answer of the shortcut, within the same time and with the same care as that of the router.
+async fn take(
+    context: &Context,
+    route: &'static str,
+    request: Request<Incoming>,
+) -> Response<Bytes> {
+    let known = context.server.routes.shortcut.as_deref().expect("it takes the request");
+    let (safe, asker) = (request.method().is_safe(), context.asker(request.headers()));
+    let limit = Duration::from(context.server.limits.request_ms);
+    let answer = AssertUnwindSafe(shortcut::take(known, route, request, asker)).catch_unwind();
+    match tokio::time::timeout(limit, answer).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(_)) => {
+            metrics::request_refused("panic");
+            broken().into_whole_response()
+        }
+        Err(_) => {
+            metrics::request_refused("timeout");
+            overdue(limit, safe).into_whole_response()
+        }
+    }
 }
 
 /// Answers, and says so: in the log of who looks that close, and to a caller that keeps a trace.

@@ -9,9 +9,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Body;
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response};
+use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
+
+use crate::clock::Monotonic;
 
 /// What a [`Shortcut`] sees of a request.
 #[derive(Debug, Clone, Copy)]
@@ -27,20 +32,43 @@ pub struct Head<'a> {
 #[derive(Debug)]
 pub struct Direct {
     pub route: &'static str,
-    pub response: Response<Body>,
+    /// Whole: nothing is waited for.
+    pub response: Response<Bytes>,
 }
 
-/// Answers requests that it knows, without waiting for anything.
+/// A request with its whole body.
+#[derive(Debug)]
+pub struct Whole {
+    /// As [`Shortcut::takes`] said it.
+    pub route: &'static str,
+    pub head: Parts,
+    /// `None` if it did not arrive whole.
+    pub body: Option<Bytes>,
+    pub peer: SocketAddr,
+    /// When its head was whole.
+    pub begun: Monotonic,
+}
+
+/// Answers requests that it knows.
 pub trait Shortcut: Send + Sync {
+    /// The answer to a request without a body, for which nothing has to be waited for.
+    ///
     /// `None` leaves the request to the router; nothing must have happened to it then.
     fn answer(&self, head: &Head<'_>) -> Option<Direct>;
+
+    /// The pattern of the route whose answer [`Shortcut::take`] gives once the request's body is
+    /// whole; `None` leaves it to the router. Nothing must have happened to it by that.
+    fn takes(&self, head: &Head<'_>) -> Option<&'static str>;
+
+    /// The answer to a request that it takes, on its way.
+    fn take(&self, request: Whole) -> BoxFuture<'_, Response<Bytes>>;
 }
 
 /// All that a listener answers with.
 #[derive(Clone)]
 pub struct Routes {
     pub router: Router,
-    /// Asked before the router for requests without query, body and trace.
+    /// Asked before the router for requests without query and trace.
     pub shortcut: Option<Arc<dyn Shortcut>>,
 }
 
@@ -61,7 +89,7 @@ pub(super) fn answer(
     shortcut: &dyn Shortcut,
     request: &Request<Incoming>,
     peer: SocketAddr,
-) -> Result<Option<Response<Body>>, ()> {
+) -> Result<Option<Response<Bytes>>, ()> {
     if request.uri().query().is_some() || !request.body().is_end_stream() {
         return Ok(None);
     }
@@ -71,4 +99,36 @@ pub(super) fn answer(
     // outlive a panic.
     let direct = catch_unwind(AssertUnwindSafe(|| shortcut.answer(&head))).map_err(drop)?;
     Ok(direct.map(|direct| direct.response))
+}
+
+/// The route by which the shortcut takes the request with its body, which is known to be no longer
+/// than `body_bytes_max`.
+pub(super) fn takes(
+    shortcut: &dyn Shortcut,
+    request: &Request<Incoming>,
+    peer: SocketAddr,
+    body_bytes_max: u32,
+) -> Option<&'static str> {
+    let is_short = |&bytes: &u64| bytes <= u64::from(body_bytes_max);
+    request.body().size_hint().upper().filter(is_short)?;
+    if request.uri().query().is_some() {
+        return None;
+    }
+    let (method, path, headers) = (request.method(), request.uri().path(), request.headers());
+    let head = Head { method, path, headers, peer };
+    // Unwind safety: as in `answer`. What has a bug here is left to the router.
+    catch_unwind(AssertUnwindSafe(|| shortcut.takes(&head))).unwrap_or_default()
+}
+
+/// The answer to a request that the shortcut takes.
+pub(super) async fn take(
+    shortcut: &dyn Shortcut,
+    route: &'static str,
+    request: Request<Incoming>,
+    peer: SocketAddr,
+) -> Response<Bytes> {
+    let begun = Monotonic::now();
+    let (head, body) = request.into_parts();
+    let body = body.collect().await.ok().map(http_body_util::Collected::to_bytes);
+    shortcut.take(Whole { route, head, body, peer, begun }).await
 }

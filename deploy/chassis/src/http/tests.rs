@@ -9,6 +9,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
@@ -17,7 +18,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
-use super::{Direct, Head, HttpLimits, Peer, Routes, Shortcut, bind, serve};
+use super::{Direct, Head, HttpLimits, Peer, Routes, Shortcut, Whole, bind, serve};
 use crate::{Error, Shutdown, tasks};
 
 /// How long a test waits for what must happen.
@@ -191,8 +192,56 @@ impl Shortcut for Short {
             "/broken" => broken(),
             _ => return None,
         };
-        Some(Direct { route: "/", response: http::Response::new(Body::from(body)) })
+        Some(Direct { route: "/", response: http::Response::new(body.into()) })
     }
+
+    fn takes(&self, head: &Head<'_>) -> Option<&'static str> {
+        let is_taken = *head.method == http::Method::POST && head.path.starts_with("/taken");
+        is_taken.then_some("/taken")
+    }
+
+    fn take(&self, request: Whole) -> BoxFuture<'_, http::Response<Bytes>> {
+        Box::pin(async move {
+            match request.head.uri.path() {
+                "/taken/broken" => drop(broken()),
+                "/taken/late" => std::future::pending().await,
+                _ => {}
+            }
+            http::Response::new(request.body.expect("it came whole"))
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_shortcut_takes_requests_with_a_body_of_a_known_and_bounded_length() {
+    let shortcut = Some(Arc::new(Short) as Arc<dyn Shortcut>);
+    let limits = HttpLimits {
+        body_bytes_max: 8,
+        request_ms: DurationMs(50),
+        head_ms: DurationMs(60_000),
+        ..patient()
+    };
+    let server = start_routes(Routes { router: router(), shortcut }, limits);
+    let post = |path: &str, headers: &str, body: &str| {
+        format!("POST {path} HTTP/1.1\r\nHost: a\r\n{headers}Connection: close\r\n\r\n{body}")
+    };
+    let taken = server.raw(&post("/taken", "Content-Length: 4\r\n", "body")).await;
+    assert!(taken.starts_with("HTTP/1.1 200") && taken.ends_with("\r\n\r\nbody"), "{taken}");
+    let empty = server.raw(&post("/taken", "", "")).await;
+    assert!(empty.starts_with("HTTP/1.1 200"), "{empty}");
+    for (headers, body) in [
+        ("Content-Length: 9\r\n", "too large"),
+        ("Transfer-Encoding: chunked\r\n", "4\r\nbody\r\n0\r\n\r\n"),
+    ] {
+        let answer = server.raw(&post("/taken", headers, body)).await;
+        assert!(answer.starts_with("HTTP/1.1 404"), "the router knows no such path: {answer}");
+    }
+    let queried = server.raw(&post("/taken?a=b", "", "")).await;
+    assert!(queried.starts_with("HTTP/1.1 404"), "{queried}");
+    let broken = server.raw(&post("/taken/broken", "", "")).await;
+    assert!(broken.starts_with("HTTP/1.1 500") && broken.contains("INTERNAL"), "{broken}");
+    let late = server.raw(&post("/taken/late", "", "")).await;
+    assert!(late.starts_with("HTTP/1.1 503") && late.contains("TIMEOUT"), "{late}");
 }
 
 #[tokio::test]

@@ -115,8 +115,8 @@ fn what_is_lost_while_giving_is_closed_leaves_nobody_in_doubt() {
     lost.apply(epoch(2, 17, 17), MonoMs(0));
     assert_eq!(lost.doubts().count(), 0);
     assert!(!lost.is_giving());
-    assert_eq!(lost.ahead(&LiveIndex::default(), 18), 17);
-    assert_eq!(lost.doubt_before(18), None);
+    assert_eq!(lost.positions().ahead(&LiveIndex::default(), 18), 17);
+    assert_eq!(lost.positions().doubt_before(18), None);
     ledger.apply(AdmissionRecord::MarkRaised { epoch: 1, number_max: 100 }, MonoMs(0));
     assert!(ledger.is_giving());
     ledger.apply(epoch(2, 18, 100), MonoMs(0));
@@ -138,22 +138,34 @@ fn numbers_in_doubt_are_not_people_ahead_until_they_have_checked_in() {
     ledger.apply(epoch(2, 15, 1_000), MonoMs(0));
     ledger.apply(AdmissionRecord::MarkRaised { epoch: 2, number_max: 2_000 }, MonoMs(0));
     let unread = LiveIndex::default();
-    assert_eq!(ledger.ahead(&unread, 700), 5, "a place in doubt sees those who are known");
-    assert_eq!(ledger.ahead(&unread, 1_001), 5);
-    assert_eq!(ledger.ahead(&unread, 1_003), 7);
-    assert_eq!(ledger.ahead(&unread, 12), 1);
+    assert_eq!(
+        ledger.positions().ahead(&unread, 700),
+        5,
+        "a place in doubt sees those who are known"
+    );
+    assert_eq!(ledger.positions().ahead(&unread, 1_001), 5);
+    assert_eq!(ledger.positions().ahead(&unread, 1_003), 7);
+    assert_eq!(ledger.positions().ahead(&unread, 12), 1);
     let mut live = Bits::zeroed(0, 32);
     live.fill(10, 15);
     live.set(700);
     live.set(1_001);
     let read = LiveIndex::new(live, 1_001);
-    assert_eq!(ledger.ahead(&read, 700), 5);
-    assert_eq!(ledger.ahead(&read, 1_003), 8, "one has checked in, one joined after the reading");
-    let before = [15, 16, 17, 1_001].map(|number| ledger.doubt_before(number));
+    assert_eq!(ledger.positions().ahead(&read, 700), 5);
+    assert_eq!(
+        ledger.positions().ahead(&read, 1_003),
+        8,
+        "one has checked in, one joined after the reading"
+    );
+    let before = [15, 16, 17, 1_001].map(|number| ledger.positions().doubt_before(number));
     assert_eq!(before, [None, None, Some(16), Some(16)]);
     ledger.apply(AdmissionRecord::DoubtEnded { epoch: 2, given_to: 17 }, MonoMs(0));
-    assert_eq!(ledger.doubt_before(1_001), None);
-    assert_eq!(ledger.ahead(&unread, 1_001), 7, "and those above it were given to nobody");
+    assert_eq!(ledger.positions().doubt_before(1_001), None);
+    assert_eq!(
+        ledger.positions().ahead(&unread, 1_001),
+        7,
+        "and those above it were given to nobody"
+    );
 }
 
 #[test]
@@ -163,8 +175,8 @@ fn a_doubt_in_a_drawn_pre_queue_may_be_before_each_of_its_places() {
     ledger.apply(epoch(2, 120, 1_000), MonoMs(0));
     let draw = Draw { base: 100, last: 1_000, seed: [7; 32], at: UnixMillis(0), made_of: None };
     ledger.apply(AdmissionRecord::Drawn(draw), MonoMs(0));
-    assert_eq!(ledger.doubt_before(101), None);
-    assert_eq!(ledger.doubt_before(102), Some(101));
+    assert_eq!(ledger.positions().doubt_before(101), None);
+    assert_eq!(ledger.positions().doubt_before(102), Some(101));
 }
 
 #[test]
@@ -278,4 +290,32 @@ fn a_draw_that_does_not_follow_from_what_was_published_is_a_bug() {
         let applied = std::panic::catch_unwind(move || ledger.apply(record, MonoMs(0)));
         assert!(applied.is_err(), "{what}");
     }
+}
+
+#[test]
+fn the_closed_cohort_ends_every_doubt_about_its_numbers_and_no_other() {
+    let mut ledger = ledger();
+    ledger.apply(AdmissionRecord::NumbersSeen { epoch: 1, given_to: 90 }, MonoMs(0));
+    prepared(&mut ledger);
+    ledger.apply(epoch(2, 120, 1_000), MonoMs(0));
+    ledger.apply(AdmissionRecord::MarkRaised { epoch: 2, number_max: 1_100 }, MonoMs(0));
+    ledger.apply(epoch(3, 1_010, 1_100), MonoMs(0));
+    ledger.apply(AdmissionRecord::DoubtEnded { epoch: 3, given_to: 1_020 }, MonoMs(0));
+    ledger.apply(AdmissionRecord::MarkRaised { epoch: 3, number_max: 1_200 }, MonoMs(0));
+    assert_eq!(ledger.doubts().count(), 880);
+    ledger.apply(AdmissionRecord::CohortClosed { base: 100, last: 1_150 }, MonoMs(0));
+    ledger.apply(AdmissionRecord::Rooted { base: 100, root: [3; 32] }, MonoMs(0));
+    ledger.apply(drawn(1_150, [3; 32]), MonoMs(0));
+    assert_eq!(ledger.doubts().count(), 0);
+    assert_eq!(ledger.positions().doubt_before(1_150), None);
+    let draw = ledger.draw_of(101).unwrap().clone();
+    assert_eq!(ledger.decided(&draw), [(121, 1_000)]);
+    assert_eq!(ledger.cohort_draws().count(), 1);
+    let mut passed = ledger.clone();
+    ledger.apply(epoch(4, 1_160, 1_200), MonoMs(0));
+    assert_eq!(ledger.doubts().collect::<Vec<_>>(), (1_161..=1_200).collect::<Vec<_>>());
+    assert_eq!(ledger.decided(&draw), [], "the new epoch shows the living anew");
+    passed.apply(release(0, 1_150, &[], &[]), MonoMs(0));
+    passed.forget(UnixMillis(0));
+    assert_eq!((passed.decided(&draw), passed.cohort_draws().count()), (vec![], 0));
 }

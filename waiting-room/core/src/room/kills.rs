@@ -337,7 +337,7 @@ impl World {
         }
         leader.recall_doubt();
         let mut live = Bits::zeroed(0, WORDS);
-        let alive = start.live(&leader.ledger, &leader.doubt);
+        let alive = start.live(&leader.ledger, &leader.doubt, &[]);
         alive.iter(leader.ledger.cursor, floor).for_each(|number| live.set(number));
         let (run, mark) = (store.run.clone(), leader.ledger.mark);
         *store = Store { epoch, last: floor, mark, live, ..Store::empty(run) };

@@ -1,0 +1,93 @@
+//! What polls are told from, as of one moment: made once after each change of a room, and looked at
+//! by many threads without any of them writing where the others read.
+//!
+//! Polls of one room on two cores would otherwise meet at a dozen locks each, and a lock that is
+//! only read is a line of memory that is written.
+
+use crate::config::STATUS_AGE_MAX;
+use crate::room::{Outlook, Room};
+use crate::rooms::Rooms;
+use chassis::clock::Monotonic;
+use schema::{DurationMs, EventId};
+use std::cell::RefCell;
+use std::sync::Arc;
+use waiting_room_core::{LiveIndex, Positions};
+
+/// How many rooms a thread remembers; a crowd asks about few at a time.
+///
+/// With more of them a poll looks its room up in the list of all, which costs what it did before.
+const ROOMS_MAX: usize = 8;
+
+const _: () = assert!(0 < ROOMS_MAX);
+
+/// A room as polls of waiting places see it.
+#[derive(Debug, Default)]
+pub(crate) struct View {
+    /// [`Room::version`] before anything was read: what changed later makes another view.
+    pub(crate) version: u64,
+    pub(crate) index: Arc<LiveIndex>,
+    pub(crate) positions: Positions,
+    pub(crate) outlook: Outlook,
+    pub(crate) rate_per_minute: u32,
+    /// The longest that anybody is told to wait before the next poll.
+    pub(crate) poll_ceiling: DurationMs,
+    /// No number above it has bought.
+    pub(crate) completed_last: Option<u64>,
+    /// The horizon of the leader's last word, and when that was heard.
+    pub(crate) horizon: Option<(u64, Monotonic)>,
+}
+
+impl View {
+    /// Whether a place that waits is not asked to check in; `None` is one before its draw. In doubt
+    /// it is near: the leader waits for those who were told a far one's pause, and for no others.
+    pub(crate) fn is_far(&self, number: Option<u64>) -> bool {
+        let fresh = self.horizon.filter(|(_, heard)| heard.elapsed() <= STATUS_AGE_MAX);
+        fresh.is_some_and(|(horizon, _)| number.is_none_or(|number| horizon < number))
+    }
+
+    /// Whether the place near the front has to say that it is there.
+    pub(crate) fn is_asked(&self, number: u64) -> bool {
+        self.horizon.is_some_and(|(horizon, _)| number <= horizon)
+    }
+}
+
+/// A room that this thread was asked about.
+struct Seen {
+    /// Which list of rooms it is of: a process of tests has several.
+    rooms: u64,
+    room: Arc<Room>,
+    view: Arc<View>,
+}
+
+thread_local! {
+    static SEEN: RefCell<Vec<Seen>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Lets `look` see the event's room as it is now; `None` if it has none.
+///
+/// Must not be called within `look`.
+pub(crate) fn of_room<T>(
+    rooms: &Rooms,
+    event: &str,
+    look: impl FnOnce(&Arc<Room>, &View) -> Option<T>,
+) -> Option<T> {
+    SEEN.with_borrow_mut(|seen| {
+        let is_it = |seen: &Seen| seen.rooms == rooms.id && seen.room.event.as_str() == event;
+        if let Some(at) = seen.iter().position(is_it) {
+            // Who is asked about most is found first.
+            seen.swap(at, at.saturating_sub(1));
+            let seen = &mut seen[at.saturating_sub(1)];
+            if seen.view.version != seen.room.version() {
+                seen.view = seen.room.view();
+            }
+            return look(&seen.room, &seen.view);
+        }
+        let event: EventId = event.parse().ok()?;
+        // A room that is open stays so for the life of the process.
+        let room = rooms.find(&event)?;
+        let view = room.view();
+        seen.truncate(ROOMS_MAX - 1);
+        seen.insert(0, Seen { rooms: rooms.id, room, view });
+        look(&seen[0].room, &seen[0].view)
+    })
+}
