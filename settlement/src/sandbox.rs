@@ -281,3 +281,43 @@ fn seen_of(row: &PgRow) -> Seen {
 fn now_ms() -> i64 {
     crate::store::millis(clock::now())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{id_of, read_id};
+    use crate::provider::NewPayment;
+    use schema::{Currency, Money, OrderId};
+
+    #[test]
+    fn an_id_says_what_its_payment_was_created_with() {
+        for (token, known) in [("tok_ok", "tok_ok"), ("tok_slow", "tok_slow"), ("4111/1111", "tok")]
+        {
+            let total = Money::new(12_345, Currency::EUR);
+            let new = NewPayment { order: OrderId(77), attempt: 3, total, token: token.to_owned() };
+            let id = id_of(&new);
+            let told = read_id(&id).unwrap();
+            assert_eq!((told.order, told.total), (&*OrderId(77).to_string(), total));
+            assert_eq!(told.script.token, known);
+        }
+    }
+
+    #[test]
+    fn an_id_of_somebody_else_is_none() {
+        let id = format!("pay_{}/1/5EUR/tok_ok", OrderId(1));
+        assert!(read_id(&id).is_some());
+        let order = OrderId(1).to_string();
+        for changed in [
+            id.replace("pay_", "pi_"),
+            id.replace("/1/", "/"),
+            id.replace("/1/", "/one/"),
+            id.replace("5EUR", "EUR"),
+            id.replace("5EUR", "5\u{20ac}"),
+            id.replace("5EUR", "U"),
+            id.replace("tok_ok", "tok_gold"),
+            id.replace(&order, "order"),
+            String::new(),
+        ] {
+            assert_eq!(read_id(&changed), None, "{changed}");
+        }
+    }
+}
