@@ -12,6 +12,7 @@ mod config;
 mod error;
 mod extract;
 mod in_time;
+mod keyed;
 mod layers;
 mod metrics;
 mod openapi;

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 pub(crate) use bind::Binding;
-pub(crate) use entrance::{Genuine, Held, Spent, Transfer};
+pub(crate) use entrance::{Genuine, Given, Held, Spent};
 pub(crate) use found::{FoundMoney, MoneyOutcome};
 pub(crate) use moves::Moving;
 pub(crate) use outbox::{Answered, Outbox};

@@ -8,6 +8,7 @@ mod bench_door;
 mod bookings;
 mod channels;
 mod client;
+mod keys;
 mod operators;
 mod owner;
 mod pools;

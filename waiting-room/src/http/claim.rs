@@ -62,7 +62,7 @@ pub(super) async fn claim(
 ) -> Result<Response, Problem> {
     let now = room.wall();
     let place = opened(&app, &room, &headers, now)?;
-    let request: ClaimRequest = bodies::json(&headers, body)?;
+    let (request, _): (ClaimRequest, _) = bodies::json(&headers, body)?;
     check_secret(&place, request.pop_secret.as_deref())?;
     let account = match bearer(&headers) {
         None => None,
