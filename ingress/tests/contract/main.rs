@@ -11,6 +11,7 @@ mod client;
 mod keys;
 mod operators;
 mod owner;
+mod pending;
 mod pools;
 mod rig;
 mod shape;

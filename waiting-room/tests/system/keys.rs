@@ -35,12 +35,13 @@ fn is_replayed(answer: &Answer) -> bool {
 
 /// Every POST of a room, and what a repetition of it does.
 #[test]
-fn a_join_has_a_key_a_claim_gives_the_same_pass_and_there_is_no_other_post() {
+fn a_join_has_a_key_a_claim_gives_the_same_pass_a_gate_only_asks_and_there_is_no_other_post() {
     let document = serde_json::to_value(waiting_room::openapi()).unwrap();
     let paths = document["paths"].as_object().unwrap().iter();
     let posts: Vec<&str> =
         paths.filter(|(_, item)| !item["post"].is_null()).map(|(path, _)| path.as_str()).collect();
-    assert_eq!(posts, ["/api/queue/{eventId}/claim", "/api/queue/{eventId}/join"]);
+    let known = ["/api/queue/authz", "/api/queue/{eventId}/claim", "/api/queue/{eventId}/join"];
+    assert_eq!(posts, known);
 }
 
 #[tokio::test]
