@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chassis::idempotency::Keys;
-use chassis::keys::KeyFolder;
+use chassis::keys::{HmacKey, KeyFolder};
 use chassis::{Health, Nats, Shutdown, stream_config};
 use schema::{Shards, stream};
 use sqlx::PgPool;
@@ -54,6 +54,8 @@ pub struct App {
     pub throttle: Throttle,
     pub guesses: Guesses,
     pub keys: Keys,
+    /// From which the secrets of webhooks are made.
+    pub webhook_key: HmacKey,
     pub catalog: Catalog,
     pub views: Views,
     pub rooms: Rooms,
@@ -74,6 +76,9 @@ pub struct App {
 pub const ACCOUNT_KEY: &str = "account";
 const PASS_KEY: &str = "pass";
 const TICKET_KEY: &str = "ticket";
+
+/// Settlement signs with it.
+const WEBHOOK_KEY: &str = "webhook";
 
 /// Of the key that stands behind fingerprints and secrets that are shown once.
 const REPEAT_KEY: &str = "repeat";
@@ -106,6 +111,7 @@ impl App {
             throttle: Throttle::new(config.logins, config.plays_crowd()),
             guesses: Guesses::new(config.channel_codes),
             keys: repeats,
+            webhook_key: keys.hmac(WEBHOOK_KEY)?,
             catalog: Catalog::start(nats, health, shutdown),
             views: Views::start(nats, shards, config.keep(), health, shutdown),
             rooms: Rooms::start(nats, health, shutdown).await?,

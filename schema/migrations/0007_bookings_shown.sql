@@ -1,5 +1,5 @@
--- What GET /api/bookings shows of an order that sold nothing and is over: whether money was taken for
--- it, and is back. `state` is the order's own state; `status` is the word of the API.
+-- What GET /api/bookings shows of an order that sold nothing and is over: whether money was taken
+-- for it, and is back. `state` is the order's own state; `status` is the word of the API.
 
 CREATE OR REPLACE VIEW booking_view AS
 SELECT order_id AS booking_id, account_id, event_id, state,

@@ -16,6 +16,7 @@ pub(crate) use moves::Moving;
 pub(crate) use outbox::{Answered, Outbox};
 pub(crate) use sell::{Capture, Refund, Sale};
 pub(crate) use start::{Announced, Lease};
+pub(crate) use webhooks::{Message, Ready, Told, Webhooks};
 
 mod bind;
 mod entrance;
@@ -25,6 +26,7 @@ mod outbox;
 mod read;
 mod sell;
 mod start;
+mod webhooks;
 
 /// The database, and the commits that many orders share. Clones share them.
 #[derive(Debug, Clone)]

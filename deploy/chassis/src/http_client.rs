@@ -13,6 +13,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio_rustls::rustls::RootCertStore;
 
+pub use self::address::is_public;
 use self::connect::{Connector, Refused};
 use crate::Cause;
 

@@ -10,6 +10,7 @@ pub mod keys;
 pub mod metrics;
 pub mod tasks;
 pub mod telemetry;
+pub mod webhook;
 
 mod backoff;
 mod error;

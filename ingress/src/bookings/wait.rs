@@ -66,11 +66,10 @@ pub(super) async fn ended(
             return Ok(found);
         }
         let change = async {
-            match changed {
-                // An error means that the view is built again.
-                Some(changed) if changed.await.is_err() => tokio::time::sleep(REBUILD_LOOK).await,
-                Some(_) => {}
-                None => std::future::pending().await,
+            let Some(changed) = changed else { return std::future::pending().await };
+            // An error means that the view is built again.
+            if changed.await.is_err() {
+                tokio::time::sleep(REBUILD_LOOK).await;
             }
         };
         let again = until.min(Instant::now() + LOOK_EVERY);

@@ -80,10 +80,11 @@ fn add_problems(path: &str, operation: &mut Operation) {
     } else if operation.parameters.as_ref().is_some_and(|all| !all.is_empty()) {
         common.push(("400", "QUERY_INVALID, REQUEST_UNREADABLE"));
     }
-    let takes_key = |parameters: &Vec<Parameter>| {
-        parameters.iter().any(|parameter| parameter.name == "Idempotency-Key")
+    let names_key = |parameter: &RefOr<Parameter>| match parameter {
+        RefOr::T(parameter) => parameter.name == "Idempotency-Key",
+        RefOr::Ref(_) => false,
     };
-    if operation.parameters.as_ref().is_some_and(takes_key) {
+    if operation.parameters.iter().flatten().any(names_key) {
         common.push(("400", "IDEMPOTENCY_KEY_INVALID"));
         common.push(("409", "IDEMPOTENCY_IN_FLIGHT: wait for its answer"));
         common.push(("422", "IDEMPOTENCY_MISMATCH: use a new key"));

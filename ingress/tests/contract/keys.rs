@@ -25,11 +25,12 @@ enum Repeated {
 
 use Repeated::{Command, Exempt, Kept as KeptAnswer};
 
-const POSTS: [(&str, Repeated); 17] = [
+const POSTS: [(&str, Repeated); 20] = [
     ("/api/admin/events", KeptAnswer),
     ("/api/admin/events/import", KeptAnswer),
     ("/api/admin/events/{eventId}/draw", KeptAnswer),
     ("/api/admin/events/{eventId}/kills", Command),
+    ("/api/admin/webhooks/{webhookId}/replay", KeptAnswer),
     ("/api/auth/login", Exempt("each is a session; to keep its answer were to keep a credential")),
     ("/api/auth/logout", Exempt("a session that has ended stays so")),
     ("/api/auth/refresh", Exempt("the refresh token is the key: one that comes twice was copied")),
@@ -42,6 +43,8 @@ const POSTS: [(&str, Repeated); 17] = [
     ("/api/checkin", Exempt("each scan has an id, and hears the same again")),
     ("/api/partners/allocations", Exempt("each operation has a ref, which is its key")),
     ("/api/partners/keys", KeptAnswer),
+    ("/api/partners/webhooks", KeptAnswer),
+    ("/api/partners/webhooks/{webhookId}/rotate", KeptAnswer),
     ("/api/tickets/{ticketId}/transfer", KeptAnswer),
 ];
 
@@ -186,13 +189,14 @@ async fn an_effect_and_its_answer_are_one_commit() {
     for query in [function, trigger] {
         sqlx::query(query).execute(&rig.postgres).await.unwrap();
     }
-    for path in ["/api/auth/register", "/api/partners/keys"] {
+    for path in ["/api/auth/register", "/api/partners/keys", "/api/partners/webhooks"] {
         let Example { path, token, body, status, .. } = example(&rig, path, 4).await;
         let more = [("idempotency-key", "k")];
         let ask = async || rig.http.json("POST", &path, &token, &more, body.clone()).await;
         assert_eq!(ask().await.problem(), (503, "STORE_UNAVAILABLE".to_owned()), "{path}");
         assert_eq!(ask().await.status, 503, "{path}: the key is not in flight");
-        let count = "SELECT (SELECT count(*) FROM api_key)
+        let count =
+            "SELECT (SELECT count(*) FROM api_key) + (SELECT count(*) FROM webhook_endpoint)
             + (SELECT count(*) FROM account WHERE name = 'Ann')";
         let made: i64 = sqlx::query_scalar(count).fetch_one(&rig.postgres).await.unwrap();
         assert_eq!(made, 0, "{path}");
@@ -203,8 +207,9 @@ async fn an_effect_and_its_answer_are_one_commit() {
         let on = "ALTER TABLE keyed_answer ENABLE TRIGGER broken";
         sqlx::query(on).execute(&rig.postgres).await.unwrap();
         forget(&rig.postgres).await;
-        let tidy = "DELETE FROM account WHERE name = 'Ann'";
-        sqlx::query(tidy).execute(&rig.postgres).await.unwrap();
+        for tidy in ["DELETE FROM account WHERE name = 'Ann'", "DELETE FROM api_key"] {
+            sqlx::query(tidy).execute(&rig.postgres).await.unwrap();
+        }
     }
 }
 
@@ -359,8 +364,43 @@ async fn example(rig: &Rig, path: &str, round: usize) -> Example {
             let [body, other] = to.map(|name| json!({"toEmail": format!("{name}@usher.test")}));
             Example { path: path.clone(), token, body, other: (path, other), status: 200 }
         }
+        _ => example_of_webhooks(rig, path, &name).await,
+    }
+}
+
+async fn example_of_webhooks(rig: &Rig, path: &str, name: &str) -> Example {
+    match path {
+        "/api/partners/webhooks" => {
+            let token = rig.login(name, &[Role::Partner]).await;
+            let url = |path: &str| json!({"url": format!("https://example.org/{path}")});
+            let other = (path.to_owned(), url("b"));
+            Example { path: path.to_owned(), token, body: url("a"), other, status: 201 }
+        }
+        "/api/partners/webhooks/{webhookId}/rotate" => {
+            let token = rig.login(name, &[Role::Partner]).await;
+            let mut paths = Vec::new();
+            for _ in 0..2 {
+                paths.push(path.replace("{webhookId}", &webhook(rig, &token).await));
+            }
+            let other = (paths.pop().unwrap(), json!(null));
+            Example { path: paths.pop().unwrap(), token, body: json!(null), other, status: 200 }
+        }
+        "/api/admin/webhooks/{webhookId}/replay" => {
+            let owner = rig.login(&format!("{name}-owner"), &[Role::Partner]).await;
+            let path = path.replace("{webhookId}", &webhook(rig, &owner).await);
+            let token = rig.login(name, &[Role::Operator]).await;
+            let between = |to: &str| json!({"from": "2026-01-01T00:00:00Z", "to": to});
+            let other = (path.clone(), between("2028-01-01T00:00:00Z"));
+            Example { path, token, body: between("2027-01-01T00:00:00Z"), other, status: 200 }
+        }
         _ => panic!("no example of {path}"),
     }
+}
+
+async fn webhook(rig: &Rig, token: &str) -> String {
+    let body = json!({"url": "https://example.org/hooks"});
+    let made = rig.http.post("/api/partners/webhooks", token, body).await.json();
+    made["webhookId"].as_str().unwrap().to_owned()
 }
 
 async fn account(rig: &Rig, token: &str) -> AccountId {
@@ -373,7 +413,7 @@ async fn play_settlement(rig: &Rig) {
     let mut cancels = rig.nats.client.subscribe(subject::SETTLE_CANCEL).await.unwrap();
     let mut transfers = rig.nats.client.subscribe(subject::SETTLE_TRANSFER).await.unwrap();
     let (client, postgres) = (rig.nats.client.clone(), rig.postgres.clone());
-    tokio::spawn(async move {
+    chassis::tasks::spawn("test-settlement", async move {
         loop {
             let (inbox, answer) = tokio::select! {
                 Some(message) = cancels.next() => {

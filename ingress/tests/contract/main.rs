@@ -18,3 +18,4 @@ mod shape;
 mod statements;
 mod store;
 mod strict;
+mod webhooks;

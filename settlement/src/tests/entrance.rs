@@ -42,7 +42,7 @@ async fn give(rig: &Rig, ticket: TicketId, from: AccountId, to: AccountId) -> Tr
     asked(rig, subject::SETTLE_TRANSFER, &TransferTicket { ticket, from, to, receipt: None }).await
 }
 
-async fn cancel(rig: &Rig, hold: HoldId) -> CancelAnswer {
+pub(super) async fn cancel(rig: &Rig, hold: HoldId) -> CancelAnswer {
     let wanted = CancelBooking { order: OrderId::from(hold), account: ACCOUNT };
     asked(rig, subject::SETTLE_CANCEL, &wanted).await
 }
@@ -149,7 +149,7 @@ async fn of_a_scan_a_transfer_and_a_refund_at_once_one_wins() {
 
 /// A claim of `key`, or the answer that is kept under it.
 async fn begin(keys: &Keys, key: &str) -> Begun {
-    let body = Default::default();
+    let body = sqlx::types::JsonValue::Null;
     let deed = Deed { route: "POST /transfer", path: "/transfer", caller: b"me", body: &body };
     keys.begin(key, &deed).await.unwrap()
 }
