@@ -20,6 +20,7 @@ pub(crate) use admission::{__path_admission, __path_change_admission};
 pub use admission::{admission, change_admission};
 pub(crate) use audit::__path_audit;
 pub use audit::audit;
+pub(crate) use audit::record;
 pub(crate) use draw::__path_draw;
 pub use draw::draw;
 #[cfg(test)]

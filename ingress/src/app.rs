@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use chassis::keys::KeyFolder;
+use chassis::idempotency::Keys;
+use chassis::keys::{HmacKey, KeyFolder};
 use chassis::{Health, Nats, Shutdown, stream_config};
 use schema::{Shards, stream};
 use sqlx::PgPool;
@@ -17,6 +18,7 @@ use crate::catalog::Catalog;
 use crate::channels::Guesses;
 use crate::config::Config;
 use crate::error::Error;
+use crate::keyed;
 use crate::rooms::{Passes, Rooms};
 use crate::statements::STATEMENTS_MAX;
 use crate::views::{Renderings, Views};
@@ -51,6 +53,9 @@ pub struct App {
     pub passwords: Passwords,
     pub throttle: Throttle,
     pub guesses: Guesses,
+    pub keys: Keys,
+    /// From which the secrets of webhooks are made.
+    pub webhook_key: HmacKey,
     pub catalog: Catalog,
     pub views: Views,
     pub rooms: Rooms,
@@ -72,6 +77,12 @@ pub const ACCOUNT_KEY: &str = "account";
 const PASS_KEY: &str = "pass";
 const TICKET_KEY: &str = "ticket";
 
+/// Settlement signs with it.
+const WEBHOOK_KEY: &str = "webhook";
+
+/// Of the key that stands behind fingerprints and secrets that are shown once.
+const REPEAT_KEY: &str = "repeat";
+
 impl App {
     /// Opens everything and starts the followers; readiness says when they have caught up.
     pub async fn start(config: Config, deps: &Deps) -> Result<Self, Error> {
@@ -87,6 +98,10 @@ impl App {
         let ticket_key = keys.ed25519(TICKET_KEY)?;
         let published = [("account", &account_key), ("pass", &pass_key), ("ticket", &ticket_key)];
         ensure_streams(nats, shards).await?;
+        let repeats = Keys::new(&postgres, keys.hmac(REPEAT_KEY)?);
+        if !config.rooms_only {
+            keyed::sweep(repeats.clone(), shutdown.clone());
+        }
         let places = |count: u32| usize::try_from(count).expect("usize has 32 bits or more");
         Ok(Self {
             tokens: Tokens::new(&account_key, config.token_ttl_s),
@@ -95,6 +110,8 @@ impl App {
             passwords: Passwords::new(config.passwords),
             throttle: Throttle::new(config.logins, config.plays_crowd()),
             guesses: Guesses::new(config.channel_codes),
+            keys: repeats,
+            webhook_key: keys.hmac(WEBHOOK_KEY)?,
             catalog: Catalog::start(nats, health, shutdown),
             views: Views::start(nats, shards, config.keep(), health, shutdown),
             rooms: Rooms::start(nats, health, shutdown).await?,

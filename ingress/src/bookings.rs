@@ -8,6 +8,7 @@ mod reservation;
 mod reserve;
 mod stored;
 mod swap;
+mod wait;
 mod want;
 
 pub use body::{PlaceNames, TicketBody, TicketStatus, money};

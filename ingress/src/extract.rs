@@ -111,6 +111,8 @@ fn unknown_id(path: &str) -> Problem {
         ("RESERVATION_UNKNOWN", "No such reservation")
     } else if path.contains("/bookings/") {
         ("BOOKING_UNKNOWN", "No such booking")
+    } else if path.contains("/webhooks/") {
+        ("WEBHOOK_UNKNOWN", "No such webhook")
     } else if path.contains("/tickets/") {
         ("TICKET_UNKNOWN", "No such ticket")
     } else {

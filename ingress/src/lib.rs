@@ -12,6 +12,7 @@ mod config;
 mod error;
 mod extract;
 mod in_time;
+mod keyed;
 mod layers;
 mod metrics;
 mod openapi;
@@ -29,6 +30,7 @@ mod statements;
 mod testing;
 mod tickets;
 mod views;
+mod webhooks;
 
 pub use accounts::{
     LoginRates, NewAccount, PasswordLimits, Passwords, Role, Roles, checked_name, checked_password,

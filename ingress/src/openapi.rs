@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use utoipa::OpenApi;
 
-use crate::{accounts, admin, bookings, catalog, partners, statements, tickets, views};
+use crate::{accounts, admin, bookings, catalog, partners, statements, tickets, views, webhooks};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -47,6 +47,13 @@ use crate::{accounts, admin, bookings, catalog, partners, statements, tickets, v
         partners::allotments,
         statements::partner_statements,
         statements::event_statement,
+        webhooks::create_webhook,
+        webhooks::webhooks,
+        webhooks::change_webhook,
+        webhooks::delete_webhook,
+        webhooks::rotate_webhook,
+        webhooks::webhook_messages,
+        webhooks::replay_webhook,
         admin::create_event,
         admin::replace_event,
         admin::import_events,

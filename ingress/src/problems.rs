@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use chassis::Problem;
+use chassis::{Problem, idempotency};
 use http::HeaderValue;
 use http::header::{ALLOW, CONTENT_TYPE, WWW_AUTHENTICATE};
 use schema::{PlanIndex, Refusal};
@@ -30,14 +30,8 @@ pub fn refused(refusal: &Refusal, plan: Option<&PlanIndex>) -> Problem {
 /// Shows why an owner gave no answer. `key` repeats the request safely when the client sent none.
 pub fn unanswered(unanswered: Unanswered, key: &str) -> Problem {
     let mut problem = match unanswered {
-        Unanswered::InFlight => {
-            let title = "The same request is under way";
-            Problem::retryable(409, "IDEMPOTENCY_IN_FLIGHT", title, "wait for its answer", 1)
-        }
-        Unanswered::Mismatch => {
-            let title = "The Idempotency-Key belongs to another request";
-            return Problem::new(422, "IDEMPOTENCY_MISMATCH", title, "use a new key");
-        }
+        Unanswered::InFlight => idempotency::in_flight(),
+        Unanswered::Mismatch => return idempotency::mismatch(),
         Unanswered::Busy => {
             let title = "Too many requests wait for this event";
             Problem::retryable(503, "BUSY", title, "ask again with the same Idempotency-Key", 1)

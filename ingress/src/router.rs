@@ -15,6 +15,7 @@ use crate::layers::{Checks, Layered, Limiter, Start, around};
 use crate::openapi::Served;
 use crate::{
     accounts, admin, bookings, catalog, page, partners, problems, statements, tickets, views,
+    webhooks,
 };
 
 /// Largest body of routes that take a whole catalogue: about a thousand events with plans of their
@@ -140,11 +141,20 @@ fn ticket_routes() -> Vec<Route> {
 }
 
 fn partner_routes() -> Vec<Route> {
+    let webhook = "/api/partners/webhooks/{webhookId}";
+    let rotate = "/api/partners/webhooks/{webhookId}/rotate";
+    let messages = "/api/partners/webhooks/{webhookId}/messages";
     vec![
         route(Method::POST, "/api/partners/keys", accounts::create_api_key),
         route(Method::POST, "/api/partners/allocations", partners::allocations),
         route(Method::GET, "/api/partners/allotments", partners::allotments),
         route(Method::GET, "/api/partners/statements", statements::partner_statements),
+        route(Method::POST, "/api/partners/webhooks", webhooks::create_webhook),
+        route(Method::GET, "/api/partners/webhooks", webhooks::webhooks),
+        route(Method::PATCH, webhook, webhooks::change_webhook),
+        route(Method::DELETE, webhook, webhooks::delete_webhook),
+        route(Method::POST, rotate, webhooks::rotate_webhook),
+        route(Method::GET, messages, webhooks::webhook_messages),
     ]
 }
 
@@ -167,6 +177,7 @@ fn admin_routes() -> Vec<Route> {
         route(Method::GET, kills, admin::kills),
         route(Method::DELETE, "/api/admin/events/{eventId}/kills/{killId}", admin::lift_kill),
         route(Method::GET, "/api/admin/audit", admin::audit),
+        route(Method::POST, "/api/admin/webhooks/{webhookId}/replay", webhooks::replay_webhook),
         route(Method::GET, SERVICES, admin::services),
     ]
 }

@@ -8,7 +8,9 @@ import { bookingCard } from "./account.js";
 import { holdName } from "./events.js";
 import { forgetPass } from "./queue.js";
 
-const POLL_MS_DEFAULT = 2000;
+/** How long an answer about a payment may wait for its end, and how often to ask at most. */
+const WAIT_MS = 10000;
+const POLL_MS_MIN = 500;
 
 const CARDS = [
   ["tok_ok", "Card that works"],
@@ -124,16 +126,16 @@ async function showAgain(page) {
 /** Waits for the bank's answer, however long it takes. */
 async function waitForPayment(page, booking) {
   const { signal, held, path } = page;
+  const bookingId = booking?.bookingId ?? bookingOf(held.reservationId);
   draw(page,
     h("h1", {}, "Waiting for the bank"),
     h("p", { role: "status" }, "The payment has begun and its outcome is not known yet. "
       + "You will not be charged twice; you can also look later under My tickets."));
-  let wait = booking?.pollAfterMs;
   for (;;) {
-    await pause(wait ?? POLL_MS_DEFAULT, signal);
+    await Promise.all([waitForBooking(bookingId, signal), pause(POLL_MS_MIN, signal)]);
     const now = await get(path, { signal });
     if (now.status === "CONFIRMED") {
-      return showBooking(page, booking?.bookingId ?? now.bookingId ?? bookingOf(held.reservationId));
+      return showBooking(page, bookingId);
     }
     if (now.status === "HELD") {
       page.held = now;
@@ -144,15 +146,19 @@ async function waitForPayment(page, booking) {
     if (now.status !== "PAYING") {
       return showEnd(page, "The payment did not go through and the seats are free again.");
     }
-    wait = now.pollAfterMs;
   }
+}
+
+/** A booking once its payment has ended, or as it is after a while. */
+function waitForBooking(bookingId, signal) {
+  return get(`/api/bookings/${bookingId}?waitMs=${WAIT_MS}`, { signal });
 }
 
 async function showBooking(page, bookingId) {
   for (;;) {
-    const booking = await get(`/api/bookings/${bookingId}`, { signal: page.signal });
+    const booking = await waitForBooking(bookingId, page.signal);
     if (booking.status !== "PENDING") return finish(page, booking);
-    await pause(booking.pollAfterMs ?? POLL_MS_DEFAULT, page.signal);
+    await pause(POLL_MS_MIN, page.signal);
   }
 }
 

@@ -86,18 +86,33 @@ pub enum Found {
     Forged,
 }
 
-/// Asks to give a ticket to another account. Repeating it is harmless.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Asks to give a ticket to another account. Repeating it is harmless while `to` holds it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TransferTicket {
     pub ticket: TicketId,
     pub from: AccountId,
     pub to: AccountId,
+    /// Of an asker who may ask again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<Receipt>,
+}
+
+/// The answer that is kept under the asker's `Idempotency-Key`, in the commit that has the effect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The hash of route, caller and key.
+    pub key: [u8; 32],
+    /// Only who still has the key may keep an answer under it.
+    pub attempt: [u8; 16],
+    pub status: u16,
+    pub body: CompactString,
 }
 
 /// How the transfer stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TransferAnswer {
-    /// The ticket is `to`'s, by a code of its own; the codes before it are void.
+    /// The ticket is `to`'s, by a code of its own; the codes before it are void. The receipt is
+    /// kept.
     Transferred,
     /// It was used.
     CheckedIn,

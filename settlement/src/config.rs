@@ -23,6 +23,9 @@ pub struct Config {
     ///
     /// Larger saves commits under load, but all its orders wait for the slowest row of them.
     pub commit_orders_max: usize,
+    /// Whether webhooks may go to addresses of this machine and of private networks, and without
+    /// TLS. Whoever may name an address then has this process call it.
+    pub webhooks_private_targets: bool,
 }
 
 impl Default for Config {
@@ -33,6 +36,7 @@ impl Default for Config {
             sweep_every_ms: 500,
             orders_max: 2_048,
             commit_orders_max: 256,
+            webhooks_private_targets: false,
         }
     }
 }
@@ -126,6 +130,43 @@ pub(crate) const ENDED_AT_ONCE_MAX: i64 = 256;
 /// How far a look goes back behind the last one: clocks of providers differ from ours.
 pub(crate) const RECONCILE_OVERLAP: DurationMs = DurationMs(120_000);
 
+/// When a message of a webhook is sent again that nobody has taken: three days in all, after which
+/// it is for an operator to replay.
+pub(crate) const SENT_AGAIN_AFTER: [DurationMs; 9] = [
+    DurationMs::from_secs(5),
+    DurationMs::from_secs(300),
+    DurationMs::from_secs(1_800),
+    DurationMs::from_secs(2 * 3_600),
+    DurationMs::from_secs(5 * 3_600),
+    DurationMs::from_secs(10 * 3_600),
+    DurationMs::from_secs(14 * 3_600),
+    DurationMs::from_secs(20 * 3_600),
+    DurationMs::from_secs(24 * 3_600),
+];
+
+/// When a message that was taken to be sent counts as not sent, because its process has died.
+pub(crate) const SEND_LEASE: DurationMs = DurationMs::from_secs(30);
+
+/// Messages that one process sends at once, and to one endpoint: one that hangs takes 10 s each.
+pub(crate) const MESSAGES_AT_ONCE: usize = 64;
+pub(crate) const MESSAGES_OF_ENDPOINT: i64 = 8;
+
+/// How often messages are looked for. Nobody waits for them to the second, and each look is a
+/// transaction, also where nobody listens.
+pub(crate) const MESSAGES_EVERY: Duration = Duration::from_secs(1);
+
+/// Most verdicts that become messages in one commit.
+pub(crate) const MESSAGES_MADE_AT_ONCE: i64 = 256;
+
+/// How long messages are kept that were delivered or given up, how often old ones are forgotten,
+/// and how many at once.
+pub(crate) const MESSAGE_KEPT_FOR: DurationMs = DurationMs::from_secs(30 * 86_400);
+pub(crate) const MESSAGES_SWEPT_EVERY: Duration = Duration::from_mins(1);
+pub(crate) const MESSAGES_SWEPT: i64 = 10_000;
+
+/// How long a replaced secret still signs beside its successor.
+pub(crate) const SECRET_OVERLAP: DurationMs = DurationMs::from_secs(86_400);
+
 /// Most differences that an audit lists of each kind: the first ones say what is wrong.
 pub(crate) const DIFFERENCES_MAX: i64 = 1_000;
 
@@ -137,6 +178,11 @@ const _: () = {
     assert!(ORDER_PAUSE_FIRST.as_millis() < ORDER_PAUSE_MAX.as_millis());
     assert!(CALL_EVERY.as_millis() <= UNHURRIED_EVERY.as_millis());
     assert!(UNHURRIED_EVERY.as_millis() * 10 < VERDICT_AGAIN_MS.unsigned_abs() as u128);
+    // A message that is under way is not taken again, its answer and the note of that included.
+    assert!(
+        chassis::http_client::TOTAL_WAIT.as_millis() + STATEMENT_WAIT.as_millis() * 2
+            < SEND_LEASE.0 as u128
+    );
     assert!(BUS_WAIT.as_millis() < JOURNAL_ACK_WAIT.as_millis());
     assert!(STATEMENT_WAIT.as_millis() < JOURNAL_ACK_WAIT.as_millis());
 };

@@ -2,7 +2,7 @@
 
 use crate::desk::Question;
 use crate::error::Error;
-use crate::store::{Genuine, Held, Transfer};
+use crate::store::{Genuine, Given, Held};
 use crate::ticket::{TicketCode, ticket_code};
 use crate::work::Work;
 use schema::{
@@ -32,7 +32,7 @@ impl Question for TransferTicket {
     const BUSY: TransferAnswer = TransferAnswer::Busy;
 
     async fn answer(self, work: &Work) -> Result<TransferAnswer, Error> {
-        transfer(work, self).await
+        transfer(work, &self).await
     }
 }
 
@@ -80,14 +80,15 @@ fn signature(
 }
 
 /// Makes the transfer, or says why not; a ticket that changes meanwhile is looked at again.
-async fn transfer(work: &Work, wanted: TransferTicket) -> Result<TransferAnswer, Error> {
+async fn transfer(work: &Work, wanted: &TransferTicket) -> Result<TransferAnswer, Error> {
     let store = &work.context.store;
     loop {
         let Some(held) = store.held(wanted.ticket).await? else {
             return Ok(TransferAnswer::Unknown);
         };
         if held.account == wanted.to && held.given_by == Some(wanted.from) {
-            return Ok(TransferAnswer::Transferred);
+            let kept = store.keep(wanted.receipt.as_ref()).await?;
+            return Ok(if kept { TransferAnswer::Transferred } else { TransferAnswer::Busy });
         }
         if held.account != wanted.from {
             return Ok(TransferAnswer::Unknown);
@@ -97,7 +98,12 @@ async fn transfer(work: &Work, wanted: TransferTicket) -> Result<TransferAnswer,
             Err(answer) => return Ok(answer),
         };
         let code = ticket_code(&work.context.ticket_key, &held.event, wanted.ticket, issue);
-        store.transfer(Transfer { wanted, issue, code }).await?;
+        match store.transfer(wanted, issue, code).await? {
+            Given::Yes => return Ok(TransferAnswer::Transferred),
+            // Another attempt has the key: it tells how this ends.
+            Given::KeyLost => return Ok(TransferAnswer::Busy),
+            Given::Changed => {}
+        }
     }
 }
 

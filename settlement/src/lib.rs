@@ -27,6 +27,7 @@ mod store;
 mod terms;
 mod ticket;
 mod verdict;
+mod webhooks;
 mod work;
 
 #[cfg(test)]

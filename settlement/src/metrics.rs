@@ -1,6 +1,6 @@
 //! What settlement counts.
 
-use crate::store::MoneyOutcome;
+use crate::store::{MoneyOutcome, Told};
 use metrics::{counter, gauge, histogram};
 use schema::{SettlementLoad, ShardId, Shards, UnixMillis};
 use settlement_core::{State, Stray};
@@ -16,6 +16,9 @@ pub(crate) fn declare(shards: Shards) {
         "usher_settlement_verdicts_refused_total",
     ] {
         counter!(name).increment(0);
+    }
+    for outcome in ["delivered", "again", "parked", "gone"] {
+        counter!("usher_settlement_webhooks_total", "outcome" => outcome).increment(0);
     }
     for shard in shards.all() {
         let shard = shard.to_string();
@@ -76,6 +79,17 @@ pub(crate) fn verdict_sent(again: bool) {
 
 pub(crate) fn verdict_queue_full() {
     counter!("usher_settlement_verdict_queue_full_total").increment(1);
+}
+
+/// What came of one try to tell somebody of a booking.
+pub(crate) fn webhook_told(told: &Told) {
+    let outcome = match told {
+        Told::Delivered { .. } => "delivered",
+        Told::Failed { again_at: Some(_), .. } => "again",
+        Told::Failed { again_at: None, .. } => "parked",
+        Told::Gone => "gone",
+    };
+    counter!("usher_settlement_webhooks_total", "outcome" => outcome).increment(1);
 }
 
 /// The owner refused a verdict: its seats are not what the database says.

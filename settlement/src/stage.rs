@@ -16,6 +16,7 @@ use crate::sandbox::Sandbox;
 use crate::store::{Lease, Store};
 use crate::terms::TermsBook;
 use crate::verdict::{Verdicts, relay};
+use crate::webhooks::{self, Sender};
 use crate::work::Work;
 use chassis::keys::{KeyFolder, random_bytes};
 use chassis::{Health, Nats, Shutdown, stream_config, tasks};
@@ -27,6 +28,9 @@ use uuid::Uuid;
 
 /// The key that signs tickets, in the key folder.
 const TICKET_KEY: &str = "ticket";
+
+/// The key from which the secrets of webhooks are made.
+const WEBHOOK_KEY: &str = "webhook";
 
 /// What the stage needs from its process.
 #[derive(Debug, Clone)]
@@ -98,6 +102,10 @@ pub async fn run_with(
     let pool = deps.postgres.clone();
     let reconciling = reconcile::run(pool, Arc::clone(&context.provider), shutdown.clone());
     tasks::spawn("settlement-reconcile", reconciling);
+    tasks::spawn("settlement-messages", webhooks::relay(Arc::clone(context)));
+    let webhook_key = deps.keys.hmac(WEBHOOK_KEY).map_err(prepared("load the webhook key"))?;
+    let sender = Sender::new(Arc::clone(context), webhook_key);
+    tasks::spawn("settlement-webhooks", sender.run());
     let here = HashMap::from([("instance".to_owned(), deps.instance.clone())]);
     let version = env!("CARGO_PKG_VERSION");
     let announced = chassis::announce(nats, subject::SERVICE_SETTLEMENT, version, here).await;

@@ -10,12 +10,13 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 pub(crate) use bind::Binding;
-pub(crate) use entrance::{Genuine, Held, Spent, Transfer};
+pub(crate) use entrance::{Genuine, Given, Held, Spent};
 pub(crate) use found::{FoundMoney, MoneyOutcome};
 pub(crate) use moves::Moving;
 pub(crate) use outbox::{Answered, Outbox};
 pub(crate) use sell::{Capture, Refund, Sale};
 pub(crate) use start::{Announced, Lease};
+pub(crate) use webhooks::{Message, Ready, Told, Webhooks};
 
 mod bind;
 mod booking;
@@ -26,6 +27,7 @@ mod outbox;
 mod read;
 mod sell;
 mod start;
+mod webhooks;
 
 /// The database, and the commits that many orders share. Clones share them.
 #[derive(Debug, Clone)]

@@ -4,7 +4,7 @@ use crate::catalogue::Catalogue;
 use crate::error::Error;
 use crate::order::Order;
 use chassis::clock::Monotonic;
-use schema::{EventId, Split, Terms};
+use schema::{AccountId, EventId, Split, Terms};
 use settlement_core::{Posting, on_sale};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -42,6 +42,11 @@ impl TermsBook {
         // MON-1: what is booked as sold is what is charged.
         assert!(split.charged() == order.total.amount, "{split:?} of {}", order.id);
         Ok(on_sale(split, order.total.currency, terms.promoter))
+    }
+
+    /// Whose event it is, if it is a partner's.
+    pub(crate) async fn promoter_of(&self, event: &EventId) -> Result<Option<AccountId>, Error> {
+        Ok(self.of(event).await?.promoter)
     }
 
     async fn of(&self, event: &EventId) -> Result<Arc<Terms>, Error> {

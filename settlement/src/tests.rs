@@ -13,3 +13,4 @@ mod rig;
 mod tables;
 mod tokens;
 mod trace;
+mod webhooks;

@@ -4,10 +4,13 @@ pub mod base64url;
 pub mod clock;
 pub mod config;
 pub mod http;
+pub mod http_client;
+pub mod idempotency;
 pub mod keys;
 pub mod metrics;
 pub mod tasks;
 pub mod telemetry;
+pub mod webhook;
 
 mod backoff;
 mod error;

@@ -50,7 +50,8 @@ fn main() -> ExitCode {
 
 async fn execute(command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Up(up) => up::up(up).await,
+        // It holds all stages, so it is behind a pointer.
+        Command::Up(up) => Box::pin(up::up(up)).await,
         Command::Run(run) => run::run(run).await,
         Command::Migrate(target) => migrate::migrate(target).await,
         Command::Demo(target) => demo::demo(target).await,

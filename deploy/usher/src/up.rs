@@ -31,6 +31,8 @@ pub async fn up(up: Up) -> anyhow::Result<ExitCode> {
     drop(chassis::http::bind(config.ingress.listen)?);
     drop(chassis::http::bind(config.metrics.listen)?);
     config.ingress.demo |= !up.no_demo;
+    // Demo data is for one machine: whoever tries a webhook has its receiver here too.
+    config.settlement.webhooks_private_targets |= config.ingress.demo;
     config.ingress.bench_door |= up.bench_door;
     if config.ingress.demo || config.ingress.bench_door {
         // One machine plays the crowd: all of it has one address.

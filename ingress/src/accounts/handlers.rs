@@ -6,7 +6,8 @@ use axum::Extension;
 use axum::extract::State;
 use chassis::Problem;
 use chassis::http::Peer;
-use http::StatusCode;
+use chassis::idempotency::Deed;
+use http::{HeaderMap, StatusCode};
 use schema::AccountId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -19,7 +20,10 @@ use super::store::{self, Account, NewAccount};
 use super::tokens::Identity;
 use crate::app::App;
 use crate::extract::{Json, json};
+use crate::keyed::{self, Begun, Turn};
 use crate::problems::{self, Answered};
+
+const ROUTE: &str = "POST /api/auth/register";
 
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct Registration {
@@ -63,15 +67,17 @@ pub struct TokenBody {
 
 /// Creates an account with the role fan.
 #[utoipa::path(post, path = "/api/auth/register", tag = "accounts", request_body = Registration,
+    params(("Idempotency-Key" = Option<String>, Header)),
     responses((status = 201, body = AccountBody), (status = 409, description = "EMAIL_TAKEN"),
         (status = 422, description = "REQUEST_INVALID"),
         (status = 429, description = "LOGIN_THROTTLED")))]
 pub async fn register(
     State(app): State<Arc<App>>,
     Extension(Peer(peer)): Extension<Peer>,
+    headers: HeaderMap,
     body: Json<Registration>,
 ) -> Answered {
-    let Registration { email, password, name } = body.value;
+    let Json { value: Registration { email, password, name }, sent } = body;
     let email = store::normal_email(&email)
         .ok_or_else(|| problems::invalid("email is not an e-mail address"))?;
     if !checked_password(&password) {
@@ -80,20 +86,35 @@ pub async fn register(
     let name = store::checked_name(&name)
         .ok_or_else(|| problems::invalid("a name is 1 to 200 bytes of text"))?
         .to_owned();
-    let now = chassis::clock::now();
-    app.throttle.address(peer.ip(), now)?;
+    app.throttle.address(peer.ip(), chassis::clock::now())?;
+    // Who has no account yet is known by the address that it will have.
+    let path = "/api/auth/register";
+    let deed = Deed { route: ROUTE, path, caller: email.as_bytes(), body: &sent };
+    match keyed::begin(&app, &headers, &deed).await? {
+        Begun::Over(kept) => Ok(keyed::again(kept)),
+        Begun::Turn(mut turn) => {
+            let created = create(&app, &mut turn, &email, &name, password).await;
+            turn.end(created).await
+        }
+    }
+}
+
+async fn create(app: &App, turn: &mut Turn, email: &str, name: &str, password: String) -> Answered {
     let password_hash = app.passwords.hash(password).await?;
     let account = AccountId(uuid::Uuid::now_v7().as_u128());
     let roles = Roles::FAN;
-    let new =
-        NewAccount { account, email: &email, name: &name, password_hash: &password_hash, roles };
-    let created = store::create_account(&app.postgres, &new, now).await;
+    let new = NewAccount { account, email, name, password_hash: &password_hash, roles };
+    let mut tx = keyed::transaction(&app.postgres).await?;
+    let created = store::create_account(&mut *tx, &new, chassis::clock::now()).await;
     if !created.map_err(|error| problems::store(&error))? {
         let title = "The e-mail address has an account";
         return Err(Problem::new(409, "EMAIL_TAKEN", title, "log in instead"));
     }
-    let roles = roles.list();
-    Ok(json(StatusCode::CREATED, &AccountBody { account_id: account, email, name, roles }))
+    let (email, name) = (email.to_owned(), name.to_owned());
+    let body = AccountBody { account_id: account, email, name, roles: roles.list() };
+    let kept = keyed::kept(StatusCode::CREATED, &body);
+    turn.commit(tx, &kept).await?;
+    Ok(keyed::first(kept))
 }
 
 /// Exchanges e-mail and password for a token.

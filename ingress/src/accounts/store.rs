@@ -2,7 +2,7 @@
 
 use chassis::Problem;
 use schema::{AccountId, UnixMillis};
-use sqlx::{PgPool, Row};
+use sqlx::{PgExecutor, PgPool, Row};
 use uuid::Uuid;
 
 use super::roles::Roles;
@@ -58,7 +58,7 @@ const EMAIL_BYTES_MAX: usize = 254;
 
 /// Creates an account; `false` when the address has one already.
 pub async fn create_account(
-    postgres: &PgPool,
+    postgres: impl PgExecutor<'_>,
     new: &NewAccount<'_>,
     now: UnixMillis,
 ) -> Result<bool, sqlx::Error> {

@@ -51,7 +51,7 @@ pub struct EntryBody {
 
 /// Writes the line of a deed that is about to be done; a deployment without a store has its log for
 /// that.
-pub(super) async fn record(
+pub(crate) async fn record(
     app: &App,
     caller: &Caller,
     request: &RequestId,

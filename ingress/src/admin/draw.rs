@@ -5,8 +5,9 @@ use std::sync::Arc;
 use async_nats::jetstream::kv::UpdateErrorKind;
 use axum::Extension;
 use axum::extract::State;
+use chassis::idempotency::Deed;
 use chassis::{Problem, base64url};
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use schema::admission::{BEACON_BYTES_MAX, Beacon, Witnesses};
 use schema::{EventId, RoomMode, RoomSettings, codec, subject};
 use serde::de::DeserializeOwned;
@@ -16,12 +17,15 @@ use utoipa::ToSchema;
 use super::admission::{STORE_WAIT, current, store, unavailable};
 use super::audit::record;
 use super::witnesses::{committed, hashes, reveal};
-use crate::accounts::Operator;
+use crate::accounts::{Caller, Operator};
 use crate::app::App;
 use crate::extract::{Id, Json, json};
+use crate::keyed::{self, Begun};
 use crate::layers::RequestId;
 use crate::problems::{self, Answered};
 use crate::rooms::Versioned;
+
+const ROUTE: &str = "POST /api/admin/events/{eventId}/draw";
 
 /// One of five: nothing at all draws the pre-queue now; `beaconRequired` says whether the draws of
 /// pre-queues that begin from now on wait for a beacon, `witnesses` whose secrets they wait for;
@@ -66,7 +70,8 @@ enum Wanted {
 
 /// Draws the pre-queue of an event's room now, or says what its draws take from outside.
 #[utoipa::path(post, path = "/api/admin/events/{eventId}/draw", tag = "operators",
-    params(("eventId" = String, Path)), request_body = DrawRequest, security(("bearer" = [])),
+    params(("eventId" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
+    request_body = DrawRequest, security(("bearer" = [])),
     responses((status = 202, body = DrawBody), (status = 404, description = "EVENT_UNKNOWN"),
         (status = 409, description = "NOT_PRE_QUEUE, BEACON_GIVEN, BEACON_NOT_REQUIRED, \
             NOT_COMMITTED"),
@@ -77,14 +82,35 @@ pub async fn draw(
     Operator(caller): Operator,
     Extension(request): Extension<RequestId>,
     Id(event): Id<EventId>,
+    headers: HeaderMap,
     body: Json<DrawRequest>,
 ) -> Answered {
-    let before = current(&app, &event).await?;
+    let path = format!("/api/admin/events/{event}/draw");
+    let asker = keyed::caller(caller.account);
+    let deed = Deed { route: ROUTE, path: &path, caller: &asker, body: &body.sent };
+    match keyed::begin(&app, &headers, &deed).await? {
+        Begun::Over(kept) => Ok(keyed::again(kept)),
+        Begun::Turn(turn) => {
+            let changed = change(&app, turn.is_repeat, (&caller, &request), &event, &body).await;
+            turn.end(changed).await
+        }
+    }
+}
+
+/// Does what is wanted. What a repetition finds done already it leaves as it is.
+async fn change(
+    app: &App,
+    is_repeat: bool,
+    (caller, request): (&Caller, &RequestId),
+    event: &EventId,
+    body: &Json<DrawRequest>,
+) -> Answered {
+    let before = current(app, event).await?;
     let wanted = body.value.wanted()?;
     let (beacon_key, witness_key) =
-        (subject::draw_settings(&event), subject::witness_settings(&event));
-    let (mut beacon, revision) = stored::<Beacon>(&app, &beacon_key).await?;
-    let (witnesses, witness_revision) = stored::<Witnesses>(&app, &witness_key).await?;
+        (subject::draw_settings(event), subject::witness_settings(event));
+    let (mut beacon, revision) = stored::<Beacon>(app, &beacon_key).await?;
+    let (witnesses, witness_revision) = stored::<Witnesses>(app, &witness_key).await?;
     let (mut witnesses, mut settings) = (witnesses.unwrap_or_default(), before.settings.clone());
     let object = format!("room {event}");
     match wanted {
@@ -92,29 +118,32 @@ pub async fn draw(
             if before.settings.mode != RoomMode::PreQueue {
                 return Err(not_pre_queue());
             }
-            record(&app, &caller, &request, "draw.now", &object, &body.sent).await?;
-            settings = open_now(&app, &event, before).await?;
+            record(app, caller, request, "draw.now", &object, &body.sent).await?;
+            settings = open_now(app, event, before).await?;
         }
         Wanted::Required(required) => {
-            record(&app, &caller, &request, "draw.change", &object, &body.sent).await?;
+            record(app, caller, request, "draw.change", &object, &body.sent).await?;
             beacon = required.then_some(Beacon::Awaited);
-            put(&app, beacon_key, beacon.as_ref(), revision).await?;
+            put(app, beacon_key, beacon.as_ref(), revision).await?;
         }
+        Wanted::Given { root, value } if is_repeat && is_given(beacon.as_ref(), &root, &value) => {}
         Wanted::Given { root, value } => {
             check_given(beacon.as_ref(), &root)?;
-            record(&app, &caller, &request, "draw.beacon", &object, &body.sent).await?;
+            record(app, caller, request, "draw.beacon", &object, &body.sent).await?;
             beacon = Some(Beacon::Given { root, value: value.into() });
-            put(&app, beacon_key, beacon.as_ref(), revision).await?;
+            put(app, beacon_key, beacon.as_ref(), revision).await?;
         }
+        // To name them again would forget what they have revealed since.
+        Wanted::Witnesses(named) if is_repeat && witnesses.commitments == named => {}
         Wanted::Witnesses(commitments) => {
-            record(&app, &caller, &request, "draw.witnesses", &object, &body.sent).await?;
+            record(app, caller, request, "draw.witnesses", &object, &body.sent).await?;
             witnesses = Witnesses { commitments, ..Witnesses::default() };
-            put(&app, witness_key, Some(&witnesses), witness_revision).await?;
+            put(app, witness_key, Some(&witnesses), witness_revision).await?;
         }
         Wanted::Revealed { root, secrets } => {
             witnesses = reveal(witnesses, root, &secrets)?;
-            record(&app, &caller, &request, "draw.secrets", &object, &body.sent).await?;
-            put(&app, witness_key, Some(&witnesses), witness_revision).await?;
+            record(app, caller, request, "draw.secrets", &object, &body.sent).await?;
+            put(app, witness_key, Some(&witnesses), witness_revision).await?;
         }
     }
     let body = DrawBody {
@@ -152,6 +181,11 @@ impl DrawRequest {
             )),
         }
     }
+}
+
+fn is_given(beacon: Option<&Beacon>, root: &[u8; 32], value: &str) -> bool {
+    matches!(beacon, Some(Beacon::Given { root: of, value: given })
+        if of == root && &**given == value)
 }
 
 /// A beacon is never replaced: who could give another one could choose.

@@ -8,7 +8,8 @@ use axum::Extension;
 use axum::extract::State;
 use bytes::Bytes;
 use chassis::Problem;
-use http::StatusCode;
+use chassis::idempotency::Deed;
+use http::{HeaderMap, StatusCode};
 use schema::{EventId, EventListing, SeatingPlan, UnixMillis, codec, subject};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -17,12 +18,16 @@ use utoipa::ToSchema;
 use super::audit::record;
 use super::event_body::EventInput;
 use super::terms_body::TermsInput;
-use crate::accounts::{Operator, Role, by_id};
+use crate::accounts::{Caller, Operator, Role, by_id};
 use crate::app::App;
-use crate::catalog::EventBody;
+use crate::catalog::{EventBody, Listed};
 use crate::extract::{Id, Json, json};
+use crate::keyed::{self, Begun, Turn};
 use crate::layers::RequestId;
 use crate::problems::{self, Answered};
+
+const CREATE: &str = "POST /api/admin/events";
+const IMPORT: &str = "POST /api/admin/events/import";
 
 /// Most events in one import.
 const IMPORT_EVENTS_MAX: usize = 10_000;
@@ -45,7 +50,7 @@ pub struct ImportBody {
 
 /// Creates an event.
 #[utoipa::path(post, path = "/api/admin/events", tag = "operators", request_body = EventInput,
-    security(("bearer" = [])),
+    security(("bearer" = [])), params(("Idempotency-Key" = Option<String>, Header)),
     responses((status = 201, body = EventBody), (status = 409, description = "EVENT_EXISTS"),
         (status = 422, description = "REQUEST_INVALID, CHANNELS_TOO_MANY, CHANNEL_OVERLAP, \
             CHANNEL_CODE_TWICE, CHANNEL_AREA_UNSUPPORTED, SEAT_UNKNOWN")))]
@@ -53,17 +58,38 @@ pub async fn create_event(
     State(app): State<Arc<App>>,
     Operator(caller): Operator,
     Extension(request): Extension<RequestId>,
+    headers: HeaderMap,
     body: Json<EventInput>,
 ) -> Answered {
-    let (listing, plan) = listed(&app, body.value, chassis::clock::now()).await?;
-    if app.catalog.find(&listing.event).is_some() {
+    let (path, asker) = ("/api/admin/events", keyed::caller(caller.account));
+    let deed = Deed { route: CREATE, path, caller: &asker, body: &body.sent };
+    match keyed::begin(&app, &headers, &deed).await? {
+        Begun::Over(kept) => Ok(keyed::again(kept)),
+        Begun::Turn(turn) => {
+            let created = create(&app, &turn, (&caller, &request), body).await;
+            turn.end(created).await
+        }
+    }
+}
+
+async fn create(
+    app: &App,
+    turn: &Turn,
+    (caller, request): (&Caller, &RequestId),
+    body: Json<EventInput>,
+) -> Answered {
+    let known = body.value.event_id.parse().ok().and_then(|event| app.catalog.find(&event));
+    let (listing, plan) = listed(app, body.value, None, turn.began_at).await?;
+    // An attempt that ended between the catalogue and its answer left just this listing.
+    let is_done = |known: &Listed| turn.is_repeat && *known.listing == listing;
+    if known.is_some_and(|known| !is_done(&known)) {
         let title = "The event exists";
         return Err(Problem::new(409, "EVENT_EXISTS", title, "change it with PUT"));
     }
     let object = format!("event {}", listing.event);
-    record(&app, &caller, &request, "event.create", &object, &without_codes(&body.sent)).await?;
-    store(&app, &listing, plan).await?;
-    Ok(json(StatusCode::CREATED, &show(&app, &listing)))
+    record(app, caller, request, "event.create", &object, &without_codes(&body.sent)).await?;
+    store(app, &listing, plan).await?;
+    Ok(json(StatusCode::CREATED, &show(app, &listing)))
 }
 
 /// Replaces an event's listing, or creates it. The plan of an event cannot change; its channels
@@ -81,11 +107,12 @@ pub async fn replace_event(
     Id(event): Id<EventId>,
     body: Json<EventInput>,
 ) -> Answered {
-    let (listing, plan) = listed(&app, body.value, chassis::clock::now()).await?;
+    let known = app.catalog.find(&event);
+    let before = known.as_ref().map(|known| &*known.listing);
+    let (listing, plan) = listed(&app, body.value, before, chassis::clock::now()).await?;
     if listing.event != event {
         return Err(problems::invalid("eventId in the body is another one than in the path"));
     }
-    let known = app.catalog.find(&event);
     check_plan(&app, &listing)?;
     let object = format!("event {event}");
     record(&app, &caller, &request, "event.replace", &object, &without_codes(&body.sent)).await?;
@@ -97,40 +124,63 @@ pub async fn replace_event(
 /// Creates or replaces many events. All are checked before the first is stored.
 #[utoipa::path(post, path = "/api/admin/events/import", tag = "operators",
     request_body = ImportInput, security(("bearer" = [])),
+    params(("Idempotency-Key" = Option<String>, Header)),
     responses((status = 200, body = ImportBody), (status = 409, description = "PLAN_FIXED"),
         (status = 422, description = "REQUEST_INVALID: the detail names the event")))]
 pub async fn import_events(
     State(app): State<Arc<App>>,
     Operator(caller): Operator,
     Extension(request): Extension<RequestId>,
+    headers: HeaderMap,
     body: Json<ImportInput>,
 ) -> Answered {
-    let events = body.value.events;
+    let (path, asker) = ("/api/admin/events/import", keyed::caller(caller.account));
+    let deed = Deed { route: IMPORT, path, caller: &asker, body: &body.sent };
+    match keyed::begin(&app, &headers, &deed).await? {
+        Begun::Over(kept) => Ok(keyed::again(kept)),
+        Begun::Turn(turn) => {
+            let imported = import(&app, &turn, (&caller, &request), body.value.events).await;
+            turn.end(imported).await
+        }
+    }
+}
+
+/// A repetition stores the same once more: what is imported replaces what is there.
+async fn import(
+    app: &App,
+    turn: &Turn,
+    (caller, request): (&Caller, &RequestId),
+    events: Vec<EventInput>,
+) -> Answered {
     if !(1..=IMPORT_EVENTS_MAX).contains(&events.len()) {
         return Err(problems::invalid("an import has 1 to 10,000 events"));
     }
-    let now = chassis::clock::now();
     let mut checked = Vec::with_capacity(events.len());
     for event in events {
         let name = event.event_id.chars().take(24).collect::<String>();
-        let (listing, plan) =
-            listed(&app, event, now).await.map_err(|problem| named(&name, problem))?;
-        check_plan(&app, &listing).map_err(|problem| named(&name, problem))?;
+        let known = event.event_id.parse().ok().and_then(|event| app.catalog.find(&event));
+        let known = known.as_ref().map(|known| &*known.listing);
+        let (listing, plan) = listed(app, event, known, turn.began_at)
+            .await
+            .map_err(|problem| named(&name, problem))?;
+        check_plan(app, &listing).map_err(|problem| named(&name, problem))?;
         checked.push((listing, plan));
     }
     let event_ids: Vec<String> = checked.iter().map(|(event, _)| event.event.to_string()).collect();
     let detail = json!({"events": event_ids.len(), "eventIds": event_ids});
-    record(&app, &caller, &request, "event.import", "catalogue", &detail).await?;
+    record(app, caller, request, "event.import", "catalogue", &detail).await?;
     for (listing, plan) in checked {
-        store(&app, &listing, plan).await?;
+        store(app, &listing, plan).await?;
     }
     Ok(json(StatusCode::OK, &ImportBody { imported: event_ids.len(), event_ids }))
 }
 
-/// Listing and plan of an event that was sent, whose promoter is a partner.
+/// Listing and plan of an event that was sent, whose promoter is a partner; what it does not say
+/// stays as it is `known`.
 async fn listed(
     app: &App,
     input: EventInput,
+    known: Option<&EventListing>,
     now: UnixMillis,
 ) -> Result<(EventListing, SeatingPlan), Problem> {
     let promoter = input.terms.as_ref().map(TermsInput::promoter).transpose()?.flatten();
@@ -140,9 +190,7 @@ async fn listed(
             return Err(problems::invalid("promoterId is no account of a partner"));
         }
     }
-    let event = input.event_id.parse().ok();
-    let known = event.and_then(|event: EventId| app.catalog.find(&event));
-    input.check(now, known.as_ref().map(|known| &*known.listing))
+    input.check(now, known)
 }
 
 /// What the audit log keeps of an event that was sent.

@@ -1,11 +1,19 @@
 //! Reservations and bookings as the API shows them.
 
-use schema::{AreaIdx, Currency, Held, Money, OrderId, PlanIndex, SeatIdx};
+use schema::{
+    AreaIdx, Currency, EventId, Held, HoldId, Money, OrderId, PlanIndex, SeatIdx, UnixMillis,
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::catalog::MoneyBody;
 use crate::views::{Hold, Moment};
+
+/// When to ask again about a payment that is still open.
+pub const POLL_AFTER_MS: u64 = 2_000;
+
+/// What a booking is whose payment is open.
+pub const PENDING: &str = "PENDING";
 
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -157,6 +165,36 @@ pub struct BookingBody {
     pub tickets: Vec<TicketBody>,
     pub total: MoneyBody,
     pub created_at: String,
+    /// Of a `PENDING` one: when to ask again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub poll_after_ms: Option<u64>,
+}
+
+impl BookingBody {
+    /// One that is being paid, before more is known of it.
+    pub fn pending(hold: HoldId, event: &EventId, total: Money, created_at: UnixMillis) -> Self {
+        Self {
+            booking_id: OrderId::from(hold).to_string(),
+            reservation_id: hold.to_string(),
+            event_id: event.to_string(),
+            status: PENDING.to_owned(),
+            declined: false,
+            tickets: Vec::new(),
+            total: total.into(),
+            created_at: created_at.to_rfc3339(),
+            poll_after_ms: Some(POLL_AFTER_MS),
+        }
+    }
+
+    /// Whether money was taken for it, be it back by now.
+    pub fn was_paid(&self) -> bool {
+        !self.tickets.is_empty() || self.status == "REFUNDED"
+    }
+
+    /// Whether something is still to come of its payment.
+    pub fn is_open(&self) -> bool {
+        self.status == PENDING && !self.declined
+    }
 }
 
 /// A price as the store has it.

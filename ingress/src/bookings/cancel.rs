@@ -4,25 +4,31 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use chassis::Problem;
-use http::{HeaderValue, StatusCode};
+use chassis::idempotency::Deed;
+use http::{HeaderMap, HeaderValue, StatusCode};
 use schema::{CancelAnswer, CancelBooking, OrderId, subject};
+use serde_json::Value;
 
 use super::body::BookingBody;
 use super::orders;
 use crate::accounts::Caller;
 use crate::app::App;
 use crate::extract::{Id, json};
+use crate::keyed::{self, Begun};
 use crate::problems::Answered;
 use crate::settle;
+
+const ROUTE: &str = "POST /api/bookings/{bookingId}/cancel";
 
 /// How long the own view may take to show what settlement has seen in the journal.
 const VIEW_WAIT: Duration = Duration::from_secs(2);
 
 /// Cancels a booking: the money goes back and the seats are free. Repeating it changes nothing.
 #[utoipa::path(post, path = "/api/bookings/{bookingId}/cancel", tag = "bookings",
-    security(("bearer" = [])), params(("bookingId" = String, Path)),
+    security(("bearer" = [])),
+    params(("bookingId" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
     responses((status = 200, body = BookingBody), (status = 202, body = BookingBody),
         (status = 404, description = "BOOKING_UNKNOWN"),
         (status = 409, description = "BOOKING_NOT_CONFIRMED, BOOKING_UNDER_REVIEW, TICKET_USED, \
@@ -32,11 +38,33 @@ pub async fn cancel(
     State(app): State<Arc<App>>,
     caller: Caller,
     Id(order): Id<OrderId>,
+    headers: HeaderMap,
 ) -> Answered {
-    let wanted = CancelBooking { order, account: caller.account };
-    let status = match settle::ask(&app, subject::SETTLE_CANCEL, &wanted).await? {
+    let path = format!("/api/bookings/{order}/cancel");
+    let asker = keyed::caller(caller.account);
+    let deed = Deed { route: ROUTE, path: &path, caller: &asker, body: &Value::Null };
+    match keyed::begin(&app, &headers, &deed).await? {
+        Begun::Over(kept) => Ok(keyed::again(kept)),
+        Begun::Turn(turn) => {
+            let answered = refund(&app, CancelBooking { order, account: caller.account }).await;
+            let is_open = |response: &Response| response.status() == StatusCode::ACCEPTED;
+            if answered.as_ref().is_ok_and(is_open) {
+                // Not the last word: whoever asks again hears how it went on.
+                turn.leave().await;
+                return answered;
+            }
+            turn.end(answered).await
+        }
+    }
+}
+
+/// Sees the refund through. An order that is on its way back stays so: a repetition of what an
+/// earlier attempt began finds the same end.
+async fn refund(app: &App, wanted: CancelBooking) -> Answered {
+    let CancelBooking { order, account } = wanted;
+    let status = match settle::ask(app, subject::SETTLE_CANCEL, &wanted).await? {
         CancelAnswer::Refunded { sequence } => {
-            wait_for_view(&app, order, sequence).await;
+            wait_for_view(app, order, sequence).await;
             StatusCode::OK
         }
         CancelAnswer::Underway => StatusCode::ACCEPTED,
@@ -66,7 +94,7 @@ pub async fn cancel(
         CancelAnswer::Busy => return Err(settle::unavailable()),
     };
     let booking: BookingBody =
-        orders::find(&app, caller.account, order).await?.ok_or_else(orders::unknown)?;
+        orders::find(app, account, order).await?.ok_or_else(orders::unknown)?;
     let mut response = json(status, &booking).into_response();
     if status == StatusCode::ACCEPTED {
         response.headers_mut().insert("retry-after", HeaderValue::from_static("1"));

@@ -11,12 +11,12 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use chassis::Problem;
 use http::{HeaderMap, StatusCode};
-use schema::{CommandBody, EventId, HoldId, OrderId, OutcomeBody, Refusal, StartPayment};
+use schema::{CommandBody, HoldId, OrderId, OutcomeBody, Refusal, StartPayment};
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::body::BookingBody;
+use super::body::{BookingBody, PENDING, POLL_AFTER_MS};
 use super::{orders, reservation};
 use crate::accounts::Caller;
 use crate::app::App;
@@ -27,9 +27,6 @@ use crate::views::{Hold, HoldState};
 
 /// Longest payment method and token, in bytes: a provider's token has some 30.
 const PAYMENT_TEXT_BYTES_MAX: usize = 128;
-
-/// When to ask again about a payment that is still open.
-const POLL_AFTER_MS: u64 = 2_000;
 
 /// What the sandbox provider charges when the request names nothing.
 const TOKEN_DEFAULT: &str = "tok_ok";
@@ -79,7 +76,7 @@ pub async fn confirm(
     let id = hold.map_err(|_| reservation::unknown())?;
     let payment = payment(id, &body.value)?;
     let Some(hold) = reservation::find(&app, &caller, id).await? else {
-        return stored(&app, &caller, id, &Refusal::HoldUnknown).await;
+        return stored(&app, &caller, id, Refusal::HoldUnknown).await;
     };
     let ask = Ask {
         command: key.command(Domain::Confirm, caller.account),
@@ -97,13 +94,13 @@ pub async fn confirm(
             match waited.unwrap_or(Verdict::Open) {
                 // A booking that was paid back is still the answer to its confirm.
                 Verdict::Sold | Verdict::Ended => {
-                    stored(&app, &caller, id, &Refusal::HoldEnded).await
+                    stored(&app, &caller, id, Refusal::HoldEnded).await
                 }
                 Verdict::Declined => Err(declined()),
-                Verdict::Open => Ok(pending(id, &hold.event)),
+                Verdict::Open => Ok(pending(id, hold.event.as_str())),
             }
         }
-        Err(refusal) => stored(&app, &caller, id, &refusal).await,
+        Err(refusal) => stored(&app, &caller, id, refusal).await,
     };
     let mut response = outcome.unwrap_or_else(IntoResponse::into_response);
     mark_replayed(&mut response, answer.replayed);
@@ -179,13 +176,17 @@ fn judge(hold: &Hold, attempt: u32) -> Verdict {
     }
 }
 
-/// Answers with the booking that settlement has stored, or with `refusal` when it has none that is
-/// paid.
-async fn stored(app: &App, caller: &Caller, id: HoldId, refusal: &Refusal) -> Answered {
+/// Answers with the booking that settlement has stored, or with `refusal` when no money was taken
+/// for it.
+async fn stored(app: &App, caller: &Caller, id: HoldId, refusal: Refusal) -> Answered {
     let order = OrderId::from(id);
-    match orders::find(app, caller.account, order).await? {
-        Some(booking) if !booking.tickets.is_empty() => Ok(json(StatusCode::OK, &booking)),
-        _ => Err(problems::refused(refusal, None)),
+    let found = orders::find(app, caller.account, order).await?;
+    let is_over = matches!(refusal, Refusal::HoldEnded | Refusal::HoldUnknown);
+    match found {
+        Some(booking) if booking.was_paid() => Ok(json(StatusCode::OK, &booking)),
+        // The hold has ended, and money that was taken is on its way back.
+        Some(booking) if is_over && booking.is_open() => Ok(pending(id, &booking.event_id)),
+        _ => Err(problems::refused(&refusal, None)),
     }
 }
 
@@ -197,9 +198,9 @@ fn declined() -> Problem {
     problem
 }
 
-fn pending(id: HoldId, event: &EventId) -> Response {
+fn pending(id: HoldId, event: &str) -> Response {
     let body = json!({
-        "status": "PENDING", "bookingId": OrderId::from(id), "reservationId": id,
+        "status": PENDING, "bookingId": OrderId::from(id), "reservationId": id,
         "eventId": event, "pollAfterMs": POLL_AFTER_MS,
     });
     json(StatusCode::ACCEPTED, &body)

@@ -9,12 +9,15 @@ use schema::{AccountId, EventId, HoldId, OrderId, TicketId};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::body::{BookingBody, PlaceNames, TicketBody, TicketStatus, money};
+use super::body::{
+    BookingBody, PENDING, POLL_AFTER_MS, PlaceNames, TicketBody, TicketStatus, money,
+};
 use super::stored::{Stored, StoredLine, Unread};
+use super::wait::{self, WaitParams};
 use crate::accounts::Caller;
 use crate::app::App;
 use crate::catalog::Catalog;
-use crate::extract::{Id, json};
+use crate::extract::{Id, Params, json};
 use crate::problems::{self, Answered};
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -31,12 +34,21 @@ pub async fn bookings(State(app): State<Arc<App>>, caller: Caller) -> Answered {
     Ok(json(StatusCode::OK, &BookingsBody { bookings }))
 }
 
-/// Shows a booking of one's own.
+/// Shows a booking of one's own; while it is `PENDING` on request not before its end.
+///
+/// It is found from the moment at which its payment begins.
 #[utoipa::path(get, path = "/api/bookings/{bookingId}", tag = "bookings",
-    security(("bearer" = [])), params(("bookingId" = String, Path)),
-    responses((status = 200, body = BookingBody), (status = 404, description = "BOOKING_UNKNOWN")))]
-pub async fn booking(State(app): State<Arc<App>>, caller: Caller, Id(id): Id<OrderId>) -> Answered {
-    let booking = find(&app, caller.account, id).await?.ok_or_else(unknown)?;
+    security(("bearer" = [])), params(("bookingId" = String, Path), WaitParams),
+    responses((status = 200, body = BookingBody), (status = 404, description = "BOOKING_UNKNOWN"),
+        (status = 422, description = "REQUEST_INVALID")))]
+pub async fn booking(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Id(id): Id<OrderId>,
+    Params(params): Params<WaitParams>,
+) -> Answered {
+    let wait = params.wait(&app.config)?;
+    let booking = wait::ended(&app, caller.account, id, wait).await?.ok_or_else(unknown)?;
     Ok(json(StatusCode::OK, &booking))
 }
 
@@ -80,6 +92,7 @@ fn show(catalog: &Catalog, stored: &Stored) -> BookingBody {
         tickets: stored.lines.iter().map(ticket).collect(),
         total: money(stored.amount, &stored.currency),
         created_at: stored.created_at.to_rfc3339(),
+        poll_after_ms: (stored.status == PENDING).then_some(POLL_AFTER_MS),
     }
 }
 

@@ -1,8 +1,7 @@
 //! What all operations have in common, added in one place: who may call, and the problems that the
 //! listener, the limits and the extractors answer before a handler runs.
 
-use utoipa::openapi::path::Operation;
-use utoipa::openapi::path::{HttpMethod, OperationBuilder, PathItem};
+use utoipa::openapi::path::{HttpMethod, Operation, OperationBuilder, Parameter, PathItem};
 use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Type};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Response, ResponseBuilder, Schema};
@@ -80,6 +79,15 @@ fn add_problems(path: &str, operation: &mut Operation) {
         common.push(("422", "REQUEST_INVALID"));
     } else if operation.parameters.as_ref().is_some_and(|all| !all.is_empty()) {
         common.push(("400", "QUERY_INVALID, REQUEST_UNREADABLE"));
+    }
+    let names_key = |parameter: &RefOr<Parameter>| match parameter {
+        RefOr::T(parameter) => parameter.name == "Idempotency-Key",
+        RefOr::Ref(_) => false,
+    };
+    if operation.parameters.iter().flatten().any(names_key) {
+        common.push(("400", "IDEMPOTENCY_KEY_INVALID"));
+        common.push(("409", "IDEMPOTENCY_IN_FLIGHT: wait for its answer"));
+        common.push(("422", "IDEMPOTENCY_MISMATCH: use a new key"));
     }
     let responses = &mut operation.responses.responses;
     for (status, description) in common {

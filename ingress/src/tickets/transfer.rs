@@ -4,17 +4,21 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use chassis::Problem;
-use http::StatusCode;
-use schema::{TicketId, TransferAnswer, TransferTicket, subject};
+use chassis::idempotency::{Claim, Deed};
+use http::{HeaderMap, StatusCode};
+use schema::{Receipt, TicketId, TransferAnswer, TransferTicket, subject};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::show::{unknown, void};
 use crate::accounts::{Caller, by_email, normal_email};
 use crate::app::App;
-use crate::extract::{Id, Json, json};
+use crate::extract::{Id, Json};
+use crate::keyed::{self, Begun, Turn};
 use crate::problems::{self, Answered};
 use crate::settle;
+
+const ROUTE: &str = "POST /api/tickets/{ticketId}/transfer";
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -37,7 +41,8 @@ pub struct TransferBody {
 /// It cannot be taken back, and the booking cannot be paid back while somebody else holds a ticket
 /// of it.
 #[utoipa::path(post, path = "/api/tickets/{ticketId}/transfer", tag = "tickets",
-    security(("bearer" = [])), params(("ticketId" = String, Path)), request_body = TransferInput,
+    security(("bearer" = [])), request_body = TransferInput,
+    params(("ticketId" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
     responses((status = 200, body = TransferBody), (status = 404, description = "TICKET_UNKNOWN"),
         (status = 409, description = "TICKET_USED, TICKET_VOID, TRANSFER_LIMIT"),
         (status = 422, description = "RECIPIENT_UNKNOWN, REQUEST_INVALID"),
@@ -46,9 +51,29 @@ pub async fn transfer(
     State(app): State<Arc<App>>,
     caller: Caller,
     Id(ticket): Id<TicketId>,
-    Json { value, .. }: Json<TransferInput>,
+    headers: HeaderMap,
+    Json { value, sent }: Json<TransferInput>,
 ) -> Answered {
-    let email = normal_email(&value.to_email)
+    let path = format!("/api/tickets/{ticket}/transfer");
+    let asker = keyed::caller(caller.account);
+    let deed = Deed { route: ROUTE, path: &path, caller: &asker, body: &sent };
+    match keyed::begin(&app, &headers, &deed).await? {
+        Begun::Over(kept) => Ok(keyed::again(kept)),
+        Begun::Turn(mut turn) => {
+            let given = give(&app, &mut turn, &caller, ticket, &value.to_email).await;
+            turn.end(given).await
+        }
+    }
+}
+
+async fn give(
+    app: &App,
+    turn: &mut Turn,
+    caller: &Caller,
+    ticket: TicketId,
+    to_email: &str,
+) -> Answered {
+    let email = normal_email(to_email)
         .ok_or_else(|| problems::invalid("toEmail is no address of an account"))?;
     let to = by_email(&app.postgres, &email).await?.ok_or_else(|| {
         Problem::new(422, "RECIPIENT_UNKNOWN", "No such account", "nobody has this address here")
@@ -56,11 +81,21 @@ pub async fn transfer(
     if to.id == caller.account {
         return Err(problems::invalid("toEmail is your own address"));
     }
-    let wanted = TransferTicket { ticket, from: caller.account, to: to.id };
-    match settle::ask(&app, subject::SETTLE_TRANSFER, &wanted).await? {
+    let body = TransferBody { ticket_id: ticket.to_string(), status: "TRANSFERRED" };
+    let kept = keyed::kept(StatusCode::OK, &body);
+    // Settlement keeps the answer in the commit that has the transfer: the ticket may be passed on,
+    // or come back, before this one is heard.
+    let receipt = turn.claim().map(|Claim { key, attempt }| Receipt {
+        key,
+        attempt,
+        status: kept.status,
+        body: kept.body.as_str().into(),
+    });
+    let wanted = TransferTicket { ticket, from: caller.account, to: to.id, receipt };
+    match settle::ask(app, subject::SETTLE_TRANSFER, &wanted).await? {
         TransferAnswer::Transferred => {
-            let body = TransferBody { ticket_id: ticket.to_string(), status: "TRANSFERRED" };
-            Ok(json(StatusCode::OK, &body))
+            turn.kept_elsewhere();
+            Ok(keyed::first(kept))
         }
         TransferAnswer::CheckedIn => {
             Err(Problem::new(409, "TICKET_USED", "The ticket was used", "at an entrance"))

@@ -4,8 +4,8 @@
 use chassis::{Follower, Nats, StartAt};
 use schema::{
     Asked, Batch, Command, CommandBody, CommandId, Currency, Held, HeldArea, HeldSeat, HoldId,
-    HoldSeats, Outcome, OutcomeBody, Refusal, Released, Reply, ReplyBatch, SeatIdx, ShardId,
-    Shards, UnixMillis, Want, codec, subject,
+    HoldSeats, Outcome, OutcomeBody, Payment, Refusal, Released, Reply, ReplyBatch, SeatIdx,
+    ShardId, Shards, StartPayment, UnixMillis, VerdictKind, Want, codec, subject,
 };
 use std::collections::HashMap;
 
@@ -78,6 +78,16 @@ impl Owner {
             CommandBody::HoldSeats(ask) => self.hold(command, ask),
             CommandBody::ReleaseHold { hold } => self.release(*hold),
             CommandBody::SwapSeats { hold, want, .. } => self.swap(command, *hold, want),
+            CommandBody::StartPayment(start) => self.start_payment(start),
+            CommandBody::RecordVerdict(verdict) => match verdict.kind {
+                VerdictKind::Sold => OutcomeBody::SeatsSold { hold: verdict.hold, pass: None },
+                VerdictKind::Cancelled => {
+                    self.holds.remove(&verdict.hold);
+                    let why = Released::PaymentCancelled;
+                    OutcomeBody::HoldReleased { hold: verdict.hold, why }
+                }
+                other => panic!("this owner hears no verdict {other:?}"),
+            },
             other => panic!("this owner knows no {other:?}"),
         };
         let asked = Asked {
@@ -149,6 +159,20 @@ impl Owner {
         };
         self.holds.insert(hold, made.clone());
         OutcomeBody::SeatsHeld(made)
+    }
+
+    fn start_payment(&self, start: &StartPayment) -> OutcomeBody {
+        let Some(held) = self.holds.get(&start.hold).cloned() else {
+            return OutcomeBody::Refused(Refusal::HoldEnded);
+        };
+        OutcomeBody::PaymentStarted(Payment {
+            held,
+            attempt: 1,
+            method: start.method.clone(),
+            token: start.token.clone(),
+            payment_deadline: UnixMillis(journal_time().0 + HOLD_MS),
+            trace: None,
+        })
     }
 
     /// Named seats only.

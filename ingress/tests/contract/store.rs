@@ -10,7 +10,14 @@ use crate::rig::Rig;
 /// Below the 15 s in which an answer must begin, and after which the listener would cut it.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 
-fn signal(name: &str, processes: &[i32]) {
+/// The processes of the server that serve connections. Each connection has one of its own, and
+/// stopping their parent would stop none of them.
+pub async fn connections(rig: &Rig) -> Vec<i32> {
+    let select = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend'";
+    sqlx::query_scalar(select).fetch_all(&rig.postgres).await.unwrap()
+}
+
+pub fn signal(name: &str, processes: &[i32]) {
     let processes = processes.iter().map(ToString::to_string);
     let status = Command::new("kill").arg(format!("-{name}")).args(processes).status().unwrap();
     assert!(status.success(), "{name}: {status}");
@@ -21,9 +28,7 @@ async fn a_store_that_stands_still_is_a_503_that_says_so() {
     let rig = Rig::start().await;
     let operator = rig.login("operator", &[Role::Operator]).await;
     let me = rig.http.get("/api/auth/me", &operator).await.json();
-    // Each connection has a process of its own, and stopping their parent would stop none of them.
-    let select = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend'";
-    let serving: Vec<i32> = sqlx::query_scalar(select).fetch_all(&rig.postgres).await.unwrap();
+    let serving = connections(&rig).await;
     signal("STOP", &serving);
     let begun = Instant::now();
     let booking = me["accountId"].as_str().unwrap().replacen("a-", "b-", 1);

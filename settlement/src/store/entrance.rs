@@ -3,11 +3,12 @@
 use super::{Store, millis, order_of, time_of, uuid_of};
 use crate::error::{Error, in_time};
 use chassis::clock;
+use chassis::idempotency::{self, Claim, Kept};
 use schema::{
-    AccountId, AreaIdx, CheckIn, EventId, Found, Scanned, SeatIdx, TicketId, TransferTicket,
-    UnixMillis,
+    AccountId, AreaIdx, CheckIn, EventId, Found, Receipt, Scanned, SeatIdx, TicketId,
+    TransferTicket, UnixMillis,
 };
-use sqlx::{Row, postgres::PgRow};
+use sqlx::{PgExecutor, Row, postgres::PgRow};
 use std::collections::HashMap;
 use uuid::Uuid;
 
@@ -43,12 +44,15 @@ pub(crate) struct Held {
     pub is_in: bool,
 }
 
-/// A transfer, with the code that the ticket gets by it.
-#[derive(Debug, Clone)]
-pub(crate) struct Transfer {
-    pub wanted: TransferTicket,
-    pub issue: u8,
-    pub code: String,
+/// What has become of a transfer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Given {
+    /// It is made, and its receipt is kept.
+    Yes,
+    /// The ticket is not as it was read any more.
+    Changed,
+    /// Somebody else has the asker's key now; nothing is done.
+    KeyLost,
 }
 
 impl Store {
@@ -132,21 +136,48 @@ impl Store {
         }))
     }
 
-    /// Gives a ticket away if nothing has changed since it was read; whether it has is for the
-    /// caller to read again.
-    pub(crate) async fn transfer(&self, transfer: Transfer) -> Result<(), Error> {
-        let TransferTicket { ticket, from, to } = transfer.wanted;
-        let query = sqlx::query("SELECT ticket_transfer($1, $2, $3, $4, $5, $6, $7)");
+    /// Gives a ticket away if nothing has changed since it was read, and keeps the receipt in the
+    /// same commit.
+    pub(crate) async fn transfer(
+        &self,
+        wanted: &TransferTicket,
+        issue: u8,
+        code: String,
+    ) -> Result<Given, Error> {
+        let query = sqlx::query_scalar("SELECT ticket_transfer($1, $2, $3, $4, $5, $6, $7)");
         let query = query
-            .bind(uuid_of(ticket.order))
-            .bind(i32::from(ticket.line))
-            .bind(i32::from(transfer.issue) - 1)
-            .bind(Uuid::from_u128(from.0))
-            .bind(Uuid::from_u128(to.0))
-            .bind(transfer.code)
+            .bind(uuid_of(wanted.ticket.order))
+            .bind(i32::from(wanted.ticket.line))
+            .bind(i32::from(issue) - 1)
+            .bind(Uuid::from_u128(wanted.from.0))
+            .bind(Uuid::from_u128(wanted.to.0))
+            .bind(code)
             .bind(millis(clock::now()));
-        in_time("transfer a ticket", query.execute(&self.pool)).await.map(drop)
+        let giving = async {
+            let mut tx = self.pool.begin().await?;
+            let given: bool = query.fetch_one(&mut *tx).await?;
+            if !given {
+                return Ok(Given::Changed);
+            }
+            if !keep(&mut *tx, wanted.receipt.as_ref()).await? {
+                return Ok(Given::KeyLost);
+            }
+            tx.commit().await?;
+            Ok(Given::Yes)
+        };
+        in_time("transfer a ticket", giving).await
     }
+
+    /// Keeps the receipt of what was done before. `false` if the key is somebody else's now.
+    pub(crate) async fn keep(&self, receipt: Option<&Receipt>) -> Result<bool, Error> {
+        in_time("keep a receipt", keep(&self.pool, receipt)).await
+    }
+}
+
+async fn keep(tx: impl PgExecutor<'_>, receipt: Option<&Receipt>) -> Result<bool, sqlx::Error> {
+    let Some(Receipt { key, attempt, status, body }) = receipt else { return Ok(true) };
+    let claim = Claim { key: *key, attempt: *attempt };
+    idempotency::finish(tx, &claim, &Kept { status: *status, body: body.to_string() }).await
 }
 
 fn scanned(row: &PgRow, ticket: TicketId) -> Scanned {

@@ -1,9 +1,11 @@
 //! Tickets at the entrances, and tickets that change hands.
 
 use super::rig::{ACCOUNT, Point, Rig, asked};
+use chassis::idempotency::{Begun, Claim, Deed, Keys};
+use chassis::keys::HmacKey;
 use schema::{
     AccountId, CancelAnswer, CancelBooking, CheckIn, CheckInAnswer, EventId, Found, HoldId,
-    OrderId, Scan, TicketId, TransferAnswer, TransferTicket, UnixMillis, subject,
+    OrderId, Receipt, Scan, TicketId, TransferAnswer, TransferTicket, UnixMillis, subject,
 };
 use sqlx::Row;
 use uuid::Uuid;
@@ -37,10 +39,10 @@ async fn scan(rig: &Rig, event: &str, entrance: &str, codes: &[(u8, &str)]) -> V
 }
 
 async fn give(rig: &Rig, ticket: TicketId, from: AccountId, to: AccountId) -> TransferAnswer {
-    asked(rig, subject::SETTLE_TRANSFER, &TransferTicket { ticket, from, to }).await
+    asked(rig, subject::SETTLE_TRANSFER, &TransferTicket { ticket, from, to, receipt: None }).await
 }
 
-async fn cancel(rig: &Rig, hold: HoldId) -> CancelAnswer {
+pub(super) async fn cancel(rig: &Rig, hold: HoldId) -> CancelAnswer {
     let wanted = CancelBooking { order: OrderId::from(hold), account: ACCOUNT };
     asked(rig, subject::SETTLE_CANCEL, &wanted).await
 }
@@ -144,4 +146,46 @@ async fn of_a_scan_a_transfer_and_a_refund_at_once_one_wins() {
     rig.rest().await;
     rig.assert_clean().await;
     assert!(wins.iter().filter(|wins| 0 < **wins).count() > 1, "they never met: {wins:?}");
+}
+
+/// A claim of `key`, or the answer that is kept under it.
+async fn begin(keys: &Keys, key: &str) -> Begun {
+    let body = sqlx::types::JsonValue::Null;
+    let deed = Deed { route: "POST /transfer", path: "/transfer", caller: b"me", body: &body };
+    keys.begin(key, &deed).await.unwrap()
+}
+
+async fn give_under(rig: &Rig, ticket: TicketId, to: AccountId, claim: Claim) -> TransferAnswer {
+    let Claim { key, attempt } = claim;
+    let receipt = Some(Receipt { key, attempt, status: 200, body: "given".into() });
+    let wanted = TransferTicket { ticket, from: ACCOUNT, to, receipt };
+    asked(rig, subject::SETTLE_TRANSFER, &wanted).await
+}
+
+#[tokio::test]
+async fn a_transfer_and_its_receipt_are_one_commit_and_who_lost_the_key_gives_nothing() {
+    let mut rig = Rig::start().await;
+    let _stage = rig.stage(Point::Never);
+    let hold = rig.pay(&[1, 2], "tok_ok").await;
+    rig.wait_for(hold, "paid").await;
+    let keys = Keys::new(&rig.pool, HmacKey::from_bytes([1; 32]));
+    let Begun::Turn(first) = begin(&keys, "k").await else { panic!("a fresh key") };
+    keys.leave(&first.claim).await.unwrap();
+    let Begun::Turn(second) = begin(&keys, "k").await else { panic!("it was left") };
+    assert!(second.is_repeat);
+    let id = ticket(hold, 0);
+    assert_eq!(give_under(&rig, id, OTHER, first.claim).await, TransferAnswer::Busy);
+    let given = "SELECT count(*) FROM ticket_transfer";
+    assert_eq!(rig.count(given).await, 0, "the first attempt has lost the key");
+    assert_eq!(give_under(&rig, id, OTHER, second.claim).await, TransferAnswer::Transferred);
+    assert_eq!(rig.count(given).await, 1);
+    let Begun::Answered(kept) = begin(&keys, "k").await else { panic!("it was answered") };
+    assert_eq!((kept.status, kept.body.as_str()), (200, "given"));
+    // What another request has done is an answer under this key too.
+    let Begun::Turn(other) = begin(&keys, "other").await else { panic!("a fresh key") };
+    assert_eq!(give_under(&rig, id, OTHER, other.claim).await, TransferAnswer::Transferred);
+    assert!(matches!(begin(&keys, "other").await, Begun::Answered(_)));
+    assert_eq!(rig.count(given).await, 1);
+    rig.rest().await;
+    rig.assert_clean().await;
 }

@@ -27,7 +27,8 @@ pub(super) struct Rig {
     pub pool: PgPool,
     pub owner: Owner,
     pub event: EventId,
-    keys: tempfile::TempDir,
+    pub keys: tempfile::TempDir,
+    pub private_webhooks: bool,
     holds: u128,
 }
 
@@ -124,7 +125,7 @@ impl Rig {
         let owner = Owner::start(nats).await;
         let event: EventId = "EVT001".parse().unwrap();
         let keys = tempfile::tempdir().unwrap();
-        let rig = Self { servers, pool, owner, event, keys, holds: 0 };
+        let rig = Self { servers, pool, owner, event, keys, private_webhooks: true, holds: 0 };
         rig.publish(&plan(None), Terms::default()).await;
         rig
     }
@@ -155,6 +156,7 @@ impl Rig {
             .unwrap();
         let (nats, postgres) = (self.servers.nats_config(), self.servers.postgres_config());
         let keys = KeyFolder::open(self.keys.path()).unwrap();
+        let webhooks_private_targets = self.private_webhooks;
         let (crashed, receiver) = mpsc::unbounded_channel();
         let stage = async move {
             let deps = Deps {
@@ -168,7 +170,12 @@ impl Rig {
             };
             let sandbox = Sandbox::start(&deps.postgres);
             let provider = Arc::new(Trap { sandbox, point, crashed });
-            let config = Config { lease_ms: 400, sweep_every_ms: 100, ..Config::default() };
+            let config = Config {
+                lease_ms: 400,
+                sweep_every_ms: 100,
+                webhooks_private_targets,
+                ..Config::default()
+            };
             run_with(config, deps, provider).await.unwrap();
         };
         drop(runtime.spawn(stage));

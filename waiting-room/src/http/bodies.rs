@@ -6,30 +6,29 @@ use chassis::{Problem, base64url};
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-/// Longest `Idempotency-Key`, and longest secret of a place.
-const KEY_BYTES_MAX: usize = 255;
+/// Longest secret of a place.
 const SECRET_BYTES_MAX: usize = 256;
 
-/// Reads a JSON object, or says why there is none, by the status that stands for it; no body at
-/// all is an empty one.
+/// Reads a JSON object, as what the handler wants and as it was sent, or says why there is none, by
+/// the status that stands for it; no body at all is an empty one.
 pub(super) fn json<T: DeserializeOwned + Default>(
     headers: &HeaderMap,
     body: Result<Bytes, u16>,
-) -> Result<T, Problem> {
+) -> Result<(T, Value), Problem> {
     let body = body.map_err(|status| {
         problems::unreadable(status.max(400), "the body did not arrive whole or is too large")
     })?;
     if body.is_empty() {
-        return Ok(T::default());
+        return Ok((T::default(), Value::Object(Map::new())));
     }
     if !is_json(headers) {
         return Err(problems::media_type());
     }
     // What nearly everybody sends.
     if *body == *b"{}" {
-        return Ok(T::default());
+        return Ok((T::default(), Value::Object(Map::new())));
     }
     let sent: Value = serde_json::from_slice(&body)
         .map_err(|error| problems::unreadable(400, error.to_string()))?;
@@ -37,7 +36,8 @@ pub(super) fn json<T: DeserializeOwned + Default>(
     if !sent.is_object() {
         return Err(problems::invalid("the body is a JSON object"));
     }
-    T::deserialize(sent).map_err(|error| problems::invalid(error.to_string()))
+    let value = T::deserialize(&sent).map_err(|error| problems::invalid(error.to_string()))?;
+    Ok((value, sent))
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -45,16 +45,6 @@ fn is_json(headers: &HeaderMap) -> bool {
     let kind = value.and_then(|value| value.split(';').next()).unwrap_or_default();
     let kind = kind.trim().to_ascii_lowercase();
     kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
-}
-
-/// The `Idempotency-Key`, bare or quoted.
-pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
-    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
-    let refused = || problems::unreadable(400, "an Idempotency-Key is 1 to 255 ASCII characters");
-    let text = value.to_str().map_err(|_| refused())?.trim();
-    let quoted = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
-    let key = quoted.unwrap_or(text);
-    if key.is_empty() || KEY_BYTES_MAX < key.len() { Err(refused()) } else { Ok(Some(key)) }
 }
 
 /// A SHA-256 in base64url or hexadecimal digits.
@@ -86,9 +76,8 @@ pub(super) fn hash_of_secret(secret: &str) -> Result<[u8; 32], Problem> {
 
 #[cfg(test)]
 mod tests {
-    use super::{idempotency_key, pop_hash};
+    use super::pop_hash;
     use chassis::base64url;
-    use http::{HeaderMap, HeaderValue};
 
     #[test]
     fn a_hash_is_read_in_both_spellings_and_no_other() {
@@ -100,18 +89,5 @@ mod tests {
         for text in ["", "abc", &hex[1..], &signed] {
             assert_eq!(pop_hash(text).unwrap_err().code, "REQUEST_INVALID", "{text}");
         }
-    }
-
-    #[test]
-    fn a_key_may_be_quoted_and_must_be_something() {
-        let key = |text: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.insert("idempotency-key", HeaderValue::from_static(text));
-            idempotency_key(&headers).map(|key| key.map(str::to_owned))
-        };
-        assert_eq!(key("\"k-1\""), Ok(Some("k-1".to_owned())));
-        assert_eq!(key("k-1"), Ok(Some("k-1".to_owned())));
-        assert!(key("\"\"").is_err());
-        assert_eq!(idempotency_key(&HeaderMap::new()), Ok(None));
     }
 }

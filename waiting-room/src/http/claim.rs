@@ -63,7 +63,7 @@ pub(super) async fn claim(
     let now = room.wall();
     let place = opened(&app, &room, &headers, now)?;
     let body = body.map_err(|rejection| rejection.into_response().status().as_u16());
-    let request: ClaimRequest = bodies::json(&headers, body)?;
+    let (request, _): (ClaimRequest, _) = bodies::json(&headers, body)?;
     check_secret(&place, request.pop_secret.as_deref())?;
     let account = match bearer(&headers) {
         None => None,

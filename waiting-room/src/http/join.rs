@@ -20,7 +20,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use chassis::clock::Monotonic;
-use chassis::{Problem, keys};
+use chassis::{Problem, idempotency, keys};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use schema::{EventStatus, RoomMode, UnixMillis};
@@ -81,9 +81,9 @@ pub(super) async fn joined(
     headers: &HeaderMap,
     body: Result<Bytes, u16>,
 ) -> Result<http::Response<Bytes>, Problem> {
-    let request: JoinRequest = bodies::json(headers, body)?;
+    let (request, sent): (JoinRequest, _) = bodies::json(headers, body)?;
     let pop_hash = request.pop_hash.as_deref().map(bodies::pop_hash).transpose()?;
-    let key = bodies::idempotency_key(headers)?;
+    let key = idempotency::key(headers)?;
     let person = who(app, room, headers, request.enqueue_token.as_deref())?;
     let asks = Asks { app, room, pop_hash, person };
     let Some(key) = key else { return asks.answer(None).await };
@@ -93,16 +93,17 @@ pub(super) async fn joined(
         // Keys of two persons are two keys.
         Some(person) => keys::sha256(&[event, b"\0", key.as_bytes(), b"\0", &person.hash]),
     };
-    let body = [request.pop_hash.unwrap_or_default(), request.enqueue_token.unwrap_or_default()];
-    let fingerprint = keys::sha256(&[body.join("\0").as_bytes()]);
+    let path = format!("/api/queue/{}/join", room.event);
+    // The caller is a part of the key.
+    let fingerprint = keys::sha256(&[&idempotency::canonical("POST", &path, b"", &sent)]);
     match app.remembered.begin(key, fingerprint) {
         Recall::Answered(token) => {
             let place = app.sealer.open(&token, &room.event, chassis::clock::now());
             let place = Sealed { place: place.map_err(problems::token)?, token };
             return answer(room, place, true).await.map(|(_, response)| response);
         }
-        Recall::InFlight => return Err(problems::in_flight()),
-        Recall::Mismatch => return Err(problems::mismatch()),
+        Recall::InFlight => return Err(idempotency::in_flight()),
+        Recall::Mismatch => return Err(idempotency::mismatch()),
         Recall::Fresh => {}
     }
     // Forgets the key if the fan goes away in between, or a refusal comes.
@@ -139,7 +140,7 @@ impl Asks<'_> {
         let is_repeat = joined.kept.is_some();
         let kept = joined.kept.zip(asked.keyed).filter(|(_, keyed)| keyed.by == KeyedBy::Request);
         if kept.is_some_and(|(kept, keyed)| kept.fingerprint != keyed.fingerprint) {
-            return Err(problems::mismatch());
+            return Err(idempotency::mismatch());
         }
         // The same body and the same time: the token of a repeat is the first one, bit by bit.
         let sealed = self.app.sealer.seal(self.room.token(&asked, &joined));

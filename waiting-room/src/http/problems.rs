@@ -92,16 +92,6 @@ pub(super) fn busy() -> Problem {
     Problem::retryable(503, "BUSY", title, "ask again with the same Idempotency-Key", 1)
 }
 
-pub(super) fn in_flight() -> Problem {
-    let title = "The same request is under way";
-    Problem::retryable(409, "IDEMPOTENCY_IN_FLIGHT", title, "wait for its answer", 1)
-}
-
-pub(super) fn mismatch() -> Problem {
-    let title = "The Idempotency-Key belongs to another request";
-    Problem::new(422, "IDEMPOTENCY_MISMATCH", title, "use a new key")
-}
-
 pub(super) fn invalid(detail: impl Into<String>) -> Problem {
     Problem::new(422, "REQUEST_INVALID", "The request makes no sense", detail)
 }

@@ -33,6 +33,17 @@ fn is_replayed(answer: &Answer) -> bool {
     answer.headers.get("idempotency-replayed").is_some_and(|value| value == "true")
 }
 
+/// Every POST of a room, and what a repetition of it does.
+#[test]
+fn a_join_has_a_key_a_claim_gives_the_same_pass_a_gate_only_asks_and_there_is_no_other_post() {
+    let document = serde_json::to_value(waiting_room::openapi()).unwrap();
+    let paths = document["paths"].as_object().unwrap().iter();
+    let posts: Vec<&str> =
+        paths.filter(|(_, item)| !item["post"].is_null()).map(|(path, _)| path.as_str()).collect();
+    let known = ["/api/queue/authz", "/api/queue/{eventId}/claim", "/api/queue/{eventId}/join"];
+    assert_eq!(posts, known);
+}
+
 #[tokio::test]
 async fn a_repeated_join_gets_its_first_token_at_a_second_instance_and_after_a_restart() {
     let world = World::new().await;
@@ -90,6 +101,7 @@ async fn a_room_that_has_closed_refuses_new_keys_and_still_answers_those_it_has_
     soon(async || (room.join(ID).await.body["code"] == "ROOM_CLOSED").then_some(())).await;
     assert_eq!(token(&answered(&room, "key-1", &body).await), first);
     assert_eq!(ask(&room, "key-2", &body).await.body["code"], "ROOM_CLOSED");
+    assert_eq!(ask(&room, "a b", &body).await.body["code"], "IDEMPOTENCY_KEY_INVALID");
     let other = ask(&room, "key-1", &json!({"enqueueToken": "x"})).await;
     assert_eq!(other.body["code"], "IDEMPOTENCY_MISMATCH");
 }

@@ -21,10 +21,10 @@ use crate::{
     Condition, Currency, DurationMs, EndedHold, EnqueueKey, EventId, EventListing, EventState,
     EventStatus, FeePayer, Found, Held, HeldArea, HeldSeat, HoldId, HoldSeats, KillReason,
     LiveHold, MilliPercent, Money, OrderId, Outcome, OutcomeBody, OwnerKind, Pass, PassPlace,
-    Payment, Phase, Pool, PreviousStatuses, PriceLevel, QueueingMethod, Refusal, Released, Reply,
-    ReplyBatch, ReturnedPart, RoomMode, RoomOptions, RoomSettings, Row, Scan, Scanned, SeatIdx,
-    SeatingPlan, Section, SettlementLoad, ShardId, ShardState, Standby, StartPayment, Terms,
-    TicketId, TransferAnswer, TransferTicket, UnixMillis, Verdict, VerdictKind, Want,
+    Payment, Phase, Pool, PreviousStatuses, PriceLevel, QueueingMethod, Receipt, Refusal, Released,
+    Reply, ReplyBatch, ReturnedPart, RoomMode, RoomOptions, RoomSettings, Row, Scan, Scanned,
+    SeatIdx, SeatingPlan, Section, SettlementLoad, ShardId, ShardState, Standby, StartPayment,
+    Terms, TicketId, TransferAnswer, TransferTicket, UnixMillis, Verdict, VerdictKind, Want,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -681,8 +681,15 @@ fn at_entrances() -> Vec<Sample> {
     let check_in = CheckIn { event: event(), entrance: "Gate".into(), account, scans: vec![scan] };
     let (seat, area) = (Some(SeatIdx(236)), Some(AreaIdx(237)));
     let scanned = Scanned { ticket: Some(ticket), seat, area, found: Found::Admitted };
-    let transfer = TransferTicket { ticket, from: AccountId(238), to: AccountId(239) };
-    let mut samples = vec![sample("CheckIn", check_in), sample("TransferTicket", transfer)];
+    let (from, to) = (AccountId(238), AccountId(239));
+    let transfer = TransferTicket { ticket, from, to, receipt: None };
+    let mut kept = transfer.clone();
+    kept.receipt = Some(Receipt { key: [7; 32], attempt: [8; 16], status: 200, body: "{}".into() });
+    let mut samples = vec![
+        sample("CheckIn", check_in),
+        sample("TransferTicket", transfer),
+        sample("TransferTicket.receipt", kept),
+    ];
     samples.extend(variants!(CheckInAnswer:
         Scanned => CheckInAnswer::Scanned(vec![scanned.clone()]),
         Busy => CheckInAnswer::Busy,

@@ -1,0 +1,139 @@
+-- Outgoing webhooks: where promoters want to hear of their events' bookings, and what they are
+-- told. Times are Unix milliseconds and come from the caller.
+
+CREATE TABLE webhook_endpoint (
+    endpoint_id   UUID     PRIMARY KEY,
+    -- The partner whose events it hears of.
+    account_id    UUID     NOT NULL,
+    url           TEXT     NOT NULL,
+    kinds         TEXT[]   NOT NULL,
+    -- Off: it hears of nothing new, and what waits for it waits on.
+    is_active     BOOLEAN  NOT NULL,
+    -- Why we have turned it off, if its owner has not.
+    off_reason    TEXT,
+    -- Its secret is derived from this: none is stored. The one before is good for a while.
+    secret_number INT      NOT NULL CHECK (0 < secret_number),
+    rotated_at    BIGINT   NOT NULL,
+    created_at    BIGINT   NOT NULL
+);
+CREATE INDEX webhook_endpoint_of_account ON webhook_endpoint (account_id);
+
+-- Verdicts that the journal has, on their way to become messages. Written in the commit that closes
+-- the outbox, and only while some endpoint listens.
+CREATE TABLE webhook_due (
+    order_id UUID NOT NULL,
+    attempt  INT  NOT NULL,
+    kind     TEXT NOT NULL,
+    PRIMARY KEY (order_id, attempt, kind)
+);
+
+CREATE TABLE webhook_message (
+    -- Made of endpoint and verdict: a verdict that is expanded twice is one message.
+    message_id  UUID     PRIMARY KEY,
+    endpoint_id UUID     NOT NULL REFERENCES webhook_endpoint ON DELETE CASCADE,
+    -- The booking; its messages go out one after the other, in the order of the journal.
+    object      TEXT     NOT NULL,
+    sequence    BIGINT   NOT NULL,
+    kind        TEXT     NOT NULL,
+    body        TEXT     NOT NULL,
+    created_at  BIGINT   NOT NULL,
+    -- Parked: nobody took it for three days.
+    state       TEXT     NOT NULL CHECK (state IN ('waiting', 'delivered', 'parked')),
+    tries       INT      NOT NULL DEFAULT 0,
+    next_at     BIGINT   NOT NULL,
+    done_at     BIGINT,
+    -- Of the last answer, if there was one, or why there was none.
+    last_status SMALLINT,
+    last_error  TEXT,
+    CHECK ((state = 'waiting') = (done_at IS NULL))
+);
+CREATE INDEX webhook_message_waiting ON webhook_message (endpoint_id, object, sequence)
+    WHERE state = 'waiting';
+CREATE INDEX webhook_message_due ON webhook_message (endpoint_id, next_at)
+    WHERE state = 'waiting';
+CREATE INDEX webhook_message_of_endpoint ON webhook_message (endpoint_id, created_at);
+CREATE INDEX webhook_message_done ON webhook_message (done_at) WHERE state <> 'waiting';
+
+-- Verdicts that may become messages: none of their order's earlier ones is still on its way to the
+-- journal, so that the messages of a booking are made in its order.
+CREATE VIEW webhook_ready AS
+SELECT d.order_id, d.attempt, d.kind, x.event_id, x.done_sequence, x.done_at
+FROM webhook_due d JOIN outbox x USING (order_id, attempt, kind)
+WHERE x.done_at IS NOT NULL AND NOT EXISTS (SELECT FROM outbox y
+    WHERE y.order_id = d.order_id AND y.done_at IS NULL AND y.created_at <= x.created_at);
+
+-- Makes the messages of verdicts, for whoever listens. `p_party` is the event's promoter,
+-- `p_object` the booking as the API names it. Returns how many there are.
+CREATE FUNCTION webhooks_expand(
+    p_order UUID[], p_attempt INT[], p_kind TEXT[], p_party UUID[], p_object TEXT[], p_now BIGINT
+) RETURNS BIGINT LANGUAGE plpgsql AS $$
+DECLARE made BIGINT;
+BEGIN
+    WITH told AS (
+        SELECT a.*, x.event_id, x.done_sequence, x.done_at, o.amount, o.currency,
+            cardinality(o.line_seat) AS places,
+            CASE a.kind WHEN 'sold' THEN 'booking.confirmed' ELSE 'booking.' || a.kind END AS type,
+            CASE a.kind WHEN 'sold' THEN 'CONFIRMED' WHEN 'refunded' THEN 'REFUNDED'
+                WHEN 'cancelled' THEN 'CANCELLED' ELSE 'PENDING' END AS status
+        FROM unnest(p_order, p_attempt, p_kind, p_party, p_object)
+            AS a(order_id, attempt, kind, party, object)
+        JOIN webhook_due d
+            ON d.order_id = a.order_id AND d.attempt = a.attempt AND d.kind = a.kind
+        JOIN outbox x ON x.order_id = a.order_id AND x.attempt = a.attempt AND x.kind = a.kind
+        JOIN orders o ON o.order_id = a.order_id
+    )
+    INSERT INTO webhook_message (message_id, endpoint_id, object, sequence, kind, body, created_at,
+        state, next_at)
+    SELECT md5(concat_ws(' ', 'usher message 1', e.endpoint_id, t.order_id, t.attempt,
+            t.kind))::UUID, e.endpoint_id, t.object, t.done_sequence, t.type,
+        json_build_object('type', t.type,
+            'timestamp', to_char(to_timestamp(t.done_at / 1000.0) AT TIME ZONE 'UTC',
+                'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+            'data', json_build_object('bookingId', t.object, 'eventId', t.event_id,
+                'status', t.status, 'declined', t.kind = 'declined', 'attempt', t.attempt,
+                'places', t.places, 'sequence', t.done_sequence,
+                'total', json_build_object('amount', t.amount, 'currency', t.currency)))::TEXT,
+        p_now, 'waiting', p_now
+    FROM told t JOIN webhook_endpoint e ON e.account_id = t.party
+    WHERE e.is_active AND t.type = ANY(e.kinds)
+    ON CONFLICT (message_id) DO NOTHING;
+    GET DIAGNOSTICS made = ROW_COUNT;
+    DELETE FROM webhook_due d USING unnest(p_order, p_attempt, p_kind) AS a(order_id, attempt, kind)
+    WHERE d.order_id = a.order_id AND d.attempt = a.attempt AND d.kind = a.kind;
+    RETURN made;
+END $$;
+
+-- Takes messages that are due: of each booking the oldest that waits, of each endpoint `p_each` at
+-- most, none of those that are `p_busy`. They are due again at `p_again`, should nobody say how it
+-- went.
+CREATE FUNCTION webhooks_take(
+    p_busy UUID[], p_each BIGINT, p_most BIGINT, p_now BIGINT, p_again BIGINT
+) RETURNS SETOF webhook_message LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN QUERY UPDATE webhook_message m SET next_at = p_again, tries = m.tries + 1
+    FROM (
+        SELECT due.message_id FROM webhook_endpoint e CROSS JOIN LATERAL (
+            SELECT w.message_id, w.next_at FROM webhook_message w
+            WHERE w.endpoint_id = e.endpoint_id AND w.state = 'waiting' AND w.next_at <= p_now
+                AND NOT EXISTS (SELECT FROM webhook_message v
+                    WHERE v.endpoint_id = w.endpoint_id AND v.object = w.object
+                        AND v.sequence < w.sequence AND v.state = 'waiting')
+            ORDER BY w.next_at LIMIT p_each) due
+        WHERE e.is_active AND e.endpoint_id <> ALL(p_busy)
+        ORDER BY due.next_at LIMIT p_most
+    ) taken
+    -- Whoever took it a moment ago has moved `next_at`: seen once the row is locked.
+    WHERE m.message_id = taken.message_id AND m.state = 'waiting' AND m.next_at <= p_now
+    RETURNING m.*;
+END $$;
+
+-- Forgets messages that ended before `p_before`, `p_most` at most. Returns how many.
+CREATE FUNCTION webhooks_sweep(p_before BIGINT, p_most BIGINT) RETURNS BIGINT LANGUAGE plpgsql AS $$
+DECLARE swept BIGINT;
+BEGIN
+    DELETE FROM webhook_message WHERE message_id IN (SELECT message_id FROM webhook_message
+        WHERE state <> 'waiting' AND done_at < p_before ORDER BY done_at LIMIT p_most
+        FOR UPDATE SKIP LOCKED);
+    GET DIAGNOSTICS swept = ROW_COUNT;
+    RETURN swept;
+END $$;

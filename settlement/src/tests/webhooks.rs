@@ -1,0 +1,307 @@
+//! Promoters hear of their bookings: signed, in order, once for each id, and nobody else does.
+
+use super::entrance::cancel;
+use super::rig::{ACCOUNT, Point, Rig, eventually, plan};
+use chassis::keys::{KeyFolder, random_bytes};
+use chassis::tasks;
+use chassis::webhook::Secret;
+use schema::{AccountId, HoldId, OrderId, Terms};
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use uuid::Uuid;
+
+const PROMOTER: AccountId = AccountId(500);
+const OTHER: AccountId = AccountId(501);
+
+const ALL: &str = "{booking.confirmed,booking.declined,booking.cancelled,booking.refunded}";
+
+/// A request as it came.
+#[derive(Debug, Clone)]
+struct Got {
+    headers: HashMap<String, String>,
+    body: String,
+}
+
+impl Got {
+    fn id(&self) -> &str {
+        &self.headers["webhook-id"]
+    }
+
+    fn kind(&self) -> &str {
+        let (_, rest) = self.body.split_once("\"type\" : \"").unwrap();
+        rest.split_once('"').unwrap().0
+    }
+}
+
+/// Somebody who takes messages, or does not.
+#[derive(Debug, Clone)]
+struct Receiver {
+    address: SocketAddr,
+    got: Arc<Mutex<Vec<Got>>>,
+    /// What the next requests are answered; 200 when it is empty, nothing at all for 0.
+    answers: Arc<Mutex<VecDeque<u16>>>,
+}
+
+impl Receiver {
+    async fn start(answers: &[u16]) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let answers = Arc::new(Mutex::new(answers.iter().copied().collect()));
+        let receiver = Self { address, got: Arc::default(), answers };
+        let serving = receiver.clone();
+        tasks::spawn("test-receiver", async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tasks::spawn("test-connection", serving.clone().serve(stream));
+            }
+        });
+        receiver
+    }
+
+    async fn serve(self, stream: TcpStream) {
+        let mut stream = BufReader::new(stream);
+        while let Some(got) = read(&mut stream).await {
+            self.got.lock().unwrap().push(got);
+            let status = self.answers.lock().unwrap().pop_front().unwrap_or(200);
+            if status == 0 {
+                std::future::pending::<()>().await;
+            }
+            let answer = format!("HTTP/1.1 {status} Whatever\r\ncontent-length: 0\r\n\r\n");
+            if stream.write_all(answer.as_bytes()).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}/hooks", self.address)
+    }
+
+    fn got(&self) -> Vec<Got> {
+        self.got.lock().unwrap().clone()
+    }
+
+    fn kinds(&self) -> Vec<String> {
+        self.got().iter().map(|got| got.kind().to_owned()).collect()
+    }
+
+    async fn has(&self, count: usize) {
+        eventually("messages to come", || async { count <= self.got().len() }).await;
+    }
+}
+
+async fn read(stream: &mut BufReader<TcpStream>) -> Option<Got> {
+    let mut headers = HashMap::new();
+    let mut line = String::new();
+    loop {
+        line.clear();
+        if stream.read_line(&mut line).await.ok()? == 0 {
+            return None;
+        }
+        match line.trim().split_once(": ") {
+            Some((name, value)) => {
+                headers.insert(name.to_ascii_lowercase(), value.to_owned());
+            }
+            None if line.trim().is_empty() => break,
+            None => {}
+        }
+    }
+    let mut body = vec![0; headers["content-length"].parse().unwrap()];
+    stream.read_exact(&mut body).await.ok()?;
+    Some(Got { headers, body: String::from_utf8(body).unwrap() })
+}
+
+/// A rig whose event is a promoter's.
+async fn start() -> Rig {
+    let rig = Rig::start().await;
+    let terms = Terms { promoter: Some(PROMOTER), ..Terms::default() };
+    rig.publish(&plan(None), terms).await;
+    rig
+}
+
+async fn listen(rig: &Rig, account: AccountId, url: &str, kinds: &'static str) -> Uuid {
+    let id = Uuid::from_bytes(random_bytes());
+    let insert = "INSERT INTO webhook_endpoint (endpoint_id, account_id, url, kinds, is_active,
+            secret_number, rotated_at, created_at)
+        VALUES ($1, $2, $3, $4::TEXT[], true, 1, 1, 1)";
+    let insert = sqlx::query(insert).bind(id).bind(Uuid::from_u128(account.0));
+    insert.bind(url).bind(kinds).execute(&rig.pool).await.unwrap();
+    id
+}
+
+async fn paid(rig: &mut Rig, seat: u32) -> HoldId {
+    let hold = rig.pay(&[seat], "tok_ok").await;
+    rig.wait_for(hold, "paid").await;
+    hold
+}
+
+/// As if the time of the next try had come.
+async fn due(rig: &Rig) {
+    let due = "UPDATE webhook_message SET next_at = 0 WHERE state = 'waiting'";
+    sqlx::query(due).execute(&rig.pool).await.unwrap();
+}
+
+async fn messages(rig: &Rig, state: &str) -> i64 {
+    let count = sqlx::query_scalar("SELECT count(*) FROM webhook_message WHERE state = $1");
+    count.bind(state).fetch_one(&rig.pool).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_promoter_hears_of_a_sale_and_its_refund_and_nobody_else_does() {
+    let mut rig = start().await;
+    let (all, some, none) =
+        (Receiver::start(&[]).await, Receiver::start(&[]).await, Receiver::start(&[]).await);
+    let endpoint = listen(&rig, PROMOTER, &all.url(), ALL).await;
+    listen(&rig, PROMOTER, &some.url(), "{booking.refunded}").await;
+    listen(&rig, OTHER, &none.url(), ALL).await;
+    let _stage = rig.stage(Point::Never);
+    let hold = paid(&mut rig, 1).await;
+    all.has(1).await;
+    cancel(&rig, hold).await;
+    all.has(2).await;
+    some.has(1).await;
+    assert_eq!(all.kinds(), ["booking.confirmed", "booking.refunded"]);
+    assert_eq!(some.kinds(), ["booking.refunded"]);
+    assert_eq!(none.kinds(), Vec::<String>::new());
+    let first = &all.got()[0];
+    let booking = OrderId::from(hold).to_string();
+    let says = |text: &str| assert!(first.body.contains(text), "{text} in {}", first.body);
+    says(&format!("\"bookingId\" : \"{booking}\""));
+    says("\"eventId\" : \"EVT001\"");
+    says("\"status\" : \"CONFIRMED\"");
+    says("\"total\" : {\"amount\" : 5000, \"currency\" : \"EUR\"}");
+    assert!(!first.body.contains(&ACCOUNT.to_string()), "nothing of the buyer: {}", first.body);
+    let key = KeyFolder::open(rig.keys.path()).unwrap().hmac("webhook").unwrap();
+    let at: u64 = first.headers["webhook-timestamp"].parse().unwrap();
+    let secret = Secret::of(&key, endpoint.into_bytes(), 1);
+    assert_eq!(first.headers["webhook-signature"], secret.sign(first.id(), at, &first.body));
+    assert_eq!(first.headers["content-type"], "application/json");
+    assert_ne!(first.id(), all.got()[1].id());
+    rig.rest().await;
+    rig.assert_clean().await;
+}
+
+#[tokio::test]
+async fn a_message_that_nobody_takes_comes_again_by_its_id_and_holds_up_its_booking_only() {
+    let mut rig = start().await;
+    let receiver = Receiver::start(&[500, 301]).await;
+    listen(&rig, PROMOTER, &receiver.url(), ALL).await;
+    let _stage = rig.stage(Point::Never);
+    let refused = paid(&mut rig, 1).await;
+    receiver.has(1).await;
+    cancel(&rig, refused).await;
+    let two = "SELECT count(*) FROM webhook_message";
+    eventually("two messages", || async { rig.count(two).await == 2 }).await;
+    due(&rig).await;
+    receiver.has(2).await;
+    let other = paid(&mut rig, 2).await;
+    receiver.has(3).await;
+    let third = &receiver.got()[2];
+    assert!(third.body.contains(&OrderId::from(other).to_string()), "another booking goes on");
+    assert_eq!(receiver.kinds(), ["booking.confirmed"; 3], "the refund waits for its turn");
+    let (first, second) = (&receiver.got()[0], &receiver.got()[1]);
+    assert_eq!((first.id(), &first.body), (second.id(), &second.body));
+    due(&rig).await;
+    receiver.has(5).await;
+    assert_eq!(receiver.kinds()[3..], ["booking.confirmed", "booking.refunded"]);
+    assert_eq!(receiver.got()[3].id(), first.id());
+    eventually("all to be delivered", || async { messages(&rig, "delivered").await == 3 }).await;
+    rig.rest().await;
+}
+
+#[tokio::test]
+async fn a_message_outlives_the_process_that_was_sending_it_and_one_that_hangs_holds_up_nobody() {
+    let mut rig = start().await;
+    let (hanging, other) = (Receiver::start(&[0]).await, Receiver::start(&[]).await);
+    listen(&rig, PROMOTER, &hanging.url(), ALL).await;
+    listen(&rig, PROMOTER, &other.url(), "{booking.confirmed}").await;
+    let stage = rig.stage(Point::Never);
+    paid(&mut rig, 1).await;
+    hanging.has(1).await;
+    other.has(1).await;
+    paid(&mut rig, 2).await;
+    other.has(2).await;
+    drop(stage);
+    let _stage = rig.stage(Point::Never);
+    due(&rig).await;
+    hanging.has(3).await;
+    eventually("all to be delivered", || async { messages(&rig, "delivered").await == 4 }).await;
+    let ids: Vec<String> = hanging.got().iter().map(|got| got.id().to_owned()).collect();
+    assert!(ids[1..].contains(&ids[0]), "the first came again, by its id: {ids:?}");
+    rig.rest().await;
+}
+
+#[tokio::test]
+async fn nothing_is_sent_to_private_addresses_unless_it_is_allowed() {
+    let mut rig = start().await;
+    rig.private_webhooks = false;
+    let receiver = Receiver::start(&[]).await;
+    let port = receiver.address.port();
+    let urls = [
+        receiver.url(),
+        format!("https://127.0.0.1:{port}/hooks"),
+        format!("https://localhost:{port}/a"),
+        format!("https://[::ffff:127.0.0.1]:{port}/"),
+    ];
+    for url in &urls {
+        listen(&rig, PROMOTER, url, ALL).await;
+    }
+    let _stage = rig.stage(Point::Never);
+    paid(&mut rig, 1).await;
+    let tried = "SELECT count(*) FROM webhook_message WHERE last_error IS NOT NULL";
+    eventually("all to be refused", || async { rig.count(tried).await == 4 }).await;
+    let errors = "SELECT last_error FROM webhook_message ORDER BY last_error";
+    let errors: Vec<String> = sqlx::query_scalar(errors).fetch_all(&rig.pool).await.unwrap();
+    assert_eq!(errors[3], "its url is not https");
+    assert!(errors[..3].iter().all(|error| error.contains("is not a public one")), "{errors:?}");
+    assert!(receiver.got().is_empty());
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_gone_hears_nothing_more_and_a_message_is_given_up_at_last() {
+    let mut rig = start().await;
+    let (gone, deaf) = (Receiver::start(&[410]).await, Receiver::start(&[500, 500]).await);
+    let id = listen(&rig, PROMOTER, &gone.url(), ALL).await;
+    listen(&rig, PROMOTER, &deaf.url(), "{booking.confirmed}").await;
+    let _stage = rig.stage(Point::Never);
+    paid(&mut rig, 1).await;
+    gone.has(1).await;
+    deaf.has(1).await;
+    let off = "SELECT off_reason FROM webhook_endpoint WHERE endpoint_id = $1 AND NOT is_active";
+    eventually("it to be off", || async {
+        let off = sqlx::query_scalar(off).bind(id).fetch_optional(&rig.pool).await.unwrap();
+        off == Some("GONE".to_owned())
+    })
+    .await;
+    let ninth = "UPDATE webhook_message SET tries = 9, next_at = 0 WHERE state = 'waiting'";
+    eventually("the first try to be over", || async {
+        let waits = "SELECT count(*) FROM webhook_message WHERE last_status = 500";
+        rig.count(waits).await == 1
+    })
+    .await;
+    sqlx::query(ninth).execute(&rig.pool).await.unwrap();
+    deaf.has(2).await;
+    eventually("it to be given up", || async { messages(&rig, "parked").await == 2 }).await;
+    paid(&mut rig, 2).await;
+    deaf.has(3).await;
+    assert_eq!(gone.got().len(), 1);
+}
+
+#[tokio::test]
+async fn where_nobody_listens_a_sale_makes_no_row() {
+    let mut rig = start().await;
+    let refused = "CREATE TRIGGER no_row BEFORE INSERT ON webhook_due FOR EACH ROW
+        EXECUTE FUNCTION refuse('nobody listens')";
+    sqlx::query(refused).execute(&rig.pool).await.unwrap();
+    let _stage = rig.stage(Point::Never);
+    let hold = paid(&mut rig, 1).await;
+    rig.rest().await;
+    sqlx::query("DROP TRIGGER no_row ON webhook_due").execute(&rig.pool).await.unwrap();
+    let receiver = Receiver::start(&[]).await;
+    listen(&rig, PROMOTER, &receiver.url(), ALL).await;
+    cancel(&rig, hold).await;
+    receiver.has(1).await;
+    assert_eq!(receiver.kinds(), ["booking.refunded"], "of what was before it hears nothing");
+}
