@@ -4,6 +4,7 @@ pub mod base64url;
 pub mod clock;
 pub mod config;
 pub mod http;
+pub mod http_client;
 pub mod keys;
 pub mod metrics;
 pub mod tasks;
