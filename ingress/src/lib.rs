@@ -29,6 +29,7 @@ mod statements;
 mod testing;
 mod tickets;
 mod views;
+mod webhooks;
 
 pub use accounts::{
     LoginRates, NewAccount, PasswordLimits, Passwords, Role, Roles, checked_name, checked_password,

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use utoipa::OpenApi;
 
-use crate::{accounts, admin, bookings, catalog, partners, statements, tickets, views};
+use crate::{accounts, admin, bookings, catalog, partners, statements, tickets, views, webhooks};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -43,6 +43,7 @@ use crate::{accounts, admin, bookings, catalog, partners, statements, tickets, v
         tickets::ticket,
         tickets::transfer,
         tickets::check_in,
+        webhooks::provider_event,
         partners::allocations,
         partners::allotments,
         statements::partner_statements,

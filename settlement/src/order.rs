@@ -3,9 +3,10 @@
 use chassis::telemetry::TraceContext;
 use schema::{AreaIdx, EventId, Money, OrderId, TicketId, UnixMillis};
 use settlement_core::{Facts, Place, State, lines_of};
+use std::fmt;
 
 /// What a driver needs to know of an order. The database is the truth; this may be behind it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Order {
     pub id: OrderId,
     pub event: EventId,
@@ -21,12 +22,23 @@ pub(crate) struct Order {
     pub payment_deadline: UnixMillis,
     /// The provider's id of the current attempt's payment.
     pub payment: Option<String>,
+    /// Who has that payment, if it was stored before; else it is whoever takes money now.
+    pub provider: Option<String>,
     /// Nothing has been done to that payment: its id was stored just now, and it has no other.
     pub untouched: bool,
     pub sold: bool,
     pub captured: bool,
     /// Who asked for what is done now; in memory only.
     pub trace: Option<TraceContext>,
+}
+
+impl fmt::Debug for Order {
+    /// Without the token, which may be worth money.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Order");
+        shown.field("id", &self.id).field("attempt", &self.attempt).field("state", &self.state);
+        shown.field("payment", &self.payment).finish_non_exhaustive()
+    }
 }
 
 impl Order {
@@ -57,6 +69,7 @@ impl Order {
             payment_deadline: payment.payment_deadline,
             untouched: id.is_some(),
             payment: id,
+            provider: None,
             sold: false,
             captured: false,
             trace: payment.trace.as_deref().and_then(TraceContext::parse),

@@ -10,6 +10,7 @@ mod outage;
 mod owner;
 mod reconcile;
 mod rig;
+mod stripe;
 mod tables;
 mod tokens;
 mod trace;

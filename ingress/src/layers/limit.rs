@@ -18,6 +18,29 @@ const ADDRESSES: usize = 131_072;
 /// What a proxy before another site asks for each request to that.
 const GATE_PATH: &str = "/api/queue/authz";
 
+/// What providers send from few addresses: of a sale of thousands an event for each payment. What is
+/// too much comes again later.
+const WEBHOOKS_PATH: &str = "/api/webhooks/";
+const WEBHOOKS: Rate = Rate { burst: 1_000, per_minute: 12_000 };
+
+/// What an address asks for; each has a bucket of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Purpose {
+    Itself,
+    Gate,
+    Webhook,
+}
+
+impl Purpose {
+    fn of(path: &str) -> Self {
+        match path {
+            GATE_PATH => Self::Gate,
+            _ if path.starts_with(WEBHOOKS_PATH) => Self::Webhook,
+            _ => Self::Itself,
+        }
+    }
+}
+
 /// The buckets and places of the public listener.
 #[derive(Debug)]
 pub struct Limiter {
@@ -34,29 +57,30 @@ impl Limiter {
         Self { limits, demo, addresses, places }
     }
 
-    fn rate(&self, address: IpAddr, is_gate: bool) -> Rate {
-        match (self.demo && address.is_loopback(), is_gate) {
+    fn rate(&self, address: IpAddr, purpose: Purpose) -> Rate {
+        match (self.demo && address.is_loopback(), purpose) {
             (true, _) => self.limits.address_demo,
-            (false, true) => self.limits.gate,
-            (false, false) => self.limits.address,
+            (false, Purpose::Gate) => self.limits.gate,
+            (false, Purpose::Webhook) => WEBHOOKS,
+            (false, Purpose::Itself) => self.limits.address,
         }
     }
 
-    fn take(&self, address: IpAddr, is_gate: bool, now: UnixMillis) -> Result<(), Duration> {
-        let rate = self.rate(address, is_gate);
-        self.addresses.take(&(network(address), is_gate), rate, now)
+    fn take(&self, address: IpAddr, purpose: Purpose, now: UnixMillis) -> Result<(), Duration> {
+        let rate = self.rate(address, purpose);
+        self.addresses.take(&(network(address), purpose), rate, now)
     }
 
     /// Says whether [`Limiter::enter`] would refuse the address now.
     pub(super) fn would_refuse(&self, address: IpAddr, now: UnixMillis) -> bool {
-        let rate = self.rate(address, false);
-        self.addresses.check(&(network(address), false), rate, now).is_err()
+        let rate = self.rate(address, Purpose::Itself);
+        self.addresses.check(&(network(address), Purpose::Itself), rate, now).is_err()
     }
 
     /// Counts a request that is answered already.
     pub(super) fn count(&self, address: IpAddr, now: UnixMillis) {
         // Others may have taken the last one meanwhile: then the bucket stays empty.
-        self.take(address, false, now).unwrap_or_default();
+        self.take(address, Purpose::Itself, now).unwrap_or_default();
     }
 
     /// Lets a request to `path` in, for as long as it holds the place, or says why not: 429 for an
@@ -77,7 +101,7 @@ impl Limiter {
     }
 
     fn check(&self, address: IpAddr, path: &str, now: UnixMillis) -> Result<(), Problem> {
-        self.take(address, path == GATE_PATH, now).map_err(|wait| {
+        self.take(address, Purpose::of(path), now).map_err(|wait| {
             metrics::rate_limited();
             let seconds = crate::buckets::seconds(wait);
             problems::too_many("RATE_LIMITED", "your address asks too often", seconds)
@@ -103,6 +127,7 @@ mod tests {
         assert_eq!(entered(GATE_PATH), 5);
         assert_eq!(entered("/api/queue/EVT001/me"), 2);
         assert_eq!(entered("/api/events"), 0, "all else is one budget");
+        assert_eq!(entered("/api/webhooks/stripe"), 10, "providers have one of their own");
         let other = limiter.enter(Some([192, 0, 2, 2].into()), GATE_PATH, now);
         assert!(other.is_ok(), "another address has its own");
     }

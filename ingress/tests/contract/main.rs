@@ -16,3 +16,4 @@ mod shape;
 mod statements;
 mod store;
 mod strict;
+mod webhooks;
