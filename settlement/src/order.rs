@@ -91,3 +91,53 @@ impl Order {
         (0..self.line_count).map(move |line| TicketId { order, line })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Order;
+    use crate::provider::NewPayment;
+    use schema::{
+        AccountId, Currency, Held, HoldId, Money, OrderId, OwnerKind, Payment, StartPayment,
+        UnixMillis,
+    };
+
+    #[test]
+    fn what_a_payment_is_paid_with_shows_nowhere() {
+        let (hold, token) = (HoldId(7), "pm_secret");
+        let held = Held {
+            hold,
+            account: AccountId(8),
+            owner: OwnerKind::Fan,
+            seats: vec![],
+            areas: vec![],
+            currency: Currency::EUR,
+            deadline: None,
+            pass: None,
+        };
+        let payment = Payment {
+            held,
+            attempt: 1,
+            method: "CREDIT_CARD".into(),
+            token: token.into(),
+            payment_deadline: UnixMillis(9),
+            trace: None,
+        };
+        let start = StartPayment { hold, method: "CREDIT_CARD".into(), token: token.into() };
+        let total = Money::new(1, Currency::EUR);
+        let order = OrderId::from(hold);
+        let new = NewPayment { order, attempt: 1, total, token: token.to_owned() };
+        let event = "EVT001".parse().unwrap();
+        let order = Order::of_payment(&event, &payment, None);
+        assert_eq!(order.token, token);
+        for shown in [
+            format!("{payment:?}"),
+            format!("{start:?}"),
+            format!("{new:#?}"),
+            format!("{order:?}"),
+            format!("{:?}", schema::OutcomeBody::PaymentStarted(payment.clone())),
+            format!("{:?}", schema::CommandBody::StartPayment(start.clone())),
+        ] {
+            assert!(!shown.contains("secret"), "{shown}");
+        }
+    }
+}

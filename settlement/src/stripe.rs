@@ -96,7 +96,10 @@ impl Stripe {
         match self.api.call(&call).await {
             Ok(intent) => Ok(intent),
             Err(Fault::Unknown(failure)) => Err(failure),
-            Err(Fault::Refused(refused)) => Err(Failure::Rejected { what, why: refused.reason() }),
+            Err(Fault::Refused(refused)) if refused.is_of_nothing() => {
+                Err(Failure::Rejected { what, why: "no such payment".to_owned() })
+            }
+            Err(Fault::Refused(refused)) => Err(Failure::Unknown { what, why: refused.reason() }),
         }
     }
 

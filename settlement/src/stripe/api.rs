@@ -62,6 +62,11 @@ pub(super) struct Refused {
 }
 
 impl Refused {
+    /// Whether there is no such payment, nor ever was.
+    pub(super) fn is_of_nothing(&self) -> bool {
+        self.status == StatusCode::NOT_FOUND
+    }
+
     pub(super) fn reason(&self) -> String {
         self.error.reason().unwrap_or_else(|| format!("refused with {}", self.status.as_u16()))
     }
@@ -108,8 +113,11 @@ impl Api {
         struct Body {
             error: PaymentError,
         }
+        // A refusal of somebody between us and Stripe says nothing about the payment.
         let error = serde_json::from_slice(answer.body()).map(|body: Body| body.error);
-        Err(Fault::Refused(Refused { status, error: error.unwrap_or_default() }))
+        let error =
+            error.map_err(|_| unknown(format!("status {} of nobody's", status.as_u16())))?;
+        Err(Fault::Refused(Refused { status, error }))
     }
 
     async fn tries(&self, call: &Call<'_>) -> Result<Response<Bytes>, String> {

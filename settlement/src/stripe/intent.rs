@@ -28,7 +28,7 @@ pub(super) struct Intents {
     pub has_more: bool,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Deserialize)]
 pub(super) struct PaymentError {
     #[serde(default)]
     pub code: Option<String>,

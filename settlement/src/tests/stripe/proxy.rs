@@ -93,6 +93,24 @@ impl Proxy {
         proxy
     }
 
+    /// A server that is not Stripe, and knows none of its paths.
+    pub(super) async fn stranger() -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        tasks::spawn("test-stranger", async move {
+            while let Ok((tcp, _)) = listener.accept().await {
+                tasks::spawn("test-stranger-connection", async move {
+                    let refuse = service_fn(|_: Request<Incoming>| async {
+                        let page = Full::<Bytes>::from("<h1>Not Found</h1>");
+                        Response::builder().status(404).body(page).map_err(|_| Cut)
+                    });
+                    http1::Builder::new().serve_connection(TokioIo::new(tcp), refuse).await.ok();
+                });
+            }
+        });
+        base
+    }
+
     /// Does that to the next `times` calls of an order.
     pub(super) fn plan(&self, order: &str, deed: Deed, fault: Fault, times: u32) {
         self.script().faults.push((order.to_owned(), deed, fault, times));
