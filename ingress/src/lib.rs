@@ -20,6 +20,7 @@ mod page;
 mod partners;
 mod places;
 mod problems;
+mod provider_events;
 mod proxy;
 mod rooms;
 mod router;

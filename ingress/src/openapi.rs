@@ -6,7 +6,10 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use utoipa::OpenApi;
 
-use crate::{accounts, admin, bookings, catalog, partners, statements, tickets, views, webhooks};
+use crate::{
+    accounts, admin, bookings, catalog, partners, provider_events, statements, tickets, views,
+    webhooks,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -43,6 +46,7 @@ use crate::{accounts, admin, bookings, catalog, partners, statements, tickets, v
         tickets::ticket,
         tickets::transfer,
         tickets::check_in,
+        provider_events::provider_event,
         partners::allocations,
         partners::allotments,
         statements::partner_statements,

@@ -14,8 +14,8 @@ use crate::app::App;
 use crate::layers::{Checks, Layered, Limiter, Start, around};
 use crate::openapi::Served;
 use crate::{
-    accounts, admin, bookings, catalog, page, partners, problems, statements, tickets, views,
-    webhooks,
+    accounts, admin, bookings, catalog, page, partners, problems, provider_events, statements,
+    tickets, views, webhooks,
 };
 
 /// Largest body of routes that take a whole catalogue: about a thousand events with plans of their
@@ -99,9 +99,11 @@ pub fn account_routes() -> Vec<Route> {
 
 /// The routes that answer only once the catalogue and the views have been read.
 pub fn routes_about_events() -> Vec<Route> {
-    [event_routes(), booking_routes(), ticket_routes(), partner_routes(), admin_routes()]
+    let of_partners = [partner_routes(), webhook_routes()].into_iter().flatten();
+    [event_routes(), booking_routes(), ticket_routes(), admin_routes()]
         .into_iter()
         .flatten()
+        .chain(of_partners)
         .collect()
 }
 
@@ -138,6 +140,11 @@ fn ticket_routes() -> Vec<Route> {
         route(Method::POST, "/api/tickets/{ticketId}/transfer", tickets::transfer),
         route(Method::POST, "/api/checkin", tickets::check_in),
     ]
+}
+
+fn webhook_routes() -> Vec<Route> {
+    let event = route(Method::POST, "/api/webhooks/{provider}", provider_events::provider_event);
+    vec![sized(event, provider_events::EVENT_BYTES_MAX)]
 }
 
 fn partner_routes() -> Vec<Route> {
@@ -193,7 +200,12 @@ where
 
 /// Takes a whole catalogue.
 fn large(route: Route) -> Route {
-    let handler = route.handler.layer(DefaultBodyLimit::max(IMPORT_BYTES_MAX));
+    sized(route, IMPORT_BYTES_MAX)
+}
+
+/// Takes bodies of another size than all others.
+fn sized(route: Route, bytes_max: usize) -> Route {
+    let handler = route.handler.layer(DefaultBodyLimit::max(bytes_max));
     Route { handler, ..route }
 }
 

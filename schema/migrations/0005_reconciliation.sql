@@ -21,6 +21,16 @@ CREATE INDEX found_money_of_order ON found_money (order_id);
 CREATE TRIGGER found_money_outcome BEFORE UPDATE ON found_money FOR EACH ROW
     WHEN (OLD.outcome IS NOT NULL) EXECUTE FUNCTION refuse('it has its outcome');
 
+-- What providers have said has happened, so that a repetition is known as one. Nothing that they say
+-- is kept: it only makes us ask.
+CREATE TABLE provider_event (
+    provider TEXT   NOT NULL,
+    event_id TEXT   NOT NULL,
+    seen_at  BIGINT NOT NULL,
+    PRIMARY KEY (provider, event_id)
+);
+CREATE INDEX provider_event_seen ON provider_event (seen_at);
+
 -- How far a provider's list has been compared, and until when nobody else need look.
 CREATE TABLE reconciled (
     provider   TEXT   PRIMARY KEY,

@@ -4,6 +4,7 @@ use crate::id::{AccountId, AreaIdx, CommandId, EventId, HoldId, SeatIdx};
 use crate::time::UnixMillis;
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// A command in its envelope. The same bytes are sent again until an answer comes or the deadline
 /// passes.
@@ -230,13 +231,22 @@ pub struct PassPlace {
 }
 
 /// Asks to pay for a hold.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StartPayment {
     pub hold: HoldId,
     /// The method's name in the API, for example `CREDIT_CARD`.
     pub method: CompactString,
     /// What the payment provider charges, for example `tok_ok`.
     pub token: CompactString,
+}
+
+impl fmt::Debug for StartPayment {
+    /// Without the token, which may be worth money.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { hold, method, token: _ } = self;
+        let mut shown = f.debug_struct("StartPayment");
+        shown.field("hold", hold).field("method", method).finish_non_exhaustive()
+    }
 }
 
 /// What became of a hold's payment.

@@ -30,4 +30,12 @@ pub struct SettlementLoad {
     pub orders_max: u32,
     /// How long the oldest payment that it has read of has been waiting to become an order.
     pub commit_wait: DurationMs,
+    /// Its payment provider does not answer.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub provider_down: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }

@@ -8,6 +8,7 @@ use crate::refusal::Refusal;
 use crate::time::{DurationMs, UnixMillis};
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// One decision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -181,7 +182,7 @@ pub enum Released {
 }
 
 /// A payment that settlement shall carry out: everything it needs, so that it keeps no seat map.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Payment {
     pub held: Held,
     /// Counted from 1; another card after a decline is another attempt.
@@ -196,6 +197,17 @@ pub struct Payment {
     /// Boxed, because the memory of commands keeps many outcomes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<Box<str>>,
+}
+
+impl fmt::Debug for Payment {
+    /// Without the token, which may be worth money.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { held, attempt, method, token: _, payment_deadline, trace } = self;
+        let mut shown = f.debug_struct("Payment");
+        shown.field("held", held).field("attempt", attempt).field("method", method);
+        shown.field("payment_deadline", payment_deadline).field("trace", trace);
+        shown.finish_non_exhaustive()
+    }
 }
 
 /// What a partner gave back of one allotment.

@@ -4,6 +4,7 @@ use crate::id::{AccountId, AreaIdx, EventId, OrderId, SeatIdx, TicketId};
 use crate::time::UnixMillis;
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// Asks to cancel a booking of an account. Repeating it is harmless.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,6 +123,40 @@ pub enum TransferAnswer {
     TooOften,
     /// `from` holds no such ticket.
     Unknown,
+    /// As [`CancelAnswer::Busy`].
+    Busy,
+}
+
+/// Brings what a payment provider says has happened, as it came. Repeating it is harmless.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProviderEvent {
+    /// Its name in the configuration.
+    pub provider: CompactString,
+    /// The header that it signs with.
+    pub signature: CompactString,
+    /// Byte for byte, because the signature is of that.
+    pub body: String,
+}
+
+impl fmt::Debug for ProviderEvent {
+    /// Without the body, which may hold what a payment can be paid with.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { provider, signature: _, body } = self;
+        let mut shown = f.debug_struct("ProviderEvent");
+        shown.field("provider", provider).field("bytes", &body.len()).finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ProviderEventAnswer {
+    /// What it is about has been looked at.
+    Taken,
+    /// It has been taken before.
+    Known,
+    /// The provider has not signed it, or not lately.
+    Forged,
+    /// Nobody takes events of such a provider.
+    ProviderUnknown,
     /// As [`CancelAnswer::Busy`].
     Busy,
 }

@@ -24,6 +24,8 @@ pub const SETTLE_CANCEL: &str = "settle.cancel";
 /// Scans at gates, and transfers of tickets, likewise.
 pub const SETTLE_CHECKIN: &str = "settle.checkin";
 pub const SETTLE_TRANSFER: &str = "settle.transfer";
+/// What payment providers say has happened, likewise.
+pub const SETTLE_EVENT: &str = "settle.event";
 /// The queue group of those who answer them.
 pub const SETTLE_GROUP: &str = "settlement";
 

@@ -1,5 +1,6 @@
 //! What an operator may set for settlement, and the limits that hold whatever is set.
 
+use crate::stripe::StripeConfig;
 use schema::DurationMs;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -8,7 +9,8 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Who takes the money. Only `sandbox` is built in.
+    /// Who takes the money of new orders: `sandbox` or `stripe`. Whoever has taken money before is
+    /// asked about it still.
     pub provider: String,
     /// How long an order belongs to the process that works on it, unless that renews it.
     ///
@@ -26,6 +28,7 @@ pub struct Config {
     /// Whether webhooks may go to addresses of this machine and of private networks, and without
     /// TLS. Whoever may name an address then has this process call it.
     pub webhooks_private_targets: bool,
+    pub stripe: StripeConfig,
 }
 
 impl Default for Config {
@@ -37,6 +40,7 @@ impl Default for Config {
             orders_max: 2_048,
             commit_orders_max: 256,
             webhooks_private_targets: false,
+            stripe: StripeConfig::default(),
         }
     }
 }
@@ -61,6 +65,25 @@ pub(crate) const LEDGER_WAIT: Duration = Duration::from_mins(10);
 
 /// How long a provider's answer may take before its outcome counts as unknown.
 pub(crate) const PROVIDER_WAIT: Duration = Duration::from_secs(10);
+
+/// How long the tries of one call to a provider over the network may take together, and the bounds
+/// of the pauses between them. A pause that it asks for itself is kept up to that bound.
+///
+/// The order's own pauses follow, so a few quick tries are enough: they are for what is over in a
+/// moment.
+pub(crate) const PROVIDER_TRIES_WAIT: Duration = Duration::from_secs(8);
+pub(crate) const PROVIDER_TRY_FIRST: Duration = Duration::from_millis(200);
+pub(crate) const PROVIDER_TRY_MAX: Duration = Duration::from_secs(1);
+pub(crate) const RETRY_AFTER_MAX: Duration = Duration::from_secs(3);
+
+/// How far from now the time may be at which a provider has signed an event: its own advice.
+///
+/// Longer, an event that somebody has overheard can be sent again for longer (which is harmless);
+/// shorter, a clock that is a little off refuses them all.
+pub(crate) const SIGNATURE_TOLERANCE: DurationMs = DurationMs(300_000);
+
+/// How long events are known as repeated. Providers give up after three days.
+pub(crate) const EVENTS_KEPT: DurationMs = DurationMs(7 * 24 * 3_600_000);
 
 /// How long a call of NATS may take.
 pub(crate) const BUS_WAIT: Duration = Duration::from_secs(2);
@@ -175,6 +198,8 @@ const _: () = {
     // An orphan is found within a minute.
     assert!(FOUND_AFTER.0 + 2 * RECONCILE_EVERY.0 < 60_000);
     assert!(PROVIDER_WAIT.as_millis() < FOUND_AFTER.0 as u128);
+    assert!(PROVIDER_TRIES_WAIT.as_millis() < PROVIDER_WAIT.as_millis());
+    assert!(RETRY_AFTER_MAX.as_millis() < PROVIDER_TRIES_WAIT.as_millis());
     assert!(ORDER_PAUSE_FIRST.as_millis() < ORDER_PAUSE_MAX.as_millis());
     assert!(CALL_EVERY.as_millis() <= UNHURRIED_EVERY.as_millis());
     assert!(UNHURRIED_EVERY.as_millis() * 10 < VERDICT_AGAIN_MS.unsigned_abs() as u128);

@@ -4,8 +4,9 @@
 //! step is repeatable, and the database and the provider refuse what does not fit any more.
 
 use crate::area::Areas;
-use crate::config::{Config, ORDER_PAUSE_FIRST, ORDER_PAUSE_MAX, PROVIDER_WAIT};
+use crate::config::{Config, ORDER_PAUSE_FIRST, ORDER_PAUSE_MAX};
 use crate::error::Error;
+use crate::guarded::Guarded;
 use crate::metrics;
 use crate::order::Order;
 use crate::provider::{Failure, NewPayment, Provider, Verb};
@@ -13,7 +14,7 @@ use crate::store::{Binding, Capture, Lease, Moving, Refund, Sale, Store};
 use crate::terms::TermsBook;
 use crate::ticket::ticket_code;
 use crate::verdict::Verdicts;
-use chassis::clock::{self, Monotonic};
+use chassis::clock;
 use chassis::keys::Ed25519Key;
 use chassis::{Backoff, Pause, Shutdown};
 use schema::{InvariantId, VerdictKind};
@@ -25,13 +26,23 @@ use std::sync::Arc;
 pub(crate) struct Context {
     pub config: Config,
     pub store: Store,
-    pub provider: Arc<dyn Provider>,
+    /// Who takes the money of new orders.
+    pub provider: Arc<Guarded>,
+    /// Who has taken money before, and is asked about it still.
+    pub others: Vec<Arc<Guarded>>,
     pub ticket_key: Ed25519Key,
     pub areas: Areas,
     pub terms: TermsBook,
     pub verdicts: Verdicts,
     pub lease: Lease,
     pub shutdown: Shutdown,
+}
+
+impl Context {
+    /// Who has the payments of that provider's name.
+    pub(crate) fn provider_named(&self, name: &str) -> Option<&Arc<Guarded>> {
+        std::iter::once(&self.provider).chain(&self.others).find(|one| one.name() == name)
+    }
 }
 
 /// What a step came to.
@@ -165,12 +176,18 @@ async fn create(context: &Context, order: &mut Order) -> Result<Turn, Error> {
     let Some(stored) = context.store.bind(binding).await? else { return Ok(Turn::Reload) };
     let is_ours = stored == payment.id;
     order.payment = Some(stored);
-    Ok(if is_ours { Turn::Seen(payment.seen) } else { Turn::Moved })
+    // An id of somebody else's may be of another provider: that is stored beside it.
+    Ok(if is_ours { Turn::Seen(payment.seen) } else { Turn::Reload })
 }
 
 async fn act(context: &Context, order: &mut Order, verb: Verb) -> Result<Turn, Error> {
     let id = order.payment.as_deref().expect("the core asks for a verb only when the id is stored");
-    match ask(context, verb.as_str(), context.provider.act(id, verb)).await {
+    let name = order.provider.as_deref().unwrap_or_else(|| context.provider.name());
+    let Some(provider) = context.provider_named(name) else {
+        tracing::error!(order = %order.id, name, "the order's payment provider is not configured");
+        return Ok(Turn::Later);
+    };
+    match ask(context, verb.as_str(), provider.act(id, verb)).await {
         Ok(seen) => Ok(Turn::Seen(seen)),
         Err(Failure::Unknown { .. }) => Ok(Turn::Later),
         // No rule can mend that: what became of the money is for a person to find out. The places
@@ -189,23 +206,19 @@ async fn act(context: &Context, order: &mut Order, verb: Verb) -> Result<Turn, E
     }
 }
 
-/// Waits for the provider; no answer in time, or before the process ends, is an unknown outcome.
+/// Waits for the provider; no answer before the process ends is an unknown outcome.
 async fn ask<T>(
     context: &Context,
     what: &'static str,
     answer: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
-    let began = Monotonic::now();
-    let unknown = |why: &str| Err(Failure::Unknown { what, why: why.to_owned() });
     // A call may be dropped anywhere: what it did is asked of the provider again.
-    let answer = tokio::select! {
+    tokio::select! {
         answer = answer => answer,
-        () = tokio::time::sleep(PROVIDER_WAIT) => unknown("no answer in time"),
-        () = context.shutdown.begun() => unknown("the process ends"),
-    };
-    let known = !matches!(answer, Err(Failure::Unknown { .. }));
-    metrics::provider_answered(what, known, began.elapsed());
-    answer
+        () = context.shutdown.begun() => {
+            Err(Failure::Unknown { what, why: "the process ends".to_owned() })
+        }
+    }
 }
 
 async fn sell(context: &Context, order: &mut Order, charged: bool) -> Result<Turn, Error> {

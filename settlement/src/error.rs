@@ -16,6 +16,9 @@ pub enum Error {
     /// The configuration names a provider that is not built in: the stage ends.
     #[error("use payment provider {name}: there is no such provider")]
     ProviderUnknown { name: String },
+    /// The configured provider cannot be used like this: the stage ends.
+    #[error("use payment provider {name}: {why}")]
+    ProviderUnset { name: &'static str, why: &'static str },
     /// Nothing is known of the statement's effect: look, then try again.
     #[error("{what}")]
     Postgres { what: &'static str, source: Arc<sqlx::Error> },

@@ -12,6 +12,7 @@ use crate::config::{
 use crate::error::Error;
 use crate::metrics;
 use crate::order::Order;
+use crate::provider::Provider;
 use crate::store::{Announced, Answered, Outbox};
 use crate::work::Work;
 use async_nats::jetstream::Message;

@@ -63,6 +63,8 @@ pub(crate) async fn tell(nats: Nats, work: Work, instance: String, stop: Shutdow
             orders: u32::try_from(work.orders()).unwrap_or(u32::MAX),
             orders_max: work.context.config.orders_max,
             commit_wait: work.steps.oldest(),
+            // Of those who took money before, new orders need nothing.
+            provider_down: work.context.provider.is_down(),
         };
         metrics::load_told(&load);
         Some((subject::LOAD_SETTLEMENT.into(), codec::encode(&load).into()))

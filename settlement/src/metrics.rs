@@ -2,7 +2,7 @@
 
 use crate::store::{MoneyOutcome, Told};
 use metrics::{counter, gauge, histogram};
-use schema::{SettlementLoad, ShardId, Shards, UnixMillis};
+use schema::{ProviderEventAnswer, SettlementLoad, ShardId, Shards, UnixMillis};
 use settlement_core::{State, Stray};
 use std::time::Duration;
 
@@ -56,6 +56,24 @@ pub(crate) fn reconcile_failed() {
 pub(crate) fn money_found(why: Stray, outcome: MoneyOutcome) {
     let labels = [("why", why.as_str()), ("outcome", outcome.as_str())];
     counter!("usher_settlement_found_total", &labels).increment(1);
+}
+
+/// A provider has said that something has happened.
+pub(crate) fn event_taken(answer: ProviderEventAnswer) {
+    let answer = match answer {
+        ProviderEventAnswer::Taken => "taken",
+        ProviderEventAnswer::Known => "known",
+        ProviderEventAnswer::Forged => "forged",
+        ProviderEventAnswer::ProviderUnknown => "unknown",
+        ProviderEventAnswer::Busy => "busy",
+    };
+    counter!("usher_settlement_provider_events_total", "answer" => answer).increment(1);
+}
+
+/// Whether calls to a provider are held back, because it does not answer.
+pub(crate) fn provider_open(provider: &'static str, is_open: bool) {
+    let open = if is_open { 1.0 } else { 0.0 };
+    gauge!("usher_settlement_provider_open", "provider" => provider).set(open);
 }
 
 pub(crate) fn orders_in_work(count: usize) {

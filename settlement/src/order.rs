@@ -3,9 +3,10 @@
 use chassis::telemetry::TraceContext;
 use schema::{AreaIdx, EventId, Money, OrderId, TicketId, UnixMillis};
 use settlement_core::{Facts, Place, State, lines_of};
+use std::fmt;
 
 /// What a driver needs to know of an order. The database is the truth; this may be behind it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Order {
     pub id: OrderId,
     pub event: EventId,
@@ -21,12 +22,23 @@ pub(crate) struct Order {
     pub payment_deadline: UnixMillis,
     /// The provider's id of the current attempt's payment.
     pub payment: Option<String>,
+    /// Who has that payment, if it was stored before; else it is whoever takes money now.
+    pub provider: Option<String>,
     /// Nothing has been done to that payment: its id was stored just now, and it has no other.
     pub untouched: bool,
     pub sold: bool,
     pub captured: bool,
     /// Who asked for what is done now; in memory only.
     pub trace: Option<TraceContext>,
+}
+
+impl fmt::Debug for Order {
+    /// Without the token, which may be worth money.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Order");
+        shown.field("id", &self.id).field("attempt", &self.attempt).field("state", &self.state);
+        shown.field("payment", &self.payment).finish_non_exhaustive()
+    }
 }
 
 impl Order {
@@ -57,6 +69,7 @@ impl Order {
             payment_deadline: payment.payment_deadline,
             untouched: id.is_some(),
             payment: id,
+            provider: None,
             sold: false,
             captured: false,
             trace: payment.trace.as_deref().and_then(TraceContext::parse),
@@ -76,5 +89,55 @@ impl Order {
     pub(crate) fn tickets(&self) -> impl Iterator<Item = TicketId> {
         let order = self.id;
         (0..self.line_count).map(move |line| TicketId { order, line })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Order;
+    use crate::provider::NewPayment;
+    use schema::{
+        AccountId, Currency, Held, HoldId, Money, OrderId, OwnerKind, Payment, StartPayment,
+        UnixMillis,
+    };
+
+    #[test]
+    fn what_a_payment_is_paid_with_shows_nowhere() {
+        let (hold, token) = (HoldId(7), "pm_secret");
+        let held = Held {
+            hold,
+            account: AccountId(8),
+            owner: OwnerKind::Fan,
+            seats: vec![],
+            areas: vec![],
+            currency: Currency::EUR,
+            deadline: None,
+            pass: None,
+        };
+        let payment = Payment {
+            held,
+            attempt: 1,
+            method: "CREDIT_CARD".into(),
+            token: token.into(),
+            payment_deadline: UnixMillis(9),
+            trace: None,
+        };
+        let start = StartPayment { hold, method: "CREDIT_CARD".into(), token: token.into() };
+        let total = Money::new(1, Currency::EUR);
+        let order = OrderId::from(hold);
+        let new = NewPayment { order, attempt: 1, total, token: token.to_owned() };
+        let event = "EVT001".parse().unwrap();
+        let order = Order::of_payment(&event, &payment, None);
+        assert_eq!(order.token, token);
+        for shown in [
+            format!("{payment:?}"),
+            format!("{start:?}"),
+            format!("{new:#?}"),
+            format!("{order:?}"),
+            format!("{:?}", schema::OutcomeBody::PaymentStarted(payment.clone())),
+            format!("{:?}", schema::CommandBody::StartPayment(start.clone())),
+        ] {
+            assert!(!shown.contains("secret"), "{shown}");
+        }
     }
 }

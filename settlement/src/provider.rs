@@ -3,15 +3,26 @@
 use futures_util::future::BoxFuture;
 use schema::{Money, OrderId, UnixMillis};
 use settlement_core::Seen;
+use std::fmt;
 
 /// A payment to be created. The provider knows it by (order, attempt): a repetition creates no
 /// second.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct NewPayment {
     pub order: OrderId,
     pub attempt: u32,
     pub total: Money,
     pub token: String,
+}
+
+impl fmt::Debug for NewPayment {
+    /// Without the token, which may be worth money.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { order, attempt, total, token: _ } = self;
+        let mut shown = f.debug_struct("NewPayment");
+        shown.field("order", order).field("attempt", attempt).field("total", total);
+        shown.finish_non_exhaustive()
+    }
 }
 
 /// A payment as the provider has it.
@@ -32,7 +43,7 @@ pub struct Listed {
     pub created_at: UnixMillis,
 }
 
-/// A part of the provider's list, in the order in which payments were created.
+/// A part of the provider's list. Of the order of its payments nothing is said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
     pub payments: Vec<Listed>,
@@ -87,10 +98,12 @@ pub trait Provider: Send + Sync + std::fmt::Debug + 'static {
     /// Creates a payment, which charges nothing.
     fn create<'a>(&'a self, new: &'a NewPayment) -> BoxFuture<'a, Result<Payment, Failure>>;
 
-    /// Does `verb` to the payment and says how it is then.
+    /// Does `verb` to the payment and says how it is then. Whoever says that a payment is declined
+    /// has closed it before.
     fn act<'a>(&'a self, id: &'a str, verb: Verb) -> BoxFuture<'a, Result<Seen, Failure>>;
 
-    /// Lists the payments behind `after`, whatever we know of them, a part at a time.
+    /// Lists the payments that this system has created behind `after`, whatever we know of them, a
+    /// part at a time. A cursor without an id begins at its time.
     fn list<'a>(&'a self, after: &'a Cursor) -> BoxFuture<'a, Result<Page, Failure>>;
 }
 

@@ -93,6 +93,7 @@ async fn look_at_news(pool: &PgPool, provider: &dyn Provider) -> Result<(), Erro
         tracing::error!(%difference, "provider and orders differ");
     }
     money.end(created_before).await?;
+    money.forget_events().await?;
     metrics::reconciled(now);
     Ok(())
 }
@@ -108,6 +109,19 @@ pub async fn reconcile_once(
     let money = FoundMoney { pool, provider: provider.name() };
     let look = Look { money, provider, created_before: before(clock::now()) };
     look.from(UnixMillis(0)).await
+}
+
+/// Compares one payment whose order nobody works on, now: somebody says that it has changed.
+pub(crate) async fn look_at(
+    money: FoundMoney<'_>,
+    provider: &dyn Provider,
+    payment: Listed,
+) -> Result<(), Error> {
+    let look = Look { money, provider, created_before: clock::now() };
+    if let Some(difference) = look.at(payment).await? {
+        tracing::error!(%difference, "provider and orders differ");
+    }
+    Ok(())
 }
 
 fn before(now: UnixMillis) -> UnixMillis {
@@ -138,19 +152,28 @@ impl Look<'_> {
         let mut differences = Vec::new();
         for (payment, looks) in self.money.ended().await? {
             let id = payment.id.clone();
-            let seen = match in_time(self.provider.act(&id, Verb::Fetch)).await {
-                Ok(seen) => seen,
-                Err(unknown @ Failure::Unknown { .. }) => return Err(Error::provider(unknown)),
-                // It says for certain that it has no such payment, so there is no money.
-                Err(Failure::Rejected { .. }) => Seen::Cancelled,
-            };
-            let payment = Listed { seen, ..payment };
-            for (payment, standing) in self.money.standings(vec![payment]).await? {
-                differences.extend(self.mend(payment, standing).await?);
+            // No money is found where nothing was to be paid.
+            if payment.amount.amount != 0 {
+                differences.extend(self.at(payment).await?);
             }
             self.money.looked(&id, looks).await?;
         }
         Ok(differences)
+    }
+
+    /// Asks how a payment is, and compares that.
+    async fn at(&self, payment: Listed) -> Result<Option<Difference>, Error> {
+        let seen = match in_time(self.provider.act(&payment.id, Verb::Fetch)).await {
+            Ok(seen) => seen,
+            Err(unknown @ Failure::Unknown { .. }) => return Err(Error::provider(unknown)),
+            // It says for certain that it has no such payment, so there is no money.
+            Err(Failure::Rejected { .. }) => Seen::Cancelled,
+        };
+        let payment = Listed { seen, ..payment };
+        match self.money.standings(vec![payment]).await?.pop() {
+            Some((payment, standing)) => self.mend(payment, standing).await,
+            None => Ok(None),
+        }
     }
 
     /// Does what is to be done about a payment, and says what differed.

@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::desk;
 use crate::driver::Context;
 use crate::error::Error;
+use crate::guarded::Guarded;
 use crate::journal::Journal;
 use crate::load;
 use crate::metrics;
@@ -14,13 +15,14 @@ use crate::provider::Provider;
 use crate::reconcile;
 use crate::sandbox::Sandbox;
 use crate::store::{Lease, Store};
+use crate::stripe::{self, Stripe};
 use crate::terms::TermsBook;
 use crate::verdict::{Verdicts, relay};
 use crate::webhooks::{self, Sender};
 use crate::work::Work;
 use chassis::keys::{KeyFolder, random_bytes};
 use chassis::{Health, Nats, Shutdown, stream_config, tasks};
-use schema::{CancelBooking, CheckIn, Shards, TransferTicket, stream, subject};
+use schema::{CancelBooking, CheckIn, ProviderEvent, Shards, TransferTicket, stream, subject};
 use sqlx::PgPool;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -52,29 +54,33 @@ pub struct Deps {
 /// # Errors
 /// [`Error`] when something is not as needed at the start, or a journal is damaged.
 pub async fn run(config: Config, deps: Deps) -> Result<(), Error> {
-    let provider = provider(&config, &deps.postgres)?;
-    run_with(config, deps, provider).await
+    let providers = providers(&config, &deps.postgres)?;
+    run_with(config, deps, providers).await
 }
 
-/// The configured provider.
+/// The providers that can be asked, the one that takes the money of new orders first.
 ///
 /// # Errors
-/// [`Error::ProviderUnknown`].
-pub fn provider(config: &Config, pool: &PgPool) -> Result<Arc<dyn Provider>, Error> {
+/// [`Error::ProviderUnknown`], [`Error::ProviderUnset`].
+pub fn providers(config: &Config, pool: &PgPool) -> Result<Vec<Arc<dyn Provider>>, Error> {
+    let sandbox = || Arc::new(Sandbox::start(pool)) as Arc<dyn Provider>;
+    let stripe = || Stripe::new(&config.stripe).map(|made| Arc::new(made) as Arc<dyn Provider>);
     match config.provider.as_str() {
-        "sandbox" => Ok(Arc::new(Sandbox::start(pool))),
+        "sandbox" if config.stripe.is_set() => Ok(vec![sandbox(), stripe()?]),
+        "sandbox" => Ok(vec![sandbox()]),
+        stripe::NAME => Ok(vec![stripe()?, sandbox()]),
         name => Err(Error::ProviderUnknown { name: name.to_owned() }),
     }
 }
 
-/// Runs the stage with any provider until `deps.shutdown`.
+/// Runs the stage with any providers until `deps.shutdown`; the first takes the money of new orders.
 ///
 /// # Errors
 /// As [`run`].
 pub async fn run_with(
     config: Config,
     deps: Deps,
-    provider: Arc<dyn Provider>,
+    providers: Vec<Arc<dyn Provider>>,
 ) -> Result<(), Error> {
     config.check();
     let Deps { nats, health, shutdown, shards, .. } = &deps;
@@ -86,22 +92,27 @@ pub async fn run_with(
     let cancels = desk::listen::<CancelBooking>(nats).await?;
     let check_ins = desk::listen::<CheckIn>(nats).await?;
     let transfers = desk::listen::<TransferTicket>(nats).await?;
-    let work = Work::new(Arc::new(context(config, &deps, provider)?));
+    let events = desk::listen::<ProviderEvent>(nats).await?;
+    let work = Work::new(Arc::new(context(config, &deps, providers)?));
     let answering = desk::serve::<CancelBooking>(nats.clone(), cancels, work.clone());
     tasks::spawn("settlement-cancels", answering);
     let answering = desk::serve::<CheckIn>(nats.clone(), check_ins, work.clone());
     tasks::spawn("settlement-check-ins", answering);
     let answering = desk::serve::<TransferTicket>(nats.clone(), transfers, work.clone());
     tasks::spawn("settlement-transfers", answering);
+    let answering = desk::serve::<ProviderEvent>(nats.clone(), events, work.clone());
+    tasks::spawn("settlement-events", answering);
     tasks::spawn("settlement-sweep", work.clone().sweep());
     let loads = load::tell(nats.clone(), work.clone(), deps.instance.clone(), shutdown.clone());
     tasks::spawn("settlement-load", loads);
     let context = &work.context;
     let relaying = relay(context.verdicts.clone(), context.store.clone(), shutdown.clone());
     tasks::spawn("settlement-relay", relaying);
-    let pool = deps.postgres.clone();
-    let reconciling = reconcile::run(pool, Arc::clone(&context.provider), shutdown.clone());
-    tasks::spawn("settlement-reconcile", reconciling);
+    for provider in std::iter::once(&context.provider).chain(&context.others) {
+        let (pool, provider) = (deps.postgres.clone(), Arc::clone(provider));
+        let reconciling = reconcile::run(pool, provider, shutdown.clone());
+        tasks::spawn("settlement-reconcile", reconciling);
+    }
     tasks::spawn("settlement-messages", webhooks::relay(Arc::clone(context)));
     let webhook_key = deps.keys.hmac(WEBHOOK_KEY).map_err(prepared("load the webhook key"))?;
     let sender = Sender::new(Arc::clone(context), webhook_key);
@@ -120,13 +131,20 @@ pub async fn run_with(
     result
 }
 
-fn context(config: Config, deps: &Deps, provider: Arc<dyn Provider>) -> Result<Context, Error> {
+fn context(
+    config: Config,
+    deps: &Deps,
+    providers: Vec<Arc<dyn Provider>>,
+) -> Result<Context, Error> {
+    let mut guarded = providers.into_iter().map(|provider| Arc::new(Guarded::new(provider)));
+    let provider = guarded.next().expect("somebody takes the money of new orders");
     let ticket_key = deps.keys.ed25519(TICKET_KEY).map_err(prepared("load the ticket key"))?;
     let lease = Lease { owner: Uuid::from_bytes(random_bytes()), ms: config.lease_ms };
     let catalogue = Catalogue { nats: deps.nats.clone() };
     Ok(Context {
         store: Store::start(&deps.postgres, &config, provider.name(), lease),
         provider,
+        others: guarded.collect(),
         ticket_key,
         areas: Areas::new(catalogue.clone(), deps.postgres.clone()),
         terms: TermsBook::new(catalogue),

@@ -55,7 +55,7 @@ impl Loads {
 
 impl Heard {
     /// All settlements that spoke within `fresh`, as one: they share the orders, and the slowest
-    /// commit counts. When none did, the last that spoke.
+    /// commit and a provider that is down for any of them count. When none did, the last that spoke.
     fn settlement(&self, fresh: DurationMs) -> Option<(SettlementLoad, DurationMs)> {
         let last = self.settlements.values().max_by_key(|(_, at)| *at)?;
         let (mut all, age_of_all) = (last.0.clone(), age(last.1));
@@ -67,6 +67,8 @@ impl Heard {
             all.orders = all.orders.saturating_add(load.orders);
             all.orders_max = all.orders_max.saturating_add(load.orders_max);
             all.commit_wait = all.commit_wait.max(load.commit_wait);
+            // One that has no orders has not asked its provider either.
+            all.provider_down |= load.provider_down;
         }
         Some((all, age_of_all))
     }
@@ -114,7 +116,8 @@ mod tests {
 
     fn settlement(instance: &str, orders: u32, commit_wait: u64) -> SettlementLoad {
         let commit_wait = DurationMs(commit_wait);
-        SettlementLoad { instance: instance.into(), orders, orders_max: 100, commit_wait }
+        let (instance, provider_down) = (instance.into(), false);
+        SettlementLoad { instance, orders, orders_max: 100, commit_wait, provider_down }
     }
 
     #[test]
@@ -134,6 +137,11 @@ mod tests {
         assert_eq!(loads.signals(ShardId(2)).allocator.unwrap().0.pending, 900);
         let all = signals.settlement.unwrap().0;
         assert_eq!((all.orders, all.orders_max, all.commit_wait), (50, 200, DurationMs(60)));
+        assert!(!all.provider_down);
+        let down = SettlementLoad { provider_down: true, ..settlement("a", 20, 60) };
+        loads.hear_settlement(&codec::encode(&down).into()).unwrap();
+        loads.hear_settlement(&codec::encode(&settlement("b", 30, 5)).into()).unwrap();
+        assert!(loads.signals(ShardId(1)).settlement.unwrap().0.provider_down, "one says so");
         assert!(loads.hear_settlement(&b"no load"[..].into()).is_err());
     }
 

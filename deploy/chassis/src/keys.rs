@@ -93,7 +93,12 @@ impl Ed25519Key {
 
 impl HmacKey {
     pub fn from_bytes(bytes: [u8; 32]) -> HmacKey {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &bytes);
+        HmacKey::from_slice(&bytes)
+    }
+
+    /// A key of any length, as others have chosen theirs.
+    pub fn from_slice(bytes: &[u8]) -> HmacKey {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, bytes);
         let mut key = HmacKey { kid: String::new(), key };
         key.kid = kid(&key.mac(&[b"usher key id"]));
         key

@@ -11,21 +11,27 @@ pub async fn reconcile(asked: Reconcile) -> anyhow::Result<ExitCode> {
     let config = config::load_for(asked.target.config.as_deref(), &asked.target.data)?;
     chassis::telemetry::init(&config.log)?;
     let pool = chassis::connect_postgres(&config.postgres, "usher reconcile").await?;
-    let provider = settlement::provider(&config.settlement, &pool)?;
-    let differences = match settlement::reconcile_once(&pool, &*provider).await {
-        Ok(differences) => differences,
-        Err(error) => {
-            output::line(&format!("not reconciled: {}", chassis::telemetry::chain(&error)));
-            return Ok(ExitCode::from(NOT_RECONCILED));
+    let (mut differ, mut silent) = (false, false);
+    for provider in settlement::providers(&config.settlement, &pool)? {
+        let name = provider.name();
+        let differences = match settlement::reconcile_once(&pool, &*provider).await {
+            Ok(differences) => differences,
+            Err(error) => {
+                let error = chassis::telemetry::chain(&error);
+                output::line(&format!("not reconciled with {name}: {error}"));
+                silent = true;
+                continue;
+            }
+        };
+        for difference in &differences {
+            output::line(&difference.to_string());
         }
-    };
-    for difference in &differences {
-        output::line(&difference.to_string());
+        output::line(&format!("reconciled with {name}, {} differences", differences.len()));
+        differ |= !differences.is_empty();
     }
-    output::line(&format!(
-        "reconciled with {}, {} differences",
-        provider.name(),
-        differences.len()
-    ));
-    Ok(if differences.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(match (silent, differ) {
+        (true, _) => ExitCode::from(NOT_RECONCILED),
+        (false, true) => ExitCode::FAILURE,
+        (false, false) => ExitCode::SUCCESS,
+    })
 }

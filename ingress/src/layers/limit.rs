@@ -17,6 +17,29 @@ const ADDRESSES: usize = 131_072;
 /// What a proxy before another site asks for each request to that.
 const GATE_PATH: &str = "/api/queue/authz";
 
+/// What providers send from few addresses: of a sale of thousands an event for each payment. What is
+/// too much comes again later.
+const WEBHOOKS_PATH: &str = "/api/webhooks/";
+const WEBHOOKS: Rate = Rate { burst: 1_000, per_minute: 12_000 };
+
+/// What an address asks for; each has a bucket of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Purpose {
+    Itself,
+    Gate,
+    Webhook,
+}
+
+impl Purpose {
+    fn of(path: &str) -> Self {
+        match path {
+            GATE_PATH => Self::Gate,
+            _ if path.starts_with(WEBHOOKS_PATH) => Self::Webhook,
+            _ => Self::Itself,
+        }
+    }
+}
+
 /// The buckets and places of the public listener.
 #[derive(Debug)]
 pub struct Limiter {
@@ -40,18 +63,19 @@ impl Limiter {
         Self { limits, demo, addresses, places }
     }
 
-    fn rate(&self, address: IpAddr, is_gate: bool) -> Rate {
-        match (self.demo && address.is_loopback(), is_gate) {
+    fn rate(&self, address: IpAddr, purpose: Purpose) -> Rate {
+        match (self.demo && address.is_loopback(), purpose) {
             (true, _) => self.limits.address_demo,
-            (false, true) => self.limits.gate,
-            (false, false) => self.limits.address,
+            (false, Purpose::Gate) => self.limits.gate,
+            (false, Purpose::Webhook) => WEBHOOKS,
+            (false, Purpose::Itself) => self.limits.address,
         }
     }
 
     /// Counts a request of the address, if it may ask now.
     pub(super) fn take(&self, address: IpAddr, now: UnixMillis) -> Option<Taken> {
-        let rate = self.rate(address, false);
-        let spot = self.addresses.spot(&(network(address), false));
+        let rate = self.rate(address, Purpose::Itself);
+        let spot = self.addresses.spot(&(network(address), Purpose::Itself));
         self.addresses.take_at(spot, rate, now).ok()?;
         Some(Taken { spot, rate })
     }
@@ -79,9 +103,9 @@ impl Limiter {
     }
 
     fn check(&self, address: IpAddr, path: &str, now: UnixMillis) -> Result<(), Problem> {
-        let is_gate = path == GATE_PATH;
-        let key = (network(address), is_gate);
-        self.addresses.take(&key, self.rate(address, is_gate), now).map_err(|wait| {
+        let purpose = Purpose::of(path);
+        let key = (network(address), purpose);
+        self.addresses.take(&key, self.rate(address, purpose), now).map_err(|wait| {
             metrics::rate_limited();
             let seconds = crate::buckets::seconds(wait);
             problems::too_many("RATE_LIMITED", "your address asks too often", seconds)
@@ -107,6 +131,7 @@ mod tests {
         assert_eq!(entered(GATE_PATH), 5);
         assert_eq!(entered("/api/queue/EVT001/me"), 2);
         assert_eq!(entered("/api/events"), 0, "all else is one budget");
+        assert_eq!(entered("/api/webhooks/stripe"), 10, "providers have one of their own");
         let other = limiter.enter(Some([192, 0, 2, 2].into()), GATE_PATH, now);
         assert!(other.is_ok(), "another address has its own");
     }

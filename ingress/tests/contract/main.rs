@@ -13,6 +13,7 @@ mod operators;
 mod owner;
 mod pending;
 mod pools;
+mod provider_events;
 mod rig;
 mod shape;
 mod statements;

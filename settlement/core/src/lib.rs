@@ -2,8 +2,10 @@
 //!
 //! [`transition`] says which moves an order may make, [`next`] what to do about one now, the
 //! functions on [`Posting`] what the ledger books for it, [`verdict`] what the owner of its seats
-//! is told, and [`remedy`] what becomes of money that no order accounts for.
+//! is told, and [`remedy`] what becomes of money that no order accounts for. A [`Breaker`] says
+//! whether a provider is worth asking.
 
+mod breaker;
 mod found;
 mod line;
 mod order;
@@ -11,6 +13,7 @@ mod posting;
 mod step;
 mod verdict;
 
+pub use breaker::{Breaker, PROBE_EVERY};
 pub use found::{Remedy, Standing, Stray, remedy};
 pub use line::{Line, Place, lines_of};
 pub use order::{Move, MoveRefused, State, TRANSITIONS, Trigger, transition};

@@ -26,6 +26,8 @@ pub enum Seen {
     Processing,
     /// The money is set aside.
     Authorised,
+    /// Nothing was charged and nothing ever will be: the provider has closed the payment, so not
+    /// even its buyer can pay it any more.
     Declined {
         reason: String,
     },

@@ -2,7 +2,7 @@
 
 use super::booking::Bookings;
 use super::{millis, state_of, uuid_of};
-use crate::config::{ENDED_AT_ONCE_MAX, LOOKS_AFTER};
+use crate::config::{ENDED_AT_ONCE_MAX, EVENTS_KEPT, LOOKS_AFTER};
 use crate::error::{Error, in_time};
 use crate::provider::Listed;
 use chassis::clock;
@@ -99,6 +99,48 @@ impl FoundMoney<'_> {
         in_time("note a look", query.execute(self.pool)).await.map(drop)
     }
 
+    /// The payment with this id, as far as the orders know it, and whether a driver has something
+    /// left to do about its order. `None` if no order has stored it.
+    pub(crate) async fn payment(self, id: &str) -> Result<Option<(Listed, bool)>, Error> {
+        let query = sqlx::query(
+            "SELECT t.provider_id, t.order_id, o.amount, o.currency::TEXT AS currency, t.created_at,
+                 o.todo AND o.attempt = t.attempt AS has_work
+             FROM payment_attempt t JOIN orders o USING (order_id)
+             WHERE t.provider = $1 AND t.provider_id = $2",
+        );
+        let query = query.bind(self.provider).bind(id);
+        let row = in_time("read a payment", query.fetch_optional(self.pool)).await?;
+        Ok(row.map(|row| (listed_of(&row), row.get("has_work"))))
+    }
+
+    /// Whether an event has been seen through before.
+    pub(crate) async fn knows_event(self, id: &str) -> Result<bool, Error> {
+        let query = sqlx::query(
+            "SELECT EXISTS (SELECT FROM provider_event WHERE provider = $1 AND event_id = $2)",
+        );
+        let query = query.bind(self.provider).bind(id);
+        let row = in_time("look up an event", query.fetch_one(self.pool)).await?;
+        Ok(row.get(0))
+    }
+
+    /// Notes that an event was seen through.
+    pub(crate) async fn note_event(self, id: &str) -> Result<(), Error> {
+        let query = sqlx::query(
+            "INSERT INTO provider_event (provider, event_id, seen_at) VALUES ($1, $2, $3)
+             ON CONFLICT DO NOTHING",
+        );
+        let query = query.bind(self.provider).bind(id).bind(millis(clock::now()));
+        in_time("note an event", query.execute(self.pool)).await.map(drop)
+    }
+
+    /// Forgets events that come no more.
+    pub(crate) async fn forget_events(self) -> Result<(), Error> {
+        let query = sqlx::query("DELETE FROM provider_event WHERE provider = $1 AND seen_at < $2");
+        let before = UnixMillis(clock::now().0.saturating_sub(EVENTS_KEPT.0));
+        let query = query.bind(self.provider).bind(millis(before));
+        in_time("forget events", query.execute(self.pool)).await.map(drop)
+    }
+
     /// Notes that a payment has no place, before anything is done about it.
     pub(crate) async fn note(self, payment: &Listed, why: Stray, taken: bool) -> Result<(), Error> {
         let query = sqlx::query(
@@ -145,17 +187,22 @@ fn look_after(looks: usize) -> i64 {
 }
 
 fn ended_of(row: &PgRow) -> (Listed, usize) {
-    let (currency, looks): (&str, i32) = (row.get("currency"), row.get("looks"));
+    let looks: i32 = row.get("looks");
+    (listed_of(row), usize::try_from(looks).expect("looks are counted from 0"))
+}
+
+/// A payment as its order has it.
+fn listed_of(row: &PgRow) -> Listed {
+    let currency: &str = row.get("currency");
     let currency = currency.parse().expect("stored from a Currency");
-    let payment = Listed {
+    Listed {
         id: row.get("provider_id"),
         order: super::order_of(row.get("order_id")),
         amount: Money::new(row.get("amount"), currency),
         // Not asked yet.
         seen: Seen::Processing,
         created_at: super::time_of(row.get("created_at")),
-    };
-    (payment, usize::try_from(looks).expect("looks are counted from 0"))
+    }
 }
 
 fn standing(row: &PgRow) -> Standing {

@@ -28,7 +28,7 @@ impl Store {
                  ARRAY(SELECT DISTINCT area FROM unnest(o.line_area) AS area WHERE 0 <= area)
                      AS areas,
                  o.sold_at IS NOT NULL AS sold, o.captured_at IS NOT NULL AS captured,
-                 t.provider_id
+                 t.provider, t.provider_id
              FROM orders o LEFT JOIN payment_attempt t USING (order_id, attempt)
              WHERE o.order_id = ANY($1)",
         );
@@ -88,6 +88,7 @@ fn order_of_row(row: &PgRow) -> Order {
         areas: areas.into_iter().map(area_of).collect(),
         payment_deadline: time_of(row.get("payment_deadline")),
         payment: row.get("provider_id"),
+        provider: row.get("provider"),
         untouched: false,
         sold: row.get("sold"),
         captured: row.get("captured"),

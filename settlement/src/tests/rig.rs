@@ -149,6 +149,35 @@ impl Rig {
     /// Starts a settlement process whose provider does at `point` what that says; it stops for
     /// ever at most of them.
     pub(super) fn stage(&self, point: Point) -> Stage {
+        let (crashed, receiver) = mpsc::unbounded_channel();
+        let trapped = move |pool: &PgPool| -> Vec<Arc<dyn Provider>> {
+            vec![Arc::new(Trap { sandbox: Sandbox::start(pool), point, crashed })]
+        };
+        self.stage_with(trapped, receiver, |_| ())
+    }
+
+    /// Starts a settlement process with these providers, the first for new orders.
+    pub(super) fn stage_at(
+        &self,
+        providers: impl FnOnce(&PgPool) -> Vec<Arc<dyn Provider>> + Send + 'static,
+        change: impl FnOnce(&mut Config),
+    ) -> Stage {
+        self.stage_with(providers, mpsc::unbounded_channel().1, change)
+    }
+
+    fn stage_with(
+        &self,
+        providers: impl FnOnce(&PgPool) -> Vec<Arc<dyn Provider>> + Send + 'static,
+        crashed: mpsc::UnboundedReceiver<()>,
+        change: impl FnOnce(&mut Config),
+    ) -> Stage {
+        let mut config = Config {
+            lease_ms: 400,
+            sweep_every_ms: 100,
+            webhooks_private_targets: self.private_webhooks,
+            ..Config::default()
+        };
+        change(&mut config);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -156,8 +185,6 @@ impl Rig {
             .unwrap();
         let (nats, postgres) = (self.servers.nats_config(), self.servers.postgres_config());
         let keys = KeyFolder::open(self.keys.path()).unwrap();
-        let webhooks_private_targets = self.private_webhooks;
-        let (crashed, receiver) = mpsc::unbounded_channel();
         let stage = async move {
             let deps = Deps {
                 nats: chassis::Nats::connect(&nats, "stage").await.unwrap(),
@@ -168,18 +195,11 @@ impl Rig {
                 instance: "test".to_owned(),
                 shards: Shards::default(),
             };
-            let sandbox = Sandbox::start(&deps.postgres);
-            let provider = Arc::new(Trap { sandbox, point, crashed });
-            let config = Config {
-                lease_ms: 400,
-                sweep_every_ms: 100,
-                webhooks_private_targets,
-                ..Config::default()
-            };
-            run_with(config, deps, provider).await.unwrap();
+            let providers = providers(&deps.postgres);
+            run_with(config, deps, providers).await.unwrap();
         };
         drop(runtime.spawn(stage));
-        Stage { runtime: Some(runtime), crashed: receiver }
+        Stage { runtime: Some(runtime), crashed }
     }
 
     pub(super) fn hold(&mut self, seats: &[u32], standing: u32) -> Held {

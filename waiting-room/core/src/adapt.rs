@@ -150,8 +150,29 @@ impl Adapt {
                 assert!(stage.under(cap) <= cap);
             }
         }
-        Headroom { allocator: self.allocator.shown(cap), settlement: self.settlement.shown(cap) }
+        let settlement = self.settlement.shown(cap);
+        let outage = outage(signals, cap);
+        Headroom {
+            allocator: self.allocator.shown(cap),
+            settlement: settlement.into_iter().chain(outage).min(),
+        }
     }
+}
+
+impl Headroom {
+    /// What the stages bear for a room that does not adapt: all of its cap, but for an outage of
+    /// the payment provider.
+    pub fn of_outage(signals: &Signals, cap: u32) -> Self {
+        Self { settlement: outage(signals, u64::from(cap) * MILLI), ..Self::default() }
+    }
+}
+
+/// The floor while the payment provider is down: who is called then finds nobody to pay, and the
+/// time to buy runs. A few are, so that somebody asks whether it is back.
+fn outage(signals: &Signals, cap: u64) -> Option<u32> {
+    let (load, age) = signals.settlement.as_ref()?;
+    let is_down = load.provider_down && *age <= SIGNAL_LOST;
+    is_down.then(|| u32::try_from(floor(cap) / MILLI).expect("at most the cap"))
 }
 
 /// Rates are kept in thousandths of a call a minute, so that a small cap rises too.
@@ -216,7 +237,8 @@ fn allocator_health(signals: &Signals) -> Health {
 fn settlement_health(signals: &Signals) -> Health {
     let Some((load, age)) = &signals.settlement else { return Health::Well };
     let orders_target = u64::from(load.orders_max) * ORDERS_TARGET_MILLI / 1_000;
-    health(*age, orders_target < u64::from(load.orders) || COMMIT_TARGET < load.commit_wait)
+    let is_slow = orders_target < u64::from(load.orders) || COMMIT_TARGET < load.commit_wait;
+    health(*age, is_slow || load.provider_down)
 }
 
 #[cfg(test)]

@@ -85,6 +85,7 @@ impl Market {
             orders: u32::try_from(waiting.len()).unwrap_or(u32::MAX).min(ORDERS_MAX),
             orders_max: ORDERS_MAX,
             commit_wait: DurationMs(oldest),
+            provider_down: false,
         }
     }
 

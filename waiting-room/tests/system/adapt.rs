@@ -91,7 +91,13 @@ async fn settlements_that_have_too_much_to_do_slow_the_line() {
     join_all((0..200).map(|_| room.place(ID))).await;
     let rate = soon(async || {
         let (instance, commit_wait) = ("s".into(), DurationMs(0));
-        let load = SettlementLoad { instance, orders: 51, orders_max: 100, commit_wait };
+        let load = SettlementLoad {
+            instance,
+            orders: 51,
+            orders_max: 100,
+            commit_wait,
+            provider_down: false,
+        };
         let subject = subject::LOAD_SETTLEMENT;
         world.nats.client.publish(subject, codec::encode(&load).into()).await.unwrap();
         let tick = ticks(&world, 1).await.remove(0);
@@ -99,6 +105,35 @@ async fn settlements_that_have_too_much_to_do_slow_the_line() {
     })
     .await;
     assert_eq!(rate, 420);
+}
+
+#[tokio::test]
+async fn while_nobody_can_pay_a_room_calls_at_its_floor_also_if_it_does_not_adapt() {
+    let world = World::new().await;
+    let room = world.instance("a").await;
+    world.list(ID, 100_000).await;
+    world.set(ID, |settings| settings.admission_rate_per_minute = 600).await;
+    room.place(ID).await;
+    let hear = async |provider_down, limited_by| {
+        soon(async || {
+            let load = SettlementLoad {
+                instance: "s".into(),
+                orders: 1,
+                orders_max: 100,
+                commit_wait: DurationMs(0),
+                provider_down,
+            };
+            let subject = subject::LOAD_SETTLEMENT;
+            world.nats.client.publish(subject, codec::encode(&load).into()).await.unwrap();
+            join_all((0..20).map(|_| room.place(ID))).await;
+            let tick = ticks(&world, 1).await.remove(0);
+            (tick.limited_by == limited_by).then_some(tick.rate_per_minute)
+        })
+        .await
+    };
+    assert_eq!(hear(false, LimitedBy::Rate).await, 600);
+    assert_eq!(hear(true, LimitedBy::Settlement).await, 30, "a twentieth");
+    assert_eq!(hear(false, LimitedBy::Rate).await, 600);
 }
 
 #[tokio::test]

@@ -21,10 +21,11 @@ use crate::{
     Condition, Currency, DurationMs, EndedHold, EnqueueKey, EventId, EventListing, EventState,
     EventStatus, FeePayer, Found, Held, HeldArea, HeldSeat, HoldId, HoldSeats, KillReason,
     LiveHold, MilliPercent, Money, OrderId, Outcome, OutcomeBody, OwnerKind, Pass, PassPlace,
-    Payment, Phase, Pool, PreviousStatuses, PriceLevel, QueueingMethod, Receipt, Refusal, Released,
-    Reply, ReplyBatch, ReturnedPart, RoomMode, RoomOptions, RoomSettings, Row, Scan, Scanned,
-    SeatIdx, SeatingPlan, Section, SettlementLoad, ShardId, ShardState, Standby, StartPayment,
-    Terms, TicketId, TransferAnswer, TransferTicket, UnixMillis, Verdict, VerdictKind, Want,
+    Payment, Phase, Pool, PreviousStatuses, PriceLevel, ProviderEvent, ProviderEventAnswer,
+    QueueingMethod, Receipt, Refusal, Released, Reply, ReplyBatch, ReturnedPart, RoomMode,
+    RoomOptions, RoomSettings, Row, Scan, Scanned, SeatIdx, SeatingPlan, Section, SettlementLoad,
+    ShardId, ShardState, Standby, StartPayment, Terms, TicketId, TransferAnswer, TransferTicket,
+    UnixMillis, Verdict, VerdictKind, Want,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -670,6 +671,19 @@ fn settles() -> Vec<Sample> {
         Busy => CancelAnswer::Busy,
     ));
     samples.extend(at_entrances());
+    let event = ProviderEvent {
+        provider: "provider".into(),
+        signature: "signature".into(),
+        body: "body".to_owned(),
+    };
+    samples.push(sample("ProviderEvent", event));
+    samples.extend(variants!(ProviderEventAnswer:
+        Taken => ProviderEventAnswer::Taken,
+        Known => ProviderEventAnswer::Known,
+        Forged => ProviderEventAnswer::Forged,
+        ProviderUnknown => ProviderEventAnswer::ProviderUnknown,
+        Busy => ProviderEventAnswer::Busy,
+    ));
     samples
 }
 
@@ -719,8 +733,14 @@ fn loads() -> Vec<Sample> {
         orders: 223,
         orders_max: 224,
         commit_wait: DurationMs(225),
+        provider_down: false,
     };
-    vec![sample("AllocatorLoad", allocator), sample("SettlementLoad", settlement)]
+    let down = SettlementLoad { provider_down: true, ..settlement.clone() };
+    vec![
+        sample("AllocatorLoad", allocator),
+        sample("SettlementLoad", settlement),
+        sample("SettlementLoad::provider_down", down),
+    ]
 }
 
 fn page() -> Page {

@@ -18,7 +18,8 @@ fn allocator(pending: u32, reply_p99: DurationMs) -> AllocatorLoad {
 }
 
 fn settlement(orders: u32, commit_wait: DurationMs) -> SettlementLoad {
-    SettlementLoad { instance: "one".into(), orders, orders_max: 2_048, commit_wait }
+    let (instance, provider_down) = ("one".into(), false);
+    SettlementLoad { instance, orders, orders_max: 2_048, commit_wait, provider_down }
 }
 
 /// Both stages, each well or not, as of so long ago.
@@ -119,6 +120,27 @@ fn silence_holds_the_rate_then_lowers_it_and_a_stage_that_never_spoke_is_no_limi
     assert_eq!((before[1].0, lost[6].0, lost[7].0), (2_940, 300, 300));
     let alone = steps(&mut Adapt::default(), &mut 0, 6_000, &Signals::default(), 100);
     assert!(alone.iter().all(|alone| *alone == (6_000, LimitedBy::Rate)), "{alone:?}");
+}
+
+#[test]
+fn while_nobody_can_pay_the_rate_is_at_its_floor_and_then_where_it_fell_to() {
+    let (mut adapt, mut now) = (Adapt::default(), 0);
+    let down = |age| {
+        let load = SettlementLoad { provider_down: true, ..settlement(0, DurationMs(0)) };
+        Signals { allocator: None, settlement: Some((load, age)) }
+    };
+    let floor = (300, LimitedBy::Settlement);
+    assert_eq!(steps(&mut adapt, &mut now, 6_000, &down(FRESH), 5), [floor; 5]);
+    assert_eq!(steps(&mut adapt, &mut now, 6_000, &down(STALE), 5), [floor; 5]);
+    // A single decrease was due, and what is heard again rises by its steps.
+    let well = signals(true, true, FRESH);
+    let after = (4_220, LimitedBy::Settlement);
+    assert_eq!(steps(&mut adapt, &mut now, 6_000, &well, 1), [after]);
+    for (age, borne) in [(FRESH, floor), (STALE, floor), (LOST, (6_000, LimitedBy::Rate))] {
+        assert_eq!(Headroom::of_outage(&down(age), 6_000).binding(6_000), borne);
+    }
+    assert_eq!(Headroom::of_outage(&well, 6_000), Headroom::default());
+    assert_eq!(Headroom::of_outage(&down(FRESH), 0).binding(0).0, 0);
 }
 
 #[test]

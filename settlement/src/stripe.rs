@@ -1,0 +1,263 @@
+//! The provider Stripe: payment intents that are captured by hand.
+//!
+//! A payment is created, confirmed (the money is set aside) and captured in three calls. What would
+//! make a second thing if it were done twice (a payment, a charge, a refund) has an idempotency
+//! key; besides, nothing relies on Stripe keeping it: only an id that is stored is ever confirmed
+//! (ORD-2), an intent is confirmed and captured once by its own state, and what was given back is
+//! read before each try to give it back.
+
+use crate::error::Error;
+use crate::provider::{Cursor, Failure, Listed, NewPayment, Page, Payment, Provider, Verb};
+use api::{Api, Call, Fault, Method};
+use futures_util::future::BoxFuture;
+use intent::{Intent, Intents, Told};
+use schema::OrderId;
+use settlement_core::Seen;
+
+pub use config::StripeConfig;
+pub(crate) use event::{Event, read_event};
+pub(crate) use signature::is_signed;
+#[cfg(test)]
+pub(crate) use signature::sign;
+
+mod api;
+mod config;
+mod event;
+mod intent;
+mod signature;
+
+/// The provider's name in the configuration and beside its payment ids.
+pub(crate) const NAME: &str = "stripe";
+
+/// Most payments in one part of the list: as many as Stripe gives at once.
+const PAGE_PAYMENTS: &str = "100";
+
+/// Ids of payments of nothing, which Stripe does not take and nobody has to.
+const FREE: &str = "free_";
+
+/// The provider.
+#[derive(Debug)]
+pub struct Stripe {
+    api: Api,
+    /// Which payments of the account are ours.
+    system: String,
+}
+
+impl Stripe {
+    /// Connects nowhere yet.
+    ///
+    /// # Errors
+    /// [`Error::ProviderUnset`].
+    pub fn new(config: &StripeConfig) -> Result<Self, Error> {
+        config.check().map_err(|why| Error::ProviderUnset { name: NAME, why })?;
+        Ok(Self {
+            api: Api::new(&config.api_base, &config.secret_key),
+            system: config.system.clone(),
+        })
+    }
+
+    async fn create(&self, new: &NewPayment) -> Result<Payment, Failure> {
+        let what = "create";
+        if new.total.amount == 0 {
+            return Ok(Payment { id: free_id(new), seen: Seen::Created });
+        }
+        let (order, attempt) = (new.order.to_string(), new.attempt.to_string());
+        let form = [
+            ("amount", new.total.amount.to_string()),
+            ("currency", new.total.currency.to_string().to_lowercase()),
+            ("capture_method", "manual".to_owned()),
+            ("payment_method", new.token.clone()),
+            ("metadata[system]", self.system.clone()),
+            ("metadata[order]", order.clone()),
+            ("metadata[attempt]", attempt.clone()),
+        ];
+        let key = format!("{}/{order}/{attempt}/create", self.system);
+        let call = Call { what, method: Method::Post, path: "payment_intents", form: &form, key };
+        let intent: Intent = match self.api.call(&call).await {
+            Ok(intent) => intent,
+            Err(Fault::Unknown(failure)) => return Err(failure),
+            // Nothing was charged, so whatever it is about, another attempt may do better.
+            Err(Fault::Refused(refused)) => {
+                return Err(Failure::Rejected { what, why: refused.reason() });
+            }
+        };
+        // ORD-2: nothing else than what was asked for is ever confirmed.
+        if !intent.is_for(new, &self.system) {
+            let why = "the provider made another payment than it was asked for".to_owned();
+            return Err(Failure::Rejected { what, why });
+        }
+        Ok(Payment { id: intent.id.clone(), seen: self.close_if_refused(what, intent).await? })
+    }
+
+    /// Says how the payment is.
+    async fn fetch(&self, what: &'static str, id: &str) -> Result<Intent, Failure> {
+        let path = format!("payment_intents/{id}");
+        let call = Call { what, method: Method::Get, path: &path, form: &[], key: String::new() };
+        match self.api.call(&call).await {
+            Ok(intent) => Ok(intent),
+            Err(Fault::Unknown(failure)) => Err(failure),
+            Err(Fault::Refused(refused)) if refused.is_of_nothing() => {
+                Err(Failure::Rejected { what, why: "no such payment".to_owned() })
+            }
+            Err(Fault::Refused(refused)) => Err(Failure::Unknown { what, why: refused.reason() }),
+        }
+    }
+
+    /// Does something to an intent that its state allows once; if it does not, says how it is.
+    async fn carry_out(
+        &self,
+        what: &'static str,
+        id: &str,
+        verb: &str,
+        key: String,
+    ) -> Result<Intent, Failure> {
+        let path = format!("payment_intents/{id}/{verb}");
+        let call = Call { what, method: Method::Post, path: &path, form: &[], key };
+        match self.api.call(&call).await {
+            Ok(intent) => Ok(intent),
+            Err(Fault::Unknown(failure)) => Err(failure),
+            Err(Fault::Refused(_)) => self.fetch(what, id).await,
+        }
+    }
+
+    /// A card that was refused leaves an intent that its buyer could still pay with another one:
+    /// it is closed before anybody hears of the refusal.
+    async fn close_if_refused(&self, what: &'static str, intent: Intent) -> Result<Seen, Failure> {
+        let reason = match intent.told() {
+            Told::Seen(seen) => return Ok(seen),
+            Told::Refused { reason } => reason,
+        };
+        let closed = self.carry_out(what, &intent.id, "cancel", String::new()).await?;
+        match closed.told() {
+            Told::Seen(Seen::Cancelled | Seen::Declined { .. }) => Ok(Seen::Declined { reason }),
+            Told::Seen(seen) => Ok(seen),
+            Told::Refused { .. } => {
+                Err(Failure::Unknown { what, why: "a refused payment is not closed".to_owned() })
+            }
+        }
+    }
+
+    /// Gives back what is left of what was taken.
+    async fn refund(&self, what: &'static str, id: &str) -> Result<Seen, Failure> {
+        let intent = self.fetch(what, id).await?;
+        let (Told::Seen(Seen::Captured), left) = (intent.told(), intent.left()) else {
+            return self.close_if_refused(what, intent).await;
+        };
+        let form = [("payment_intent", id.to_owned()), ("amount", left.to_string())];
+        // What was given back is in the key: the same refund is never made twice, the next one can.
+        let key = format!("{id}/refund/{left}");
+        let call = Call { what, method: Method::PostOnce, path: "refunds", form: &form, key };
+        match self.api.call::<serde::de::IgnoredAny>(&call).await {
+            Ok(_) | Err(Fault::Refused(_)) => {}
+            Err(Fault::Unknown(failure)) => return Err(failure),
+        }
+        let intent = self.fetch(what, id).await?;
+        self.close_if_refused(what, intent).await
+    }
+
+    async fn act(&self, id: &str, verb: Verb) -> Result<Seen, Failure> {
+        let what = verb.as_str();
+        if id.starts_with(FREE) {
+            return Ok(free(verb));
+        }
+        if !is_id(id) {
+            return Err(Failure::Rejected { what, why: "no such payment".to_owned() });
+        }
+        let none = String::new();
+        let intent = match verb {
+            Verb::Fetch => self.fetch(what, id).await?,
+            Verb::Authorise => self.carry_out(what, id, "confirm", format!("{id}/confirm")).await?,
+            // Both have no key on purpose: Stripe repeats the answer to a key for a day, also a
+            // refusal that no longer holds.
+            Verb::Capture => self.carry_out(what, id, "capture", none).await?,
+            Verb::Cancel => self.carry_out(what, id, "cancel", none).await?,
+            Verb::Refund => return self.refund(what, id).await,
+        };
+        self.close_if_refused(what, intent).await
+    }
+
+    async fn list(&self, after: &Cursor) -> Result<Page, Failure> {
+        let what = "list";
+        let mut form = vec![
+            ("limit", PAGE_PAYMENTS.to_owned()),
+            ("created[gte]", (after.created_at.0 / 1_000).to_string()),
+        ];
+        if !after.id.is_empty() {
+            form.push(("starting_after", after.id.clone()));
+        }
+        let call = Call {
+            what,
+            method: Method::Get,
+            path: "payment_intents",
+            form: &form,
+            key: String::new(),
+        };
+        let intents: Intents = match self.api.call(&call).await {
+            Ok(intents) => intents,
+            Err(Fault::Unknown(failure)) => return Err(failure),
+            Err(Fault::Refused(refused)) => {
+                return Err(Failure::Unknown { what, why: refused.reason() });
+            }
+        };
+        let last = intents.data.last().filter(|_| intents.has_more);
+        let next = last.map(|last| Cursor { created_at: after.created_at, id: last.id.clone() });
+        let ours = |intent: &Intent| self.listed(intent);
+        let payments = intents.data.iter().filter_map(ours);
+        let payments =
+            payments.filter(|payment| after.created_at.0 / 1_000 * 1_000 <= payment.created_at.0);
+        Ok(Page { payments: payments.collect(), next })
+    }
+
+    /// `None` for a payment that somebody else has made in the same account.
+    fn listed(&self, intent: &Intent) -> Option<Listed> {
+        let order: OrderId = intent.order_of(&self.system)?;
+        let seen = match intent.told() {
+            Told::Seen(seen) => seen,
+            // It could still be paid.
+            Told::Refused { .. } => Seen::Created,
+        };
+        let (amount, created_at) = (intent.money()?, intent.created_at());
+        Some(Listed { id: intent.id.clone(), order, amount, seen, created_at })
+    }
+}
+
+/// Whether it can be an id of an intent: it becomes a part of a path.
+fn is_id(id: &str) -> bool {
+    id.starts_with("pi_") && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+fn free_id(new: &NewPayment) -> String {
+    format!("{FREE}{}_{}", new.order, new.attempt)
+}
+
+/// How a payment of nothing is after a verb: it is there as soon as anybody asks.
+fn free(verb: Verb) -> Seen {
+    match verb {
+        Verb::Authorise => Seen::Authorised,
+        Verb::Fetch | Verb::Capture => Seen::Captured,
+        Verb::Cancel => Seen::Cancelled,
+        Verb::Refund => Seen::Refunded,
+    }
+}
+
+impl Provider for Stripe {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn id_ahead(&self, new: &NewPayment) -> Option<String> {
+        (new.total.amount == 0).then(|| free_id(new))
+    }
+
+    fn create<'a>(&'a self, new: &'a NewPayment) -> BoxFuture<'a, Result<Payment, Failure>> {
+        Box::pin(self.create(new))
+    }
+
+    fn act<'a>(&'a self, id: &'a str, verb: Verb) -> BoxFuture<'a, Result<Seen, Failure>> {
+        Box::pin(self.act(id, verb))
+    }
+
+    fn list<'a>(&'a self, after: &'a Cursor) -> BoxFuture<'a, Result<Page, Failure>> {
+        Box::pin(self.list(after))
+    }
+}

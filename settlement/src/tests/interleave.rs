@@ -1,0 +1,295 @@
+//! Random interleavings of all that can happen to orders, on the real database.
+//!
+//! What happens follows from a seed; how it interleaves does not, so a seed that fails once need
+//! not fail again.
+
+use super::cancel;
+use super::owner::payment;
+use super::rig::{ACCOUNT, PATIENT, Rig, Stage, eventually};
+use crate::provider::{Cursor, Failure, NewPayment, Page, Payment, Provider, Verb};
+use crate::{Sandbox, reconcile_once};
+use futures_util::future::BoxFuture;
+use schema::{Held, HoldId, Released, VerdictKind};
+use settlement_core::Seen;
+use sqlx::PgPool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+const SEEDS: u64 = 6;
+const STEPS: usize = 90;
+
+/// Short enough to end in mid-payment, in milliseconds.
+const HURRIED: u64 = 700;
+
+/// A sequence of numbers that follows from its seed: `SplitMix64`.
+#[derive(Debug)]
+struct Dice(AtomicU64);
+
+impl Dice {
+    /// A number below `bound`.
+    fn below(&self, bound: u64) -> u64 {
+        // Relaxed: only has to differ.
+        let mut x = self.0.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed);
+        x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (x ^ (x >> 31)) % bound
+    }
+}
+
+/// A sandbox whose answers get lost, before or after it has done what it was asked for.
+#[derive(Debug)]
+struct Storm {
+    sandbox: Sandbox,
+    dice: Arc<Dice>,
+    calm: Arc<AtomicBool>,
+}
+
+impl Storm {
+    async fn pass(&self, what: &'static str) -> Result<(), Failure> {
+        // Relaxed: sooner or later is soon enough.
+        if self.calm.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        match self.dice.below(10) {
+            0 => Err(Failure::Unknown { what, why: "lost on the way".to_owned() }),
+            1 | 2 => {
+                tokio::time::sleep(Duration::from_millis(self.dice.below(120))).await;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Provider for Storm {
+    fn name(&self) -> &'static str {
+        self.sandbox.name()
+    }
+
+    /// Half of the payments go the long way, on which only the provider makes ids.
+    fn id_ahead(&self, new: &NewPayment) -> Option<String> {
+        if new.order.0 % 2 == 0 { self.sandbox.id_ahead(new) } else { None }
+    }
+
+    fn create<'a>(&'a self, new: &'a NewPayment) -> BoxFuture<'a, Result<Payment, Failure>> {
+        Box::pin(async move {
+            self.pass("create").await?;
+            let created = self.sandbox.create(new).await?;
+            self.pass("create").await?;
+            Ok(created)
+        })
+    }
+
+    fn act<'a>(&'a self, id: &'a str, verb: Verb) -> BoxFuture<'a, Result<Seen, Failure>> {
+        Box::pin(async move {
+            self.pass(verb.as_str()).await?;
+            let seen = self.sandbox.act(id, verb).await?;
+            self.pass(verb.as_str()).await?;
+            Ok(seen)
+        })
+    }
+
+    fn list<'a>(&'a self, after: &'a Cursor) -> BoxFuture<'a, Result<Page, Failure>> {
+        self.sandbox.list(after)
+    }
+}
+
+/// A hold whose payment was announced.
+#[derive(Debug, Clone)]
+struct Paying {
+    held: Held,
+    attempt: u32,
+    token: &'static str,
+    /// It ended, as its owner has journaled.
+    over: bool,
+}
+
+struct World {
+    rig: Rig,
+    dice: Arc<Dice>,
+    calm: Arc<AtomicBool>,
+    stages: Vec<Stage>,
+    holds: Vec<Paying>,
+    next_seat: u32,
+}
+
+impl World {
+    async fn start(seed: u64) -> Self {
+        let mut world = Self {
+            rig: Rig::start().await,
+            dice: Arc::new(Dice(AtomicU64::new(seed))),
+            calm: Arc::default(),
+            stages: Vec::new(),
+            holds: Vec::new(),
+            next_seat: 0,
+        };
+        world.stages = vec![world.stage(), world.stage()];
+        world
+    }
+
+    fn stage(&self) -> Stage {
+        let (dice, calm) = (Arc::clone(&self.dice), Arc::clone(&self.calm));
+        let storm = move |pool: &PgPool| -> Vec<Arc<dyn Provider>> {
+            vec![Arc::new(Storm { sandbox: Sandbox::start(pool), dice, calm })]
+        };
+        self.rig.stage_at(storm, |_| ())
+    }
+
+    fn one(&self) -> Option<usize> {
+        let count = u64::try_from(self.holds.len()).unwrap();
+        (0 < count).then(|| usize::try_from(self.dice.below(count)).unwrap())
+    }
+
+    async fn step(&mut self) {
+        match self.dice.below(20) {
+            0..=7 => self.pay().await,
+            8..=10 => self.announce_again().await,
+            11..=13 => self.other_card_or_end().await,
+            14..=16 => self.cancel().await,
+            17 => {
+                // Dies wherever it is; another one starts.
+                let dying = usize::try_from(self.dice.below(2)).unwrap();
+                self.stages[dying] = self.stage();
+            }
+            18 => {
+                let mut heard = self.rig.owner.heard.lock().unwrap();
+                heard.deaf = !heard.deaf;
+            }
+            _ => tokio::time::sleep(Duration::from_millis(self.dice.below(150))).await,
+        }
+    }
+
+    async fn pay(&mut self) {
+        let first = self.next_seat;
+        let seats: Vec<u32> =
+            (first..=first + u32::try_from(self.dice.below(3)).unwrap()).collect();
+        self.next_seat += u32::try_from(seats.len()).unwrap();
+        let token = match self.dice.below(10) {
+            0..=5 => "tok_ok",
+            6 | 7 => "tok_declined",
+            8 => "tok_slow",
+            _ => "tok_lost",
+        };
+        let held = self.rig.hold(&seats, 0);
+        self.holds.push(Paying { held, attempt: 1, token, over: false });
+        self.announce(self.holds.len() - 1, false).await;
+    }
+
+    async fn announce(&self, at: usize, again: bool) {
+        let Paying { held, attempt, token, .. } = self.holds[at].clone();
+        let wait = if self.dice.below(3) == 0 { HURRIED } else { PATIENT };
+        self.rig.owner.announce(&self.rig.event, payment(held, attempt, token, wait), again).await;
+    }
+
+    /// As the owner does when it has heard no verdict for long.
+    async fn announce_again(&mut self) {
+        let Some(at) = self.one() else { return };
+        if !self.holds[at].over {
+            self.announce(at, true).await;
+        }
+    }
+
+    /// After a decline the fan tries another card, or the hold ends.
+    async fn other_card_or_end(&mut self) {
+        let Some(at) = self.one() else { return };
+        let Paying { held, attempt, over, .. } = self.holds[at].clone();
+        let declined = (attempt, VerdictKind::Declined);
+        if over || self.rig.owner.verdicts(held.hold).last() != Some(&declined) {
+            return;
+        }
+        if self.dice.below(3) == 0 {
+            self.holds[at].over = true;
+            self.rig.owner.release(&self.rig.event, held.hold, Released::Expired).await;
+            return;
+        }
+        self.holds[at].attempt += 1;
+        self.holds[at].token = if self.dice.below(2) == 0 { "tok_ok" } else { "tok_declined" };
+        self.announce(at, false).await;
+    }
+
+    /// A fan asks for the money back and does not wait for the answer.
+    async fn cancel(&mut self) {
+        let Some(at) = self.one() else { return };
+        let asked = cancel::ask(&self.rig, self.holds[at].held.hold, ACCOUNT);
+        tokio::time::timeout(Duration::from_millis(60), asked).await.ok();
+    }
+
+    /// The provider answers again, the owner hears, and everything comes to its end.
+    async fn settle(&mut self) {
+        // Relaxed: as above.
+        self.calm.store(true, Ordering::Relaxed);
+        self.rig.owner.heard.lock().unwrap().deaf = false;
+        for at in 0..self.holds.len() {
+            let hold = self.holds[at].held.hold;
+            let what = format!("a verdict on {hold}");
+            eventually(&what, || async { !self.rig.owner.verdicts(hold).is_empty() }).await;
+        }
+        self.rig.rest().await;
+    }
+
+    async fn judge(&self, seed: u64) {
+        self.rig.assert_clean().await;
+        let sandbox = Sandbox::start(&self.rig.pool);
+        assert_eq!(reconcile_once(&self.rig.pool, &sandbox).await.unwrap(), [], "seed {seed}");
+        for Paying { held, .. } in &self.holds {
+            let verdicts = self.rig.owner.verdicts(held.hold);
+            assert!(is_a_life(&verdicts), "seed {seed}, {}: {verdicts:?}", held.hold);
+            let last = verdicts.last().map(|(_, kind)| *kind);
+            let state = self.rig.state(held.hold).await;
+            let expected: &[&str] = match last {
+                Some(VerdictKind::Sold) => &["paid"],
+                Some(VerdictKind::Refunded) => &["refunded"],
+                Some(VerdictKind::Cancelled) => &["cancelled"],
+                Some(VerdictKind::Declined) => &["declined", "cancelled"],
+                None => &[],
+            };
+            assert!(expected.contains(&&*state), "seed {seed}, {}: {state}", held.hold);
+        }
+        let sold = self.rig.count("SELECT count(*) FROM orders WHERE sold_at IS NOT NULL").await;
+        assert!(0 < sold, "seed {seed} sold nothing");
+    }
+}
+
+/// Whether verdicts on a hold can follow each other; the owner hears one again only when it has
+/// announced the payment again. ORD-1: what was sold is not cancelled, and is sold once.
+fn is_a_life(verdicts: &[(u32, VerdictKind)]) -> bool {
+    use VerdictKind::{Cancelled, Declined, Refunded, Sold};
+    verdicts.windows(2).all(|pair| {
+        let [(before, first), (after, second)] = pair else { unreachable!("pairs") };
+        match (first, second) {
+            (Declined, _) => before <= after,
+            (Sold, Sold | Refunded) | (Refunded, Refunded) | (Cancelled, Cancelled) => {
+                before == after
+            }
+            (Sold | Refunded | Cancelled, _) => false,
+        }
+    })
+}
+
+#[test]
+fn a_life_has_no_sale_after_a_cancellation_and_none_before_one() {
+    use VerdictKind::{Cancelled, Declined, Refunded, Sold};
+    assert!(is_a_life(&[(1, Declined), (2, Declined), (2, Declined), (3, Sold), (3, Refunded)]));
+    for wrong in [
+        [(1, Cancelled), (1, Sold)],
+        [(1, Sold), (1, Cancelled)],
+        [(1, Sold), (2, Sold)],
+        [(1, Refunded), (1, Sold)],
+        [(2, Declined), (1, Declined)],
+    ] {
+        assert!(!is_a_life(&wrong), "{wrong:?}");
+    }
+}
+
+#[tokio::test]
+async fn whatever_comes_in_whatever_order_money_tickets_and_seats_add_up() {
+    for seed in 0..SEEDS {
+        let mut world = World::start(seed).await;
+        for _ in 0..STEPS {
+            world.step().await;
+        }
+        world.settle().await;
+        world.judge(seed).await;
+    }
+}
