@@ -9,8 +9,8 @@ use schema::{ShardId, Shards};
 
 use crate::asks::Unanswered;
 
-/// What is counted of one kind of answer. Its handles are looked up by name once in each thread, not
-/// at each request.
+/// What is counted of one kind of answer. Its handles are looked up by name once in each thread,
+/// not at each request.
 struct Series {
     route: Box<str>,
     method: &'static str,

@@ -38,7 +38,6 @@ mod secret;
 mod stage;
 mod store;
 mod verify;
-mod view;
 
 pub use config::{Config, Deps};
 pub use error::Error;

@@ -11,7 +11,6 @@ use crate::seal::Sealer;
 use crate::seats::Seats;
 use crate::secret::Secrets;
 use crate::store::{Blessed, KeyedBy, Store};
-use crate::view::View;
 use chassis::clock::Monotonic;
 use chassis::keys::random_bytes;
 use schema::admission::{AdmissionRecord, Draw, GivenReport, HoldReason, LimitedBy, RoomStatus};
@@ -27,6 +26,10 @@ use waiting_room_core::{
 use crate::config::{CHECK_INS_MAX, STATUS_AGE_MAX};
 use crate::document::Document;
 use schema::DurationMs;
+
+mod view;
+
+pub(crate) use view::{View, of_room};
 
 /// One room.
 #[derive(Debug)]
@@ -203,52 +206,6 @@ impl Room {
     pub(crate) fn poll_ceiling(&self) -> DurationMs {
         let crowd = self.ledger().crowd();
         POLLS.ceiling_for(crowd, &read(&self.settings), self.polls_per_second_max)
-    }
-
-    /// Rises after each change of what a [`View`] shows.
-    pub(crate) fn version(&self) -> u64 {
-        // Acquire: pairs with the Release in `changed`; what was changed before is seen.
-        self.version.load(Ordering::Acquire)
-    }
-
-    fn changed(&self) {
-        // Release: pairs with the Acquire in `version`.
-        self.version.fetch_add(1, Ordering::Release);
-    }
-
-    /// The room as polls of waiting places see it now.
-    pub(crate) fn view(&self) -> Arc<View> {
-        let version = self.version();
-        let known = Arc::clone(&read(&self.view));
-        if known.version == version {
-            return known;
-        }
-        // One lock after the other, and each is given back at once: whoever holds one while waiting
-        // for another that somebody wants to write may wait for ever.
-        // The index comes before the cursor, so that it begins at that or below.
-        let index = Arc::clone(&read(&self.index));
-        let positions = self.ledger().positions();
-        let outlook = *read(&self.outlook);
-        let rate_per_minute = self.settings().admission_rate_per_minute;
-        let poll_ceiling = self.poll_ceiling();
-        let completed_last = lock(&self.completed).numbers.last();
-        let horizon = read(&self.status).as_ref().map(|(said, at)| (said.check_in_horizon, *at));
-        let view = Arc::new(View {
-            version,
-            index,
-            positions,
-            outlook,
-            rate_per_minute,
-            poll_ceiling,
-            completed_last,
-            horizon,
-        });
-        let mut newest = write(&self.view);
-        // Another thread may have looked later.
-        if newest.version < version {
-            *newest = Arc::clone(&view);
-        }
-        view
     }
 
     /// Takes in the next record of the stream, heard of at `at`.

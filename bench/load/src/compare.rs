@@ -1,4 +1,5 @@
-//! `usher-bench compare`, `flat`, `failover` and `storeloss`: turns in one go on a system of our own.
+//! `usher-bench compare`, `flat`, `failover` and `storeloss`: turns in one go on a system of our
+//! own.
 //!
 //! `compare` lets Usher and what people would use instead take turns; `flat` lets Usher take turns
 //! with itself, in houses and lines of several sizes; `failover` lets a second allocator come and

@@ -22,8 +22,8 @@ impl Shortcut for Layered {
     fn answer(&self, head: &Head<'_>) -> Option<Direct> {
         let started = Monotonic::now();
         let (address, now) = (head.peer.ip(), clock::now());
-        // Refusals are the router's, and what it answers it counts itself. An answer from here needs
-        // no place among the concurrent ones, since it never waits.
+        // Refusals are the router's, and what it answers it counts itself. An answer from here
+        // needs no place among the concurrent ones, since it never waits.
         let taken = self.limiter.take(address, now)?;
         let Some(mut direct) = self.shortcut.answer(head) else {
             self.limiter.give_back(taken);

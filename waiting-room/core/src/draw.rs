@@ -1,5 +1,5 @@
-//! The order of a pre-queue: a keyed permutation instead of a stored shuffle, and who of it counts as
-//! alive when it is made.
+//! The order of a pre-queue: a keyed permutation instead of a stored shuffle, and who of it counts
+//! as alive when it is made.
 
 use crate::bits::Bits;
 use crate::cohort::Cohort;

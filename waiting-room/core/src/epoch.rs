@@ -43,8 +43,8 @@ impl EpochStart {
     }
 
     /// Who counts as alive in it, by the `ledger` that has its records: everybody who may wait, but
-    /// for the numbers of `doubt`, and for the `nobodys` of each draw that is not passed. Whoever has
-    /// a number in doubt counts from the check-in on.
+    /// for the numbers of `doubt`, and for the `nobodys` of each draw that is not passed. Whoever
+    /// has a number in doubt counts from the check-in on.
     pub fn live(self, ledger: &Ledger, doubt: &Bits, nobodys: &[Bits]) -> Bits {
         assert!(ledger.epoch == self.epoch);
         let mut live = ledger.all_alive(self.number_floor);

@@ -118,13 +118,8 @@ impl Ledger {
                 schema::check!(InvariantId::Line1, self.mark <= number_floor, "{number_floor}");
                 self.epoch = epoch;
                 self.number_floor = number_floor;
-                self.doubts.append(&mut self.unseen);
-                // The living are shown anew, with their cohorts.
-                self.decided.clear();
-                push_range(&mut self.doubts, given_to, number_floor);
-                self.given = number_floor;
                 self.redis_run_id = redis_run_id.into();
-                self.mark = number_floor;
+                self.lose_store(given_to, number_floor);
             }
             AdmissionRecord::MarkRaised { epoch, number_max } => {
                 assert!(epoch == self.epoch);
@@ -182,6 +177,14 @@ impl Ledger {
         }
     }
 
+    /// What only Redis knew is in doubt; the living are shown anew, with their cohorts.
+    fn lose_store(&mut self, given_to: u64, number_floor: u64) {
+        self.doubts.append(&mut self.unseen);
+        push_range(&mut self.doubts, given_to, number_floor);
+        self.decided.clear();
+        (self.given, self.mark) = (number_floor, number_floor);
+    }
+
     fn prepared_of(&mut self, base: u64) -> &mut Prepared {
         assert!(self.gathering == Some(base));
         self.prepared.as_mut().expect("the draw was committed to")
@@ -235,15 +238,15 @@ impl Ledger {
         self.doubts.iter().flat_map(|&(first, last)| first..=last)
     }
 
-    /// The numbers of `draw`, as given out, that were in doubt until its cohort was closed: first to
-    /// last, ascending.
+    /// The numbers of `draw`, as given out, that were in doubt until its cohort was closed: first
+    /// to last, ascending.
     pub fn decided(&self, draw: &Draw) -> Vec<(u64, u64)> {
         let is_drawn = |&&(_, last): &&(u64, u64)| draw.base < last && last <= draw.last;
         self.decided.iter().filter(is_drawn).copied().collect()
     }
 
-    /// The draws that are made of a cohort and not passed: where those who are not in it are in line,
-    /// nobody is.
+    /// The draws that are made of a cohort and not passed: where those who are not in it are in
+    /// line, nobody is.
     pub fn cohort_draws(&self) -> impl Iterator<Item = &Draw> + '_ {
         self.draws.iter().filter(|draw| draw.made_of.is_some() && self.cursor < draw.last)
     }

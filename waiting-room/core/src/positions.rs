@@ -6,7 +6,8 @@ use crate::bits::LiveIndex;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Positions {
     pub cursor: u64,
-    /// Numbers beyond the cursor that count for nobody, first to last: given to nobody, or in doubt.
+    /// Numbers beyond the cursor that count for nobody, first to last: given to nobody, or in
+    /// doubt.
     pub(crate) nobodys: Vec<(u64, u64)>,
     /// Where in line numbers in doubt may be, first to last.
     pub(crate) doubts: Vec<(u64, u64)>,

@@ -2,10 +2,9 @@
 
 use super::{App, problems};
 use crate::metrics;
-use crate::room::{Outlook, Room};
+use crate::room::{Outlook, Room, View};
 use crate::seal::Opened;
 use crate::store::{Blessed, Fault, Marks};
-use crate::view::View;
 use chassis::Problem;
 use http::HeaderMap;
 use schema::UnixMillis;

@@ -7,8 +7,7 @@
 use super::me::{self, ROUTE as ME};
 use super::status::{self, ROUTE as STATUS};
 use super::{App, join, place};
-use crate::room::Room;
-use crate::view::{View, of_room};
+use crate::room::{Room, View, of_room};
 use bytes::Bytes;
 use chassis::Problem;
 use chassis::http::{Direct, Head, Shortcut, Whole};

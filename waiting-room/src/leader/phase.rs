@@ -88,7 +88,7 @@ impl Leader {
     /// none.
     fn known(&self, draw: &Draw) -> Option<Known> {
         draw.made_of.as_ref()?;
-        // The record of its end is before that of the draw, whose root or secret waited for it here.
+        // The record of its end comes before that of the draw, and was read here by then.
         let closed = self.room.cohorts.closed(draw.base)?;
         Some(Known { cohort: Arc::clone(&closed.cohort), decided: self.ledger.decided(draw) })
     }

@@ -253,7 +253,7 @@ async fn a_leader_that_takes_over_draws_with_the_secret_of_the_one_before() {
     assert_holds(&downloads(&other, &fairness, &all).await);
 }
 
-/// Who may have given out numbers dies with Redis, so nobody can say which were: but the cohort can.
+/// Who may have given out numbers dies with Redis, so nobody can say which were, but the cohort.
 #[tokio::test]
 async fn a_pre_queue_that_lost_redis_and_a_process_is_called_at_once_when_it_is_drawn() {
     let world = World::new().await;
@@ -276,7 +276,7 @@ async fn a_pre_queue_that_lost_redis_and_a_process_is_called_at_once_when_it_is_
     world.set(ID, rate).await;
     drawn(&other).await;
     let mut ticks = world.ticks(ID).await;
-    // Some before the living have moved, and some to call them: far from the 40 s that silence takes.
+    // Some before the living have moved, some to call them: far from the 40 s of a silence.
     ticks.pass(40).await;
     for token in &tokens {
         assert_eq!(other.me(ID, token).await.body["state"], "ready", "nobody holds them up");

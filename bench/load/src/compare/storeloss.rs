@@ -336,8 +336,8 @@ impl Crowd {
 }
 
 impl Told {
-    /// Whether the line went past the place without calling it. Who was called and did not claim has
-    /// been asked, and has expired or will.
+    /// Whether the line went past the place without calling it. Who was called and did not claim
+    /// has been asked, and has expired or will.
     fn is_passed(&self, cursor: u64) -> bool {
         self.state == "queued" && self.number.is_some_and(|number| number <= cursor)
     }

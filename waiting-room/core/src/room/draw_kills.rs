@@ -1,5 +1,5 @@
-//! A pre-queue whose store and givers of numbers are killed at random while it gathers, closes and is
-//! drawn: whoever was entered is called in drawn order, and nobody waits for a number of nobody.
+//! A pre-queue whose store and givers of numbers are killed at random while it gathers, closes and
+//! is drawn: whoever was entered is called in drawn order, and nobody waits for a number of nobody.
 
 use super::{Room, Sight};
 use crate::adapt::Headroom;

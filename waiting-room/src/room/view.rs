@@ -4,13 +4,14 @@
 //! Polls of one room on two cores would otherwise meet at a dozen locks each, and a lock that is
 //! only read is a line of memory that is written.
 
+use super::{Outlook, Room, lock, read, write};
 use crate::config::STATUS_AGE_MAX;
-use crate::room::{Outlook, Room};
 use crate::rooms::Rooms;
 use chassis::clock::Monotonic;
 use schema::{DurationMs, EventId};
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use waiting_room_core::{LiveIndex, Positions};
 
 /// How many rooms a thread remembers; a crowd asks about few at a time.
@@ -48,6 +49,54 @@ impl View {
     /// Whether the place near the front has to say that it is there.
     pub(crate) fn is_asked(&self, number: u64) -> bool {
         self.horizon.is_some_and(|(horizon, _)| number <= horizon)
+    }
+}
+
+impl Room {
+    /// Rises after each change of what a [`View`] shows.
+    pub(crate) fn version(&self) -> u64 {
+        // Acquire: pairs with the Release in `changed`; what was changed before is seen.
+        self.version.load(Ordering::Acquire)
+    }
+
+    pub(super) fn changed(&self) {
+        // Release: pairs with the Acquire in `version`.
+        self.version.fetch_add(1, Ordering::Release);
+    }
+
+    /// The room as polls of waiting places see it now.
+    pub(crate) fn view(&self) -> Arc<View> {
+        let version = self.version();
+        let known = Arc::clone(&read(&self.view));
+        if known.version == version {
+            return known;
+        }
+        // One lock after the other, and each is given back at once: whoever holds one while waiting
+        // for another that somebody wants to write may wait for ever.
+        // The index comes before the cursor, so that it begins at that or below.
+        let index = Arc::clone(&read(&self.index));
+        let positions = self.ledger().positions();
+        let outlook = *read(&self.outlook);
+        let rate_per_minute = self.settings().admission_rate_per_minute;
+        let poll_ceiling = self.poll_ceiling();
+        let completed_last = lock(&self.completed).numbers.last();
+        let horizon = read(&self.status).as_ref().map(|(said, at)| (said.check_in_horizon, *at));
+        let view = Arc::new(View {
+            version,
+            index,
+            positions,
+            outlook,
+            rate_per_minute,
+            poll_ceiling,
+            completed_last,
+            horizon,
+        });
+        let mut newest = write(&self.view);
+        // Another thread may have looked later.
+        if newest.version < version {
+            *newest = Arc::clone(&view);
+        }
+        view
     }
 }
 
