@@ -73,7 +73,8 @@ pub fn providers(config: &Config, pool: &PgPool) -> Result<Vec<Arc<dyn Provider>
     }
 }
 
-/// Runs the stage with any providers until `deps.shutdown`; the first takes the money of new orders.
+/// Runs the stage with any providers until `deps.shutdown`; the first takes the money of new
+/// orders.
 ///
 /// # Errors
 /// As [`run`].

@@ -55,7 +55,8 @@ impl Loads {
 
 impl Heard {
     /// All settlements that spoke within `fresh`, as one: they share the orders, and the slowest
-    /// commit and a provider that is down for any of them count. When none did, the last that spoke.
+    /// commit and a provider that is down for any of them count. When none did, the last that
+    /// spoke.
     fn settlement(&self, fresh: DurationMs) -> Option<(SettlementLoad, DurationMs)> {
         let last = self.settlements.values().max_by_key(|(_, at)| *at)?;
         let (mut all, age_of_all) = (last.0.clone(), age(last.1));

@@ -17,8 +17,8 @@ const ADDRESSES: usize = 131_072;
 /// What a proxy before another site asks for each request to that.
 const GATE_PATH: &str = "/api/queue/authz";
 
-/// What providers send from few addresses: of a sale of thousands an event for each payment. What is
-/// too much comes again later.
+/// What providers send from few addresses: of a sale of thousands an event for each payment. What
+/// is too much comes again later.
 const WEBHOOKS_PATH: &str = "/api/webhooks/";
 const WEBHOOKS: Rate = Rate { burst: 1_000, per_minute: 12_000 };
 

@@ -133,7 +133,7 @@ mod tests {
     /// How an intent with these fields beside the usual ones is understood.
     fn told(fields: &str) -> Told {
         let text = format!(
-            r#"{{"id": "pi_1", "amount": 500, "currency": "eur", "created": 1, "new": [], {fields}}}"#
+            r#"{{"id": "pi_1", "amount": 500, "currency": "eur", "created": 1, {fields}}}"#
         );
         serde_json::from_str::<Intent>(&text).unwrap().told()
     }
