@@ -25,7 +25,7 @@ const SIGNATURE_BYTES_MAX: usize = 2_048;
 const SIGNED_BY: [(&str, &str); 1] = [("stripe", "stripe-signature")];
 
 #[derive(Debug, Serialize, ToSchema)]
-pub struct EventBody {
+pub struct ReceivedBody {
     received: bool,
 }
 
@@ -37,8 +37,8 @@ pub struct EventBody {
     params(("provider" = String, Path, description = "`stripe`"),
         ("Stripe-Signature" = String, Header, description = "`t=<seconds>,v1=<HMAC-SHA256>`")),
     request_body(content = Object, description = "The event, as it was signed"),
-    responses((status = 200, body = EventBody),
-        (status = 400, description = "SIGNATURE_INVALID: not signed by the provider, or too long ago"),
+    responses((status = 200, body = ReceivedBody),
+        (status = 400, description = "SIGNATURE_INVALID: not signed, or too long ago"),
         (status = 404, description = "PROVIDER_UNKNOWN"),
         (status = 503, description = "SETTLEMENT_UNAVAILABLE")))]
 pub async fn provider_event(
@@ -56,7 +56,7 @@ pub async fn provider_event(
     let event = ProviderEvent { provider: (*provider).into(), signature: signature.into(), body };
     match settle::ask(&app, subject::SETTLE_EVENT, &event).await? {
         ProviderEventAnswer::Taken | ProviderEventAnswer::Known => {
-            Ok(json(StatusCode::OK, &EventBody { received: true }))
+            Ok(json(StatusCode::OK, &ReceivedBody { received: true }))
         }
         ProviderEventAnswer::Forged => Err(forged()),
         ProviderEventAnswer::ProviderUnknown => Err(provider_unknown()),
