@@ -71,6 +71,15 @@ pub(super) fn opened(
     })
 }
 
+/// Lets a claim or a leave of the place ask Redis, as often as it may poll; counted beside polls,
+/// which tell when to claim.
+pub(super) fn guard_act(app: &App, room: &Room, place: &Opened) -> Result<(), Problem> {
+    room.acts.pass(place.token.number, app.uptime_ms()).map_err(|wait| {
+        metrics::refused("rate");
+        problems::too_soon(wait)
+    })
+}
+
 /// A place that waits in line, or before the draw of its pre-queue.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Waiting {
@@ -88,10 +97,11 @@ pub(super) fn waiting(room: &Room, place: &Opened) -> Option<Waiting> {
 }
 
 impl Waiting {
-    /// Whoever asks is there: near the front that is a check-in.
+    /// Whoever asks is there: near the front that is a check-in. Where the front is not known now it
+    /// is one anywhere.
     pub(super) fn note_presence(self, room: &Room) {
         let Some(number) = self.number else { return };
-        if number <= room.told(|status| status.check_in_horizon).unwrap_or(0) {
+        if !room.is_far(Some(number)) {
             room.check_in(number);
         }
     }

@@ -40,6 +40,9 @@ pub(crate) struct StatusBody {
     queueing_method: QueueingMethod,
     /// Whether a room in standby is a line now; null in other modes.
     armed: Option<bool>,
+    /// The last number of a room that drains: nobody gets a higher one. Null in other modes, and
+    /// until it is known.
+    cutoff_number: Option<u64>,
     /// No place is free now. Who stays in line is called when some come back.
     sold_out: bool,
     /// `cancelled` or `closed`: nobody is called any more.
@@ -76,11 +79,18 @@ pub(super) fn respond(room: &Room, headers: &HeaderMap) -> Response {
     let rendered = room.document.get(|| render(room));
     let tag = (ETAG, rendered.tag.clone());
     let cached = (CACHE_CONTROL, HeaderValue::from_static(CACHED));
-    if headers.get_all(IF_NONE_MATCH).iter().any(|known| *known == rendered.tag) {
+    if headers.get_all(IF_NONE_MATCH).iter().any(|known| names(known, &rendered.tag)) {
         return (StatusCode::NOT_MODIFIED, [tag, cached]).into_response();
     }
     let json = (CONTENT_TYPE, HeaderValue::from_static("application/json"));
     ([json, tag, cached], rendered.body.clone()).into_response()
+}
+
+/// Whether an `If-None-Match` names the tag, in its list or by `*`. The weak form of it is the
+/// same: a proxy that compresses makes one of it.
+fn names(known: &HeaderValue, tag: &HeaderValue) -> bool {
+    let tags = known.as_bytes().split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
+    tags.into_iter().any(|one| one == b"*" || one.strip_prefix(b"W/").unwrap_or(one) == tag)
 }
 
 fn render(room: &Room) -> Rendered {
@@ -96,9 +106,9 @@ fn render(room: &Room) -> Rendered {
 
 fn describe(room: &Room) -> StatusBody {
     let (settings, status) = (room.settings(), room.status());
-    let (epoch, cursor, is_armed) = {
+    let (epoch, cursor, is_armed, cutoff_number) = {
         let ledger = room.ledger();
-        (ledger.epoch, ledger.cursor, ledger.is_armed)
+        (ledger.epoch, ledger.cursor, ledger.is_armed, ledger.cutoff)
     };
     let (band, sold_out) = {
         let seats = room.seats();
@@ -118,6 +128,7 @@ fn describe(room: &Room) -> StatusBody {
         seats_remaining_band: band,
         hold_reason,
         queueing_method: settings.options.queueing_method,
+        cutoff_number,
         armed: (settings.mode == RoomMode::Standby).then_some(is_armed),
         sold_out,
         ended: ended.map(Ending::name),
@@ -150,5 +161,22 @@ fn message(
             Some("No place is free now. Who stays in line is called when some come back.")
         }
         (None, None) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::names;
+    use http::HeaderValue;
+
+    #[test]
+    fn a_tag_is_known_in_a_list_in_its_weak_form_and_by_a_star() {
+        let tag = HeaderValue::from_static("\"abc\"");
+        for known in ["\"abc\"", "W/\"abc\"", "*", "\"x\", W/\"abc\" ,\"y\""] {
+            assert!(names(&HeaderValue::from_static(known), &tag), "{known}");
+        }
+        for other in ["", "abc", "\"abcd\"", "W/\"ab\"", "\"x\", \"y\"", "w/\"abc\""] {
+            assert!(!names(&HeaderValue::from_static(other), &tag), "{other}");
+        }
     }
 }

@@ -105,6 +105,34 @@ async fn a_claim_is_good_in_its_window_and_its_repeat_also_after_it() {
 }
 
 #[tokio::test]
+async fn redis_refuses_who_did_not_claim_before_the_slot_is_anothers() {
+    let world = World::new().await;
+    let room = world.instance("a").await;
+    world.list(ID, 100).await;
+    let change = |settings: &mut schema::RoomSettings| {
+        (settings.claim_window_seconds, settings.active_max) = (1, 1);
+    };
+    world.set(ID, change).await;
+    let mut places = vec![room.place(ID).await];
+    // The first may have been called before the settings were heard.
+    for _ in 0..2 {
+        places.push(room.place(ID).await);
+    }
+    let redis = world.servers.redis().await;
+    for pair in places.windows(2) {
+        soon(async || {
+            let state = room.me(ID, &pair[1]).await.body["state"].clone();
+            (state == "ready" || state == "expired").then_some(())
+        })
+        .await;
+        let number = room.me(ID, &pair[0]).await.body["number"].as_u64().unwrap();
+        let closed = format!("wr:{{{ID}}}:closed");
+        let mut read = redis::cmd("GETBIT");
+        assert!(redis.query::<bool>(read.arg(closed).arg(number)).await.unwrap(), "{number}");
+    }
+}
+
+#[tokio::test]
 async fn a_pass_claimed_with_a_login_is_that_accounts() {
     let world = World::new().await;
     let room = world.instance("a").await;
