@@ -246,11 +246,14 @@ async fn follow(follower: &TestServers, leader: Option<&TestServers>) {
 #[tokio::test]
 async fn a_redis_that_comes_back_with_an_older_copy_as_the_same_process_gives_no_number_twice() {
     let world = World::new().await;
+    // The first replica of a server gives it another history.
+    let copy = TestServers::with(&[Which::Redis]).await;
+    follow(&copy, Some(&world.servers)).await;
+    follow(&copy, None).await;
     let (room, other) = (world.instance("a").await, world.instance("b").await);
     world.list(ID, 10_000).await;
     let held = |settings: &mut schema::RoomSettings| settings.mode = RoomMode::Hold;
     world.set(ID, held).await;
-    let copy = TestServers::with(&[Which::Redis]).await;
     let mut tokens = vec![room.place(ID).await, other.place(ID).await];
     follow(&copy, Some(&world.servers)).await;
     follow(&copy, None).await;
@@ -273,6 +276,28 @@ async fn a_redis_that_comes_back_with_an_older_copy_as_the_same_process_gives_no
     for token in &tokens {
         assert_eq!(room.claimed(ID, token).await.status, 200, "no place is lost");
     }
+}
+
+#[tokio::test]
+async fn a_redis_that_names_a_smaller_last_number_than_before_begins_a_new_epoch() {
+    let world = World::new().await;
+    let room = world.instance("a").await;
+    world.list(ID, 10_000).await;
+    world.set(ID, |settings| settings.mode = RoomMode::Hold).await;
+    let mut tokens = Vec::new();
+    for _ in 0..10 {
+        tokens.push(room.place(ID).await);
+    }
+    // As if its machine had been put back whole to where it was before.
+    let redis = world.servers.redis().await;
+    let room_key = format!("wr:{{{ID}}}:room");
+    let mut back = redis::cmd("HINCRBY");
+    let () = redis.query(back.arg(room_key).arg("last").arg(-8)).await.unwrap();
+    for _ in 0..10 {
+        tokens.push(room.place(ID).await);
+    }
+    assert_in_order(&room, &tokens).await;
+    soon(async || (room.room_status(ID).await.body["epoch"] == 2).then_some(())).await;
 }
 
 /// How long Redis is paused.
