@@ -77,8 +77,9 @@ pub(super) async fn claim(
     let terms = match standing {
         Standing::Called(terms) => terms,
         Standing::Waiting | Standing::Skipped => {
-            // Who asks all the time is known to be there.
-            if standing == Standing::Waiting || guard_act(&app, &room, &place).is_ok() {
+            // As a poll: who asks all the time is known to be there.
+            let is_waiting = standing == Standing::Waiting;
+            if is_waiting || room.guards.pass(place.token.number, app.uptime_ms()).is_ok() {
                 note_presence(&room, &place.token, now).await;
             }
             return Err(problems::not_called());

@@ -204,6 +204,11 @@ async fn follow(follower: &TestServers, leader: Option<&TestServers>) {
     let address = leader.map(|leader| leader.url(Which::Redis).replace("redis://", ""));
     let address = address.as_deref().map(|address| address.trim_end_matches('/'));
     let (host, port) = address.map_or(("NO", "ONE"), |address| address.split_once(':').unwrap());
+    if let Some(leader) = leader {
+        let mut at_once = redis::cmd("CONFIG");
+        at_once.arg("SET").arg("repl-diskless-sync-delay").arg(0);
+        let () = leader.redis().await.query(&at_once).await.unwrap();
+    }
     let mut follow = redis::cmd("REPLICAOF");
     follow.arg(host).arg(port).exec_async(&mut direct).await.unwrap();
     while leader.is_some() {

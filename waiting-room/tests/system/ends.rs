@@ -113,19 +113,21 @@ async fn redis_refuses_who_did_not_claim_before_the_slot_is_anothers() {
         (settings.claim_window_seconds, settings.active_max) = (1, 1);
     };
     world.set(ID, change).await;
-    let mut places = vec![room.place(ID).await];
     // The first may have been called before the settings were heard.
-    for _ in 0..2 {
-        places.push(room.place(ID).await);
+    let mut places = Vec::new();
+    for _ in 0..3 {
+        let token = room.place(ID).await;
+        let number = room.me(ID, &token).await.body["number"].as_u64().unwrap();
+        places.push((token, number));
     }
     let redis = world.servers.redis().await;
     for pair in places.windows(2) {
+        let [(_, number), (next, _)] = pair else { unreachable!("two") };
         soon(async || {
-            let state = room.me(ID, &pair[1]).await.body["state"].clone();
+            let state = room.me(ID, next).await.body["state"].clone();
             (state == "ready" || state == "expired").then_some(())
         })
         .await;
-        let number = room.me(ID, &pair[0]).await.body["number"].as_u64().unwrap();
         let closed = format!("wr:{{{ID}}}:closed");
         let mut read = redis::cmd("GETBIT");
         assert!(redis.query::<bool>(read.arg(closed).arg(number)).await.unwrap(), "{number}");

@@ -227,6 +227,11 @@ async fn assert_in_order(room: &Instance, tokens: &[String]) {
 async fn follow(follower: &TestServers, leader: Option<&TestServers>) {
     let client = redis::Client::open(follower.url(Which::Redis)).unwrap();
     let mut direct = client.get_multiplexed_async_connection().await.unwrap();
+    if let Some(leader) = leader {
+        let mut at_once = redis::cmd("CONFIG");
+        at_once.arg("SET").arg("repl-diskless-sync-delay").arg(0);
+        let () = leader.redis().await.query(&at_once).await.unwrap();
+    }
     let mut follow = redis::cmd("REPLICAOF");
     let address = leader.map(|leader| leader.url(Which::Redis).replace("redis://", ""));
     let address = address.as_deref().map(|address| address.trim_end_matches('/'));
