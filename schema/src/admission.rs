@@ -64,16 +64,40 @@ pub enum AdmissionRecord {
     StandbyChanged { is_armed: bool, at: UnixMillis },
     /// No place was free for the first time: from here on those in line wait for returns.
     SeatsGone { at: UnixMillis },
+    /// The room drains: nobody gets a number above `cutoff` until it does not any more, which
+    /// `None` says.
+    Drained { epoch: u32, cutoff: Option<u64>, at: UnixMillis },
 }
 
 /// What the draws of a room take from outside; an operator says it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Beacon {
-    /// Each draw waits for one.
-    Awaited,
-    /// The one for the draw of the cohort with this root. Whoever names the root has seen it.
-    Given { root: [u8; 32], value: CompactString },
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Beacons {
+    /// Whether the draws of pre-queues that begin from now on wait for one each.
+    pub required: bool,
+    /// What was given, at most one for each root. None is ever replaced or dropped: who could do
+    /// that could choose.
+    pub given: Vec<Beacon>,
 }
+
+/// A word for the draw of the cohort with this root. Whoever names the root has seen it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Beacon {
+    pub root: [u8; 32],
+    pub value: CompactString,
+}
+
+impl Beacons {
+    /// The word for the draw of the cohort with `root`.
+    pub fn of(&self, root: &[u8; 32]) -> Option<&str> {
+        self.given.iter().find(|given| given.root == *root).map(|given| given.value.as_str())
+    }
+}
+
+/// How many beacons the draws of a room can be given.
+///
+/// A room has some draws in its life; a setting of so many beacons has 75 KB. Beyond that its draws
+/// wait for ever, for what was given is not dropped.
+pub const BEACONS_MAX: usize = 256;
 
 /// Longest beacon, in bytes of its text.
 pub const BEACON_BYTES_MAX: usize = 256;
@@ -184,8 +208,6 @@ pub struct RoomStatus {
     pub tick: DurationMs,
     /// Places up to this number must check in, or will be skipped as gone.
     pub check_in_horizon: u64,
-    /// Which set the check-ins go to. It changes while they are counted.
-    pub check_in_generation: u64,
     #[serde(default, skip_serializing_if = "RoomLife::is_default")]
     pub life: RoomLife,
 }

@@ -8,6 +8,8 @@ use std::time::Instant;
 use waiting_room_core::MonoMs;
 
 const UPTIME: &str = "/proc/uptime";
+const MOUNTS: &str = "/proc/self/mountinfo";
+const TIME_NAMESPACE: &str = "/proc/self/ns/time";
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// Reads the uptime; on a machine that does not tell it, a clock of this process alone.
@@ -25,9 +27,14 @@ pub(crate) struct BootClock {
 impl BootClock {
     pub(crate) fn new() -> Self {
         let (started, uptime) = (Instant::now(), uptime_ms());
-        let boot = std::fs::read_to_string(BOOT_ID).ok().filter(|_| uptime.is_some());
-        let boot = boot.map(|id| {
-            let hash = chassis::keys::sha256(&[id.trim().as_bytes()]);
+        let mounts = std::fs::read_to_string(MOUNTS).ok();
+        let is_machines = mounts.is_some_and(|mounts| !is_mounted(UPTIME, &mounts));
+        let boot = std::fs::read_to_string(BOOT_ID).ok();
+        let boot = boot.filter(|_| uptime.is_some() && is_machines).map(|id| {
+            // Uptimes differ between time namespaces; a kernel without them has one.
+            let namespace = std::fs::read_link(TIME_NAMESPACE).unwrap_or_default();
+            let namespace = namespace.into_os_string().into_encoded_bytes();
+            let hash = chassis::keys::sha256(&[id.trim().as_bytes(), b"\0", &namespace]);
             u64::from_be_bytes(*hash.first_chunk().expect("a hash has 32 bytes"))
         });
         Self { boot, started, started_ms: uptime.unwrap_or(0), latest_ms: Arc::default() }
@@ -54,6 +61,13 @@ impl BootClock {
     }
 }
 
+/// Whether something is mounted over a file: some containers have an uptime of their own, under
+/// the boot id of the machine.
+fn is_mounted(path: &str, mounts: &str) -> bool {
+    // The mount point is the fifth field.
+    mounts.lines().any(|mount| mount.split(' ').nth(4) == Some(path))
+}
+
 fn uptime_ms() -> Option<u64> {
     let text = std::fs::read_to_string(UPTIME).ok()?;
     let (seconds, hundredths) = text.split_ascii_whitespace().next()?.split_once('.')?;
@@ -63,7 +77,16 @@ fn uptime_ms() -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::BootClock;
+    use super::{BootClock, UPTIME, is_mounted};
+
+    #[test]
+    fn an_uptime_of_a_containers_own_is_told_from_the_machines() {
+        let machine = "22 28 0:20 / /proc rw,nosuid shared:14 - proc proc rw\n\
+                       23 28 0:21 / /sys rw - sysfs sysfs rw\n";
+        assert!(!is_mounted(UPTIME, machine));
+        let container = "91 84 0:53 /proc/uptime /proc/uptime rw master:4 - fuse.lxcfs lxcfs rw\n";
+        assert!(is_mounted(UPTIME, &format!("{machine}{container}")));
+    }
 
     #[test]
     fn two_clocks_of_one_boot_agree() {

@@ -7,6 +7,7 @@ use schema::{DurationMs, Shards};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::time::Duration;
+use waiting_room_core::TOKEN_AGE_MAX;
 
 /// Section `[waiting_room]` of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,9 +123,6 @@ pub(crate) const ENTER_WAIT: Duration = Duration::from_millis(1_500);
 /// An instance that is well needs some milliseconds. Whatever comes later gets a place behind the
 /// draw; longer would hold up everybody for the place of one instance that died.
 pub(crate) const ENTRIES_WAIT: DurationMs = DurationMs(1_000);
-
-/// How long a token is good. A pre-queue may gather for days.
-pub(crate) const TOKEN_AGE_MAX: DurationMs = DurationMs(7 * 86_400_000);
 
 /// A leader's status older than this is no news of now.
 ///

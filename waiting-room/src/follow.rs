@@ -6,7 +6,7 @@ use crate::room::Room;
 use crate::rooms::Rooms;
 use chassis::{Backoff, Followed, Follower, Nats, Pause, Shutdown, StartAt, telemetry};
 use futures_util::StreamExt;
-use schema::admission::{AdmissionRecord, Beacon, RoomStatus, Witnesses};
+use schema::admission::{AdmissionRecord, Beacons, RoomStatus, Witnesses};
 use schema::{EventId, RoomSettings, codec, cohort, subject};
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -80,7 +80,7 @@ fn take_setting(rooms: &Rooms, key: &str, payload: &[u8]) {
     let taken = if subject::room_settings(&event) == key {
         stored::<RoomSettings>(payload).map(|settings| rooms.set(&event, settings))
     } else if subject::draw_settings(&event) == key {
-        stored::<Beacon>(payload).map(|beacon| rooms.set_beacon(&event, beacon))
+        stored::<Beacons>(payload).map(|beacons| rooms.set_beacons(&event, beacons))
     } else if subject::witness_settings(&event) == key {
         stored::<Witnesses>(payload).map(|witnesses| rooms.set_witnesses(&event, witnesses))
     } else {

@@ -64,9 +64,11 @@ impl App {
         Err(if self.rooms.knows(&event) { problems::room_off() } else { problems::event_unknown() })
     }
 
-    /// Milliseconds since the start, for the guards of polls; they stand still after 49 days.
+    /// Milliseconds since the start, for the guards of places; they go round in 49 days.
     fn uptime_ms(&self) -> u32 {
-        u32::try_from(self.started.elapsed().as_millis()).unwrap_or(u32::MAX)
+        let round = u128::from(u32::MAX) + 1;
+        let elapsed = self.started.elapsed().as_millis() % round;
+        u32::try_from(elapsed).expect("below the round")
     }
 }
 

@@ -1,24 +1,29 @@
 //! What the draws of a room take from outside, as operators have said it.
 
 use chassis::keys::sha256;
-use schema::admission::{Beacon, Witnesses};
+use schema::admission::{Beacons, Witnesses};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use waiting_room_core::revealed;
 
 #[derive(Debug, Default)]
 pub(crate) struct Outside {
-    beacon: Mutex<Option<Beacon>>,
+    beacons: Mutex<Beacons>,
     witnesses: Mutex<Witnesses>,
 }
 
 impl Outside {
-    /// `None` where the draws wait for no beacon.
-    pub(crate) fn beacon(&self) -> Option<Beacon> {
-        lock(&self.beacon).clone()
+    /// Whether the draws of pre-queues that begin now wait for a beacon.
+    pub(crate) fn needs_beacon(&self) -> bool {
+        lock(&self.beacons).required
     }
 
-    pub(crate) fn set_beacon(&self, beacon: Option<Beacon>) {
-        *lock(&self.beacon) = beacon;
+    /// The beacon that was given for the draw of the cohort with `root`.
+    pub(crate) fn beacon(&self, root: &[u8; 32]) -> Option<String> {
+        lock(&self.beacons).of(root).map(str::to_owned)
+    }
+
+    pub(crate) fn set_beacons(&self, beacons: Beacons) {
+        *lock(&self.beacons) = beacons;
     }
 
     /// The commitments of those whose secrets the next draw waits for.

@@ -56,15 +56,16 @@ pub(crate) async fn run(room: Arc<Room>, nats: Nats, shutdown: Shutdown) {
 /// Writes the check-ins since the last flush. If that fails the leader hears of it, so that nobody
 /// is passed as gone whose check-in was lost here.
 async fn flush_check_ins(room: &Room, nats: &Nats) {
-    let numbers = room.take_check_ins();
-    if numbers.is_empty() {
+    let (numbers, are_all) = room.take_check_ins();
+    let blessed = room.blessed();
+    if numbers.is_empty() || blessed.epoch == 0 {
         return;
     }
-    let Some(status) = room.status() else { return };
-    let blessed = room.blessed();
-    let written = room.store.check_in(&blessed, status.check_in_generation, &numbers).await;
-    if let Err(fault) = written {
+    let written = room.store.check_in(&blessed, &numbers).await;
+    if let Err(fault) = &written {
         tracing::debug!(event = %room.event, %fault, "check-ins were lost");
+    }
+    if written.is_err() || !are_all {
         metrics::store_failed("check_in");
         tell(room, nats, Bytes::new()).await;
     }

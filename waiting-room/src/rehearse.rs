@@ -213,10 +213,11 @@ impl<'a> Stage<'a> {
     }
 
     fn count_claims(&mut self, now: u64) {
-        for (before, cursor, late) in self.rules.uncounted(MonoMs(now)) {
+        for release in self.rules.uncounted(MonoMs(now)) {
+            let (before, cursor) = (release.cursor_before, release.cursor);
             let claimed = self.market.claimed.count(before, cursor);
             let claimed = u32::try_from(claimed).expect("at most a release");
-            self.rules.claimed(before, cursor, &late, claimed);
+            self.rules.claimed(before, cursor, &release.late, claimed);
         }
     }
 

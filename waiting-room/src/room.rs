@@ -75,9 +75,13 @@ pub(crate) struct Room {
     seats: Mutex<Seats>,
     completed: Mutex<Completed>,
     check_ins: Mutex<NumberSet>,
+    /// Some did not fit.
+    check_ins_dropped: AtomicBool,
     /// Places this instance has seen claimed: a poll of theirs need not ask Redis.
     claimed: Mutex<NumberSet>,
     pub guards: PollGuards,
+    /// Of what places ask besides polls: claims and leaves.
+    pub acts: PollGuards,
     version: AtomicU64,
     /// As of some version.
     view: RwLock<Arc<View>>,
@@ -173,8 +177,10 @@ impl Room {
             seats: Mutex::new(seats),
             completed: Mutex::default(),
             check_ins: Mutex::default(),
+            check_ins_dropped: AtomicBool::new(false),
             claimed: Mutex::default(),
             guards: PollGuards::default(),
+            acts: PollGuards::default(),
             version: AtomicU64::new(1),
             view: RwLock::default(),
         }
@@ -430,6 +436,9 @@ impl Room {
         let mut numbers = lock(&self.check_ins);
         if numbers.len() < CHECK_INS_MAX {
             numbers.insert(number);
+        } else if !numbers.contains(number) {
+            // Relaxed: read under the same lock.
+            self.check_ins_dropped.store(true, Ordering::Relaxed);
         }
     }
 
@@ -438,8 +447,12 @@ impl Room {
         lock(&self.check_ins).remove(number);
     }
 
-    pub(crate) fn take_check_ins(&self) -> NumberSet {
-        std::mem::take(&mut *lock(&self.check_ins))
+    /// The check-ins since the last call, and whether they are all there were.
+    pub(crate) fn take_check_ins(&self) -> (NumberSet, bool) {
+        let mut numbers = lock(&self.check_ins);
+        // Relaxed: written under the same lock.
+        let dropped = self.check_ins_dropped.swap(false, Ordering::Relaxed);
+        (std::mem::take(&mut *numbers), !dropped)
     }
 
     /// The token of a place, as a repeat of the join gets it too.

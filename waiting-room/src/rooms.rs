@@ -13,7 +13,7 @@ use crate::secret::Secrets;
 use crate::store::Store;
 use chassis::{Follower, StartAt, stream_config, tasks, telemetry};
 use dashmap::DashMap;
-use schema::admission::{Beacon, Witnesses};
+use schema::admission::{Beacons, Witnesses};
 use schema::{EventId, EventListing, RoomMode, RoomSettings, ShardId, codec, stream, subject};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,7 +28,7 @@ pub(crate) struct Rooms {
     clock: BootClock,
     events: DashMap<EventId, Known>,
     settings: DashMap<EventId, RoomSettings>,
-    beacons: DashMap<EventId, Beacon>,
+    beacons: DashMap<EventId, Beacons>,
     witnesses: DashMap<EventId, Witnesses>,
     /// How far the journal of each shard has been read.
     journals: DashMap<ShardId, Arc<AtomicU64>>,
@@ -115,13 +115,11 @@ impl Rooms {
     }
 
     /// Takes what an event's draws take from outside; `None` for nothing.
-    pub(crate) fn set_beacon(&self, event: &EventId, beacon: Option<Beacon>) {
-        match &beacon {
-            Some(beacon) => drop(self.beacons.insert(event.clone(), beacon.clone())),
-            None => drop(self.beacons.remove(event)),
-        }
+    pub(crate) fn set_beacons(&self, event: &EventId, beacons: Option<Beacons>) {
+        let beacons = beacons.unwrap_or_default();
+        self.beacons.insert(event.clone(), beacons.clone());
         if let Some(room) = self.find(event) {
-            room.outside.set_beacon(beacon);
+            room.outside.set_beacons(beacons);
         }
     }
 
@@ -158,7 +156,8 @@ impl Rooms {
             polls_per_second_max: self.config.polls_per_second_max,
         };
         let room = Arc::new(Room::new(listing, settings, store, joins, around));
-        room.outside.set_beacon(self.beacons.get(&room.event).map(|beacon| beacon.clone()));
+        let beacons = self.beacons.get(&room.event).map(|beacons| beacons.clone());
+        room.outside.set_beacons(beacons.unwrap_or_default());
         let witnesses = self.witnesses.get(&room.event).map(|witnesses| witnesses.clone());
         room.outside.set_witnesses(witnesses.unwrap_or_default());
         let (deps, tick, clock) = (self.deps.clone(), self.config.tick(), self.clock.clone());

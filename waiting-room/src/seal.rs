@@ -1,10 +1,9 @@
 //! Tokens with their MAC: made at a join, checked before anything else of a poll is looked at.
 
-use crate::config::TOKEN_AGE_MAX;
 use chassis::base64url;
 use chassis::keys::{HmacKey, sha256};
 use schema::{EventId, UnixMillis};
-use waiting_room_core::{MAC_BYTES, Token, jitter, token_hash};
+use waiting_room_core::{MAC_BYTES, TOKEN_AGE_MAX, Token, jitter, token_hash};
 
 /// Longest token text: 24 bytes of event, a hash, a MAC and 30 bytes, in base64.
 const TEXT_BYTES_MAX: usize = 256;

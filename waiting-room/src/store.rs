@@ -12,7 +12,7 @@ use redis::{Script, ScriptInvocation};
 use schema::{EventId, UnixMillis};
 use waiting_room_core::{Bits, GENERATION, Ledger, NumberSet};
 
-pub(crate) use keyed::{Kept, Keyed, KeyedBy, Recalled};
+pub(crate) use keyed::{Bound, Kept, Keyed, KeyedBy, Recalled};
 use scripts::Scripts;
 
 /// The line of one room in Redis. Its keys share a hash tag, so that a cluster keeps them together.
@@ -29,6 +29,8 @@ pub(crate) struct Store {
     leaves: String,
     /// Called places that were given up unclaimed.
     void: String,
+    /// Called places whose time to claim is over.
+    closed: String,
     /// Instances that may give out numbers, and those that ask to.
     givers: String,
     asking: String,
@@ -96,6 +98,15 @@ pub(crate) enum Phase {
     Gather,
     /// The pre-queue is being drawn; nobody gets a number for that moment.
     Closing,
+}
+
+/// Why no numbers are to be given any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Closing {
+    /// Nobody wants one.
+    Idle,
+    /// The room takes nobody any more.
+    Drain,
 }
 
 /// What a tick reads.
@@ -179,6 +190,7 @@ impl Store {
             seen: key("seen"),
             leaves: key("leaves"),
             void: key("void"),
+            closed: key("closed"),
             givers: key("givers"),
             asking: key("asking"),
             keys: key("keys"),
@@ -222,16 +234,22 @@ impl Store {
         self.run::<u8>(&leading.blessed, &call).await.map(drop)
     }
 
-    /// Ends the giving of numbers if `last` is still the last one and nobody asks to give; says
-    /// whether it has ended.
-    pub(crate) async fn close(&self, leading: &Leading, last: u64) -> Result<bool, Fault> {
+    /// Ends the giving of numbers if `last` is still the last one and, but for a room that drains,
+    /// nobody asks to give; says whether it has ended.
+    pub(crate) async fn close(
+        &self,
+        leading: &Leading,
+        last: u64,
+        closing: Closing,
+    ) -> Result<bool, Fault> {
         let mut call = self.scripts.close.prepare_invoke();
         call.key(&self.room).key(&self.givers).key(&self.asking);
-        leading.args(&mut call).arg(last);
+        leading.args(&mut call).arg(last).arg(u8::from(closing == Closing::Drain));
         Ok(self.run::<u8>(&leading.blessed, &call).await? == 1)
     }
 
-    /// Reads what a tick needs, for numbers from that of word `first_word` on.
+    /// Reads what a tick needs, for numbers from that of word `first_word` on; from here on
+    /// check-ins go to the set of `generation`.
     pub(crate) async fn look(
         &self,
         leading: &Leading,
@@ -245,6 +263,7 @@ impl Store {
         call.key(self.seen(generation_before)).key(&self.late).key(&self.leaves);
         call.key(&self.givers).key(&self.asking);
         leading.args(&mut call).arg(first).arg(last).arg(late_max).arg(leaves_max);
+        call.arg(generation);
         let answer: LookAnswer = self.run(&leading.blessed, &call).await?;
         let (last, mark, phase, live, now, before, live_total, late, leaves, givers, asking) =
             answer;
@@ -298,6 +317,7 @@ impl Store {
         let mut call = self.scripts.bless.prepare_invoke();
         call.key(&self.room).key(&self.live).key(&self.claimed).key(&self.late);
         call.key(&self.leaves).key(&self.void).key(&self.givers).key(&self.asking);
+        call.key(&self.closed);
         leading.args(&mut call).arg(last).arg(mark).arg(phase.text());
         call.arg(live.first_word() * 8).arg(live.to_redis()).arg(givers);
         let done: u8 = self.run(&leading.blessed, &call).await?;
@@ -324,14 +344,13 @@ impl Store {
     pub(crate) async fn check_in(
         &self,
         blessed: &Blessed,
-        generation: u64,
         numbers: &NumberSet,
     ) -> Result<(), Fault> {
         let numbers: Vec<u64> = numbers.iter().collect();
         // Redis' scripts take 8,000 arguments at most.
         for numbers in numbers.chunks(4_096) {
             let mut call = self.scripts.check_in.prepare_invoke();
-            call.key(&self.room).key(&self.live).key(self.seen(generation));
+            call.key(&self.room).key(&self.live).key(&self.seen);
             call.arg(&blessed.run_id).arg(blessed.epoch).arg(GENERATION.0 * 3).arg(numbers);
             self.run::<u8>(blessed, &call).await?;
         }
@@ -395,8 +414,29 @@ impl Store {
     ) -> ScriptInvocation<'a> {
         let mut call = script.prepare_invoke();
         call.key(&self.room).key(&self.claimed).key(&self.void).key(&self.leaves);
+        call.key(&self.closed);
         call.arg(&blessed.run_id).arg(blessed.epoch).arg(number);
         call
+    }
+
+    /// Makes sure that these called places are not claimed any more, each stretch as its first and
+    /// its last number; those that were stay so.
+    pub(crate) async fn close_claims(
+        &self,
+        leading: &Leading,
+        called: &[(u64, u64)],
+    ) -> Result<(), Fault> {
+        // Redis' scripts take 8,000 arguments at most.
+        for stretches in called.chunks(2_048) {
+            let mut call = self.scripts.close_claims.prepare_invoke();
+            call.key(&self.room).key(&self.closed);
+            leading.args(&mut call);
+            for (first, last) in stretches {
+                call.arg(first).arg(last);
+            }
+            self.run::<u8>(&leading.blessed, &call).await?;
+        }
+        Ok(())
     }
 
     /// The claims of the numbers in `(after, last]`.

@@ -8,7 +8,7 @@ use axum::extract::State;
 use chassis::idempotency::Deed;
 use chassis::{Problem, base64url};
 use http::{HeaderMap, StatusCode};
-use schema::admission::{BEACON_BYTES_MAX, Beacon, Witnesses};
+use schema::admission::{BEACON_BYTES_MAX, BEACONS_MAX, Beacon, Beacons, Witnesses};
 use schema::{EventId, RoomMode, RoomSettings, codec, subject};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -74,7 +74,7 @@ enum Wanted {
     request_body = DrawRequest, security(("bearer" = [])),
     responses((status = 202, body = DrawBody), (status = 404, description = "EVENT_UNKNOWN"),
         (status = 409, description = "NOT_PRE_QUEUE, BEACON_GIVEN, BEACON_NOT_REQUIRED, \
-            NOT_COMMITTED"),
+            BEACONS_FULL, NOT_COMMITTED"),
         (status = 412, description = "SETTINGS_CHANGED: ask again"),
         (status = 422, description = "REQUEST_INVALID")))]
 pub async fn draw(
@@ -109,7 +109,8 @@ async fn change(
     let wanted = body.value.wanted()?;
     let (beacon_key, witness_key) =
         (subject::draw_settings(event), subject::witness_settings(event));
-    let (mut beacon, revision) = stored::<Beacon>(app, &beacon_key).await?;
+    let (beacons, revision) = stored::<Beacons>(app, &beacon_key).await?;
+    let mut beacons = beacons.unwrap_or_default();
     let (witnesses, witness_revision) = stored::<Witnesses>(app, &witness_key).await?;
     let (mut witnesses, mut settings) = (witnesses.unwrap_or_default(), before.settings.clone());
     let object = format!("room {event}");
@@ -123,33 +124,34 @@ async fn change(
         }
         Wanted::Required(required) => {
             record(app, caller, request, "draw.change", &object, &body.sent).await?;
-            beacon = required.then_some(Beacon::Awaited);
-            put(app, beacon_key, beacon.as_ref(), revision).await?;
+            // What was given stays.
+            beacons.required = required;
+            put(app, beacon_key, &beacons, revision).await?;
         }
-        Wanted::Given { root, value } if is_repeat && is_given(beacon.as_ref(), &root, &value) => {}
+        Wanted::Given { root, value } if is_repeat && beacons.of(&root) == Some(&*value) => {}
         Wanted::Given { root, value } => {
-            check_given(beacon.as_ref(), &root)?;
+            check_given(&beacons, &root)?;
             record(app, caller, request, "draw.beacon", &object, &body.sent).await?;
-            beacon = Some(Beacon::Given { root, value: value.into() });
-            put(app, beacon_key, beacon.as_ref(), revision).await?;
+            beacons.given.push(Beacon { root, value: value.into() });
+            put(app, beacon_key, &beacons, revision).await?;
         }
         // To name them again would forget what they have revealed since.
         Wanted::Witnesses(named) if is_repeat && witnesses.commitments == named => {}
         Wanted::Witnesses(commitments) => {
             record(app, caller, request, "draw.witnesses", &object, &body.sent).await?;
             witnesses = Witnesses { commitments, ..Witnesses::default() };
-            put(app, witness_key, Some(&witnesses), witness_revision).await?;
+            put(app, witness_key, &witnesses, witness_revision).await?;
         }
         Wanted::Revealed { root, secrets } => {
             witnesses = reveal(witnesses, root, &secrets)?;
             record(app, caller, request, "draw.secrets", &object, &body.sent).await?;
-            put(app, witness_key, Some(&witnesses), witness_revision).await?;
+            put(app, witness_key, &witnesses, witness_revision).await?;
         }
     }
     let body = DrawBody {
         event_id: event.to_string(),
         opens_at: settings.opens_at.map(schema::UnixMillis::to_rfc3339),
-        beacon_required: beacon.is_some(),
+        beacon_required: beacons.required,
         witnesses: witnesses.commitments.iter().map(|hash| base64url::encode(hash)).collect(),
         secrets_revealed: witnesses.secrets.len(),
     };
@@ -183,25 +185,22 @@ impl DrawRequest {
     }
 }
 
-fn is_given(beacon: Option<&Beacon>, root: &[u8; 32], value: &str) -> bool {
-    matches!(beacon, Some(Beacon::Given { root: of, value: given })
-        if of == root && &**given == value)
-}
-
 /// A beacon is never replaced: who could give another one could choose.
-fn check_given(beacon: Option<&Beacon>, root: &[u8; 32]) -> Result<(), Problem> {
-    match beacon {
-        None => {
-            let title = "The draws of this room take no beacon";
-            let detail = "say beaconRequired before the pre-queue begins";
-            Err(Problem::new(409, "BEACON_NOT_REQUIRED", title, detail))
-        }
-        Some(Beacon::Given { root: of, .. }) if of == root => {
-            let title = "This draw has its beacon";
-            Err(Problem::new(409, "BEACON_GIVEN", title, "a beacon is never replaced"))
-        }
-        Some(Beacon::Awaited | Beacon::Given { .. }) => Ok(()),
+fn check_given(beacons: &Beacons, root: &[u8; 32]) -> Result<(), Problem> {
+    if !beacons.required {
+        let title = "The draws of this room take no beacon";
+        let detail = "say beaconRequired before the pre-queue begins";
+        return Err(Problem::new(409, "BEACON_NOT_REQUIRED", title, detail));
     }
+    if beacons.of(root).is_some() {
+        let title = "This draw has its beacon";
+        return Err(Problem::new(409, "BEACON_GIVEN", title, "a beacon is never replaced"));
+    }
+    if BEACONS_MAX <= beacons.given.len() {
+        let title = "The draws of this room have had all the beacons there are";
+        return Err(Problem::new(409, "BEACONS_FULL", title, "a beacon is never dropped"));
+    }
+    Ok(())
 }
 
 fn not_pre_queue() -> Problem {
@@ -246,11 +245,10 @@ async fn stored<T: DeserializeOwned>(app: &App, key: &str) -> Result<(Option<T>,
 async fn put<T: Serialize>(
     app: &App,
     key: String,
-    value: Option<&T>,
+    value: &T,
     revision: u64,
 ) -> Result<(), Problem> {
-    let value = value.map(codec::encode).unwrap_or_default();
-    let update = app.rooms.bucket.update(key, value.into(), revision);
+    let update = app.rooms.bucket.update(key, codec::encode(value).into(), revision);
     let updated = tokio::time::timeout(STORE_WAIT, update).await.map_err(|_| unavailable())?;
     updated.map(drop).map_err(|error| {
         if error.kind() == UpdateErrorKind::WrongLastRevision {
@@ -265,7 +263,7 @@ async fn put<T: Serialize>(
 mod tests {
     use super::{DrawRequest, Wanted, check_given};
     use chassis::base64url;
-    use schema::admission::Beacon;
+    use schema::admission::{BEACONS_MAX, Beacon, Beacons};
     use serde_json::{Value, json};
 
     fn wanted(body: Value) -> Result<Wanted, u16> {
@@ -304,13 +302,16 @@ mod tests {
 
     #[test]
     fn a_beacon_is_given_once_for_each_draw_and_only_if_it_was_promised() {
-        let check = |beacon: Option<Beacon>| {
-            check_given(beacon.as_ref(), &[1; 32]).map_err(|problem| problem.code)
+        let check = |required, roots: &[[u8; 32]]| {
+            let given = roots.iter().map(|&root| Beacon { root, value: "b".into() }).collect();
+            let beacons = Beacons { required, given };
+            check_given(&beacons, &[1; 32]).map_err(|problem| problem.code)
         };
-        let given = |root| Some(Beacon::Given { root, value: "b".into() });
-        assert_eq!(check(None).unwrap_err(), "BEACON_NOT_REQUIRED");
-        assert_eq!(check(given([1; 32])).unwrap_err(), "BEACON_GIVEN");
-        assert_eq!(check(given([2; 32])), Ok(()));
-        assert_eq!(check(Some(Beacon::Awaited)), Ok(()));
+        assert_eq!(check(false, &[]).unwrap_err(), "BEACON_NOT_REQUIRED");
+        assert_eq!(check(true, &[]), Ok(()));
+        assert_eq!(check(true, &[[2; 32]]), Ok(()));
+        assert_eq!(check(true, &[[1; 32]]).unwrap_err(), "BEACON_GIVEN");
+        assert_eq!(check(true, &[[1; 32], [2; 32]]).unwrap_err(), "BEACON_GIVEN", "for good");
+        assert_eq!(check(true, &vec![[2; 32]; BEACONS_MAX]).unwrap_err(), "BEACONS_FULL");
     }
 }

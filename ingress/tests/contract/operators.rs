@@ -128,7 +128,14 @@ async fn a_draw_is_begun_in_a_pre_queue_only_and_takes_what_was_promised_for_eac
     let required = draw(json!({"beaconRequired": true})).await;
     assert_eq!((required.status, &required.json()["beaconRequired"]), (202, &json!(true)));
     assert_eq!(draw(beacon.clone()).await.status, 202);
-    assert_eq!(draw(beacon).await.problem(), (409, "BEACON_GIVEN".to_owned()));
+    // Whatever is said in between, what was given for a root is not replaced.
+    let other = json!({"beacon": "round 8", "root": "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI"});
+    for between in [json!({"beaconRequired": false}), json!({"beaconRequired": true}), other] {
+        assert_eq!(draw(between).await.status, 202);
+    }
+    for again in [beacon, json!({"beacon": "round 9", "root": root})] {
+        assert_eq!(draw(again).await.problem(), (409, "BEACON_GIVEN".to_owned()));
+    }
     assert_eq!(draw(json!({"beacon": "x"})).await.problem(), (422, "REQUEST_INVALID".to_owned()));
     // The first is the commitment to 32 bytes that are 1.
     let commitments = ["Tcm2ts7pzq3SnXLXZyvYR5bd0uzVWRnCpDnMPahOfIw", root];

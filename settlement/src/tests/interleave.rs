@@ -9,11 +9,11 @@ use super::rig::{ACCOUNT, PATIENT, Rig, Stage, eventually};
 use crate::provider::{Cursor, Failure, NewPayment, Page, Payment, Provider, Verb};
 use crate::{Sandbox, reconcile_once};
 use futures_util::future::BoxFuture;
-use schema::{Held, HoldId, Released, VerdictKind};
+use schema::{Held, Released, VerdictKind};
 use settlement_core::Seen;
 use sqlx::PgPool;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 const SEEDS: u64 = 6;

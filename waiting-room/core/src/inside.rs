@@ -1,5 +1,6 @@
 //! Who is inside: called and not yet claimed, or holding a live pass.
 
+use crate::ledger::push_range;
 use crate::limits::PASS_LEEWAY;
 use crate::mono::MonoMs;
 use std::collections::VecDeque;
@@ -9,6 +10,8 @@ use std::collections::VecDeque;
 struct Batch {
     cursor_before: u64,
     cursor: u64,
+    /// Whom it called from the line, first to last.
+    line: Vec<(u64, u64)>,
     late: Vec<u64>,
     called: u32,
     claim_until: MonoMs,
@@ -23,7 +26,9 @@ struct Batch {
 /// The releases whose passes may be live.
 ///
 /// LINE-2: who was called counts until it is certain that the place was not claimed and cannot be
-/// any more, was used up, or that its pass has ended. What is not known counts. Who leaves with a
+/// any more, was used up, or that its pass has ended. That a claim window is over makes nothing
+/// certain: a claim may be under way. Whoever counts the claims first sees to it that there can be
+/// no more of them. What is not known counts. Who leaves with a
 /// pass counts too: the pass stays good until it ends.
 #[derive(Debug, Clone, Default)]
 pub struct Inside {
@@ -35,12 +40,24 @@ pub struct Inside {
 pub struct Entry {
     pub cursor_before: u64,
     pub cursor: u64,
+    /// The numbers in `(cursor_before, cursor]` that were gone, as ascending ranges.
+    pub skipped: Vec<(u64, u64)>,
     pub late: Vec<u64>,
     pub called: u32,
     pub claim_until: MonoMs,
     pub pass_until: MonoMs,
     /// Whether Redis was lost since: nobody knows then who claimed.
     pub marks_lost: bool,
+}
+
+/// A release whose claim window is over, and whose claims nobody has counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Uncounted {
+    pub cursor_before: u64,
+    pub cursor: u64,
+    /// Whom it called from the line, first to last.
+    pub line: Vec<(u64, u64)>,
+    pub late: Vec<u64>,
 }
 
 impl Inside {
@@ -52,6 +69,7 @@ impl Inside {
         self.batches.push_back(Batch {
             cursor_before: entry.cursor_before,
             cursor: entry.cursor,
+            line: between_skipped(entry.cursor_before, entry.cursor, &entry.skipped),
             late: entry.late,
             called: entry.called,
             claim_until: entry.claim_until,
@@ -103,15 +121,19 @@ impl Inside {
         })
     }
 
-    /// Releases whose claim window has closed and whose claims have not been counted: each as
-    /// `(cursor_before, cursor, late)`.
-    pub fn uncounted(&self, now: MonoMs) -> Vec<(u64, u64, Vec<u64>)> {
-        let closed = |batch: &&Batch| batch.claimed.is_none() && batch.claim_until <= now;
-        let uncounted = self.batches.iter().filter(closed);
-        uncounted.map(|batch| (batch.cursor_before, batch.cursor, batch.late.clone())).collect()
+    /// Releases whose claim window is over and whose claims have not been counted.
+    pub fn uncounted(&self, now: MonoMs) -> Vec<Uncounted> {
+        let is_over = |batch: &&Batch| batch.claimed.is_none() && batch.claim_until <= now;
+        let uncounted = self.batches.iter().filter(is_over).map(|batch| Uncounted {
+            cursor_before: batch.cursor_before,
+            cursor: batch.cursor,
+            line: batch.line.clone(),
+            late: batch.late.clone(),
+        });
+        uncounted.collect()
     }
 
-    /// Says how many of a release's people had claimed when its window closed.
+    /// Says how many of a release's people had claimed when it became impossible to claim.
     pub fn claimed(&mut self, cursor_before: u64, cursor: u64, late: &[u64], claimed: u32) {
         let found = self.batches.iter_mut().find(|batch| {
             batch.cursor_before == cursor_before && batch.cursor == cursor && batch.late == late
@@ -120,4 +142,18 @@ impl Inside {
             batch.claimed = Some(claimed.min(batch.called).max(batch.completed));
         }
     }
+}
+
+/// The numbers in `(before, cursor]` that are not in `skipped`, first to last.
+fn between_skipped(before: u64, cursor: u64, skipped: &[(u64, u64)]) -> Vec<(u64, u64)> {
+    let mut line = Vec::new();
+    let mut from = before;
+    for &(first, last) in skipped {
+        assert!(from < first);
+        assert!(last <= cursor);
+        push_range(&mut line, from, first - 1);
+        from = last;
+    }
+    push_range(&mut line, from, cursor);
+    line
 }

@@ -2,6 +2,7 @@
 
 use crate::bits::Bits;
 use crate::draw::Permutation;
+use crate::limits::TOKEN_AGE_MAX;
 use crate::mono::MonoMs;
 use crate::positions::Positions;
 use schema::admission::{AdmissionRecord, Draw, Release};
@@ -11,6 +12,10 @@ use std::collections::{BTreeMap, VecDeque};
 /// How long a release is kept after its passes have ended, for those who ask late what became of
 /// them.
 const KEPT_AFTER_PASS: DurationMs = DurationMs(600_000);
+
+/// How exactly it is known when numbers were passed: they are kept for so much longer than a token
+/// is good, which is more than clocks are apart. A week of these are 168 entries.
+const PASSED_STEP: DurationMs = DurationMs(3_600_000);
 
 /// The state of a room as its stream has it.
 #[derive(Debug, Clone, Default)]
@@ -36,6 +41,9 @@ pub struct Ledger {
     forgotten: u64,
     /// Every number up to it was given out, or is in `gaps`, `unseen` or `doubts`.
     pub given: u64,
+    /// Redis was seen to have given the numbers up to it in this epoch: it never names a smaller
+    /// one as its last, unless it has another state than it had.
+    pub seen: u64,
     /// Numbers that were given to nobody, first to last, ascending.
     gaps: Vec<(u64, u64)>,
     /// Numbers of which only Redis knows whether they were given: in doubt when it is lost.
@@ -45,8 +53,11 @@ pub struct Ledger {
     /// Numbers of drawn pre-queues that were in doubt: who has one is in the closed cohort, and
     /// counts as alive with the draw. Of this epoch.
     decided: Vec<(u64, u64)>,
-    /// Numbers passed as gone, first to last, and not called since.
+    /// Numbers passed as gone, first to last, and not called since; until no token of theirs is good
+    /// any more.
     skipped: BTreeMap<u64, u64>,
+    /// When the cursor was where: one entry for each [`PASSED_STEP`] in which somebody was skipped.
+    passed: VecDeque<(UnixMillis, u64)>,
     /// Numbers that were called from the late lane.
     late: BTreeMap<u64, Terms>,
     /// Numbers that were given up after their call and before a claim, until their passes would
@@ -58,6 +69,8 @@ pub struct Ledger {
     pub is_armed: bool,
     /// All places were gone once: who waits since then waits for returns.
     pub has_returns: bool,
+    /// Of a room that drains: nobody has a number above it, and nobody gets one.
+    pub cutoff: Option<u64>,
 }
 
 /// What is fixed of a draw before it is made: each part once, in this order.
@@ -123,6 +136,7 @@ impl Ledger {
             }
             AdmissionRecord::MarkRaised { epoch, number_max } => {
                 assert!(epoch == self.epoch);
+                assert!(self.cutoff.is_none(), "nobody gets a number above the cutoff");
                 schema::check!(InvariantId::Line1, self.mark <= number_max, "mark {number_max}");
                 self.mark = number_max;
             }
@@ -132,6 +146,7 @@ impl Ledger {
                 assert!(self.cursor <= base);
                 push_range(&mut self.unseen, given_to, base);
                 self.given = self.given.max(base);
+                self.seen = self.seen.max(given_to);
                 self.gathering = Some(base);
             }
             AdmissionRecord::Committed { base, nonce, commitment, needs_beacon, witnesses } => {
@@ -157,16 +172,21 @@ impl Ledger {
             AdmissionRecord::NumbersSeen { epoch, given_to } => {
                 assert!(epoch == self.epoch);
                 schema::check!(InvariantId::Line1, given_to <= self.mark, "{given_to} was given");
-                self.given = self.given.max(given_to);
+                (self.given, self.seen) = (self.given.max(given_to), self.seen.max(given_to));
             }
             AdmissionRecord::GivingClosed { epoch, given_to } => {
                 assert!(epoch == self.epoch);
                 schema::check!(InvariantId::Line1, self.given <= given_to, "{}", self.given);
                 schema::check!(InvariantId::Line1, given_to <= self.mark, "{given_to} was given");
-                (self.given, self.mark) = (given_to, given_to);
+                (self.given, self.mark, self.seen) = (given_to, given_to, given_to);
             }
             AdmissionRecord::StandbyChanged { is_armed, .. } => self.is_armed = is_armed,
             AdmissionRecord::SeatsGone { .. } => self.has_returns = true,
+            AdmissionRecord::Drained { epoch, cutoff, .. } => {
+                assert!(epoch == self.epoch);
+                assert!(cutoff.is_none_or(|cutoff| cutoff == self.mark), "somebody may give more");
+                self.cutoff = cutoff;
+            }
             AdmissionRecord::DoubtEnded { epoch, given_to } => {
                 assert!(epoch == self.epoch);
                 let last = self.number_floor;
@@ -182,7 +202,7 @@ impl Ledger {
         self.doubts.append(&mut self.unseen);
         push_range(&mut self.doubts, given_to, number_floor);
         self.decided.clear();
-        (self.given, self.mark) = (number_floor, number_floor);
+        (self.given, self.seen, self.mark) = (number_floor, number_floor, number_floor);
     }
 
     fn prepared_of(&mut self, base: u64) -> &mut Prepared {
@@ -306,6 +326,12 @@ impl Ledger {
         };
         self.called += u64::from(release.called).saturating_sub(release.late.len() as u64);
         self.skipped.extend(release.skipped.iter().copied());
+        let is_known = self.passed.back().is_some_and(|&(at, _)| release.at < at + PASSED_STEP);
+        match self.passed.back_mut().filter(|_| is_known) {
+            Some(passed) => passed.1 = cursor,
+            None if release.skipped.is_empty() => {}
+            None => self.passed.push_back((release.at, cursor)),
+        }
         for &number in &release.late {
             self.take_skipped(number);
             self.late.insert(number, terms);
@@ -383,8 +409,14 @@ impl Ledger {
             let kept = self.releases.pop_front().expect("there is a front");
             self.forgotten = kept.release.cursor;
         }
-        self.late.retain(|_, terms| !over(terms.pass_until));
-        self.left.retain(|_, until| !over(*until));
+        // LINE-2: as long as the release that passed a number is kept, so is what became of it
+        // later: else that release would be taken for the one that called it, on terms that may
+        // last longer.
+        let forgotten = self.forgotten;
+        let is_kept = |number: u64, until: UnixMillis| forgotten < number || !over(until);
+        self.late.retain(|&number, terms| is_kept(number, terms.pass_until));
+        self.left.retain(|&number, until| is_kept(number, *until));
+        self.forget_skipped(now);
         let (cursor, draws) = (self.cursor, &self.draws);
         let is_passed = |&(_, last): &(u64, u64)| {
             let draw = draws.iter().find(|draw| draw.base < last && last <= draw.last);
@@ -396,13 +428,24 @@ impl Ledger {
         self.doubts.retain(|doubt| !is_passed(doubt));
     }
 
+    /// Drops the skipped numbers whose tokens are not good any more. O(numbers dropped).
+    fn forget_skipped(&mut self, now: UnixMillis) {
+        let is_over = |&(at, _): &(UnixMillis, u64)| at + PASSED_STEP + TOKEN_AGE_MAX < now;
+        while let Some((_, cursor)) = self.passed.pop_front_if(|passed| is_over(passed)) {
+            let last = cursor.min(self.forgotten);
+            while self.skipped.first_key_value().is_some_and(|(_, &end)| end <= last) {
+                self.skipped.pop_first();
+            }
+        }
+    }
+
     pub(crate) fn releases(&self) -> impl Iterator<Item = &Received> {
         self.releases.iter()
     }
 }
 
 /// Adds the numbers in `(after, last]`, if there are any.
-fn push_range(ranges: &mut Vec<(u64, u64)>, after: u64, last: u64) {
+pub(crate) fn push_range(ranges: &mut Vec<(u64, u64)>, after: u64, last: u64) {
     if after < last {
         ranges.push((after + 1, last));
     }

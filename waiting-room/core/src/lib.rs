@@ -47,11 +47,12 @@ pub use bits::{Bits, LiveIndex};
 pub use cohort::{Cohort, EMPTY};
 pub use draw::{Permutation, cohort_live, draw_live, drawn_to_nobody};
 pub use epoch::EpochStart;
+pub use inside::Uncounted;
 pub use ledger::{Ledger, Prepared, Standing, Terms};
 pub use life::{Known, Move, State};
 pub use limits::{
     CALLED_MAX, GENERATION, GIVING_IDLE, LAPSE_MARGIN, MARK_BLOCK, NUMBER_MAX, PASS_LEEWAY,
-    SIGHT_NUMBERS, TICK_MAX, WINDOW,
+    SIGHT_NUMBERS, TICK_MAX, TOKEN_AGE_MAX, WINDOW,
 };
 pub use manner::{
     Ending, JoinRefusal, Life, Manner, PhaseStep, ending, manner, may_join, phase_step,

@@ -55,6 +55,9 @@ pub const GENERATION: DurationMs = DurationMs(40_000);
 /// How long after its deadline a pass still counts as inside: whoever checks it may be behind us.
 pub const PASS_LEEWAY: DurationMs = DurationMs(2_000);
 
+/// How long a token is good. A pre-queue may gather for days.
+pub const TOKEN_AGE_MAX: DurationMs = DurationMs(7 * 86_400_000);
+
 /// How far the wall clocks of two machines may be apart, so that a new leader on another one lets
 /// nobody in for those who are inside still.
 ///

@@ -108,7 +108,7 @@ impl PollGuard {
     const BURST: u32 = 10;
 
     /// Decides over a call at `now_ms` for a place whose next free time is `next_ms` (0 for a new
-    /// one).
+    /// one). The clock may go round: a time further ahead than any call leaves it has long passed.
     ///
     /// Returns the place's new next free time, or how long to wait. A refused call moves nothing,
     /// so impatience costs no more than itself.
@@ -116,11 +116,13 @@ impl PollGuard {
     /// # Errors
     /// The time until the next call is accepted.
     pub fn call(next_ms: u32, now_ms: u32) -> Result<u32, DurationMs> {
-        let allowed_from = next_ms.saturating_sub(Self::INTERVAL_MS * (Self::BURST - 1));
-        if now_ms < allowed_from {
-            return Err(DurationMs(u64::from(allowed_from - now_ms)));
+        let ahead = next_ms.wrapping_sub(now_ms);
+        let ahead = if ahead <= Self::INTERVAL_MS * Self::BURST { ahead } else { 0 };
+        let wait = ahead.saturating_sub(Self::INTERVAL_MS * (Self::BURST - 1));
+        if 0 < wait {
+            return Err(DurationMs(u64::from(wait)));
         }
-        Ok(next_ms.max(now_ms).saturating_add(Self::INTERVAL_MS))
+        Ok(now_ms.wrapping_add(ahead + Self::INTERVAL_MS))
     }
 }
 
@@ -164,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn however_long_the_line_is_it_asks_within_the_budget() {
+    fn a_line_asks_within_the_budget_while_nobody_need_stay_away_for_too_long() {
         let patient = settings(600, 600);
         for budget in [1_000, 20_000] {
             for tenth_seconds in [240, 500, 1_000, 2_000] {
@@ -226,5 +228,18 @@ mod tests {
         next = PollGuard::call(next, 51_000).unwrap();
         assert!(PollGuard::call(next, 51_001).is_err());
         assert!(PollGuard::call(next, 90_000).is_ok());
+    }
+
+    #[test]
+    fn a_place_is_guarded_as_before_when_the_clock_has_gone_round() {
+        let (before, after) = (u32::MAX - 499, 500);
+        let mut next = PollGuard::call(u32::MAX / 2, before).unwrap();
+        for _ in 0..9 {
+            next = PollGuard::call(next, before).unwrap();
+        }
+        assert_eq!(PollGuard::call(next, before), Err(DurationMs(1_000)));
+        next = PollGuard::call(next, after).unwrap();
+        assert_eq!(PollGuard::call(next, after), Err(DurationMs(1_000)));
+        assert!(PollGuard::call(next, after + 60_000).is_ok());
     }
 }

@@ -85,6 +85,7 @@ fn inside_entry(received: &Received, epoch: u32, origin: Origin) -> Option<Entry
     (!is_over).then(|| Entry {
         cursor_before: release.cursor_before,
         cursor: release.cursor,
+        skipped: release.skipped.clone(),
         late: release.late.clone(),
         called: release.called,
         claim_until: until(release.claim_until),

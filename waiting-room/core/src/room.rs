@@ -3,7 +3,7 @@
 use crate::adapt::Headroom;
 use crate::bits::{Bits, between};
 use crate::horizon::{Horizons, Line};
-use crate::inside::{Entry, Inside};
+use crate::inside::{Entry, Inside, Uncounted};
 use crate::late::LateShare;
 use crate::limits::{CALLED_MAX, SIGHT_NUMBERS};
 use crate::manner::Manner;
@@ -126,6 +126,7 @@ impl Room {
         self.inside.called(Entry {
             cursor_before: plan.cursor_before,
             cursor: plan.cursor,
+            skipped: plan.skipped,
             late: plan.late,
             called: plan.called,
             claim_until: now + claim_window,
@@ -246,8 +247,9 @@ impl Room {
         self.inside.left(number);
     }
 
-    /// Releases whose claims can be counted now, as `(cursor_before, cursor, late)`.
-    pub fn uncounted(&self, now: MonoMs) -> Vec<(u64, u64, Vec<u64>)> {
+    /// Releases whose claim window is over: no more of their people may claim from here on, and then
+    /// those who did are to be counted.
+    pub fn uncounted(&self, now: MonoMs) -> Vec<Uncounted> {
         self.inside.uncounted(now)
     }
 

@@ -1,6 +1,6 @@
 //! Claiming a called place: the pass.
 
-use super::place::{marks, note_presence, opened};
+use super::place::{guard_act, marks, note_presence, opened};
 use super::room_of_path::RoomOfPath;
 use super::who::bearer;
 use super::{App, authz, bodies, problems};
@@ -53,6 +53,7 @@ pub(crate) struct ClaimBody {
     responses((status = 200, body = ClaimBody), (status = 401), (status = 403),
         (status = 409, description = "NOT_CALLED"),
         (status = 410, description = "CLAIM_EXPIRED: not claimed in time, or given up"),
+        (status = 429, description = "POLL_TOO_SOON"),
         (status = 503)))]
 pub(super) async fn claim(
     State(app): State<Arc<App>>,
@@ -77,11 +78,18 @@ pub(super) async fn claim(
     let terms = match standing {
         Standing::Called(terms) => terms,
         Standing::Waiting | Standing::Skipped => {
-            note_presence(&room, &place.token, now).await;
+            // As a poll: who asks all the time is known to be there.
+            let is_waiting = standing == Standing::Waiting;
+            if is_waiting || room.guards.pass(place.token.number, app.uptime_ms()).is_ok() {
+                note_presence(&room, &place.token, now).await;
+            }
             return Err(problems::not_called());
         }
         Standing::Left | Standing::Over => return Err(claim_expired()),
     };
+    if !room.claimed().contains(number) {
+        guard_act(&app, &room, &place)?;
+    }
     secure_claim(&room, &blessed, terms, number, now).await?;
     metrics::claimed();
     let pass_place = PassPlace { epoch: place.token.epoch, number };

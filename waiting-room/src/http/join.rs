@@ -60,7 +60,8 @@ pub(super) const ROUTE: &str = "/api/queue/{eventId}/join";
     request_body = JoinRequest,
     responses((status = 201, body = JoinBody),
         (status = 401, description = "LOGIN_REQUIRED"),
-        (status = 403, description = "ENQUEUE_TOKEN_REQUIRED, ENQUEUE_TOKEN_INVALID"),
+        (status = 403,
+            description = "ENQUEUE_TOKEN_REQUIRED, ENQUEUE_TOKEN_INVALID, ENQUEUE_TOKEN_TAKEN"),
         (status = 409, description = "SOLD_OUT, ROOM_CLOSED, ROOM_OFF"),
         (status = 415, description = "MEDIA_TYPE_UNSUPPORTED"),
         (status = 423, description = "NOT_OPEN_YET"), (status = 503, description = "BUSY")))]
@@ -84,7 +85,7 @@ pub(super) async fn joined(
     let (request, sent): (JoinRequest, _) = bodies::json(headers, body)?;
     let pop_hash = request.pop_hash.as_deref().map(bodies::pop_hash).transpose()?;
     let key = idempotency::key(headers)?;
-    let person = who(app, room, headers, request.enqueue_token.as_deref())?;
+    let person = who(app, room, headers, request.enqueue_token.as_deref()).await?;
     let asks = Asks { app, room, pop_hash, person };
     let Some(key) = key else { return asks.answer(None).await };
     let event = room.event.as_str().as_bytes();
@@ -224,7 +225,7 @@ async fn take_place(room: &Room, asked: Asked) -> Result<Joined, Problem> {
     Ok(joined)
 }
 
-fn may_take(room: &Room, now: UnixMillis) -> Result<(), Problem> {
+pub(super) fn may_take(room: &Room, now: UnixMillis) -> Result<(), Problem> {
     if room.listing().status != EventStatus::OnSale {
         return Err(problems::not_on_sale());
     }

@@ -1,6 +1,6 @@
 //! Leaving the line.
 
-use super::place::opened;
+use super::place::{guard_act, opened};
 use super::room_of_path::RoomOfPath;
 use super::{App, problems};
 use crate::config::{LEAVE_AGAIN, LEAVE_WAIT};
@@ -23,6 +23,7 @@ use waiting_room_core::{Standing, Token};
 #[utoipa::path(delete, path = "/api/queue/{eventId}/me", tag = "queue",
     params(("eventId" = String, Path), ("Waiting-Room-Token" = String, Header)),
     responses((status = 204), (status = 401), (status = 403),
+        (status = 429, description = "POLL_TOO_SOON"),
         (status = 503, description = "ROOM_UNAVAILABLE: nobody can leave now; ask again")))]
 pub(super) async fn leave(
     State(app): State<Arc<App>>,
@@ -31,6 +32,7 @@ pub(super) async fn leave(
 ) -> Result<StatusCode, Problem> {
     let now = room.wall();
     let place = opened(&app, &room, &headers, now)?;
+    guard_act(&app, &room, &place)?;
     let started = Monotonic::now();
     loop {
         match try_leave(&room, &place.token, now).await {

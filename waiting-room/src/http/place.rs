@@ -137,6 +137,15 @@ pub(super) fn opened(
     })
 }
 
+/// Lets a claim or a leave of the place ask Redis, as often as it may poll; counted beside polls,
+/// which tell when to claim.
+pub(super) fn guard_act(app: &App, room: &Room, place: &Opened) -> Result<(), Problem> {
+    room.acts.pass(place.token.number, app.uptime_ms()).map_err(|wait| {
+        metrics::refused("rate");
+        problems::too_soon(wait)
+    })
+}
+
 /// A place that waits in line, or before the draw of its pre-queue.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Waiting {
@@ -153,9 +162,10 @@ pub(super) fn waiting(room: &Room, view: &View, place: &Opened) -> Option<Waitin
 }
 
 impl Waiting {
-    /// Whoever asks is there: near the front that is a check-in.
+    /// Whoever asks is there: near the front that is a check-in. Where the front is not known now it
+    /// is one anywhere.
     pub(super) fn note_presence(self, room: &Room, view: &View) {
-        if let Some(number) = self.number.filter(|&number| view.is_asked(number)) {
+        if let Some(number) = self.number.filter(|&number| !view.is_far(Some(number))) {
             room.check_in(number);
         }
     }

@@ -31,7 +31,7 @@ pub(super) fn join_refused(refusal: JoinRefusal, now: UnixMillis) -> Problem {
         }
         JoinRefusal::Closed => {
             let title = "The waiting room takes nobody any more";
-            Problem::new(409, "ROOM_CLOSED", title, "those in line are served")
+            Problem::new(409, "ROOM_CLOSED", title, "its status says if those in line are served")
         }
         JoinRefusal::SoldOut => {
             Problem::new(409, "SOLD_OUT", "No place is free", "every place is sold")
@@ -48,6 +48,12 @@ pub(super) fn enqueue_token_invalid() -> Problem {
     let title = "The enqueue token is not one of this event's promoter";
     let detail = "it is forged, expired, of another event, or says more or less than it must";
     Problem::new(403, "ENQUEUE_TOKEN_INVALID", title, detail)
+}
+
+pub(super) fn enqueue_token_taken() -> Problem {
+    let title = "The enqueue token is another account's";
+    let detail = "each person that the promoter names has joined with one account for good";
+    Problem::new(403, "ENQUEUE_TOKEN_TAKEN", title, detail)
 }
 
 pub(super) fn not_on_sale() -> Problem {

@@ -43,6 +43,9 @@ pub(crate) struct StatusBody {
     queueing_method: QueueingMethod,
     /// Whether a room in standby is a line now; null in other modes.
     armed: Option<bool>,
+    /// The last number of a room that drains: nobody gets a higher one. Null in other modes, and
+    /// until it is known.
+    cutoff_number: Option<u64>,
     /// No place is free now. Who stays in line is called when some come back.
     sold_out: bool,
     /// `cancelled` or `closed`: nobody is called any more.
@@ -77,7 +80,7 @@ pub(super) async fn status(
 
 pub(super) fn respond(room: &Room, headers: &HeaderMap) -> http::Response<Bytes> {
     let rendered = room.document.get(|| render(room));
-    let is_known = headers.get_all(IF_NONE_MATCH).iter().any(|known| *known == rendered.tag);
+    let is_known = headers.get_all(IF_NONE_MATCH).iter().any(|tag| names(tag, &rendered.tag));
     let mut response = http::Response::new(Bytes::new());
     response.headers_mut().reserve(HEADERS);
     if is_known {
@@ -90,6 +93,13 @@ pub(super) fn respond(room: &Room, headers: &HeaderMap) -> http::Response<Bytes>
     response.headers_mut().insert(ETAG, rendered.tag.clone());
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(CACHED));
     response
+}
+
+/// Whether an `If-None-Match` names the tag, in its list or by `*`. The weak form of it is the
+/// same: a proxy that compresses makes one of it.
+fn names(known: &HeaderValue, tag: &HeaderValue) -> bool {
+    let tags = known.as_bytes().split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
+    tags.into_iter().any(|one| one == b"*" || one.strip_prefix(b"W/").unwrap_or(one) == tag)
 }
 
 fn render(room: &Room) -> Rendered {
@@ -105,9 +115,9 @@ fn render(room: &Room) -> Rendered {
 
 fn describe(room: &Room) -> StatusBody {
     let (settings, status) = (room.settings(), room.status());
-    let (epoch, cursor, is_armed) = {
+    let (epoch, cursor, is_armed, cutoff_number) = {
         let ledger = room.ledger();
-        (ledger.epoch, ledger.cursor, ledger.is_armed)
+        (ledger.epoch, ledger.cursor, ledger.is_armed, ledger.cutoff)
     };
     let (band, sold_out) = {
         let seats = room.seats();
@@ -127,6 +137,7 @@ fn describe(room: &Room) -> StatusBody {
         seats_remaining_band: band,
         hold_reason,
         queueing_method: settings.options.queueing_method,
+        cutoff_number,
         armed: (settings.mode == RoomMode::Standby).then_some(is_armed),
         sold_out,
         ended: ended.map(Ending::name),
@@ -159,5 +170,22 @@ fn message(
             Some("No place is free now. Who stays in line is called when some come back.")
         }
         (None, None) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::names;
+    use http::HeaderValue;
+
+    #[test]
+    fn a_tag_is_known_in_a_list_in_its_weak_form_and_by_a_star() {
+        let tag = HeaderValue::from_static("\"abc\"");
+        for known in ["\"abc\"", "W/\"abc\"", "*", "\"x\", W/\"abc\" ,\"y\""] {
+            assert!(names(&HeaderValue::from_static(known), &tag), "{known}");
+        }
+        for other in ["", "abc", "\"abcd\"", "W/\"ab\"", "\"x\", \"y\"", "w/\"abc\""] {
+            assert!(!names(&HeaderValue::from_static(other), &tag), "{other}");
+        }
     }
 }

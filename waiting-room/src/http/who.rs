@@ -1,8 +1,12 @@
 //! Who joins, where a room wants to know: so that a person has one place.
 
+use super::join::may_take;
 use super::{App, problems};
+use crate::config::{JOIN_AGAIN, JOIN_WAIT};
 use crate::enqueue;
 use crate::room::Room;
+use crate::store::{Bound, Fault};
+use chassis::clock::Monotonic;
 use chassis::{Problem, keys};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
@@ -18,9 +22,13 @@ pub(super) struct Person {
 
 /// The person who joins; `None` where anybody may.
 ///
+/// Where the room wants a login the account is the person, whatever a promoter calls them: each
+/// whom the promoter names is one account's, the first one's that joins with such a token.
+///
 /// # Errors
-/// 401 `LOGIN_REQUIRED`, 403 `ENQUEUE_TOKEN_REQUIRED` and `ENQUEUE_TOKEN_INVALID`.
-pub(super) fn who(
+/// 401 `LOGIN_REQUIRED`, 403 `ENQUEUE_TOKEN_REQUIRED`, `ENQUEUE_TOKEN_INVALID` and
+/// `ENQUEUE_TOKEN_TAKEN`, 503 while nobody knows whose a token is.
+pub(super) async fn who(
     app: &App,
     room: &Room,
     headers: &HeaderMap,
@@ -29,20 +37,50 @@ pub(super) fn who(
     let settings = room.settings();
     let options = &settings.options;
     let account = if options.login_required { Some(account(app, headers)?) } else { None };
+    let account = account.map(|account| hash(room, "account", &account.to_string()));
     // Without a key nothing could be checked, and a token is one of the fields that are ignored.
     let token = options.enqueue_key.as_ref().zip(enqueue_token);
-    if let Some((key, token)) = token {
-        let person = enqueue::person(token, key, &room.event);
-        let person = person.ok_or_else(problems::enqueue_token_invalid)?;
-        return Ok(Some(Person { hash: hash(room, "enqueue", &person), may_join_again: false }));
+    let named = match token {
+        Some((key, token)) => {
+            let person = enqueue::person(token, key, &room.event);
+            Some(person.ok_or_else(problems::enqueue_token_invalid)?)
+        }
+        None if options.enqueue_token_required => return Err(problems::enqueue_token_required()),
+        None => None,
+    };
+    let person = |hash, may_join_again| Some(Person { hash, may_join_again });
+    match (account, named) {
+        (None, None) => Ok(None),
+        (Some(account), None) => Ok(person(account, true)),
+        (None, Some(named)) => Ok(person(hash(room, "enqueue", &named), false)),
+        (Some(account), Some(named)) => {
+            // A token that this account has joined with before was good for that place.
+            let is_fresh = bind(room, &hash(room, "named", &named), &account).await?;
+            Ok(person(account, is_fresh))
+        }
     }
-    if options.enqueue_token_required {
-        return Err(problems::enqueue_token_required());
+}
+
+/// Makes the person whom the promoter names the account's own; says whether they became it now.
+async fn bind(room: &Room, named: &[u8; 32], account: &[u8; 32]) -> Result<bool, Problem> {
+    let started = Monotonic::now();
+    // Where nobody may join, nobody becomes anybody's.
+    while may_take(room, chassis::clock::now()).is_ok() {
+        match room.store.bind(&room.blessed(), named, account).await {
+            Ok(Bound::Now) => return Ok(true),
+            Ok(Bound::Before) => return Ok(false),
+            Ok(Bound::ToAnother) => return Err(problems::enqueue_token_taken()),
+            // A new room, or Redis has lost the line: its leader is about to bless it.
+            Err(Fault::Unblessed) if started.elapsed() < JOIN_WAIT => {
+                tokio::time::sleep(JOIN_AGAIN).await;
+            }
+            Err(_) => {
+                let detail = "whose the enqueue token is cannot be read now; ask again";
+                return Err(problems::unavailable(detail));
+            }
+        }
     }
-    Ok(account.map(|account| {
-        let hash = hash(room, "account", &account.to_string());
-        Person { hash, may_join_again: true }
-    }))
+    Ok(false)
 }
 
 fn account(app: &App, headers: &HeaderMap) -> Result<AccountId, Problem> {

@@ -10,7 +10,7 @@ use crate::drawn::ingredients;
 use crate::store::{Fault, Phase, Shift};
 use chassis::keys::{random_bytes, sha256};
 use chassis::{AppendError, Owner};
-use schema::admission::{AdmissionRecord, Beacon, Draw, DrawMadeOf};
+use schema::admission::{AdmissionRecord, Draw, DrawMadeOf};
 use waiting_room_core::{Prepared, commitment, seed};
 
 impl Leader {
@@ -18,7 +18,7 @@ impl Leader {
     /// beacon go into its seed, before anybody has a place in it.
     pub(super) async fn commit(&mut self, owner: &Owner) -> Result<(), AppendError> {
         let base = self.ledger.gathering.expect("only a room that gathers is drawn");
-        let (nonce, needs_beacon) = (random_bytes(), self.room.outside.beacon().is_some());
+        let (nonce, needs_beacon) = (random_bytes(), self.room.outside.needs_beacon());
         let witnesses = self.room.outside.witnesses();
         let secret = self.room.secrets.of(&self.room.event, base, &nonce);
         let commitment = commitment(sha256, &secret);
@@ -84,14 +84,13 @@ impl Leader {
         Ok(Ok(false))
     }
 
-    /// The word from outside for the cohort with `root`: an empty one where none was promised.
+    /// The word from outside for the cohort with `root`: an empty one where none was promised. One
+    /// for another draw is none: nobody knew this root when it was given.
     fn beacon(&self, root: &[u8; 32], prepared: &Prepared) -> Option<String> {
-        match self.room.outside.beacon() {
-            _ if !prepared.needs_beacon => Some(String::new()),
-            Some(Beacon::Given { root: of, value }) if of == *root => Some(value.into()),
-            // Also one for another draw: nobody knew this root when it was given.
-            _ => None,
+        if !prepared.needs_beacon {
+            return Some(String::new());
         }
+        self.room.outside.beacon(root)
     }
 
     /// The secret that was committed to.

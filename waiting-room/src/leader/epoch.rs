@@ -35,7 +35,7 @@ impl Leader {
         self.append(owner, start.record(&run_id, chassis::clock::now())).await?;
         let givers: Vec<u64> =
             self.givers.iter().flat_map(|givers| givers.keys().copied()).collect();
-        if !givers.is_empty() {
+        if !givers.is_empty() && self.ledger.cutoff.is_none() {
             let number_max = floor + MARK_BLOCK;
             self.append(owner, AdmissionRecord::MarkRaised { epoch, number_max }).await?;
         }

@@ -2,12 +2,12 @@
 
 use super::Leader;
 use crate::config::{GIVER_SILENCE_MS, REPORTS_WAIT};
-use crate::store::{Fault, Look};
+use crate::store::{Closing, Fault, Look};
 use bytes::Bytes;
 use chassis::{AppendError, Owner};
 use futures_util::{FutureExt, StreamExt};
 use schema::admission::{AdmissionRecord, GivenReport};
-use schema::{DurationMs, codec};
+use schema::{DurationMs, RoomMode, RoomSettings, codec};
 use std::collections::{BTreeMap, BTreeSet};
 use waiting_room_core::GIVING_IDLE;
 
@@ -58,7 +58,7 @@ impl Leader {
     }
 
     /// Closes giving once nobody has taken a number for a while, so that a loss of everything in a
-    /// quiet moment leaves nobody in doubt.
+    /// quiet moment leaves nobody in doubt; and once the room drains, for good.
     ///
     /// Redis first: from there on it gives no number above the last one, which is then known for
     /// certain, also if an instance has not answered with it yet. LINE-1: nobody but a leader
@@ -67,15 +67,18 @@ impl Leader {
     pub(super) async fn close_giving(
         &mut self,
         owner: &Owner,
+        settings: &RoomSettings,
         look: &Look,
     ) -> Result<Result<(), Fault>, AppendError> {
-        let is_idle = GIVING_IDLE <= self.clock.now().since(self.wanted_at);
+        let is_draining = self.is_draining(settings);
+        let closing = if is_draining { Closing::Drain } else { Closing::Idle };
+        let is_idle = is_draining || GIVING_IDLE <= self.clock.now().since(self.wanted_at);
         // Redis may not have heard yet where a pre-queue begins.
         let is_known = look.last == self.ledger.given;
         if !(is_idle && is_known && self.ledger.is_giving()) {
             return Ok(Ok(()));
         }
-        match self.room.store.close(&self.leading(), look.last).await {
+        match self.room.store.close(&self.leading(), look.last, closing).await {
             Ok(true) => {}
             Ok(false) => return Ok(Ok(())),
             Err(fault) => return Ok(Err(fault)),
@@ -84,6 +87,31 @@ impl Leader {
         self.append(owner, AdmissionRecord::GivingClosed { epoch, given_to }).await?;
         self.givers = Some(BTreeMap::new());
         Ok(Ok(()))
+    }
+
+    /// Whether the room takes nobody any more and serves those in line. A pre-queue is drawn first.
+    pub(super) fn is_draining(&self, settings: &RoomSettings) -> bool {
+        settings.mode == RoomMode::Drain && self.ledger.gathering.is_none()
+    }
+
+    /// Journals the last number of a room that drains, once nobody gives out another one, and that
+    /// it does not drain any more, before anybody does.
+    pub(super) async fn note_cutoff(
+        &mut self,
+        owner: &Owner,
+        settings: &RoomSettings,
+    ) -> Result<(), AppendError> {
+        let is_draining = self.is_draining(settings);
+        let is_closed = is_draining && !self.ledger.is_giving();
+        let cutoff = match self.ledger.cutoff {
+            None if is_closed => Some(self.ledger.mark),
+            Some(_) if !is_draining => None,
+            _ => return Ok(()),
+        };
+        let (epoch, at) = (self.ledger.epoch, chassis::clock::now());
+        self.append(owner, AdmissionRecord::Drained { epoch, cutoff, at }).await?;
+        tracing::info!(event = %self.room.event, ?cutoff, "the room drains, or does no more");
+        Ok(())
     }
 
     /// Takes in what instances have said since the last tick.

@@ -3,12 +3,12 @@
 use super::Leader;
 use crate::config::LATE_SEEN_MAX;
 use crate::metrics;
-use crate::store::{Blessed, Look};
+use crate::store::{Blessed, Fault, Look};
 use chassis::clock::Monotonic;
 use chassis::{AppendError, Owner};
 use schema::admission::{AdmissionRecord, HoldReason, LimitedBy, Release};
 use schema::{DurationMs, RoomMode, RoomSettings};
-use waiting_room_core::{Bits, Plan, SIGHT_NUMBERS, Sight, Standing};
+use waiting_room_core::{Bits, Plan, SIGHT_NUMBERS, Sight, Standing, Uncounted};
 
 impl Leader {
     /// Decides over the line as it was just seen; returns what binds.
@@ -97,25 +97,44 @@ impl Leader {
         }
     }
 
-    /// Counts the claims of releases whose window has closed: who did not come makes room.
+    /// Counts the claims of releases whose window is over: who did not come makes room.
+    ///
+    /// LINE-2: first Redis refuses further claims of them. One that an instance has let pass in
+    /// time may come there at any time, and would else be a pass beside the slot's next one.
     pub(super) async fn count_claims(&mut self) {
-        let blessed = Blessed::of(&self.ledger);
-        for (before, cursor, late) in self.rules.uncounted(self.clock.now()) {
-            let line = self.room.store.claims(&blessed, before, cursor).await;
-            let returners = match (late.iter().min(), late.iter().max()) {
-                (Some(&first), Some(&last)) => {
-                    self.room.store.claims(&blessed, first - 1, last).await
-                }
-                _ => Ok(Bits::default()),
-            };
+        for release in self.rules.uncounted(self.clock.now()) {
             // Without an answer everybody counts until the next tick.
-            let (Ok(line), Ok(returners)) = (line, returners) else { return };
-            let late_claimed = late.iter().filter(|&&number| returners.contains(number)).count();
-            let claimed = line.count(before, cursor) + late_claimed as u64;
-            let claimed = u32::try_from(claimed).unwrap_or(u32::MAX);
-            self.rules.claimed(before, cursor, &late, claimed);
+            let Ok(claimed) = self.claims_of(&release).await else { return };
+            let (before, cursor) = (release.cursor_before, release.cursor);
+            self.rules.claimed(before, cursor, &release.late, claimed);
         }
     }
+
+    async fn claims_of(&self, release: &Uncounted) -> Result<u32, Fault> {
+        let (leading, store) = (self.leading(), &self.room.store);
+        let late = release.late.iter().map(|&number| (number, number));
+        let called: Vec<(u64, u64)> = release.line.iter().copied().chain(late).collect();
+        store.close_claims(&leading, &called).await?;
+        let mut claimed = 0;
+        if !release.line.is_empty() {
+            let (before, cursor) = (release.cursor_before, release.cursor);
+            let claims = store.claims(&leading.blessed, before, cursor).await?;
+            claimed += called_claims(&claims, &release.line);
+        }
+        if let (Some(&first), Some(&last)) = (release.late.iter().min(), release.late.iter().max())
+        {
+            let claims = store.claims(&leading.blessed, first - 1, last).await?;
+            let late = release.late.iter().filter(|&&number| claims.contains(number));
+            claimed += late.count() as u64;
+        }
+        Ok(u32::try_from(claimed).unwrap_or(u32::MAX))
+    }
+}
+
+/// How many numbers of these stretches were claimed; those between them were gone, or called by
+/// another release.
+fn called_claims(claims: &Bits, line: &[(u64, u64)]) -> u64 {
+    line.iter().map(|&(first, last)| claims.count(first - 1, last)).sum()
 }
 
 /// Whether an operator holds the line, rather than that it has not begun or is over.

@@ -46,7 +46,8 @@ impl Leader {
         let live_ahead = live_ahead(self.rules.cursor, &look);
         self.watch_life(owner, settings, &look, live_ahead).await?;
         self.last_seen = Some(look.last);
-        if let Err(fault) = self.raise_mark(owner, &look).await? {
+        self.note_cutoff(owner, settings).await?;
+        if let Err(fault) = self.raise_mark(owner, settings, &look).await? {
             self.trouble(&fault);
             return Ok((LimitedBy::Recovery, live_ahead));
         }
@@ -54,7 +55,7 @@ impl Leader {
             self.trouble(&fault);
             return Ok((LimitedBy::Recovery, live_ahead));
         }
-        if let Err(fault) = self.close_giving(owner, &look).await? {
+        if let Err(fault) = self.close_giving(owner, settings, &look).await? {
             self.trouble(&fault);
             return Ok((LimitedBy::Recovery, live_ahead));
         }
@@ -86,7 +87,12 @@ impl Leader {
         }
         let words = sight_words(self.rules.cursor);
         let most = (LATE_SEEN_MAX, LEAVES_SEEN_MAX);
-        self.room.store.look(&self.leading(), words, self.generations.pair(), most).await
+        let (leading, generations) = (self.leading(), self.generations.pair());
+        let look = self.room.store.look(&leading, words, generations, most).await?;
+        // LINE-1: it has forgotten what it gave, so it is in an older state than it was, and may
+        // have forgotten claims and check-ins too.
+        let given = self.ledger.seen.max(self.last_seen.unwrap_or(0));
+        if look.last < given { Err(Fault::Unblessed) } else { Ok(look) }
     }
 
     /// Keeps the durable mark well above the last number while numbers are given or asked for, and
@@ -94,10 +100,12 @@ impl Leader {
     async fn raise_mark(
         &mut self,
         owner: &Owner,
+        settings: &RoomSettings,
         look: &Look,
     ) -> Result<Result<(), Fault>, AppendError> {
         let ahead = self.ledger.mark.saturating_sub(look.last);
-        let is_wanted = self.ledger.is_giving() || !look.asking.is_empty();
+        let is_wanted =
+            (self.ledger.is_giving() || !look.asking.is_empty()) && !self.is_draining(settings);
         if is_wanted && ahead < MARK_BLOCK / 2 && self.ledger.mark < NUMBER_MAX - MARK_BLOCK {
             let (epoch, number_max) = (self.ledger.epoch, look.last + MARK_BLOCK);
             let number_max = number_max.max(self.ledger.mark);
@@ -153,7 +161,6 @@ impl Leader {
             at: chassis::clock::now(),
             tick: DurationMs(u64::try_from(tick.as_millis()).unwrap_or(u64::MAX)),
             check_in_horizon,
-            check_in_generation: self.generations.current,
             life: RoomLife { is_armed: self.ledger.is_armed, hold: self.hold },
         };
         metrics::ticked(&status);

@@ -45,11 +45,6 @@ impl View {
         let fresh = self.horizon.filter(|(_, heard)| heard.elapsed() <= STATUS_AGE_MAX);
         fresh.is_some_and(|(horizon, _)| number.is_none_or(|number| horizon < number))
     }
-
-    /// Whether the place near the front has to say that it is there.
-    pub(crate) fn is_asked(&self, number: u64) -> bool {
-        self.horizon.is_some_and(|(horizon, _)| number <= horizon)
-    }
 }
 
 impl Room {

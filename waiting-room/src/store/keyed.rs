@@ -56,6 +56,16 @@ pub(crate) enum Recalled {
     NotYet,
 }
 
+/// Whose a person is whom a promoter names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bound {
+    /// The owner's since this call.
+    Now,
+    /// The owner's already.
+    Before,
+    ToAnother,
+}
+
 impl Kept {
     /// Reads what the script wrote; nothing at all is `None`.
     pub(super) fn read(text: &str) -> Result<Option<Self>, Fault> {
@@ -115,6 +125,26 @@ impl Store {
         self.run::<u8>(blessed, &call).await.map(drop)
     }
 
+    /// Binds `person`, whom a promoter names, to `owner` for as long as their places are remembered,
+    /// unless they are bound to somebody else.
+    pub(crate) async fn bind(
+        &self,
+        blessed: &Blessed,
+        person: &KeyHash,
+        owner: &KeyHash,
+    ) -> Result<Bound, Fault> {
+        let (name, field) = self.person_name(person);
+        let mut call = self.scripts.bind.prepare_invoke();
+        call.key(&self.room).key(name);
+        call.arg(&blessed.run_id).arg(blessed.epoch).arg(PERSON_AGE_MAX.as_millis().to_string());
+        call.arg(field).arg(base64url::encode(&owner[..16]));
+        Ok(match self.run::<u8>(blessed, &call).await? {
+            0 => Bound::ToAnother,
+            1 => Bound::Now,
+            _ => Bound::Before,
+        })
+    }
+
     /// Adds to a join's call what it is about those with a key. They cost what they are; a join
     /// without one costs nothing more for them.
     pub(super) fn add_keyed(&self, call: &mut ScriptInvocation<'_>, asks: &[Option<Keyed>]) {
@@ -140,12 +170,14 @@ impl Store {
     fn name_of(&self, keyed: &Keyed) -> (String, String) {
         match keyed.by {
             KeyedBy::Request => (self.key_name(&keyed.key), String::new()),
-            KeyedBy::Person => {
-                let [high, low, rest @ ..] = keyed.key;
-                let bucket = u16::from_be_bytes([high, low]) % PERSON_BUCKETS;
-                (format!("{}:{bucket}", self.people), base64url::encode(&rest[..16]))
-            }
+            KeyedBy::Person => self.person_name(&keyed.key),
         }
+    }
+
+    fn person_name(&self, person: &KeyHash) -> (String, String) {
+        let [high, low, rest @ ..] = person;
+        let bucket = u16::from_be_bytes([*high, *low]) % PERSON_BUCKETS;
+        (format!("{}:{bucket}", self.people), base64url::encode(&rest[..16]))
     }
 
     pub(super) fn key_name(&self, key: &KeyHash) -> String {

@@ -1,5 +1,7 @@
 -- KEYS: room, live, seen, seen before, late, leaves, givers, asking.
--- ARGV: run, epoch, leader, first byte, last byte, late count, leave count.
+-- ARGV: run, epoch, leader, first byte, last byte, late count, leave count, generation.
+-- Check-ins go to the set that is looked at from here on.
+redis.call('HSET', KEYS[1], 'generation', ARGV[8])
 local room = redis.call('HMGET', KEYS[1], 'last', 'mark', 'phase')
 return {
   tonumber(room[1]), tonumber(room[2]), room[3],

@@ -9,6 +9,7 @@ pub(crate) struct Scripts {
     pub join: Script,
     pub recall: Script,
     pub forget: Script,
+    pub bind: Script,
     pub admit: Script,
     pub close: Script,
     pub look: Script,
@@ -22,6 +23,7 @@ pub(crate) struct Scripts {
     pub claim: Script,
     pub marks: Script,
     pub claims: Script,
+    pub close_claims: Script,
     pub late: Script,
 }
 
@@ -48,6 +50,7 @@ impl Scripts {
             join: guarded!("join.lua"),
             recall: guarded!("recall.lua"),
             forget: guarded!("forget.lua"),
+            bind: guarded!("bind.lua"),
             admit: led!("admit.lua"),
             close: led!("close.lua"),
             look: led!("look.lua"),
@@ -61,6 +64,7 @@ impl Scripts {
             claim: guarded!("claim.lua"),
             marks: guarded!("marks.lua"),
             claims: guarded!("claims.lua"),
+            close_claims: led!("close_claims.lua"),
             late: guarded!("late.lua"),
         })
     }

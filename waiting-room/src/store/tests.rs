@@ -1,10 +1,12 @@
 //! Tests of the scripts, on a real Redis.
 
-use super::{Blessed, Fault, Kept, Keyed, KeyedBy, Leading, Phase, Recalled, Shift, Store};
+use super::{
+    Blessed, Closing, Fault, Kept, Keyed, KeyedBy, Leading, Marks, Phase, Recalled, Shift, Store,
+};
 use crate::config::{JOIN_BATCH_MAX, JOIN_KEYS_AGE_MAX, JOIN_KEYS_MAX};
 use chassis::{TestServers, Which};
 use schema::UnixMillis;
-use waiting_room_core::Bits;
+use waiting_room_core::{Bits, NumberSet};
 
 const GIVER: u64 = 7;
 
@@ -22,15 +24,17 @@ async fn an_overtaken_leader_cannot_open_what_its_successor_has_closed() {
         (given.after, given.count)
     };
     assert_eq!(join().await, (5, 1));
-    assert!(!store.close(&new, 5).await.unwrap(), "another number was given");
-    assert!(store.close(&new, 6).await.unwrap());
+    assert!(!store.close(&new, 5, Closing::Idle).await.unwrap(), "another number was given");
+    assert!(store.close(&new, 6, Closing::Idle).await.unwrap());
     assert_eq!(join().await, (6, 0), "and is asked for by this");
     let open = Shift { mark: 100, ..Shift::default() };
     assert!(matches!(store.shift(&old, &open).await, Err(Fault::Unblessed)));
     assert!(matches!(store.admit(&old, &[GIVER], true).await, Err(Fault::Unblessed)));
-    assert!(matches!(store.close(&old, 6).await, Err(Fault::Unblessed)));
+    assert!(matches!(store.close(&old, 6, Closing::Drain).await, Err(Fault::Unblessed)));
     assert_eq!(join().await, (6, 0));
-    assert!(!store.close(&new, 6).await.unwrap(), "somebody asks");
+    assert!(!store.close(&new, 6, Closing::Idle).await.unwrap(), "somebody asks");
+    assert!(!store.close(&new, 5, Closing::Drain).await.unwrap(), "another number was given");
+    assert!(store.close(&new, 6, Closing::Drain).await.unwrap(), "whoever asks");
     store.shift(&new, &open).await.unwrap();
     assert_eq!(join().await, (6, 0), "the leader does not know the giver yet");
     store.admit(&new, &[GIVER], true).await.unwrap();
@@ -137,4 +141,103 @@ async fn the_newest_keys_are_remembered_for_ten_minutes_and_older_ones_make_room
         let left: u64 = redis.query(redis::cmd("PTTL").arg(&name)).await.unwrap();
         assert!(left <= life && life < left + 60_000, "{name} lives {left} ms");
     }
+}
+
+#[tokio::test]
+async fn a_claim_that_comes_when_claims_are_counted_is_none_whoever_has_let_it_pass() {
+    let servers = TestServers::with(&[Which::Redis]).await;
+    let (store, blessed) = blessed_store(&servers).await;
+    let [leading, next] = [10, 20].map(|fence| Leading { blessed: blessed.clone(), fence });
+    for number in 1..=9 {
+        assert!(store.claim(&blessed, number).await.unwrap());
+    }
+    store.close_claims(&leading, &[(8, 11), (20, 20)]).await.unwrap();
+    let claims = store.claims(&blessed, 0, 63).await.unwrap();
+    assert_eq!(claims.iter(0, 63).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    for (number, is_claimed) in [(8, true), (10, false), (11, false), (12, true), (20, false)] {
+        assert_eq!(store.claim(&blessed, number).await.unwrap(), is_claimed, "{number}");
+        let marks = store.marks(&blessed, number).await.unwrap();
+        assert_eq!(marks, Marks { claimed: is_claimed, left: false }, "{number}");
+    }
+    store.close_claims(&next, &[(30, 31)]).await.unwrap();
+    let overtaken = store.close_claims(&leading, &[(40, 40)]).await;
+    assert!(matches!(overtaken, Err(Fault::Unblessed)));
+    assert!(store.claim(&blessed, 40).await.unwrap());
+    // A new epoch has none of it.
+    let blessed = Blessed { epoch: 2, ..blessed };
+    let leading = Leading { blessed: blessed.clone(), fence: 20 };
+    let live = Bits::zeroed(0, 1);
+    store.bless(&leading, (50, 100), Phase::Line, &live, &[GIVER]).await.unwrap();
+    assert!(store.claim(&blessed, 10).await.unwrap());
+}
+
+#[tokio::test]
+async fn check_ins_go_to_the_set_that_the_leader_looks_at_whatever_who_writes_them_has_heard() {
+    let servers = TestServers::with(&[Which::Redis]).await;
+    let (store, blessed) = blessed_store(&servers).await;
+    let leading = Leading { blessed: blessed.clone(), fence: 10 };
+    let seen = async |generation: u64| {
+        let sets = (generation, generation - 1);
+        let look = store.look(&leading, (0, 1), sets, (1, 1)).await.unwrap();
+        look.seen.iter(0, 63).collect::<Vec<_>>()
+    };
+    let check_in = async |number: u64| {
+        let mut numbers = NumberSet::default();
+        numbers.insert(number);
+        store.check_in(&blessed, &numbers).await.unwrap();
+    };
+    assert!(seen(100).await.is_empty());
+    check_in(7).await;
+    assert_eq!(seen(100).await, [7]);
+    // No word of the next sets has come to who writes.
+    for generation in 101..104 {
+        seen(generation).await;
+        check_in(8).await;
+    }
+    assert_eq!(seen(103).await, [8], "who is silent is gone, who is not is there");
+}
+
+/// Makes one Redis follow another one, and waits until it has its data; or follow nobody.
+async fn follow(follower: &TestServers, leader: Option<&TestServers>) {
+    let client = redis::Client::open(follower.url(Which::Redis)).unwrap();
+    let mut direct = client.get_multiplexed_async_connection().await.unwrap();
+    let address = leader.map(|leader| leader.url(Which::Redis).replace("redis://", ""));
+    let address = address.as_deref().map(|address| address.trim_end_matches('/'));
+    let (host, port) = address.map_or(("NO", "ONE"), |address| address.split_once(':').unwrap());
+    if let Some(leader) = leader {
+        let mut at_once = redis::cmd("CONFIG");
+        at_once.arg("SET").arg("repl-diskless-sync-delay").arg(0);
+        let () = leader.redis().await.query(&at_once).await.unwrap();
+    }
+    let mut follow = redis::cmd("REPLICAOF");
+    follow.arg(host).arg(port).exec_async(&mut direct).await.unwrap();
+    while leader.is_some() {
+        let mut info = redis::cmd("INFO");
+        let info: String = info.arg("replication").query_async(&mut direct).await.unwrap();
+        if info.contains("master_link_status:up") {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_was_a_replica_of_an_older_copy_is_none_that_was_blessed() {
+    let servers = TestServers::with(&[Which::Redis]).await;
+    let copy = TestServers::with(&[Which::Redis]).await;
+    let server = servers.redis().await;
+    // The first replica of a server gives it another history; then copies leave that as it is.
+    follow(&copy, Some(&servers)).await;
+    let (store, blessed) = blessed_store(&servers).await;
+    follow(&copy, None).await;
+    follow(&copy, Some(&servers)).await;
+    follow(&copy, None).await;
+    assert_eq!(store.join(&blessed, &[None], GIVER).await.unwrap().after, 5);
+    follow(&servers, Some(&copy)).await;
+    follow(&servers, None).await;
+    let last: u64 = server.query(redis::cmd("HGET").arg(&store.room).arg("last")).await.unwrap();
+    assert_eq!(last, 5, "it is older");
+    assert_eq!(store.run_id().await.unwrap(), blessed.run_id, "and the same process");
+    let again = store.join(&blessed, &[None], GIVER).await;
+    assert!(matches!(again, Err(Fault::Unblessed)), "{again:?}");
 }

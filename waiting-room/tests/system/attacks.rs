@@ -214,6 +214,36 @@ async fn a_hundred_claims_of_one_place_at_two_processes_are_one_pass() {
 }
 
 #[tokio::test]
+async fn one_place_that_claims_or_leaves_all_the_time_asks_redis_no_more_than_it_may_poll() {
+    let world = World::new().await;
+    let room = world.instance("a").await;
+    world.list(ID, 100).await;
+    world.set(ID, |settings| settings.claim_window_seconds = 1).await;
+    soon(async || {
+        let token = room.place(ID).await;
+        let ready =
+            soon(async || Some(room.me(ID, &token).await).filter(|me| me.body["state"] == "ready"));
+        (ready.await.body["claimWithinMs"].as_u64().unwrap() <= 1_000).then_some(())
+    })
+    .await;
+    let token = room.place(ID).await;
+    soon(async || (room.me(ID, &token).await.body["state"] == "expired").then_some(())).await;
+    let claims = join_all((0..60).map(|_| room.claim(ID, &token))).await;
+    let headers = [("waiting-room-token", token.as_str())];
+    let leave = || room.call(Method::DELETE, "EVT001/me", &headers, Value::Null);
+    let leaves = join_all((0..60).map(|_| leave())).await;
+    for (answers, served) in [(claims, 410), (leaves, 204)] {
+        let refused = answers.iter().filter(|answer| answer.status == 429);
+        assert!(20 < refused.clone().count());
+        for refused in refused {
+            assert_eq!(refused.body["code"], "POLL_TOO_SOON");
+            assert!(refused.headers.contains_key("retry-after"));
+        }
+        assert!(answers.iter().all(|answer| [served, 429].contains(&answer.status)));
+    }
+}
+
+#[tokio::test]
 async fn a_stolen_token_is_worth_nothing_without_the_secret_of_its_place() {
     let world = World::new().await;
     let room = world.instance("a").await;

@@ -5,7 +5,7 @@ use chassis::base64url;
 use chassis::keys::sha256;
 use http::Method;
 use http_body_util::BodyExt;
-use schema::admission::{AdmissionRecord, Beacon, COMMITMENT_DOMAIN, Witnesses};
+use schema::admission::{AdmissionRecord, Beacon, Beacons, COMMITMENT_DOMAIN, Witnesses};
 use schema::{RoomMode, RoomSettings, codec, subject};
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -24,9 +24,9 @@ async fn open(world: &World) {
     world.set(ID, open).await;
 }
 
-async fn set_beacon(world: &World, beacon: &Beacon) {
+async fn set_beacons(world: &World, beacons: &Beacons) {
     let bucket = world.nats.jetstream.get_key_value(subject::SETTINGS).await.unwrap();
-    let payload = codec::encode(beacon);
+    let payload = codec::encode(beacons);
     bucket.put(subject::draw_settings(&event(ID)), payload.into()).await.unwrap();
 }
 
@@ -165,7 +165,8 @@ async fn every_fan_of_two_instances_can_prove_the_place_that_the_draw_gave() {
 async fn a_draw_that_promised_a_beacon_waits_for_one_that_names_its_root() {
     let world = World::new().await;
     let room = world.instance("a").await;
-    set_beacon(&world, &Beacon::Awaited).await;
+    let mut beacons = Beacons { required: true, given: Vec::new() };
+    set_beacons(&world, &beacons).await;
     gather(&world).await;
     world.list(ID, 100).await;
     let tokens = pre_queue(&room, 5).await;
@@ -175,12 +176,13 @@ async fn a_draw_that_promised_a_beacon_waits_for_one_that_names_its_root() {
     assert_eq!((&rooted["secret"], &rooted["n"]), (&Value::Null, &json!(6)));
     // A beacon from before the root was known is none, and the draw waits on.
     let value = "round 5001234 e4a8d5c1";
-    set_beacon(&world, &Beacon::Given { root: [0; 32], value: value.into() }).await;
+    beacons.given.push(Beacon { root: [0; 32], value: "too early".into() });
+    set_beacons(&world, &beacons).await;
     ticks(&world).await;
     assert_eq!(fairness(&room).await["seed"], Value::Null);
     let published = base64url::decode(rooted["root"].as_str().unwrap()).unwrap();
-    let beacon = Beacon::Given { root: published.try_into().unwrap(), value: value.into() };
-    set_beacon(&world, &beacon).await;
+    beacons.given.push(Beacon { root: published.try_into().unwrap(), value: value.into() });
+    set_beacons(&world, &beacons).await;
     let fairness = drawn(&room).await;
     assert_eq!((&fairness["beacon"], &fairness["root"]), (&json!(value), &rooted["root"]));
     assert_holds(&downloads(&room, &fairness, &tokens).await);

@@ -1,10 +1,14 @@
 //! Redis and NATS taken away in the middle.
 
+use super::proxy::Proxy;
 use super::world::{Instance, World, event, soon};
-use chassis::Which;
+use chassis::config::Url;
+use chassis::{Redis, RedisConfig, TestServers, Which};
+use futures_util::future::join_all;
 use schema::RoomMode;
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
+use waiting_room::Config;
 
 const ID: &str = "EVT001";
 
@@ -207,4 +211,213 @@ async fn a_restart_of_nats_and_of_the_process_forgets_nobody() {
     assert_eq!(again.body["pass"], pass);
     world.set(ID, |settings| settings.mode = RoomMode::Open).await;
     assert_eq!(room.claimed(ID, &waiting).await.status, 200);
+}
+
+/// Every one of the places is in line under a number of its own, in the order of the tokens.
+async fn assert_in_order(room: &Instance, tokens: &[String]) {
+    let mut last = 0;
+    for token in tokens {
+        let number = room.me(ID, token).await.body["number"].as_u64().unwrap();
+        assert!(last < number, "{number} after {last}");
+        last = number;
+    }
+}
+
+/// Makes one Redis follow another one, and waits until it has its data; or follow nobody.
+async fn follow(follower: &TestServers, leader: Option<&TestServers>) {
+    let client = redis::Client::open(follower.url(Which::Redis)).unwrap();
+    let mut direct = client.get_multiplexed_async_connection().await.unwrap();
+    if let Some(leader) = leader {
+        let mut at_once = redis::cmd("CONFIG");
+        at_once.arg("SET").arg("repl-diskless-sync-delay").arg(0);
+        let () = leader.redis().await.query(&at_once).await.unwrap();
+    }
+    let mut follow = redis::cmd("REPLICAOF");
+    let address = leader.map(|leader| leader.url(Which::Redis).replace("redis://", ""));
+    let address = address.as_deref().map(|address| address.trim_end_matches('/'));
+    let (host, port) = address.map_or(("NO", "ONE"), |address| address.split_once(':').unwrap());
+    follow.arg(host).arg(port).exec_async(&mut direct).await.unwrap();
+    if leader.is_none() {
+        return;
+    }
+    soon(async || {
+        let mut info = redis::cmd("INFO");
+        let info: String = info.arg("replication").query_async(&mut direct).await.ok()?;
+        info.contains("master_link_status:up").then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_redis_that_comes_back_with_an_older_copy_as_the_same_process_gives_no_number_twice() {
+    let world = World::new().await;
+    // The first replica of a server gives it another history.
+    let copy = TestServers::with(&[Which::Redis]).await;
+    follow(&copy, Some(&world.servers)).await;
+    follow(&copy, None).await;
+    let (room, other) = (world.instance("a").await, world.instance("b").await);
+    world.list(ID, 10_000).await;
+    let held = |settings: &mut schema::RoomSettings| settings.mode = RoomMode::Hold;
+    world.set(ID, held).await;
+    let mut tokens = vec![room.place(ID).await, other.place(ID).await];
+    follow(&copy, Some(&world.servers)).await;
+    follow(&copy, None).await;
+    for at in 0..20 {
+        let room = if at % 2 == 0 { &room } else { &other };
+        tokens.push(room.place(ID).await);
+    }
+    let run_id = world.servers.redis().await.run_id().await.unwrap();
+    follow(&world.servers, Some(&copy)).await;
+    follow(&world.servers, None).await;
+    assert_eq!(world.servers.redis().await.run_id().await.unwrap(), run_id);
+    for at in 0..20 {
+        let room = if at % 2 == 0 { &room } else { &other };
+        tokens.push(room.place(ID).await);
+    }
+    assert_in_order(&room, &tokens).await;
+    assert_eq!(room.room_status(ID).await.body["epoch"], 2, "the data of the first were lost");
+    let open = |settings: &mut schema::RoomSettings| settings.admission_rate_per_minute = 6_000;
+    world.set(ID, open).await;
+    for token in &tokens {
+        assert_eq!(room.claimed(ID, token).await.status, 200, "no place is lost");
+    }
+}
+
+#[tokio::test]
+async fn a_redis_that_names_a_smaller_last_number_than_before_begins_a_new_epoch() {
+    let world = World::new().await;
+    let room = world.instance("a").await;
+    world.list(ID, 10_000).await;
+    world.set(ID, |settings| settings.mode = RoomMode::Hold).await;
+    let mut tokens = Vec::new();
+    for _ in 0..10 {
+        tokens.push(room.place(ID).await);
+    }
+    // As if its machine had been put back whole to where it was before.
+    let redis = world.servers.redis().await;
+    let room_key = format!("wr:{{{ID}}}:room");
+    let mut back = redis::cmd("HINCRBY");
+    let () = redis.query(back.arg(room_key).arg("last").arg(-8)).await.unwrap();
+    for _ in 0..10 {
+        tokens.push(room.place(ID).await);
+    }
+    assert_in_order(&room, &tokens).await;
+    soon(async || (room.room_status(ID).await.body["epoch"] == 2).then_some(())).await;
+}
+
+/// How long Redis is paused.
+const PAUSE: Duration = Duration::from_secs(10);
+
+#[tokio::test]
+async fn a_redis_that_stands_still_for_ten_seconds_holds_the_line_and_loses_nothing() {
+    let world = World::new().await;
+    let room = world.instance("a").await;
+    world.list(ID, 10_000).await;
+    world.set(ID, |settings| settings.admission_rate_per_minute = 60).await;
+    let mut tokens = Vec::new();
+    for _ in 0..40 {
+        tokens.push(room.place(ID).await);
+    }
+    let cursor = async || room.room_status(ID).await.body["cursor"].as_u64().unwrap();
+    soon(async || (0 < cursor().await).then_some(())).await;
+    world.servers.stop(Which::Redis);
+    let paused = Instant::now();
+    let is_held = async || room.room_status(ID).await.body["limitedBy"] == "recovery";
+    soon(async || is_held().await.then_some(())).await;
+    let held_at = cursor().await;
+    let mut refused = 0;
+    while paused.elapsed() < PAUSE {
+        let me = room.me(ID, tokens.last().unwrap()).await;
+        assert_eq!(me.body["state"], "queued", "polls need no Redis");
+        refused += u32::from(room.join(ID).await.status == 503);
+    }
+    assert!(0 < refused, "nobody gets a number meanwhile");
+    assert_eq!(cursor().await, held_at, "nobody is called meanwhile");
+    world.servers.cont(Which::Redis);
+    let back = Instant::now();
+    soon(async || (held_at < cursor().await).then_some(())).await;
+    assert!(back.elapsed().as_millis() < 2_000, "{:?}", back.elapsed());
+    tokens.push(room.place(ID).await);
+    assert_in_order(&room, &tokens).await;
+    assert_eq!(room.room_status(ID).await.body["epoch"], 1, "nothing was lost");
+    world.set(ID, |settings| settings.admission_rate_per_minute = 6_000).await;
+    for token in &tokens {
+        assert_eq!(room.claimed(ID, token).await.status, 200, "nobody counts as gone by it");
+    }
+}
+
+#[tokio::test]
+async fn a_slow_redis_slows_joins_and_a_still_slower_one_holds_the_line_until_it_is_better() {
+    let world = World::new().await;
+    let address = world.servers.url(Which::Redis).replace("redis://", "");
+    let proxy = Proxy::before(address.trim_end_matches('/')).await;
+    let url = Url::new(&format!("redis://{}", proxy.address));
+    let redis = Redis::connect(&RedisConfig { url, ..RedisConfig::default() }).await.unwrap();
+    let room = world.instance_of("a", Config::default(), redis).await;
+    world.list(ID, 10_000).await;
+    let mut tokens = vec![room.place(ID).await];
+    // Below the time that a command may take: the line goes on, and each gets a number.
+    proxy.slow_down(Duration::from_millis(60));
+    let cursor = async || room.room_status(ID).await.body["cursor"].as_u64().unwrap();
+    let many = join_all((0..200).map(|_| room.join(ID))).await;
+    let mut many: Vec<(u64, String)> = many
+        .iter()
+        .map(|joined| {
+            assert_eq!(joined.status, 201, "{}", joined.body);
+            let number = joined.body["number"].as_u64().unwrap();
+            (number, joined.body["token"].as_str().unwrap().to_owned())
+        })
+        .collect();
+    many.sort();
+    tokens.extend(many.into_iter().map(|(_, token)| token));
+    let before = cursor().await;
+    soon(async || (before < cursor().await).then_some(())).await;
+    // Above it: whether a command was carried out is not known, so nobody is called.
+    proxy.slow_down(Duration::from_millis(600));
+    let is_held = async || room.room_status(ID).await.body["limitedBy"] == "recovery";
+    soon(async || is_held().await.then_some(())).await;
+    assert_eq!(room.me(ID, tokens.last().unwrap()).await.status, 200, "polls need no Redis");
+    assert_eq!(room.join(ID).await.status, 503);
+    proxy.slow_down(Duration::ZERO);
+    tokens.push(room.place(ID).await);
+    assert_in_order(&room, &tokens).await;
+    assert_eq!(room.room_status(ID).await.body["epoch"], 1, "nothing was lost");
+    world.set(ID, |settings| settings.admission_rate_per_minute = 60_000).await;
+    for token in &tokens {
+        assert_eq!(room.claimed(ID, token).await.status, 200, "no place is lost");
+    }
+}
+
+#[tokio::test]
+async fn who_polls_at_an_instance_that_hears_nobody_is_there_for_the_leader_all_the_same() {
+    let world = World::new().await;
+    let room = world.instance("a").await;
+    world.list(ID, 10_000).await;
+    world.set(ID, |settings| settings.mode = RoomMode::Hold).await;
+    soon(async || (room.room_status(ID).await.body["mode"] == "hold").then_some(())).await;
+    // More than are asked to check in.
+    let places = join_all((0..1_200).map(|_| room.place(ID))).await;
+    let redis = world.servers.redis().await;
+    let generation = async || -> u64 {
+        let mut read = redis::cmd("HGET");
+        redis.query(read.arg(format!("wr:{{{ID}}}:room")).arg("generation")).await.unwrap()
+    };
+    let has_checked_in = async |number: u64| -> bool {
+        let set = format!("wr:{{{ID}}}:seen:{}", generation().await);
+        redis.query(redis::cmd("GETBIT").arg(set).arg(number)).await.unwrap()
+    };
+    let mut numbers = Vec::new();
+    for token in &places {
+        numbers.push(room.me(ID, token).await.body["number"].as_u64().unwrap());
+    }
+    let far = numbers.iter().max().unwrap();
+    let token = &places[numbers.iter().position(|number| number == far).unwrap()];
+    assert!(1_100 < *far);
+    assert!(!has_checked_in(*far).await, "a poll far from the front is none");
+    world.servers.kill(Which::Nats).await;
+    let is_silent = async || room.room_status(ID).await.body["holdReason"] == "leader-silent";
+    soon(async || is_silent().await.then_some(())).await;
+    let me = soon(async || Some(room.me(ID, token).await).filter(|me| me.status == 200)).await;
+    assert!(me.body["pollAfterMs"].as_u64().unwrap() <= 30_000, "{}", me.body);
+    soon(async || has_checked_in(*far).await.then_some(())).await;
 }

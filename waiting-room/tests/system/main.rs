@@ -13,6 +13,7 @@ mod loss;
 mod metrics;
 mod modes;
 mod persons;
+mod proxy;
 mod rates;
 mod returns;
 mod shortcut;

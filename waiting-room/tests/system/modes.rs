@@ -1,7 +1,8 @@
 //! The modes of a room and its methods of queueing.
 
-use super::world::{Instance, World, soon};
-use schema::{QueueingMethod, RoomMode, RoomSettings, Standby, UnixMillis};
+use super::world::{Instance, World, event, soon};
+use schema::admission::AdmissionRecord;
+use schema::{QueueingMethod, RoomMode, RoomSettings, Standby, UnixMillis, codec, subject};
 use serde_json::{Value, json};
 
 const ID: &str = "EVT001";
@@ -186,4 +187,53 @@ async fn three_rooms_of_one_process_each_go_their_own_way() {
     world.set(gathers, |settings| settings.mode = RoomMode::Closed).await;
     comes_to(&room, gathers, "ended", json!("closed")).await;
     assert_eq!(status(&room, open, "ended").await, Value::Null);
+}
+
+#[tokio::test]
+async fn a_room_that_drains_has_a_last_number_in_its_records_until_it_drains_no_more() {
+    let world = World::new().await;
+    let (one, two) = (world.instance("a").await, world.instance("b").await);
+    world.list(ID, 10_000).await;
+    world.set(ID, |settings| settings.mode = RoomMode::Hold).await;
+    let mut last = 0;
+    for room in [&one, &two, &one] {
+        let token = room.place(ID).await;
+        last = room.me(ID, &token).await.body["number"].as_u64().unwrap();
+    }
+    assert_eq!(status(&one, ID, "cutoffNumber").await, Value::Null);
+    world.set(ID, |settings| settings.mode = RoomMode::Drain).await;
+    for room in [&one, &two] {
+        comes_to(room, ID, "cutoffNumber", json!(last)).await;
+        soon(async || (room.join(ID).await.body["code"] == "ROOM_CLOSED").then_some(())).await;
+    }
+    // Whoever has not heard of it gets no number either.
+    let redis = world.servers.redis().await;
+    let mut read = redis::cmd("HMGET");
+    read.arg(format!("wr:{{{ID}}}:room")).arg("last").arg("mark");
+    assert_eq!(redis.query::<(u64, u64)>(&read).await.unwrap(), (last, last));
+    let cutoffs = async || {
+        let stream = subject::admission_stream(&event(ID));
+        let stream = world.nats.jetstream.get_stream(stream).await.unwrap();
+        let found = stream.get_last_raw_message_by_subject(&subject::admission(&event(ID))).await;
+        match codec::decode::<AdmissionRecord>(&found.unwrap().payload).unwrap() {
+            AdmissionRecord::Drained { cutoff, .. } => Some(cutoff),
+            _ => None,
+        }
+    };
+    soon(async || (cutoffs().await == Some(Some(last))).then_some(())).await;
+    // Nor in a new epoch, when Redis has forgotten it.
+    let () = redis.query(redis::cmd("FLUSHALL").arg("SYNC")).await.unwrap();
+    comes_to(&two, ID, "epoch", json!(2)).await;
+    soon(async || {
+        let (last, mark) = redis.query::<(Option<u64>, Option<u64>)>(&read).await.unwrap();
+        (last? == mark?).then_some(())
+    })
+    .await;
+    assert_eq!(status(&two, ID, "cutoffNumber").await, json!(last));
+    world.set(ID, |settings| settings.mode = RoomMode::Open).await;
+    for room in [&one, &two] {
+        let token = room.place(ID).await;
+        assert!(last < room.me(ID, &token).await.body["number"].as_u64().unwrap());
+        comes_to(room, ID, "cutoffNumber", Value::Null).await;
+    }
 }

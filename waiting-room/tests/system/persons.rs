@@ -183,3 +183,45 @@ async fn a_promoters_token_is_good_for_one_place_of_its_person() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn with_a_login_a_promoters_token_gives_no_second_place_and_is_one_accounts() {
+    let world = World::new().await;
+    let (one, two) = (world.instance("a").await, world.instance("b").await);
+    let both = |settings: &mut RoomSettings| {
+        held_with_login(settings);
+        settings.options.enqueue_key = Some(EnqueueKey::Hs256 { secret: SECRET.to_vec() });
+    };
+    world.set(ID, both).await;
+    world.list(ID, 1_000).await;
+    let (me, other) = (login(&world, 1), login(&world, 2));
+    let named = |person: &str, id: &str| json!({"enqueueToken": invited(person, id)});
+    let first = token(&join_as(&one, &me, json!({})).await);
+    for (room, body) in [
+        (&one, named("fan-1", "a")),
+        (&two, named("fan-2", "b")),
+        (&two, named("fan-1", "c")),
+        (&one, json!({})),
+    ] {
+        assert_eq!(token(&join_as(room, &me, body).await), first, "one account, one place");
+    }
+    let taken = join_as(&two, &other, named("fan-1", "d")).await;
+    assert_eq!((taken.status, &taken.body["code"]), (403, &json!("ENQUEUE_TOKEN_TAKEN")));
+    let others = token(&join_as(&two, &other, named("fan-3", "e")).await);
+    assert_ne!(others, first);
+    assert_eq!(join(&one, &[], named("fan-4", "f")).await.status, 401);
+    // Over: without a token, or with a fresh one, there is another place; not with an old one.
+    let open = |settings: &mut RoomSettings| {
+        both(settings);
+        settings.mode = RoomMode::Open;
+    };
+    world.set(ID, open).await;
+    soon(async || (one.me(ID, &others).await.body["state"] == "ready").then_some(())).await;
+    let headers = [("waiting-room-token", others.as_str())];
+    one.call(Method::DELETE, &format!("{ID}/me"), &headers, Value::Null).await;
+    soon(async || (one.me(ID, &others).await.body["end"] == "abandoned").then_some(())).await;
+    assert_eq!(token(&join_as(&one, &other, named("fan-3", "g")).await), others, "used up");
+    let again = token(&join_as(&one, &other, named("fan-5", "h")).await);
+    assert_ne!(again, others);
+    assert_eq!(token(&join_as(&two, &other, json!({})).await), again);
+}

@@ -3,7 +3,7 @@
 use axum::body::Body;
 use chassis::http::{Head, Routes, Whole};
 use chassis::keys::KeyFolder;
-use chassis::{Health, Nats, Shutdown, TestServers, Which};
+use chassis::{Health, Nats, Redis, Shutdown, TestServers, Which};
 use futures_util::StreamExt;
 use http::{Method, Request, Response};
 use http_body_util::BodyExt;
@@ -93,10 +93,15 @@ impl World {
     }
 
     pub async fn instance_with(&self, name: &str, config: Config) -> Instance {
+        self.instance_of(name, config, self.servers.redis().await).await
+    }
+
+    /// An instance with a connection to Redis of its own.
+    pub async fn instance_of(&self, name: &str, config: Config, redis: Redis) -> Instance {
         let shutdown = Shutdown::new();
         let deps = Deps {
             nats: self.servers.nats().await,
-            redis: self.servers.redis().await,
+            redis,
             keys: KeyFolder::open(self.keys.path()).unwrap(),
             health: Health::new(),
             shutdown: shutdown.clone(),

@@ -9,8 +9,8 @@
 use super::super::{Error, decode, decode_checked, encode, encode_checked};
 use super::hex;
 use crate::admission::{
-    AdmissionRecord, Beacon, Draw, DrawMadeOf, GivenReport, HoldReason, LimitedBy, MachineClock,
-    Release, RoomLife, RoomStatus, SeatsBand, Witnesses,
+    AdmissionRecord, Beacon, Beacons, Draw, DrawMadeOf, GivenReport, HoldReason, LimitedBy,
+    MachineClock, Release, RoomLife, RoomStatus, SeatsBand, Witnesses,
 };
 use crate::search::{
     Answer, FacetCount, Facets, Hit, Page, Query, Sort, SuggestQuery, Suggestions,
@@ -572,6 +572,11 @@ fn records() -> Vec<Sample> {
             at: UnixMillis(1_800_000_000_171),
         },
         SeatsGone => AdmissionRecord::SeatsGone { at: UnixMillis(1_800_000_000_172) },
+        Drained => AdmissionRecord::Drained {
+            epoch: 173,
+            cutoff: Some(174),
+            at: UnixMillis(1_800_000_000_175),
+        },
     )
 }
 
@@ -591,7 +596,6 @@ fn rooms() -> Vec<Sample> {
         at: UnixMillis(1_800_000_000_178),
         tick: DurationMs(179),
         check_in_horizon: 180,
-        check_in_generation: 181,
         life: RoomLife::default(),
     };
     let report = GivenReport { giver: 182, epoch: 183, given_to: 184 };
@@ -650,10 +654,8 @@ fn draws() -> Vec<Sample> {
         sample("DrawMadeOf.witnessed", made_of),
         sample("Witnesses", Witnesses { commitments, root: [210; 32], secrets }),
     ]);
-    samples.extend(variants!(Beacon:
-        Awaited => Beacon::Awaited,
-        Given => Beacon::Given { root: [200; 32], value: "a value".into() },
-    ));
+    let given = vec![Beacon { root: [200; 32], value: "a value".into() }];
+    samples.push(sample("Beacons", Beacons { required: true, given }));
     samples
 }
 

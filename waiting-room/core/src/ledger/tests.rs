@@ -61,6 +61,70 @@ fn a_number_finds_its_release_and_a_skipped_one_its_late_call() {
     assert_eq!(claim_until(&ledger, 11), Some(1_020));
 }
 
+/// As [`release`], with passes that are good until `pass_until`.
+fn release_until(
+    pass_until: u64,
+    before: u64,
+    cursor: u64,
+    skipped: &[(u64, u64)],
+    late: &[u64],
+) -> AdmissionRecord {
+    let AdmissionRecord::Released(release) = release(before, cursor, skipped, late) else {
+        unreachable!("it is a release");
+    };
+    AdmissionRecord::Released(Release { pass_until: UnixMillis(pass_until), ..release })
+}
+
+#[test]
+fn a_pass_that_has_ended_stays_ended_while_longer_ones_of_older_releases_are_good() {
+    let mut ledger = ledger();
+    // An operator lets passes end sooner from the second release on.
+    ledger.apply(release_until(3_600_000, 0, 10, &[(3, 5)], &[]), MonoMs(0));
+    ledger.apply(release_until(300_000, 10, 20, &[], &[4]), MonoMs(0));
+    ledger.apply(AdmissionRecord::Left { epoch: 1, numbers: vec![12] }, MonoMs(0));
+    for now in [300_001, 900_001, 3_600_001] {
+        ledger.forget(UnixMillis(now));
+        let Standing::Called(terms) = ledger.standing(4) else { panic!("4 was called") };
+        assert_eq!(terms.pass_until, UnixMillis(300_000), "at {now}");
+        assert_eq!(ledger.standing(12), Standing::Left, "at {now}");
+    }
+    ledger.forget(UnixMillis(4_200_001));
+    for number in [2, 4, 12] {
+        assert_eq!(ledger.standing(number), Standing::Over);
+    }
+    assert!(ledger.late.is_empty());
+    assert!(ledger.left.is_empty());
+}
+
+#[test]
+fn skipped_numbers_are_kept_for_as_long_as_their_tokens_are_good() {
+    const HOUR: u64 = 3_600_000;
+    let mut ledger = ledger();
+    for hour in 0..48 {
+        let before = hour * 20;
+        let first = Release {
+            at: UnixMillis(hour * HOUR),
+            pass_until: UnixMillis(hour * HOUR + 1),
+            ..match release(before, before + 20, &[(before + 1, before + 19)], &[]) {
+                AdmissionRecord::Released(release) => release,
+                _ => unreachable!("it is a release"),
+            }
+        };
+        ledger.apply(AdmissionRecord::Released(first), MonoMs(0));
+    }
+    let week = 7 * 24 * HOUR;
+    // Tokens of the first hour's numbers were made before it, of all others later.
+    ledger.forget(UnixMillis(week));
+    assert_eq!(ledger.standing(1), Standing::Skipped);
+    assert_eq!(ledger.skipped.len(), 48);
+    ledger.forget(UnixMillis(week + HOUR + 1));
+    assert_eq!(ledger.standing(1), Standing::Over);
+    assert_eq!(ledger.standing(21), Standing::Skipped);
+    assert_eq!(ledger.skipped.len(), 47);
+    ledger.forget(UnixMillis(week + 49 * HOUR));
+    assert_eq!((ledger.skipped.len(), ledger.passed.len()), (0, 0));
+}
+
 #[test]
 fn a_pre_queue_has_no_numbers_until_it_is_drawn() {
     let mut ledger = ledger();

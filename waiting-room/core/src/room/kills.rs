@@ -50,6 +50,7 @@ impl Dice {
 /// What Redis holds.
 #[derive(Clone)]
 struct Store {
+    /// The process and its history: one that was a replica in between is another one.
     run: String,
     epoch: u32,
     last: u64,
