@@ -16,15 +16,18 @@ pub fn is_public(address: IpAddr) -> bool {
 fn is_public_v4(address: Ipv4Addr) -> bool {
     let [a, b, c, _] = address.octets();
     let is_special = match (a, b) {
-        // "This network", private, loopback, and everything from multicast on.
-        (0 | 10 | 127 | 224..=255, _) => true,
-        // Shared by carriers, link-local, private.
-        (100, 64..=127) | (169, 254) | (172, 16..=31) | (192, 168) => true,
+        // "This network", private, loopback, and everything from multicast on; shared by carriers,
+        // link-local, private; benchmarks.
+        (0 | 10 | 127 | 224..=255, _)
+        | (100, 64..=127)
+        | (169, 254)
+        | (172, 16..=31)
+        | (192, 168)
+        | (198, 18 | 19) => true,
         // Protocol assignments, documentation, the old relays to IPv6.
         (192, 0) => matches!(c, 0 | 2),
         (192, 88) => c == 99,
-        // Benchmarks, documentation.
-        (198, 18 | 19) => true,
+        // Documentation.
         (198, 51) => c == 100,
         (203, 0) => c == 113,
         _ => false,
@@ -33,20 +36,20 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 }
 
 fn is_public_v6(address: Ipv6Addr) -> bool {
-    let [a, b, c, d, e, f, g, h] = address.segments();
-    let v4_within = |high: u16, low: u16| {
-        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+    let segments = address.segments();
+    let v4_at = |place: usize| {
+        let ([a, b], [c, d]) = (segments[place].to_be_bytes(), segments[place + 1].to_be_bytes());
         is_public_v4(Ipv4Addr::new(a, b, c, d))
     };
-    match (a, b) {
+    match (segments[0], segments[1]) {
         // IPv4 as seen by a socket of IPv6, and through a translator.
-        (0, 0) if (c, d, e, f) == (0, 0, 0, 0xffff) => v4_within(g, h),
-        (0x64, 0xff9b) if (c, d, e, f) == (0, 0, 0, 0) => v4_within(g, h),
+        (0, 0) if segments[2..6] == [0, 0, 0, 0xffff] => v4_at(6),
+        (0x64, 0xff9b) if segments[2..6] == [0; 4] => v4_at(6),
         // Through a 6to4 relay.
-        (0x2002, _) => v4_within(b, c),
+        (0x2002, _) => v4_at(1),
         // Protocol assignments (Teredo among them), documentation.
         (0x2001, 0..=0x1ff | 0xdb8) | (0x3fff, 0..=0xfff) => false,
-        _ => a & 0xe000 == 0x2000,
+        (first, _) => first & 0xe000 == 0x2000,
     }
 }
 
