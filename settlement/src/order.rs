@@ -103,9 +103,9 @@ mod tests {
 
     #[test]
     fn what_a_payment_is_paid_with_shows_nowhere() {
-        let (hold, token) = (HoldId(7), "pm_secret");
+        let token = "pm_secret";
         let held = Held {
-            hold,
+            hold: HoldId(7),
             account: AccountId(8),
             owner: OwnerKind::Fan,
             seats: vec![],
@@ -122,9 +122,10 @@ mod tests {
             payment_deadline: UnixMillis(9),
             trace: None,
         };
-        let start = StartPayment { hold, method: "CREDIT_CARD".into(), token: token.into() };
+        let start =
+            StartPayment { hold: HoldId(7), method: "CREDIT_CARD".into(), token: token.into() };
         let total = Money::new(1, Currency::EUR);
-        let order = OrderId::from(hold);
+        let order = OrderId::from(HoldId(7));
         let new = NewPayment { order, attempt: 1, total, token: token.to_owned() };
         let event = "EVT001".parse().unwrap();
         let order = Order::of_payment(&event, &payment, None);

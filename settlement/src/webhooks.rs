@@ -1,5 +1,5 @@
-//! Outgoing webhooks: tells promoters what has become of bookings, signed, in order, and again until
-//! somebody takes it.
+//! Outgoing webhooks: tells promoters what has become of bookings, signed, in order, and again
+//! until somebody takes it.
 //!
 //! What is told was read back from the journal. Its message is a row with an id of its own, which
 //! stays the same however often it is sent, so whoever keeps the ids sees each once.

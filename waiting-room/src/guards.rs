@@ -36,8 +36,8 @@ impl PollGuards {
     /// For a number above [`NUMBER_MAX`], which no place has.
     pub(crate) fn pass(&self, number: u64, now_ms: u32) -> Result<(), DurationMs> {
         let (block, place) = (number / BLOCK, number % BLOCK);
-        let shelf = self.0[at(block / SHELF)].get_or_init(fresh_shelf);
-        let block = shelf[at(block % SHELF)].get_or_init(fresh_block);
+        let blocks = self.0[at(block / SHELF)].get_or_init(fresh_shelf);
+        let block = blocks[at(block % SHELF)].get_or_init(fresh_block);
         let call = |next: u32| PollGuard::call(next, now_ms);
         // Relaxed: each place's guard stands alone.
         let passed = block[at(place)]

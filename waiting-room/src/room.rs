@@ -1,32 +1,32 @@
 //! One room as this instance knows it; every task of the room writes its own part, handlers read.
 
-use crate::cohorts::{Cohorts, Entered};
-use crate::drawn::drawn_number;
+use crate::cohorts::Cohorts;
 use crate::guards::PollGuards;
-use crate::joiner::{Asked, JoinAsk, Joined};
+use crate::joiner::JoinAsk;
 use crate::loads::Loads;
 use crate::metrics;
 use crate::outside::Outside;
 use crate::seal::Sealer;
 use crate::seats::Seats;
 use crate::secret::Secrets;
-use crate::store::{Blessed, KeyedBy, Store};
+use crate::store::{Blessed, Store};
 use chassis::clock::Monotonic;
 use chassis::keys::random_bytes;
-use schema::admission::{AdmissionRecord, Draw, GivenReport, HoldReason, LimitedBy, RoomStatus};
+use schema::admission::{AdmissionRecord, GivenReport, HoldReason, LimitedBy, RoomStatus};
 use schema::{EventId, EventListing, EventStatus, RoomSettings, ShardId, UnixMillis};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::sync::{mpsc, watch};
 use waiting_room_core::{
-    Baskets, Bits, Ending, Ledger, Life, LiveIndex, Manner, MonoMs, NumberSet, POLLS, Paces,
-    PlaceKind, Speed, Standing, Token, Told, ending, manner, terms_in,
+    Baskets, Bits, Ending, Ledger, Life, LiveIndex, Manner, MonoMs, NumberSet, POLLS, Paces, Speed,
+    Standing, Told, ending, manner, terms_in,
 };
 
 use crate::config::{CHECK_INS_MAX, STATUS_AGE_MAX};
 use crate::document::Document;
 use schema::DurationMs;
 
+mod place;
 mod view;
 
 pub(crate) use view::{View, of_room};
@@ -453,44 +453,6 @@ impl Room {
         // Relaxed: written under the same lock.
         let dropped = self.check_ins_dropped.swap(false, Ordering::Relaxed);
         (std::mem::take(&mut *numbers), !dropped)
-    }
-
-    /// The token of a place, as a repeat of the join gets it too.
-    pub(crate) fn token(&self, asked: &Asked, joined: &Joined) -> Token {
-        let Joined { epoch, number, kind, kept } = *joined;
-        let issued_at = kept.map_or(asked.issued_at, |kept| kept.issued_at);
-        let (kid, event) = (self.sealer.kid(), self.event.clone());
-        // A person's place has the secret of the join that took it.
-        let persons = kept.filter(|_| asked.keyed.is_some_and(|keyed| keyed.by == KeyedBy::Person));
-        let pop_hash = match persons {
-            Some(kept) => (kept.fingerprint != [0; 32]).then_some(kept.fingerprint),
-            None => asked.pop_hash,
-        };
-        Token { kid, kind, event, epoch, number, issued_at, pop_hash }
-    }
-
-    /// Whether the place of a pre-queue is in its cohort. A draw that is made of nothing had none.
-    pub(crate) fn entered(&self, number: u64, token_hash: &[u8; 32]) -> Entered {
-        if self.ledger().draw_of(number).is_some_and(|draw| draw.made_of.is_none()) {
-            return Entered::Yes;
-        }
-        self.cohorts.entered(number, token_hash)
-    }
-
-    /// The draw of the token's pre-queue; `None` before it, and for a place of the line.
-    pub(crate) fn draw_of(&self, token: &Token) -> Option<Draw> {
-        let number = (token.kind == PlaceKind::PreQueue).then_some(token.number)?;
-        self.ledger().draw_of(number).cloned()
-    }
-
-    /// The place's number in line; `None` before the draw of its pre-queue.
-    pub(crate) fn line_number(&self, token: &Token) -> Option<u64> {
-        if token.kind == PlaceKind::Line {
-            return Some(token.number);
-        }
-        let ledger = self.ledger();
-        let draw = ledger.draw_of(token.number)?;
-        Some(drawn_number(draw, token.number))
     }
 }
 

@@ -4,14 +4,16 @@
 //! Every call names the server process and the epoch that it means. Another process, or one that
 //! lost its data, changes nothing and says so.
 
+mod claims;
 mod keyed;
 mod scripts;
 
 use chassis::Redis;
-use redis::{Script, ScriptInvocation};
+use redis::ScriptInvocation;
 use schema::{EventId, UnixMillis};
 use waiting_room_core::{Bits, GENERATION, Ledger, NumberSet};
 
+pub(crate) use claims::Marks;
 pub(crate) use keyed::{Bound, Kept, Keyed, KeyedBy, Recalled};
 use scripts::Scripts;
 
@@ -143,14 +145,6 @@ type LookAnswer = (
     Vec<u64>,
     Vec<u64>,
 );
-
-/// What is noted of a called place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Marks {
-    pub claimed: bool,
-    /// Given up before a claim, for good if the place was called.
-    pub left: bool,
-}
 
 /// A change of the room's fields; `None` and empty leave what is there.
 #[derive(Debug, Clone, Default)]
@@ -391,68 +385,6 @@ impl Store {
         call.key(&self.room).key(&self.leaves);
         call.arg(&blessed.run_id).arg(blessed.epoch).arg(rank);
         self.run::<u64>(blessed, &call).await.map(drop)
-    }
-
-    /// Notes a claim, unless the place was given up; says whether it is claimed now.
-    pub(crate) async fn claim(&self, blessed: &Blessed, number: u64) -> Result<bool, Fault> {
-        Ok(self.run::<u8>(blessed, &self.of_place(&self.scripts.claim, blessed, number)).await?
-            == 1)
-    }
-
-    /// What is noted of a called place.
-    pub(crate) async fn marks(&self, blessed: &Blessed, number: u64) -> Result<Marks, Fault> {
-        let call = self.of_place(&self.scripts.marks, blessed, number);
-        let (claimed, left): (u8, u8) = self.run(blessed, &call).await?;
-        Ok(Marks { claimed: claimed == 1, left: left == 1 })
-    }
-
-    fn of_place<'a>(
-        &self,
-        script: &'a Script,
-        blessed: &Blessed,
-        number: u64,
-    ) -> ScriptInvocation<'a> {
-        let mut call = script.prepare_invoke();
-        call.key(&self.room).key(&self.claimed).key(&self.void).key(&self.leaves);
-        call.key(&self.closed);
-        call.arg(&blessed.run_id).arg(blessed.epoch).arg(number);
-        call
-    }
-
-    /// Makes sure that these called places are not claimed any more, each stretch as its first and
-    /// its last number; those that were stay so.
-    pub(crate) async fn close_claims(
-        &self,
-        leading: &Leading,
-        called: &[(u64, u64)],
-    ) -> Result<(), Fault> {
-        // Redis' scripts take 8,000 arguments at most.
-        for stretches in called.chunks(2_048) {
-            let mut call = self.scripts.close_claims.prepare_invoke();
-            call.key(&self.room).key(&self.closed);
-            leading.args(&mut call);
-            for (first, last) in stretches {
-                call.arg(first).arg(last);
-            }
-            self.run::<u8>(&leading.blessed, &call).await?;
-        }
-        Ok(())
-    }
-
-    /// The claims of the numbers in `(after, last]`.
-    pub(crate) async fn claims(
-        &self,
-        blessed: &Blessed,
-        after: u64,
-        last: u64,
-    ) -> Result<Bits, Fault> {
-        let first_word = Bits::word_of(after + 1);
-        let mut call = self.scripts.claims.prepare_invoke();
-        call.key(&self.room).key(&self.claimed);
-        call.arg(&blessed.run_id).arg(blessed.epoch);
-        call.arg(first_word * 8).arg(Bits::word_of(last) * 8 + 7);
-        let bytes: Vec<u8> = self.run(blessed, &call).await?;
-        Ok(Bits::from_redis(first_word, &bytes))
     }
 
     /// A skipped fan is back and waits in the late lane.

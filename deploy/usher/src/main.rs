@@ -50,9 +50,9 @@ fn main() -> ExitCode {
 
 async fn execute(command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        // It holds all stages, so it is behind a pointer.
+        // They hold all stages, so they are behind a pointer.
         Command::Up(up) => Box::pin(up::up(up)).await,
-        Command::Run(run) => run::run(run).await,
+        Command::Run(run) => Box::pin(run::run(run)).await,
         Command::Migrate(target) => migrate::migrate(target).await,
         Command::Demo(target) => demo::demo(target).await,
         Command::Account(account) => account::account(account).await,

@@ -29,8 +29,8 @@ const ROTATE: &str = "POST /api/partners/webhooks/{webhookId}/rotate";
 ///
 /// A message is `{type, timestamp, data}`, signed as Standard Webhooks says (`webhook-id`,
 /// `webhook-timestamp`, `webhook-signature`). It is sent until it is answered 2xx, ten times within
-/// some three days; 410 turns the endpoint off. Messages of one booking come one after the other. One
-/// may come twice: its `webhook-id` is the same then.
+/// some three days; 410 turns the endpoint off. Messages of one booking come one after the other.
+/// One may come twice: its `webhook-id` is the same then.
 #[utoipa::path(post, path = "/api/partners/webhooks", tag = "partners", request_body = WebhookInput,
     security(("bearer" = []), ("apiKey" = [])),
     params(("Idempotency-Key" = Option<String>, Header)),

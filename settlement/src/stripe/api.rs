@@ -109,12 +109,8 @@ impl Api {
             return serde_json::from_slice(answer.body())
                 .map_err(|_| unknown("an answer that nobody can read".to_owned()));
         }
-        #[derive(Deserialize)]
-        struct Body {
-            error: PaymentError,
-        }
         // A refusal of somebody between us and Stripe says nothing about the payment.
-        let error = serde_json::from_slice(answer.body()).map(|body: Body| body.error);
+        let error = serde_json::from_slice(answer.body()).map(|body: Refusal| body.error);
         let error =
             error.map_err(|_| unknown(format!("status {} of nobody's", status.as_u16())))?;
         Err(Fault::Refused(Refused { status, error }))
@@ -224,6 +220,12 @@ fn escape(from: &str, to: &mut String) {
             _ => write!(to, "%{byte:02X}").expect("a string takes everything"),
         }
     }
+}
+
+/// The body of a refusal.
+#[derive(Deserialize)]
+struct Refusal {
+    error: PaymentError,
 }
 
 #[cfg(test)]

@@ -3,13 +3,12 @@
 //! What happens follows from a seed; how it interleaves does not, so a seed that fails once need
 //! not fail again.
 
-use super::cancel;
 use super::owner::payment;
 use super::rig::{ACCOUNT, PATIENT, Rig, Stage, eventually};
 use crate::provider::{Cursor, Failure, NewPayment, Page, Payment, Provider, Verb};
 use crate::{Sandbox, reconcile_once};
 use futures_util::future::BoxFuture;
-use schema::{Held, Released, VerdictKind};
+use schema::{CancelBooking, Held, OrderId, Released, VerdictKind, codec, subject};
 use settlement_core::Seen;
 use sqlx::PgPool;
 use std::sync::Arc;
@@ -69,7 +68,7 @@ impl Provider for Storm {
 
     /// Half of the payments go the long way, on which only the provider makes ids.
     fn id_ahead(&self, new: &NewPayment) -> Option<String> {
-        if new.order.0 % 2 == 0 { self.sandbox.id_ahead(new) } else { None }
+        if new.order.0.is_multiple_of(2) { self.sandbox.id_ahead(new) } else { None }
     }
 
     fn create<'a>(&'a self, new: &'a NewPayment) -> BoxFuture<'a, Result<Payment, Failure>> {
@@ -211,8 +210,12 @@ impl World {
     /// A fan asks for the money back and does not wait for the answer.
     async fn cancel(&mut self) {
         let Some(at) = self.one() else { return };
-        let asked = cancel::ask(&self.rig, self.holds[at].held.hold, ACCOUNT);
-        tokio::time::timeout(Duration::from_millis(60), asked).await.ok();
+        let order = OrderId::from(self.holds[at].held.hold);
+        let wanted = codec::encode(&CancelBooking { order, account: ACCOUNT });
+        let nats = self.rig.servers.nats().await;
+        let asked = nats.client.request(subject::SETTLE_CANCEL, wanted.into());
+        // Whoever heard it may have died since, and there may be nobody now.
+        drop(tokio::time::timeout(Duration::from_millis(60), asked).await);
     }
 
     /// The provider answers again, the owner hears, and everything comes to its end.

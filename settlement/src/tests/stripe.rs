@@ -10,7 +10,7 @@ use super::rig::{ACCOUNT, PATIENT, Point, Rig, Stage, asked, eventually};
 use crate::{Config, Cursor, Failure, NewPayment, Provider, Sandbox, Stripe, StripeConfig, Verb};
 use chassis::config::Secret;
 use futures_util::StreamExt;
-use local::{LocalStripe, Taken};
+use local::{AtStripe, LocalStripe};
 use proxy::{DEEDS, Deed, Fault, Proxy};
 use schema::{
     CancelAnswer, CancelBooking, Currency, HoldId, Money, OrderId, SettlementLoad, VerdictKind,
@@ -76,7 +76,7 @@ impl World {
         hold
     }
 
-    async fn money(&self, hold: HoldId) -> Taken {
+    async fn money(&self, hold: HoldId) -> AtStripe {
         self.stripe.money().await.remove(&order(hold)).unwrap_or_default()
     }
 
@@ -106,12 +106,12 @@ async fn a_card_is_charged_once_and_what_was_paid_comes_back_once() {
     let hold = world.pay(1, CARD, &[]).await;
     world.rig.wait_for(hold, "paid").await;
     world.rest().await;
-    let paid = Taken { intents: 1, charges: 1, taken: PRICE, ..Taken::default() };
+    let paid = AtStripe { intents: 1, charges: 1, taken: PRICE, ..AtStripe::default() };
     assert_eq!(world.money(hold).await, paid);
     world.cancel(hold).await;
     world.cancel(hold).await;
     world.rest().await;
-    assert_eq!(world.money(hold).await, Taken { returned: PRICE, ..paid });
+    assert_eq!(world.money(hold).await, AtStripe { returned: PRICE, ..paid });
     assert_eq!(
         world.rig.owner.verdicts(hold),
         [(1, VerdictKind::Sold), (1, VerdictKind::Refunded)]
@@ -137,13 +137,13 @@ async fn a_refused_card_leaves_nothing_that_could_still_be_paid() {
     for hold in refused {
         world.rig.wait_for(hold, "declined").await;
         // Not only in the end: before anybody hears of it.
-        let closed = Taken { intents: 1, cancelled: 1, ..Taken::default() };
+        let closed = AtStripe { intents: 1, cancelled: 1, ..AtStripe::default() };
         assert_eq!(world.money(hold).await, closed);
     }
     // What is no card of Stripe's is refused before there is any payment.
     let nonsense = world.pay(7, "tok_ok", &[]).await;
     world.rig.wait_for(nonsense, "declined").await;
-    assert_eq!(world.money(nonsense).await, Taken::default());
+    assert_eq!(world.money(nonsense).await, AtStripe::default());
     world.rest().await;
     for hold in refused {
         assert_eq!(world.rig.owner.verdicts(hold), [(1, VerdictKind::Declined)]);
@@ -189,7 +189,7 @@ async fn whatever_the_network_does_a_payment_is_charged_exactly_once() {
     world.rest().await;
     let money = world.stripe.money().await;
     for &hold in &holds {
-        let Taken { charges, taken, returned, .. } = money[&order(hold)];
+        let AtStripe { charges, taken, returned, .. } = money[&order(hold)];
         assert_eq!((charges, taken, returned), (1, PRICE, 0), "{hold}: {money:?}");
         assert_eq!(world.rig.owner.verdicts(hold), [(1, VerdictKind::Sold)]);
     }
@@ -232,7 +232,7 @@ async fn whatever_the_network_does_a_refund_is_made_exactly_once() {
     world.rest().await;
     let money = world.stripe.money().await;
     for hold in holds {
-        let Taken { charges, taken, returned, .. } = money[&order(hold)];
+        let AtStripe { charges, taken, returned, .. } = money[&order(hold)];
         assert_eq!((charges, taken, returned), (1, PRICE, PRICE), "{hold}");
     }
 }

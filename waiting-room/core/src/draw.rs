@@ -155,14 +155,18 @@ mod tests {
     /// The places above 100 up to 140, of which these are entered.
     fn cohort(entered: &[u64]) -> Cohort {
         let mut cohort = Cohort::new(100);
-        entered.iter().for_each(|&number| cohort.enter(number, [7; 32]));
+        for &number in entered {
+            cohort.enter(number, [7; 32]);
+        }
         cohort.close(140);
         cohort
     }
 
     fn bits(numbers: &[u64]) -> Bits {
         let mut bits = Bits::zeroed(0, 4);
-        numbers.iter().for_each(|&number| bits.set(number));
+        for &number in numbers {
+            bits.set(number);
+        }
         bits
     }
 

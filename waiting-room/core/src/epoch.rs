@@ -49,7 +49,9 @@ impl EpochStart {
         assert!(ledger.epoch == self.epoch);
         let mut live = ledger.all_alive(self.number_floor);
         live.clear(doubt);
-        nobodys.iter().for_each(|nobodys| live.clear(nobodys));
+        for bits in nobodys {
+            live.clear(bits);
+        }
         live
     }
 }

@@ -53,8 +53,8 @@ pub struct Ledger {
     /// Numbers of drawn pre-queues that were in doubt: who has one is in the closed cohort, and
     /// counts as alive with the draw. Of this epoch.
     decided: Vec<(u64, u64)>,
-    /// Numbers passed as gone, first to last, and not called since; until no token of theirs is good
-    /// any more.
+    /// Numbers passed as gone, first to last, and not called since; until no token of theirs is
+    /// good any more.
     skipped: BTreeMap<u64, u64>,
     /// When the cursor was where: one entry for each [`PASSED_STEP`] in which somebody was skipped.
     passed: VecDeque<(UnixMillis, u64)>,
@@ -141,14 +141,7 @@ impl Ledger {
                 self.mark = number_max;
             }
             AdmissionRecord::Released(release) => self.release(release, at),
-            AdmissionRecord::GatherStarted { given_to, base } => {
-                assert!(self.gathering.is_none());
-                assert!(self.cursor <= base);
-                push_range(&mut self.unseen, given_to, base);
-                self.given = self.given.max(base);
-                self.seen = self.seen.max(given_to);
-                self.gathering = Some(base);
-            }
+            AdmissionRecord::GatherStarted { given_to, base } => self.gather(given_to, base),
             AdmissionRecord::Committed { base, nonce, commitment, needs_beacon, witnesses } => {
                 assert!(self.gathering == Some(base));
                 assert!(self.prepared.is_none(), "what was committed to is never changed");
@@ -203,6 +196,15 @@ impl Ledger {
         push_range(&mut self.doubts, given_to, number_floor);
         self.decided.clear();
         (self.given, self.seen, self.mark) = (number_floor, number_floor, number_floor);
+    }
+
+    fn gather(&mut self, given_to: u64, base: u64) {
+        assert!(self.gathering.is_none());
+        assert!(self.cursor <= base);
+        push_range(&mut self.unseen, given_to, base);
+        self.given = self.given.max(base);
+        self.seen = self.seen.max(given_to);
+        self.gathering = Some(base);
     }
 
     fn prepared_of(&mut self, base: u64) -> &mut Prepared {

@@ -247,8 +247,8 @@ impl Room {
         self.inside.left(number);
     }
 
-    /// Releases whose claim window is over: no more of their people may claim from here on, and then
-    /// those who did are to be counted.
+    /// Releases whose claim window is over: no more of their people may claim from here on, and
+    /// then those who did are to be counted.
     pub fn uncounted(&self, now: MonoMs) -> Vec<Uncounted> {
         self.inside.uncounted(now)
     }

@@ -162,8 +162,8 @@ pub(super) fn waiting(room: &Room, view: &View, place: &Opened) -> Option<Waitin
 }
 
 impl Waiting {
-    /// Whoever asks is there: near the front that is a check-in. Where the front is not known now it
-    /// is one anywhere.
+    /// Whoever asks is there: near the front that is a check-in. Where the front is not known now
+    /// it is one anywhere.
     pub(super) fn note_presence(self, room: &Room, view: &View) {
         if let Some(number) = self.number.filter(|&number| !view.is_far(Some(number))) {
             room.check_in(number);

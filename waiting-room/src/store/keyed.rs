@@ -125,8 +125,8 @@ impl Store {
         self.run::<u8>(blessed, &call).await.map(drop)
     }
 
-    /// Binds `person`, whom a promoter names, to `owner` for as long as their places are remembered,
-    /// unless they are bound to somebody else.
+    /// Binds `person`, whom a promoter names, to `owner` for as long as their places are
+    /// remembered, unless they are bound to somebody else.
     pub(crate) async fn bind(
         &self,
         blessed: &Blessed,

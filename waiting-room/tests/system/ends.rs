@@ -111,15 +111,17 @@ async fn redis_refuses_who_did_not_claim_before_the_slot_is_anothers() {
     world.list(ID, 100).await;
     let change = |settings: &mut schema::RoomSettings| {
         (settings.claim_window_seconds, settings.active_max) = (1, 1);
+        settings.mode = schema::RoomMode::Hold;
     };
     world.set(ID, change).await;
-    // The first may have been called before the settings were heard.
+    soon(async || (room.room_status(ID).await.body["mode"] == "hold").then_some(())).await;
     let mut places = Vec::new();
     for _ in 0..3 {
         let token = room.place(ID).await;
         let number = room.me(ID, &token).await.body["number"].as_u64().unwrap();
         places.push((token, number));
     }
+    world.set(ID, |settings| settings.mode = schema::RoomMode::Open).await;
     let redis = world.servers.redis().await;
     for pair in places.windows(2) {
         let [(_, number), (next, _)] = pair else { unreachable!("two") };

@@ -351,7 +351,7 @@ async fn a_slow_redis_slows_joins_and_a_still_slower_one_holds_the_line_until_it
     let world = World::new().await;
     let address = world.servers.url(Which::Redis).replace("redis://", "");
     let proxy = Proxy::before(address.trim_end_matches('/')).await;
-    let url = Url::new(&format!("redis://{}", proxy.address));
+    let url = Url::new(format!("redis://{}", proxy.address));
     let redis = Redis::connect(&RedisConfig { url, ..RedisConfig::default() }).await.unwrap();
     let room = world.instance_of("a", Config::default(), redis).await;
     world.list(ID, 10_000).await;

@@ -1,5 +1,6 @@
 //! A way to a server that can be slow.
 
+use chassis::tasks;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -20,13 +21,15 @@ impl Proxy {
         let own = listener.local_addr().unwrap().to_string();
         let delay_ms = Arc::new(AtomicU64::new(0));
         let (server, delay) = (address.to_owned(), Arc::clone(&delay_ms));
-        tokio::spawn(async move {
+        tasks::spawn("test-proxy", async move {
             while let Ok((client, _)) = listener.accept().await {
                 let Ok(server) = TcpStream::connect(&server).await else { continue };
                 let (from_client, to_client) = client.into_split();
                 let (from_server, to_server) = server.into_split();
-                tokio::spawn(pass_on(from_client, to_server, Arc::clone(&delay)));
-                tokio::spawn(pass_on(from_server, to_client, Arc::new(AtomicU64::new(0))));
+                let out = pass_on(from_client, to_server, Arc::clone(&delay));
+                tasks::spawn("test-proxy", out);
+                let back = pass_on(from_server, to_client, Arc::new(AtomicU64::new(0)));
+                tasks::spawn("test-proxy", back);
             }
         });
         Self { address: own, delay_ms }

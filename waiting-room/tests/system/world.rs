@@ -247,11 +247,14 @@ impl Instance {
         self.call(Method::POST, &format!("{id}/claim"), &headers, json!({})).await
     }
 
-    /// Claims until the place is called; returns the answer.
+    /// Claims until the place is called, not more often than a place may; returns the answer.
     pub async fn claimed(&self, id: &str, token: &str) -> Answer {
         soon(async || {
             let claimed = self.claim(id, token).await;
-            (claimed.status != 409).then_some(claimed)
+            if claimed.status == 429 {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            (![409, 429].contains(&claimed.status)).then_some(claimed)
         })
         .await
     }

@@ -48,7 +48,7 @@ const LOOK_PAUSE: Duration = Duration::from_millis(5);
 const CALM: Duration = Duration::from_secs(6);
 
 /// How long a return may take to be called one at all.
-const RETURN_MAX: Duration = Duration::from_secs(60);
+const RETURN_MAX: Duration = Duration::from_mins(1);
 
 /// What is wished for: from the return of Redis until somebody is called.
 const ADMISSION_MAX: Duration = Duration::from_secs(2);

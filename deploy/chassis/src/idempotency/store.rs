@@ -114,7 +114,8 @@ impl Keys {
         })
     }
 
-    /// Keeps the answer of a deed whose effect is elsewhere. `false` if the key has been taken over.
+    /// Keeps the answer of a deed whose effect is elsewhere. `false` if the key has been taken
+    /// over.
     pub async fn finish(&self, claim: &Claim, kept: &Kept) -> Result<bool, sqlx::Error> {
         finish(&self.postgres, claim, kept).await
     }

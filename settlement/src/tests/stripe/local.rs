@@ -19,7 +19,7 @@ pub(super) struct LocalStripe {
 
 /// What became of the payments of one order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Taken {
+pub(super) struct AtStripe {
     /// Intents, in any state.
     pub intents: usize,
     /// Those that can neither be paid any more nor were.
@@ -85,9 +85,9 @@ impl LocalStripe {
     }
 
     /// By order, as the payments' metadata have it.
-    pub(super) async fn money(&self) -> BTreeMap<String, Taken> {
+    pub(super) async fn money(&self) -> BTreeMap<String, AtStripe> {
         let list = self.get("/v1/payment_intents?limit=100000").await;
-        let mut orders: BTreeMap<String, Taken> = BTreeMap::new();
+        let mut orders: BTreeMap<String, AtStripe> = BTreeMap::new();
         for intent in list["data"].as_array().unwrap() {
             let order = intent["metadata"]["order"].as_str().unwrap_or("").to_owned();
             let money = orders.entry(order).or_default();
