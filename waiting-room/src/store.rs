@@ -199,15 +199,20 @@ impl Store {
 
     /// Gives each who asks a number as far as there are some, in one atomic step with their live
     /// bits and their keys. None until the leader knows of `giver`, who asks to be known by this.
+    ///
+    /// # Errors
+    /// [`Fault::Unblessed`] also when the last number is below `least`: then the data are older
+    /// than what the giver had its numbers from.
     pub(crate) async fn join(
         &self,
         blessed: &Blessed,
         asks: &[Option<Keyed>],
         giver: u64,
+        least: u64,
     ) -> Result<Given, Fault> {
         let mut call = self.scripts.join.prepare_invoke();
         call.key(&self.room).key(&self.live).key(&self.givers).key(&self.asking);
-        call.arg(&blessed.run_id).arg(blessed.epoch).arg(asks.len()).arg(giver);
+        call.arg(&blessed.run_id).arg(blessed.epoch).arg(asks.len()).arg(giver).arg(least);
         self.add_keyed(&mut call, asks);
         let (after, count, phase, kept): (u64, u64, String, Vec<String>) =
             self.run(blessed, &call).await?;

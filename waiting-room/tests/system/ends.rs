@@ -105,38 +105,6 @@ async fn a_claim_is_good_in_its_window_and_its_repeat_also_after_it() {
 }
 
 #[tokio::test]
-async fn redis_refuses_who_did_not_claim_before_the_slot_is_anothers() {
-    let world = World::new().await;
-    let room = world.instance("a").await;
-    world.list(ID, 100).await;
-    let change = |settings: &mut schema::RoomSettings| {
-        (settings.claim_window_seconds, settings.active_max) = (1, 1);
-        settings.mode = schema::RoomMode::Hold;
-    };
-    world.set(ID, change).await;
-    soon(async || (room.room_status(ID).await.body["mode"] == "hold").then_some(())).await;
-    let mut places = Vec::new();
-    for _ in 0..3 {
-        let token = room.place(ID).await;
-        let number = room.me(ID, &token).await.body["number"].as_u64().unwrap();
-        places.push((token, number));
-    }
-    world.set(ID, |settings| settings.mode = schema::RoomMode::Open).await;
-    let redis = world.servers.redis().await;
-    for pair in places.windows(2) {
-        let [(_, number), (next, _)] = pair else { unreachable!("two") };
-        soon(async || {
-            let state = room.me(ID, next).await.body["state"].clone();
-            (state == "ready" || state == "expired").then_some(())
-        })
-        .await;
-        let closed = format!("wr:{{{ID}}}:closed");
-        let mut read = redis::cmd("GETBIT");
-        assert!(redis.query::<bool>(read.arg(closed).arg(number)).await.unwrap(), "{number}");
-    }
-}
-
-#[tokio::test]
 async fn a_pass_claimed_with_a_login_is_that_accounts() {
     let world = World::new().await;
     let room = world.instance("a").await;

@@ -1,8 +1,7 @@
 //! The modes of a room and its methods of queueing.
 
-use super::world::{Instance, World, event, soon};
-use schema::admission::AdmissionRecord;
-use schema::{QueueingMethod, RoomMode, RoomSettings, Standby, UnixMillis, codec, subject};
+use super::world::{Instance, World, soon};
+use schema::{QueueingMethod, RoomMode, RoomSettings, Standby, UnixMillis};
 use serde_json::{Value, json};
 
 const ID: &str = "EVT001";
@@ -211,16 +210,6 @@ async fn a_room_that_drains_has_a_last_number_in_its_records_until_it_drains_no_
     let mut read = redis::cmd("HMGET");
     read.arg(format!("wr:{{{ID}}}:room")).arg("last").arg("mark");
     assert_eq!(redis.query::<(u64, u64)>(&read).await.unwrap(), (last, last));
-    let cutoffs = async || {
-        let stream = subject::admission_stream(&event(ID));
-        let stream = world.nats.jetstream.get_stream(stream).await.unwrap();
-        let found = stream.get_last_raw_message_by_subject(&subject::admission(&event(ID))).await;
-        match codec::decode::<AdmissionRecord>(&found.unwrap().payload).unwrap() {
-            AdmissionRecord::Drained { cutoff, .. } => Some(cutoff),
-            _ => None,
-        }
-    };
-    soon(async || (cutoffs().await == Some(Some(last))).then_some(())).await;
     // Nor in a new epoch, when Redis has forgotten it.
     let () = redis.query(redis::cmd("FLUSHALL").arg("SYNC")).await.unwrap();
     comes_to(&two, ID, "epoch", json!(2)).await;
