@@ -139,8 +139,8 @@ async fn give(room: &Room, waiting: &[JoinAsk]) -> Result<Option<(u32, Given)>, 
         return Ok(None);
     }
     let asks: Vec<Option<Keyed>> = waiting.iter().map(|ask| ask.asked.keyed).collect();
-    let least = room.given_report().given_to;
-    let given = room.store.join(&blessed, &asks, room.giver, least).await?;
+    let before = room.given_report().given_to;
+    let given = room.store.join(&blessed, &asks, room.giver, before).await?;
     // What is remembered of a key was given before, so it is not above this either.
     let last = given.after + given.count;
     let mut read_to = room.read_to.subscribe();
