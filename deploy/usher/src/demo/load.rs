@@ -9,7 +9,7 @@ use async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE;
 use async_nats::jetstream::context::PublishErrorKind;
 use async_nats::jetstream::stream::LastRawMessageErrorKind;
 use bytes::Bytes;
-use chassis::{Nats, stream_config};
+use chassis::{Backoff, Nats, stream_config};
 use futures_util::{TryStreamExt, stream};
 use ingress::{NewAccount, PasswordLimits, Passwords, Role, Roles, create_account};
 use schema::search::{Answer, Page, Query};
@@ -49,8 +49,26 @@ pub async fn demo(target: Target) -> anyhow::Result<ExitCode> {
 const SEARCHES_MAX: u32 = 100;
 const SEARCH_PAUSE: Duration = Duration::from_millis(100);
 
+/// The waits between loads of a system that does not answer in time: a cluster that makes the
+/// streams of all its shards at once can leave a call alone for longer than the call waits.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+const PAUSES_MAX: u32 = 5;
+
 /// Loads what is missing of the demo; entries that are there are left alone.
+///
+/// So a load that fails is tried again, [`PAUSES_MAX`] times.
 pub async fn load_once(nats: &Nats, postgres: &PgPool) -> anyhow::Result<()> {
+    let mut pauses = Backoff::new(FIRST_PAUSE, PAUSE_MAX, Some(PAUSES_MAX));
+    loop {
+        let Err(error) = load(nats, postgres).await else { return Ok(()) };
+        let Some(pause) = pauses.next_delay() else { return Err(error) };
+        tracing::warn!(error = format!("{error:#}"), "the demo is not loaded yet, tried again");
+        tokio::time::sleep(pause).await;
+    }
+}
+
+async fn load(nats: &Nats, postgres: &PgPool) -> anyhow::Result<()> {
     let spec = stream_config(&schema::stream::catalog(), nats.replicas);
     let stream = nats.ensure_stream(&spec).await?;
     let last_entry = stream.get_last_raw_message_by_subject(&subject::catalog_event(&last())).await;
