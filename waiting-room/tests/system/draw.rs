@@ -3,6 +3,7 @@
 use super::world::{Instance, World, event, soon};
 use chassis::base64url;
 use chassis::keys::sha256;
+use chassis::{Followed, Stored};
 use http::Method;
 use http_body_util::BodyExt;
 use schema::admission::{AdmissionRecord, Beacon, Beacons, COMMITMENT_DOMAIN, Witnesses};
@@ -102,14 +103,23 @@ fn assert_holds(files: &DrawFiles) {
     assert!(findings.iter().all(|finding| finding.holds), "{findings:#?}");
 }
 
-/// The room's records of its draw, in their order.
-async fn records(world: &World) -> Vec<&'static str> {
+/// All that the room's stream has.
+async fn stored(world: &World) -> Vec<Followed> {
     let stream = subject::admission_stream(&event(ID));
     let all = subject::admission_all(&event(ID));
     let patience = std::time::Duration::from_secs(5);
-    let mut stored = chassis::Stored::open(&world.nats, &stream, &all, patience).await.unwrap();
-    let mut records = Vec::new();
+    let mut stored = Stored::open(&world.nats, &stream, &all, patience).await.unwrap();
+    let mut messages = Vec::new();
     while let Some(message) = stored.next().await.unwrap() {
+        messages.push(message);
+    }
+    messages
+}
+
+/// The room's records of its draw, in their order.
+async fn records(world: &World) -> Vec<&'static str> {
+    let mut records = Vec::new();
+    for message in stored(world).await {
         if message.subject == subject::admission_cohort(&event(ID)) {
             records.push("entries");
         } else if message.subject == subject::admission(&event(ID)) {
@@ -253,4 +263,96 @@ async fn a_leader_that_takes_over_draws_with_the_secret_of_the_one_before() {
     assert_eq!(fairness["commitment"], committed);
     let all: Vec<String> = tokens.into_iter().chain(more).collect();
     assert_holds(&downloads(&other, &fairness, &all).await);
+}
+
+/// Lists the event and waits until its room gathers: nobody has a place of the line before.
+async fn gathering(world: &World, room: &Instance) {
+    gather(world).await;
+    world.list(ID, 100).await;
+    soon(async || fairness(room).await["commitment"].is_string().then_some(())).await;
+}
+
+/// Who may have given out numbers dies with Redis, so nobody can say which were, but the cohort.
+#[tokio::test]
+async fn a_pre_queue_that_lost_redis_and_a_process_is_called_at_once_when_it_is_drawn() {
+    let world = World::new().await;
+    let one = world.instance("a").await;
+    gathering(&world, &one).await;
+    let mut tokens = pre_queue(&one, 5).await;
+    drop(one);
+    let redis = world.servers.redis().await;
+    let () = redis.query(redis::cmd("FLUSHALL").arg("SYNC")).await.unwrap();
+    let other = world.instance("b").await;
+    tokens.extend(pre_queue(&other, 3).await);
+    let numbers: Vec<u64> = entered(&world).await;
+    let span = numbers.iter().max().unwrap() - numbers.iter().min().unwrap();
+    assert!(waiting_room_core::MARK_BLOCK / 2 < span, "the loss left a doubt: {numbers:?}");
+    let rate = |settings: &mut RoomSettings| {
+        (settings.mode, settings.opens_at) = (RoomMode::PreQueue, Some(chassis::clock::now()));
+        settings.admission_rate_per_minute = 6_000;
+    };
+    world.set(ID, rate).await;
+    drawn(&other).await;
+    let mut ticks = world.ticks(ID).await;
+    // Some before the living have moved, some to call them: far from the 40 s of a silence.
+    ticks.pass(40).await;
+    for token in &tokens {
+        assert_eq!(other.me(ID, token).await.body["state"], "ready", "nobody holds them up");
+    }
+    let called = other.room_status(ID).await.body["calledLastMinute"].as_u64().unwrap();
+    let people = u64::try_from(numbers.len()).unwrap();
+    assert!(called <= people, "{called} were called for {people} people");
+    assert_holds(&downloads(&other, &fairness(&other).await, &tokens).await);
+}
+
+/// The numbers that are entered in the room's cohort.
+async fn entered(world: &World) -> Vec<u64> {
+    let cohort = subject::admission_cohort(&event(ID));
+    let mut numbers = Vec::new();
+    for message in stored(world).await {
+        if message.subject == cohort {
+            let entries = schema::cohort::decode(&message.payload).unwrap();
+            numbers.extend(entries.iter().map(|(number, _)| *number));
+        }
+    }
+    numbers
+}
+
+/// The draw is made while Redis holds the order of the pre-queue, which is lost before it hears.
+#[tokio::test]
+async fn redis_lost_after_the_draw_holds_nobody_up_with_numbers_of_nobody() {
+    let world = World::new().await;
+    let one = world.instance("a").await;
+    gathering(&world, &one).await;
+    pre_queue(&one, 5).await;
+    drop(one);
+    let redis = world.servers.redis().await;
+    let () = redis.query(redis::cmd("FLUSHALL").arg("SYNC")).await.unwrap();
+    let other = world.instance("b").await;
+    let tokens = pre_queue(&other, 3).await;
+    world
+        .set(ID, |settings| {
+            (settings.mode, settings.opens_at) = (RoomMode::PreQueue, Some(chassis::clock::now()));
+            settings.admission_rate_per_minute = 0;
+        })
+        .await;
+    drawn(&other).await;
+    let () = redis.query(redis::cmd("FLUSHALL").arg("SYNC")).await.unwrap();
+    soon(async || (other.room_status(ID).await.body["epoch"] == 3).then_some(())).await;
+    let mut ticks = world.ticks(ID).await;
+    ticks.pass(8).await;
+    let people = u64::try_from(entered(&world).await.len()).unwrap();
+    let waiting = other.room_status(ID).await.body["waiting"].as_u64().unwrap();
+    // Some may have joined before the room gathered.
+    assert!((people..people + 50).contains(&waiting), "{waiting} wait, the cohort has {people}");
+    world
+        .set(ID, |settings| {
+            (settings.mode, settings.opens_at) = (RoomMode::PreQueue, Some(chassis::clock::now()));
+            settings.admission_rate_per_minute = 6_000;
+        })
+        .await;
+    ticks.pass(40).await;
+    for token in &tokens {
+        assert_eq!(other.me(ID, token).await.body["state"], "ready");
+    }
 }

@@ -218,3 +218,36 @@ async fn an_instance_whose_clock_is_behind_the_leaders_signs_no_claim_that_came_
     // The real leader's word may come between the two.
     assert!(5 < late, "{late} of 10 were too late");
 }
+
+#[tokio::test]
+async fn redis_refuses_who_did_not_claim_before_the_slot_is_anothers() {
+    let world = World::new().await;
+    let room = world.instance("a").await;
+    world.list(ID, 100).await;
+    let one_at_a_time = |mode| {
+        move |settings: &mut schema::RoomSettings| {
+            (settings.mode, settings.active_max, settings.claim_window_seconds) = (mode, 1, 1);
+        }
+    };
+    world.set(ID, one_at_a_time(schema::RoomMode::Hold)).await;
+    soon(async || (room.room_status(ID).await.body["mode"] == "hold").then_some(())).await;
+    let mut places = Vec::new();
+    for _ in 0..3 {
+        let token = room.place(ID).await;
+        let number = room.me(ID, &token).await.body["number"].as_u64().unwrap();
+        places.push((token, number));
+    }
+    world.set(ID, one_at_a_time(schema::RoomMode::Open)).await;
+    let redis = world.servers.redis().await;
+    for pair in places.windows(2) {
+        let [(_, number), (next, _)] = pair else { unreachable!("two") };
+        soon(async || {
+            let state = room.me(ID, next).await.body["state"].clone();
+            (state == "ready" || state == "expired").then_some(())
+        })
+        .await;
+        let closed = format!("wr:{{{ID}}}:closed");
+        let mut read = redis::cmd("GETBIT");
+        assert!(redis.query::<bool>(read.arg(closed).arg(number)).await.unwrap(), "{number}");
+    }
+}
