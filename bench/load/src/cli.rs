@@ -101,6 +101,9 @@ pub struct Measure {
     /// Poll as often as all who wait would together if they did as they are told, not faster
     #[arg(long)]
     pub as_told: bool,
+    /// Join with an `Idempotency-Key` each, as the pages do
+    #[arg(long)]
+    pub keyed: bool,
     /// Open a connection anew after so many questions; 0 keeps it
     #[arg(long, default_value_t = 0)]
     pub reuse: u32,

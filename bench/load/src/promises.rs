@@ -21,7 +21,7 @@ mod steps;
 
 pub use auditor::audited;
 pub use check::{Checked, Checks, Forged, check};
-pub use numbers::{judge_numbers, twice};
+pub use numbers::{Numbered, judge_numbers, jumped, twice};
 
 #[cfg(test)]
 pub mod tests;

@@ -110,8 +110,9 @@ fn is_allowed(from: &str, kind: Kind, to: &str, to_kind: Kind) -> bool {
         }
         Kind::Usher => matches!(to_kind, Kind::Schema | Kind::Chassis | Kind::Stage),
         Kind::Micro => {
-            let starts = to == "allocator";
-            starts || matches!(to_kind, Kind::Schema | Kind::Core | Kind::Chassis)
+            // What it starts, and what checks a draw.
+            let is_measured = matches!(to, "allocator" | "waiting-room");
+            is_measured || matches!(to_kind, Kind::Schema | Kind::Core | Kind::Chassis)
         }
         Kind::Bench => matches!(to_kind, Kind::Schema | Kind::Core),
     }
@@ -147,6 +148,7 @@ mod tests {
             ("deploy/chassis", "tokio"),
             ("bench/load", "schema"),
             ("bench/micro", "allocator"),
+            ("bench/micro", "waiting-room"),
             ("bench/micro", "deploy/chassis"),
             ("bench/micro", "waiting-room/core"),
             ("bench/sim", "settlement/core"),
@@ -166,7 +168,7 @@ mod tests {
             ("deploy/chassis", "ingress"),
             ("deploy/usher", "allocator/core"),
             ("bench/load", "deploy/chassis"),
-            ("bench/micro", "waiting-room"),
+            ("bench/micro", "settlement"),
             ("bench/sim", "deploy/chassis"),
             ("deploy/xtask", "schema"),
             ("ingress/extra", "schema"),

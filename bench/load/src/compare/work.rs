@@ -142,7 +142,7 @@ impl Side {
         let line = Line { waiting: terms.places, polling: terms.places };
         let joining = Joining::all(&self.door, ROOM, terms.connections, line).await?;
         let (joined, measured) = run(joining, STOCKING_WAIT).await?;
-        self.numbers.extend(joined.iter().flat_map(|worker| &worker.numbers));
+        self.numbers.extend(joined.iter().flat_map(Joining::numbers));
         let tokens: Vec<String> = joined.into_iter().flat_map(|worker| worker.tokens).collect();
         ensure!(!tokens.is_empty(), "nobody could join: {:?}", measured.other);
         self.polls = polls(&self.door, ROOM, &tokens);
@@ -166,7 +166,7 @@ impl Side {
     /// Joins for the time of a turn.
     pub async fn join_on(&mut self, terms: &Terms) -> anyhow::Result<Measured> {
         let (joined, measured) = join_at(&self.door, terms).await?;
-        self.numbers.extend(joined.iter().flat_map(|worker| &worker.numbers));
+        self.numbers.extend(joined.iter().flat_map(Joining::numbers));
         Ok(measured)
     }
 

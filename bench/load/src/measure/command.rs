@@ -7,7 +7,7 @@ use super::{
 };
 use crate::cli::{self, Deeds};
 use crate::machine;
-use crate::promises::twice;
+use crate::promises::{Numbered, jumped, twice};
 use crate::wire::Door;
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
@@ -88,10 +88,17 @@ async fn waiting(options: &cli::Measure, table: &mut Table) -> anyhow::Result<()
         inside = Some((opened.memory().await?, opened));
     }
     let line = Line { waiting, polling };
-    let joining = Joining::all(&door, event, options.connections, line).await?;
+    let joining = if options.keyed {
+        Joining::keyed(&door, event, options.connections, line).await?
+    } else {
+        Joining::all(&door, event, options.connections, line).await?
+    };
     let joined = table.run("join", joining, |worker| worker, JOIN_WAIT).await?;
-    let numbers: Vec<u64> = joined.iter().flat_map(|worker| &worker.numbers).copied().collect();
+    let numbers: Vec<u64> = joined.iter().flat_map(Joining::numbers).collect();
     table.tell("numbersTwice", json!(twice(&numbers).len()))?;
+    let numbered: Vec<Numbered> =
+        joined.iter().flat_map(|worker| &worker.numbered).copied().collect();
+    table.tell("numbersJumped", json!(jumped(&numbered)))?;
     if let Some((before, inside)) = &mut inside {
         let after = inside.memory().await?;
         table.tell("memory", memory_json(*before, after, u64::try_from(numbers.len())?))?;
@@ -100,8 +107,13 @@ async fn waiting(options: &cli::Measure, table: &mut Table) -> anyhow::Result<()
     ensure!(!tokens.is_empty(), "nobody could join");
     if options.only.contains(&Deeds::Poll) {
         let polls = polls(&door, event, &tokens);
-        let inside = inside.as_mut().map(|(_, inside)| inside);
-        poll(options, table, &door, &polls, inside).await?;
+        let opened = inside.as_mut().map(|(_, inside)| inside);
+        poll(options, table, &door, &polls, opened).await?;
+        if let Some((before, inside)) = &mut inside {
+            let after = inside.memory().await?;
+            let memory = memory_json(*before, after, u64::try_from(numbers.len())?);
+            table.tell("memoryAfterPolls", memory)?;
+        }
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use super::closed_loop::{Turn, Worker};
 use super::wording::{get, label, post, resolve};
+use crate::promises::Numbered;
 use crate::wire::{Door, Socket};
 use anyhow::{Context as _, ensure};
 use serde::Deserialize;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::time::{Instant, Interval, interval_at};
+use uuid::Uuid;
 
 /// How often a place is polled in one measurement. The contract allows a burst of ten, and one a
 /// second after it; with more, answers of 429 would be what is measured.
@@ -29,12 +31,14 @@ pub struct Line {
 pub struct Joining {
     socket: Socket,
     question: Vec<u8>,
+    /// Each join has a key of its own: the question is written anew.
+    keyed: Option<(Door, String)>,
     line: Line,
     left: Arc<AtomicU32>,
     /// Of those that will poll.
     pub tokens: Vec<String>,
     /// Of all; none of who is drawn later.
-    pub numbers: Vec<u64>,
+    pub numbered: Vec<Numbered>,
 }
 
 impl Line {
@@ -63,12 +67,31 @@ impl Joining {
         let joining = |number: u32| Self {
             socket: Socket::new(door, target, usize::try_from(number).expect("32 bits fit")),
             question: join_question(door, event),
+            keyed: None,
             line,
             left: Arc::clone(&left),
             tokens: Vec::new(),
-            numbers: Vec::new(),
+            numbered: Vec::new(),
         };
         Ok((0..connections).map(joining).collect())
+    }
+
+    /// As [`Self::all`], each join with an `Idempotency-Key` of its own, as the pages send one.
+    pub async fn keyed(
+        door: &Door,
+        event: &str,
+        connections: u32,
+        line: Line,
+    ) -> anyhow::Result<Vec<Self>> {
+        let mut all = Self::all(door, event, connections, line).await?;
+        for joining in &mut all {
+            joining.keyed = Some((door.clone(), format!("/api/queue/{event}/join")));
+        }
+        Ok(all)
+    }
+
+    pub fn numbers(&self) -> impl Iterator<Item = u64> + '_ {
+        self.numbered.iter().map(|join| join.number)
     }
 }
 
@@ -83,12 +106,18 @@ impl Worker for Joining {
         let take = |left: u32| left.checked_sub(1);
         let taken = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
         let Ok(left) = taken else { return Ok(Turn::Done) };
+        if let Some((door, path)) = &self.keyed {
+            let key = format!("idempotency-key: {}\r\n", Uuid::now_v7().simple());
+            self.question = post(door, path, &key, "{}");
+        }
+        let asked = Instant::now();
         let reply = self.socket.ask(&self.question).await?;
+        let answered = Instant::now();
         if reply.status != 201 {
             return Ok(Turn::Answered(Err(label(reply))));
         }
         let joined: Joined = serde_json::from_slice(reply.body).context("read a place")?;
-        self.numbers.extend(joined.number);
+        self.numbered.extend(joined.number.map(|number| Numbered { asked, answered, number }));
         if self.line.polls(left) {
             self.tokens.push(joined.token);
         }
