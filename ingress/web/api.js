@@ -82,10 +82,18 @@ export const get = (path, options) => call("GET", path, options);
 export const post = (path, body, options) => call("POST", path, { body, ...options });
 
 /** A key under which a repeated request is the same request. */
-export function newKey() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+export const newKey = () => hex(crypto.getRandomValues(new Uint8Array(16)));
+
+/** What only this browser knows. */
+export const newSecret = () => hex(crypto.getRandomValues(new Uint8Array(32)));
+
+/** The hash of a text, in hexadecimal digits; null over plain HTTP, where no browser hashes. */
+export async function sha256(text) {
+  if (!crypto.subtle) return null;
+  return hex(new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))));
 }
+
+const hex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 
 // ---- the session ----
 

@@ -1,11 +1,14 @@
 // The waiting room: joining the line, waiting in it, and coming in when called.
 
 import {
-  Refusal, busy, call, clock, count, get, h, load, newKey, notify, pause, post, sentence, show, store,
+  Refusal, busy, call, clock, count, get, h, load, newKey, newSecret, notify, pause, post, sentence,
+  sha256, show, store,
 } from "./api.js";
 
 const POLL_MS_MIN = 500;
 const POLL_MS_DEFAULT = 5000;
+/** How often the room's status is asked for where a cache answers for the server. */
+const STATUS_MS = 1000;
 
 // The place outlives the tab, the pass does not need to: claiming a place again gives the same pass.
 const placeName = (eventId) => `usher.place.${eventId}`;
@@ -60,13 +63,17 @@ function askToJoin(box, event, signal) {
 }
 
 async function join(eventId) {
-  // The key is kept before it is used: if the answer is lost, the next try gets the same place.
+  // Both are kept before they are used: if the answer is lost, the next try gets the same place.
   const kept = load(localStorage, placeName(eventId));
   const key = kept?.key ?? newKey();
-  store(localStorage, placeName(eventId), { key });
+  const secret = kept?.secret ?? newSecret();
+  store(localStorage, placeName(eventId), { key, secret });
   try {
-    const { token } = await post(`/api/queue/${eventId}/join`, {}, { key });
-    store(localStorage, placeName(eventId), { key, token });
+    // Who sees the token, and not the secret, cannot claim the place.
+    const popHash = await sha256(secret);
+    const body = popHash ? { popHash } : {};
+    const { token } = await post(`/api/queue/${eventId}/join`, body, { key });
+    store(localStorage, placeName(eventId), { key, secret: popHash && secret, token });
   } catch (error) {
     // A final no is remembered under its key; a later try is another one.
     if (error instanceof Refusal && !error.retryable) store(localStorage, placeName(eventId), null);
@@ -97,7 +104,7 @@ async function waitInLine(box, event, token, signal) {
         notify(ENDINGS[me.end] ?? "Your place in this line has ended. You may join again.");
         return null;
       }
-      await untilNextPoll(me.pollAfterMs, signal);
+      await untilNextPoll(eventId, me, view, signal);
     }
   } finally {
     document.title = title;
@@ -129,7 +136,8 @@ async function look(eventId, headers, view, signal) {
 /** `event.wantsCookie`: the pass is for a gate before a site on this host. */
 async function claim({ eventId, wantsCookie }, headers, signal) {
   try {
-    const body = wantsCookie ? { cookie: true } : {};
+    const popSecret = load(localStorage, placeName(eventId))?.secret ?? undefined;
+    const body = { popSecret, cookie: wantsCookie ? true : undefined };
     const claimed = await post(`/api/queue/${eventId}/claim`, body, { headers, signal, key: newKey() });
     const until = Date.now() + claimed.expiresInMs;
     const held = { pass: claimed.pass, until, seatsMax: claimed.seatsMax };
@@ -144,15 +152,38 @@ async function claim({ eventId, wantsCookie }, headers, signal) {
 }
 
 /** Waits as long as the server says, or until the fan comes back to this tab. */
-function untilNextPoll(pollAfterMs, signal) {
+function untilNextPoll(eventId, me, view, signal) {
   const inner = new AbortController();
   const wake = () => document.visibilityState === "visible" && inner.abort();
   document.addEventListener("visibilitychange", wake, { once: true });
-  const wait = pause(Math.max(POLL_MS_MIN, pollAfterMs ?? POLL_MS_DEFAULT),
-    AbortSignal.any([signal, inner.signal]));
+  const both = AbortSignal.any([signal, inner.signal]);
+  watchRoom(eventId, me, view, both).catch(() => undefined);
+  const wait = pause(Math.max(POLL_MS_MIN, me.pollAfterMs ?? POLL_MS_DEFAULT), both);
   return wait
     .catch(() => signal.throwIfAborted())
-    .finally(() => document.removeEventListener("visibilitychange", wake));
+    .finally(() => {
+      inner.abort();
+      document.removeEventListener("visibilitychange", wake);
+    });
+}
+
+let hasCache = true;
+
+/**
+ * Shows at once what the room's status says anew, between two looks at the place.
+ *
+ * Only behind a shared cache, which says how old its answer is: there the server answers once a
+ * second however many ask. Without one a crowd that asks so often would be a flood.
+ */
+async function watchRoom(eventId, me, view, signal) {
+  while (hasCache) {
+    await pause(STATUS_MS, signal);
+    const response = await fetch(`/api/queue/${eventId}/status`, { signal });
+    hasCache = response.headers.has("Age");
+    if (!response.ok) continue;
+    const { soldOut, ended } = await response.json();
+    view.update({ ...me, soldOut, ended: ended ?? me.ended });
+  }
 }
 
 const STATES = {
