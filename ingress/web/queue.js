@@ -2,13 +2,15 @@
 
 import {
   Refusal, busy, call, clock, count, get, h, load, newKey, newSecret, notify, pause, post, sentence,
-  sha256, show, store,
+  session, sha256, show, store,
 } from "./api.js";
 
 const POLL_MS_MIN = 500;
 const POLL_MS_DEFAULT = 5000;
 /** How often the room's status is asked for where a cache answers for the server. */
 const STATUS_MS = 1000;
+/** So many answers in a row that no cache gave, and the page asks no more. */
+const UNCACHED_MAX = 3;
 
 // The place outlives the tab, the pass does not need to: claiming a place again gives the same pass.
 const placeName = (eventId) => `usher.place.${eventId}`;
@@ -66,11 +68,12 @@ async function join(eventId) {
   // Both are kept before they are used: if the answer is lost, the next try gets the same place.
   const kept = load(localStorage, placeName(eventId));
   const key = kept?.key ?? newKey();
-  const secret = kept?.secret ?? newSecret();
+  // The place of one who is logged in may be the account's, from whatever browser.
+  const secret = session() ? null : kept?.secret ?? newSecret();
   store(localStorage, placeName(eventId), { key, secret });
   try {
     // Who sees the token, and not the secret, cannot claim the place.
-    const popHash = await sha256(secret);
+    const popHash = secret && await sha256(secret);
     const body = popHash ? { popHash } : {};
     const { token } = await post(`/api/queue/${eventId}/join`, body, { key });
     store(localStorage, placeName(eventId), { key, secret: popHash && secret, token });
@@ -167,7 +170,7 @@ function untilNextPoll(eventId, me, view, signal) {
     });
 }
 
-let hasCache = true;
+let uncached = 0;
 
 /**
  * Shows at once what the room's status says anew, between two looks at the place.
@@ -176,10 +179,11 @@ let hasCache = true;
  * second however many ask. Without one a crowd that asks so often would be a flood.
  */
 async function watchRoom(eventId, me, view, signal) {
-  while (hasCache) {
+  while (uncached < UNCACHED_MAX) {
     await pause(STATUS_MS, signal);
-    const response = await fetch(`/api/queue/${eventId}/status`, { signal });
-    hasCache = response.headers.has("Age");
+    // This browser's own cache would show an older one.
+    const response = await fetch(`/api/queue/${eventId}/status`, { signal, cache: "no-cache" });
+    uncached = response.headers.has("Age") ? 0 : uncached + 1;
     if (!response.ok) continue;
     const { soldOut, ended } = await response.json();
     view.update({ ...me, soldOut, ended: ended ?? me.ended });

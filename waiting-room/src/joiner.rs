@@ -4,12 +4,12 @@ use crate::config::{JOIN_AGAIN, JOIN_BATCH_MAX, LEDGER_WAIT};
 use crate::enter::enter;
 use crate::metrics;
 use crate::room::Room;
-use crate::store::{Fault, Given, Kept, Keyed, Phase};
+use crate::store::{Fault, Given, Giving, Kept, Keyed, Phase};
 use chassis::{Nats, Shutdown};
 use schema::UnixMillis;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
-use waiting_room_core::PlaceKind;
+use waiting_room_core::{PhaseStep, PlaceKind, phase_step};
 
 /// One who waits for a number.
 #[derive(Debug)]
@@ -62,6 +62,9 @@ pub(crate) async fn run(
                 count = asks.recv_many(&mut waiting, JOIN_BATCH_MAX) => if count == 0 { return },
             }
         }
+        // Whoever else is ready on this core goes first: in a rush those are the threads that read
+        // joins, so that fewer calls number more of them. Where nobody is, it takes no time.
+        std::thread::yield_now();
         while waiting.len() < JOIN_BATCH_MAX {
             let Ok(ask) = asks.try_recv() else { break };
             waiting.push(ask);
@@ -139,8 +142,10 @@ async fn give(room: &Room, waiting: &[JoinAsk]) -> Result<Option<(u32, Given)>, 
         return Ok(None);
     }
     let asks: Vec<Option<Keyed>> = waiting.iter().map(|ask| ask.asked.keyed).collect();
-    let before = room.given_report().given_to;
-    let given = room.store.join(&blessed, &asks, room.giver, before).await?;
+    let is_to_gather =
+        phase_step(&room.settings(), false, room.wall()) == Some(PhaseStep::StartGather);
+    let giving = Giving { giver: room.giver, least: room.given_report().given_to, is_to_gather };
+    let given = room.store.join(&blessed, &asks, giving).await?;
     // What is remembered of a key was given before, so it is not above this either.
     let last = given.after + given.count;
     let mut read_to = room.read_to.subscribe();

@@ -146,6 +146,16 @@ type LookAnswer = (
     Vec<u64>,
 );
 
+/// Who gives out numbers, and what it knows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Giving {
+    pub giver: u64,
+    /// Its last number: a smaller one is of older data than it had its numbers from.
+    pub least: u64,
+    /// The settings ask for a pre-queue: no place of the line is given any more.
+    pub is_to_gather: bool,
+}
+
 /// A change of the room's fields; `None` and empty leave what is there.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Shift {
@@ -198,21 +208,20 @@ impl Store {
     }
 
     /// Gives each who asks a number as far as there are some, in one atomic step with their live
-    /// bits and their keys. None until the leader knows of `giver`, who asks to be known by this.
+    /// bits and their keys. None until the leader knows of the giver, who asks to be known by this.
     ///
     /// # Errors
-    /// [`Fault::Unblessed`] also when the last number is below `least`: then the data are older
-    /// than what the giver had its numbers from.
+    /// [`Fault::Unblessed`] also when the last number is below the least.
     pub(crate) async fn join(
         &self,
         blessed: &Blessed,
         asks: &[Option<Keyed>],
-        giver: u64,
-        least: u64,
+        Giving { giver, least, is_to_gather }: Giving,
     ) -> Result<Given, Fault> {
         let mut call = self.scripts.join.prepare_invoke();
         call.key(&self.room).key(&self.live).key(&self.givers).key(&self.asking);
         call.arg(&blessed.run_id).arg(blessed.epoch).arg(asks.len()).arg(giver).arg(least);
+        call.arg(u8::from(is_to_gather));
         self.add_keyed(&mut call, asks);
         let (after, count, phase, kept): (u64, u64, String, Vec<String>) =
             self.run(blessed, &call).await?;

@@ -66,15 +66,21 @@ pub(super) async fn claim(
     let body = body.map_err(|rejection| rejection.into_response().status().as_u16());
     let (request, _): (ClaimRequest, _) = bodies::json(&headers, body)?;
     check_secret(&place, request.pop_secret.as_deref())?;
-    let account = match bearer(&headers) {
+    let known = room.line_number(&place.token).map(|number| (number, room.standing(number)));
+    let login = bearer(&headers);
+    // A signature is checked, or one is made: no more often than a place may poll.
+    let is_called = matches!(known, Some((_, (_, Standing::Called(_)))));
+    if is_called || login.is_some() {
+        guard_act(&app, &room, &place)?;
+    }
+    let account = match login {
         None => None,
         Some(token) => Some(app.accounts.verify(token).ok_or_else(|| {
             let title = "The account token is not valid";
             Problem::new(401, "LOGIN_REQUIRED", title, "log in again, or claim without it")
         })?),
     };
-    let number = room.line_number(&place.token).ok_or_else(problems::not_called)?;
-    let (blessed, standing) = room.standing(number);
+    let (number, (blessed, standing)) = known.ok_or_else(problems::not_called)?;
     let terms = match standing {
         Standing::Called(terms) => terms,
         Standing::Waiting | Standing::Skipped => {
@@ -87,9 +93,6 @@ pub(super) async fn claim(
         }
         Standing::Left | Standing::Over => return Err(claim_expired()),
     };
-    if !room.claimed().contains(number) {
-        guard_act(&app, &room, &place)?;
-    }
     secure_claim(&room, &blessed, terms, number, now).await?;
     metrics::claimed();
     let pass_place = PassPlace { epoch: place.token.epoch, number };

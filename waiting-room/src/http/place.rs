@@ -137,8 +137,8 @@ pub(super) fn opened(
     })
 }
 
-/// Lets a claim or a leave of the place ask Redis, as often as it may poll; counted beside polls,
-/// which tell when to claim.
+/// Lets a claim or a leave of the place ask Redis, or have something signed, as often as it may
+/// poll; counted beside polls, which tell when to claim.
 pub(super) fn guard_act(app: &App, room: &Room, place: &Opened) -> Result<(), Problem> {
     room.acts.pass(place.token.number, app.uptime_ms()).map_err(|wait| {
         metrics::refused("rate");

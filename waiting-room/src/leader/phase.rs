@@ -30,10 +30,8 @@ impl Leader {
             phase_step(settings, gathering.is_some(), chassis::clock::now())
         };
         match step {
-            Some(PhaseStep::StartGather) => {
-                self.start_gather(owner).await?;
-                return Ok(self.show_gather().await.map(|()| false));
-            }
+            // It began before anything else of this tick, or will with the next.
+            Some(PhaseStep::StartGather) => return Ok(Ok(false)),
             Some(PhaseStep::Draw) => return self.draw(owner).await,
             None => self.closing_since = None,
         }
@@ -41,12 +39,34 @@ impl Leader {
             self.commit(owner).await?;
         }
         Ok(match (gathering, phase) {
-            // The record was written and Redis never heard of it, or the settings do not want the
-            // pre-queue closed any more.
-            (Some(_), Phase::Line | Phase::Closing) => self.show_gather().await.map(|()| true),
+            // The settings do not want the pre-queue closed any more.
+            (Some(_), Phase::Closing) => self.show_gather().await.map(|()| true),
             (None, Phase::Gather | Phase::Closing) => self.show_draw().await.map(|()| false),
             _ => Ok(true),
         })
+    }
+
+    /// Begins the pre-queue that the settings ask for, or shows Redis the one whose record it never
+    /// heard of; says whether it did.
+    ///
+    /// LINE-1: first of all in a tick. Were the mark raised there while it gives places of the
+    /// line, those would get numbers of the pre-queue; and who joins then would be ahead of its
+    /// draw.
+    pub(super) async fn begin_gather(
+        &mut self,
+        owner: &Owner,
+        settings: &RoomSettings,
+        phase: Phase,
+    ) -> Result<Result<bool, Fault>, AppendError> {
+        let is_gathering = self.ledger.gathering.is_some() && !self.ledger.is_closed();
+        if phase_step(settings, self.ledger.gathering.is_some(), chassis::clock::now())
+            == Some(PhaseStep::StartGather)
+        {
+            self.start_gather(owner).await?;
+        } else if !(is_gathering && phase == Phase::Line) {
+            return Ok(Ok(false));
+        }
+        Ok(self.show_gather().await.map(|()| true))
     }
 
     /// Numbers above the mark are places of the pre-queue. The mark is above all that Redis may

@@ -47,6 +47,14 @@ impl Leader {
         self.watch_life(owner, settings, &look, live_ahead).await?;
         self.last_seen = Some(look.last);
         self.note_cutoff(owner, settings).await?;
+        match self.begin_gather(owner, settings, look.phase).await? {
+            Ok(false) => {}
+            Ok(true) => return Ok((LimitedBy::Mode, live_ahead)),
+            Err(fault) => {
+                self.trouble(&fault);
+                return Ok((LimitedBy::Recovery, live_ahead));
+            }
+        }
         if let Err(fault) = self.raise_mark(owner, settings, &look).await? {
             self.trouble(&fault);
             return Ok((LimitedBy::Recovery, live_ahead));

@@ -1,7 +1,8 @@
 //! Tests of the scripts, on a real Redis.
 
 use super::{
-    Blessed, Closing, Fault, Kept, Keyed, KeyedBy, Leading, Marks, Phase, Recalled, Shift, Store,
+    Blessed, Closing, Fault, Giving, Kept, Keyed, KeyedBy, Leading, Marks, Phase, Recalled, Shift,
+    Store,
 };
 use crate::config::{JOIN_BATCH_MAX, JOIN_KEYS_AGE_MAX, JOIN_KEYS_MAX};
 use chassis::{TestServers, Which};
@@ -9,6 +10,7 @@ use schema::UnixMillis;
 use waiting_room_core::{Bits, NumberSet};
 
 const GIVER: u64 = 7;
+const GIVING: Giving = Giving { giver: GIVER, least: 0, is_to_gather: false };
 
 #[tokio::test]
 async fn an_overtaken_leader_cannot_open_what_its_successor_has_closed() {
@@ -20,7 +22,7 @@ async fn an_overtaken_leader_cannot_open_what_its_successor_has_closed() {
     let numbers = (5, 100);
     store.bless(&old, numbers, Phase::Line, &Bits::zeroed(0, 1), &[GIVER]).await.unwrap();
     let join = async || {
-        let given = store.join(&blessed, &[None], GIVER, 0).await.unwrap();
+        let given = store.join(&blessed, &[None], GIVING).await.unwrap();
         (given.after, given.count)
     };
     assert_eq!(join().await, (5, 1));
@@ -62,7 +64,7 @@ async fn repeats_take_no_number_and_those_beside_them_get_theirs_in_order() {
     let servers = TestServers::with(&[Which::Redis]).await;
     let (store, blessed) = blessed_store(&servers).await;
     let join = async |asks: &[Option<Keyed>]| {
-        let given = store.join(&blessed, asks, GIVER, 0).await.unwrap();
+        let given = store.join(&blessed, asks, GIVING).await.unwrap();
         let kept: Vec<_> = given.kept.iter().map(|kept| kept.map(|kept| kept.number)).collect();
         (given.after, given.count, kept)
     };
@@ -91,7 +93,7 @@ async fn a_person_has_one_number_beside_requests_until_the_place_is_forgotten() 
         Some(Keyed { by: KeyedBy::Person, fingerprint, ..keyed(number) })
     };
     let join = async |asks: &[Option<Keyed>]| {
-        let given = store.join(&blessed, asks, GIVER, 0).await.unwrap();
+        let given = store.join(&blessed, asks, GIVING).await.unwrap();
         let kept = given.kept.iter().map(|kept| kept.map(|kept| (kept.number, kept.fingerprint)));
         (given.count, kept.collect::<Vec<_>>())
     };
@@ -117,7 +119,7 @@ async fn the_newest_keys_are_remembered_for_ten_minutes_and_older_ones_make_room
     let servers = TestServers::with(&[Which::Redis]).await;
     let (store, blessed) = blessed_store(&servers).await;
     let join = async |asks: &[Option<Keyed>]| {
-        store.join(&blessed, asks, GIVER, 0).await.unwrap().kept.iter().flatten().count()
+        store.join(&blessed, asks, GIVING).await.unwrap().kept.iter().flatten().count()
     };
     let all: Vec<_> = (0..JOIN_KEYS_MAX).map(|number| Some(keyed(number))).collect();
     for asks in all.chunks(JOIN_BATCH_MAX) {
@@ -232,12 +234,12 @@ async fn a_server_that_was_a_replica_of_an_older_copy_is_none_that_was_blessed()
     follow(&copy, None).await;
     follow(&copy, Some(&servers)).await;
     follow(&copy, None).await;
-    assert_eq!(store.join(&blessed, &[None], GIVER, 0).await.unwrap().after, 5);
+    assert_eq!(store.join(&blessed, &[None], GIVING).await.unwrap().after, 5);
     follow(&servers, Some(&copy)).await;
     follow(&servers, None).await;
     let last: u64 = server.query(redis::cmd("HGET").arg(&store.room).arg("last")).await.unwrap();
     assert_eq!(last, 5, "it is older");
     assert_eq!(store.run_id().await.unwrap(), blessed.run_id, "and the same process");
-    let again = store.join(&blessed, &[None], GIVER, 0).await;
+    let again = store.join(&blessed, &[None], GIVING).await;
     assert!(matches!(again, Err(Fault::Unblessed)), "{again:?}");
 }

@@ -265,6 +265,47 @@ async fn a_leader_that_takes_over_draws_with_the_secret_of_the_one_before() {
     assert_holds(&downloads(&other, &fairness, &all).await);
 }
 
+/// Who joins at once, and says the place's state.
+async fn first_state(room: &Instance) -> Value {
+    soon(async || {
+        let joined = room.join(ID).await;
+        (joined.status == 201).then(|| joined.body["state"].clone())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn nobody_is_ahead_of_a_pre_queue_by_joining_before_it_gathers() {
+    let world = World::new().await;
+    let (one, other) = (world.instance("a").await, world.instance("b").await);
+    gather(&world).await;
+    world.list(ID, 100).await;
+    let joins = (0..40).map(|turn| first_state(if turn % 2 == 0 { &one } else { &other }));
+    let states = futures_util::future::join_all(joins).await;
+    assert!(states.iter().all(|state| state == "prequeued"), "{states:?}");
+}
+
+#[tokio::test]
+async fn a_line_that_goes_on_as_a_pre_queue_gives_no_place_of_the_line_once_that_is_known() {
+    let world = World::new().await;
+    let room = world.instance("a").await;
+    world.set(ID, |settings| settings.mode = RoomMode::Hold).await;
+    world.list(ID, 100).await;
+    assert_eq!(first_state(&room).await, "queued");
+    gather(&world).await;
+    soon(async || {
+        // Joins go on all the time, so that giving is open.
+        let state = first_state(&room).await;
+        let is_known = room.room_status(ID).await.body["mode"] == "pre-queue";
+        if is_known {
+            let states = futures_util::future::join_all((0..40).map(|_| first_state(&room))).await;
+            assert!(states.iter().all(|state| state == "prequeued"), "{states:?} after {state}");
+        }
+        is_known.then_some(())
+    })
+    .await;
+}
+
 /// Lists the event and waits until its room gathers: nobody has a place of the line before.
 async fn gathering(world: &World, room: &Instance) {
     gather(world).await;

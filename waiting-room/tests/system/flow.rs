@@ -4,8 +4,8 @@ use super::world::{World, event, soon};
 use chassis::base64url;
 use chassis::keys::sha256;
 use http::Method;
-use schema::admission::{PassClaims, RoomStatus};
-use schema::{RoomMode, UnixMillis, codec};
+use schema::admission::{AdmissionRecord, PassClaims, RoomStatus};
+use schema::{RoomMode, UnixMillis, codec, subject};
 use serde_json::{Value, json};
 use std::collections::HashSet;
 
@@ -235,4 +235,45 @@ async fn a_pass_is_an_eddsa_jwt_that_the_public_key_checks() {
     let decoding = jsonwebtoken::DecodingKey::from_ed_der(&key.public);
     let claims = jsonwebtoken::decode::<PassClaims>(&pass, &decoding, &validation).unwrap().claims;
     assert_eq!((claims.event, claims.epoch, claims.sub), (event(ID), 1, None));
+}
+
+/// The releases of a room: from behind which number to which.
+async fn releases(world: &World) -> Vec<(u64, u64)> {
+    let stream = subject::admission_stream(&event(ID));
+    let all = subject::admission_all(&event(ID));
+    let patience = std::time::Duration::from_secs(5);
+    let mut stored = chassis::Stored::open(&world.nats, &stream, &all, patience).await.unwrap();
+    let mut releases = Vec::new();
+    while let Some(message) = stored.next().await.unwrap() {
+        if message.subject == subject::admission(&event(ID))
+            && let AdmissionRecord::Released(release) = codec::decode(&message.payload).unwrap()
+        {
+            releases.push((release.cursor_before, release.cursor));
+        }
+    }
+    releases
+}
+
+#[tokio::test]
+async fn who_joined_first_at_whichever_instance_is_called_first() {
+    let world = World::new().await;
+    let rooms = [world.instance("a").await, world.instance("b").await];
+    world.set(ID, |settings| settings.admission_rate_per_minute = 600).await;
+    world.list(ID, 100).await;
+    let mut numbers = Vec::new();
+    let mut last = String::new();
+    for turn in 0..60 {
+        let room = &rooms[turn % 2];
+        last = room.place(ID).await;
+        numbers.push(room.me(ID, &last).await.body["number"].as_u64().unwrap());
+    }
+    soon(async || (rooms[0].me(ID, &last).await.body["state"] == "ready").then_some(())).await;
+    let releases = releases(&world).await;
+    let called = |number: &u64| {
+        let is_of = |&(before, cursor): &(u64, u64)| before < *number && *number <= cursor;
+        releases.iter().position(is_of).unwrap()
+    };
+    let turns: Vec<(usize, u64)> = numbers.iter().map(|number| (called(number), *number)).collect();
+    assert!(turns.is_sorted(), "in the order of joins: {turns:?}");
+    assert!(5 < releases.len(), "called in {} releases", releases.len());
 }

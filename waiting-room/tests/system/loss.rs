@@ -283,8 +283,8 @@ async fn a_redis_that_comes_back_with_an_older_copy_as_the_same_process_gives_no
     }
 }
 
-#[tokio::test]
-async fn a_redis_that_names_a_smaller_last_number_than_before_begins_a_new_epoch() {
+/// Ten places in a line that is held.
+async fn ten_in_line() -> (World, Instance, Vec<String>) {
     let world = World::new().await;
     let room = world.instance("a").await;
     world.list(ID, 10_000).await;
@@ -293,16 +293,36 @@ async fn a_redis_that_names_a_smaller_last_number_than_before_begins_a_new_epoch
     for _ in 0..10 {
         tokens.push(room.place(ID).await);
     }
-    // As if its machine had been put back whole to where it was before.
+    (world, room, tokens)
+}
+
+/// As if the machine of Redis had been put back whole to where it was before eight of them.
+async fn put_back(world: &World) {
     let redis = world.servers.redis().await;
     let room_key = format!("wr:{{{ID}}}:room");
     let mut back = redis::cmd("HINCRBY");
     let () = redis.query(back.arg(room_key).arg("last").arg(-8)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_redis_that_names_a_smaller_last_number_than_before_begins_a_new_epoch() {
+    let (world, room, mut tokens) = ten_in_line().await;
+    put_back(&world).await;
     for _ in 0..10 {
         tokens.push(room.place(ID).await);
     }
     assert_in_order(&room, &tokens).await;
     soon(async || (room.room_status(ID).await.body["epoch"] == 2).then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_leader_that_hears_a_smaller_last_number_needs_nobody_to_join_for_a_new_epoch() {
+    let (world, room, mut tokens) = ten_in_line().await;
+    soon(async || (room.room_status(ID).await.body["waiting"] == 10).then_some(())).await;
+    put_back(&world).await;
+    soon(async || (room.room_status(ID).await.body["epoch"] == 2).then_some(())).await;
+    tokens.push(room.place(ID).await);
+    assert_in_order(&room, &tokens).await;
 }
 
 /// How long Redis is paused.
