@@ -123,6 +123,21 @@ async fn the_audit_sees_what_is_planted() {
         ("DELETE FROM live_seat WHERE seat_idx = 1", "is not its own"),
         ("INSERT INTO live_seat VALUES ('EVT001', 9, gen_random_uuid(), 0)", "no valid ticket"),
         ("UPDATE sandbox.payment SET state = 'refunded'", "its payment is refunded"),
+        ("UPDATE sandbox.payment SET state = 'authorised'", "its payment is authorised"),
+        ("DELETE FROM sandbox.payment", "its payment is missing"),
+        ("DELETE FROM payment_attempt", "is captured, its order is missing"),
+        (
+            "INSERT INTO sandbox.payment SELECT payment_id || '2', order_ref, amount, currency,
+                 state, outcome, reason, delay_ms, silent, verb, settles_at, captured_at,
+                 created_at, updated_at FROM sandbox.payment",
+            "was charged 2 times",
+        ),
+        (
+            "INSERT INTO ticket SELECT gen_random_uuid(), line, event_id, account_id, issue,
+                 seat_idx, area_idx, price_level, price, code, state, issued_at, voided_at
+             FROM ticket WHERE line = 0",
+            "is valid, but seat 1 of EVT001 is not its own",
+        ),
         ("UPDATE orders SET captured_at = NULL, state = 'refunding'", "its order is refunding"),
         ("INSERT INTO area_sold VALUES ('EVT001', 0, 1, 5)", "counts 1 sold"),
         ("INSERT INTO pool_sold VALUES ('EVT001', 0, 1, 5)", "its areas have sold 0"),
