@@ -149,8 +149,8 @@ impl Look<'_> {
         Ok(differences)
     }
 
-    /// Goes on with what was noted and has no outcome. Whoever was at it may have died when the money
-    /// was back already: nothing in the list is amiss then, and it is not booked.
+    /// Goes on with what was noted and has no outcome. Whoever was at it may have died when the
+    /// money was back already: nothing in the list is amiss then, and it is not booked.
     async fn at_noted(&self) -> Result<Vec<Difference>, Error> {
         let mut differences = Vec::new();
         for (payment, stray) in self.money.noted().await? {

@@ -62,22 +62,22 @@ pub async fn connect_postgres(config: &PostgresConfig, name: &str) -> Result<PgP
     connect(config, name, &[]).await
 }
 
-/// The role of stages. It can add to the ledger and to whatever else is only ever added to, and
-/// change nothing there.
-const APP_ROLE: &str = "usher_app";
+/// Takes the role of stages, and says its name. It can add to the ledger and to whatever else is
+/// only ever added to, and change nothing there.
+const TAKE_ROLE: &str = "SELECT set_config('role', 'usher_app', false)";
 
 /// Brings the schema up to date as the configured login, then opens a pool for stages: in the role
 /// `usher_app`, where the login may take it.
 ///
-/// A login that can only take the role, and owns nothing, finds a schema that is up to date already.
+/// A login that can only take the role, and owns nothing, must find a schema that is up to date.
 pub async fn connect_stages(config: &PostgresConfig, name: &str) -> Result<PgPool, Error> {
     let single = PostgresConfig { connections: 1, ..config.clone() };
     let login = connect_postgres(&single, name).await?;
     migrate(&login).await?;
-    let taken = sqlx::query("SET ROLE usher_app").execute(&login).await;
+    let taken: Result<String, _> = sqlx::query_scalar(TAKE_ROLE).fetch_one(&login).await;
     login.close().await;
     match taken {
-        Ok(_) => connect(config, name, &[("role", APP_ROLE)]).await,
+        Ok(role) => connect(config, name, &[("role", &role)]).await,
         Err(error @ sqlx::Error::Database(_)) => {
             tracing::warn!(%error, "stages work as the login: triggers alone keep the ledger");
             connect_postgres(config, name).await
@@ -141,8 +141,8 @@ static MIGRATIONS: Migrator = sqlx::migrate!("../../schema/migrations");
 /// How long a migration may take, the wait for another process's migration included.
 const MIGRATION_WAIT: Duration = Duration::from_mins(2);
 
-/// Brings the schema up to date, if it is not. Safe in several processes at once, and while Postgres
-/// starts.
+/// Brings the schema up to date, if it is not. Safe in several processes at once, and while
+/// Postgres starts.
 ///
 /// The migrator holds an advisory lock of the session for as long as it works, so a second process
 /// waits, and then finds nothing to do. It works on a connection of its own, without the pool's

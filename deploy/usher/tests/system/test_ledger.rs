@@ -1,5 +1,5 @@
-//! `usher audit --all` and `usher ledger check` fail on what must never be, each in its own way, and
-//! on nothing else.
+//! `usher audit --all` and `usher ledger check` fail on what must never be, each in its own way,
+//! and on nothing else.
 
 use crate::auditor::{assert_clean, audit, check_ledger, postgres};
 use crate::fan::{Fan, best};
@@ -12,6 +12,7 @@ use sqlx::types::Uuid;
 use sqlx::{AssertSqlSafe, PgPool, Row};
 
 /// A damage: what makes and mends it, and what the two commands then say, if anything.
+#[derive(Debug, Clone)]
 struct Planted {
     plant: String,
     mend: String,
@@ -37,7 +38,8 @@ async fn a_double_sale_a_lost_payment_and_an_unbalanced_row_fail_both_commands()
                 DROP CONSTRAINT ledger_balances";
     sqlx::query(free).execute(&pool).await.unwrap();
     assert_sound(&reach).await;
-    for planted in damages(&pool, &one.id, &other.id).await {
+    let (one, other) = (Sold::find(&pool, &one.id).await, Sold::find(&pool, &other.id).await);
+    for planted in [double_sales(&one, &other), lost_payments(&one), unbalanced(&one)].concat() {
         execute(&pool, &planted.plant).await;
         let both = tokio::join!(audit(&reach, &["--all"]), check_ledger(&reach.variables));
         let ((code, printed), (ledger_code, ledger_printed)) = both;
@@ -63,12 +65,11 @@ async fn execute(pool: &PgPool, statements: &str) {
     sqlx::raw_sql(AssertSqlSafe(statements)).execute(pool).await.unwrap();
 }
 
-async fn damages(pool: &PgPool, one: &str, other: &str) -> Vec<Planted> {
-    let (one, other) = (Sold::find(pool, one).await, Sold::find(pool, other).await);
-    let Sold { order, seat } = &one;
+/// A seat is sold twice, or a sale is booked twice.
+fn double_sales(one: &Sold, other: &Sold) -> Vec<Planted> {
+    let Sold { order, seat } = one;
     let (second, second_seat) = (&other.order, other.seat);
     vec![
-        // A seat that is sold twice.
         Planted {
             plant: format!("UPDATE ticket SET seat_idx = {seat} WHERE order_id = '{second}'"),
             mend: format!("UPDATE ticket SET seat_idx = {second_seat} WHERE order_id = '{second}'"),
@@ -87,7 +88,13 @@ async fn damages(pool: &PgPool, one: &str, other: &str) -> Vec<Planted> {
             audit: format!("MON-1: order {order} has booked sale 1 times beside its own"),
             ledger: Some(format!("MON-1: order {order} has booked sale 1 times beside its own")),
         },
-        // Money that is there, and no order.
+    ]
+}
+
+/// Money is there without an order, or an order is paid without the money.
+fn lost_payments(one: &Sold) -> Vec<Planted> {
+    let order = &one.order;
+    vec![
         Planted {
             // Too young to be found by settlement itself.
             plant: format!(
@@ -101,7 +108,6 @@ async fn damages(pool: &PgPool, one: &str, other: &str) -> Vec<Planted> {
             audit: "ORD-2: payment lost is captured, its order is missing".to_owned(),
             ledger: None,
         },
-        // An order that is paid, and no money.
         Planted {
             plant: format!(
                 "UPDATE sandbox.payment SET state = 'authorised' WHERE payment_id =
@@ -121,20 +127,24 @@ async fn damages(pool: &PgPool, one: &str, other: &str) -> Vec<Planted> {
             audit: format!("MON-1: order {order} is paid and has booked sale"),
             ledger: Some(format!("MON-1: order {order} is paid and has booked sale")),
         },
-        // A row that does not balance.
-        Planted {
-            plant: format!(
-                "UPDATE ledger_transaction SET amount[1] = amount[1] + 1
-                 WHERE order_id = '{order}' AND kind = 'sale'"
-            ),
-            mend: format!(
-                "UPDATE ledger_transaction SET amount[1] = amount[1] - 1
-                 WHERE order_id = '{order}' AND kind = 'sale'"
-            ),
-            audit: format!("MON-1: order {order}: sale is off by 1"),
-            ledger: Some(" EUR, and the ledger since then by 1".to_owned()),
-        },
     ]
+}
+
+/// A row does not balance.
+fn unbalanced(one: &Sold) -> Vec<Planted> {
+    let order = &one.order;
+    vec![Planted {
+        plant: format!(
+            "UPDATE ledger_transaction SET amount[1] = amount[1] + 1
+                 WHERE order_id = '{order}' AND kind = 'sale'"
+        ),
+        mend: format!(
+            "UPDATE ledger_transaction SET amount[1] = amount[1] - 1
+                 WHERE order_id = '{order}' AND kind = 'sale'"
+        ),
+        audit: format!("MON-1: order {order}: sale is off by 1"),
+        ledger: Some(" EUR, and the ledger since then by 1".to_owned()),
+    }]
 }
 
 /// A sold seat.
