@@ -328,8 +328,8 @@ async fn lose(rig: &Rig, sandbox: &Sandbox, number: u128, is_taken: bool) {
         let created = sandbox.create(&new).await.unwrap();
         sandbox.act(&created.id, Verb::Authorise).await.unwrap();
     }
-    let older = "UPDATE sandbox.payment SET created_at = created_at - 100000 WHERE order_ref = $1";
-    sqlx::query(older).bind(order.to_string()).execute(&rig.pool).await.unwrap();
+    let aged = "UPDATE sandbox.payment SET created_at = created_at - 100000 WHERE order_ref = $1";
+    sqlx::query(aged).bind(order.to_string()).execute(&rig.pool).await.unwrap();
 }
 
 /// It is time for a look at the provider's list, and at payments that have ended.

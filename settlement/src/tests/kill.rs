@@ -79,8 +79,8 @@ fn a_process_to_be_killed() {
     let told = |what| std::env::var(what).unwrap();
     let passes_left = AtomicU32::new(told(PASSES).parse().unwrap());
     assert!(ARMED.set(Armed { name, passes_left }).is_ok());
-    let nats = NatsConfig { url: Url::new(&told(NATS)), ..NatsConfig::default() };
-    let postgres = PostgresConfig { url: Url::new(&told(POSTGRES)), ..PostgresConfig::default() };
+    let nats = NatsConfig { url: Url::new(told(NATS)), ..NatsConfig::default() };
+    let postgres = PostgresConfig { url: Url::new(told(POSTGRES)), ..PostgresConfig::default() };
     let keys = KeyFolder::open(told(KEYS).as_ref()).unwrap();
     let point = if told(CREATES) == "true" { Point::Created } else { Point::Never };
     let provider = move |pool: &_| trapped(pool, point);
