@@ -18,6 +18,7 @@ CREATE TABLE found_money (
     CHECK ((outcome IS NULL) = (settled_at IS NULL))
 );
 CREATE INDEX found_money_of_order ON found_money (order_id);
+CREATE INDEX found_money_open ON found_money (found_at) WHERE outcome IS NULL;
 CREATE TRIGGER found_money_outcome BEFORE UPDATE ON found_money FOR EACH ROW
     WHEN (OLD.outcome IS NOT NULL) EXECUTE FUNCTION refuse('it has its outcome');
 

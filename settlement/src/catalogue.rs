@@ -2,6 +2,7 @@
 
 use crate::config::BUS_WAIT;
 use crate::error::Error;
+use crate::outside::outside;
 use chassis::Nats;
 use schema::{EventId, EventListing, PlanId, SeatingPlan, codec, subject};
 use serde::de::DeserializeOwned;
@@ -30,7 +31,7 @@ impl Catalogue {
             let message = message.map_err(|error| Error::bus(what, &error))?;
             codec::decode(&message.payload).map_err(|error| Error::bus(what, &error))
         };
-        let read = tokio::time::timeout(BUS_WAIT, read).await;
+        let read = tokio::time::timeout(BUS_WAIT, outside(what, read)).await;
         read.unwrap_or(Err(Error::Slow { what }))
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::config::QUESTIONS_MAX;
 use crate::error::Error;
+use crate::outside::outside;
 use crate::work::Work;
 use async_nats::{Message, Subscriber};
 use chassis::telemetry::{TraceContext, chain, traced};
@@ -66,7 +67,8 @@ pub(crate) async fn serve<Q: Question>(nats: Nats, mut questions: Subscriber, wo
 
 async fn reply<Q: Question>(nats: &Nats, question: &Message, answer: Q::Answer) {
     let Some(inbox) = question.reply.clone() else { return };
-    if let Err(error) = nats.client.publish(inbox, codec::encode(&answer).into()).await {
+    let sent = nats.client.publish(inbox, codec::encode(&answer).into());
+    if let Err(error) = outside("answer a question", sent).await {
         tracing::debug!(question = Q::NAME, %error, "an answer is not sent");
     }
 }

@@ -1,6 +1,7 @@
 //! What can go wrong outside of settlement.
 
 use crate::config::STATEMENT_WAIT;
+use crate::outside::outside;
 use crate::provider::Failure;
 use chassis::GroupError;
 use schema::{EventId, OrderId, ShardId};
@@ -87,7 +88,7 @@ pub(crate) async fn within<T>(
     what: &'static str,
     statement: impl Future<Output = Result<T, sqlx::Error>>,
 ) -> Result<T, Error> {
-    match tokio::time::timeout(wait, statement).await {
+    match tokio::time::timeout(wait, outside(what, statement)).await {
         Ok(result) => result.map_err(Error::postgres(what)),
         Err(_) => Err(Error::Slow { what }),
     }

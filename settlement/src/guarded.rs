@@ -3,6 +3,7 @@
 
 use crate::config::PROVIDER_WAIT;
 use crate::metrics;
+use crate::outside::outside;
 use crate::provider::{Cursor, Failure, NewPayment, Page, Payment, Provider, Verb};
 use chassis::clock::Monotonic;
 use futures_util::future::BoxFuture;
@@ -43,7 +44,7 @@ impl Guarded {
             return unknown("the provider does not answer, so it was not asked");
         }
         let mut asked = Asked { guarded: self, what, is_answered: false, began: Monotonic::now() };
-        let answer = tokio::time::timeout(PROVIDER_WAIT, call).await;
+        let answer = tokio::time::timeout(PROVIDER_WAIT, outside(what, call)).await;
         let answer = answer.unwrap_or_else(|_| unknown("no answer in time"));
         asked.is_answered = !matches!(answer, Err(Failure::Unknown { .. }));
         answer

@@ -12,6 +12,7 @@ use crate::config::{
 use crate::error::Error;
 use crate::metrics;
 use crate::order::Order;
+use crate::outside::outside;
 use crate::provider::Provider;
 use crate::store::{Announced, Answered, Outbox};
 use crate::work::Work;
@@ -248,7 +249,7 @@ async fn in_time<T>(
     what: &'static str,
     call: impl Future<Output = Result<T, async_nats::Error>>,
 ) -> Result<T, Error> {
-    match tokio::time::timeout(BUS_WAIT, call).await {
+    match tokio::time::timeout(BUS_WAIT, outside(what, call)).await {
         Ok(result) => result.map_err(|error| Error::bus(what, &*error)),
         Err(_) => Err(Error::Slow { what }),
     }

@@ -20,6 +20,7 @@ mod ledger;
 mod load;
 mod metrics;
 mod order;
+mod outside;
 mod provider;
 mod provider_event;
 mod reconcile;

@@ -87,7 +87,8 @@ async fn look_at_news(pool: &PgPool, provider: &dyn Provider) -> Result<(), Erro
     let from = UnixMillis(seen_to.0.saturating_sub(RECONCILE_OVERLAP.0));
     let created_before = before(now);
     let look = Look { money, provider, created_before };
-    let mut differences = look.from(from).await?;
+    let mut differences = look.at_noted().await?;
+    differences.extend(look.from(from).await?);
     differences.extend(look.at_ended().await?);
     for difference in differences {
         tracing::error!(%difference, "provider and orders differ");
@@ -108,7 +109,9 @@ pub async fn reconcile_once(
 ) -> Result<Vec<Difference>, Error> {
     let money = FoundMoney { pool, provider: provider.name() };
     let look = Look { money, provider, created_before: before(clock::now()) };
-    look.from(UnixMillis(0)).await
+    let mut differences = look.at_noted().await?;
+    differences.extend(look.from(UnixMillis(0)).await?);
+    Ok(differences)
 }
 
 /// Compares one payment whose order nobody works on, now: somebody says that it has changed.
@@ -146,6 +149,27 @@ impl Look<'_> {
         Ok(differences)
     }
 
+    /// Goes on with what was noted and has no outcome. Whoever was at it may have died when the
+    /// money was back already: nothing in the list is amiss then, and it is not booked.
+    async fn at_noted(&self) -> Result<Vec<Difference>, Error> {
+        let mut differences = Vec::new();
+        for (payment, stray) in self.money.noted().await? {
+            let (outcome, remedy) = match self.seen(&payment).await? {
+                Seen::Refunded => (MoneyOutcome::Refunded, Remedy::Refund(stray)),
+                Seen::Cancelled | Seen::Declined { .. } => {
+                    (MoneyOutcome::Voided, Remedy::Void(stray))
+                }
+                Seen::Created | Seen::Processing | Seen::Authorised | Seen::Captured => {
+                    differences.extend(self.at(payment).await?);
+                    continue;
+                }
+            };
+            let is_mended = self.settle(&payment, stray, outcome).await?;
+            differences.push(Difference { payment, remedy, is_mended });
+        }
+        Ok(differences)
+    }
+
     /// Asks again about payments that had ended without money: a list by creation does not show an
     /// old one that is paid after all.
     async fn at_ended(&self) -> Result<Vec<Difference>, Error> {
@@ -163,16 +187,21 @@ impl Look<'_> {
 
     /// Asks how a payment is, and compares that.
     async fn at(&self, payment: Listed) -> Result<Option<Difference>, Error> {
-        let seen = match in_time(self.provider.act(&payment.id, Verb::Fetch)).await {
-            Ok(seen) => seen,
-            Err(unknown @ Failure::Unknown { .. }) => return Err(Error::provider(unknown)),
-            // It says for certain that it has no such payment, so there is no money.
-            Err(Failure::Rejected { .. }) => Seen::Cancelled,
-        };
+        let seen = self.seen(&payment).await?;
         let payment = Listed { seen, ..payment };
         match self.money.standings(vec![payment]).await?.pop() {
             Some((payment, standing)) => self.mend(payment, standing).await,
             None => Ok(None),
+        }
+    }
+
+    /// Asks how a payment is.
+    async fn seen(&self, payment: &Listed) -> Result<Seen, Error> {
+        match in_time(self.provider.act(&payment.id, Verb::Fetch)).await {
+            Ok(seen) => Ok(seen),
+            Err(unknown @ Failure::Unknown { .. }) => Err(Error::provider(unknown)),
+            // It says for certain that it has no such payment, so there is no money.
+            Err(Failure::Rejected { .. }) => Ok(Seen::Cancelled),
         }
     }
 
@@ -206,6 +235,15 @@ impl Look<'_> {
             // It has changed meanwhile, or nobody knows: the next look sees how it is.
             Ok(_) | Err(_) => return Ok(false),
         };
+        self.settle(payment, stray, outcome).await
+    }
+
+    async fn settle(
+        &self,
+        payment: &Listed,
+        stray: Stray,
+        outcome: MoneyOutcome,
+    ) -> Result<bool, Error> {
         let settled = self.money.settle(payment, outcome).await?;
         if settled {
             metrics::money_found(stray, outcome);

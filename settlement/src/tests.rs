@@ -6,6 +6,7 @@ mod cancel;
 mod crash;
 mod entrance;
 mod interleave;
+mod kill;
 mod ledger;
 mod outage;
 mod owner;
@@ -16,3 +17,5 @@ mod tables;
 mod tokens;
 mod trace;
 mod webhooks;
+
+pub(crate) use kill::{Side, kill_point};

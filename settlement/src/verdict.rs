@@ -3,6 +3,7 @@
 
 use crate::config::{RELAY_EVERY, VERDICT_QUEUE_MAX, VERDICTS_AT_ONCE_MAX};
 use crate::metrics;
+use crate::outside::outside;
 use crate::store::{Outbox, Store};
 use bytes::Bytes;
 use chassis::telemetry::{TraceContext, traced};
@@ -96,7 +97,7 @@ impl Owners {
             return;
         };
         let sent = async { lane.send(Bytes::from(codec::encode(&command))).await?.get().await };
-        match sent.await {
+        match outside("send a verdict", sent).await {
             Ok(Landing::Stored) => {
                 metrics::verdict_sent(again);
                 tracing::debug!(order = %record.order, again, "verdict sent");

@@ -12,6 +12,7 @@ use crate::config::{
 use crate::driver::Context;
 use crate::error::Error;
 use crate::metrics;
+use crate::outside::outside;
 use crate::store::{Message, Ready, Told, Webhooks};
 use bytes::Bytes;
 use chassis::clock;
@@ -149,7 +150,7 @@ impl Sender {
             Ok(request) => request,
             Err(why) => return failed(None, why),
         };
-        match self.client.send(request).await {
+        match outside("send a message", self.client.send(request)).await {
             Ok(answer) if answer.status().is_success() => {
                 Told::Delivered { status: answer.status().as_u16() }
             }

@@ -45,7 +45,7 @@ pub use health::{Health, HealthHandle};
 pub use lane::{Landing, Lane, LaneEnded, OnItsWay};
 pub use nats::{Nats, NatsConfig};
 pub use parts::{answer_in_parts, ask_in_parts};
-pub use postgres::{PostgresConfig, connect_postgres, migrate};
+pub use postgres::{PostgresConfig, connect_postgres, connect_stages, migrate};
 pub use probe::{watch_nats, watch_postgres, watch_redis};
 pub use problem::Problem;
 pub use redis::{Redis, RedisConfig, Session};

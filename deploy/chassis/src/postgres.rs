@@ -1,4 +1,4 @@
-//! The pool of Postgres connections, and the migrations.
+//! The pool of Postgres connections, the role of stages, and the migrations.
 
 use std::time::Duration;
 
@@ -59,6 +59,38 @@ const PAUSE_MAX: Duration = Duration::from_millis(500);
 ///
 /// `name` is how the server's lists call the connections.
 pub async fn connect_postgres(config: &PostgresConfig, name: &str) -> Result<PgPool, Error> {
+    connect(config, name, &[]).await
+}
+
+/// Takes the role of stages, and says its name. It can add to the ledger and to whatever else is
+/// only ever added to, and change nothing there.
+const TAKE_ROLE: &str = "SELECT set_config('role', 'usher_app', false)";
+
+/// Brings the schema up to date as the configured login, then opens a pool for stages: in the role
+/// `usher_app`, where the login may take it.
+///
+/// A login that can only take the role, and owns nothing, must find a schema that is up to date.
+pub async fn connect_stages(config: &PostgresConfig, name: &str) -> Result<PgPool, Error> {
+    let single = PostgresConfig { connections: 1, ..config.clone() };
+    let login = connect_postgres(&single, name).await?;
+    migrate(&login).await?;
+    let taken: Result<String, _> = sqlx::query_scalar(TAKE_ROLE).fetch_one(&login).await;
+    login.close().await;
+    match taken {
+        Ok(role) => connect(config, name, &[("role", &role)]).await,
+        Err(error @ sqlx::Error::Database(_)) => {
+            tracing::warn!(%error, "stages work as the login: triggers alone keep the ledger");
+            connect_postgres(config, name).await
+        }
+        Err(error) => Err(Error::unavailable("take the role of stages".to_owned(), &error)),
+    }
+}
+
+async fn connect(
+    config: &PostgresConfig,
+    name: &str,
+    settings: &[(&str, &str)],
+) -> Result<PgPool, Error> {
     let what = || "connect to Postgres".to_owned();
     let options: PgConnectOptions = config
         .url
@@ -72,6 +104,7 @@ pub async fn connect_postgres(config: &PostgresConfig, name: &str) -> Result<PgP
         ("lock_timeout", config.lock_timeout_ms.to_string().as_str()),
         ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_MS),
     ]);
+    let options = options.options(settings.iter().copied());
     let acquire_timeout = Duration::from_millis(config.acquire_timeout_ms);
     let pool = PgPoolOptions::new()
         .min_connections(config.connections)
@@ -108,7 +141,8 @@ static MIGRATIONS: Migrator = sqlx::migrate!("../../schema/migrations");
 /// How long a migration may take, the wait for another process's migration included.
 const MIGRATION_WAIT: Duration = Duration::from_mins(2);
 
-/// Brings the schema up to date. Safe in several processes at once, and while Postgres starts.
+/// Brings the schema up to date, if it is not. Safe in several processes at once, and while
+/// Postgres starts.
 ///
 /// The migrator holds an advisory lock of the session for as long as it works, so a second process
 /// waits, and then finds nothing to do. It works on a connection of its own, without the pool's
@@ -143,9 +177,22 @@ pub async fn migrate(pool: &PgPool) -> Result<(), Error> {
 
 async fn migrate_once(options: &PgConnectOptions) -> Result<(), MigrateError> {
     let mut connection: PgConnection = options.connect().await?;
+    if is_up_to_date(&mut connection).await {
+        return Ok(connection.close().await?);
+    }
     // The lock belongs to the session: an error on the way ends it by closing the connection.
     MIGRATIONS.run_direct(None, &mut connection, false).await?;
     Ok(connection.close().await?)
+}
+
+/// Whether all migrations were made, as they are here. To look takes no right but to read.
+async fn is_up_to_date(connection: &mut PgConnection) -> bool {
+    let made = "SELECT version, checksum FROM _sqlx_migrations WHERE success ORDER BY version";
+    let made: Result<Vec<(i64, Vec<u8>)>, _> = sqlx::query_as(made).fetch_all(connection).await;
+    // No table, no rights, no server: the migrator finds out which.
+    let Ok(made) = made else { return false };
+    let ours = MIGRATIONS.iter().map(|one| (one.version, one.checksum.to_vec()));
+    ours.eq(made)
 }
 
 /// The server is not there or not ready, which passes; anything else would be the same the next

@@ -11,6 +11,8 @@
 mod cluster;
 #[path = "contract/full_disk.rs"]
 mod full_disk;
+#[path = "contract/roles.rs"]
+mod roles;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

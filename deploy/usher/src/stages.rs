@@ -65,7 +65,8 @@ impl Stages {
         let nats = Nats::connect(&config.nats, &name).await?;
         let shards = shards::agree(&nats, config.system.shards).await?;
         let postgres = if stages.iter().any(|stage| uses_postgres(*stage, config)) {
-            Some(connect_postgres(config, &name).await?)
+            let connected = chassis::connect_stages(&config.postgres, &name).await;
+            Some(connected.context("connect stages to Postgres")?)
         } else {
             None
         };
@@ -149,13 +150,6 @@ fn check(config: &Config, stages: &[Stage]) -> anyhow::Result<()> {
              the setting"
         )),
     }
-}
-
-/// Connects, and brings the schema up to date.
-async fn connect_postgres(config: &Config, name: &str) -> anyhow::Result<PgPool> {
-    let postgres = chassis::connect_postgres(&config.postgres, name).await?;
-    chassis::migrate(&postgres).await.context("bring the schema of Postgres up to date")?;
-    Ok(postgres)
 }
 
 impl Common {

@@ -2,6 +2,7 @@
 
 use super::{Store, millis, order_of, time_of, uuid_of};
 use crate::error::{Error, in_time};
+use crate::outside::outside;
 use chassis::clock;
 use chassis::idempotency::{self, Claim, Kept};
 use schema::{
@@ -154,15 +155,16 @@ impl Store {
             .bind(code)
             .bind(millis(clock::now()));
         let giving = async {
-            let mut tx = self.pool.begin().await?;
-            let given: bool = query.fetch_one(&mut *tx).await?;
+            let mut tx = outside("begin a transfer", self.pool.begin()).await?;
+            let given: bool = outside("give a ticket", query.fetch_one(&mut *tx)).await?;
             if !given {
                 return Ok(Given::Changed);
             }
-            if !keep(&mut *tx, wanted.receipt.as_ref()).await? {
+            let kept = keep(&mut *tx, wanted.receipt.as_ref());
+            if !outside("keep the receipt of a transfer", kept).await? {
                 return Ok(Given::KeyLost);
             }
-            tx.commit().await?;
+            outside("commit a transfer", tx.commit()).await?;
             Ok(Given::Yes)
         };
         in_time("transfer a ticket", giving).await

@@ -2,7 +2,7 @@
 
 use super::booking::Bookings;
 use super::{millis, state_of, uuid_of};
-use crate::config::{ENDED_AT_ONCE_MAX, EVENTS_KEPT, LOOKS_AFTER};
+use crate::config::{ENDED_AT_ONCE_MAX, EVENTS_KEPT, LOOKS_AFTER, NOTED_AT_ONCE_MAX};
 use crate::error::{Error, in_time};
 use crate::provider::Listed;
 use chassis::clock;
@@ -161,6 +161,18 @@ impl FoundMoney<'_> {
         in_time("note found money", query.execute(self.pool)).await.map(drop)
     }
 
+    /// Money that was noted and has no outcome yet, the oldest first.
+    pub(crate) async fn noted(self) -> Result<Vec<(Listed, Stray)>, Error> {
+        let query = sqlx::query(
+            "SELECT provider_id, order_id, amount, currency::TEXT AS currency, why,
+                 found_at AS created_at
+             FROM found_money WHERE provider = $1 AND outcome IS NULL ORDER BY found_at LIMIT $2",
+        );
+        let query = query.bind(self.provider).bind(NOTED_AT_ONCE_MAX);
+        let rows = in_time("read noted money", query.fetch_all(self.pool)).await?;
+        Ok(rows.iter().map(|row| (listed_of(row), stray_of(row))).collect())
+    }
+
     /// Gives found money its outcome; `false` if it has one.
     pub(crate) async fn settle(
         self,
@@ -203,6 +215,13 @@ fn listed_of(row: &PgRow) -> Listed {
         seen: Seen::Processing,
         created_at: super::time_of(row.get("created_at")),
     }
+}
+
+fn stray_of(row: &PgRow) -> Stray {
+    let why: &str = row.get("why");
+    let all = [Stray::Orphan, Stray::Late, Stray::Duplicate];
+    let known = all.into_iter().find(|stray| stray.as_str() == why);
+    known.expect("the table allows known reasons only")
 }
 
 fn standing(row: &PgRow) -> Standing {

@@ -96,7 +96,7 @@ pub(super) async fn commit_refunds(pool: &PgPool, items: &[Refund]) -> Result<Ve
         .bind(uuids(&orders))
         .bind(commands(items.iter().map(|item| (item.order, item.attempt)), VerdictKind::Refunded));
     let query = bookings.bind(query).bind(now).bind(now + VERDICT_AGAIN_MS);
-    let rows = in_time("refund", query.fetch_all(pool)).await?;
+    let rows = in_time("book refunds", query.fetch_all(pool)).await?;
     Ok(states(&orders, &rows))
 }
 

@@ -107,6 +107,68 @@ async fn a_full_pool_refuses_the_order_that_does_not_fit_and_no_other() {
     assert_eq!(rig.count(apart).await, 0);
 }
 
+/// Damages, each with what the audit says of it.
+const PLANTED: &[(&str, &str)] = &[
+    ("UPDATE ticket SET state = 'void', voided_at = 0 WHERE line = 0", "valid tickets of 2"),
+    ("DELETE FROM live_seat WHERE seat_idx = 1", "is not its own"),
+    ("INSERT INTO live_seat VALUES ('EVT001', 9, gen_random_uuid(), 0)", "no valid ticket"),
+    ("UPDATE sandbox.payment SET state = 'refunded'", "its payment is refunded"),
+    ("UPDATE sandbox.payment SET state = 'authorised'", "its payment is authorised"),
+    ("DELETE FROM sandbox.payment", "its payment is missing"),
+    ("DELETE FROM payment_attempt", "is captured, its order is missing"),
+    (
+        "INSERT INTO sandbox.payment SELECT payment_id || '2', order_ref, amount, currency,
+             state, outcome, reason, delay_ms, silent, verb, settles_at, captured_at,
+             created_at, updated_at FROM sandbox.payment",
+        "was charged 2 times",
+    ),
+    (
+        "INSERT INTO ticket SELECT gen_random_uuid(), line, event_id, account_id, issue,
+             seat_idx, area_idx, price_level, price, code, state, issued_at, voided_at
+         FROM ticket WHERE line = 0",
+        "is valid, but seat 1 of EVT001 is not its own",
+    ),
+    ("UPDATE orders SET captured_at = NULL, state = 'refunding'", "its order is refunding"),
+    ("INSERT INTO area_sold VALUES ('EVT001', 0, 1, 5)", "counts 1 sold"),
+    ("INSERT INTO pool_sold VALUES ('EVT001', 0, 1, 5)", "its areas have sold 0"),
+    (
+        "ALTER TABLE ledger_transaction DISABLE TRIGGER ALL;
+         ALTER TABLE ledger_transaction DROP CONSTRAINT ledger_balances;
+         UPDATE ledger_transaction SET amount[1] = amount[1] + 1 WHERE kind = 'sale'",
+        "the ledger is off by 1 EUR",
+    ),
+    (
+        "INSERT INTO ledger_transaction SELECT order_id, kind, 1, event_id, at, currency,
+             account, amount, party FROM ledger_transaction",
+        "has booked sale 1 times beside its own",
+    ),
+    (
+        "ALTER TABLE ledger_transaction DISABLE TRIGGER ALL; DELETE FROM ledger_transaction",
+        "is paid and has booked nothing",
+    ),
+    ("UPDATE orders SET sold_at = NULL", "is paid and has booked"),
+    (
+        "INSERT INTO ledger_transaction SELECT order_id, 'reversal', 0, event_id, at, currency,
+             account, amount, party FROM ledger_transaction WHERE kind = 'sale'",
+        "its reversal leaves",
+    ),
+    ("UPDATE orders SET currency = 'USD'", "EUR is booked as sale"),
+    (
+        "INSERT INTO ledger_transaction SELECT order_id, 'chargeback', 0, event_id, at,
+             currency, ARRAY['chargeback', 'fees'], ARRAY[7, -7], party
+             FROM ledger_transaction WHERE kind = 'sale'",
+        "taken less given back is 10007",
+    ),
+    (
+        "INSERT INTO checkin VALUES (gen_random_uuid(), 0, gen_random_uuid(), 'A',
+             gen_random_uuid(), 1, 1)",
+        "was used and is missing",
+    ),
+    ("UPDATE ticket SET account_id = gen_random_uuid()", "or given to last"),
+    ("UPDATE outbox SET answer = 'RESERVATION_UNKNOWN'", "refused \"sold\""),
+    ("UPDATE orders SET todo = true, payment_deadline = 0, updated_at = 0", "its deadline"),
+];
+
 #[tokio::test]
 async fn the_audit_sees_what_is_planted() {
     let mut rig = Rig::start().await;
@@ -118,56 +180,11 @@ async fn the_audit_sees_what_is_planted() {
     assert_eq!(rig.owner.verdicts(hold), [(1, VerdictKind::Sold)]);
     drop(stage);
     rig.assert_clean().await;
-    let planted = [
-        ("UPDATE ticket SET state = 'void', voided_at = 0 WHERE line = 0", "valid tickets of 2"),
-        ("DELETE FROM live_seat WHERE seat_idx = 1", "is not its own"),
-        ("INSERT INTO live_seat VALUES ('EVT001', 9, gen_random_uuid(), 0)", "no valid ticket"),
-        ("UPDATE sandbox.payment SET state = 'refunded'", "its payment is refunded"),
-        ("UPDATE orders SET captured_at = NULL, state = 'refunding'", "its order is refunding"),
-        ("INSERT INTO area_sold VALUES ('EVT001', 0, 1, 5)", "counts 1 sold"),
-        ("INSERT INTO pool_sold VALUES ('EVT001', 0, 1, 5)", "its areas have sold 0"),
-        (
-            "ALTER TABLE ledger_transaction DISABLE TRIGGER ALL;
-             ALTER TABLE ledger_transaction DROP CONSTRAINT ledger_balances;
-             UPDATE ledger_transaction SET amount[1] = amount[1] + 1 WHERE kind = 'sale'",
-            "the ledger is off by 1 EUR",
-        ),
-        (
-            "INSERT INTO ledger_transaction SELECT order_id, kind, 1, event_id, at, currency,
-                 account, amount, party FROM ledger_transaction",
-            "has booked sale 1 times beside its own",
-        ),
-        (
-            "ALTER TABLE ledger_transaction DISABLE TRIGGER ALL; DELETE FROM ledger_transaction",
-            "is paid and has booked nothing",
-        ),
-        ("UPDATE orders SET sold_at = NULL", "is paid and has booked"),
-        (
-            "INSERT INTO ledger_transaction SELECT order_id, 'reversal', 0, event_id, at, currency,
-                 account, amount, party FROM ledger_transaction WHERE kind = 'sale'",
-            "its reversal leaves",
-        ),
-        ("UPDATE orders SET currency = 'USD'", "EUR is booked as sale"),
-        (
-            "INSERT INTO ledger_transaction SELECT order_id, 'chargeback', 0, event_id, at,
-                 currency, ARRAY['chargeback', 'fees'], ARRAY[7, -7], party
-                 FROM ledger_transaction WHERE kind = 'sale'",
-            "taken less given back is 10007",
-        ),
-        (
-            "INSERT INTO checkin VALUES (gen_random_uuid(), 0, gen_random_uuid(), 'A',
-                 gen_random_uuid(), 1, 1)",
-            "was used and is missing",
-        ),
-        ("UPDATE ticket SET account_id = gen_random_uuid()", "or given to last"),
-        ("UPDATE outbox SET answer = 'RESERVATION_UNKNOWN'", "refused \"sold\""),
-        ("UPDATE orders SET todo = true, payment_deadline = 0, updated_at = 0", "its deadline"),
-    ];
-    for (statement, expected) in planted {
+    for (statement, expected) in PLANTED {
         // One connection: the damage is looked at, then rolled back with its transaction.
         let pool = one_connection(&rig).await;
         pool.execute("BEGIN").await.unwrap();
-        pool.execute(sqlx::raw_sql(statement)).await.unwrap();
+        pool.execute(sqlx::raw_sql(*statement)).await.unwrap();
         let differences = crate::audit(&pool).await.unwrap();
         let seen = differences.iter().any(|difference| difference.contains(expected));
         assert!(seen, "{statement}: {differences:?}");

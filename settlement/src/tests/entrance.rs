@@ -10,21 +10,26 @@ use schema::{
 use sqlx::Row;
 use uuid::Uuid;
 
-const OTHER: AccountId = AccountId(78);
+pub(super) const OTHER: AccountId = AccountId(78);
 const THIRD: AccountId = AccountId(79);
 
-async fn code(rig: &Rig, ticket: TicketId) -> String {
+pub(super) async fn code(rig: &Rig, ticket: TicketId) -> String {
     let query = sqlx::query("SELECT code FROM ticket WHERE order_id = $1 AND line = $2");
     let query = query.bind(Uuid::from_u128(ticket.order.0)).bind(i32::from(ticket.line));
     query.fetch_one(&rig.pool).await.unwrap().get("code")
 }
 
-fn ticket(hold: HoldId, line: u16) -> TicketId {
+pub(super) fn ticket(hold: HoldId, line: u16) -> TicketId {
     TicketId { order: OrderId::from(hold), line }
 }
 
 /// Codes as they are scanned at one entrance, with ids and times from 1.
-async fn scan(rig: &Rig, event: &str, entrance: &str, codes: &[(u8, &str)]) -> Vec<Found> {
+pub(super) async fn scan(
+    rig: &Rig,
+    event: &str,
+    entrance: &str,
+    codes: &[(u8, &str)],
+) -> Vec<Found> {
     let scan = |(at, &(id, code)): (usize, &(u8, &str))| {
         let at = UnixMillis(1 + u64::try_from(at).unwrap());
         Scan { id: [id; 16], code: code.into(), at }
@@ -38,7 +43,12 @@ async fn scan(rig: &Rig, event: &str, entrance: &str, codes: &[(u8, &str)]) -> V
     }
 }
 
-async fn give(rig: &Rig, ticket: TicketId, from: AccountId, to: AccountId) -> TransferAnswer {
+pub(super) async fn give(
+    rig: &Rig,
+    ticket: TicketId,
+    from: AccountId,
+    to: AccountId,
+) -> TransferAnswer {
     asked(rig, subject::SETTLE_TRANSFER, &TransferTicket { ticket, from, to, receipt: None }).await
 }
 
@@ -149,13 +159,18 @@ async fn of_a_scan_a_transfer_and_a_refund_at_once_one_wins() {
 }
 
 /// A claim of `key`, or the answer that is kept under it.
-async fn begin(keys: &Keys, key: &str) -> Begun {
+pub(super) async fn begin(keys: &Keys, key: &str) -> Begun {
     let body = sqlx::types::JsonValue::Null;
     let deed = Deed { route: "POST /transfer", path: "/transfer", caller: b"me", body: &body };
     keys.begin(key, &deed).await.unwrap()
 }
 
-async fn give_under(rig: &Rig, ticket: TicketId, to: AccountId, claim: Claim) -> TransferAnswer {
+pub(super) async fn give_under(
+    rig: &Rig,
+    ticket: TicketId,
+    to: AccountId,
+    claim: Claim,
+) -> TransferAnswer {
     let Claim { key, attempt } = claim;
     let receipt = Some(Receipt { key, attempt, status: 200, body: "given".into() });
     let wanted = TransferTicket { ticket, from: ACCOUNT, to, receipt };

@@ -234,7 +234,13 @@ impl World {
         self.rig.assert_clean().await;
         let sandbox = Sandbox::start(&self.rig.pool);
         assert_eq!(reconcile_once(&self.rig.pool, &sandbox).await.unwrap(), [], "seed {seed}");
-        for Paying { held, .. } in &self.holds {
+        for Paying { held, attempt, .. } in &self.holds {
+            // ORD-2: an attempt that is tried again is the same payment.
+            let made = "SELECT count(*) FROM sandbox.payment WHERE order_ref = $1";
+            let made = sqlx::query_scalar(made).bind(OrderId::from(held.hold).to_string());
+            let made: i64 = made.fetch_one(&self.rig.pool).await.unwrap();
+            let attempts = i64::from(*attempt);
+            assert!(made <= attempts, "seed {seed}, {}: {made} of {attempts}", held.hold);
             let verdicts = self.rig.owner.verdicts(held.hold);
             assert!(is_a_life(&verdicts), "seed {seed}, {}: {verdicts:?}", held.hold);
             let state = self.rig.state(held.hold).await;

@@ -9,10 +9,10 @@ use schema::{CancelAnswer, CancelBooking, Currency, HoldId, Money, OrderId, subj
 use settlement_core::Seen;
 use sqlx::Executor;
 
-const PRICE: Money = Money { amount: 5_000, currency: Currency::EUR };
+pub(super) const PRICE: Money = Money { amount: 5_000, currency: Currency::EUR };
 
 /// A payment that the provider has taken for an order, whatever we know of it.
-async fn take(sandbox: &Sandbox, order: OrderId, attempt: u32) -> String {
+pub(super) async fn take(sandbox: &Sandbox, order: OrderId, attempt: u32) -> String {
     let new = NewPayment { order, attempt, total: PRICE, token: "tok_ok".to_owned() };
     let created = sandbox.create(&new).await.unwrap();
     sandbox.act(&created.id, Verb::Authorise).await.unwrap();
@@ -177,6 +177,30 @@ impl Provider for Behind {
             Ok(page)
         })
     }
+}
+
+#[tokio::test]
+async fn money_that_was_back_when_its_finder_died_is_booked_by_the_next() {
+    let rig = Rig::start().await;
+    let sandbox = Sandbox::start(&rig.pool);
+    let taken = take(&sandbox, OrderId(7), 1).await;
+    let new = NewPayment { order: OrderId(8), attempt: 1, total: PRICE, token: "tok_ok".into() };
+    let untaken = sandbox.create(&new).await.unwrap().id;
+    let note = "INSERT INTO found_money (provider, provider_id, order_id, amount, currency, why,
+            taken, found_at)
+        SELECT 'sandbox', payment_id, gen_random_uuid(), amount, currency, 'orphan',
+            state = 'captured', 1 FROM sandbox.payment";
+    rig.pool.execute(note).await.unwrap();
+    assert_eq!(sandbox.act(&taken, Verb::Refund).await, Ok(Seen::Refunded));
+    assert_eq!(sandbox.act(&untaken, Verb::Cancel).await, Ok(Seen::Cancelled));
+    let mut lines = reconciled(&rig, &sandbox).await;
+    lines.sort_unstable_by_key(|line| line.ends_with("voided"));
+    assert!(lines[0].ends_with("no order has this payment; refunded"), "{lines:?}");
+    assert!(lines[1].ends_with("no order has this payment; voided"), "{lines:?}");
+    assert_eq!(reconciled(&rig, &sandbox).await, [""; 0], "found once");
+    rig.assert_clean().await;
+    let booked = "SELECT count(*) FROM ledger_transaction WHERE kind IN ('capture', 'payout')";
+    assert_eq!(rig.count(booked).await, 2);
 }
 
 #[tokio::test]

@@ -4,7 +4,10 @@ use super::owner::{Owner, payment};
 use crate::provider::{Cursor, Failure, NewPayment, Page, Payment, Provider, Verb};
 use crate::{Config, Deps, Sandbox, run_with};
 use chassis::keys::KeyFolder;
-use chassis::{Health, Shutdown, TestServers, Which, clock, connect_postgres, stream_config};
+use chassis::{
+    Health, NatsConfig, PostgresConfig, Shutdown, TestServers, Which, clock, connect_stages,
+    stream_config,
+};
 use futures_util::future::BoxFuture;
 use schema::{
     AccountId, Area, AreaIdx, CommandId, Currency, EventId, EventListing, Held, HeldArea, HeldSeat,
@@ -16,7 +19,6 @@ use settlement_core::Seen;
 use sqlx::{PgPool, Row};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
 use uuid::Uuid;
 
 pub(super) const ACCOUNT: AccountId = AccountId(77);
@@ -35,17 +37,14 @@ pub(super) struct Rig {
 /// A settlement process; dropping or killing it drops its tasks wherever they are.
 pub(super) struct Stage {
     runtime: Option<tokio::runtime::Runtime>,
-    pub crashed: mpsc::UnboundedReceiver<()>,
 }
 
-/// A point between two steps: before or after the provider carries something out.
+/// Where the provider of a process does otherwise than the sandbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Point {
     Never,
-    BeforeCreate,
-    AfterCreate,
-    Before(Verb),
-    After(Verb),
+    /// It alone makes ids, so each payment is created by a call.
+    Created,
     /// The provider knows no payment any more.
     Forgotten,
     /// The provider refuses one verb.
@@ -56,16 +55,6 @@ pub(super) enum Point {
 struct Trap {
     sandbox: Sandbox,
     point: Point,
-    crashed: mpsc::UnboundedSender<()>,
-}
-
-impl Trap {
-    async fn pass(&self, point: Point) {
-        if self.point == point {
-            self.crashed.send(()).ok();
-            std::future::pending::<()>().await;
-        }
-    }
 }
 
 impl Provider for Trap {
@@ -74,17 +63,11 @@ impl Provider for Trap {
     }
 
     fn id_ahead(&self, new: &NewPayment) -> Option<String> {
-        let is_created = [Point::BeforeCreate, Point::AfterCreate].contains(&self.point);
-        if is_created { None } else { self.sandbox.id_ahead(new) }
+        if self.point == Point::Created { None } else { self.sandbox.id_ahead(new) }
     }
 
     fn create<'a>(&'a self, new: &'a NewPayment) -> BoxFuture<'a, Result<Payment, Failure>> {
-        Box::pin(async move {
-            self.pass(Point::BeforeCreate).await;
-            let created = self.sandbox.create(new).await;
-            self.pass(Point::AfterCreate).await;
-            created
-        })
+        self.sandbox.create(new)
     }
 
     fn act<'a>(&'a self, id: &'a str, verb: Verb) -> BoxFuture<'a, Result<Seen, Failure>> {
@@ -93,16 +76,55 @@ impl Provider for Trap {
                 let why = "no such payment".to_owned();
                 return Err(Failure::Rejected { what: verb.as_str(), why });
             }
-            self.pass(Point::Before(verb)).await;
-            let seen = self.sandbox.act(id, verb).await;
-            self.pass(Point::After(verb)).await;
-            seen
+            self.sandbox.act(id, verb).await
         })
     }
 
     fn list<'a>(&'a self, after: &'a Cursor) -> BoxFuture<'a, Result<Page, Failure>> {
         self.sandbox.list(after)
     }
+}
+
+/// The one provider of a process.
+pub(super) fn trapped(pool: &PgPool, point: Point) -> Vec<Arc<dyn Provider>> {
+    vec![Arc::new(Trap { sandbox: Sandbox::start(pool), point })]
+}
+
+/// The configuration of a process that finds out soon when another one has died.
+pub(super) fn config() -> Config {
+    Config {
+        lease_ms: 400,
+        sweep_every_ms: 100,
+        webhooks_private_targets: true,
+        ..Config::default()
+    }
+}
+
+/// What a process runs on.
+pub(super) fn runtime() -> tokio::runtime::Runtime {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(2).enable_all().build().unwrap()
+}
+
+/// A settlement process; it ends when it is dropped, or killed.
+pub(super) async fn process(
+    config: Config,
+    nats: NatsConfig,
+    postgres: PostgresConfig,
+    keys: KeyFolder,
+    providers: impl FnOnce(&PgPool) -> Vec<Arc<dyn Provider>>,
+) {
+    let deps = Deps {
+        nats: chassis::Nats::connect(&nats, "stage").await.unwrap(),
+        postgres: connect_stages(&postgres, "stage").await.unwrap(),
+        keys,
+        health: Health::new(),
+        shutdown: Shutdown::new(),
+        instance: "test".to_owned(),
+        shards: Shards::default(),
+    };
+    let providers = providers(&deps.postgres);
+    run_with(config, deps, providers).await.unwrap();
 }
 
 impl Drop for Stage {
@@ -146,14 +168,9 @@ impl Rig {
         put(subject::catalog_event(&self.event), codec::encode(&listing)).await;
     }
 
-    /// Starts a settlement process whose provider does at `point` what that says; it stops for
-    /// ever at most of them.
+    /// Starts a settlement process whose provider does at `point` what that says.
     pub(super) fn stage(&self, point: Point) -> Stage {
-        let (crashed, receiver) = mpsc::unbounded_channel();
-        let trapped = move |pool: &PgPool| -> Vec<Arc<dyn Provider>> {
-            vec![Arc::new(Trap { sandbox: Sandbox::start(pool), point, crashed })]
-        };
-        self.stage_with(trapped, receiver, |_| ())
+        self.stage_at(move |pool| trapped(pool, point), |_| ())
     }
 
     /// Starts a settlement process with these providers, the first for new orders.
@@ -162,44 +179,14 @@ impl Rig {
         providers: impl FnOnce(&PgPool) -> Vec<Arc<dyn Provider>> + Send + 'static,
         change: impl FnOnce(&mut Config),
     ) -> Stage {
-        self.stage_with(providers, mpsc::unbounded_channel().1, change)
-    }
-
-    fn stage_with(
-        &self,
-        providers: impl FnOnce(&PgPool) -> Vec<Arc<dyn Provider>> + Send + 'static,
-        crashed: mpsc::UnboundedReceiver<()>,
-        change: impl FnOnce(&mut Config),
-    ) -> Stage {
-        let mut config = Config {
-            lease_ms: 400,
-            sweep_every_ms: 100,
-            webhooks_private_targets: self.private_webhooks,
-            ..Config::default()
-        };
+        let mut config = config();
+        config.webhooks_private_targets = self.private_webhooks;
         change(&mut config);
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime = runtime();
         let (nats, postgres) = (self.servers.nats_config(), self.servers.postgres_config());
         let keys = KeyFolder::open(self.keys.path()).unwrap();
-        let stage = async move {
-            let deps = Deps {
-                nats: chassis::Nats::connect(&nats, "stage").await.unwrap(),
-                postgres: connect_postgres(&postgres, "stage").await.unwrap(),
-                keys,
-                health: Health::new(),
-                shutdown: Shutdown::new(),
-                instance: "test".to_owned(),
-                shards: Shards::default(),
-            };
-            let providers = providers(&deps.postgres);
-            run_with(config, deps, providers).await.unwrap();
-        };
-        drop(runtime.spawn(stage));
-        Stage { runtime: Some(runtime), crashed }
+        drop(runtime.spawn(process(config, nats, postgres, keys, providers)));
+        Stage { runtime: Some(runtime) }
     }
 
     pub(super) fn hold(&mut self, seats: &[u32], standing: u32) -> Held {

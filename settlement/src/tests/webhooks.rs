@@ -13,24 +13,25 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use uuid::Uuid;
 
-const PROMOTER: AccountId = AccountId(500);
+pub(super) const PROMOTER: AccountId = AccountId(500);
 const OTHER: AccountId = AccountId(501);
 
-const ALL: &str = "{booking.confirmed,booking.declined,booking.cancelled,booking.refunded}";
+pub(super) const ALL: &str =
+    "{booking.confirmed,booking.declined,booking.cancelled,booking.refunded}";
 
 /// A request as it came.
 #[derive(Debug, Clone)]
-struct Got {
+pub(super) struct Got {
     headers: HashMap<String, String>,
-    body: String,
+    pub body: String,
 }
 
 impl Got {
-    fn id(&self) -> &str {
+    pub(super) fn id(&self) -> &str {
         &self.headers["webhook-id"]
     }
 
-    fn kind(&self) -> &str {
+    pub(super) fn kind(&self) -> &str {
         let (_, rest) = self.body.split_once("\"type\" : \"").unwrap();
         rest.split_once('"').unwrap().0
     }
@@ -38,7 +39,7 @@ impl Got {
 
 /// Somebody who takes messages, or does not.
 #[derive(Debug, Clone)]
-struct Receiver {
+pub(super) struct Receiver {
     address: SocketAddr,
     got: Arc<Mutex<Vec<Got>>>,
     /// What the next requests are answered; 200 when it is empty, nothing at all for 0.
@@ -46,7 +47,7 @@ struct Receiver {
 }
 
 impl Receiver {
-    async fn start(answers: &[u16]) -> Self {
+    pub(super) async fn start(answers: &[u16]) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let answers = Arc::new(Mutex::new(answers.iter().copied().collect()));
@@ -75,11 +76,11 @@ impl Receiver {
         }
     }
 
-    fn url(&self) -> String {
+    pub(super) fn url(&self) -> String {
         format!("http://{}/hooks", self.address)
     }
 
-    fn got(&self) -> Vec<Got> {
+    pub(super) fn got(&self) -> Vec<Got> {
         self.got.lock().unwrap().clone()
     }
 
@@ -114,14 +115,14 @@ async fn read(stream: &mut BufReader<TcpStream>) -> Option<Got> {
 }
 
 /// A rig whose event is a promoter's.
-async fn start() -> Rig {
+pub(super) async fn start() -> Rig {
     let rig = Rig::start().await;
     let terms = Terms { promoter: Some(PROMOTER), ..Terms::default() };
     rig.publish(&plan(None), terms).await;
     rig
 }
 
-async fn listen(rig: &Rig, account: AccountId, url: &str, kinds: &'static str) -> Uuid {
+pub(super) async fn listen(rig: &Rig, account: AccountId, url: &str, kinds: &'static str) -> Uuid {
     let id = Uuid::from_bytes(random_bytes());
     let insert = "INSERT INTO webhook_endpoint (endpoint_id, account_id, url, kinds, is_active,
             secret_number, rotated_at, created_at)
@@ -138,7 +139,7 @@ async fn paid(rig: &mut Rig, seat: u32) -> HoldId {
 }
 
 /// As if the time of the next try had come.
-async fn due(rig: &Rig) {
+pub(super) async fn due(rig: &Rig) {
     let due = "UPDATE webhook_message SET next_at = 0 WHERE state = 'waiting'";
     sqlx::query(due).execute(&rig.pool).await.unwrap();
 }

@@ -24,13 +24,22 @@ pub async fn postgres(reach: &Reach) -> PgPool {
 
 /// Runs `usher audit`; returns its exit code and what it printed.
 pub async fn audit(reach: &Reach, events: &[&str]) -> (i32, String) {
+    checked(&reach.variables, &[&["audit"], events].concat()).await
+}
+
+/// Runs `usher ledger check`; returns its exit code and what it printed.
+pub async fn check_ledger(variables: &[(String, String)]) -> (i32, String) {
+    checked(variables, &["ledger", "check"]).await
+}
+
+async fn checked(variables: &[(String, String)], command: &[&str]) -> (i32, String) {
     let folder = temporary_folder();
-    let log = folder.path().join("audit.log");
+    let log = folder.path().join("check.log");
     // A folder without a running system, so that the addresses count.
     let data = folder.path().display().to_string();
-    let arguments = [&["audit", "--data", &data], events].concat();
-    let (status, printed, log) = Process::start(&arguments, &reach.variables, &log).ended().await;
-    assert!(!printed.is_empty(), "the audit itself failed: {log}");
+    let arguments = [command, &["--data", &data]].concat();
+    let (status, printed, log) = Process::start(&arguments, variables, &log).ended().await;
+    assert!(!printed.is_empty(), "the check itself failed: {log}");
     (status.code().expect("nobody killed it"), printed)
 }
 
