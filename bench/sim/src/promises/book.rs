@@ -92,6 +92,8 @@ impl Book {
                 self.count_refusal(asked, refusal, tally);
             }
             OutcomeBody::Unchanged { .. } | OutcomeBody::SeatsUnchanged => {}
+            // Nobody asks for it here.
+            OutcomeBody::Reseated(_) => return Err(wrong()),
         }
         tally.add(Happening::of(&outcome.body));
         let free = self.counts_of(event).free;
