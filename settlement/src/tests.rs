@@ -6,6 +6,7 @@ mod cancel;
 mod crash;
 mod entrance;
 mod interleave;
+mod late;
 mod ledger;
 mod outage;
 mod owner;

@@ -1,13 +1,13 @@
 //! What the provider's list shows beside the orders.
 
 use super::booking::Bookings;
-use super::{millis, state_of, uuid_of};
+use super::{Reseats, millis, state_of, uuid_of};
 use crate::config::{ENDED_AT_ONCE_MAX, EVENTS_KEPT, LOOKS_AFTER};
 use crate::error::{Error, in_time};
 use crate::provider::Listed;
 use chassis::clock;
 use schema::{Money, UnixMillis};
-use settlement_core::{Seen, Standing, Stray, on_return};
+use settlement_core::{Claim, Seen, Standing, Stray, on_return};
 use sqlx::{PgPool, Row, postgres::PgRow};
 
 /// Found money in the database.
@@ -139,6 +139,26 @@ impl FoundMoney<'_> {
         let before = UnixMillis(clock::now().0.saturating_sub(EVENTS_KEPT.0));
         let query = query.bind(self.provider).bind(millis(before));
         in_time("forget events", query.execute(self.pool)).await.map(drop)
+    }
+
+    /// Found money without an outcome, with why it was found.
+    pub(crate) async fn open(self) -> Result<Vec<(Listed, Stray)>, Error> {
+        let query = sqlx::query(
+            "SELECT provider_id, order_id, amount, currency::TEXT AS currency, why,
+                 found_at AS created_at
+             FROM found_money WHERE provider = $1 AND outcome IS NULL ORDER BY found_at LIMIT $2",
+        );
+        let query = query.bind(self.provider).bind(ENDED_AT_ONCE_MAX);
+        let rows = in_time("read found money", query.fetch_all(self.pool)).await?;
+        let why = |row: &PgRow| {
+            Stray::from_text(row.get("why")).expect("the table allows known reasons only")
+        };
+        Ok(rows.iter().map(|row| (listed_of(row), why(row))).collect())
+    }
+
+    /// Lets late money ask for the places of its order.
+    pub(crate) async fn ask_for_places(self, payment: &Listed) -> Result<Claim, Error> {
+        Reseats(self.pool).ask(self.provider, payment).await
     }
 
     /// Notes that a payment has no place, before anything is done about it.
