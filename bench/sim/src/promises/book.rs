@@ -92,7 +92,6 @@ impl Book {
                 self.count_refusal(asked, refusal, tally);
             }
             OutcomeBody::Unchanged { .. } | OutcomeBody::SeatsUnchanged => {}
-            // Nobody asks for it here.
             OutcomeBody::Reseated(_) => return Err(wrong()),
         }
         tally.add(Happening::of(&outcome.body));

@@ -89,12 +89,12 @@ async fn plant(reach: &Reach, fan: &Fan, held: &Value, seats: &[i32]) {
     let order = OrderId::from(hold);
     let payment = format!("pay_{order}/1/{total}EUR/tok_ok");
     let pool = postgres(reach).await;
-    let query = "INSERT INTO orders (order_id, event_id, account_id, state, attempt, method, token, \
-         amount, currency, line_seat, line_area, line_level, line_price, payment_deadline, \
+    let query = "INSERT INTO orders (order_id, event_id, account_id, state, attempt, method, \
+         token, amount, currency, line_seat, line_area, line_level, line_price, payment_deadline, \
          created_at, updated_at, todo, lease_until) \
          VALUES ($1, $2, $3, 'cancelled', 1, 'CREDIT_CARD', 'tok_ok', $4, 'EUR', $5, \
-         array_fill(-1, ARRAY[2]), array_fill($6::INT, ARRAY[2]), array_fill($7::BIGINT, ARRAY[2]), \
-         1, 1, 1, false, 0)";
+         array_fill(-1, ARRAY[2]), array_fill($6::INT, ARRAY[2]), \
+         array_fill($7::BIGINT, ARRAY[2]), 1, 1, 1, false, 0)";
     let query = sqlx::query(query).bind(Uuid::from_u128(hold.0)).bind(EVENT);
     let query = query.bind(Uuid::from_u128(account.0)).bind(total).bind(seats).bind(level);
     query.bind(price).execute(&pool).await.unwrap();
