@@ -181,10 +181,11 @@ impl Look<'_> {
         let mut rest = Vec::new();
         for (payment, why) in self.money.open().await? {
             let payment = self.fetched(payment).await?;
-            match outcome_of(&payment.seen) {
-                Some(outcome) => drop(self.settle(&payment, why, outcome).await?),
-                None => rest.push(payment),
-            }
+            let Some(outcome) = outcome_of(&payment.seen) else {
+                rest.push(payment);
+                continue;
+            };
+            self.settle(&payment, why, outcome).await?;
         }
         Ok(rest)
     }
