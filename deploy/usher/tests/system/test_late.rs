@@ -79,13 +79,13 @@ async fn bought(fan: &Fan, given_up: &Value) -> Booking {
 
 /// An order for these seats, as it is after its payment was waited for in vain, and the money that
 /// has come for it since.
-async fn plant(reach: &Reach, fan: &Fan, held: &Value, seats: &[i32]) {
-    let hold: HoldId = text(&held["reservationId"]).parse().unwrap();
+async fn plant(reach: &Reach, fan: &Fan, reserved: &Value, seats: &[i32]) {
+    let hold: HoldId = text(&reserved["reservationId"]).parse().unwrap();
     let account: AccountId = fan.account.parse().unwrap();
-    let total = held["total"]["amount"].as_i64().unwrap();
-    let price = held["seats"][0]["price"]["amount"].as_i64().unwrap();
-    let level = i32::try_from(held["seats"][0]["priceLevel"].as_i64().unwrap()).unwrap();
-    assert_eq!(held["total"]["currency"], "EUR");
+    let total = reserved["total"]["amount"].as_i64().unwrap();
+    let price = reserved["seats"][0]["price"]["amount"].as_i64().unwrap();
+    let level = i32::try_from(reserved["seats"][0]["priceLevel"].as_i64().unwrap()).unwrap();
+    assert_eq!(reserved["total"]["currency"], "EUR");
     let order = OrderId::from(hold);
     let payment = format!("pay_{order}/1/{total}EUR/tok_ok");
     let pool = postgres(reach).await;
