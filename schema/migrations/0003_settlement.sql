@@ -241,13 +241,13 @@ FROM ticket;
 CREATE FUNCTION bookings(p_booking UUID[]) RETURNS TABLE (
     booking_id UUID, account_id UUID, event_id TEXT, state TEXT, status TEXT, amount BIGINT,
     currency TEXT, created_at BIGINT, line INT, holder_id UUID, seat_idx INT, area_idx INT,
-    price_level INT, price BIGINT, code TEXT, ticket_state TEXT
+    price_level INT, price BIGINT, code TEXT, ticket_state TEXT, method TEXT
 ) LANGUAGE plpgsql STABLE AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY SELECT booking_id, b.account_id, b.event_id, b.state, b.status, b.amount,
         b.currency::TEXT, b.created_at, l.line, l.holder_id, l.seat_idx, l.area_idx,
-        l.price_level, l.price, l.code, l.ticket_state
+        l.price_level, l.price, l.code, l.ticket_state, b.method
     FROM booking_view b LEFT JOIN booking_line_view l USING (booking_id)
     WHERE booking_id = ANY(p_booking)
     ORDER BY b.created_at DESC, booking_id DESC, l.line;

@@ -12,7 +12,7 @@ CREATE TABLE found_money (
     -- Whether the provider had taken it.
     taken       BOOLEAN NOT NULL,
     found_at    BIGINT  NOT NULL,
-    outcome     TEXT    CHECK (outcome IN ('voided', 'refunded')),
+    outcome     TEXT    CHECK (outcome IN ('voided', 'refunded', 'reseated')),
     settled_at  BIGINT,
     PRIMARY KEY (provider, provider_id),
     CHECK ((outcome IS NULL) = (settled_at IS NULL))
@@ -51,11 +51,12 @@ BEGIN
     RETURN seen;
 END $$;
 
--- How our orders know payments: of each, in the order given, NULLs when nobody does.
+-- How our orders know payments: of each, in the order given, NULLs when nobody does. Money that has
+-- bought places is its order's from then on, so it has no outcome here.
 CREATE FUNCTION payment_standing(p_provider TEXT, p_id TEXT[])
 RETURNS TABLE (place BIGINT, state TEXT, is_current BOOLEAN, has_work BOOLEAN, outcome TEXT)
 LANGUAGE sql STABLE AS $$
-    SELECT a.place, o.state, o.attempt = t.attempt, o.todo, f.outcome
+    SELECT a.place, o.state, o.attempt = t.attempt, o.todo, nullif(f.outcome, 'reseated')
     FROM unnest(p_id) WITH ORDINALITY AS a(id, place)
     LEFT JOIN payment_attempt t ON t.provider = p_provider AND t.provider_id = a.id
     LEFT JOIN orders o ON o.order_id = t.order_id

@@ -10,9 +10,10 @@ SELECT order_id AS booking_id, account_id, event_id, state,
         WHEN state = 'cancelled' OR (state = 'review_needed' AND sold_at IS NULL AND NOT todo) THEN
             CASE
                 WHEN captured_at IS NOT NULL THEN 'REFUNDED'
-                -- Money that came late goes back, and until it has the outcome is open.
-                ELSE coalesce((SELECT CASE WHEN bool_and(outcome IS NOT NULL) THEN 'REFUNDED'
-                        ELSE 'PENDING' END
+                -- Money that came late buys places in another booking or goes back, and until then
+                -- the outcome is open.
+                ELSE coalesce((SELECT CASE WHEN NOT bool_and(outcome IS NOT NULL) THEN 'PENDING'
+                        WHEN bool_or(outcome = 'refunded') THEN 'REFUNDED' ELSE 'CANCELLED' END
                     FROM found_money f WHERE f.order_id = orders.order_id AND f.taken
                     HAVING 0 < count(*)), 'CANCELLED')
             END

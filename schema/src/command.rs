@@ -1,6 +1,7 @@
 //! Commands: what is asked of the owner of a shard.
 
 use crate::id::{AccountId, AreaIdx, CommandId, EventId, HoldId, SeatIdx};
+use crate::outcome::Held;
 use crate::time::UnixMillis;
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
@@ -43,6 +44,13 @@ pub const SYSTEM_ACCOUNT: AccountId = AccountId(0);
 /// The account in whose name operators block places, whoever of them it is. No login has it.
 pub const HOUSE_ACCOUNT: AccountId = AccountId(1);
 
+/// The account in whose name settlement asks for places for money that came late. No login has it.
+pub const LATE_MONEY_ACCOUNT: AccountId = AccountId(2);
+
+/// The method of a payment whose money was there before its places: it came after the hold that it
+/// was for had ended. No fan can name it.
+pub const LATE_MONEY: &str = "LATE_MONEY";
+
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CommandBody {
@@ -75,6 +83,8 @@ pub enum CommandBody {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         channel: Option<CompactString>,
     },
+    /// Settlement asks for places for money that came after its hold had ended.
+    Reseat(Reseat),
 }
 
 impl CommandBody {
@@ -88,6 +98,7 @@ impl CommandBody {
             Self::ReturnAllotted { .. } => "return_allotted",
             Self::ExtendHold { .. } => "extend_hold",
             Self::SwapSeats { .. } => "swap_seats",
+            Self::Reseat(_) => "reseat",
         }
     }
 }
@@ -247,6 +258,16 @@ impl fmt::Debug for StartPayment {
         let mut shown = f.debug_struct("StartPayment");
         shown.field("hold", hold).field("method", method).finish_non_exhaustive()
     }
+}
+
+/// Asks for the places that were paid for, or equal ones, all or nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reseat {
+    /// The places that were paid for at the prices that were paid, and for whom. Its id is that of
+    /// the hold that is to have them; generations say nothing.
+    pub paid: Held,
+    /// The hold that the money was for, which has ended.
+    pub before: HoldId,
 }
 
 /// What became of a hold's payment.

@@ -67,6 +67,12 @@ pub enum What {
     PaymentStarted {
         attempt: u32,
     },
+    /// Set aside for money that came late.
+    Reseated {
+        /// The hold that the money was for.
+        before: Option<HoldId>,
+        price: Money,
+    },
     PaymentDeclined {
         attempt: u32,
         until: UnixMillis,
@@ -282,6 +288,7 @@ impl SeatHistory {
             OutcomeBody::Refused(refusal) => {
                 self.refused(at, outcome.asked.map(|asked| asked.account), refusal);
             }
+            OutcomeBody::Reseated(payment) => self.reseat(at, payment),
             OutcomeBody::PaymentAwaited(_)
             | OutcomeBody::SeatsUnchanged
             | OutcomeBody::Unchanged { .. } => {}
@@ -294,6 +301,14 @@ impl SeatHistory {
         self.owner = Some(Owner { hold: held.hold, account, until });
         let price = Money::new(seat.price, held.currency);
         self.tell(at, held.hold, What::Held { by: held.owner, until, price });
+    }
+
+    fn reseat(&mut self, at: UnixMillis, payment: &Payment) {
+        let held = &payment.held;
+        let Some(seat) = held.seats.iter().find(|seat| seat.seat == self.seat) else { return };
+        self.owner = Some(Owner { hold: held.hold, account: held.account, until: None });
+        let (before, price) = (payment.token.parse().ok(), Money::new(seat.price, held.currency));
+        self.tell(at, held.hold, What::Reseated { before, price });
     }
 
     /// A seat that stays in its hold has no turn.

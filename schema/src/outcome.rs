@@ -34,7 +34,9 @@ impl Outcome {
         let held = |held: &Held| SEAT * held.seats.len() + AREA * held.areas.len();
         let parts = match &self.body {
             OutcomeBody::SeatsHeld(seats) | OutcomeBody::SeatsSwapped(seats) => held(seats),
-            OutcomeBody::PaymentStarted(payment) | OutcomeBody::PaymentAwaited(payment) => {
+            OutcomeBody::PaymentStarted(payment)
+            | OutcomeBody::PaymentAwaited(payment)
+            | OutcomeBody::Reseated(payment) => {
                 let trace = payment.trace.as_ref().map_or(0, |trace| trace.len());
                 held(&payment.held) + payment.method.len() + payment.token.len() + trace
             }
@@ -110,6 +112,9 @@ pub enum OutcomeBody {
     SeatsSwapped(Held),
     /// Nothing changed because all seats were as an operation on many would make them.
     SeatsUnchanged,
+    /// A new hold has places for money that came late, and its payment has started: the money is
+    /// there. Its token is the id of the hold that it was for.
+    Reseated(Payment),
 }
 
 /// Places set aside.

@@ -168,6 +168,18 @@ const QUESTIONS: &[Question] = &[
     },
     Question {
         promise: InvariantId::Ord2,
+        query: "SELECT 'order ' || o.order_id || ': its late money has bought order ' || r.hold_id
+                || ', which is ' || coalesce(n.state || ' and not its like', 'missing') AS what
+            FROM reseat r JOIN orders o USING (order_id)
+            LEFT JOIN orders n ON n.order_id = r.hold_id
+            WHERE r.rung IN ('same_seats', 'equal_seats') AND $2 IS NOT NULL
+                AND (n.event_id, n.account_id, n.amount, n.currency, cardinality(n.line_seat))
+                    IS DISTINCT FROM
+                    (o.event_id, o.account_id, o.amount, o.currency, cardinality(o.line_seat))
+            LIMIT $1",
+    },
+    Question {
+        promise: InvariantId::Ord2,
         query: "SELECT p.order_ref || ' was charged ' || count(*) || ' times' AS what
             FROM sandbox.payment p WHERE p.state = 'captured' AND $2 IS NOT NULL
             GROUP BY p.order_ref HAVING 1 < count(*) LIMIT $1",

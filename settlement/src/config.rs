@@ -150,9 +150,6 @@ pub(crate) const LOOKS_AFTER: [Duration; 3] =
 /// Most ended payments that one look asks about; the others wait for the next.
 pub(crate) const ENDED_AT_ONCE_MAX: i64 = 256;
 
-/// Most payments without an outcome that one look goes on with, as with those.
-pub(crate) const NOTED_AT_ONCE_MAX: i64 = 256;
-
 /// How far a look goes back behind the last one: clocks of providers differ from ours.
 pub(crate) const RECONCILE_OVERLAP: DurationMs = DurationMs(120_000);
 

@@ -14,15 +14,15 @@ use crate::metrics;
 use crate::order::Order;
 use crate::outside::outside;
 use crate::provider::Provider;
-use crate::store::{Announced, Answered, Outbox};
+use crate::store::{Announced, Answered, NoPlaces, Outbox, Reseats};
 use crate::work::Work;
 use async_nats::jetstream::Message;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull};
 use chassis::{Backoff, Cause, HealthHandle, Nats, Pause};
 use futures_util::StreamExt;
 use schema::{
-    Batch, InvariantId, OrderId, Outcome, OutcomeBody, Released, SYSTEM_ACCOUNT, ShardId, codec,
-    subject,
+    Batch, InvariantId, LATE_MONEY_ACCOUNT, OrderId, Outcome, OutcomeBody, Released,
+    SYSTEM_ACCOUNT, ShardId, codec, subject,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -47,6 +47,8 @@ struct News {
     answers: Vec<Answered>,
     /// Holds that ended unpaid.
     ended: Vec<OrderId>,
+    /// Late money that has no places.
+    refused: Vec<NoPlaces>,
 }
 
 impl Journal {
@@ -182,18 +184,39 @@ impl Journal {
         let ended = async {
             if news.ended.is_empty() { Ok(()) } else { store.end_declined(&news.ended).await }
         };
+        let refused = async {
+            let reseats = Reseats(&store.pool);
+            if news.refused.is_empty() { Ok(()) } else { reseats.refuse(&news.refused).await }
+        };
+        let (late, announced): (Vec<_>, Vec<_>) =
+            news.announced.into_values().partition(Announced::is_late);
+        let started = self.start(announced);
         // Payments do not wait for the unhurried rest.
-        let ((), (), ()) =
-            futures_util::try_join!(store.close(news.answers), ended, self.start(news.announced))?;
-        Ok(())
+        let ((), (), (), ()) =
+            futures_util::try_join!(store.close(news.answers), ended, refused, started)?;
+        self.start_late(late).await
     }
 
-    async fn start(&self, announced: HashMap<OrderId, Announced>) -> Result<(), Error> {
+    /// Late money has places: its order begins with the payment that is there.
+    async fn start_late(&self, announced: Vec<Announced>) -> Result<(), Error> {
         if announced.is_empty() {
             return Ok(());
         }
         let context = &self.work.context;
-        let mut announced: Vec<Announced> = announced.into_values().collect();
+        let (store, provider) = (&context.store, context.provider.name());
+        let fresh = store.start_late(&announced, provider, context.lease).await?;
+        Reseats(&store.pool).rungs(&fresh).await?.into_iter().for_each(metrics::late_money);
+        self.work.take(store.load(&fresh).await?).await?;
+        let is_known = |announced: &Announced| !fresh.contains(&announced.order());
+        let known: Vec<Announced> = announced.into_iter().filter(is_known).collect();
+        if known.is_empty() { Ok(()) } else { Outbox(store).reopen(&known).await }
+    }
+
+    async fn start(&self, mut announced: Vec<Announced>) -> Result<(), Error> {
+        if announced.is_empty() {
+            return Ok(());
+        }
+        let context = &self.work.context;
         for announced in &mut announced {
             announced.payment_id = context.provider.id_ahead(&announced.new_payment());
         }
@@ -227,8 +250,14 @@ impl News {
             }
             self.answers.push(Answered { command: asked.command, sequence, refusal });
         }
+        let claim = outcome.asked.filter(|asked| asked.account == LATE_MONEY_ACCOUNT);
+        if let (Some(asked), OutcomeBody::Refused(refusal)) = (claim, &outcome.body) {
+            self.refused.push(NoPlaces { command: asked.command, why: refusal.code().code });
+        }
         match outcome.body {
-            OutcomeBody::PaymentStarted(payment) | OutcomeBody::PaymentAwaited(payment) => {
+            OutcomeBody::PaymentStarted(payment)
+            | OutcomeBody::PaymentAwaited(payment)
+            | OutcomeBody::Reseated(payment) => {
                 let event = outcome.event;
                 let announced = Announced { event, payment, sequence, payment_id: None };
                 let order = announced.order();

@@ -3,7 +3,7 @@
 use crate::store::{MoneyOutcome, Told};
 use metrics::{counter, gauge, histogram};
 use schema::{ProviderEventAnswer, SettlementLoad, ShardId, Shards, UnixMillis};
-use settlement_core::{State, Stray};
+use settlement_core::{Rung, State, Stray};
 use std::time::Duration;
 
 /// Puts the counters on the page before they count, so that an alarm sees the step from zero.
@@ -16,6 +16,9 @@ pub(crate) fn declare(shards: Shards) {
         "usher_settlement_verdicts_refused_total",
     ] {
         counter!(name).increment(0);
+    }
+    for rung in Rung::ALL {
+        counter!("usher_settlement_late_total", "rung" => rung.as_str()).increment(0);
     }
     for outcome in ["delivered", "again", "parked", "gone"] {
         counter!("usher_settlement_webhooks_total", "outcome" => outcome).increment(0);
@@ -56,6 +59,11 @@ pub(crate) fn reconcile_failed() {
 pub(crate) fn money_found(why: Stray, outcome: MoneyOutcome) {
     let labels = [("why", why.as_str()), ("outcome", outcome.as_str())];
     counter!("usher_settlement_found_total", &labels).increment(1);
+}
+
+/// Money that came late has bought places, or went back.
+pub(crate) fn late_money(rung: Rung) {
+    counter!("usher_settlement_late_total", "rung" => rung.as_str()).increment(1);
 }
 
 /// A provider has said that something has happened.

@@ -10,7 +10,7 @@ use crate::provider::{Cursor, Failure, Listed, Page, Provider, Verb};
 use crate::store::{FoundMoney, MoneyOutcome};
 use chassis::{Shutdown, clock};
 use schema::UnixMillis;
-use settlement_core::{Remedy, Seen, Standing, Stray, remedy};
+use settlement_core::{Late, Remedy, Rung, Seen, Standing, Stray, late, remedy};
 use sqlx::PgPool;
 use std::fmt;
 use std::sync::Arc;
@@ -35,12 +35,14 @@ impl fmt::Display for Difference {
                 Stray::Late => "its order was given up",
                 Stray::Duplicate => "its order is paid by another payment",
             },
+            Remedy::Reseat => "it came after its order was given up",
             Remedy::Missing => "its order is paid, and the money is not there",
         };
         let done = match (self.is_mended, self.remedy) {
             (true, Remedy::Void(_)) => "voided",
             (true, _) => "refunded",
             (false, Remedy::Missing) => "a person has to look",
+            (false, Remedy::Reseat) => "its places are asked for",
             (false, _) => "not mended yet",
         };
         write!(f, "payment {id} of {amount} {currency} for order {order}: {what}; {done}")
@@ -87,9 +89,9 @@ async fn look_at_news(pool: &PgPool, provider: &dyn Provider) -> Result<(), Erro
     let from = UnixMillis(seen_to.0.saturating_sub(RECONCILE_OVERLAP.0));
     let created_before = before(now);
     let look = Look { money, provider, created_before };
-    let mut differences = look.at_noted().await?;
-    differences.extend(look.from(from).await?);
+    let mut differences = look.from(from).await?;
     differences.extend(look.at_ended().await?);
+    differences.extend(look.at_open().await?);
     for difference in differences {
         tracing::error!(%difference, "provider and orders differ");
     }
@@ -109,7 +111,7 @@ pub async fn reconcile_once(
 ) -> Result<Vec<Difference>, Error> {
     let money = FoundMoney { pool, provider: provider.name() };
     let look = Look { money, provider, created_before: before(clock::now()) };
-    let mut differences = look.at_noted().await?;
+    let (mut differences, _) = look.end_open().await?;
     differences.extend(look.from(UnixMillis(0)).await?);
     Ok(differences)
 }
@@ -149,27 +151,6 @@ impl Look<'_> {
         Ok(differences)
     }
 
-    /// Goes on with what was noted and has no outcome. Whoever was at it may have died when the
-    /// money was back already: nothing in the list is amiss then, and it is not booked.
-    async fn at_noted(&self) -> Result<Vec<Difference>, Error> {
-        let mut differences = Vec::new();
-        for (payment, stray) in self.money.noted().await? {
-            let (outcome, remedy) = match self.seen(&payment).await? {
-                Seen::Refunded => (MoneyOutcome::Refunded, Remedy::Refund(stray)),
-                Seen::Cancelled | Seen::Declined { .. } => {
-                    (MoneyOutcome::Voided, Remedy::Void(stray))
-                }
-                Seen::Created | Seen::Processing | Seen::Authorised | Seen::Captured => {
-                    differences.extend(self.at(payment).await?);
-                    continue;
-                }
-            };
-            let is_mended = self.settle(&payment, stray, outcome).await?;
-            differences.push(Difference { payment, remedy, is_mended });
-        }
-        Ok(differences)
-    }
-
     /// Asks again about payments that had ended without money: a list by creation does not show an
     /// old one that is paid after all.
     async fn at_ended(&self) -> Result<Vec<Difference>, Error> {
@@ -185,23 +166,57 @@ impl Look<'_> {
         Ok(differences)
     }
 
+    /// Goes on with found money that has no outcome yet: its places are asked for, or the provider
+    /// has not said that it is back.
+    async fn at_open(&self) -> Result<Vec<Difference>, Error> {
+        let (mut differences, rest) = self.end_open().await?;
+        for payment in rest {
+            differences.extend(self.compare(payment).await?);
+        }
+        Ok(differences)
+    }
+
+    /// Gives found money its outcome whose payment is over: whoever was at it may have died before
+    /// it was booked, and nothing in the list is amiss then. Returns the rest, as it is.
+    async fn end_open(&self) -> Result<(Vec<Difference>, Vec<Listed>), Error> {
+        let (mut ended, mut rest) = (Vec::new(), Vec::new());
+        for (payment, why) in self.money.open().await? {
+            let payment = self.fetched(payment).await?;
+            let Some(outcome) = outcome_of(&payment.seen) else {
+                rest.push(payment);
+                continue;
+            };
+            let remedy = match outcome {
+                MoneyOutcome::Voided => Remedy::Void(why),
+                MoneyOutcome::Refunded => Remedy::Refund(why),
+            };
+            let is_mended = self.settle(&payment, why, outcome).await?;
+            ended.push(Difference { payment, remedy, is_mended });
+        }
+        Ok((ended, rest))
+    }
+
     /// Asks how a payment is, and compares that.
     async fn at(&self, payment: Listed) -> Result<Option<Difference>, Error> {
-        let seen = self.seen(&payment).await?;
-        let payment = Listed { seen, ..payment };
+        let payment = self.fetched(payment).await?;
+        self.compare(payment).await
+    }
+
+    /// A payment as the provider has it now.
+    async fn fetched(&self, payment: Listed) -> Result<Listed, Error> {
+        let seen = match in_time(self.provider.act(&payment.id, Verb::Fetch)).await {
+            Ok(seen) => seen,
+            Err(unknown @ Failure::Unknown { .. }) => return Err(Error::provider(unknown)),
+            // It says for certain that it has no such payment, so there is no money.
+            Err(Failure::Rejected { .. }) => Seen::Cancelled,
+        };
+        Ok(Listed { seen, ..payment })
+    }
+
+    async fn compare(&self, payment: Listed) -> Result<Option<Difference>, Error> {
         match self.money.standings(vec![payment]).await?.pop() {
             Some((payment, standing)) => self.mend(payment, standing).await,
             None => Ok(None),
-        }
-    }
-
-    /// Asks how a payment is.
-    async fn seen(&self, payment: &Listed) -> Result<Seen, Error> {
-        match in_time(self.provider.act(&payment.id, Verb::Fetch)).await {
-            Ok(seen) => Ok(seen),
-            Err(unknown @ Failure::Unknown { .. }) => Err(Error::provider(unknown)),
-            // It says for certain that it has no such payment, so there is no money.
-            Err(Failure::Rejected { .. }) => Ok(Seen::Cancelled),
         }
     }
 
@@ -222,19 +237,28 @@ impl Look<'_> {
             Remedy::Missing => false,
             Remedy::Void(stray) => self.give_back(&payment, stray, Verb::Cancel).await?,
             Remedy::Refund(stray) => self.give_back(&payment, stray, Verb::Refund).await?,
+            Remedy::Reseat => match self.climb(&payment).await? {
+                Late::Rest => return Ok(None),
+                Late::Wait => false,
+                Late::GiveBack => self.give_back(&payment, Stray::Late, Verb::Refund).await?,
+            },
         };
         Ok(Some(Difference { payment, remedy, is_mended }))
+    }
+
+    /// Lets late money ask for its places, which the relay does from then on; says what is to be
+    /// done about it now. Notes the money first, as `give_back` does.
+    async fn climb(&self, payment: &Listed) -> Result<Late, Error> {
+        self.money.note(payment, Stray::Late, true).await?;
+        Ok(late(self.money.ask_for_places(payment).await?))
     }
 
     /// Notes the money first: whoever goes on after a crash finds it in the list, and there.
     async fn give_back(&self, payment: &Listed, stray: Stray, verb: Verb) -> Result<bool, Error> {
         self.money.note(payment, stray, verb == Verb::Refund).await?;
-        let outcome = match in_time(self.provider.act(&payment.id, verb)).await {
-            Ok(Seen::Cancelled | Seen::Declined { .. }) => MoneyOutcome::Voided,
-            Ok(Seen::Refunded) => MoneyOutcome::Refunded,
-            // It has changed meanwhile, or nobody knows: the next look sees how it is.
-            Ok(_) | Err(_) => return Ok(false),
-        };
+        let seen = in_time(self.provider.act(&payment.id, verb)).await;
+        // If it has changed meanwhile, or nobody knows, the next look sees how it is.
+        let Some(outcome) = seen.ok().as_ref().and_then(outcome_of) else { return Ok(false) };
         self.settle(payment, stray, outcome).await
     }
 
@@ -247,8 +271,20 @@ impl Look<'_> {
         let settled = self.money.settle(payment, outcome).await?;
         if settled {
             metrics::money_found(stray, outcome);
+            if (stray, outcome) == (Stray::Late, MoneyOutcome::Refunded) {
+                metrics::late_money(Rung::Refund);
+            }
         }
         Ok(settled)
+    }
+}
+
+/// What has become of found money whose payment is like that, if anything has.
+fn outcome_of(seen: &Seen) -> Option<MoneyOutcome> {
+    match seen {
+        Seen::Cancelled | Seen::Declined { .. } => Some(MoneyOutcome::Voided),
+        Seen::Refunded => Some(MoneyOutcome::Refunded),
+        Seen::Created | Seen::Processing | Seen::Authorised | Seen::Captured => None,
     }
 }
 

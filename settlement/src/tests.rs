@@ -7,6 +7,7 @@ mod crash;
 mod entrance;
 mod interleave;
 mod kill;
+mod late;
 mod ledger;
 mod outage;
 mod owner;

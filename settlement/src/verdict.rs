@@ -4,13 +4,13 @@
 use crate::config::{RELAY_EVERY, VERDICT_QUEUE_MAX, VERDICTS_AT_ONCE_MAX};
 use crate::metrics;
 use crate::outside::outside;
-use crate::store::{Outbox, Store};
+use crate::store::{Outbox, Reseats, Store};
 use bytes::Bytes;
 use chassis::telemetry::{TraceContext, traced};
 use chassis::{Landing, Lane, Nats, Shutdown, clock, tasks};
 use futures_util::future::join_all;
-use schema::{HoldId, Shards, codec, limits, subject};
-use settlement_core::{VerdictRecord, verdict};
+use schema::{Command, HoldId, ShardId, Shards, codec, limits, subject};
+use settlement_core::{ReseatRecord, VerdictRecord, reseat, verdict};
 use tokio::sync::mpsc;
 
 /// Where drivers put verdicts that were just committed. Clones share the queue.
@@ -56,7 +56,7 @@ impl Verdicts {
     }
 }
 
-/// Sends what the outbox has due, until the process ends.
+/// Sends what the outbox has due, and what late money asks, until the process ends.
 pub(crate) async fn relay(verdicts: Verdicts, store: Store, shutdown: Shutdown) {
     let mut tick = tokio::time::interval(RELAY_EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -76,6 +76,12 @@ pub(crate) async fn relay(verdicts: Verdicts, store: Store, shutdown: Shutdown) 
                 tracing::warn!(error = %chassis::telemetry::chain(&error), "outbox not read");
             }
         }
+        match Reseats(&store.pool).due().await {
+            Ok(due) => drop(join_all(due.iter().map(|one| verdicts.owners.claim(one))).await),
+            Err(error) => {
+                tracing::warn!(error = %chassis::telemetry::chain(&error), "claims not read");
+            }
+        }
     }
 }
 
@@ -91,20 +97,36 @@ impl Owners {
         // A verdict never comes too late, whatever the clocks of two machines say.
         let mut command = verdict(record, clock::now() + limits::ANSWER_MEMORY);
         command.trace = TraceContext::current().map(|own| own.to_traceparent().into());
-        let Some(lane) = self.0.get(usize::from(HoldId::from(record.order).shard().0)) else {
-            // The database is that of a system with more shards.
-            tracing::error!(order = %record.order, "the order's shard does not exist here");
-            return;
-        };
-        let sent = async { lane.send(Bytes::from(codec::encode(&command))).await?.get().await };
-        match outside("send a verdict", sent).await {
-            Ok(Landing::Stored) => {
-                metrics::verdict_sent(again);
-                tracing::debug!(order = %record.order, again, "verdict sent");
-            }
-            // The relay sends it again, so this is no more than late.
-            Ok(landing) => tracing::debug!(order = %record.order, ?landing, "verdict not sent"),
-            Err(error) => tracing::debug!(order = %record.order, %error, "verdict not sent"),
+        let (what, shard) = ("send a verdict", HoldId::from(record.order).shard());
+        if self.put(what, shard, &command).await {
+            metrics::verdict_sent(again);
+            tracing::debug!(order = %record.order, again, "verdict sent");
         }
+    }
+
+    /// Asks for places for late money.
+    async fn claim(&self, record: &ReseatRecord) {
+        let command = reseat(record, clock::now() + limits::ANSWER_MEMORY);
+        let (what, shard) = ("send a claim to places", record.hold.shard());
+        if self.put(what, shard, &command).await {
+            tracing::debug!(order = %record.order, "places asked for");
+        }
+    }
+
+    /// Puts a command on the lane of a shard; says whether it is stored there. The relay sends it
+    /// again, so one that is not is no more than late.
+    async fn put(&self, what: &'static str, shard: ShardId, command: &Command) -> bool {
+        let Some(lane) = self.0.get(usize::from(shard.0)) else {
+            // The database is that of a system with more shards.
+            tracing::error!(%shard, "the order's shard does not exist here");
+            return false;
+        };
+        let sent = async { lane.send(Bytes::from(codec::encode(command))).await?.get().await };
+        match outside(what, sent).await {
+            Ok(Landing::Stored) => return true,
+            Ok(landing) => tracing::debug!(command = %command.id, ?landing, "command not sent"),
+            Err(error) => tracing::debug!(command = %command.id, %error, "command not sent"),
+        }
+        false
     }
 }

@@ -75,6 +75,10 @@ impl Seats {
                 self.keep(held);
                 None
             }
+            OutcomeBody::Reseated(payment) => {
+                self.keep(&payment.held);
+                None
+            }
             OutcomeBody::SeatsSold { hold, pass } => {
                 self.end(*hold);
                 *pass
@@ -212,6 +216,26 @@ mod tests {
         let body = OutcomeBody::SeatsHeld(hold(99, Phase::Held, 100).held);
         seats.apply(&outcome(600, body));
         assert_eq!(seats.people(60), Some(190), "who has no pass says nothing of those who have");
+    }
+
+    #[test]
+    fn places_of_late_money_are_held_until_they_are_sold_and_say_nothing_of_baskets() {
+        let mut seats = Seats::default();
+        seats.list(1_000);
+        let before = seats.people(0);
+        let payment = schema::Payment {
+            held: hold(1, Phase::Held, 5).held,
+            attempt: 1,
+            method: schema::LATE_MONEY.into(),
+            token: "r-1".into(),
+            payment_deadline: schema::UnixMillis(9),
+            trace: None,
+        };
+        seats.apply(&outcome(995, OutcomeBody::Reseated(payment)));
+        assert_eq!((seats.to_sell(), seats.people(0)), (Some(995), before), "free or held");
+        let sold = OutcomeBody::SeatsSold { hold: HoldId(1), pass: None };
+        assert_eq!(seats.apply(&outcome(995, sold)), None);
+        assert_eq!(seats.people(0), Some(398));
     }
 
     #[test]

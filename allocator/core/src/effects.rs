@@ -15,6 +15,10 @@ impl Shard {
     pub(crate) fn take_effect(&mut self, time: UnixMillis, event: usize, body: &OutcomeBody) {
         match body {
             OutcomeBody::SeatsHeld(held) => self.begin_hold(event, held),
+            OutcomeBody::Reseated(payment) => {
+                self.begin_hold(event, &payment.held);
+                self.start_payment(time, event, payment);
+            }
             OutcomeBody::HoldReleased { hold, why } => self.end_hold(time, event, *hold, *why),
             OutcomeBody::PaymentStarted(payment) => self.start_payment(time, event, payment),
             OutcomeBody::PaymentAwaited(payment) => self.postpone_reminder(time, payment),
@@ -48,6 +52,7 @@ impl Shard {
     pub(crate) fn claim_again(&mut self, event: usize, body: &OutcomeBody) {
         let (held, slot, before) = match body {
             OutcomeBody::SeatsHeld(held) => (held, self.holds.next_slot(), None),
+            OutcomeBody::Reseated(payment) => (&payment.held, self.holds.next_slot(), None),
             OutcomeBody::SeatsSwapped(held) => {
                 let slot = self.slot_of(event, held.hold);
                 (held, slot, Some(&self.holds.get(slot).hold.held))

@@ -29,6 +29,7 @@ mod one_row;
 mod payment_rules;
 mod plan_tables;
 mod preferred;
+mod reseat_rules;
 mod rules;
 mod sale;
 mod seat_map;

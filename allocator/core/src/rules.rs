@@ -27,6 +27,7 @@ impl Shard {
                 self.rule_swap(now, event, command, *hold, (want, channel.as_deref()))
             }
             CommandBody::StartPayment(ask) => self.rule_payment(now, event, command, ask),
+            CommandBody::Reseat(ask) => self.rule_reseat(now, event, command, ask),
             CommandBody::RecordVerdict(verdict) => self.rule_verdict(now, event, command, *verdict),
             CommandBody::ReturnAllotted { seats, areas, previous } => {
                 self.rule_return(event, command.account, (seats, areas), *previous)
@@ -91,7 +92,7 @@ impl Shard {
     }
 }
 
-fn check_on_sale(
+pub(crate) fn check_on_sale(
     wall: UnixMillis,
     listing: &EventListing,
     owner: OwnerKind,

@@ -53,7 +53,7 @@ impl Happening {
             },
             OutcomeBody::HoldExtended { .. } => Self::Extended,
             OutcomeBody::SeatsSwapped(_) => Self::Swapped,
-            OutcomeBody::PaymentStarted(_) => Self::PaymentStarted,
+            OutcomeBody::PaymentStarted(_) | OutcomeBody::Reseated(_) => Self::PaymentStarted,
             OutcomeBody::PaymentAwaited(_) => Self::Reminded,
             OutcomeBody::PaymentDeclined { .. } => Self::Declined,
             OutcomeBody::SeatsSold { .. } => Self::Sold,

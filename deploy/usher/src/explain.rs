@@ -97,6 +97,11 @@ fn sentence(turn: &SeatTurn) -> String {
             format!("{by}{until} for {amount} minor units of {currency}")
         }
         What::PaymentStarted { attempt } => format!("payment {attempt} started"),
+        What::Reseated { before, price } => {
+            let (amount, currency) = (price.amount, price.currency);
+            let before = before.map_or_else(String::new, |before| format!(" of {before}"));
+            format!("set aside for late money{before}, {amount} minor units of {currency}")
+        }
         What::PaymentDeclined { attempt, until } => {
             format!("payment {attempt} declined, held until {until}")
         }

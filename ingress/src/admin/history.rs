@@ -70,11 +70,14 @@ pub struct TurnBody {
     at: String,
     sequence: u64,
     /// `HELD`, `PAYMENT_STARTED`, `PAYMENT_DECLINED`, `SWAPPED_AWAY`, `PROLONGED`, `EXTENDED`,
-    /// `SOLD`, `RELEASED`, `RETURNED` or `REFUSED`.
+    /// `SOLD`, `RELEASED`, `RETURNED`, `RESEATED` or `REFUSED`.
     what: &'static str,
     /// Of all but a `REFUSED` while nobody had the seat.
     #[serde(skip_serializing_if = "Option::is_none")]
     reservation_id: Option<String>,
+    /// Of `RESEATED`: the reservation that the late money was for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reservation_before: Option<String>,
     /// Whose reservation it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     account_id: Option<String>,
@@ -216,6 +219,11 @@ impl TurnBody {
             What::PaymentStarted { attempt } => {
                 Self { attempt: Some(*attempt), ..body("PAYMENT_STARTED") }
             }
+            What::Reseated { before, price } => Self {
+                reservation_before: before.map(|before| before.to_string()),
+                price: Some((*price).into()),
+                ..body("RESEATED")
+            },
             What::PaymentDeclined { attempt, until } => Self {
                 attempt: Some(*attempt),
                 until: Some(until.to_rfc3339()),

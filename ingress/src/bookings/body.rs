@@ -151,6 +151,23 @@ pub struct TicketBody {
     pub code: Option<String>,
 }
 
+/// What became of money that came after its booking was given up.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LatePaymentBody {
+    /// `PENDING`; `SAME_SEATS` or `EQUAL_SEATS` when it has bought another booking; `REFUNDED`.
+    pub outcome: String,
+    /// The booking that it has bought, with its seats.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub booking_id: Option<String>,
+    /// Why it goes back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    pub found_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decided_at: Option<String>,
+}
+
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BookingBody {
@@ -168,6 +185,12 @@ pub struct BookingBody {
     /// Of a `PENDING` one: when to ask again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub poll_after_ms: Option<u64>,
+    /// Of one that was given up: what became of money that came for it after that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub late_payment: Option<LatePaymentBody>,
+    /// Of one that such money has bought: the booking that was given up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instead_of: Option<String>,
 }
 
 impl BookingBody {
@@ -183,12 +206,15 @@ impl BookingBody {
             total: total.into(),
             created_at: created_at.to_rfc3339(),
             poll_after_ms: Some(POLL_AFTER_MS),
+            late_payment: None,
+            instead_of: None,
         }
     }
 
     /// Whether money was taken for it, be it back by now.
     pub fn was_paid(&self) -> bool {
-        !self.tickets.is_empty() || self.status == "REFUNDED"
+        let bought = self.late_payment.as_ref().is_some_and(|late| late.booking_id.is_some());
+        !self.tickets.is_empty() || self.status == "REFUNDED" || bought
     }
 
     /// Whether something is still to come of its payment.

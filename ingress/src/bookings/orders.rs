@@ -5,14 +5,15 @@ use std::sync::Arc;
 use axum::extract::State;
 use chassis::Problem;
 use http::StatusCode;
-use schema::{AccountId, EventId, HoldId, OrderId, TicketId};
+use schema::{AccountId, EventId, HoldId, OrderId, TicketId, UnixMillis};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::body::{
-    BookingBody, PENDING, POLL_AFTER_MS, PlaceNames, TicketBody, TicketStatus, money,
+    BookingBody, LatePaymentBody, PENDING, POLL_AFTER_MS, PlaceNames, TicketBody, TicketStatus,
+    money,
 };
-use super::stored::{Stored, StoredLine, Unread};
+use super::stored::{LateMoney, Stored, StoredLine, Unread};
 use super::wait::{self, WaitParams};
 use crate::accounts::Caller;
 use crate::app::App;
@@ -93,6 +94,18 @@ fn show(catalog: &Catalog, stored: &Stored) -> BookingBody {
         total: money(stored.amount, &stored.currency),
         created_at: stored.created_at.to_rfc3339(),
         poll_after_ms: (stored.status == PENDING).then_some(POLL_AFTER_MS),
+        late_payment: stored.late.as_ref().map(late_payment),
+        instead_of: stored.instead_of.map(|order| order.to_string()),
+    }
+}
+
+fn late_payment(late: &LateMoney) -> LatePaymentBody {
+    LatePaymentBody {
+        outcome: late.outcome.clone(),
+        booking_id: late.bought.map(|order| order.to_string()),
+        reason: late.reason.clone(),
+        found_at: late.found_at.to_rfc3339(),
+        decided_at: late.decided_at.map(UnixMillis::to_rfc3339),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chassis::{Group, GroupError};
-use schema::{AccountId, AreaIdx, OrderId, SeatIdx, UnixMillis};
+use schema::{AccountId, AreaIdx, LATE_MONEY, OrderId, SeatIdx, UnixMillis};
 use sqlx::postgres::PgRow;
 use sqlx::{PgPool, Row};
 use uuid::Uuid;
@@ -37,6 +37,24 @@ pub struct Stored {
     pub created_at: UnixMillis,
     /// None before it is paid.
     pub lines: Vec<StoredLine>,
+    /// Of one that was given up: money that came for it after that.
+    pub late: Option<LateMoney>,
+    /// Of one that such money has bought: the one that was given up.
+    pub instead_of: Option<OrderId>,
+    may_have_late: bool,
+}
+
+/// Money that came after its booking was given up.
+#[derive(Debug, Clone)]
+pub struct LateMoney {
+    /// The word of the API.
+    pub outcome: String,
+    /// The booking that it has bought.
+    pub bought: Option<OrderId>,
+    /// Why it goes back.
+    pub reason: Option<String>,
+    pub found_at: UnixMillis,
+    pub decided_at: Option<UnixMillis>,
 }
 
 /// One ticket of a booking.
@@ -104,7 +122,10 @@ impl Bookings {
         let select = "SELECT * FROM bookings(ARRAY(SELECT booking_id FROM booking_view
              WHERE account_id = $1 ORDER BY created_at DESC, booking_id DESC LIMIT $2))";
         let query = sqlx::query(select).bind(Uuid::from_u128(account.0)).bind(LIST_MAX);
-        let read = async { stored_in(&query.fetch_all(&self.postgres).await?) };
+        let read = async {
+            let stored = stored_in(&query.fetch_all(&self.postgres).await?)?;
+            with_late(&self.postgres, stored).await
+        };
         Ok(in_time(read).await?)
     }
 }
@@ -115,12 +136,50 @@ async fn by_order(
 ) -> Result<Vec<Option<Stored>>, sqlx::Error> {
     let ids: Vec<Uuid> = orders.iter().map(|order| Uuid::from_u128(order.0)).collect();
     let query = sqlx::query("SELECT * FROM bookings($1)").bind(ids);
-    let found: HashMap<OrderId, Stored> = stored_in(&query.fetch_all(postgres).await?)?
+    let stored = stored_in(&query.fetch_all(postgres).await?)?;
+    let found: HashMap<OrderId, Stored> = with_late(postgres, stored)
+        .await?
         .into_iter()
         .map(|stored| (stored.order, stored))
         .collect();
     // Two may have asked for the same one.
     Ok(orders.iter().map(|order| found.get(order).cloned()).collect())
+}
+
+/// Adds what became of late money, which hardly a booking has.
+async fn with_late(
+    postgres: &PgPool,
+    mut bookings: Vec<Stored>,
+) -> Result<Vec<Stored>, sqlx::Error> {
+    let asked = bookings.iter().filter(|stored| stored.may_have_late);
+    let ids: Vec<Uuid> = asked.map(|stored| Uuid::from_u128(stored.order.0)).collect();
+    if ids.is_empty() {
+        return Ok(bookings);
+    }
+    let query = sqlx::query(
+        "SELECT * FROM late_money_view WHERE booking_id = ANY($1) OR bought_id = ANY($1)",
+    );
+    let order = |row: &PgRow, name| row.try_get::<Uuid, _>(name).map(|id| OrderId(id.as_u128()));
+    let time = |at: i64| UnixMillis(u64::try_from(at).unwrap_or_default());
+    for row in &query.bind(ids).fetch_all(postgres).await? {
+        let (before, bought) = (order(row, "booking_id")?, order(row, "bought_id")?);
+        let outcome: String = row.try_get("outcome")?;
+        let has_bought = ["SAME_SEATS", "EQUAL_SEATS"].contains(&outcome.as_str());
+        for stored in &mut bookings {
+            if stored.order == bought && has_bought {
+                stored.instead_of = Some(before);
+            } else if stored.order == before {
+                stored.late = Some(LateMoney {
+                    outcome: outcome.clone(),
+                    bought: has_bought.then_some(bought),
+                    reason: row.try_get("reason")?,
+                    found_at: time(row.try_get("asked_at")?),
+                    decided_at: row.try_get::<Option<i64>, _>("answered_at")?.map(time),
+                });
+            }
+        }
+    }
+    Ok(bookings)
 }
 
 /// The bookings of rows, which come booking by booking.
@@ -151,6 +210,10 @@ fn stored(order: OrderId, row: &PgRow) -> Result<Stored, sqlx::Error> {
         currency: row.try_get("currency")?,
         created_at: UnixMillis(u64::try_from(created_at).unwrap_or_default()),
         lines: Vec::new(),
+        late: None,
+        instead_of: None,
+        may_have_late: row.try_get::<&str, _>("state")? == "cancelled"
+            || row.try_get::<&str, _>("method")? == LATE_MONEY,
     })
 }
 

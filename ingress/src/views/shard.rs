@@ -161,6 +161,13 @@ impl ShardView {
                 self.change(hold, |hold| hold.state = HoldState::Released(why))?;
                 self.end(hold, now);
             }
+            // Free => Paying.
+            OutcomeBody::Reseated(payment) => {
+                let mut hold = Hold::new(outcome.event, payment.held);
+                hold.state = HoldState::Paying;
+                hold.attempt_started = payment.attempt;
+                self.insert(hold);
+            }
             // Held => Paying.
             OutcomeBody::PaymentStarted(payment) => {
                 self.change(payment.held.hold, |hold| {

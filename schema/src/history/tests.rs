@@ -285,3 +285,25 @@ fn the_newest_turns_are_kept_and_the_others_counted() {
     }
     assert_eq!((history.turns().len(), history.omitted()), (TURNS_MAX, 10));
 }
+
+#[test]
+fn late_money_tells_which_hold_it_was_for() {
+    let mut history = SeatHistory::new(event("EVT001"), SEAT, SHARD);
+    let before = HoldId(9);
+    let reseated = |hold, seats: &[u32]| {
+        OutcomeBody::Reseated(Payment {
+            held: held(hold, seats),
+            attempt: 1,
+            method: crate::LATE_MONEY.into(),
+            token: before.to_string().into(),
+            payment_deadline: UnixMillis(9_000),
+            trace: None,
+        })
+    };
+    let sold = OutcomeBody::SeatsSold { hold: HoldId(2), pass: None };
+    history.read(1, &batch(1, "EVT001", vec![reseated(1, &[6]), reseated(2, &[7]), sold])).unwrap();
+    let told = told(&history);
+    let What::Reseated { before: told_before, .. } = told[0].2 else { panic!("{told:?}") };
+    assert_eq!((told_before, told[0].1), (Some(before), 2));
+    assert_eq!((told.len(), &told[1].2), (2, &What::Sold));
+}

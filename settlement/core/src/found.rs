@@ -37,6 +37,9 @@ pub enum Remedy {
     Void(Stray),
     /// What was taken goes back (ORD-2).
     Refund(Stray),
+    /// What was taken for an order that was given up buys its places, if they can be had: see
+    /// [`late`].
+    Reseat,
     /// A person has to look: the order is paid, and its money is not there.
     Missing,
 }
@@ -49,6 +52,12 @@ pub fn remedy(seen: &Seen, standing: Standing) -> Remedy {
         Standing::Bound { has_work: true, is_current: true, .. }
         | Standing::Bound { state: State::ReviewNeeded, .. } => return Remedy::Rest,
         Standing::Bound { state: State::Paid, is_current: true, .. } => return of_paid(seen),
+        // The payment that was waited for in vain.
+        Standing::Bound { state: State::Cancelled, is_current: true, .. }
+            if *seen == Seen::Captured =>
+        {
+            return Remedy::Reseat;
+        }
         Standing::Bound { state: State::Paid | State::Refunding | State::Refunded, .. } => {
             Stray::Duplicate
         }
@@ -58,6 +67,49 @@ pub fn remedy(seen: &Seen, standing: Standing) -> Remedy {
         Seen::Created | Seen::Authorised => Remedy::Void(stray),
         Seen::Captured => Remedy::Refund(stray),
         Seen::Processing | Seen::Declined { .. } | Seen::Cancelled | Seen::Refunded => Remedy::Rest,
+    }
+}
+
+/// Where late money has come to rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Rung {
+    /// It has bought the places that it was for.
+    SameSeats,
+    /// Those were taken: it has bought as many beside each other, of the same kind.
+    EqualSeats,
+    /// There were none: it goes back.
+    Refund,
+}
+
+/// How far late money has come in asking for places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// It may not ask: other money of the same order has.
+    Barred,
+    /// The owner of the places is asked, and has not answered.
+    Asked,
+    Decided(Rung),
+    /// It had places, and the order that had them was given up in its turn.
+    Ended,
+}
+
+/// What is done about late money.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Late {
+    /// The owner is asked again until it answers.
+    Wait,
+    GiveBack,
+    /// A driver has the order that it has bought.
+    Rest,
+}
+
+/// Decides about late money by its claim. It never stays where it is: it waits for an answer, has
+/// an order, or goes back.
+pub const fn late(claim: Claim) -> Late {
+    match claim {
+        Claim::Asked => Late::Wait,
+        Claim::Decided(Rung::SameSeats | Rung::EqualSeats) => Late::Rest,
+        Claim::Barred | Claim::Decided(Rung::Refund) | Claim::Ended => Late::GiveBack,
     }
 }
 
@@ -82,11 +134,34 @@ impl Stray {
             Self::Duplicate => "duplicate",
         }
     }
+
+    /// Reads what [`Self::as_str`] wrote.
+    pub fn from_text(text: &str) -> Option<Self> {
+        [Self::Orphan, Self::Late, Self::Duplicate].into_iter().find(|why| why.as_str() == text)
+    }
+}
+
+impl Rung {
+    pub const ALL: [Self; 3] = [Self::SameSeats, Self::EqualSeats, Self::Refund];
+
+    /// The word that is stored.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SameSeats => "same_seats",
+            Self::EqualSeats => "equal_seats",
+            Self::Refund => "refund",
+        }
+    }
+
+    /// Reads what [`Self::as_str`] wrote.
+    pub fn from_text(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|rung| rung.as_str() == text)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Remedy, Standing, Stray, remedy};
+    use super::{Claim, Late, Remedy, Rung, Standing, Stray, late, remedy};
     use crate::order::State;
     use crate::step::Seen;
 
@@ -131,6 +206,11 @@ mod tests {
                     let rest = Remedy::Rest;
                     [missing, rest, missing, missing, rest, missing, missing]
                 }
+                State::Cancelled => {
+                    let mut ladder = stray(Stray::Late);
+                    ladder[4] = Remedy::Reseat;
+                    ladder
+                }
                 _ => others,
             };
             assert_eq!(remedies(bound(state, true, true)), [Remedy::Rest; 7], "{state}");
@@ -139,5 +219,24 @@ mod tests {
                 assert_eq!(remedies(bound(state, false, has_work)), others, "{state}");
             }
         }
+    }
+
+    #[test]
+    fn late_money_waits_for_an_answer_has_an_order_or_goes_back() {
+        let table = [
+            (Claim::Barred, Late::GiveBack),
+            (Claim::Asked, Late::Wait),
+            (Claim::Decided(Rung::SameSeats), Late::Rest),
+            (Claim::Decided(Rung::EqualSeats), Late::Rest),
+            (Claim::Decided(Rung::Refund), Late::GiveBack),
+            (Claim::Ended, Late::GiveBack),
+        ];
+        for (claim, step) in table {
+            assert_eq!(late(claim), step, "{claim:?}");
+        }
+        for why in [Stray::Orphan, Stray::Late, Stray::Duplicate] {
+            assert_eq!(Stray::from_text(why.as_str()), Some(why));
+        }
+        assert!(Rung::ALL.iter().all(|rung| Rung::from_text(rung.as_str()) == Some(*rung)));
     }
 }

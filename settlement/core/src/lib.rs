@@ -2,24 +2,26 @@
 //!
 //! [`transition`] says which moves an order may make, [`next`] what to do about one now, the
 //! functions on [`Posting`] what the ledger books for it, [`verdict`] what the owner of its seats
-//! is told, and [`remedy`] what becomes of money that no order accounts for. A [`Breaker`] says
-//! whether a provider is worth asking.
+//! is told, and [`remedy`] what becomes of money that no order accounts for; [`reseat`] asks for
+//! places for such as came late. A [`Breaker`] says whether a provider is worth asking.
 
 mod breaker;
 mod found;
 mod line;
 mod order;
 mod posting;
+mod reseat;
 mod step;
 mod verdict;
 
 pub use breaker::{Breaker, PROBE_EVERY};
-pub use found::{Remedy, Standing, Stray, remedy};
+pub use found::{Claim, Late, Remedy, Rung, Standing, Stray, late, remedy};
 pub use line::{Line, Place, lines_of};
 pub use order::{Move, MoveRefused, State, TRANSITIONS, Trigger, transition};
 pub use posting::{
     Account, Bearer, Entry, Posting, PostingKind, on_capture, on_chargeback, on_chargeback_won,
     on_refund, on_return, on_sale,
 };
+pub use reseat::{ReseatRecord, reseat, reseat_ids};
 pub use step::{Facts, Seen, Step, next};
 pub use verdict::{VerdictRecord, command_id, kind_from_text, kind_text, verdict, verdict_of};

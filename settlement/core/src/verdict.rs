@@ -45,15 +45,15 @@ pub fn command_id(order: OrderId, attempt: u32, kind: VerdictKind, round: u32) -
     let kind = [rank(kind)];
     let (order, attempt, round) =
         (order.0.to_be_bytes(), attempt.to_be_bytes(), round.to_be_bytes());
-    let parts: [&[u8]; 5] = [b"usher verdict", &order, &attempt, &kind, &round];
+    CommandId(hash128(&[b"usher verdict", &order, &attempt, &kind, &round]))
+}
+
+/// FNV-1a over all bytes.
+pub(crate) fn hash128(parts: &[&[u8]]) -> u128 {
     let basis = 0x6C62_272E_07BB_0142_62B8_2175_6295_C58D_u128;
     let prime = 0x0000_0000_0100_0000_0000_0000_0000_013B_u128;
-    let hash = parts
-        .iter()
-        .copied()
-        .flatten()
-        .fold(basis, |hash, &byte| (hash ^ u128::from(byte)).wrapping_mul(prime));
-    CommandId(hash)
+    let bytes = parts.iter().copied().flatten();
+    bytes.fold(basis, |hash, &byte| (hash ^ u128::from(byte)).wrapping_mul(prime))
 }
 
 /// The verdict that an order in this state has had; `None` while it has none.
@@ -98,7 +98,7 @@ const fn rank(kind: VerdictKind) -> u8 {
     }
 }
 
-fn fold64(value: u128) -> u64 {
+pub(crate) fn fold64(value: u128) -> u64 {
     let bytes = value.to_be_bytes();
     let (high, low) = bytes.split_at(8);
     let half = |half: &[u8]| u64::from_be_bytes(half.try_into().expect("half of 16 bytes"));

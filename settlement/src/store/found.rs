@@ -1,13 +1,13 @@
 //! What the provider's list shows beside the orders.
 
 use super::booking::Bookings;
-use super::{millis, state_of, uuid_of};
-use crate::config::{ENDED_AT_ONCE_MAX, EVENTS_KEPT, LOOKS_AFTER, NOTED_AT_ONCE_MAX};
+use super::{Reseats, millis, state_of, uuid_of};
+use crate::config::{ENDED_AT_ONCE_MAX, EVENTS_KEPT, LOOKS_AFTER};
 use crate::error::{Error, in_time};
 use crate::provider::Listed;
 use chassis::clock;
 use schema::{Money, UnixMillis};
-use settlement_core::{Seen, Standing, Stray, on_return};
+use settlement_core::{Claim, Seen, Standing, Stray, on_return};
 use sqlx::{PgPool, Row, postgres::PgRow};
 
 /// Found money in the database.
@@ -141,6 +141,26 @@ impl FoundMoney<'_> {
         in_time("forget events", query.execute(self.pool)).await.map(drop)
     }
 
+    /// Found money without an outcome, with why it was found.
+    pub(crate) async fn open(self) -> Result<Vec<(Listed, Stray)>, Error> {
+        let query = sqlx::query(
+            "SELECT provider_id, order_id, amount, currency::TEXT AS currency, why,
+                 found_at AS created_at
+             FROM found_money WHERE provider = $1 AND outcome IS NULL ORDER BY found_at LIMIT $2",
+        );
+        let query = query.bind(self.provider).bind(ENDED_AT_ONCE_MAX);
+        let rows = in_time("read found money", query.fetch_all(self.pool)).await?;
+        let why = |row: &PgRow| {
+            Stray::from_text(row.get("why")).expect("the table allows known reasons only")
+        };
+        Ok(rows.iter().map(|row| (listed_of(row), why(row))).collect())
+    }
+
+    /// Lets late money ask for the places of its order.
+    pub(crate) async fn ask_for_places(self, payment: &Listed) -> Result<Claim, Error> {
+        Reseats(self.pool).ask(self.provider, payment).await
+    }
+
     /// Notes that a payment has no place, before anything is done about it.
     pub(crate) async fn note(self, payment: &Listed, why: Stray, taken: bool) -> Result<(), Error> {
         let query = sqlx::query(
@@ -159,18 +179,6 @@ impl FoundMoney<'_> {
             .bind(taken)
             .bind(millis(clock::now()));
         in_time("note found money", query.execute(self.pool)).await.map(drop)
-    }
-
-    /// Money that was noted and has no outcome yet, the oldest first.
-    pub(crate) async fn noted(self) -> Result<Vec<(Listed, Stray)>, Error> {
-        let query = sqlx::query(
-            "SELECT provider_id, order_id, amount, currency::TEXT AS currency, why,
-                 found_at AS created_at
-             FROM found_money WHERE provider = $1 AND outcome IS NULL ORDER BY found_at LIMIT $2",
-        );
-        let query = query.bind(self.provider).bind(NOTED_AT_ONCE_MAX);
-        let rows = in_time("read noted money", query.fetch_all(self.pool)).await?;
-        Ok(rows.iter().map(|row| (listed_of(row), stray_of(row))).collect())
     }
 
     /// Gives found money its outcome; `false` if it has one.
@@ -215,13 +223,6 @@ fn listed_of(row: &PgRow) -> Listed {
         seen: Seen::Processing,
         created_at: super::time_of(row.get("created_at")),
     }
-}
-
-fn stray_of(row: &PgRow) -> Stray {
-    let why: &str = row.get("why");
-    let all = [Stray::Orphan, Stray::Late, Stray::Duplicate];
-    let known = all.into_iter().find(|stray| stray.as_str() == why);
-    known.expect("the table allows known reasons only")
 }
 
 fn standing(row: &PgRow) -> Standing {

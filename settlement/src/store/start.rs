@@ -5,7 +5,7 @@ use super::{Store, attempt_of, millis, order_of, uuid_of};
 use crate::error::{Error, in_time};
 use crate::provider::NewPayment;
 use chassis::clock;
-use schema::{EventId, OrderId, Payment};
+use schema::{EventId, LATE_MONEY, OrderId, Payment};
 use settlement_core::{Line, Place, lines_of};
 use sqlx::{PgPool, Row};
 use std::collections::{BTreeMap, HashSet};
@@ -25,6 +25,11 @@ pub(crate) struct Announced {
 impl Announced {
     pub(crate) fn order(&self) -> OrderId {
         OrderId::from(self.payment.held.hold)
+    }
+
+    /// Whether its money was there before its places.
+    pub(crate) fn is_late(&self) -> bool {
+        self.payment.method == LATE_MONEY
     }
 
     pub(crate) fn new_payment(&self) -> NewPayment {
@@ -55,6 +60,15 @@ impl Lease {
     }
 }
 
+/// Which way orders begin.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Starting {
+    /// They will be paid.
+    Fresh,
+    /// Their money was there before them.
+    Late,
+}
+
 /// Says of each announcement whether its order is new to us. Of several of one order only the
 /// newest can be.
 pub(super) async fn commit(
@@ -70,15 +84,16 @@ pub(super) async fn commit(
             *kept = announced;
         }
     }
-    let fresh =
-        insert(pool, provider, &newest.values().copied().collect::<Vec<_>>(), lease).await?;
+    let news: Vec<&Announced> = newest.values().copied().collect();
+    let fresh = insert(pool, Starting::Fresh, provider, &news, lease).await?;
     let is_newest = |a: &Announced| newest[&a.order()].rank() == a.rank();
     Ok(announced.iter().map(|a| is_newest(a) && fresh.contains(&a.order())).collect())
 }
 
 /// Stores payments, no order twice. Returns the orders that are new, leased to us.
-async fn insert(
+pub(super) async fn insert(
     pool: &PgPool,
+    starting: Starting,
     provider: &'static str,
     announced: &[&Announced],
     lease: Lease,
@@ -88,11 +103,17 @@ async fn insert(
     let column = |of: fn(&Line) -> i64| lines.iter().map(|l| array(l.iter().map(of))).collect();
     let (seats, areas, levels, prices): (Vec<_>, Vec<_>, Vec<_>, Vec<_>) =
         (column(seat_of), column(area_of), column(level_of), column(|line| line.price));
-    let query = sqlx::query(
-        "SELECT order_start($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,
-            $16, $17, $18) AS order_id",
-    );
-    let query = query
+    let call = match starting {
+        Starting::Fresh => {
+            "SELECT order_start($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,
+                $16, $17, $18) AS order_id"
+        }
+        Starting::Late => {
+            "SELECT reseat_start($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,
+                $16, $17, $18) AS order_id"
+        }
+    };
+    let query = sqlx::query(call)
         .bind(payments().map(|p| uuid_of(p.held.hold.into())).collect::<Vec<_>>())
         .bind(announced.iter().map(|a| a.event.as_str()).collect::<Vec<_>>())
         .bind(payments().map(|p| Uuid::from_u128(p.held.account.0)).collect::<Vec<_>>())

@@ -64,7 +64,7 @@ const REFUNDED: [&str; 10] = [
 ];
 const FOUND: [&str; 12] = [
     "begin to reconcile",
-    "read noted money",
+    "read found money",
     "list",
     "look up payments",
     "fetch",
@@ -77,6 +77,10 @@ const FOUND: [&str; 12] = [
     "forget events",
 ];
 const FOUND_UNTAKEN: &str = "cancel";
+/// Of late money, on its way to seats, and to none.
+pub(super) const RESEATED: [&str; 4] =
+    ["ask for places", "take due claims to places", "send a claim to places", "read rungs"];
+pub(super) const REFUSED: &str = "refuse late money";
 const TOLD: [&str; 6] = [
     "turn an endpoint off",
     "read verdicts to tell",
@@ -97,13 +101,13 @@ const GIVEN: [&str; 6] = [
 const GIVEN_BEFORE: &str = "keep a receipt";
 const SCANNED: [&str; 2] = ["read the events of tickets", "check tickets in"];
 
-fn deaths(calls: &[&'static str]) -> Vec<Death> {
+pub(super) fn deaths(calls: &[&'static str]) -> Vec<Death> {
     let sides = |&what| [Side::Before, Side::After].map(|side| Death { what, side, passes: 1 });
     calls.iter().flat_map(sides).collect()
 }
 
 /// A process that nobody kills, and that answers.
-async fn healthy(rig: &Rig) -> Stage {
+pub(super) async fn healthy(rig: &Rig) -> Stage {
     let stage = rig.stage(Point::Never);
     let unknown = CancelBooking { order: OrderId(0), account: ACCOUNT };
     let nats = rig.servers.nats().await;
@@ -115,7 +119,7 @@ async fn healthy(rig: &Rig) -> Stage {
     stage
 }
 
-async fn killed(rig: &Rig, death: Death) {
+pub(super) async fn killed(rig: &Rig, death: Death) {
     Doomed::start(rig, death, false).dies().await;
 }
 
@@ -333,7 +337,7 @@ async fn lose(rig: &Rig, sandbox: &Sandbox, number: u128, is_taken: bool) {
 }
 
 /// It is time for a look at the provider's list, and at payments that have ended.
-async fn look_is_due(rig: &Rig) {
+pub(super) async fn look_is_due(rig: &Rig) {
     rig.pool.execute("UPDATE reconciled SET rest_until = 0").await.unwrap();
     rig.pool.execute("UPDATE ended_payment SET look_at = 0, looks = 0").await.unwrap();
 }

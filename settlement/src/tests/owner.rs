@@ -3,8 +3,9 @@
 use chassis::{Nats, clock, tasks};
 use futures_util::StreamExt;
 use schema::{
-    Asked, Batch, Command, CommandBody, CommandId, EventId, Held, HoldId, Outcome, OutcomeBody,
-    Payment, Refusal, Released, ShardId, Verdict, VerdictKind, codec, limits, subject,
+    Asked, Batch, Command, CommandBody, CommandId, EventId, Held, HeldSeat, HoldId, LATE_MONEY,
+    Outcome, OutcomeBody, Payment, Refusal, Released, Reseat, SeatIdx, ShardId, Verdict,
+    VerdictKind, codec, limits, subject,
 };
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -31,6 +32,10 @@ pub(super) struct Heard {
     pub deaf: bool,
     /// Whether verdicts are refused.
     pub refuses: bool,
+    /// The seats that are there for late money; without it there are none.
+    pub late_seats: Option<Vec<u32>>,
+    /// What was asked for late money, repetitions left out.
+    pub reseats: Vec<Reseat>,
 }
 
 impl Owner {
@@ -70,6 +75,11 @@ impl Owner {
     }
 
     async fn take(&self, command: Command) {
+        if let CommandBody::Reseat(ask) = &command.body {
+            let Some(body) = self.reseat(command.id, ask) else { return };
+            let asked = Some(Asked::by(&command));
+            return self.journal(ask.paid.hold.shard(), command.event, asked, body).await;
+        }
         let CommandBody::RecordVerdict(verdict) = command.body else { return };
         let body = {
             let mut heard = self.heard.lock().unwrap();
@@ -92,6 +102,29 @@ impl Owner {
             account: command.account,
         };
         self.journal(verdict.hold.shard(), command.event, Some(asked), body).await;
+    }
+
+    fn reseat(&self, command: CommandId, ask: &Reseat) -> Option<OutcomeBody> {
+        let mut heard = self.heard.lock().unwrap();
+        if heard.deaf {
+            return None;
+        }
+        if !heard.answered.insert(command) {
+            heard.repeated += 1;
+            return None;
+        }
+        heard.reseats.push(ask.clone());
+        let Some(seats) = &heard.late_seats else {
+            return Some(OutcomeBody::Refused(Refusal::NotEnoughSeats));
+        };
+        let given = seats.iter().zip(&ask.paid.seats);
+        let seats = given.map(|(&seat, paid)| HeldSeat { seat: SeatIdx(seat), ..*paid }).collect();
+        let payment = Payment {
+            method: LATE_MONEY.into(),
+            token: ask.before.to_string().into(),
+            ..payment(Held { seats, ..ask.paid.clone() }, 1, "", 60_000)
+        };
+        Some(OutcomeBody::Reseated(payment))
     }
 
     async fn journal(

@@ -21,12 +21,12 @@ pub(super) async fn take(sandbox: &Sandbox, order: OrderId, attempt: u32) -> Str
 }
 
 /// All payments are old enough to count as found.
-async fn age(rig: &Rig) {
+pub(super) async fn age(rig: &Rig) {
     let older = "UPDATE sandbox.payment SET created_at = created_at - 100000";
     rig.pool.execute(older).await.unwrap();
 }
 
-async fn reconciled(rig: &Rig, sandbox: &Sandbox) -> Vec<String> {
+pub(super) async fn reconciled(rig: &Rig, sandbox: &Sandbox) -> Vec<String> {
     let differences = reconcile_once(&rig.pool, sandbox).await.unwrap();
     differences.iter().map(ToString::to_string).collect()
 }

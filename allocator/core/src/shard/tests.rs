@@ -9,6 +9,7 @@ mod digests;
 mod guards;
 mod model;
 mod pools;
+mod reseats;
 mod scripts;
 mod swaps;
 mod world;
@@ -96,6 +97,9 @@ fn check_in(mut world: World, script: &str) {
 fn held_by(decision: &Decision) -> Option<HoldId> {
     match decision {
         Decision::Fresh(Outcome { body: OutcomeBody::SeatsHeld(held), .. }) => Some(held.hold),
+        Decision::Fresh(Outcome { body: OutcomeBody::Reseated(payment), .. }) => {
+            Some(payment.held.hold)
+        }
         _ => None,
     }
 }
@@ -114,6 +118,7 @@ fn parse(words: &[&str], number: u32, world: &World, labels: &Labels) -> Command
             pass: pass(words),
             condition: condition(words),
         }),
+        (_, "reseats") => reseats::ask(words, number, world, labels),
         (_, "releases") => CommandBody::ReleaseHold { hold: label(2) },
         (_, "extends") => CommandBody::ExtendHold { hold: label(2) },
         (_, "swaps") => CommandBody::SwapSeats {
@@ -233,6 +238,7 @@ fn show_body(body: &OutcomeBody, labels: &Labels) -> String {
         OutcomeBody::SeatsSwapped(held) => {
             format!("{} has{}", name(&held.hold), show_places(held))
         }
+        OutcomeBody::Reseated(payment) => format!("reseated{}", show_places(&payment.held)),
         OutcomeBody::HoldReleased { hold, why } => format!("{} {why:?}", name(hold)),
         OutcomeBody::PaymentStarted(payment) => {
             let end = seconds(payment.payment_deadline);

@@ -92,6 +92,7 @@ impl Book {
                 self.count_refusal(asked, refusal, tally);
             }
             OutcomeBody::Unchanged { .. } | OutcomeBody::SeatsUnchanged => {}
+            OutcomeBody::Reseated(_) => return Err(wrong()),
         }
         tally.add(Happening::of(&outcome.body));
         let free = self.counts_of(event).free;

@@ -96,6 +96,10 @@ impl Books {
             OutcomeBody::PaymentStarted(payment) => {
                 books.turn(payment.held.hold, HoldPhase::Paying)
             }
+            OutcomeBody::Reseated(payment) => {
+                let opened = books.open(&payment.held);
+                books.turn(payment.held.hold, HoldPhase::Paying).or(opened)
+            }
             OutcomeBody::PaymentDeclined { hold, deadline, .. } => {
                 let declined = books.turn(*hold, HoldPhase::Held);
                 if let Some(owned) = books.holds.get_mut(hold) {

@@ -179,6 +179,9 @@ impl Story {
                 }
                 self.take(sequence, &OutcomeBody::SeatsHeld(held.clone()), map);
             }
+            OutcomeBody::Reseated(payment) => {
+                self.take(sequence, &OutcomeBody::SeatsHeld(payment.held.clone()), map);
+            }
             OutcomeBody::HoldReleased { hold, .. } => {
                 for seat in self.holds.remove(hold).expect("only a hold is released") {
                     assert_eq!(self.owners.remove(&seat), Some(*hold), "SEAT-1 {sequence}");

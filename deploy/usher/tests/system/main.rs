@@ -40,6 +40,7 @@ mod test_gate;
 mod test_holds;
 mod test_kill_server;
 mod test_kill_usher;
+mod test_late;
 mod test_ledger;
 mod test_owners;
 mod test_readiness;

@@ -11,6 +11,7 @@ use crate::test_explain::a_seat_is_explained;
 use crate::test_holds::{
     a_reservation_is_extended, a_reservation_swaps_its_seats, operators_kill_places,
 };
+use crate::test_late::late_money_buys_seats_or_goes_back;
 use crate::test_tickets::tickets_open_entrances_and_change_hands;
 use crate::up::{Reach, Up};
 use crate::wait::{until, until_equal};
@@ -38,6 +39,7 @@ pub async fn a_fan_goes_the_whole_way(reach: &Reach) {
     operators_switch_a_room_off_and_on(client).await;
     tickets_open_entrances_and_change_hands(client).await;
     a_seat_is_explained(reach).await;
+    late_money_buys_seats_or_goes_back(reach).await;
     assert_clean(reach, &["--all"]).await;
 }
 

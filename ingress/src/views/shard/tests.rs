@@ -2,7 +2,8 @@
 //!
 //! A line is one batch of one outcome: `held H 1 2`, `blocked H 3` (an allotment), `standing H 5`
 //! (places in area 0), `paying H 1`, `declined H 1`, `sold H`, `released H`, `expired H`, `refunded
-//! H`, `reduced H 3`, `swapped H 2 3` and `stands H 2` (other places).
+//! H`, `reduced H 3`, `swapped H 2 3` and `stands H 2` (other places), `reseated H 1 2` (late
+//! money).
 //!
 //! `=> seats ....` shows seats from 0 as `.` free, `h` held, `s` sold, `b`
 //! blocked; `=> area 5` what is taken; `=> H HELD` a hold's state; `=> counts held paying sold
@@ -57,6 +58,14 @@ fn outcome(words: &[&str]) -> OutcomeBody {
             attempt,
             method: "CREDIT_CARD".into(),
             token: "tok_ok".into(),
+            payment_deadline: UnixMillis(9_999),
+            trace: None,
+        }),
+        "reseated" => OutcomeBody::Reseated(Payment {
+            held: held(name, OwnerKind::Fan, &numbers, 0),
+            attempt: 1,
+            method: schema::LATE_MONEY.into(),
+            token: "r-1".into(),
             payment_deadline: UnixMillis(9_999),
             trace: None,
         }),
@@ -320,4 +329,18 @@ fn who_watches_a_hold_hears_of_its_next_change() {
     assert!(changed.try_recv().is_err());
     view.apply(batch(2, 1, outcome(&["sold", "H1"])), 3).unwrap();
     assert_eq!(changed.try_recv(), Ok(()));
+}
+
+#[test]
+fn late_money_has_its_seats_at_once_and_they_are_being_paid() {
+    check(
+        "held A 1
+         expired A
+         reseated B 1 2 => seats .hh.
+         => B PAYING
+         => counts 0 2 0 0
+         sold B => seats .ss.
+         => counts 0 0 2 0
+         refunded B => seats ....",
+    );
 }

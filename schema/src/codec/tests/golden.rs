@@ -22,7 +22,7 @@ use crate::{
     EventStatus, FeePayer, Found, Held, HeldArea, HeldSeat, HoldId, HoldSeats, KillReason,
     LiveHold, MilliPercent, Money, OrderId, Outcome, OutcomeBody, OwnerKind, Pass, PassPlace,
     Payment, Phase, Pool, PreviousStatuses, PriceLevel, ProviderEvent, ProviderEventAnswer,
-    QueueingMethod, Receipt, Refusal, Released, Reply, ReplyBatch, ReturnedPart, RoomMode,
+    QueueingMethod, Receipt, Refusal, Released, Reply, ReplyBatch, Reseat, ReturnedPart, RoomMode,
     RoomOptions, RoomSettings, Row, Scan, Scanned, SeatIdx, SeatingPlan, Section, SettlementLoad,
     ShardId, ShardState, Standby, StartPayment, Terms, TicketId, TransferAnswer, TransferTicket,
     UnixMillis, Verdict, VerdictKind, Want,
@@ -286,6 +286,7 @@ fn commands() -> Vec<Sample> {
             want: Want::Seats(seats.clone()),
             channel: None,
         },
+        Reseat => CommandBody::Reseat(Reseat { paid: held(), before: HoldId(96) }),
     );
     samples.extend(conditions);
     samples.extend(variants!(Want:
@@ -338,6 +339,7 @@ fn outcomes() -> Vec<Sample> {
         HoldExtended => OutcomeBody::HoldExtended { hold: HoldId(90), deadline },
         SeatsSwapped => OutcomeBody::SeatsSwapped(held()),
         SeatsUnchanged => OutcomeBody::SeatsUnchanged,
+        Reseated => OutcomeBody::Reseated(payment(None)),
     );
     samples.extend(variants!(Released:
         ByOwner => Released::ByOwner,

@@ -102,7 +102,14 @@ fn sources() -> BTreeMap<String, String> {
 /// The names that calls are given in a source: the texts behind `in_time(`, `outside(` and so on.
 fn names(text: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    for call in ["in_time(", "outside(", "within(LEDGER_WAIT, ", "within(wait, ", "let what = "] {
+    for call in [
+        "in_time(",
+        "outside(",
+        "within(LEDGER_WAIT, ",
+        "within(wait, ",
+        "let what = ",
+        "(what, shard) = (",
+    ] {
         for (at, _) in text.match_indices(call) {
             let behind = text[at + call.len()..].trim_start();
             if let Some(rest) = behind.strip_prefix('"') {
@@ -150,7 +157,8 @@ fn a_process_is_killed_at_every_call_there_is() {
         &super::GIVEN_UP.map(|(what, _)| what),
         &super::REFUNDED,
         &super::FOUND,
-        &[super::FOUND_UNTAKEN, super::GIVEN_BEFORE],
+        &[super::FOUND_UNTAKEN, super::GIVEN_BEFORE, super::REFUSED],
+        &super::RESEATED,
         &super::TOLD,
         &super::TOLD_OTHERWISE,
         &super::GIVEN,

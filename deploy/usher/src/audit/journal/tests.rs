@@ -135,3 +135,27 @@ fn a_pass_that_is_spent_or_in_use_or_of_another_is_found() {
     let found = passes(twice);
     assert!(found.len() == 1 && found[0].contains("pass 1.42, while"), "{found:?}");
 }
+
+#[test]
+fn seats_that_late_money_has_change_twice_at_once() {
+    let reseated = |hold, seats: &[(u32, u32)]| {
+        OutcomeBody::Reseated(schema::Payment {
+            held: places(hold, seats),
+            attempt: 1,
+            method: schema::LATE_MONEY.into(),
+            token: "r-1".into(),
+            payment_deadline: UnixMillis(1_000),
+            trace: None,
+        })
+    };
+    let story = |generation| {
+        vec![held(1, &[(1, 1)]), released(1), reseated(2, &[(1, generation)]), sold(2), released(2)]
+    };
+    assert_eq!(differences(story(3)), Vec::<String>::new());
+    assert_eq!(differences(story(4)).len(), 1);
+    let mut twice = story(3);
+    twice.truncate(4);
+    twice.push(reseated(3, &[(1, 6)]));
+    let found = differences(twice);
+    assert!(found.iter().any(|line| line.contains("while")), "{found:?}");
+}

@@ -173,6 +173,7 @@ impl Model {
                 }
             }
             CommandBody::RecordVerdict(verdict) => self.verdict(who, *verdict),
+            CommandBody::Reseat(_) => unreachable!("no step of the model asks for late money"),
             CommandBody::ReturnAllotted { seats, areas, previous } => {
                 self.give_back(who, seats, areas, *previous)
             }
@@ -568,6 +569,7 @@ pub(super) fn says(body: &OutcomeBody) -> String {
         OutcomeBody::SeatsUnchanged => "all so".to_owned(),
         OutcomeBody::DeadlinesMoved { by } => format!("moved by {}", by.0),
         OutcomeBody::HoldExtended { deadline, .. } => format!("extended {}", deadline.0),
+        OutcomeBody::Reseated(payment) => format!("reseated {}", says_places(&payment.held)),
     }
 }
 
