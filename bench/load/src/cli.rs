@@ -62,6 +62,14 @@ pub struct Run {
     pub quick: bool,
 }
 
+/// Which joins have a key of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Keys {
+    None,
+    /// As those of the pages
+    Each,
+}
+
 #[derive(Debug, Args)]
 pub struct Measure {
     /// The public address (`http://HOST:PORT`) of a system with the demo logins, or of a baseline
@@ -101,9 +109,9 @@ pub struct Measure {
     /// Poll as often as all who wait would together if they did as they are told, not faster
     #[arg(long)]
     pub as_told: bool,
-    /// Join with an `Idempotency-Key` each, as the pages do
-    #[arg(long)]
-    pub keyed: bool,
+    /// Which joins have an `Idempotency-Key`
+    #[arg(long, value_enum, default_value_t = Keys::None)]
+    pub keys: Keys,
     /// Open a connection anew after so many questions; 0 keeps it
     #[arg(long, default_value_t = 0)]
     pub reuse: u32,

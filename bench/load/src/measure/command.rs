@@ -88,7 +88,7 @@ async fn waiting(options: &cli::Measure, table: &mut Table) -> anyhow::Result<()
         inside = Some((opened.memory().await?, opened));
     }
     let line = Line { waiting, polling };
-    let joining = if options.keyed {
+    let joining = if options.keys == cli::Keys::Each {
         Joining::keyed(&door, event, options.connections, line).await?
     } else {
         Joining::all(&door, event, options.connections, line).await?

@@ -56,6 +56,12 @@ impl Split {
         split.spawn_all(&STAGES);
         split.load_demo().await;
         split.serves(&STAGES).await;
+        // Search shows the demo, which a gateway may hear of later. EVT001 is stored last.
+        until("the gateway to know the demo", async || {
+            let answer = split.client.send(Call::get("/api/events/EVT001/seats")).await.ok()?;
+            (answer.status == 200).then_some(())
+        })
+        .await;
         split
     }
 
