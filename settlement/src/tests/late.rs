@@ -9,7 +9,7 @@ use schema::{HoldId, Released, VerdictKind};
 use sqlx::{Executor, Row};
 
 /// An order for seat 1 that was given up, and whose money is there since.
-async fn late() -> (Rig, HoldId) {
+pub(super) async fn late() -> (Rig, HoldId) {
     let mut rig = Rig::start().await;
     let stage = rig.stage(Point::Never);
     let places = rig.hold(&[1], 0);

@@ -1,6 +1,6 @@
 //! Money that the provider has and no order accounts for.
 
-use super::owner::payment;
+use super::late::late;
 use super::rig::{ACCOUNT, Point, Rig, asked, eventually};
 use crate::provider::{Cursor, Failure, NewPayment, Page, Payment, Provider, Verb};
 use crate::{Error, Sandbox, reconcile_once};
@@ -76,17 +76,8 @@ async fn a_payment_that_nobody_heard_of_is_voided_before_it_can_be_taken() {
 
 #[tokio::test]
 async fn money_that_comes_after_its_order_was_given_up_goes_back() {
-    let mut rig = Rig::start().await;
-    let stage = rig.stage(Point::Never);
-    let places = rig.hold(&[1], 0);
-    let hold = places.hold;
-    rig.owner.announce(&rig.event, payment(places, 1, "tok_unknown", 300), false).await;
-    rig.wait_for(hold, "cancelled").await;
-    rig.rest().await;
-    drop(stage);
-    rig.pool.execute("UPDATE sandbox.payment SET state = 'captured'").await.unwrap();
     // It is old, and no list of new ones shows it: only the look at ended payments does.
-    age(&rig).await;
+    let (rig, _) = late().await;
     rig.pool.execute("UPDATE ended_payment SET look_at = look_at - 30000").await.unwrap();
     let seen = "UPDATE reconciled SET seen_to = extract(epoch FROM now()) * 1000, rest_until = 0";
     rig.pool.execute(seen).await.unwrap();

@@ -58,12 +58,12 @@ impl Leader {
         settings: &RoomSettings,
         phase: Phase,
     ) -> Result<Result<bool, Fault>, AppendError> {
-        let is_gathering = self.ledger.gathering.is_some() && !self.ledger.is_closed();
-        if phase_step(settings, self.ledger.gathering.is_some(), chassis::clock::now())
-            == Some(PhaseStep::StartGather)
-        {
+        let gathering = self.ledger.gathering.is_some();
+        let step = phase_step(settings, gathering, chassis::clock::now());
+        let is_unheard = gathering && !self.ledger.is_closed() && phase == Phase::Line;
+        if step == Some(PhaseStep::StartGather) {
             self.start_gather(owner).await?;
-        } else if !(is_gathering && phase == Phase::Line) {
+        } else if !is_unheard {
             return Ok(Ok(false));
         }
         Ok(self.show_gather().await.map(|()| true))
