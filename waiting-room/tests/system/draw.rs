@@ -275,17 +275,6 @@ async fn first_state(room: &Instance) -> Value {
 }
 
 #[tokio::test]
-async fn nobody_is_ahead_of_a_pre_queue_by_joining_before_it_gathers() {
-    let world = World::new().await;
-    let (one, other) = (world.instance("a").await, world.instance("b").await);
-    gather(&world).await;
-    world.list(ID, 100).await;
-    let joins = (0..40).map(|turn| first_state(if turn % 2 == 0 { &one } else { &other }));
-    let states = futures_util::future::join_all(joins).await;
-    assert!(states.iter().all(|state| state == "prequeued"), "{states:?}");
-}
-
-#[tokio::test]
 async fn a_line_that_goes_on_as_a_pre_queue_gives_no_place_of_the_line_once_that_is_known() {
     let world = World::new().await;
     let room = world.instance("a").await;
