@@ -97,12 +97,24 @@ pub(crate) const JOIN_AGAIN: Duration = Duration::from_millis(20);
 /// How long numbers wait for this instance to hear of the epoch that they belong to.
 pub(crate) const LEDGER_WAIT: Duration = Duration::from_secs(1);
 
-/// Idempotency keys of joins: for how long, and how many in a room and in this process.
+/// How long a join's idempotency key is remembered at least, unless newer keys push it out; at most
+/// twice as long.
+pub(crate) const JOIN_KEYS_AGE: Duration = Duration::from_mins(10);
+
+/// Keys of a generation. A room's Redis remembers this one's and those of the one before, so the
+/// newest so many at least and twice as many at most, and one batch more.
 ///
-/// As many as join a busy room in about a second, at about 350 bytes each in Redis. Fewer and a fan
-/// who asks again after a crash in the rush loses the place; more is memory of every room.
-pub(crate) const JOIN_KEYS_AGE_MAX: Duration = Duration::from_mins(10);
-pub(crate) const JOIN_KEYS_MAX: usize = 65_536;
+/// As many as join a busy room in half a second, at about 65 bytes each. Fewer and a fan who asks
+/// again after a crash in the rush loses the place; more is memory of every room.
+pub(crate) const JOIN_KEYS_GENERATION: usize = 32_768;
+
+/// In how many hashes the keys of a generation are spread: with 64 in each Redis keeps them dense
+/// and finds one in some microseconds.
+pub(crate) const JOIN_KEYS_BUCKETS: u16 = 512;
+
+/// Of joins by key, how many answers this process remembers by itself, of all its rooms: a repeat
+/// within the same second is most often one of them, and has its place though Redis lost all.
+pub(crate) const JOINS_REMEMBERED_MAX: usize = 8_192;
 
 /// How long the place of a person is remembered, where a room gives each only one: as long as its
 /// token is good. About 100 bytes each in Redis.
@@ -188,6 +200,7 @@ const _: () = {
     assert!((ENTER_WAIT.as_millis() + LEDGER_WAIT.as_millis()) * 2 <= JOIN_WAIT.as_millis());
     assert!(JOIN_AGAIN.as_millis() < JOIN_WAIT.as_millis());
     assert!(PERSON_BUCKETS.is_power_of_two());
+    assert!(JOIN_KEYS_BUCKETS.is_power_of_two());
     assert!(REPORT_EVERY.as_millis() * 2 < GIVER_SILENCE_MS as u128);
     assert!(PULSE.as_millis() * 2 < REPORTS_WAIT.as_millis());
     assert!(LEASE_BEAT_MS * 3 <= LEASE_SILENCE_MS);

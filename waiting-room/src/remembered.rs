@@ -1,7 +1,7 @@
 //! This process' memory of joins by their `Idempotency-Key`: what is under way, and answers that
 //! need not be asked for in Redis, where every process finds them.
 
-use crate::config::{JOIN_KEYS_AGE_MAX, JOIN_KEYS_MAX};
+use crate::config::{JOIN_KEYS_AGE, JOINS_REMEMBERED_MAX};
 use chassis::clock::Monotonic;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// A key with its event, hashed.
 pub(crate) type KeyHash = [u8; 32];
 
-/// Answers by key: the newest [`JOIN_KEYS_MAX`], for [`JOIN_KEYS_AGE_MAX`].
+/// Answers by key: the newest [`JOINS_REMEMBERED_MAX`], for [`JOIN_KEYS_AGE`].
 #[derive(Debug, Default)]
 pub(crate) struct Remembered {
     joins: Mutex<Joins>,
@@ -78,8 +78,8 @@ impl Remembered {
 impl Joins {
     fn forget(&mut self, now: Monotonic) {
         while let Some(&(at, key)) = self.order.front() {
-            let is_old = JOIN_KEYS_AGE_MAX <= now.since(at);
-            if !is_old && self.order.len() < JOIN_KEYS_MAX {
+            let is_old = JOIN_KEYS_AGE <= now.since(at);
+            if !is_old && self.order.len() < JOINS_REMEMBERED_MAX {
                 return;
             }
             self.order.pop_front();
@@ -94,7 +94,7 @@ impl Joins {
 #[cfg(test)]
 mod tests {
     use super::{Recall, Remembered};
-    use crate::config::JOIN_KEYS_MAX;
+    use crate::config::JOINS_REMEMBERED_MAX;
 
     fn key(number: usize) -> [u8; 32] {
         chassis::keys::sha256(&[&number.to_be_bytes()])
@@ -115,10 +115,10 @@ mod tests {
         let joins = Remembered::default();
         assert_eq!(joins.begin(key(0), [0; 32]), Recall::Fresh);
         joins.end(key(0), None);
-        for number in 0..=JOIN_KEYS_MAX {
+        for number in 0..=JOINS_REMEMBERED_MAX {
             assert_eq!(joins.begin(key(number), [0; 32]), Recall::Fresh);
         }
-        assert_eq!(joins.begin(key(JOIN_KEYS_MAX), [0; 32]), Recall::InFlight);
+        assert_eq!(joins.begin(key(JOINS_REMEMBERED_MAX), [0; 32]), Recall::InFlight);
         assert_eq!(joins.begin(key(0), [0; 32]), Recall::Fresh, "the oldest made room");
     }
 }

@@ -36,7 +36,7 @@ pub(crate) struct Store {
     /// Instances that may give out numbers, and those that ask to.
     givers: String,
     asking: String,
-    /// Joins by key, and their order.
+    /// Joins by the keys of requests: their generation, and in what else begins so they.
     keys: String,
     /// The places of persons, where a room gives each only one.
     people: String,
@@ -179,6 +179,11 @@ impl Phase {
         // A text that is none of these was not written by us: the room is not ours.
         all.into_iter().find(|phase| phase.text() == text).ok_or(Fault::Unblessed)
     }
+
+    /// The phase of a number that was given, by the first letter of its text.
+    fn by_letter(letter: u8) -> Option<Self> {
+        [Self::Line, Self::Gather].into_iter().find(|phase| phase.text().as_bytes()[0] == letter)
+    }
 }
 
 impl Store {
@@ -222,10 +227,10 @@ impl Store {
         call.key(&self.room).key(&self.live).key(&self.givers).key(&self.asking);
         call.arg(&blessed.run_id).arg(blessed.epoch).arg(asks.len()).arg(giver).arg(least);
         call.arg(u8::from(is_to_gather));
-        self.add_keyed(&mut call, asks);
-        let (after, count, phase, kept): (u64, u64, String, Vec<String>) =
+        self.add_keyed(&mut call, asks, blessed.epoch);
+        let (after, count, phase, kept): (u64, u64, String, Vec<Vec<u8>>) =
             self.run(blessed, &call).await?;
-        let kept = kept.iter().map(|text| Kept::read(text)).collect::<Result<_, Fault>>()?;
+        let kept = kept.iter().map(|bytes| Kept::read(bytes)).collect::<Result<_, Fault>>()?;
         Ok(Given { after, count, phase: Phase::of(&phase)?, kept })
     }
 

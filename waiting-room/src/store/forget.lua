@@ -1,8 +1,9 @@
--- KEYS: room, the key of a join. ARGV: run, epoch, the number that it is remembered with, its field.
-local field = ARGV[4]
-local found
-if field == '' then found = redis.call('GET', KEYS[2]) else found = redis.call('HGET', KEYS[2], field) end
-if found and string.match(found, '^%d+ (%d+) ') == ARGV[3] then
-  if field == '' then redis.call('DEL', KEYS[2]) else redis.call('HDEL', KEYS[2], field) end
+-- KEYS: room, state of the keys, the hashes of a join.
+-- ARGV: run, epoch, whether it is a person's, its field, the number that it is remembered with.
+local generation = generation_of(KEYS[2], ARGV[3])
+local found = remembered(KEYS[3], KEYS[4], ARGV[4], generation)
+if found and struct.unpack('>I8', found) == tonumber(ARGV[5]) then
+  redis.call('HDEL', KEYS[3], ARGV[4])
+  redis.call('HDEL', KEYS[4], ARGV[4])
 end
 return 1

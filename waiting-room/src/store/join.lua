@@ -1,8 +1,21 @@
--- KEYS: room, live, givers, asking, order of the keys, and the key of each ask that has one.
--- ARGV: run, epoch, count, giver, the least last number, whether a pre-queue is due, life of a key in ms,
--- keys at most, life of a person's place in ms, and of each ask with a key: which of the asks it is, its fingerprint, its time, and its field if it
--- is a person's.
+-- KEYS: room, live, givers, asking, state of the keys, and the two hashes of each ask with a key.
+-- ARGV: run, epoch, count, giver, the least last number, whether a pre-queue is due, life of a key
+-- in ms, keys of a generation, life of a person's place in ms, and of each ask with a key: which of
+-- the asks it is, whether it is a person's, its field, and what else is to be remembered of it.
 -- Returns: last, count, phase, and what was remembered under each key, or nothing.
+
+-- Remembers a request's join in the hash of its generation, which begins it anew if it has what
+-- is older. The hash is there for two lives: its generation ends after one.
+local function keep(name, field, join, generation, life)
+  if tonumber(redis.call('HGET', name, 'g')) ~= generation then
+    redis.call('DEL', name)
+    redis.call('HSET', name, 'g', generation, field, join)
+    redis.call('PEXPIRE', name, 2 * life)
+  else
+    redis.call('HSET', name, field, join)
+  end
+end
+
 local room = redis.call('HMGET', KEYS[1], 'last', 'mark', 'phase')
 local last, mark = tonumber(room[1]), tonumber(room[2])
 -- Older data than what the giver had its numbers from: they are blessed no more, or only those
@@ -20,24 +33,33 @@ end
 -- Where a pre-queue is due, a number of the line would be ahead of all who are drawn.
 local waits = room[3] == 'closing' or (room[3] == 'line' and ARGV[6] == '1')
 local free = waits and 0 or mark - last
-local kept, repeats = {}, 0
+local life, kept, repeats = tonumber(ARGV[7]), {}, 0
+local generation, key_count, since, now
+if #ARGV > 9 then
+  local keys = redis.call('HMGET', KEYS[5], 'generation', 'count', 'since')
+  now = tonumber(redis.call('TIME')[1]) * 1000
+  generation, key_count = tonumber(keys[1] or 1), tonumber(keys[2] or 0)
+  since = tonumber(keys[3] or now)
+  if key_count >= tonumber(ARGV[8]) or now - since >= life then
+    generation, key_count, since = generation + 1, 0, now
+  end
+end
 for at = 10, #ARGV, 4 do
-  local name, field = KEYS[#kept + 6], ARGV[at + 3]
-  local found
-  if field == '' then found = redis.call('GET', name) else found = redis.call('HGET', name, field) end
+  local even, odd = KEYS[#kept * 2 + 6], KEYS[#kept * 2 + 7]
+  local field, is_request = ARGV[at + 2], ARGV[at + 1] == '0'
+  local found = remembered(even, odd, field, is_request and generation)
   -- Repeats take no number, so each ask takes the one of its turn among the others.
   local turn = tonumber(ARGV[at]) - repeats
   if found then
     repeats = repeats + 1
   elseif turn <= free then
-    local number = string.format('%d', last + turn)
-    local join = table.concat({ARGV[2], number, room[3], ARGV[at + 2], ARGV[at + 1]}, ' ')
-    if field == '' then
-      redis.call('SET', name, join, 'PX', ARGV[7])
-      redis.call('RPUSH', KEYS[5], ARGV[2] .. ' ' .. number .. ' ' .. name)
+    local join = struct.pack('>I8', last + turn) .. string.sub(room[3], 1, 1) .. ARGV[at + 3]
+    if is_request then
+      keep(generation % 2 == 0 and even or odd, field, join, generation, life)
+      key_count = key_count + 1
     else
-      redis.call('HSET', name, field, join)
-      redis.call('PEXPIRE', name, ARGV[9])
+      redis.call('HSET', even, field, join)
+      redis.call('PEXPIRE', even, ARGV[9])
     end
   end
   kept[#kept + 1] = found or ''
@@ -59,13 +81,8 @@ while number <= to do
   number = number + 1
 end
 if count > 0 then redis.call('HINCRBY', KEYS[1], 'last', count) end
-if #kept > 0 then
-  for _ = 1, redis.call('LLEN', KEYS[5]) - tonumber(ARGV[8]) do
-    local place, name = string.match(redis.call('LPOP', KEYS[5]), '^(%d+ %d+) (.+)$')
-    -- A key that has expired and was used again belongs to a younger join.
-    local found = redis.call('GET', name)
-    if found and string.match(found, '^%d+ %d+') == place then redis.call('DEL', name) end
-  end
-  redis.call('PEXPIRE', KEYS[5], ARGV[7])
+if generation then
+  redis.call('HSET', KEYS[5], 'generation', generation, 'count', key_count, 'since', since)
+  redis.call('PEXPIRE', KEYS[5], 2 * life)
 end
 return {last, count, room[3], kept}

@@ -2,15 +2,18 @@
 //! repeat is answered by any process.
 //!
 //! Nothing in them names a person: a hash of the key, a hash of the body, a number and a time.
+//! Many share a hash of Redis, which keeps it dense. Those of requests are forgotten by
+//! generations: new keys go to one, and with the next the one before it ends.
 //!
 //! They outlive the epoch in which they were given. LINE-1: whoever finds one in a restarted Redis
 //! finds beside it that numbers were given at least that far, for one step wrote both; so the new
 //! epoch took the number for given, and began above it.
 
 use super::{Blessed, Fault, Phase, Store};
-use crate::config::{JOIN_KEYS_AGE_MAX, JOIN_KEYS_MAX, PERSON_AGE_MAX, PERSON_BUCKETS};
+use crate::config::{
+    JOIN_KEYS_AGE, JOIN_KEYS_BUCKETS, JOIN_KEYS_GENERATION, PERSON_AGE_MAX, PERSON_BUCKETS,
+};
 use crate::remembered::KeyHash;
-use chassis::base64url;
 use redis::ScriptInvocation;
 use schema::UnixMillis;
 
@@ -20,7 +23,8 @@ pub(crate) struct Keyed {
     pub by: KeyedBy,
     pub key: KeyHash,
     /// Of the body of a request: another one under the same key is refused. Of a person, what the
-    /// token says of its secret, or zeros: whoever repeats the join gets that token.
+    /// token says of its secret, or zeros: whoever repeats the join gets that token. Zeros at its
+    /// end take no memory.
     pub fingerprint: [u8; 32],
     pub issued_at: UnixMillis,
 }
@@ -28,14 +32,11 @@ pub(crate) struct Keyed {
 /// What a key stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum KeyedBy {
-    /// A request, for ten minutes.
+    /// A request, for ten minutes or longer.
     Request,
     /// A person with one place in this line, for as long as its token is good.
     Person,
 }
-
-/// What stands for zeros as fingerprint: most places of persons have no secret.
-const NO_FINGERPRINT: &str = "-";
 
 /// What was given to the first who asked under a key: all that its token needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,25 +69,37 @@ pub(crate) enum Bound {
 
 impl Kept {
     /// Reads what the script wrote; nothing at all is `None`.
-    pub(super) fn read(text: &str) -> Result<Option<Self>, Fault> {
-        if text.is_empty() {
+    pub(super) fn read(bytes: &[u8]) -> Result<Option<Self>, Fault> {
+        if bytes.is_empty() {
             return Ok(None);
         }
-        // A text that cannot be read was not written by us: the room is not ours.
-        Self::parse(text).map(Some).ok_or(Fault::Unblessed)
+        // Bytes that cannot be read were not written by us: the room is not ours.
+        Self::parse(bytes).map(Some).ok_or(Fault::Unblessed)
     }
 
-    fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.split(' ');
-        let epoch = parts.next()?.parse().ok()?;
-        let number = parts.next()?.parse().ok()?;
-        let phase = Phase::of(parts.next()?).ok()?;
-        let issued_at = UnixMillis(parts.next()?.parse().ok()?);
-        let fingerprint = match parts.next()? {
-            NO_FINGERPRINT => [0; 32],
-            text => base64url::decode(text)?.try_into().ok()?,
-        };
-        Some(Self { epoch, number, phase, issued_at, fingerprint })
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let (&number, bytes) = bytes.split_first_chunk()?;
+        let (&letter, bytes) = bytes.split_first()?;
+        let (&epoch, bytes) = bytes.split_first_chunk()?;
+        let (&issued_at, bytes) = bytes.split_first_chunk()?;
+        let mut fingerprint = [0; 32];
+        fingerprint.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        Some(Self {
+            epoch: u32::from_be_bytes(epoch),
+            number: u64::from_be_bytes(number),
+            phase: Phase::by_letter(letter)?,
+            issued_at: UnixMillis(u64::from_be_bytes(issued_at)),
+            fingerprint,
+        })
+    }
+}
+
+impl Keyed {
+    /// What a script adds to the number and the phase.
+    fn rest(&self, epoch: u32) -> Vec<u8> {
+        let said = self.fingerprint.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+        let fingerprint = &self.fingerprint[..said];
+        [&epoch.to_be_bytes()[..], &self.issued_at.0.to_be_bytes(), fingerprint].concat()
     }
 }
 
@@ -98,13 +111,12 @@ impl Store {
         keyed: &Keyed,
         giver: u64,
     ) -> Result<Recalled, Fault> {
-        let (name, field) = self.name_of(keyed);
         let mut call = self.scripts.recall.prepare_invoke();
-        call.key(&self.room).key(&self.givers).key(&self.asking);
-        call.key(name);
-        call.arg(&blessed.run_id).arg(blessed.epoch).arg(giver).arg(field);
-        let (may_answer, text): (u8, String) = self.run(blessed, &call).await?;
-        Ok(match Kept::read(&text)? {
+        call.key(&self.room).key(&self.givers).key(&self.asking).key(&self.keys);
+        call.arg(&blessed.run_id).arg(blessed.epoch).arg(giver);
+        self.add_name(&mut call, keyed);
+        let (may_answer, bytes): (u8, Vec<u8>) = self.run(blessed, &call).await?;
+        Ok(match Kept::read(&bytes)? {
             None => Recalled::Nothing,
             Some(kept) if may_answer == 1 => Recalled::Kept(kept),
             Some(_) => Recalled::NotYet,
@@ -118,10 +130,10 @@ impl Store {
         keyed: &Keyed,
         number: u64,
     ) -> Result<(), Fault> {
-        let (name, field) = self.name_of(keyed);
         let mut call = self.scripts.forget.prepare_invoke();
-        call.key(&self.room).key(name);
-        call.arg(&blessed.run_id).arg(blessed.epoch).arg(number).arg(field);
+        call.key(&self.room).key(&self.keys);
+        call.arg(&blessed.run_id).arg(blessed.epoch);
+        self.add_name(&mut call, keyed).arg(number);
         self.run::<u8>(blessed, &call).await.map(drop)
     }
 
@@ -133,11 +145,10 @@ impl Store {
         person: &KeyHash,
         owner: &KeyHash,
     ) -> Result<Bound, Fault> {
-        let (name, field) = self.person_name(person);
         let mut call = self.scripts.bind.prepare_invoke();
-        call.key(&self.room).key(name);
+        call.key(&self.room).key(self.person_name(person));
         call.arg(&blessed.run_id).arg(blessed.epoch).arg(PERSON_AGE_MAX.as_millis().to_string());
-        call.arg(field).arg(base64url::encode(&owner[..16]));
+        call.arg(field_of(person)).arg(&owner[..16]);
         Ok(match self.run::<u8>(blessed, &call).await? {
             0 => Bound::ToAnother,
             1 => Bound::Now,
@@ -147,40 +158,56 @@ impl Store {
 
     /// Adds to a join's call what it is about those with a key. They cost what they are; a join
     /// without one costs nothing more for them.
-    pub(super) fn add_keyed(&self, call: &mut ScriptInvocation<'_>, asks: &[Option<Keyed>]) {
+    pub(super) fn add_keyed(
+        &self,
+        call: &mut ScriptInvocation<'_>,
+        asks: &[Option<Keyed>],
+        epoch: u32,
+    ) {
         call.key(&self.keys);
-        call.arg(JOIN_KEYS_AGE_MAX.as_millis().to_string()).arg(JOIN_KEYS_MAX);
+        call.arg(JOIN_KEYS_AGE.as_millis().to_string()).arg(JOIN_KEYS_GENERATION);
         call.arg(PERSON_AGE_MAX.as_millis().to_string());
         for (idx, ask) in asks.iter().enumerate() {
             let Some(keyed) = ask else { continue };
-            let (name, field) = self.name_of(keyed);
-            let is_none = keyed.fingerprint == [0; 32];
-            let fingerprint = if is_none {
-                NO_FINGERPRINT.to_owned()
-            } else {
-                base64url::encode(&keyed.fingerprint)
-            };
-            call.key(name).arg(idx + 1).arg(fingerprint).arg(keyed.issued_at.0).arg(field);
+            call.arg(idx + 1);
+            self.add_name(call, keyed).arg(keyed.rest(epoch));
         }
     }
 
-    /// Where a join is remembered: the key, and the field if it is a hash, else nothing.
-    ///
-    /// Persons share hashes, which Redis keeps dense; requests expire each by itself.
-    fn name_of(&self, keyed: &Keyed) -> (String, String) {
-        match keyed.by {
-            KeyedBy::Request => (self.key_name(&keyed.key), String::new()),
-            KeyedBy::Person => self.person_name(&keyed.key),
-        }
+    /// Adds to a call where a join is remembered: its hashes as keys, and whether it is a person's
+    /// and its field as arguments.
+    fn add_name<'a, 'b>(
+        &self,
+        call: &'a mut ScriptInvocation<'b>,
+        keyed: &Keyed,
+    ) -> &'a mut ScriptInvocation<'b> {
+        let is_person = keyed.by == KeyedBy::Person;
+        let [even, odd] = if is_person {
+            // A person's hash has no generations.
+            [self.person_name(&keyed.key), self.person_name(&keyed.key)]
+        } else {
+            self.request_names(&keyed.key)
+        };
+        call.key(even).key(odd).arg(u8::from(is_person)).arg(field_of(&keyed.key))
     }
 
-    fn person_name(&self, person: &KeyHash) -> (String, String) {
-        let [high, low, rest @ ..] = person;
-        let bucket = u16::from_be_bytes([*high, *low]) % PERSON_BUCKETS;
-        (format!("{}:{bucket}", self.people), base64url::encode(&rest[..16]))
+    /// The hashes of the request's key, of even and of odd generations.
+    pub(super) fn request_names(&self, key: &KeyHash) -> [String; 2] {
+        let bucket = bucket_of(key, JOIN_KEYS_BUCKETS);
+        ["even", "odd"].map(|half| format!("{}:{half}:{bucket}", self.keys))
     }
 
-    pub(super) fn key_name(&self, key: &KeyHash) -> String {
-        format!("{}:{}", self.keys, base64url::encode(key))
+    fn person_name(&self, person: &KeyHash) -> String {
+        format!("{}:{}", self.people, bucket_of(person, PERSON_BUCKETS))
     }
+}
+
+/// In which of `buckets` a key is.
+fn bucket_of(key: &KeyHash, buckets: u16) -> u16 {
+    u16::from_be_bytes([key[0], key[1]]) % buckets
+}
+
+/// What a key is called in its bucket.
+fn field_of(key: &KeyHash) -> &[u8] {
+    &key[2..18]
 }

@@ -3,7 +3,8 @@
 use redis::Script;
 use std::sync::OnceLock;
 
-/// Every script; all but `bless` begin with the guard, and those of leaders with theirs besides.
+/// Every script; all but `bless` begin with the guard, those of leaders with theirs besides, and
+/// those that ask for joins by key with what finds them.
 #[derive(Debug)]
 pub(crate) struct Scripts {
     pub join: Script,
@@ -33,6 +34,16 @@ macro_rules! guarded {
     };
 }
 
+macro_rules! keyed {
+    ($file:literal) => {
+        Script::new(concat!(
+            include_str!("guard.lua"),
+            include_str!("keys.lua"),
+            include_str!($file)
+        ))
+    };
+}
+
 macro_rules! led {
     ($file:literal) => {
         Script::new(concat!(
@@ -47,9 +58,9 @@ impl Scripts {
     pub(crate) fn get() -> &'static Self {
         static SCRIPTS: OnceLock<Scripts> = OnceLock::new();
         SCRIPTS.get_or_init(|| Self {
-            join: guarded!("join.lua"),
-            recall: guarded!("recall.lua"),
-            forget: guarded!("forget.lua"),
+            join: keyed!("join.lua"),
+            recall: keyed!("recall.lua"),
+            forget: keyed!("forget.lua"),
             bind: guarded!("bind.lua"),
             admit: led!("admit.lua"),
             close: led!("close.lua"),

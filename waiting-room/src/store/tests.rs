@@ -4,13 +4,20 @@ use super::{
     Blessed, Closing, Fault, Giving, Kept, Keyed, KeyedBy, Leading, Marks, Phase, Recalled, Shift,
     Store,
 };
-use crate::config::{JOIN_BATCH_MAX, JOIN_KEYS_AGE_MAX, JOIN_KEYS_MAX};
+use crate::config::{JOIN_BATCH_MAX, JOIN_KEYS_AGE, JOIN_KEYS_BUCKETS, JOIN_KEYS_GENERATION};
 use chassis::{TestServers, Which};
 use schema::UnixMillis;
 use waiting_room_core::{Bits, NumberSet};
 
 const GIVER: u64 = 7;
 const GIVING: Giving = Giving { giver: GIVER, least: 0, is_to_gather: false };
+
+/// As that of a request: half of it says something.
+const FINGERPRINT: [u8; 32] = {
+    let mut bytes = [0; 32];
+    bytes[15] = 7;
+    bytes
+};
 
 #[tokio::test]
 async fn an_overtaken_leader_cannot_open_what_its_successor_has_closed() {
@@ -46,7 +53,7 @@ async fn an_overtaken_leader_cannot_open_what_its_successor_has_closed() {
 fn keyed(number: usize) -> Keyed {
     let key = chassis::keys::sha256(&[&number.to_be_bytes()]);
     let (by, issued_at) = (KeyedBy::Request, UnixMillis(1_800_000_000_000));
-    Keyed { by, key, fingerprint: [7; 32], issued_at }
+    Keyed { by, key, fingerprint: FINGERPRINT, issued_at }
 }
 
 /// A store whose epoch 1 begins after number 5.
@@ -75,7 +82,7 @@ async fn repeats_take_no_number_and_those_beside_them_get_theirs_in_order() {
     assert_eq!(join(&[None]).await, (11, 1, vec![]));
     let issued_at = UnixMillis(1_800_000_000_000);
     let (epoch, number, phase) = (1, 10, Phase::Line);
-    let kept = Kept { epoch, number, phase, issued_at, fingerprint: [7; 32] };
+    let kept = Kept { epoch, number, phase, issued_at, fingerprint: FINGERPRINT };
     let key = keyed(3);
     let recalled = store.recall(&blessed, &key, GIVER).await.unwrap();
     assert_eq!(recalled, Recalled::Kept(kept));
@@ -83,6 +90,20 @@ async fn repeats_take_no_number_and_those_beside_them_get_theirs_in_order() {
     assert_eq!(stranger, Recalled::NotYet, "the leader does not know this instance");
     let unknown = store.recall(&blessed, &keyed(4), GIVER).await.unwrap();
     assert_eq!(unknown, Recalled::Nothing);
+}
+
+#[tokio::test]
+async fn data_older_than_what_a_giver_gave_is_blessed_for_nobody_any_more() {
+    let servers = TestServers::with(&[Which::Redis]).await;
+    let (store, blessed) = blessed_store(&servers).await;
+    let gave = |least| Giving { least, ..GIVING };
+    assert_eq!(store.join(&blessed, &[None], gave(5)).await.unwrap().after, 5);
+    assert_eq!(store.join(&blessed, &[None], gave(6)).await.unwrap().after, 6);
+    let older = store.join(&blessed, &[None], gave(8)).await;
+    assert!(matches!(older, Err(Fault::Unblessed)), "{older:?}");
+    // Numbers that it does not know are not given again to those who know of none.
+    let again = store.join(&blessed, &[None], gave(0)).await;
+    assert!(matches!(again, Err(Fault::Unblessed)), "{again:?}");
 }
 
 #[tokio::test]
@@ -102,7 +123,7 @@ async fn a_person_has_one_number_beside_requests_until_the_place_is_forgotten() 
     assert_eq!(join(&mixed).await, (4, vec![None, None, first, None]));
     let again = [person(2, [0; 32]), person(1, [5; 32]), Some(keyed(1))];
     let second = Some((9, [4; 32]));
-    assert_eq!(join(&again).await, (0, vec![second, first, Some((7, [7; 32]))]));
+    assert_eq!(join(&again).await, (0, vec![second, first, Some((7, FINGERPRINT))]));
     let one = person(1, [0; 32]).unwrap();
     let recalled = store.recall(&blessed, &one, GIVER).await.unwrap();
     assert!(matches!(recalled, Recalled::Kept(Kept { number: 6, .. })));
@@ -115,34 +136,69 @@ async fn a_person_has_one_number_beside_requests_until_the_place_is_forgotten() 
 }
 
 #[tokio::test]
-async fn the_newest_keys_are_remembered_for_ten_minutes_and_older_ones_make_room() {
+async fn keys_of_two_generations_are_remembered_and_a_third_forgets_the_first() {
     let servers = TestServers::with(&[Which::Redis]).await;
     let (store, blessed) = blessed_store(&servers).await;
     let join = async |asks: &[Option<Keyed>]| {
         store.join(&blessed, asks, GIVING).await.unwrap().kept.iter().flatten().count()
     };
-    let all: Vec<_> = (0..JOIN_KEYS_MAX).map(|number| Some(keyed(number))).collect();
+    let of = |numbers: [usize; 2]| numbers.map(|number| Some(keyed(number)));
+    let last = 2 * JOIN_KEYS_GENERATION - 1;
+    let all: Vec<_> = (0..last).map(|number| Some(keyed(number))).collect();
     for asks in all.chunks(JOIN_BATCH_MAX) {
         assert_eq!(join(asks).await, 0);
     }
-    assert_eq!(
-        join(&[Some(keyed(0)), Some(keyed(1)), Some(keyed(JOIN_KEYS_MAX - 1))]).await,
-        3,
-        "all are there"
-    );
-    assert_eq!(join(&[Some(keyed(JOIN_KEYS_MAX))]).await, 0);
-    assert_eq!(join(&[Some(keyed(1)), Some(keyed(JOIN_KEYS_MAX))]).await, 2);
-    assert_eq!(join(&[Some(keyed(0))]).await, 0, "the oldest made room");
-    assert_eq!(join(&[Some(keyed(1))]).await, 0, "and so did the next");
+    assert_eq!(join(&of([0, last - 1])).await, 2, "two generations are there");
+    assert_eq!(join(&of([last, 1])).await, 1, "and with this key the second is full");
+    assert_eq!(join(&of([0, JOIN_KEYS_GENERATION - 1])).await, 0, "the first made room");
+    assert_eq!(join(&of([JOIN_KEYS_GENERATION, last])).await, 2, "the second is there");
+    assert_eq!(join(&of([0, JOIN_KEYS_GENERATION - 1])).await, 2, "so is the third");
     let redis = servers.redis().await;
-    let names: u64 = redis.query(&redis::cmd("DBSIZE")).await.unwrap();
-    assert!(names < JOIN_KEYS_MAX as u64 + 10, "{names} keys");
-    let life = u64::try_from(JOIN_KEYS_AGE_MAX.as_millis()).unwrap();
-    let name = store.key_name(&keyed(JOIN_KEYS_MAX).key);
-    for name in [name, store.keys.clone()] {
-        let left: u64 = redis.query(redis::cmd("PTTL").arg(&name)).await.unwrap();
-        assert!(left <= life && life < left + 60_000, "{name} lives {left} ms");
+    let names: usize = redis.query(&redis::cmd("DBSIZE")).await.unwrap();
+    assert!(names < 2 * usize::from(JOIN_KEYS_BUCKETS) + 10, "{names} keys");
+    for name in store.request_names(&keyed(last).key) {
+        let mut encoding = redis::cmd("OBJECT");
+        let encoding: String = redis.query(encoding.arg("ENCODING").arg(&name)).await.unwrap();
+        assert_eq!(encoding, "listpack", "{name}");
     }
+}
+
+#[tokio::test]
+async fn a_key_outlives_the_change_of_generation_after_ten_minutes_and_not_the_next() {
+    let servers = TestServers::with(&[Which::Redis]).await;
+    let (store, blessed) = blessed_store(&servers).await;
+    let redis = servers.redis().await;
+    let life = i64::try_from(JOIN_KEYS_AGE.as_millis()).unwrap();
+    let a_generation_later = async || {
+        let mut earlier = redis::cmd("HINCRBY");
+        let _: i64 = redis.query(earlier.arg(&store.keys).arg("since").arg(-life)).await.unwrap();
+    };
+    let kept = async |number: usize| {
+        let given = store.join(&blessed, &[Some(keyed(number))], GIVING).await.unwrap();
+        given.kept[0].map(|kept| kept.number)
+    };
+    assert_eq!(kept(1).await, None);
+    a_generation_later().await;
+    assert_eq!(kept(2).await, None);
+    assert_eq!(kept(1).await, Some(6));
+    let key = keyed(1);
+    store.forget(&blessed, &key, 7).await.unwrap();
+    assert_eq!(kept(1).await, Some(6), "that is another number");
+    a_generation_later().await;
+    assert_eq!(kept(2).await, Some(7));
+    assert_eq!(store.recall(&blessed, &key, GIVER).await.unwrap(), Recalled::Nothing);
+    store.forget(&blessed, &keyed(2), 7).await.unwrap();
+    assert_eq!(store.recall(&blessed, &keyed(2), GIVER).await.unwrap(), Recalled::Nothing);
+    // What nobody asks for any more ends by itself.
+    assert_eq!(kept(3).await, None);
+    let names = [1, 3].map(|number| store.request_names(&keyed(number).key)).concat();
+    let mut there = 0;
+    for name in names.iter().chain([&store.keys]) {
+        let left: i64 = redis.query(redis::cmd("PTTL").arg(name)).await.unwrap();
+        assert!(left == -2 || (0 < left && left <= 2 * life), "{name} lives {left} ms");
+        there += usize::from(left != -2);
+    }
+    assert!(3 <= there, "only {there} of these are there");
 }
 
 #[tokio::test]
