@@ -6,7 +6,9 @@
 
 use crate::config::CALL_EVERY;
 use crate::error::{Error, in_time};
-use crate::provider::{Cursor, Failure, Listed, NewPayment, Page, Payment, Provider, Verb};
+use crate::provider::{
+    Cursor, Failure, GIVE_BACK, Listed, NewPayment, Page, Payment, Provider, Verb,
+};
 use chassis::{Group, clock};
 use futures_util::future::BoxFuture;
 use schema::{Money, OrderId};
@@ -170,6 +172,21 @@ impl Provider for Sandbox {
                 Verb::Fetch | Verb::Capture | Verb::Cancel | Verb::Refund => {
                     Ok(self.call(id, verb.as_str()).await?.seen)
                 }
+            }
+        })
+    }
+
+    fn give_back<'a>(&'a self, id: &'a str, back: i64) -> BoxFuture<'a, Result<(), Failure>> {
+        Box::pin(async move {
+            let unknown = |why| Failure::Unknown { what: GIVE_BACK, why };
+            let query = sqlx::query_scalar("SELECT sandbox.give_back($1, $2, $3)");
+            let query = query.bind(id).bind(back).bind(now_ms());
+            let given = in_time("give sandbox money back", query.fetch_one(&self.pool)).await;
+            let given: Option<i64> =
+                given.map_err(|error| unknown(chassis::telemetry::chain(&error).to_string()))?;
+            match given {
+                Some(given) if back <= given => Ok(()),
+                _ => Err(unknown("nothing was taken".to_owned())),
             }
         })
     }

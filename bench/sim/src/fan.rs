@@ -158,6 +158,10 @@ impl Fan {
     fn cancel(&mut self, common: &mut Common) {
         let confirmed = self.holds.iter().position(|mine| mine.confirmed);
         if let Some(at) = confirmed {
+            if common.dice.hits(50) {
+                let order = OrderId::from(self.holds[at].hold);
+                return settlement::cancel_ticket(common, order, self.asker.account);
+            }
             let order = OrderId::from(self.holds.remove(at).hold);
             settlement::cancel(common, order, self.asker.account);
         }
