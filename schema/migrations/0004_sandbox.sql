@@ -21,10 +21,10 @@ CREATE TABLE sandbox.payment (
     verb            TEXT    NOT NULL,
     settles_at      BIGINT,
     captured_at     BIGINT,
-    -- How much of what was taken has gone back.
-    back            BIGINT  NOT NULL DEFAULT 0 CHECK (back BETWEEN 0 AND amount),
     created_at      BIGINT  NOT NULL,
-    updated_at      BIGINT  NOT NULL
+    updated_at      BIGINT  NOT NULL,
+    -- How much of what was taken has gone back.
+    back            BIGINT  NOT NULL DEFAULT 0 CHECK (back BETWEEN 0 AND amount)
 ) WITH (fillfactor = 70);
 -- A real provider does not know that an order is charged once; the audit looks at that (ORD-2).
 CREATE INDEX payment_of_order ON sandbox.payment (order_ref);

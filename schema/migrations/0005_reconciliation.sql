@@ -52,16 +52,11 @@ BEGIN
 END $$;
 
 -- How our orders know payments: of each, in the order given, NULLs when nobody does. Money that has
--- bought places is its order's from then on, so it has no outcome here. An order whose tickets that
--- cost something were paid back one by one has no money there, as one that was paid back whole.
+-- bought places is its order's from then on, so it has no outcome here.
 CREATE FUNCTION payment_standing(p_provider TEXT, p_id TEXT[])
 RETURNS TABLE (place BIGINT, state TEXT, is_current BOOLEAN, has_work BOOLEAN, outcome TEXT)
 LANGUAGE sql STABLE AS $$
-    SELECT a.place,
-        CASE WHEN o.state = 'paid' AND 0 < o.amount AND o.amount = (SELECT sum(p.amount)
-                FROM order_part p WHERE p.order_id = o.order_id AND p.state = 'refunded')
-            THEN 'refunded' ELSE o.state END,
-        o.attempt = t.attempt, o.todo, nullif(f.outcome, 'reseated')
+    SELECT a.place, o.state, o.attempt = t.attempt, o.todo, nullif(f.outcome, 'reseated')
     FROM unnest(p_id) WITH ORDINALITY AS a(id, place)
     LEFT JOIN payment_attempt t ON t.provider = p_provider AND t.provider_id = a.id
     LEFT JOIN orders o ON o.order_id = t.order_id

@@ -97,3 +97,20 @@ END $$;
 
 CALL keep_plans('part_begin');
 CALL keep_plans('part_finish');
+
+-- As in 0005, with the orders whose tickets that cost something were paid back one by one: they have
+-- no money there, as those that were paid back whole.
+CREATE OR REPLACE FUNCTION payment_standing(p_provider TEXT, p_id TEXT[])
+RETURNS TABLE (place BIGINT, state TEXT, is_current BOOLEAN, has_work BOOLEAN, outcome TEXT)
+LANGUAGE sql STABLE AS $$
+    SELECT a.place,
+        CASE WHEN o.state = 'paid' AND 0 < o.amount AND o.amount = (SELECT sum(p.amount)
+                FROM order_part p WHERE p.order_id = o.order_id AND p.state = 'refunded')
+            THEN 'refunded' ELSE o.state END,
+        o.attempt = t.attempt, o.todo, nullif(f.outcome, 'reseated')
+    FROM unnest(p_id) WITH ORDINALITY AS a(id, place)
+    LEFT JOIN payment_attempt t ON t.provider = p_provider AND t.provider_id = a.id
+    LEFT JOIN orders o ON o.order_id = t.order_id
+    LEFT JOIN found_money f ON f.provider = p_provider AND f.provider_id = a.id
+    ORDER BY a.place
+$$;

@@ -85,9 +85,9 @@ const QUESTIONS: &[Question] = &[
     },
     Question {
         promise: InvariantId::Mon1,
-        query: "SELECT 'order ' || order_id || ' has booked ' || coalesce(b.kind, p.kind) || ' '
-                || b.part || ' of ' || b.amount || ' and given back ' || p.part || ' of '
-                || p.amount AS what
+        query: "SELECT 'order ' || order_id || ' has booked ' || kind || ' ' || part || ' of '
+                || coalesce(b.amount::TEXT, 'nothing') || ' and given back '
+                || coalesce(p.amount::TEXT, 'nothing') AS what
             FROM (SELECT order_id, kind, part, abs(amount) AS amount FROM ledger_entry
                 WHERE kind IN ('part_reversal', 'part_payout') AND account = 'fan_receivable') b
             FULL JOIN (SELECT order_id, k.kind, part, amount
@@ -107,9 +107,9 @@ const QUESTIONS: &[Question] = &[
     },
     Question {
         promise: InvariantId::Mon1,
-        query: "SELECT 'order ' || order_id || ' costs ' || o.amount || ' ' || o.currency
+        query: "SELECT 'order ' || o.order_id || ' costs ' || o.amount || ' ' || o.currency
                 || ', and ' || e.amount || ' ' || e.currency || ' is booked as ' || e.kind AS what
-            FROM orders o JOIN ledger_entry e USING (order_id)
+            FROM orders o JOIN ledger_entry e ON e.order_id = o.order_id
             LEFT JOIN (SELECT order_id, sum(amount) AS amount FROM order_part
                 WHERE state = 'refunded' GROUP BY order_id) p ON p.order_id = o.order_id
                     AND e.kind IN ('reversal', 'payout') AND e.part = 0
@@ -244,7 +244,7 @@ const QUESTIONS: &[Question] = &[
             WHERE t.provider = 'sandbox' AND o.state = 'paid' AND o.captured_at IS NOT NULL
                 AND p.state IS DISTINCT FROM 'captured' AND $2 IS NOT NULL
                 -- All that its tickets have cost went back with some of them.
-                AND NOT (p.state = 'refunded' AND o.amount = (SELECT sum(q.amount)
+                AND NOT (p.state = 'refunded' AND o.amount = (SELECT coalesce(sum(q.amount), -1)
                     FROM order_part q WHERE q.order_id = o.order_id AND q.state = 'refunded'))
             LIMIT $1",
     },

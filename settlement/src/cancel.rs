@@ -1,4 +1,5 @@
-//! Cancellations of bookings and of single tickets: refunds them and says so once the seats are free.
+//! Cancellations of bookings and of single tickets: refunds them and says so once the seats are
+//! free.
 
 use crate::config::{CANCEL_LOOK_EVERY, CANCEL_WAIT};
 use crate::desk::Question;

@@ -293,11 +293,12 @@ async fn refund_part(context: &Context, order: &mut Order) -> Result<Turn, Error
         }
     }
     let parts = Parts(&context.store.pool);
-    let left = parts.left(order.id).await?;
+    let Some(left) = parts.left(order.id, &part).await? else { return Ok(Turn::Reload) };
     let ticket = context.terms.ticket_of(order, part, &left).await?;
     if !parts.finish(order.id, &part, &on_part_refund(&ticket)).await? {
         return Ok(Turn::Reload);
     }
+    metrics::ticket_refunded();
     tracing::debug!(order = %order.id, line = part.line, "ticket paid back");
     (order.part, order.gone) = (None, [&order.gone[..], &[part.line]].concat());
     let (event, part, place) = (order.event.clone(), part.number, part.place);

@@ -40,6 +40,8 @@ pub struct Listed {
     pub order: OrderId,
     pub amount: Money,
     pub seen: Seen,
+    /// How much of what was taken has gone back, where that was asked.
+    pub back: Option<i64>,
     pub created_at: UnixMillis,
 }
 
@@ -105,8 +107,9 @@ pub trait Provider: Send + Sync + std::fmt::Debug + 'static {
     /// has closed it before.
     fn act<'a>(&'a self, id: &'a str, verb: Verb) -> BoxFuture<'a, Result<Seen, Failure>>;
 
-    /// Gives back so much of what was taken that `back` of it has gone back, in minor units, however
-    /// often this is asked; as much or more may have gone back before. Once it is answered it has.
+    /// Gives back so much of what was taken that `back` of it has gone back, in minor units,
+    /// however often this is asked. As much or more may have gone back before; once this is
+    /// answered it has.
     fn give_back<'a>(&'a self, id: &'a str, back: i64) -> BoxFuture<'a, Result<(), Failure>>;
 
     /// Lists the payments that this system has created behind `after`, whatever we know of them, a

@@ -202,7 +202,8 @@ impl Provider for Sandbox {
 
 async fn list(pool: &PgPool, after: &Cursor) -> Result<Page, Error> {
     let query = sqlx::query(
-        "SELECT payment_id, order_ref, amount, currency::TEXT AS currency, state, reason, created_at
+        "SELECT payment_id, order_ref, amount, currency::TEXT AS currency, state, reason, back,
+             created_at
          FROM sandbox.list_payments($1, $2, $3, $4)",
     );
     let query = query
@@ -226,6 +227,7 @@ fn listed_of(row: &PgRow) -> Listed {
         order: order.parse().expect("stored from an OrderId"),
         amount: Money::new(row.get("amount"), currency),
         seen: seen_of(row),
+        back: Some(row.get("back")),
         created_at: crate::store::time_of(row.get("created_at")),
     }
 }

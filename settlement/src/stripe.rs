@@ -241,7 +241,8 @@ impl Stripe {
             Told::Refused { .. } => Seen::Created,
         };
         let (amount, created_at) = (intent.money()?, intent.created_at());
-        Some(Listed { id: intent.id.clone(), order, amount, seen, created_at })
+        let back = Some(intent.amount() - intent.left());
+        Some(Listed { id: intent.id.clone(), order, amount, seen, back, created_at })
     }
 }
 

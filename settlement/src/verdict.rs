@@ -62,7 +62,8 @@ impl Verdicts {
     }
 }
 
-/// Sends what the outbox has due, what late money asks, and what parts give up, until the process ends.
+/// Sends what the outbox has due, what late money asks, and what parts give up, until the process
+/// ends.
 pub(crate) async fn relay(verdicts: Verdicts, store: Store, shutdown: Shutdown) {
     let mut tick = tokio::time::interval(RELAY_EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

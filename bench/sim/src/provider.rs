@@ -73,7 +73,7 @@ impl Provider {
         payment.seen.clone()
     }
 
-    /// Gives back so much that `back` has gone back; a mistaken one gives that whenever it is asked.
+    /// Gives back so much that `back` has gone back; a mistaken one gives that each time.
     pub fn give_back(&mut self, key: &str, back: i64, again: bool) {
         let payment = self.payments.get_mut(key).expect("only ids that it gave are asked for");
         if payment.seen == Seen::Captured {

@@ -2,8 +2,9 @@
 //!
 //! [`transition`] says which moves an order may make, [`next`] what to do about one now, the
 //! functions on [`Posting`] what the ledger books for it, [`verdict`] what the owner of its seats
-//! is told, [`reduce`] what it hears of tickets that were paid back alone, and [`remedy`] what becomes of money that no order accounts for; [`reseat`] asks for
-//! places for such as came late. A [`Breaker`] says whether a provider is worth asking.
+//! is told, [`reduce`] what it is asked for tickets that were paid back alone, and [`remedy`] what
+//! becomes of money that no order accounts for; [`reseat`] asks for places for such as came late.
+//! A [`Breaker`] says whether a provider is worth asking.
 
 mod breaker;
 mod found;

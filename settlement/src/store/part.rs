@@ -51,10 +51,19 @@ impl Parts<'_> {
         in_time("begin a part", query.fetch_one(self.0)).await
     }
 
-    /// What of an order's sale no part has given back, while one of its parts is on the way.
-    pub(crate) async fn left(self, order: OrderId) -> Result<Posting, Error> {
+    /// What of an order's sale no part has given back, while this one is on the way. `None` if it
+    /// is not any more.
+    pub(crate) async fn left(self, order: OrderId, part: &Part) -> Result<Option<Posting>, Error> {
         let mut sales = booked_sales(self.0, &[order]).await?;
-        sales.remove(&order).ok_or(Error::SaleUnbooked { order })
+        // Behind it: nothing is booked while a part is on the way.
+        let query = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT FROM order_part
+             WHERE order_id = $1 AND part = $2 AND state = 'refunding')",
+        );
+        let query = query.bind(uuid_of(order)).bind(number_of(part.number));
+        let is_open: bool = in_time("look at a part", query.fetch_one(self.0)).await?;
+        let left = sales.remove(&order).ok_or(Error::SaleUnbooked { order })?;
+        Ok(is_open.then_some(left))
     }
 
     /// Books a part whose money is back. `false` if somebody else has, or the order is not Paid any

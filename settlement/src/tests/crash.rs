@@ -63,12 +63,13 @@ const REFUNDED: [&str; 10] = [
     "close verdicts",
     "answer a question",
 ];
-const PAID_BACK_ALONE: [&str; 11] = [
+const PAID_BACK_ALONE: [&str; 12] = [
     "read a ticket's way back",
     "begin a part",
     "read orders",
     "give back",
     "read booked sales",
+    "look at a part",
     "read the catalogue",
     "book a part",
     "give up a place",
@@ -76,10 +77,11 @@ const PAID_BACK_ALONE: [&str; 11] = [
     "close parts",
     "answer a question",
 ];
-const FOUND: [&str; 12] = [
+const FOUND: [&str; 13] = [
     "begin to reconcile",
     "read found money",
     "list",
+    "compare what went back",
     "look up payments",
     "fetch",
     "note found money",
