@@ -12,8 +12,8 @@ mod wait;
 mod want;
 
 pub use body::{PlaceNames, TicketBody, TicketStatus, money};
-pub(crate) use cancel::__path_cancel;
-pub use cancel::cancel;
+pub(crate) use cancel::{__path_cancel, __path_cancel_ticket};
+pub use cancel::{cancel, cancel_ticket};
 pub(crate) use confirm::__path_confirm;
 pub use confirm::confirm;
 pub(crate) use orders::{__path_booking, __path_bookings};

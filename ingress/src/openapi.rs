@@ -42,6 +42,7 @@ use crate::{
         bookings::bookings,
         bookings::booking,
         bookings::cancel,
+        bookings::cancel_ticket,
         tickets::tickets,
         tickets::ticket,
         tickets::transfer,

@@ -130,6 +130,11 @@ fn booking_routes() -> Vec<Route> {
         route(Method::GET, "/api/bookings", bookings::bookings),
         route(Method::GET, "/api/bookings/{bookingId}", bookings::booking),
         route(Method::POST, "/api/bookings/{bookingId}/cancel", bookings::cancel),
+        route(
+            Method::POST,
+            "/api/bookings/{bookingId}/tickets/{ticketId}/cancel",
+            bookings::cancel_ticket,
+        ),
     ]
 }
 

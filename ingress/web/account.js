@@ -110,18 +110,36 @@ export function bookingCard(booking, event, reload) {
     h("div", { class: "bar" }, h("strong", {}, title), h("span", { class: mood }, words)),
     where && h("p", { class: "dim" }, where),
     h("p", { class: "dim" }, `${count(tickets.length, "ticket")}${total}`),
-    h("ul", { class: "seats tickets" }, tickets.map(ticketLine)),
+    h(
+      "ul",
+      { class: "seats tickets" },
+      tickets.map((ticket) => ticketLine(ticket, booking, reload)),
+    ),
     booking.status === "CONFIRMED" && reload ? cancel : null,
   );
 }
 
-function ticketLine(ticket) {
+function ticketLine(ticket, booking, reload) {
   const place = ticket.seatId ? `Seat ${ticket.seatId}` : `Standing place ${ticket.areaId ?? ""}`;
-  const isVoid = ticket.status === "VOID";
-  const code = isVoid
-    ? h("span", { class: "bad" }, "Not valid any more")
+  const gone = { VOID: "Not valid any more", REFUNDING: "Its money is on its way back" };
+  const code = gone[ticket.status]
+    ? h("span", { class: "bad" }, gone[ticket.status])
     : h("span", { class: "code" }, ticket.code);
-  return h("li", {}, h("span", {}, place), code);
+  const isOneOfSome = 1 < booking.tickets.filter((one) => one.status === "VALID").length;
+  const isOurs = booking.status === "CONFIRMED" && ticket.status === "VALID";
+  const giveBack = () => cancelTicket(cancel, booking, ticket, reload);
+  const cancel = h("button", { onclick: giveBack }, "Refund this one");
+  return h("li", {}, h("span", {}, place), code, reload && isOurs && isOneOfSome ? cancel : null);
+}
+
+function cancelTicket(button, booking, ticket, reload) {
+  if (!confirm("Give this ticket back? Its money is refunded, and the others stay yours.")) return;
+  busy(button, async () => {
+    const path = `/api/bookings/${booking.bookingId}/tickets/${ticket.ticketId}/cancel`;
+    await post(path, {}, { key: newKey() });
+    await reload();
+    notify("The ticket is cancelled and its money is on its way back.");
+  });
 }
 
 function cancelBooking(button, booking, reload) {

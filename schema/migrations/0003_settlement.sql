@@ -100,7 +100,8 @@ CREATE TABLE ticket (
     -- Signed over the key of this row, so it is as unique, and needs no index: whoever checks a
     -- code reads the key from it.
     code        TEXT   NOT NULL,
-    state       TEXT   NOT NULL CHECK (state IN ('valid', 'void')),
+    -- Refunding: its own money is on its way back, and it opens nothing any more.
+    state       TEXT   NOT NULL CHECK (state IN ('valid', 'refunding', 'void')),
     issued_at   BIGINT NOT NULL,
     voided_at   BIGINT,
     PRIMARY KEY (order_id, line),
@@ -108,7 +109,7 @@ CREATE TABLE ticket (
     CHECK ((state = 'void') = (voided_at IS NOT NULL))
 ) WITH (fillfactor = 70);
 
--- SEAT-1: the last guard. A row exists while the seat's ticket is valid.
+-- SEAT-1: the last guard. A row exists while the seat's ticket is not void.
 CREATE TABLE live_seat (
     event_id TEXT NOT NULL,
     seat_idx INT  NOT NULL,
@@ -153,7 +154,8 @@ END $$;
 CREATE TABLE ledger_transaction (
     order_id UUID     NOT NULL,
     kind     TEXT     NOT NULL CHECK (kind IN (
-        'sale', 'capture', 'reversal', 'payout', 'chargeback', 'chargeback_won')),
+        'sale', 'capture', 'reversal', 'payout', 'part_reversal', 'part_payout', 'chargeback',
+        'chargeback_won')),
     -- Counted from 0 where a kind can come in parts.
     part     INT      NOT NULL,
     event_id TEXT     NOT NULL,
@@ -409,19 +411,18 @@ BEGIN
             ON o.order_id = a.order_id AND o.attempt = a.attempt AND o.state = 'paying';
 END $$;
 
--- Adds the standing places of orders to what is sold, or takes them off: one update an area, and
--- one a pool of theirs.
-CREATE FUNCTION areas_change(p_order UUID[], p_sign INT) RETURNS VOID LANGUAGE plpgsql AS $$
+-- Adds standing places to what is sold, or takes them off: one update an area, and one a pool of
+-- theirs. There is an entry a place.
+CREATE FUNCTION areas_change(p_event TEXT[], p_area INT[], p_sign INT) RETURNS VOID
+LANGUAGE plpgsql AS $$
 DECLARE wanted INT; found_count INT; pool_event TEXT[]; pool_number INT[]; pool_places INT[];
 BEGIN
-    wanted := (SELECT count(DISTINCT (o.event_id, l.area))
-        FROM orders o, unnest(o.line_area) AS l(area)
-        WHERE o.order_id = ANY(p_order) AND 0 <= l.area);
+    wanted := (SELECT count(DISTINCT (l.event_id, l.area))
+        FROM unnest(p_event, p_area) AS l(event_id, area));
     IF wanted = 0 THEN RETURN; END IF;
     WITH change AS (
-        SELECT o.event_id, l.area AS area_idx, count(*)::INT * p_sign AS places
-        FROM orders o, unnest(o.line_area) AS l(area)
-        WHERE o.order_id = ANY(p_order) AND 0 <= l.area GROUP BY 1, 2
+        SELECT l.event_id, l.area AS area_idx, count(*)::INT * p_sign AS places
+        FROM unnest(p_event, p_area) AS l(event_id, area) GROUP BY 1, 2
     ), locked AS (
         SELECT s.event_id, s.area_idx, c.places FROM area_sold s JOIN change c
             ON s.event_id = c.event_id AND s.area_idx = c.area_idx
@@ -462,6 +463,7 @@ CREATE FUNCTION orders_sell(
 ) RETURNS VOID LANGUAGE plpgsql AS $$
 DECLARE
     sold UUID[]; events TEXT[]; currencies TEXT[]; lines BIGINT; issued BIGINT; standing BOOLEAN;
+    area_events TEXT[]; areas INT[];
 BEGIN
     WITH sold AS (
         UPDATE orders o SET state = 'paid', sold_at = p_now, updated_at = p_now, reason = NULL,
@@ -499,7 +501,10 @@ BEGIN
     INTO sold, events, currencies, lines, issued, standing FROM sold s;
     ASSERT issued = lines, 'ORD-3: one ticket a place';
     IF standing THEN
-        PERFORM areas_change(sold, 1);
+        SELECT array_agg(o.event_id), array_agg(l.area) INTO area_events, areas
+        FROM orders o, unnest(o.line_area) AS l(area)
+        WHERE o.order_id = ANY(sold) AND 0 <= l.area;
+        PERFORM areas_change(area_events, areas, 1);
     END IF;
     PERFORM ledger_post(sold, events, currencies, p_booked, p_entry_kind, p_entry_account,
         p_entry_amount, p_entry_party, p_now);
@@ -573,7 +578,7 @@ END $$;
 
 -- A move without seats and money, for each order whose state and attempt are still those named. No
 -- order is refunded of which a ticket was used or is somebody else's: whoever checks a ticket in or
--- transfers it locks its order too.
+-- transfers it locks its order too. Nor is one while a ticket of its own is on the way back.
 -- A payment that has ended is asked about again later. `p_kind` and `p_command` are NULL where
 -- nothing is to be told.
 -- Returns the state of every order after it.
@@ -591,7 +596,9 @@ BEGIN
     -- A statement of its own, so that it sees what was done to tickets while this one waited.
     moving := ARRAY(SELECT a.order_id FROM unnest(p_order, p_to) AS a(order_id, target)
         WHERE a.order_id = ANY(moving) AND (a.target <> 'refunding'
-            OR NOT EXISTS (SELECT FROM spent_ticket s WHERE s.order_id = a.order_id)));
+            OR NOT EXISTS (SELECT FROM spent_ticket s WHERE s.order_id = a.order_id)
+                AND NOT EXISTS (SELECT FROM order_part p
+                    WHERE p.order_id = a.order_id AND p.state = 'refunding')));
     UPDATE orders o SET state = a.target, reason = coalesce(a.reason, o.reason), todo = a.todo,
         updated_at = p_now
     FROM unnest(p_order, p_to, p_reason, p_todo) AS a(order_id, target, reason, todo)
@@ -608,7 +615,7 @@ BEGIN
     RETURN QUERY SELECT o.order_id, o.state FROM orders o WHERE o.order_id = ANY(p_order);
 END $$;
 
--- Refunding => Refunded: tickets void, seats and places free, ledger, verdict.
+-- Refunding => Refunded: the tickets that are left void, seats and places free, ledger, verdict.
 -- Returns the state of every order after it; one that is Refunded already stays as it is.
 CREATE FUNCTION refund(
     p_order UUID[], p_command UUID[], p_booked UUID[], p_entry_kind TEXT[],
@@ -616,7 +623,9 @@ CREATE FUNCTION refund(
     p_send_at BIGINT
 ) RETURNS TABLE (order_id UUID, state TEXT) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
-DECLARE refunding UUID[]; events TEXT[]; currencies TEXT[]; seats BIGINT; freed BIGINT;
+DECLARE
+    refunding UUID[]; events TEXT[]; currencies TEXT[]; seats BIGINT; freed BIGINT;
+    area_events TEXT[]; areas INT[];
 BEGIN
     SELECT array_agg(o.order_id), array_agg(o.event_id), array_agg(o.currency)
     INTO refunding, events, currencies
@@ -629,7 +638,9 @@ BEGIN
     seats := (SELECT count(t.seat_idx) FROM ticket t
         WHERE t.order_id = ANY(refunding) AND t.state = 'valid');
     ASSERT freed = seats, 'ORD-3: a valid ticket has a live seat';
-    PERFORM areas_change(refunding, -1);
+    SELECT array_agg(t.event_id), array_agg(t.area_idx) INTO area_events, areas FROM ticket t
+    WHERE t.order_id = ANY(refunding) AND t.state = 'valid' AND t.area_idx IS NOT NULL;
+    PERFORM areas_change(area_events, areas, -1);
     UPDATE ticket t SET state = 'void', voided_at = p_now
     WHERE t.order_id = ANY(refunding) AND t.state = 'valid';
     UPDATE orders o SET state = 'refunded', todo = false, updated_at = p_now

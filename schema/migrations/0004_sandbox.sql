@@ -22,7 +22,9 @@ CREATE TABLE sandbox.payment (
     settles_at      BIGINT,
     captured_at     BIGINT,
     created_at      BIGINT  NOT NULL,
-    updated_at      BIGINT  NOT NULL
+    updated_at      BIGINT  NOT NULL,
+    -- How much of what was taken has gone back.
+    back            BIGINT  NOT NULL DEFAULT 0 CHECK (back BETWEEN 0 AND amount)
 ) WITH (fillfactor = 70);
 -- A real provider does not know that an order is charged once; the audit looks at that (ORD-2).
 CREATE INDEX payment_of_order ON sandbox.payment (order_ref);
@@ -70,10 +72,22 @@ BEGIN
         settles_at = CASE WHEN EXCLUDED.verb = 'authorise' AND p.state = 'created'
             THEN EXCLUDED.settles_at ELSE p.settles_at END,
         captured_at = CASE WHEN EXCLUDED.verb = 'capture' AND p.state = 'authorised'
-            THEN p_now ELSE p.captured_at END
+            THEN p_now ELSE p.captured_at END,
+        back = CASE WHEN EXCLUDED.verb = 'refund' AND p.state = 'captured'
+            THEN p.amount ELSE p.back END
     RETURNING p.payment_id, p.state, CASE WHEN p.state = 'declined' THEN p.reason END, p.silent,
         p.settles_at;
 END $$;
+
+-- Gives back so much of a payment that `p_back` of it has gone back. Returns how much has, or NULL if
+-- nothing was taken.
+CREATE FUNCTION sandbox.give_back(p_id TEXT, p_back BIGINT, p_now BIGINT) RETURNS BIGINT
+LANGUAGE sql AS $$
+    UPDATE sandbox.payment p SET back = greatest(p.back, least(p_back, p.amount)), updated_at = p_now,
+        state = CASE WHEN 0 < p.amount AND p.amount <= p_back THEN 'refunded' ELSE p.state END
+    WHERE p.payment_id = p_id AND p.state IN ('captured', 'refunded')
+    RETURNING p.back
+$$;
 
 -- The payments behind one, in the order in which they were created. What has become known by now is
 -- known to the list too.

@@ -1,7 +1,7 @@
 //! Commands: what is asked of the owner of a shard.
 
 use crate::id::{AccountId, AreaIdx, CommandId, EventId, HoldId, SeatIdx};
-use crate::outcome::Held;
+use crate::outcome::{Held, ReturnedPart};
 use crate::time::UnixMillis;
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
@@ -38,7 +38,8 @@ impl Command {
     }
 }
 
-/// The account in whose name settlement sends verdicts. No login has it.
+/// The account in whose name settlement sends verdicts and gives back parts of sales. No login has
+/// it.
 pub const SYSTEM_ACCOUNT: AccountId = AccountId(0);
 
 /// The account in whose name operators block places, whoever of them it is. No login has it.
@@ -85,6 +86,13 @@ pub enum CommandBody {
     },
     /// Settlement asks for places for money that came after its hold had ended.
     Reseat(Reseat),
+    /// Settlement gives back places of a hold that is sold, whose money went back.
+    ReduceSale {
+        /// Counts the parts of the hold that went back, from 1: each is given back once, in order.
+        part: u32,
+        /// Of one hold, and never all that it has left.
+        places: ReturnedPart,
+    },
 }
 
 impl CommandBody {
@@ -99,6 +107,7 @@ impl CommandBody {
             Self::ExtendHold { .. } => "extend_hold",
             Self::SwapSeats { .. } => "swap_seats",
             Self::Reseat(_) => "reseat",
+            Self::ReduceSale { .. } => "reduce_sale",
         }
     }
 }

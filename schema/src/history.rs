@@ -279,6 +279,13 @@ impl SeatHistory {
                     self.owner = None;
                 }
             }
+            OutcomeBody::SaleReduced { places, .. } => {
+                let is_in = places.seats.contains(&self.seat);
+                let what = What::Released(Released::Refunded);
+                if is_in && self.tell(at, places.hold, what) {
+                    self.owner = None;
+                }
+            }
             OutcomeBody::DeadlinesMoved { by } => {
                 let Some(Owner { hold, until: Some(until), .. }) = self.owner else { return };
                 let until = until + *by;

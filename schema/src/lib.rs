@@ -64,8 +64,8 @@ pub use refusal::{Code, Refusal};
 pub use reply::{Reply, ReplyBatch};
 pub use room::{ENQUEUE_SECRET_BYTES, EnqueueKey, QueueingMethod, RoomOptions, Standby};
 pub use settle::{
-    CancelAnswer, CancelBooking, CheckIn, CheckInAnswer, Found, ProviderEvent, ProviderEventAnswer,
-    Receipt, Scan, Scanned, TransferAnswer, TransferTicket,
+    CancelAnswer, CancelBooking, CancelTicket, CheckIn, CheckInAnswer, Found, ProviderEvent,
+    ProviderEventAnswer, Receipt, Scan, Scanned, TransferAnswer, TransferTicket,
 };
 pub use shard_state::{EndedHold, EventState, LiveHold, Phase, ShardState};
 pub use shards::{SHARDS_MAX, Shards, ShardsOutOfRange};

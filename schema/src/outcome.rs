@@ -44,6 +44,9 @@ impl Outcome {
                 .iter()
                 .map(|part| FIXED + SEAT * part.seats.len() + AREA * part.areas.len())
                 .sum(),
+            OutcomeBody::SaleReduced { places, .. } => {
+                SEAT * places.seats.len() + AREA * places.areas.len()
+            }
             OutcomeBody::Refused(refusal) => SEAT * refusal.seats().len(),
             _ => 0,
         };
@@ -115,6 +118,12 @@ pub enum OutcomeBody {
     /// A new hold has places for money that came late, and its payment has started: the money is
     /// there. Its token is the id of the hold that it was for.
     Reseated(Payment),
+    /// Places of a hold that is sold are free: their money went back. The rest stays sold.
+    SaleReduced {
+        /// As in [`CommandBody::ReduceSale`](crate::CommandBody::ReduceSale).
+        part: u32,
+        places: ReturnedPart,
+    },
 }
 
 /// Places set aside.

@@ -13,7 +13,15 @@ pub struct CancelBooking {
     pub account: AccountId,
 }
 
-/// How the cancellation stands.
+/// Asks to cancel one ticket of a booking that an account has bought; the last one cancels the
+/// booking. Repeating it is harmless.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CancelTicket {
+    pub ticket: TicketId,
+    pub account: AccountId,
+}
+
+/// How the cancellation of a booking, or of a ticket, stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CancelAnswer {
     /// The money is back and the seats are free since `sequence` of the shard's journal.
@@ -28,7 +36,7 @@ pub enum CancelAnswer {
     CheckedIn,
     /// A ticket of it is somebody else's.
     Transferred,
-    /// The account has no such booking.
+    /// The account has no such booking, or no such ticket.
     Unknown,
     /// Settlement takes no more cancellations now, or its database is away: ask again.
     Busy,

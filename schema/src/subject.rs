@@ -21,6 +21,8 @@ pub const SEARCH_GROUP: &str = "indexer";
 
 /// Cancellations of bookings, answered by any settlement.
 pub const SETTLE_CANCEL: &str = "settle.cancel";
+/// Cancellations of single tickets, likewise.
+pub const SETTLE_CANCEL_TICKET: &str = "settle.cancel_ticket";
 /// Scans at gates, and transfers of tickets, likewise.
 pub const SETTLE_CHECKIN: &str = "settle.checkin";
 pub const SETTLE_TRANSFER: &str = "settle.transfer";

@@ -52,7 +52,7 @@ const QUESTIONS: &[Question] = &[
                 WHERE account IN ('provider_clearing', 'chargeback', 'partner_receivable')
                 GROUP BY order_id) money USING (order_id)
             LEFT JOIN (SELECT order_id, sum(price) AS price FROM ticket
-                WHERE state = 'valid' GROUP BY order_id) live USING (order_id)
+                WHERE state <> 'void' GROUP BY order_id) live USING (order_id)
             WHERE coalesce(money.amount, 0) <> coalesce(live.price, 0) AND NOT o.todo
                 AND $2 IS NOT NULL LIMIT $1",
     },
@@ -62,7 +62,8 @@ const QUESTIONS: &[Question] = &[
             "SELECT 'order ' || order_id || ' has booked ' || kind || ' ' || coalesce(b.times, 0)
                 || ' times beside its own, found money asks for ' || coalesce(f.times, 0) AS what
             FROM (SELECT order_id, kind, count(*) AS times FROM ledger_transaction
-                WHERE 0 < part GROUP BY order_id, kind) b
+                WHERE 0 < part AND kind NOT IN ('part_reversal', 'part_payout')
+                GROUP BY order_id, kind) b
             FULL JOIN (SELECT order_id, k.kind, count(*) AS times FROM found_money,
                     unnest(ARRAY['capture', 'payout']) AS k(kind)
                 WHERE outcome = 'refunded' GROUP BY order_id, k.kind) f USING (order_id, kind)
@@ -84,29 +85,56 @@ const QUESTIONS: &[Question] = &[
     },
     Question {
         promise: InvariantId::Mon1,
+        query: "SELECT 'order ' || order_id || ' has booked ' || kind || ' ' || part || ' of '
+                || coalesce(b.amount::TEXT, 'nothing') || ' and given back '
+                || coalesce(p.amount::TEXT, 'nothing') AS what
+            FROM (SELECT order_id, kind, part, abs(amount) AS amount FROM ledger_entry
+                WHERE kind IN ('part_reversal', 'part_payout') AND account = 'fan_receivable') b
+            FULL JOIN (SELECT order_id, k.kind, part, amount
+                FROM order_part, unnest(ARRAY['part_reversal', 'part_payout']) AS k(kind)
+                WHERE state = 'refunded') p USING (order_id, kind, part)
+            WHERE b.amount IS DISTINCT FROM p.amount AND $2 IS NOT NULL LIMIT $1",
+    },
+    Question {
+        promise: InvariantId::Mon1,
         query: "SELECT 'order ' || order_id || ': its reversal leaves ' || sum(amount) || ' in '
                 || account AS what
-            FROM ledger_entry e WHERE kind IN ('sale', 'reversal') AND $2 IS NOT NULL
+            FROM ledger_entry e
+            WHERE kind IN ('sale', 'part_reversal', 'reversal') AND $2 IS NOT NULL
                 AND EXISTS (SELECT FROM ledger_transaction t
                     WHERE t.order_id = e.order_id AND t.kind = 'reversal')
             GROUP BY order_id, account, party, currency HAVING sum(amount) <> 0 LIMIT $1",
     },
     Question {
         promise: InvariantId::Mon1,
-        query: "SELECT 'order ' || order_id || ' costs ' || o.amount || ' ' || o.currency
+        query: "SELECT 'order ' || o.order_id || ' costs ' || o.amount || ' ' || o.currency
                 || ', and ' || e.amount || ' ' || e.currency || ' is booked as ' || e.kind AS what
-            FROM orders o JOIN ledger_entry e USING (order_id)
+            FROM orders o JOIN ledger_entry e ON e.order_id = o.order_id
+            LEFT JOIN (SELECT order_id, sum(amount) AS amount FROM order_part
+                WHERE state = 'refunded' GROUP BY order_id) p ON p.order_id = o.order_id
+                    AND e.kind IN ('reversal', 'payout') AND e.part = 0
             WHERE e.account = 'fan_receivable' AND $2 IS NOT NULL
-                AND (abs(e.amount), e.currency) <> (o.amount, o.currency) LIMIT $1",
+                AND e.kind NOT IN ('part_reversal', 'part_payout')
+                AND (abs(e.amount) + coalesce(p.amount, 0), e.currency) <> (o.amount, o.currency)
+            LIMIT $1",
     },
     Question {
         promise: InvariantId::Ord3,
         query: "SELECT 'order ' || o.order_id || ' is ' || o.state || ' with '
                 || count(t.line) || ' valid tickets of ' || cardinality(o.line_seat) AS what
-            FROM orders o LEFT JOIN ticket t ON t.order_id = o.order_id AND t.state = 'valid'
+            FROM orders o LEFT JOIN ticket t ON t.order_id = o.order_id AND t.state <> 'void'
             WHERE $2 IS NOT NULL AND o.state <> 'review_needed' GROUP BY o.order_id
             HAVING count(t.line) <> CASE WHEN o.state IN ('paid', 'refunding')
-                THEN cardinality(o.line_seat) ELSE 0 END LIMIT $1",
+                THEN cardinality(o.line_seat) - (SELECT count(*) FROM order_part p
+                    WHERE p.order_id = o.order_id AND p.state = 'refunded') ELSE 0 END LIMIT $1",
+    },
+    Question {
+        promise: InvariantId::Ord3,
+        query: "SELECT 'ticket ' || p.order_id || '/' || p.line || ' is ' || p.state
+                || ' alone, and is ' || coalesce(t.state, 'missing') AS what
+            FROM order_part p LEFT JOIN ticket t USING (order_id, line)
+            WHERE t.state IS DISTINCT FROM replace(p.state, 'refunded', 'void')
+                AND $2 IS NOT NULL LIMIT $1",
     },
     Question {
         promise: InvariantId::Ord3,
@@ -114,7 +142,7 @@ const QUESTIONS: &[Question] = &[
                 || t.seat_idx || ' of ' || t.event_id || ' is not its own' AS what
             FROM ticket t LEFT JOIN live_seat s ON s.event_id = t.event_id
                 AND s.seat_idx = t.seat_idx AND s.order_id = t.order_id
-            WHERE t.state = 'valid' AND t.seat_idx IS NOT NULL AND s.order_id IS NULL
+            WHERE t.state <> 'void' AND t.seat_idx IS NOT NULL AND s.order_id IS NULL
                 AND $2 IS NOT NULL LIMIT $1",
     },
     Question {
@@ -122,7 +150,7 @@ const QUESTIONS: &[Question] = &[
         query: "SELECT 'seat ' || s.seat_idx || ' of ' || s.event_id || ' is live for order '
                 || s.order_id || ', which has no valid ticket for it' AS what
             FROM live_seat s LEFT JOIN ticket t ON t.order_id = s.order_id
-                AND t.event_id = s.event_id AND t.seat_idx = s.seat_idx AND t.state = 'valid'
+                AND t.event_id = s.event_id AND t.seat_idx = s.seat_idx AND t.state <> 'void'
             WHERE t.order_id IS NULL AND $2 IS NOT NULL LIMIT $1",
     },
     Question {
@@ -130,7 +158,7 @@ const QUESTIONS: &[Question] = &[
         query: "SELECT 'area ' || a.area_idx || ' of ' || a.event_id || ' counts ' || a.sold
                 || ' sold, valid tickets are ' || count(t.line) AS what
             FROM area_sold a LEFT JOIN ticket t ON t.event_id = a.event_id
-                AND t.area_idx = a.area_idx AND t.state = 'valid'
+                AND t.area_idx = a.area_idx AND t.state <> 'void'
             WHERE $2 IS NOT NULL GROUP BY a.event_id, a.area_idx
             HAVING count(t.line) <> a.sold LIMIT $1",
     },
@@ -197,18 +225,46 @@ const QUESTIONS: &[Question] = &[
     },
     Question {
         promise: InvariantId::Ord2,
+        query: "SELECT 'payment ' || p.payment_id || ' has given back ' || p.back
+                || ', tickets of its order ' || coalesce(g.amount, 0) AS what
+            FROM sandbox.payment p
+            JOIN payment_attempt t ON t.provider = 'sandbox' AND t.provider_id = p.payment_id
+            JOIN orders o ON o.order_id = t.order_id AND o.attempt = t.attempt
+            LEFT JOIN (SELECT order_id, sum(amount) AS amount FROM order_part
+                WHERE state = 'refunded' GROUP BY order_id) g ON g.order_id = o.order_id
+            WHERE o.state = 'paid' AND NOT o.todo AND p.back <> coalesce(g.amount, 0)
+                AND $2 IS NOT NULL LIMIT $1",
+    },
+    Question {
+        promise: InvariantId::Ord2,
         query: "SELECT 'order ' || o.order_id || ' is paid, its payment is '
                 || coalesce(p.state, 'missing') AS what
             FROM orders o JOIN payment_attempt t USING (order_id, attempt)
             LEFT JOIN sandbox.payment p ON p.payment_id = t.provider_id
             WHERE t.provider = 'sandbox' AND o.state = 'paid' AND o.captured_at IS NOT NULL
-                AND p.state IS DISTINCT FROM 'captured' AND $2 IS NOT NULL LIMIT $1",
+                AND p.state IS DISTINCT FROM 'captured' AND $2 IS NOT NULL
+                -- All that its tickets have cost went back with some of them.
+                AND NOT (p.state = 'refunded' AND o.amount = (SELECT coalesce(sum(q.amount), -1)
+                    FROM order_part q WHERE q.order_id = o.order_id AND q.state = 'refunded'))
+            LIMIT $1",
     },
     Question {
         promise: InvariantId::Ord3,
         query: "SELECT 'order ' || order_id || ': the owner of its seats refused \"' || kind
                 || '\" with ' || answer AS what
             FROM outbox WHERE answer IS NOT NULL AND $2 IS NOT NULL LIMIT $1",
+    },
+    Question {
+        promise: InvariantId::Ord3,
+        query: "SELECT 'order ' || order_id || ': the owner of its seats refused part ' || part
+                || ' with ' || answer AS what
+            FROM order_part WHERE answer IS NOT NULL AND $2 IS NOT NULL LIMIT $1",
+    },
+    Question {
+        promise: InvariantId::Ord3,
+        query: "SELECT 'order ' || order_id || ': the owner of its seats has not heard of part '
+                || part AS what
+            FROM order_part WHERE done_at IS NULL AND refunded_at < $2 LIMIT $1",
     },
     Question {
         promise: InvariantId::Seat3,

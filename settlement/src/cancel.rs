@@ -1,13 +1,14 @@
-//! Cancellations of bookings: refunds them and says so once the seats are free.
+//! Cancellations of bookings and of single tickets: refunds them and says so once the seats are
+//! free.
 
 use crate::config::{CANCEL_LOOK_EVERY, CANCEL_WAIT};
 use crate::desk::Question;
 use crate::error::Error;
-use crate::store::{Moving, Spent};
+use crate::store::{Moving, Parts, Spent};
 use crate::work::Work;
 use chassis::clock::Monotonic;
 use chassis::telemetry::TraceContext;
-use schema::{CancelAnswer, CancelBooking, subject};
+use schema::{CancelAnswer, CancelBooking, CancelTicket, TicketId, subject};
 use settlement_core::{State, Trigger};
 
 impl Question for CancelBooking {
@@ -37,7 +38,9 @@ async fn cancel(work: &Work, wanted: CancelBooking) -> Result<CancelAnswer, Erro
             (State::Paid, _) => match order.spent {
                 Some(Spent::In) => return Ok(CancelAnswer::CheckedIn),
                 Some(Spent::Given) => return Ok(CancelAnswer::Transferred),
-                None => begin(work, wanted).await?,
+                // Nothing begins while a ticket of it is on the way back alone.
+                None if !begin(work, wanted).await? => tokio::time::sleep(CANCEL_LOOK_EVERY).await,
+                None => {}
             },
             (State::Refunding | State::Refunded, _) => {
                 tokio::time::sleep(CANCEL_LOOK_EVERY).await;
@@ -56,12 +59,12 @@ async fn cancel(work: &Work, wanted: CancelBooking) -> Result<CancelAnswer, Erro
     Ok(CancelAnswer::Underway)
 }
 
-/// Paid => Refunding, and a driver for what follows.
-async fn begin(work: &Work, wanted: CancelBooking) -> Result<(), Error> {
+/// Paid => Refunding, and a driver for what follows. `false` if the order is Paid still.
+async fn begin(work: &Work, wanted: CancelBooking) -> Result<bool, Error> {
     let store = &work.context.store;
-    let Some(mut order) = store.load(&[wanted.order]).await?.pop() else { return Ok(()) };
+    let Some(mut order) = store.load(&[wanted.order]).await?.pop() else { return Ok(false) };
     if order.state != State::Paid {
-        return Ok(());
+        return Ok(true);
     }
     let state = store.make_move(Moving::by(&order, Trigger::Cancel)).await?;
     if state == State::Refunding {
@@ -69,5 +72,60 @@ async fn begin(work: &Work, wanted: CancelBooking) -> Result<(), Error> {
         order.trace = TraceContext::current();
         work.take(vec![order]).await?;
     }
-    Ok(())
+    Ok(state != State::Paid)
+}
+
+impl Question for CancelTicket {
+    type Answer = CancelAnswer;
+    const SUBJECT: &'static str = subject::SETTLE_CANCEL_TICKET;
+    const NAME: &'static str = "cancel a ticket";
+    const BUSY: CancelAnswer = CancelAnswer::Busy;
+
+    async fn answer(self, work: &Work) -> Result<CancelAnswer, Error> {
+        cancel_ticket(work, self).await
+    }
+}
+
+/// Sees the cancellation of one ticket through, or as far as the wait allows. The last valid one of
+/// a booking goes with the booking.
+async fn cancel_ticket(work: &Work, wanted: CancelTicket) -> Result<CancelAnswer, Error> {
+    let CancelTicket { ticket, account } = wanted;
+    let whole = CancelBooking { order: ticket.order, account };
+    let began = Monotonic::now();
+    while began.elapsed() < CANCEL_WAIT {
+        let found = work.context.store.ticket_back(ticket).await?;
+        let Some(found) = found.filter(|found| found.account == account) else {
+            return Ok(CancelAnswer::Unknown);
+        };
+        match (found.part, found.state) {
+            (Some(Some(sequence)), _) => return Ok(CancelAnswer::Refunded { sequence }),
+            (_, State::ReviewNeeded) => return Ok(CancelAnswer::UnderReview),
+            (_, State::Paid | State::Refunding | State::Refunded) if !found.exists => {
+                return Ok(CancelAnswer::Unknown);
+            }
+            (None, State::Paid) => match found.spent {
+                Some(Spent::In) => return Ok(CancelAnswer::CheckedIn),
+                Some(Spent::Given) => return Ok(CancelAnswer::Transferred),
+                None if found.valid <= 1 => return cancel(work, whole).await,
+                None if begin_part(work, ticket, found.parts).await? => {}
+                None => tokio::time::sleep(CANCEL_LOOK_EVERY).await,
+            },
+            (None, State::Refunding | State::Refunded) => return cancel(work, whole).await,
+            (Some(None), _) => tokio::time::sleep(CANCEL_LOOK_EVERY).await,
+            (None, _) => return Ok(CancelAnswer::NotConfirmed),
+        }
+    }
+    Ok(CancelAnswer::Underway)
+}
+
+/// Begins a part, and a driver for what follows. `false` if it has to wait for another one.
+async fn begin_part(work: &Work, ticket: TicketId, parts: u32) -> Result<bool, Error> {
+    let store = &work.context.store;
+    if !Parts(&store.pool).begin(ticket, parts).await? {
+        return Ok(false);
+    }
+    let mut orders = store.load(&[ticket.order]).await?;
+    orders.iter_mut().for_each(|order| order.trace = TraceContext::current());
+    work.take(orders).await?;
+    Ok(true)
 }

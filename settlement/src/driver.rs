@@ -9,8 +9,8 @@ use crate::error::Error;
 use crate::guarded::Guarded;
 use crate::metrics;
 use crate::order::Order;
-use crate::provider::{Failure, NewPayment, Provider, Verb};
-use crate::store::{Binding, Capture, Lease, Moving, Refund, Sale, Store};
+use crate::provider::{Failure, GIVE_BACK, NewPayment, Provider, Verb};
+use crate::store::{Binding, Capture, Lease, Moving, Parts, Refund, Sale, Store};
 use crate::terms::TermsBook;
 use crate::ticket::ticket_code;
 use crate::verdict::Verdicts;
@@ -18,7 +18,9 @@ use chassis::clock;
 use chassis::keys::Ed25519Key;
 use chassis::{Backoff, Pause, Shutdown};
 use schema::{InvariantId, VerdictKind};
-use settlement_core::{Seen, State, Step, Trigger, VerdictRecord, next};
+use settlement_core::{
+    PartRecord, Seen, State, Step, Trigger, VerdictRecord, next, on_part_refund,
+};
 use std::sync::Arc;
 
 /// What every driver shares.
@@ -131,6 +133,7 @@ async fn perform(context: &Context, order: &mut Order, step: Step) -> Result<Tur
         Step::RecordCapture => record(context, order, false).await,
         Step::RecordReturn => record(context, order, true).await,
         Step::FinishRefund => finish_refund(context, order).await,
+        Step::RefundPart => refund_part(context, order).await,
         Step::GiveUp => make_move(context, order, moving(Trigger::GiveUp)).await,
         Step::Decline { reason } => {
             let moving = moving(Trigger::Decline).because(reason).payment_ended();
@@ -180,13 +183,19 @@ async fn create(context: &Context, order: &mut Order) -> Result<Turn, Error> {
     Ok(if is_ours { Turn::Seen(payment.seen) } else { Turn::Reload })
 }
 
-async fn act(context: &Context, order: &mut Order, verb: Verb) -> Result<Turn, Error> {
+/// The payment's id, and who has it.
+fn payment_of<'a>(context: &'a Context, order: &'a Order) -> Option<(&'a str, &'a Arc<Guarded>)> {
     let id = order.payment.as_deref().expect("the core asks for a verb only when the id is stored");
     let name = order.provider.as_deref().unwrap_or_else(|| context.provider.name());
-    let Some(provider) = context.provider_named(name) else {
+    let provider = context.provider_named(name);
+    if provider.is_none() {
         tracing::error!(order = %order.id, name, "the order's payment provider is not configured");
-        return Ok(Turn::Later);
-    };
+    }
+    Some((id, provider?))
+}
+
+async fn act(context: &Context, order: &mut Order, verb: Verb) -> Result<Turn, Error> {
+    let Some((id, provider)) = payment_of(context, order) else { return Ok(Turn::Later) };
     match ask(context, verb.as_str(), provider.act(id, verb)).await {
         Ok(seen) => Ok(Turn::Seen(seen)),
         Err(Failure::Unknown { .. }) => Ok(Turn::Later),
@@ -266,6 +275,34 @@ async fn finish_refund(context: &Context, order: &mut Order) -> Result<Turn, Err
     }
     moved(order, state);
     context.verdicts.send(record_of(order, VerdictKind::Refunded));
+    Ok(Turn::Moved)
+}
+
+/// Gives the open part's money back, then books it. What went back before is not given again,
+/// whoever comes here however often.
+async fn refund_part(context: &Context, order: &mut Order) -> Result<Turn, Error> {
+    let part = order.part.expect("the core asks for it only when one is open");
+    let Some((id, provider)) = payment_of(context, order) else { return Ok(Turn::Later) };
+    match ask(context, GIVE_BACK, provider.give_back(id, order.back_behind(part))).await {
+        Ok(()) => {}
+        Err(Failure::Unknown { .. }) => return Ok(Turn::Later),
+        Err(Failure::Rejected { why, .. }) => {
+            alarm(order, &why);
+            let moving = Moving::by(order, Trigger::Review).because(why);
+            return make_move(context, order, moving).await;
+        }
+    }
+    let parts = Parts(&context.store.pool);
+    let Some(left) = parts.left(order.id, &part).await? else { return Ok(Turn::Reload) };
+    let ticket = context.terms.ticket_of(order, part, &left).await?;
+    if !parts.finish(order.id, &part, &on_part_refund(&ticket)).await? {
+        return Ok(Turn::Reload);
+    }
+    metrics::ticket_refunded();
+    tracing::debug!(order = %order.id, line = part.line, "ticket paid back");
+    (order.part, order.gone) = (None, [&order.gone[..], &[part.line]].concat());
+    let (event, part, place) = (order.event.clone(), part.number, part.place);
+    context.verdicts.reduce(&PartRecord { order: order.id, event, part, place }).await;
     Ok(Turn::Moved)
 }
 

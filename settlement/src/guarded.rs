@@ -4,7 +4,7 @@
 use crate::config::PROVIDER_WAIT;
 use crate::metrics;
 use crate::outside::outside;
-use crate::provider::{Cursor, Failure, NewPayment, Page, Payment, Provider, Verb};
+use crate::provider::{Cursor, Failure, GIVE_BACK, NewPayment, Page, Payment, Provider, Verb};
 use chassis::clock::Monotonic;
 use futures_util::future::BoxFuture;
 use schema::DurationMs;
@@ -108,6 +108,10 @@ impl Provider for Guarded {
 
     fn act<'a>(&'a self, id: &'a str, verb: Verb) -> BoxFuture<'a, Result<Seen, Failure>> {
         Box::pin(self.ask(verb.as_str(), self.provider.act(id, verb)))
+    }
+
+    fn give_back<'a>(&'a self, id: &'a str, back: i64) -> BoxFuture<'a, Result<(), Failure>> {
+        Box::pin(self.ask(GIVE_BACK, self.provider.give_back(id, back)))
     }
 
     fn list<'a>(&'a self, after: &'a Cursor) -> BoxFuture<'a, Result<Page, Failure>> {

@@ -14,7 +14,7 @@ use crate::metrics;
 use crate::order::Order;
 use crate::outside::outside;
 use crate::provider::Provider;
-use crate::store::{Announced, Answered, NoPlaces, Outbox, Reseats};
+use crate::store::{Announced, Answered, NoPlaces, Outbox, Parts, Reseats};
 use crate::work::Work;
 use async_nats::jetstream::Message;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull};
@@ -49,6 +49,8 @@ struct News {
     ended: Vec<OrderId>,
     /// Late money that has no places.
     refused: Vec<NoPlaces>,
+    /// Answers that may be about parts.
+    parts: Vec<Answered>,
 }
 
 impl Journal {
@@ -188,12 +190,16 @@ impl Journal {
             let reseats = Reseats(&store.pool);
             if news.refused.is_empty() { Ok(()) } else { reseats.refuse(&news.refused).await }
         };
+        let parts = async {
+            let parts = Parts(&store.pool);
+            if news.parts.is_empty() { Ok(()) } else { parts.close(&news.parts).await }
+        };
         let (late, announced): (Vec<_>, Vec<_>) =
             news.announced.into_values().partition(Announced::is_late);
         let started = self.start(announced);
         // Payments do not wait for the unhurried rest.
-        let ((), (), (), ()) =
-            futures_util::try_join!(store.close(news.answers), ended, refused, started)?;
+        let ((), (), (), (), ()) =
+            futures_util::try_join!(store.close(news.answers), ended, refused, parts, started)?;
         self.start_late(late).await
     }
 
@@ -248,7 +254,16 @@ impl News {
                 chassis::metrics::invariant_broken(InvariantId::Ord3);
                 tracing::error!(command = %asked.command, code, "the owner refused a verdict");
             }
-            self.answers.push(Answered { command: asked.command, sequence, refusal });
+            let answered = Answered { command: asked.command, sequence, refusal };
+            match &outcome.body {
+                OutcomeBody::SaleReduced { .. } => self.parts.push(answered),
+                // It does not say what it answers.
+                OutcomeBody::Refused(_) | OutcomeBody::Unchanged { .. } => {
+                    self.parts.push(answered.clone());
+                    self.answers.push(answered);
+                }
+                _ => self.answers.push(answered),
+            }
         }
         let claim = outcome.asked.filter(|asked| asked.account == LATE_MONEY_ACCOUNT);
         if let (Some(asked), OutcomeBody::Refused(refusal)) = (claim, &outcome.body) {

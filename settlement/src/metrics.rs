@@ -12,6 +12,7 @@ pub(crate) fn declare(shards: Shards) {
         "usher_settlement_reconcile_failed_total",
         "usher_settlement_reviews_total",
         "usher_settlement_swept_total",
+        "usher_settlement_tickets_refunded_total",
         "usher_settlement_verdict_queue_full_total",
         "usher_settlement_verdicts_refused_total",
     ] {
@@ -32,6 +33,11 @@ pub(crate) fn declare(shards: Shards) {
 
 pub(crate) fn order_moved(to: State) {
     counter!("usher_settlement_orders_total", "state" => to.as_str()).increment(1);
+}
+
+/// A ticket was paid back alone.
+pub(crate) fn ticket_refunded() {
+    counter!("usher_settlement_tickets_refunded_total").increment(1);
 }
 
 /// SEAT-1 or ORD-2 was about to break: somebody has to look.

@@ -28,8 +28,21 @@ pub(crate) struct Order {
     pub untouched: bool,
     pub sold: bool,
     pub captured: bool,
+    /// Lines of tickets that were paid back alone.
+    pub gone: Vec<u16>,
+    /// The ticket whose own money is on the way back.
+    pub part: Option<Part>,
     /// Who asked for what is done now; in memory only.
     pub trace: Option<TraceContext>,
+}
+
+/// A part of an order: a ticket that is paid back alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Part {
+    /// Counted from 1.
+    pub number: u32,
+    pub line: u16,
+    pub place: Place,
 }
 
 impl fmt::Debug for Order {
@@ -72,6 +85,8 @@ impl Order {
             provider: None,
             sold: false,
             captured: false,
+            gone: Vec::new(),
+            part: None,
             trace: payment.trace.as_deref().and_then(TraceContext::parse),
         }
     }
@@ -82,8 +97,15 @@ impl Order {
             bound: self.payment.is_some(),
             sold: self.sold,
             captured: self.captured,
+            part_open: self.part.is_some(),
             payment_deadline: self.payment_deadline,
         }
+    }
+
+    /// How much of the payment will have gone back behind a part, in minor units.
+    pub(crate) fn back_behind(&self, part: Part) -> i64 {
+        let lines = self.gone.iter().chain(std::iter::once(&part.line));
+        lines.map(|&line| self.prices[usize::from(line)].1).sum()
     }
 
     pub(crate) fn tickets(&self) -> impl Iterator<Item = TicketId> {

@@ -40,6 +40,8 @@ pub struct Listed {
     pub order: OrderId,
     pub amount: Money,
     pub seen: Seen,
+    /// How much of what was taken has gone back, where that was asked.
+    pub back: Option<i64>,
     pub created_at: UnixMillis,
 }
 
@@ -84,6 +86,9 @@ pub enum Failure {
     Rejected { what: &'static str, why: String },
 }
 
+/// The name of [`Provider::give_back`] in metrics and failures.
+pub(crate) const GIVE_BACK: &str = "give back";
+
 /// Someone who takes money for us.
 pub trait Provider: Send + Sync + std::fmt::Debug + 'static {
     /// The name that is stored beside its payment ids.
@@ -101,6 +106,11 @@ pub trait Provider: Send + Sync + std::fmt::Debug + 'static {
     /// Does `verb` to the payment and says how it is then. Whoever says that a payment is declined
     /// has closed it before.
     fn act<'a>(&'a self, id: &'a str, verb: Verb) -> BoxFuture<'a, Result<Seen, Failure>>;
+
+    /// Gives back so much of what was taken that `back` of it has gone back, in minor units,
+    /// however often this is asked. As much or more may have gone back before; once this is
+    /// answered it has.
+    fn give_back<'a>(&'a self, id: &'a str, back: i64) -> BoxFuture<'a, Result<(), Failure>>;
 
     /// Lists the payments that this system has created behind `after`, whatever we know of them, a
     /// part at a time. A cursor without an id begins at its time.

@@ -37,11 +37,12 @@ impl fmt::Display for Difference {
             },
             Remedy::Reseat => "it came after its order was given up",
             Remedy::Missing => "its order is paid, and the money is not there",
+            Remedy::Uneven => "its order is paid, and other money is back than of its tickets",
         };
         let done = match (self.is_mended, self.remedy) {
             (true, Remedy::Void(_)) => "voided",
             (true, _) => "refunded",
-            (false, Remedy::Missing) => "a person has to look",
+            (false, Remedy::Missing | Remedy::Uneven) => "a person has to look",
             (false, Remedy::Reseat) => "its places are asked for",
             (false, _) => "not mended yet",
         };
@@ -144,6 +145,11 @@ impl Look<'_> {
             next = following;
             let is_old = |payment: &Listed| payment.created_at <= self.created_before;
             let old: Vec<Listed> = payments.into_iter().filter(is_old).collect();
+            // The list may be older than what is stored; what has not changed since is not.
+            for payment in self.money.uneven(&old, self.created_before).await? {
+                let remedy = Remedy::Uneven;
+                differences.push(Difference { payment, remedy, is_mended: false });
+            }
             for (payment, standing) in self.money.standings(old).await? {
                 differences.extend(self.mend(payment, standing).await?);
             }
@@ -234,7 +240,7 @@ impl Look<'_> {
         let payment = Listed { seen, ..payment };
         let is_mended = match remedy {
             Remedy::Rest => return Ok(None),
-            Remedy::Missing => false,
+            Remedy::Missing | Remedy::Uneven => false,
             Remedy::Void(stray) => self.give_back(&payment, stray, Verb::Cancel).await?,
             Remedy::Refund(stray) => self.give_back(&payment, stray, Verb::Refund).await?,
             Remedy::Reseat => match self.climb(&payment).await? {

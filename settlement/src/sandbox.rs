@@ -6,7 +6,9 @@
 
 use crate::config::CALL_EVERY;
 use crate::error::{Error, in_time};
-use crate::provider::{Cursor, Failure, Listed, NewPayment, Page, Payment, Provider, Verb};
+use crate::provider::{
+    Cursor, Failure, GIVE_BACK, Listed, NewPayment, Page, Payment, Provider, Verb,
+};
 use chassis::{Group, clock};
 use futures_util::future::BoxFuture;
 use schema::{Money, OrderId};
@@ -174,6 +176,21 @@ impl Provider for Sandbox {
         })
     }
 
+    fn give_back<'a>(&'a self, id: &'a str, back: i64) -> BoxFuture<'a, Result<(), Failure>> {
+        Box::pin(async move {
+            let unknown = |why| Failure::Unknown { what: GIVE_BACK, why };
+            let query = sqlx::query_scalar("SELECT sandbox.give_back($1, $2, $3)");
+            let query = query.bind(id).bind(back).bind(now_ms());
+            let given = in_time("give sandbox money back", query.fetch_one(&self.pool)).await;
+            let given: Option<i64> =
+                given.map_err(|error| unknown(chassis::telemetry::chain(&error).to_string()))?;
+            match given {
+                Some(given) if back <= given => Ok(()),
+                _ => Err(unknown("nothing was taken".to_owned())),
+            }
+        })
+    }
+
     fn list<'a>(&'a self, after: &'a Cursor) -> BoxFuture<'a, Result<Page, Failure>> {
         Box::pin(async move {
             let unknown = |error: Error| chassis::telemetry::chain(&error).to_string();
@@ -185,7 +202,8 @@ impl Provider for Sandbox {
 
 async fn list(pool: &PgPool, after: &Cursor) -> Result<Page, Error> {
     let query = sqlx::query(
-        "SELECT payment_id, order_ref, amount, currency::TEXT AS currency, state, reason, created_at
+        "SELECT payment_id, order_ref, amount, currency::TEXT AS currency, state, reason, back,
+             created_at
          FROM sandbox.list_payments($1, $2, $3, $4)",
     );
     let query = query
@@ -209,6 +227,7 @@ fn listed_of(row: &PgRow) -> Listed {
         order: order.parse().expect("stored from an OrderId"),
         amount: Money::new(row.get("amount"), currency),
         seen: seen_of(row),
+        back: Some(row.get("back")),
         created_at: crate::store::time_of(row.get("created_at")),
     }
 }

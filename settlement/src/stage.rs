@@ -22,7 +22,9 @@ use crate::webhooks::{self, Sender};
 use crate::work::Work;
 use chassis::keys::{KeyFolder, random_bytes};
 use chassis::{Health, Nats, Shutdown, stream_config, tasks};
-use schema::{CancelBooking, CheckIn, ProviderEvent, Shards, TransferTicket, stream, subject};
+use schema::{
+    CancelBooking, CancelTicket, CheckIn, ProviderEvent, Shards, TransferTicket, stream, subject,
+};
 use sqlx::PgPool;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -91,12 +93,15 @@ pub async fn run_with(
     let healths: Vec<_> = shards.all().map(registered).collect();
     prepare_streams(nats, *shards).await?;
     let cancels = desk::listen::<CancelBooking>(nats).await?;
+    let ticket_cancels = desk::listen::<CancelTicket>(nats).await?;
     let check_ins = desk::listen::<CheckIn>(nats).await?;
     let transfers = desk::listen::<TransferTicket>(nats).await?;
     let events = desk::listen::<ProviderEvent>(nats).await?;
     let work = Work::new(Arc::new(context(config, &deps, providers)?));
     let answering = desk::serve::<CancelBooking>(nats.clone(), cancels, work.clone());
     tasks::spawn("settlement-cancels", answering);
+    let answering = desk::serve::<CancelTicket>(nats.clone(), ticket_cancels, work.clone());
+    tasks::spawn("settlement-ticket-cancels", answering);
     let answering = desk::serve::<CheckIn>(nats.clone(), check_ins, work.clone());
     tasks::spawn("settlement-check-ins", answering);
     let answering = desk::serve::<TransferTicket>(nats.clone(), transfers, work.clone());

@@ -7,7 +7,9 @@
 //! read before each try to give it back.
 
 use crate::error::Error;
-use crate::provider::{Cursor, Failure, Listed, NewPayment, Page, Payment, Provider, Verb};
+use crate::provider::{
+    Cursor, Failure, GIVE_BACK, Listed, NewPayment, Page, Payment, Provider, Verb,
+};
 use api::{Api, Call, Fault, Method};
 use futures_util::future::BoxFuture;
 use intent::{Intent, Intents, Told};
@@ -137,13 +139,19 @@ impl Stripe {
         }
     }
 
-    /// Gives back what is left of what was taken.
-    async fn refund(&self, what: &'static str, id: &str) -> Result<Seen, Failure> {
+    /// Gives back so much that `stays` of what was taken is left, and says how the payment is then.
+    async fn refund(
+        &self,
+        what: &'static str,
+        id: &str,
+        stays: impl FnOnce(&Intent) -> i64,
+    ) -> Result<Intent, Failure> {
         let intent = self.fetch(what, id).await?;
-        let (Told::Seen(Seen::Captured), left) = (intent.told(), intent.left()) else {
-            return self.close_if_refused(what, intent).await;
-        };
-        let form = [("payment_intent", id.to_owned()), ("amount", left.to_string())];
+        let (left, stays) = (intent.left(), stays(&intent));
+        if intent.told() != Told::Seen(Seen::Captured) || left <= stays {
+            return Ok(intent);
+        }
+        let form = [("payment_intent", id.to_owned()), ("amount", (left - stays).to_string())];
         // What was given back is in the key: the same refund is never made twice, the next one can.
         let key = format!("{id}/refund/{left}");
         let call = Call { what, method: Method::PostOnce, path: "refunds", form: &form, key };
@@ -151,8 +159,24 @@ impl Stripe {
             Ok(_) | Err(Fault::Refused(_)) => {}
             Err(Fault::Unknown(failure)) => return Err(failure),
         }
-        let intent = self.fetch(what, id).await?;
-        self.close_if_refused(what, intent).await
+        self.fetch(what, id).await
+    }
+
+    async fn give_back(&self, id: &str, back: i64) -> Result<(), Failure> {
+        let what = GIVE_BACK;
+        // A payment of nothing has nothing to give back.
+        if id.starts_with(FREE) {
+            return Ok(());
+        }
+        if !is_id(id) {
+            return Err(Failure::Rejected { what, why: "no such payment".to_owned() });
+        }
+        let intent = self.refund(what, id, |intent| intent.amount() - back).await?;
+        let is_taken = matches!(intent.told(), Told::Seen(Seen::Captured | Seen::Refunded));
+        if is_taken && back <= intent.amount() - intent.left() {
+            return Ok(());
+        }
+        Err(Failure::Unknown { what, why: "the money is not back".to_owned() })
     }
 
     async fn act(&self, id: &str, verb: Verb) -> Result<Seen, Failure> {
@@ -171,7 +195,7 @@ impl Stripe {
             // refusal that no longer holds.
             Verb::Capture => self.carry_out(what, id, "capture", none).await?,
             Verb::Cancel => self.carry_out(what, id, "cancel", none).await?,
-            Verb::Refund => return self.refund(what, id).await,
+            Verb::Refund => self.refund(what, id, |_| 0).await?,
         };
         self.close_if_refused(what, intent).await
     }
@@ -217,7 +241,8 @@ impl Stripe {
             Told::Refused { .. } => Seen::Created,
         };
         let (amount, created_at) = (intent.money()?, intent.created_at());
-        Some(Listed { id: intent.id.clone(), order, amount, seen, created_at })
+        let back = Some(intent.amount() - intent.left());
+        Some(Listed { id: intent.id.clone(), order, amount, seen, back, created_at })
     }
 }
 
@@ -255,6 +280,10 @@ impl Provider for Stripe {
 
     fn act<'a>(&'a self, id: &'a str, verb: Verb) -> BoxFuture<'a, Result<Seen, Failure>> {
         Box::pin(self.act(id, verb))
+    }
+
+    fn give_back<'a>(&'a self, id: &'a str, back: i64) -> BoxFuture<'a, Result<(), Failure>> {
+        Box::pin(self.give_back(id, back))
     }
 
     fn list<'a>(&'a self, after: &'a Cursor) -> BoxFuture<'a, Result<Page, Failure>> {

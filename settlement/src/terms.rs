@@ -2,10 +2,10 @@
 
 use crate::catalogue::Catalogue;
 use crate::error::Error;
-use crate::order::Order;
+use crate::order::{Order, Part};
 use chassis::clock::Monotonic;
 use schema::{AccountId, EventId, Split, Terms};
-use settlement_core::{Posting, on_sale};
+use settlement_core::{Posting, on_sale, ticket_of};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -29,6 +29,19 @@ struct Known {
     asked_at: Monotonic,
 }
 
+/// The sale of some lines of an order.
+fn sale_by(terms: &Terms, order: &Order, lines: impl Iterator<Item = u16>) -> Posting {
+    let prices = lines.map(|line| order.prices[usize::from(line)]);
+    let (mut split, mut total) = (Split::default(), 0);
+    for (level, price) in prices {
+        split = split + terms.split(price, level);
+        total += price;
+    }
+    // MON-1: what is booked as sold is what is charged.
+    assert!(split.charged() == total, "{split:?} of {}", order.id);
+    on_sale(split, order.total.currency, terms.promoter)
+}
+
 impl TermsBook {
     pub(crate) fn new(catalogue: Catalogue) -> Self {
         Self { catalogue, known: Mutex::default() }
@@ -37,11 +50,22 @@ impl TermsBook {
     /// What the sale of an order books now. The refund negates that, whatever the terms are then.
     pub(crate) async fn sale_of(&self, order: &Order) -> Result<Posting, Error> {
         let terms = self.of(&order.event).await?;
-        let parts = order.prices.iter().map(|&(level, price)| terms.split(price, level));
-        let split = parts.fold(Split::default(), |sum, part| sum + part);
-        // MON-1: what is booked as sold is what is charged.
-        assert!(split.charged() == order.total.amount, "{split:?} of {}", order.id);
-        Ok(on_sale(split, order.total.currency, terms.promoter))
+        Ok(sale_by(&terms, order, 0..order.line_count))
+    }
+
+    /// What the open part's ticket was of what is left of its order's sale.
+    pub(crate) async fn ticket_of(
+        &self,
+        order: &Order,
+        part: Part,
+        left: &Posting,
+    ) -> Result<Posting, Error> {
+        let terms = self.of(&order.event).await?;
+        let is_left = |line: &u16| !order.gone.contains(line);
+        let all = sale_by(&terms, order, (0..order.line_count).filter(is_left));
+        let ticket = sale_by(&terms, order, std::iter::once(part.line));
+        let (_, price) = order.prices[usize::from(part.line)];
+        Ok(ticket_of(left, price, (&all, &ticket)))
     }
 
     /// Whose event it is, if it is a partner's.

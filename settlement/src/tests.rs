@@ -11,6 +11,7 @@ mod late;
 mod ledger;
 mod outage;
 mod owner;
+mod part;
 mod reconcile;
 mod rig;
 mod stripe;

@@ -4,13 +4,13 @@
 use crate::config::{RELAY_EVERY, VERDICT_QUEUE_MAX, VERDICTS_AT_ONCE_MAX};
 use crate::metrics;
 use crate::outside::outside;
-use crate::store::{Outbox, Reseats, Store};
+use crate::store::{Outbox, Parts, Reseats, Store};
 use bytes::Bytes;
 use chassis::telemetry::{TraceContext, traced};
 use chassis::{Landing, Lane, Nats, Shutdown, clock, tasks};
 use futures_util::future::join_all;
 use schema::{Command, HoldId, ShardId, Shards, codec, limits, subject};
-use settlement_core::{ReseatRecord, VerdictRecord, reseat, verdict};
+use settlement_core::{PartRecord, ReseatRecord, VerdictRecord, reduce, reseat, verdict};
 use tokio::sync::mpsc;
 
 /// Where drivers put verdicts that were just committed. Clones share the queue.
@@ -47,6 +47,12 @@ impl Verdicts {
         Self { queue, owners }
     }
 
+    /// Asks the owner for a place whose ticket was paid back alone. The relay asks again until it
+    /// has answered.
+    pub(crate) async fn reduce(&self, record: &PartRecord) {
+        self.owners.reduce(record).await;
+    }
+
     /// Sends a verdict soon. It is in the outbox, so one that finds the queue full is only late.
     pub(crate) fn send(&self, record: VerdictRecord) {
         let asker = TraceContext::current();
@@ -56,7 +62,8 @@ impl Verdicts {
     }
 }
 
-/// Sends what the outbox has due, and what late money asks, until the process ends.
+/// Sends what the outbox has due, what late money asks, and what parts give up, until the process
+/// ends.
 pub(crate) async fn relay(verdicts: Verdicts, store: Store, shutdown: Shutdown) {
     let mut tick = tokio::time::interval(RELAY_EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -82,6 +89,12 @@ pub(crate) async fn relay(verdicts: Verdicts, store: Store, shutdown: Shutdown) 
                 tracing::warn!(error = %chassis::telemetry::chain(&error), "claims not read");
             }
         }
+        match Parts(&store.pool).due().await {
+            Ok(due) => drop(join_all(due.iter().map(|one| verdicts.owners.reduce(one))).await),
+            Err(error) => {
+                tracing::warn!(error = %chassis::telemetry::chain(&error), "parts not read");
+            }
+        }
     }
 }
 
@@ -101,6 +114,16 @@ impl Owners {
         if self.put(what, shard, &command).await {
             metrics::verdict_sent(again);
             tracing::debug!(order = %record.order, again, "verdict sent");
+        }
+    }
+
+    /// Asks for the place of a part.
+    async fn reduce(&self, record: &PartRecord) {
+        let mut command = reduce(record, clock::now() + limits::ANSWER_MEMORY);
+        command.trace = TraceContext::current().map(|own| own.to_traceparent().into());
+        let (what, shard) = ("give up a place", HoldId::from(record.order).shard());
+        if self.put(what, shard, &command).await {
+            tracing::debug!(order = %record.order, part = record.part, "place given up");
         }
     }
 

@@ -36,6 +36,7 @@ impl Shard {
                     self.reduce_allotment(time, event, part);
                 }
             }
+            OutcomeBody::SaleReduced { part, places } => self.reduce_sale(event, *part, places),
             OutcomeBody::HoldExtended { hold, deadline } => {
                 self.extend_hold(event, *hold, *deadline);
             }
@@ -80,6 +81,7 @@ impl Shard {
             attempt: 0,
             due: held.deadline,
             terms: None,
+            parts: 0,
             attempt_swapped: None,
         };
         let slot = self.holds.insert(event, fresh);
@@ -194,19 +196,35 @@ impl Shard {
 
     // Blocked => Blocked with fewer places | ended.
     fn reduce_allotment(&mut self, time: UnixMillis, event: usize, part: &ReturnedPart) {
+        let hold = self.give_back(event, part);
+        assert!(hold.phase == HoldPhase::Blocked);
+        if hold.held.place_count() == 0 {
+            self.end_hold(time, event, part.hold, Released::ByOwner);
+        }
+    }
+
+    // Sold => Sold with fewer places.
+    fn reduce_sale(&mut self, event: usize, part: u32, places: &ReturnedPart) {
+        let hold = self.give_back(event, places);
+        assert!(hold.phase == HoldPhase::Sold);
+        assert!(hold.parts + 1 == part, "part {part} of {} comes out of turn", places.hold);
+        hold.parts = part;
+        assert!(0 < hold.held.place_count(), "the last place goes with its hold");
+    }
+
+    /// Frees places of a hold, which lives on. They are in it.
+    fn give_back(&mut self, event: usize, part: &ReturnedPart) -> &mut Hold {
         let slot = self.slot_of(event, part.hold);
         let hold = &mut self.holds.get_mut(slot).hold;
         self.catalogue.events[event].sale().give_back(slot, hold, &part.seats, &part.areas);
         hold.held.seats.retain(|seat| part.seats.binary_search(&seat.seat).is_err());
         for &(area, quantity) in &part.areas {
             let rest = hold.held.areas.iter_mut().find(|rest| rest.area == area);
-            let rest = rest.expect("an area that is given back is in its allotment");
+            let rest = rest.expect("an area that is given back is in its hold");
             rest.quantity = rest.quantity.checked_sub(quantity).expect("counted by the sale");
         }
         hold.held.areas.retain(|area| 0 < area.quantity);
-        if hold.held.place_count() == 0 {
-            self.end_hold(time, event, part.hold, Released::ByOwner);
-        }
+        hold
     }
 
     fn slot_of(&self, event: usize, id: HoldId) -> u32 {

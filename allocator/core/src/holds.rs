@@ -53,6 +53,8 @@ pub struct Hold {
     pub due: Option<UnixMillis>,
     /// What is being paid with while Paying.
     pub terms: Option<Box<PaymentTerms>>,
+    /// How many parts of its sale went back.
+    pub parts: u32,
     /// The last payment attempt before the last swap: verdicts up to it speak of other places.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt_swapped: Option<NonZeroU32>,

@@ -26,6 +26,7 @@ mod limits;
 mod map;
 mod numbered;
 mod one_row;
+mod part_rules;
 mod payment_rules;
 mod plan_tables;
 mod preferred;

@@ -29,6 +29,9 @@ impl Shard {
             CommandBody::StartPayment(ask) => self.rule_payment(now, event, command, ask),
             CommandBody::Reseat(ask) => self.rule_reseat(now, event, command, ask),
             CommandBody::RecordVerdict(verdict) => self.rule_verdict(now, event, command, *verdict),
+            CommandBody::ReduceSale { part, places } => {
+                self.rule_reduce_sale(event, command, *part, places)
+            }
             CommandBody::ReturnAllotted { seats, areas, previous } => {
                 self.rule_return(event, command.account, (seats, areas), *previous)
             }

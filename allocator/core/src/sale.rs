@@ -157,13 +157,7 @@ impl Sale {
             let was_there = self.blocked.remove(&slot);
             assert!(was_there);
         }
-        if hold.held.owner == OwnerKind::Fan {
-            let places = self.accounts.get_mut(&hold.held.account).expect("counted at its begin");
-            *places = places.checked_sub(hold.held.place_count()).expect("counted at its begin");
-            if *places == 0 {
-                self.accounts.remove(&hold.held.account);
-            }
-        }
+        self.leave(&hold.held, hold.held.place_count());
         if let Some(place) = hold.held.pass {
             let pass = self.passes.get_mut(&place).expect("bound at its begin");
             assert!(pass.hold == Some(hold.held.hold));
@@ -171,7 +165,7 @@ impl Sale {
         }
     }
 
-    /// Frees a part of a blocked hold: seats of it, and standing places of its areas.
+    /// Frees a part of a hold: seats of it, and standing places of its areas.
     pub fn give_back(
         &mut self,
         slot: u32,
@@ -179,16 +173,31 @@ impl Sale {
         seats: &[SeatIdx],
         areas: &[(AreaIdx, u32)],
     ) {
-        assert!(hold.phase == HoldPhase::Blocked);
+        assert!(matches!(hold.phase, HoldPhase::Blocked | HoldPhase::Sold));
+        let from = hold.phase.seat_state();
         for &seat in seats {
             let claimed = hold.held.seats.iter().find(|held| held.seat == seat);
-            let claimed = claimed.expect("a seat that is given back is in its allotment");
+            let claimed = claimed.expect("a seat that is given back is in its hold");
             self.change_seat(slot, hold, seat, claimed.generation, SeatState::Free);
         }
         let seat_count = u32::try_from(seats.len()).expect("at most 4,096 places");
-        shift(&mut self.counts, SeatState::Blocked, SeatState::Free, seat_count);
+        shift(&mut self.counts, from, SeatState::Free, seat_count);
         for &(area, quantity) in areas {
-            self.count_area(area, quantity, SeatState::Blocked, SeatState::Free);
+            self.count_area(area, quantity, from, SeatState::Free);
+        }
+        let standing: u32 = areas.iter().map(|(_, quantity)| quantity).sum();
+        self.leave(&hold.held, seat_count + standing);
+    }
+
+    /// A fan's account has so many places less.
+    fn leave(&mut self, held: &Held, place_count: u32) {
+        if held.owner != OwnerKind::Fan {
+            return;
+        }
+        let places = self.accounts.get_mut(&held.account).expect("counted at its begin");
+        *places = places.checked_sub(place_count).expect("counted at its begin");
+        if *places == 0 {
+            self.accounts.remove(&held.account);
         }
     }
 

@@ -202,5 +202,6 @@ fn hold(phase: HoldPhase) -> Hold {
     let terms =
         PaymentTerms { method: "CREDIT_CARD".into(), token: "tok_ok".into(), deadline: at(58) };
     let terms = (phase == HoldPhase::Paying).then(|| Box::new(terms));
-    Hold { held, phase, changes: 59, attempt: 60, due: Some(at(61)), terms, attempt_swapped: None }
+    let (parts, attempt_swapped) = (64, None);
+    Hold { held, phase, changes: 59, attempt: 60, due: Some(at(61)), terms, parts, attempt_swapped }
 }

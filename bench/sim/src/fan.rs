@@ -61,7 +61,7 @@ impl Fan {
             78..=88 => self.cancel(common),
             89..=94 => self.extend(common),
             95..=98 => self.swap_any(common),
-            _ => {}
+            _ => self.cancel_ticket(common),
         }
     }
 
@@ -160,6 +160,13 @@ impl Fan {
         if let Some(at) = confirmed {
             let order = OrderId::from(self.holds.remove(at).hold);
             settlement::cancel(common, order, self.asker.account);
+        }
+    }
+
+    fn cancel_ticket(&mut self, common: &mut Common) {
+        if let Some(mine) = self.holds.iter().find(|mine| mine.confirmed) {
+            let order = OrderId::from(mine.hold);
+            settlement::cancel_ticket(common, order, self.asker.account);
         }
     }
 

@@ -117,6 +117,13 @@ impl Front {
                 }
                 self.holds.retain(|_, hold| 0 < hold.places);
             }
+            OutcomeBody::SaleReduced { places, .. } => {
+                let standing: u32 = places.areas.iter().map(|(_, quantity)| quantity).sum();
+                let seats = u32::try_from(places.seats.len()).expect("a hall of ten seats");
+                if let Some(hold) = self.holds.get_mut(&places.hold) {
+                    hold.places = hold.places.saturating_sub(seats + standing);
+                }
+            }
             _ => {}
         }
     }

@@ -31,7 +31,7 @@ happenings! {
     // Decisions.
     Held, Split, Allotted, Killed, Returned, Refused, SeatTaken, StatusNotAllowed, ChannelRequired,
     PoolFull, SeatsUnchanged, GivenUp, Expired, Extended, Swapped, PaymentStarted, Reminded,
-    Declined, Sold, PaymentCancelled, Refunded, Unchanged,
+    Declined, Sold, PaymentCancelled, Refunded, TicketRefunded, Unchanged,
     // Answers.
     Replayed, Archived, Recalled, NotRecalled, Mismatch, TooLate, Confirmed,
     // Payments.
@@ -58,6 +58,7 @@ impl Happening {
             OutcomeBody::PaymentDeclined { .. } => Self::Declined,
             OutcomeBody::SeatsSold { .. } => Self::Sold,
             OutcomeBody::AllotmentReduced { .. } => Self::Returned,
+            OutcomeBody::SaleReduced { .. } => Self::TicketRefunded,
             OutcomeBody::DeadlinesMoved { .. } => Self::DeadlinesMoved,
             OutcomeBody::Refused(Refusal::SeatTaken { .. }) => Self::SeatTaken,
             OutcomeBody::Refused(Refusal::StatusNotAllowed { .. }) => Self::StatusNotAllowed,

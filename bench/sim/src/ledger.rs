@@ -28,6 +28,18 @@ impl Ledger {
         self.0.get(&order).map_or(&[], Vec::as_slice)
     }
 
+    /// What of the sale of an order for `total` its parts have not given back.
+    pub fn left_of(&self, order: OrderId, total: Money) -> Posting {
+        let mut left = sale_of(total);
+        let parts = self.of(order).iter().filter(|part| part.kind == PostingKind::PartReversal);
+        for gone in parts.flat_map(|part| &part.entries) {
+            let mut own = left.entries.iter_mut();
+            let own = own.find(|own| (own.account, own.party) == (gone.account, gone.party));
+            own.expect("a part is of its sale").amount.amount += gone.amount.amount;
+        }
+        left
+    }
+
     /// How often an order has booked something of a kind.
     pub fn count(&self, order: OrderId, kind: PostingKind) -> usize {
         self.of(order).iter().filter(|posting| posting.kind == kind).count()

@@ -99,6 +99,12 @@ pub enum Mutation {
     ChargeUnbound,
     /// A refund is finished in the books while the provider keeps the money.
     RefundOnPaper,
+    /// A ticket is paid back in the books while the provider keeps the money.
+    PartOnPaper,
+    /// The money of a ticket is given back each time that somebody asks for it.
+    GiveBackAgain,
+    /// The owner is not told of a ticket that was paid back.
+    PartUntold,
     /// Tickets are issued in a commit of their own after the sale.
     TicketsLater,
     /// A verdict is sent once, and not until it is read back from the journal.
@@ -187,6 +193,7 @@ impl Mutation {
             Self::ChargeUnbound | Self::RefundOnPaper => InvariantId::Ord2,
             Self::TicketsLater
             | Self::SendVerdictOnce
+            | Self::PartUntold
             | Self::LateVerdictWins
             | Self::SellFirstLines => InvariantId::Ord3,
             Self::AdmitWithoutPass
@@ -201,6 +208,8 @@ impl Mutation {
             | Self::BookOneSide
             | Self::BookLater
             | Self::RefundUnbooked
+            | Self::PartOnPaper
+            | Self::GiveBackAgain
             | Self::PayOutVoided => InvariantId::Mon1,
         }
     }

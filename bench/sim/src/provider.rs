@@ -66,11 +66,20 @@ impl Provider {
             (Verb::Cancel, Seen::Created | Seen::Authorised) => payment.seen = Seen::Cancelled,
             (Verb::Refund, Seen::Captured) => {
                 payment.seen = Seen::Refunded;
-                payment.given_back += payment.total.amount;
+                payment.given_back = payment.total.amount;
             }
             _ => {}
         }
         payment.seen.clone()
+    }
+
+    /// Gives back so much that `back` has gone back; a mistaken one gives that each time.
+    pub fn give_back(&mut self, key: &str, back: i64, again: bool) {
+        let payment = self.payments.get_mut(key).expect("only ids that it gave are asked for");
+        if payment.seen == Seen::Captured {
+            let sum = payment.given_back + back;
+            payment.given_back = if again { sum } else { payment.given_back.max(back) };
+        }
     }
 
     pub fn payments(&self) -> impl Iterator<Item = &Payment> {

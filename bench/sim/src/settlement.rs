@@ -16,7 +16,7 @@ use schema::{
     AccountId, Batch, DurationMs, InvariantId, OrderId, Outcome, OutcomeBody, Released,
     SYSTEM_ACCOUNT, UnixMillis, codec,
 };
-use settlement_core::{Seen, State, Step, Trigger, next, transition, verdict};
+use settlement_core::{Seen, State, Step, Trigger, next, reduce, transition, verdict};
 
 /// How many messages of the journal are under way to the reader: they may overtake each other.
 const MESSAGES_AT_ONCE: usize = 3;
@@ -39,6 +39,8 @@ struct Task {
     seen: Option<Seen>,
     /// A payment that was created and whose id is not stored yet.
     created: Option<String>,
+    /// The part whose money it has given back and that is not booked yet.
+    given: Option<usize>,
 }
 
 /// What a step came to.
@@ -74,7 +76,7 @@ impl Driver {
                 common.store.orders.values().filter(|o| o.is_open()).map(|o| o.id).collect();
             if !open.is_empty() {
                 let order = common.store.orders[&open[common.dice.index(open.len())]].clone();
-                self.task = Some(Task { order, seen: None, created: None });
+                self.task = Some(Task { order, seen: None, created: None, given: None });
             }
             return;
         };
@@ -113,6 +115,7 @@ impl Task {
             &Step::Sell { charged } => self.sell(charged, common),
             Step::RecordCapture => self.record_capture(common),
             Step::FinishRefund => self.finish_refund(common),
+            Step::RefundPart => self.refund_part(common),
             Step::GiveUp => self.make_move(Trigger::GiveUp, common),
             Step::Decline { .. } => self.make_move(Trigger::Decline, common),
             Step::FinishCancel => self.make_move(Trigger::MoneyBack, common),
@@ -156,6 +159,30 @@ impl Task {
             let taken = self.order.captured;
             common.tally.add(if taken { Happening::PaidOut } else { Happening::Voided });
         }
+        Turn::Moved
+    }
+
+    fn refund_part(&mut self, common: &mut Common) -> Turn {
+        let part = self.order.open_part().expect("the core asks for it only when one is open");
+        if self.given.take() != Some(part) && !common.is_broken(Mutation::PartOnPaper) {
+            let key = self.order.payment.as_deref().expect("what was taken has an id");
+            if common.happens(4) {
+                return Turn::Reload;
+            }
+            let back = self.order.back_behind(part);
+            let again = common.is_broken(Mutation::GiveBackAgain);
+            common.provider.give_back(key, back, again);
+            if common.happens(8) {
+                common.note(Happening::ProviderSilent, format_args!("no answer about a part"));
+                return Turn::Reload;
+            }
+            self.given = Some(part);
+            return Turn::Moved;
+        }
+        if !common.store.finish_part(&self.order, part, common.now) {
+            return Turn::Reload;
+        }
+        self.order.parts[part].refunded = true;
         Turn::Moved
     }
 
@@ -264,6 +291,23 @@ pub fn relay(common: &mut Common) {
             common.store.close_unread(order);
         }
         bus::publish(common, &command);
+    }
+    for record in common.store.due_parts(common.now) {
+        if !common.is_broken(Mutation::PartUntold) {
+            let command = reduce(&record, common.wall() + ASK_WAIT);
+            bus::publish(common, &command);
+        }
+    }
+}
+
+/// Begins to pay a ticket back, for who owns the booking.
+pub fn cancel_ticket(common: &mut Common, id: OrderId, account: AccountId) {
+    let Some(order) = common.store.orders.get(&id) else { return };
+    if order.account == account {
+        let line = common.dice.index(order.lines.len());
+        if common.store.begin_part(id, line) {
+            common.write(format_args!("line {line} of {id} is to go back"));
+        }
     }
 }
 

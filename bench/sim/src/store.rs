@@ -7,8 +7,8 @@ use schema::{
     UnixMillis, VerdictKind,
 };
 use settlement_core::{
-    Facts, Line, Place, State, VerdictRecord, command_id, lines_of, on_capture, on_refund,
-    verdict_of,
+    Facts, Line, PartRecord, Place, State, VerdictRecord, command_id, lines_of, on_capture,
+    on_part_refund, on_refund, part_command, ticket_of, verdict_of,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,8 +30,22 @@ pub struct Order {
     pub payment: Option<String>,
     pub sold: bool,
     pub captured: bool,
+    /// Tickets that are paid back alone, in their order.
+    pub parts: Vec<Part>,
     /// When it came into its state, in true time.
     pub since: UnixMillis,
+}
+
+/// A ticket that is paid back alone.
+#[derive(Debug, Clone, Copy)]
+pub struct Part {
+    /// Which of the order's lines.
+    pub line: usize,
+    /// Its money is back, and its place is free for all that the store knows.
+    pub refunded: bool,
+    send_at: UnixMillis,
+    /// Where the owner's answer stands in the journal.
+    done: Option<u64>,
 }
 
 /// A verdict that the owner of the seats has not been heard to take in.
@@ -65,6 +79,7 @@ impl Order {
             bound: self.payment.is_some(),
             sold: self.sold,
             captured: self.captured,
+            part_open: self.open_part().is_some(),
             payment_deadline: self.payment_deadline,
         }
     }
@@ -73,7 +88,7 @@ impl Order {
     pub fn is_open(&self) -> bool {
         match self.state {
             State::Paying | State::Cancelling | State::Refunding => true,
-            State::Paid => !self.captured,
+            State::Paid => !self.captured || self.open_part().is_some(),
             _ => false,
         }
     }
@@ -82,15 +97,36 @@ impl Order {
         Money::new(self.lines.iter().map(|line| line.price).sum(), Currency::EUR)
     }
 
+    /// The part whose money is on its way.
+    pub fn open_part(&self) -> Option<usize> {
+        self.parts.iter().position(|part| !part.refunded)
+    }
+
+    /// How much of the payment will have gone back behind a part.
+    pub fn back_behind(&self, part: usize) -> i64 {
+        self.parts[..=part].iter().map(|part| self.lines[part.line].price).sum()
+    }
+
+    /// The lines that no part has given back.
+    fn left(&self) -> impl Iterator<Item = &Line> {
+        let is_gone = |at: usize| self.parts.iter().any(|part| part.refunded && part.line == at);
+        self.lines.iter().enumerate().filter(move |(at, _)| !is_gone(*at)).map(|(_, line)| line)
+    }
+
+    /// How many tickets are left of it.
+    pub fn tickets(&self) -> usize {
+        self.left().count()
+    }
+
     pub fn seats(&self) -> impl Iterator<Item = u32> {
-        self.lines.iter().filter_map(|line| match line.place {
+        self.left().filter_map(|line| match line.place {
             Place::Seat(seat) => Some(seat.0),
             Place::Area(_) => None,
         })
     }
 
     pub fn standing(&self) -> Standing {
-        Standing::of(self.lines.iter().filter_map(|line| match line.place {
+        Standing::of(self.left().filter_map(|line| match line.place {
             Place::Seat(_) => None,
             Place::Area(area) => Some((area, 1)),
         }))
@@ -109,6 +145,7 @@ impl Order {
             payment: None,
             sold: false,
             captured: false,
+            parts: Vec::new(),
             since: now,
         }
     }
@@ -185,14 +222,16 @@ impl Store {
     pub fn issue_tickets(&mut self, id: OrderId) {
         let order = &self.orders[&id];
         if matches!(order.state, State::Paid | State::Refunding) {
-            self.tickets.insert(id, order.lines.len());
+            self.tickets.insert(id, order.tickets());
         }
     }
 
     /// A move without seats and money, if state and attempt are still those it was decided for.
     pub fn make_move(&mut self, seen: &Order, to: State, blindly: bool, now: UnixMillis) -> State {
         let order = self.orders.get_mut(&seen.id).expect("an order in work is stored");
-        let as_seen = order.state == seen.state && order.attempt == seen.attempt;
+        let as_seen = order.state == seen.state
+            && order.attempt == seen.attempt
+            && (to != State::Refunding || order.open_part().is_none());
         if !as_seen && !blindly {
             return order.state;
         }
@@ -224,9 +263,66 @@ impl Store {
         (order.state, order.since) = (State::Refunded, now);
         self.live_seats.retain(|_, owner| *owner != id);
         self.tickets.remove(&id);
-        self.ledger.book(id, on_refund(&sale_of(seen.total()), seen.captured));
+        let left = self.ledger.left_of(id, seen.total());
+        self.ledger.book(id, on_refund(&left, seen.captured));
         self.post(id, VerdictKind::Refunded, now);
         State::Refunded
+    }
+
+    /// Begins to pay one ticket of a paid order back, if the owner has heard of all before it, and
+    /// another one stays. Says whether it began.
+    pub fn begin_part(&mut self, id: OrderId, line: usize) -> bool {
+        let Some(order) = self.orders.get_mut(&id) else { return false };
+        let sold = self.outbox.get(&(id, order.attempt, VerdictKind::Sold));
+        let is_told = sold.is_some_and(|sold| sold.done.is_some())
+            && order.parts.iter().all(|part| part.done.is_some());
+        let is_there = order.parts.iter().all(|part| part.line != line);
+        if order.state != State::Paid || !is_told || !is_there || order.tickets() < 2 {
+            return false;
+        }
+        let part = Part { line, refunded: false, send_at: UnixMillis::default(), done: None };
+        order.parts.push(part);
+        true
+    }
+
+    /// Paid => Paid with a ticket less: its money is back. Says whether it was this call.
+    pub fn finish_part(&mut self, seen: &Order, at: usize, now: UnixMillis) -> bool {
+        let id = seen.id;
+        let left = self.ledger.left_of(id, seen.total());
+        let order = self.orders.get_mut(&id).expect("an order in work is stored");
+        let event = order.event.clone();
+        if order.state != State::Paid || order.open_part() != Some(at) {
+            return false;
+        }
+        let part = &mut order.parts[at];
+        (part.refunded, part.send_at, order.since) = (true, now, now);
+        let gone = order.lines[part.line];
+        if let Place::Seat(seat) = gone.place {
+            self.live_seats.remove(&(event, seat.0));
+        }
+        if let Some(tickets) = self.tickets.get_mut(&id) {
+            *tickets -= 1;
+        }
+        // Nobody knows by which terms it was sold: each account gives its share.
+        let unknown = sale_of(Money::new(0, Currency::EUR));
+        let ticket = ticket_of(&left, gone.price, (&unknown, &unknown));
+        self.ledger.book(id, on_part_refund(&ticket));
+        true
+    }
+
+    /// The parts that the owner is to hear of; they are due once more a second later.
+    pub fn due_parts(&mut self, now: UnixMillis) -> Vec<PartRecord> {
+        let mut due = Vec::new();
+        for (id, order) in &mut self.orders {
+            let untold = (1..).zip(&mut order.parts);
+            let untold = untold.filter(|(_, part)| part.refunded && part.done.is_none());
+            for (number, part) in untold.filter(|(_, part)| part.send_at <= now) {
+                part.send_at = now + VERDICT_AGAIN;
+                let (event, place) = (order.event.clone(), order.lines[part.line].place);
+                due.push(PartRecord { order: *id, event, part: number, place });
+            }
+        }
+        due
     }
 
     /// Declined => Cancelled: the hold has ended without another attempt.
@@ -242,6 +338,13 @@ impl Store {
         for posted in self.outbox.values_mut() {
             if posted.command == command && posted.done.is_none() {
                 posted.done = Some(sequence);
+            }
+        }
+        for (id, order) in &mut self.orders {
+            for (number, part) in (1..).zip(&mut order.parts) {
+                if part.refunded && part.done.is_none() && part_command(*id, number) == command {
+                    part.done = Some(sequence);
+                }
             }
         }
     }

@@ -132,6 +132,7 @@ impl PlaceNames {
 #[serde(rename_all = "UPPERCASE")]
 pub enum TicketStatus {
     Valid,
+    Refunding,
     Void,
     Transferred,
 }
@@ -144,8 +145,8 @@ pub struct TicketBody {
     pub place: PlaceNames,
     pub price_level: u8,
     pub price: MoneyBody,
-    /// `VALID`; `VOID` once the booking was paid back; in a booking `TRANSFERRED` while another
-    /// account holds it.
+    /// `VALID`; `VOID` once it was paid back; in a booking `REFUNDING` while it is on its way back
+    /// alone, and `TRANSFERRED` while another account holds it.
     pub status: TicketStatus,
     /// What the ticket's barcode holds; null when it opens no door any more.
     pub code: Option<String>,
@@ -181,6 +182,9 @@ pub struct BookingBody {
     pub declined: bool,
     pub tickets: Vec<TicketBody>,
     pub total: MoneyBody,
+    /// What its tickets have cost that were paid back; left out while none was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refunded: Option<MoneyBody>,
     pub created_at: String,
     /// Of a `PENDING` one: when to ask again.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -204,6 +208,7 @@ impl BookingBody {
             declined: false,
             tickets: Vec::new(),
             total: total.into(),
+            refunded: None,
             created_at: created_at.to_rfc3339(),
             poll_after_ms: Some(POLL_AFTER_MS),
             late_payment: None,

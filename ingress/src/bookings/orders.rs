@@ -13,7 +13,7 @@ use super::body::{
     BookingBody, LatePaymentBody, PENDING, POLL_AFTER_MS, PlaceNames, TicketBody, TicketStatus,
     money,
 };
-use super::stored::{LateMoney, Stored, StoredLine, Unread};
+use super::stored::{LateMoney, Stored, StoredLine, TicketState, Unread};
 use super::wait::{self, WaitParams};
 use crate::accounts::Caller;
 use crate::app::App;
@@ -71,11 +71,14 @@ pub(super) async fn find(
 fn show(catalog: &Catalog, stored: &Stored) -> BookingBody {
     let listed = stored.event_id.parse::<EventId>().ok().and_then(|event| catalog.find(&event));
     let plan = listed.as_ref().map(|listed| listed.plan.as_ref());
-    let status = |line: &StoredLine| match line.is_valid {
-        false => TicketStatus::Void,
-        true if line.holder == stored.account => TicketStatus::Valid,
-        true => TicketStatus::Transferred,
+    let status = |line: &StoredLine| match line.state {
+        TicketState::Void => TicketStatus::Void,
+        TicketState::Refunding => TicketStatus::Refunding,
+        TicketState::Valid if line.holder == stored.account => TicketStatus::Valid,
+        TicketState::Valid => TicketStatus::Transferred,
     };
+    let void = || stored.lines.iter().filter(|line| line.state == TicketState::Void);
+    let refunded = void().map(|line| line.price).sum();
     let ticket = |line: &StoredLine| TicketBody {
         ticket_id: TicketId { order: stored.order, line: line.line }.to_string(),
         place: PlaceNames::of(plan, line.seat, line.area),
@@ -92,6 +95,7 @@ fn show(catalog: &Catalog, stored: &Stored) -> BookingBody {
         declined: stored.is_declined,
         tickets: stored.lines.iter().map(ticket).collect(),
         total: money(stored.amount, &stored.currency),
+        refunded: void().next().map(|_| money(refunded, &stored.currency)),
         created_at: stored.created_at.to_rfc3339(),
         poll_after_ms: (stored.status == PENDING).then_some(POLL_AFTER_MS),
         late_payment: stored.late.as_ref().map(late_payment),

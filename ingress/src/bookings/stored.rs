@@ -57,6 +57,15 @@ pub struct LateMoney {
     pub decided_at: Option<UnixMillis>,
 }
 
+/// How a ticket stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TicketState {
+    Valid,
+    /// It is on its way back alone.
+    Refunding,
+    Void,
+}
+
 /// One ticket of a booking.
 #[derive(Debug, Clone)]
 pub struct StoredLine {
@@ -66,7 +75,7 @@ pub struct StoredLine {
     pub price_level: u8,
     pub price: i64,
     pub code: String,
-    pub is_valid: bool,
+    pub state: TicketState,
     /// Who has it: the booking's account, unless it was transferred.
     pub holder: AccountId,
 }
@@ -229,7 +238,11 @@ fn line(row: &PgRow) -> Result<StoredLine, sqlx::Error> {
         price_level: u8::try_from(level).expect("a level is below 32"),
         price: row.try_get("price")?,
         code: row.try_get("code")?,
-        is_valid: row.try_get::<&str, _>("ticket_state")? == "valid",
+        state: match row.try_get("ticket_state")? {
+            "valid" => TicketState::Valid,
+            "refunding" => TicketState::Refunding,
+            _ => TicketState::Void,
+        },
         holder: AccountId(row.try_get::<Uuid, _>("holder_id")?.as_u128()),
     })
 }

@@ -70,7 +70,8 @@ pub struct StatementAccountBody {
 #[serde(rename_all = "camelCase")]
 pub struct StatementLineBody {
     pub event_id: String,
-    /// `sale`, `capture`, `reversal`, `payout`, `chargeback` or `chargeback_won`.
+    /// `sale`, `capture`, `reversal`, `payout`, `part_reversal`, `part_payout`, `chargeback` or
+    /// `chargeback_won`.
     pub kind: String,
     pub orders: i64,
     pub amount: MoneyBody,

@@ -192,6 +192,8 @@ impl ShardView {
                     self.reduce(&part, now)?;
                 }
             }
+            // Sold => Sold with fewer places.
+            OutcomeBody::SaleReduced { places, .. } => self.reduce(&places, now)?,
             // Held => Held.
             OutcomeBody::HoldExtended { hold, deadline } => {
                 self.change(hold, |hold| hold.deadline = Some(deadline))?;

@@ -25,7 +25,7 @@ enum Repeated {
 
 use Repeated::{Command, Exempt, Kept as KeptAnswer};
 
-const POSTS: [(&str, Repeated); 21] = [
+const POSTS: [(&str, Repeated); 22] = [
     ("/api/admin/events", KeptAnswer),
     ("/api/admin/events/import", KeptAnswer),
     ("/api/admin/events/{eventId}/draw", KeptAnswer),
@@ -40,6 +40,7 @@ const POSTS: [(&str, Repeated); 21] = [
     ("/api/bookings/reservations/{reservationId}/swap", Command),
     ("/api/bookings/reserve", Command),
     ("/api/bookings/{bookingId}/cancel", KeptAnswer),
+    ("/api/bookings/{bookingId}/tickets/{ticketId}/cancel", KeptAnswer),
     ("/api/checkin", Exempt("each scan has an id, and hears the same again")),
     ("/api/partners/allocations", Exempt("each operation has a ref, which is its key")),
     ("/api/partners/keys", KeptAnswer),
@@ -148,9 +149,12 @@ async fn what_was_done_before_a_crash_is_found_and_not_done_again() {
     let operator = rig.login("operator", &[Role::Operator]).await;
     rig.event(&operator, "EVT100").await;
     // Of the others the answer is in the commit of the effect.
-    for path in
-        ["/api/admin/events", "/api/admin/events/import", "/api/bookings/{bookingId}/cancel"]
-    {
+    for path in [
+        "/api/admin/events",
+        "/api/admin/events/import",
+        "/api/bookings/{bookingId}/cancel",
+        "/api/bookings/{bookingId}/tickets/{ticketId}/cancel",
+    ] {
         let example = example(&rig, path, 3).await;
         same_after_a_crash(&rig, &example.path, &example.token, &example.body).await;
     }
@@ -354,6 +358,18 @@ async fn example(rig: &Rig, path: &str, round: usize) -> Example {
             let other = (paths.pop().unwrap(), json!(null));
             Example { path: paths.pop().unwrap(), token, body: json!(null), other, status: 200 }
         }
+        "/api/bookings/{bookingId}/tickets/{ticketId}/cancel" => {
+            let token = rig.login(&name, &[Role::Fan]).await;
+            let mut paths = Vec::new();
+            for seat in [3, 4] {
+                let order = rig.booked(account(rig, &token).await, seat, "paid").await;
+                let ticket = TicketId { order, line: 0 }.to_string();
+                let path = path.replace("{bookingId}", &order.to_string());
+                paths.push(path.replace("{ticketId}", &ticket));
+            }
+            let other = (paths.pop().unwrap(), json!(null));
+            Example { path: paths.pop().unwrap(), token, body: json!(null), other, status: 200 }
+        }
         "/api/tickets/{ticketId}/transfer" => {
             let token = rig.login(&name, &[Role::Fan]).await;
             let to = [format!("{name}-to"), format!("{name}-other")];
@@ -411,7 +427,9 @@ async fn account(rig: &Rig, token: &str) -> AccountId {
 
 /// Answers as settlement does: bookings are paid back, tickets given, receipts kept.
 async fn play_settlement(rig: &Rig) {
-    let mut cancels = rig.nats.client.subscribe(subject::SETTLE_CANCEL).await.unwrap();
+    let cancels = rig.nats.client.subscribe(subject::SETTLE_CANCEL).await.unwrap();
+    let tickets = rig.nats.client.subscribe(subject::SETTLE_CANCEL_TICKET).await.unwrap();
+    let mut cancels = futures_util::stream::select(cancels, tickets);
     let mut transfers = rig.nats.client.subscribe(subject::SETTLE_TRANSFER).await.unwrap();
     let (client, postgres) = (rig.nats.client.clone(), rig.postgres.clone());
     chassis::tasks::spawn("test-settlement", async move {

@@ -115,6 +115,22 @@ fn an_allotment_gives_back_the_seats_that_it_names_and_no_others() {
 }
 
 #[test]
+fn a_seat_whose_ticket_was_paid_back_alone_is_released_and_the_rest_stays_sold() {
+    let mut history = SeatHistory::new(event("EVT001"), SEAT, SHARD);
+    let back = |part, seat| {
+        let places = ReturnedPart { hold: HoldId(1), seats: vec![SeatIdx(seat)], areas: vec![] };
+        OutcomeBody::SaleReduced { part, places }
+    };
+    let sold = OutcomeBody::SeatsSold { hold: HoldId(1), pass: None };
+    let bodies =
+        vec![OutcomeBody::SeatsHeld(held(1, &[6, 7])), sold, back(1, 6), back(2, 7), taken()];
+    history.read(1, &batch(1, "EVT001", bodies)).unwrap();
+    let told = told(&history);
+    assert_eq!((&told[1].2, &told[2].2), (&What::Sold, &What::Released(Released::Refunded)));
+    assert_eq!((told.len(), told[3].1), (4, 0), "nobody's hold was in the way");
+}
+
+#[test]
 fn a_swap_tells_of_the_seats_that_come_and_go_and_not_of_those_that_stay() {
     let mut history = SeatHistory::new(event("EVT001"), SEAT, SHARD);
     let swapped = |hold, seats: &[u32]| OutcomeBody::SeatsSwapped(held(hold, seats));

@@ -42,6 +42,9 @@ pub enum Remedy {
     Reseat,
     /// A person has to look: the order is paid, and its money is not there.
     Missing,
+    /// A person has to look: the order is paid, and something else went back than its tickets that
+    /// were paid back alone. Sums say so, and not how the payment is.
+    Uneven,
 }
 
 /// Decides about a payment that has not changed for a while. Repeatable: what was done shows in

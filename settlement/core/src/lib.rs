@@ -2,13 +2,15 @@
 //!
 //! [`transition`] says which moves an order may make, [`next`] what to do about one now, the
 //! functions on [`Posting`] what the ledger books for it, [`verdict`] what the owner of its seats
-//! is told, and [`remedy`] what becomes of money that no order accounts for; [`reseat`] asks for
-//! places for such as came late. A [`Breaker`] says whether a provider is worth asking.
+//! is told, [`reduce`] what it is asked for tickets that were paid back alone, and [`remedy`] what
+//! becomes of money that no order accounts for; [`reseat`] asks for places for such as came late.
+//! A [`Breaker`] says whether a provider is worth asking.
 
 mod breaker;
 mod found;
 mod line;
 mod order;
+mod part;
 mod posting;
 mod reseat;
 mod step;
@@ -18,9 +20,10 @@ pub use breaker::{Breaker, PROBE_EVERY};
 pub use found::{Claim, Late, Remedy, Rung, Standing, Stray, late, remedy};
 pub use line::{Line, Place, lines_of};
 pub use order::{Move, MoveRefused, State, TRANSITIONS, Trigger, transition};
+pub use part::{PartRecord, part_command, reduce};
 pub use posting::{
     Account, Bearer, Entry, Posting, PostingKind, on_capture, on_chargeback, on_chargeback_won,
-    on_refund, on_return, on_sale,
+    on_part_refund, on_refund, on_return, on_sale, ticket_of,
 };
 pub use reseat::{ReseatRecord, reseat, reseat_ids};
 pub use step::{Facts, Seen, Step, next};

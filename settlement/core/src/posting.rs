@@ -33,7 +33,7 @@ pub struct Entry {
     pub amount: Money,
 }
 
-/// What is booked; an order books each kind at most once.
+/// What is booked; an order books each kind at most once, and that of parts once for each part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PostingKind {
     Sale,
@@ -43,6 +43,10 @@ pub enum PostingKind {
     Reversal,
     /// The provider gave the money back.
     Payout,
+    /// The sale of a ticket is undone, and the rest of its order stays.
+    PartReversal,
+    /// The provider gave the money of that ticket back.
+    PartPayout,
     /// The buyer's bank took the money back.
     Chargeback,
     /// And had to return it.
@@ -78,14 +82,76 @@ pub fn on_capture(total: Money) -> Posting {
     transfer(PostingKind::Capture, total, Account::ProviderClearing, Account::FanReceivable)
 }
 
-/// Books the refund of a sale as it was booked, whatever the terms are now; `captured` says whether
-/// its money had been taken, and so is paid out.
+/// Books the refund of what is left of a sale as it was booked, whatever the terms are now;
+/// `captured` says whether its money had been taken, and so is paid out.
 pub fn on_refund(sale: &Posting, captured: bool) -> Vec<Posting> {
-    assert!(sale.kind == PostingKind::Sale);
     let reversal = undo(PostingKind::Reversal, sale);
+    if captured { vec![reversal, payout(charged(sale))] } else { vec![reversal] }
+}
+
+/// Books the refund of one ticket of a sale, whose money was taken. `ticket` is what of the sale it
+/// was: see [`ticket_of`].
+pub fn on_part_refund(ticket: &Posting) -> [Posting; 2] {
+    let (debit, credit) = (Account::FanReceivable, Account::ProviderClearing);
+    let payout = transfer(PostingKind::PartPayout, charged(ticket), debit, credit);
+    [undo(PostingKind::PartReversal, ticket), payout]
+}
+
+/// What a ticket was of a sale that is left to give back.
+///
+/// `by_terms` is what all tickets that are left are by the terms of now, and what this one is. If
+/// the first is what is left, the terms have not changed since, and the second is right to the
+/// unit. Else each account gives its share of `price`: rounded down, and what is missing goes to
+/// those who lost most by that, so no account gives more than it has. Either way the last ticket
+/// leaves nothing, because it is all that is left.
+pub fn ticket_of(left: &Posting, price: i64, by_terms: (&Posting, &Posting)) -> Posting {
+    let (all, ticket) = by_terms;
+    if is_same(left, all) {
+        return ticket.clone();
+    }
+    let total = charged(left).amount;
+    assert!(0 <= price && price <= total, "{price} of {total}");
+    let owed: Vec<i64> = left.entries.iter().map(|entry| (-entry.amount.amount).max(0)).collect();
+    let mut shares: Vec<i64> = owed.iter().map(|&owed| share(owed, price, total).0).collect();
+    let missing = price - shares.iter().sum::<i64>();
+    let mut by_loss: Vec<usize> = (0..owed.len()).collect();
+    by_loss.sort_by_key(|&at| std::cmp::Reverse(share(owed[at], price, total).1));
+    let missing = usize::try_from(missing).expect("rounding down takes too little");
+    by_loss.into_iter().take(missing).for_each(|at| shares[at] += 1);
+    let given = left.entries.iter().zip(shares).map(|(entry, share)| {
+        let is_fans = entry.account == Account::FanReceivable;
+        let amount = if is_fans { price } else { -share };
+        Entry { amount: Money { amount, ..entry.amount }, ..*entry }
+    });
+    Posting::balanced(PostingKind::Sale, given.collect())
+}
+
+/// The share of `owed` that `price` is of `total`, rounded down, and what that leaves out.
+fn share(owed: i64, price: i64, total: i64) -> (i64, i128) {
+    if total == 0 {
+        return (0, 0);
+    }
+    let (product, total) = (i128::from(owed) * i128::from(price), i128::from(total));
+    (i64::try_from(product / total).expect("not more than is owed"), product % total)
+}
+
+/// Whether two sales book the same, in whatever order. Entries of nothing say nothing.
+fn is_same(one: &Posting, other: &Posting) -> bool {
+    let entries = |posting: &Posting| {
+        let some = posting.entries.iter().filter(|entry| entry.amount.amount != 0);
+        let mut entries: Vec<_> =
+            some.map(|entry| (entry.account, entry.party, entry.amount.amount)).collect();
+        entries.sort_unstable();
+        entries
+    };
+    entries(one) == entries(other)
+}
+
+/// What the fan is charged by a sale.
+fn charged(sale: &Posting) -> Money {
+    assert!(sale.kind == PostingKind::Sale);
     let owed = sale.entries.iter().find(|entry| entry.account == Account::FanReceivable);
-    let total = owed.expect("a sale says what the fan owes").amount;
-    if captured { vec![reversal, payout(total)] } else { vec![reversal] }
+    owed.expect("a sale says what the fan owes").amount
 }
 
 /// Books money that was taken without a sale and given back.
@@ -177,6 +243,8 @@ impl PostingKind {
             Self::Capture => "capture",
             Self::Reversal => "reversal",
             Self::Payout => "payout",
+            Self::PartReversal => "part_reversal",
+            Self::PartPayout => "part_payout",
             Self::Chargeback => "chargeback",
             Self::ChargebackWon => "chargeback_won",
         }

@@ -14,6 +14,8 @@ pub struct Facts {
     pub sold: bool,
     /// Whether the ledger has the capture.
     pub captured: bool,
+    /// Whether the money of one of its tickets is on the way back.
+    pub part_open: bool,
     pub payment_deadline: UnixMillis,
 }
 
@@ -68,6 +70,8 @@ pub enum Step {
     RefundPayment,
     /// Refunding => Refunded.
     FinishRefund,
+    /// Give back the money of the one ticket that is on its way, and book that: Paid => Paid.
+    RefundPart,
     /// Book money that was taken without a sale and given back.
     RecordReturn,
     /// Nothing is left to do about the money of an order under review.
@@ -129,10 +133,10 @@ fn next_cancelling(facts: &Facts, seen: Option<&Seen>) -> Step {
     }
 }
 
-// Paid => Paid (captured) | ReviewNeeded.
+// Paid => Paid (captured, or with a ticket less) | ReviewNeeded.
 fn next_paid(facts: &Facts, seen: Option<&Seen>) -> Step {
     if facts.captured {
-        return Step::Rest;
+        return if facts.part_open { Step::RefundPart } else { Step::Rest };
     }
     assert!(facts.bound, "nothing is sold without a payment");
     match seen {

@@ -67,6 +67,34 @@ impl FoundMoney<'_> {
         Ok(known.map(|(payment, row)| (payment, standing(row))).collect())
     }
 
+    /// Those of payments whose orders are paid and have been at rest since `since`, and of which
+    /// something else went back than their tickets that were paid back alone.
+    pub(crate) async fn uneven(
+        self,
+        payments: &[Listed],
+        since: UnixMillis,
+    ) -> Result<Vec<Listed>, Error> {
+        let taken = |payment: &&Listed| payment.seen == Seen::Captured && payment.back.is_some();
+        let taken: Vec<&Listed> = payments.iter().filter(taken).collect();
+        let query = sqlx::query_scalar(
+            "SELECT a.id FROM unnest($2::TEXT[], $3::BIGINT[]) AS a(id, back)
+             JOIN payment_attempt t ON t.provider = $1 AND t.provider_id = a.id
+             JOIN orders o ON o.order_id = t.order_id AND o.attempt = t.attempt
+             WHERE o.state = 'paid' AND NOT o.todo AND o.updated_at < $4
+                 AND a.back <> (SELECT coalesce(sum(p.amount), 0) FROM order_part p
+                     WHERE p.order_id = o.order_id AND p.state = 'refunded')",
+        );
+        let query = query
+            .bind(self.provider)
+            .bind(taken.iter().map(|payment| payment.id.as_str()).collect::<Vec<_>>())
+            .bind(taken.iter().map(|payment| payment.back).collect::<Vec<_>>())
+            .bind(millis(since));
+        let found: Vec<String> =
+            in_time("compare what went back", query.fetch_all(self.pool)).await?;
+        let is_found = |payment: &&Listed| found.contains(&payment.id);
+        Ok(payments.iter().filter(is_found).cloned().collect())
+    }
+
     /// Payments of attempts that ended without money and whose next look is due, each with how many
     /// looks there were.
     pub(crate) async fn ended(self) -> Result<Vec<(Listed, usize)>, Error> {
@@ -221,6 +249,7 @@ fn listed_of(row: &PgRow) -> Listed {
         amount: Money::new(row.get("amount"), currency),
         // Not asked yet.
         seen: Seen::Processing,
+        back: None,
         created_at: super::time_of(row.get("created_at")),
     }
 }

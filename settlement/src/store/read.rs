@@ -2,9 +2,9 @@
 
 use super::{Spent, Store, state_of, time_of, uuid_of};
 use crate::error::{Error, in_time};
-use crate::order::Order;
-use schema::{AccountId, AreaIdx, Money, OrderId};
-use settlement_core::State;
+use crate::order::{Order, Part};
+use schema::{AccountId, AreaIdx, Money, OrderId, SeatIdx};
+use settlement_core::{Place, State};
 use sqlx::{Row, postgres::PgRow};
 use uuid::Uuid;
 
@@ -24,12 +24,15 @@ impl Store {
         let query = sqlx::query(
             "SELECT o.order_id, o.event_id, o.state, o.attempt, o.token, o.amount,
                  o.currency::TEXT AS currency, o.payment_deadline,
-                 o.line_level, o.line_price,
+                 o.line_seat, o.line_area, o.line_level, o.line_price,
                  ARRAY(SELECT DISTINCT area FROM unnest(o.line_area) AS area WHERE 0 <= area)
                      AS areas,
                  o.sold_at IS NOT NULL AS sold, o.captured_at IS NOT NULL AS captured,
-                 t.provider, t.provider_id
+                 t.provider, t.provider_id, q.part, q.line,
+                 ARRAY(SELECT p.line FROM order_part p
+                     WHERE p.order_id = o.order_id AND p.state = 'refunded') AS gone
              FROM orders o LEFT JOIN payment_attempt t USING (order_id, attempt)
+             LEFT JOIN order_part q ON q.order_id = o.order_id AND q.state = 'refunding'
              WHERE o.order_id = ANY($1)",
         );
         let ids: Vec<Uuid> = orders.iter().map(|&order| uuid_of(order)).collect();
@@ -63,6 +66,22 @@ impl Store {
     }
 }
 
+fn line_of(line: i32) -> u16 {
+    u16::try_from(line).expect("an order has at most 4,096 lines")
+}
+
+fn part_of(row: &PgRow) -> Option<Part> {
+    let (part, line): (Option<i32>, Option<i32>) = (row.get("part"), row.get("line"));
+    let (number, line) = (part?.unsigned_abs(), line_of(line?));
+    let (seats, areas): (Vec<i32>, Vec<i32>) = (row.get("line_seat"), row.get("line_area"));
+    let area = |area: i32| AreaIdx(u16::try_from(area).expect("stored from an AreaIdx"));
+    let place = match u32::try_from(seats[usize::from(line)]) {
+        Ok(seat) => Place::Seat(SeatIdx(seat)),
+        Err(_) => Place::Area(area(areas[usize::from(line)])),
+    };
+    Some(Part { number, line, place })
+}
+
 fn order_of_row(row: &PgRow) -> Order {
     let number = |column: &str| {
         let value: i32 = row.get(column);
@@ -92,6 +111,8 @@ fn order_of_row(row: &PgRow) -> Order {
         untouched: false,
         sold: row.get("sold"),
         captured: row.get("captured"),
+        gone: row.get::<Vec<i32>, _>("gone").into_iter().map(line_of).collect(),
+        part: part_of(row),
         trace: None,
     }
 }

@@ -100,17 +100,19 @@ pub(super) async fn commit_refunds(pool: &PgPool, items: &[Refund]) -> Result<Ve
     Ok(states(&orders, &rows))
 }
 
-/// What orders have booked as sold. Nobody changes it, so it may be read before the orders are
-/// locked.
-async fn booked_sales(
+/// What orders have booked as sold and not given back with tickets alone. While they are Refunding,
+/// or one of their parts is, nobody changes it, so it may be read before they are locked.
+pub(super) async fn booked_sales(
     pool: &PgPool,
     orders: &[OrderId],
 ) -> Result<HashMap<OrderId, Posting>, Error> {
     let query = sqlx::query(
-        "SELECT order_id, account, party, amount, currency::TEXT AS currency
-         FROM ledger_entry WHERE order_id = ANY($1) AND kind = $2",
+        "SELECT order_id, account, party, sum(amount)::BIGINT AS amount, currency::TEXT AS currency
+         FROM ledger_entry WHERE order_id = ANY($1) AND kind = ANY($2)
+         GROUP BY order_id, account, party, currency",
     );
-    let query = query.bind(uuids(orders)).bind(PostingKind::Sale.as_str());
+    let kinds = [PostingKind::Sale, PostingKind::PartReversal].map(PostingKind::as_str);
+    let query = query.bind(uuids(orders)).bind(kinds.to_vec());
     let mut sales = HashMap::new();
     for row in in_time("read booked sales", query.fetch_all(pool)).await? {
         let none = || Posting { kind: PostingKind::Sale, entries: Vec::new() };

@@ -90,6 +90,10 @@ impl Intent {
         })
     }
 
+    pub(super) fn amount(&self) -> i64 {
+        self.amount
+    }
+
     /// How much of what was taken has not gone back.
     pub(super) fn left(&self) -> i64 {
         let back = self.charges.data.first().map_or(0, |charge| charge.amount_refunded);

@@ -9,6 +9,7 @@ mod complete;
 use super::entrance::{self, OTHER, begin, code, give, give_under, ticket};
 use super::kill::{Death, Doomed, Side};
 use super::owner::payment;
+use super::part;
 use super::reconcile::{PRICE, take};
 use super::rig::{ACCOUNT, PATIENT, Point, Rig, Stage, eventually, plan};
 use super::webhooks::{self, ALL, PROMOTER, Receiver};
@@ -17,8 +18,8 @@ use crate::{Sandbox, reconcile_once};
 use chassis::idempotency::{Begun, Claim, Keys};
 use chassis::keys::HmacKey;
 use schema::{
-    AccountId, CancelAnswer, CancelBooking, CheckIn, HoldId, OrderId, Receipt, Released, Scan,
-    Terms, TransferAnswer, TransferTicket, UnixMillis, VerdictKind, codec, subject,
+    AccountId, CancelAnswer, CancelBooking, CancelTicket, CheckIn, HoldId, OrderId, Receipt,
+    Released, Scan, Terms, TransferAnswer, TransferTicket, UnixMillis, VerdictKind, codec, subject,
 };
 use sqlx::Executor;
 use std::collections::{HashMap, HashSet};
@@ -62,10 +63,25 @@ const REFUNDED: [&str; 10] = [
     "close verdicts",
     "answer a question",
 ];
-const FOUND: [&str; 12] = [
+const PAID_BACK_ALONE: [&str; 12] = [
+    "read a ticket's way back",
+    "begin a part",
+    "read orders",
+    "give back",
+    "read booked sales",
+    "look at a part",
+    "read the catalogue",
+    "book a part",
+    "give up a place",
+    "take due parts",
+    "close parts",
+    "answer a question",
+];
+const FOUND: [&str; 13] = [
     "begin to reconcile",
     "read found money",
     "list",
+    "compare what went back",
     "look up payments",
     "fetch",
     "note found money",
@@ -320,6 +336,41 @@ async fn a_refund_is_made_once_whatever_is_killed_over_it() {
     assert_eq!(rig.count("SELECT count(*) FROM live_seat").await, 0);
     let kept = "SELECT count(*) FROM sandbox.payment WHERE state <> 'refunded'";
     assert_eq!(rig.count(kept).await, 0);
+}
+
+#[tokio::test]
+async fn a_ticket_is_paid_back_once_whatever_is_killed_over_it() {
+    let mut rig = Rig::start().await;
+    let deaths = deaths(&PAID_BACK_ALONE);
+    let stage = healthy(&rig).await;
+    let mut holds = Vec::new();
+    for number in 0..u32::try_from(deaths.len()).unwrap() {
+        holds.push(rig.pay(&[2 * number, 2 * number + 1], "tok_ok").await);
+    }
+    for &hold in &holds {
+        rig.wait_for(hold, "paid").await;
+    }
+    rig.rest().await;
+    drop(stage);
+    for (&hold, death) in holds.iter().zip(deaths) {
+        let wanted = CancelTicket { ticket: ticket(hold, 1), account: ACCOUNT };
+        let doomed = Doomed::start(&rig, death, false);
+        doomed.dies_asked(&rig, subject::SETTLE_CANCEL_TICKET, &wanted).await;
+    }
+    let _stage = healthy(&rig).await;
+    for &hold in &holds {
+        eventually("a ticket to be paid back", || async {
+            let answer = part::ask(&rig, ticket(hold, 1), ACCOUNT).await;
+            matches!(answer, CancelAnswer::Refunded { .. })
+        })
+        .await;
+    }
+    assert_whole(&rig).await;
+    let one = i64::try_from(holds.len()).unwrap();
+    let back = "SELECT count(*) FROM sandbox.payment WHERE back = 5000 AND state = 'captured'";
+    assert_eq!(rig.count(back).await, one);
+    assert_eq!(rig.count("SELECT count(*) FROM live_seat").await, one);
+    assert_eq!(i64::try_from(rig.owner.heard.lock().unwrap().parts.len()).unwrap(), one);
 }
 
 /// A payment that no order has, old enough to count as found.

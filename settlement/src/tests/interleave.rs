@@ -8,7 +8,9 @@ use super::rig::{ACCOUNT, PATIENT, Rig, Stage, eventually};
 use crate::provider::{Cursor, Failure, NewPayment, Page, Payment, Provider, Verb};
 use crate::{Sandbox, reconcile_once};
 use futures_util::future::BoxFuture;
-use schema::{CancelBooking, Held, OrderId, Released, VerdictKind, codec, subject};
+use schema::{
+    CancelBooking, CancelTicket, Held, OrderId, Released, TicketId, VerdictKind, codec, subject,
+};
 use settlement_core::Seen;
 use sqlx::PgPool;
 use std::sync::Arc;
@@ -85,6 +87,14 @@ impl Provider for Storm {
             let seen = self.sandbox.act(id, verb).await?;
             self.pass(verb.as_str()).await?;
             Ok(seen)
+        })
+    }
+
+    fn give_back<'a>(&'a self, id: &'a str, back: i64) -> BoxFuture<'a, Result<(), Failure>> {
+        Box::pin(async move {
+            self.pass("give back").await?;
+            self.sandbox.give_back(id, back).await?;
+            self.pass("give back").await
         })
     }
 
@@ -206,13 +216,23 @@ impl World {
         self.announce(at, false).await;
     }
 
-    /// A fan asks for the money back and does not wait for the answer.
+    /// A fan asks for the money back, of all or of one ticket, and does not wait for the answer.
     async fn cancel(&mut self) {
         let Some(at) = self.one() else { return };
         let order = OrderId::from(self.holds[at].held.hold);
-        let wanted = codec::encode(&CancelBooking { order, account: ACCOUNT });
+        let (subject, wanted) = match u16::try_from(self.dice.below(6)).unwrap() {
+            0 | 1 => {
+                let whole = CancelBooking { order, account: ACCOUNT };
+                (subject::SETTLE_CANCEL, codec::encode(&whole))
+            }
+            line => {
+                let ticket = TicketId { order, line: line - 2 };
+                let one = CancelTicket { ticket, account: ACCOUNT };
+                (subject::SETTLE_CANCEL_TICKET, codec::encode(&one))
+            }
+        };
         let nats = self.rig.servers.nats().await;
-        let asked = nats.client.request(subject::SETTLE_CANCEL, wanted.into());
+        let asked = nats.client.request(subject, wanted.into());
         // Whoever heard it may have died since, and there may be nobody now.
         drop(tokio::time::timeout(Duration::from_millis(60), asked).await);
     }

@@ -4,8 +4,8 @@ use chassis::{Nats, clock, tasks};
 use futures_util::StreamExt;
 use schema::{
     Asked, Batch, Command, CommandBody, CommandId, EventId, Held, HeldSeat, HoldId, LATE_MONEY,
-    Outcome, OutcomeBody, Payment, Refusal, Released, Reseat, SeatIdx, ShardId, Verdict,
-    VerdictKind, codec, limits, subject,
+    Outcome, OutcomeBody, Payment, Refusal, Released, Reseat, ReturnedPart, SeatIdx, ShardId,
+    Verdict, VerdictKind, codec, limits, subject,
 };
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -36,6 +36,8 @@ pub(super) struct Heard {
     pub late_seats: Option<Vec<u32>>,
     /// What was asked for late money, repetitions left out.
     pub reseats: Vec<Reseat>,
+    /// The parts that went back, repetitions left out.
+    pub parts: Vec<(u32, ReturnedPart)>,
 }
 
 impl Owner {
@@ -80,6 +82,11 @@ impl Owner {
             let asked = Some(Asked::by(&command));
             return self.journal(ask.paid.hold.shard(), command.event, asked, body).await;
         }
+        if let CommandBody::ReduceSale { part, places } = &command.body {
+            let Some(body) = self.reduce(command.id, *part, places) else { return };
+            let asked = Some(Asked::by(&command));
+            return self.journal(places.hold.shard(), command.event, asked, body).await;
+        }
         let CommandBody::RecordVerdict(verdict) = command.body else { return };
         let body = {
             let mut heard = self.heard.lock().unwrap();
@@ -102,6 +109,27 @@ impl Owner {
             account: command.account,
         };
         self.journal(verdict.hold.shard(), command.event, Some(asked), body).await;
+    }
+
+    fn reduce(&self, command: CommandId, part: u32, places: &ReturnedPart) -> Option<OutcomeBody> {
+        let mut heard = self.heard.lock().unwrap();
+        if heard.deaf {
+            return None;
+        }
+        if !heard.answered.insert(command) {
+            heard.repeated += 1;
+            return None;
+        }
+        let told = heard.verdicts.get(&places.hold).cloned().unwrap_or_default();
+        let has = |wanted| told.iter().any(|(_, kind)| *kind == wanted);
+        assert!(has(VerdictKind::Sold), "a part of what is not sold: {places:?}");
+        if has(VerdictKind::Refunded) {
+            return Some(OutcomeBody::Unchanged { hold: places.hold });
+        }
+        heard.parts.push((part, places.clone()));
+        let refused = OutcomeBody::Refused(Refusal::RequestInvalid);
+        let places = places.clone();
+        Some(if heard.refuses { refused } else { OutcomeBody::SaleReduced { part, places } })
     }
 
     fn reseat(&self, command: CommandId, ask: &Reseat) -> Option<OutcomeBody> {

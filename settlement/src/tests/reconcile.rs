@@ -161,6 +161,10 @@ impl Provider for Behind {
         self.0.act(id, verb)
     }
 
+    fn give_back<'a>(&'a self, id: &'a str, back: i64) -> BoxFuture<'a, Result<(), Failure>> {
+        self.0.give_back(id, back)
+    }
+
     fn list<'a>(&'a self, after: &'a Cursor) -> BoxFuture<'a, Result<Page, Failure>> {
         Box::pin(async move {
             let mut page = self.0.list(after).await?;
@@ -233,6 +237,10 @@ impl Provider for Silent {
 
     fn act<'a>(&'a self, _: &'a str, verb: Verb) -> BoxFuture<'a, Result<Seen, Failure>> {
         Box::pin(async move { unreachable(verb.as_str()) })
+    }
+
+    fn give_back<'a>(&'a self, _: &'a str, _: i64) -> BoxFuture<'a, Result<(), Failure>> {
+        Box::pin(async { unreachable("give back") })
     }
 
     fn list<'a>(&'a self, _: &'a Cursor) -> BoxFuture<'a, Result<Page, Failure>> {

@@ -80,6 +80,16 @@ impl Provider for Trap {
         })
     }
 
+    fn give_back<'a>(&'a self, id: &'a str, back: i64) -> BoxFuture<'a, Result<(), Failure>> {
+        Box::pin(async move {
+            if [Point::Forgotten, Point::Refused(Verb::Refund)].contains(&self.point) {
+                let why = "no such payment".to_owned();
+                return Err(Failure::Rejected { what: "give back", why });
+            }
+            self.sandbox.give_back(id, back).await
+        })
+    }
+
     fn list<'a>(&'a self, after: &'a Cursor) -> BoxFuture<'a, Result<Page, Failure>> {
         self.sandbox.list(after)
     }
@@ -237,7 +247,8 @@ impl Rig {
         eventually("everything to come to rest", || async {
             self.count(
                 "SELECT (SELECT count(*) FROM orders WHERE todo)
-                     + (SELECT count(*) FROM outbox WHERE done_at IS NULL)",
+                     + (SELECT count(*) FROM outbox WHERE done_at IS NULL)
+                     + (SELECT count(*) FROM order_part WHERE done_at IS NULL)",
             )
             .await
                 == 0

@@ -5,7 +5,9 @@ mod events;
 mod local;
 mod proxy;
 
+use super::entrance::ticket;
 use super::owner::payment;
+use super::part;
 use super::rig::{ACCOUNT, PATIENT, Point, Rig, Stage, asked, eventually};
 use crate::{Config, Cursor, Failure, NewPayment, Provider, Sandbox, Stripe, StripeConfig, Verb};
 use chassis::config::Secret;
@@ -66,7 +68,17 @@ impl World {
         faults: &[(Deed, Fault, u32)],
         wait_ms: u64,
     ) -> HoldId {
-        let places = self.rig.hold(&[seat], 0);
+        self.pay_for(&[seat], token, faults, wait_ms).await
+    }
+
+    async fn pay_for(
+        &mut self,
+        seats: &[u32],
+        token: &str,
+        faults: &[(Deed, Fault, u32)],
+        wait_ms: u64,
+    ) -> HoldId {
+        let places = self.rig.hold(seats, 0);
         let hold = places.hold;
         for (deed, fault, times) in faults {
             self.proxy.plan(&order(hold), *deed, *fault, *times);
@@ -234,6 +246,45 @@ async fn whatever_the_network_does_a_refund_is_made_exactly_once() {
     for hold in holds {
         let AtStripe { charges, taken, returned, .. } = money[&order(hold)];
         assert_eq!((charges, taken, returned), (1, PRICE, PRICE), "{hold}");
+    }
+}
+
+#[tokio::test]
+async fn whatever_the_network_does_a_ticket_is_paid_back_exactly_once_and_so_is_the_rest() {
+    let mut world = World::start().await;
+    let _stage = world.stage();
+    let faults = [Fault::CutBefore, Fault::CutAfter, Fault::Status(429), Fault::StatusAfter(500)];
+    let mut holds = Vec::new();
+    for times in [1, 4] {
+        for fault in faults {
+            let first = 3 * u32::try_from(holds.len()).unwrap();
+            let planned = [(Deed::Refund, fault, times)];
+            let seats = [first, first + 1, first + 2];
+            holds.push(world.pay_for(&seats, CARD, &planned, PATIENT).await);
+        }
+    }
+    for &hold in &holds {
+        world.rig.wait_for(hold, "paid").await;
+    }
+    for (line, returned) in [(1, PRICE), (0, 2 * PRICE)] {
+        let asked = holds.iter().map(|&hold| {
+            let rig = &world.rig;
+            eventually("a ticket to be paid back", move || async move {
+                let answer = part::ask(rig, ticket(hold, line), ACCOUNT).await;
+                matches!(answer, CancelAnswer::Refunded { .. })
+            })
+        });
+        futures_util::future::join_all(asked).await;
+        world.rest().await;
+        let money = world.stripe.money().await;
+        assert!(holds.iter().all(|&hold| money[&order(hold)].returned == returned), "{money:?}");
+    }
+    futures_util::future::join_all(holds.iter().map(|&hold| world.cancel(hold))).await;
+    world.rest().await;
+    let money = world.stripe.money().await;
+    for hold in holds {
+        let AtStripe { charges, taken, returned, .. } = money[&order(hold)];
+        assert_eq!((charges, taken, returned), (1, 3 * PRICE, 3 * PRICE), "{hold}");
     }
 }
 

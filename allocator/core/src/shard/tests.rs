@@ -8,6 +8,7 @@ mod channels;
 mod digests;
 mod guards;
 mod model;
+mod parts;
 mod pools;
 mod reseats;
 mod scripts;
@@ -18,8 +19,8 @@ use crate::Tally;
 use crate::shard::Decision;
 use schema::{
     AreaIdx, BestAvailable, Command, CommandBody, Condition, DurationMs, Held, HoldId, HoldSeats,
-    Outcome, OutcomeBody, OwnerKind, Pass, PassPlace, PreviousStatuses, StartPayment, UnixMillis,
-    Verdict, VerdictKind, Want,
+    Outcome, OutcomeBody, OwnerKind, Pass, PassPlace, PreviousStatuses, ReturnedPart, StartPayment,
+    UnixMillis, Verdict, VerdictKind, Want,
 };
 use schema::{CommandId, SeatIdx};
 use std::collections::BTreeMap;
@@ -119,6 +120,15 @@ fn parse(words: &[&str], number: u32, world: &World, labels: &Labels) -> Command
             condition: condition(words),
         }),
         (_, "reseats") => reseats::ask(words, number, world, labels),
+        (_, "reduces") => {
+            let (seats, areas) = match want(&words[4..]) {
+                Want::Areas(areas) => (vec![], areas),
+                Want::Seats(seats) => (seats, vec![]),
+                Want::BestAvailable(_) => panic!("nothing best goes back"),
+            };
+            let places = ReturnedPart { hold: label(2), seats, areas };
+            CommandBody::ReduceSale { part: words[3].parse().unwrap(), places }
+        }
         (_, "releases") => CommandBody::ReleaseHold { hold: label(2) },
         (_, "extends") => CommandBody::ExtendHold { hold: label(2) },
         (_, "swaps") => CommandBody::SwapSeats {
@@ -257,13 +267,13 @@ fn show_body(body: &OutcomeBody, labels: &Labels) -> String {
         }
         OutcomeBody::SeatsSold { hold, .. } => format!("{} sold", name(hold)),
         OutcomeBody::AllotmentReduced { parts } => {
-            let places = |part: &schema::ReturnedPart| {
-                let seats = part.seats.iter().map(|seat| seat.0.to_string());
-                let areas = part.areas.iter().map(|(area, count)| format!("{}x{count}", area.0));
-                let places: Vec<_> = seats.chain(areas).collect();
-                format!("{} reduced by {}", name(&part.hold), places.join(" "))
+            let shown = |part: &ReturnedPart| {
+                format!("{} reduced by {}", name(&part.hold), show_part(part))
             };
-            parts.iter().map(places).collect::<Vec<_>>().join(" and ")
+            parts.iter().map(shown).collect::<Vec<_>>().join(" and ")
+        }
+        OutcomeBody::SaleReduced { part, places } => {
+            format!("{} loses {} by part {part}", name(&places.hold), show_part(places))
         }
         OutcomeBody::Refused(schema::Refusal::SeatTaken { seats }) => {
             let seats: Vec<_> = seats.iter().map(|seat| seat.0.to_string()).collect();
@@ -282,6 +292,12 @@ fn show_body(body: &OutcomeBody, labels: &Labels) -> String {
         OutcomeBody::SeatsUnchanged => "all so".to_owned(),
         OutcomeBody::DeadlinesMoved { by } => format!("moved by {}", by.0 / 1_000),
     }
+}
+
+fn show_part(part: &ReturnedPart) -> String {
+    let seats = part.seats.iter().map(|seat| seat.0.to_string());
+    let areas = part.areas.iter().map(|(area, count)| format!("{}x{count}", area.0));
+    seats.chain(areas).collect::<Vec<_>>().join(" ")
 }
 
 fn show_places(held: &Held) -> String {

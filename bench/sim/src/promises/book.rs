@@ -92,6 +92,12 @@ impl Book {
                 self.count_refusal(asked, refusal, tally);
             }
             OutcomeBody::Unchanged { .. } | OutcomeBody::SeatsUnchanged => {}
+            OutcomeBody::SaleReduced { part, places } => {
+                let (part, places) = (*part, places.clone());
+                let wanted = CommandBody::ReduceSale { part, places: places.clone() };
+                asked.filter(|asked| asked.body == wanted).ok_or_else(wrong)?;
+                self.reduce_sale(part, &places)?;
+            }
             OutcomeBody::Reseated(_) => return Err(wrong()),
         }
         tally.add(Happening::of(&outcome.body));
@@ -273,6 +279,19 @@ impl Book {
             self.ended.insert(part.hold, Released::ByOwner);
         }
         expect(InvariantId::Seat1, own, || format!("{part:?} is not {}'s", asked.account))
+    }
+
+    fn reduce_sale(&mut self, part: u32, places: &ReturnedPart) -> Checked {
+        let id = places.hold;
+        let hold = self.in_phase(id, &[Phase::Sold])?;
+        let mut own = places.seats.iter().all(|seat| hold.seats.remove(&seat.0));
+        let left = hold.standing.minus(Standing::of(places.areas.iter().copied()));
+        own &= left.is_some();
+        hold.standing = left.unwrap_or_default();
+        hold.parts += 1;
+        let in_turn = hold.parts == part && 0 < hold.places();
+        expect(InvariantId::Seat1, own, || format!("{places:?} is not of {id}"))?;
+        expect(InvariantId::Ord3, in_turn, || format!("part {part} of {id}: {places:?}"))
     }
 
     fn move_deadlines(&mut self, event: &EventId, by: DurationMs) {

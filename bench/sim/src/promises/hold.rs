@@ -25,6 +25,8 @@ pub struct Hold {
     /// In journal time.
     pub deadline: Option<UnixMillis>,
     pub attempt: u32,
+    /// Parts of its sale that went back.
+    pub parts: u32,
     /// Up to when it lives at most, on the clock that runs only while it is calm.
     pub calm_end: DurationMs,
     /// Up to when it lives at least, in true time, as somebody was told.
@@ -44,6 +46,7 @@ impl Hold {
             phase: if fan { Phase::Held } else { Phase::Blocked },
             deadline: held.deadline,
             attempt: 0,
+            parts: 0,
             calm_end: calm + HOLD_TTL,
             told_end: UnixMillis::default(),
         }

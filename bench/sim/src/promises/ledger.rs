@@ -14,15 +14,18 @@ pub fn is_kept(store: &Store) -> Checked {
         let off = postings.iter().find(|posting| sum_of(posting) != 0);
         expect(InvariantId::Mon1, off.is_none(), || format!("{id} does not balance: {off:?}"))?;
         let refunded = order.state == State::Refunded;
+        let parts = order.parts.iter().filter(|part| part.refunded).count();
         let due = [
-            (PostingKind::Sale, order.sold),
-            (PostingKind::Capture, order.captured),
-            (PostingKind::Reversal, refunded),
-            (PostingKind::Payout, refunded && order.captured),
+            (PostingKind::Sale, usize::from(order.sold)),
+            (PostingKind::Capture, usize::from(order.captured)),
+            (PostingKind::PartReversal, parts),
+            (PostingKind::PartPayout, parts),
+            (PostingKind::Reversal, usize::from(refunded)),
+            (PostingKind::Payout, usize::from(refunded && order.captured)),
         ];
-        for (kind, is_due) in due {
+        for (kind, times) in due {
             let count = store.ledger.count(*id, kind);
-            expect(InvariantId::Mon1, count == usize::from(is_due), || {
+            expect(InvariantId::Mon1, count == times, || {
                 format!("{id} is {} and has {count} times {kind:?}", order.state)
             })?;
         }

@@ -29,6 +29,12 @@ pub fn verdict_is_true(outcome: &Outcome, store: &Store) -> Checked {
         OutcomeBody::HoldReleased { hold, why: Released::Refunded } => {
             (state(hold), &[State::Refunded][..])
         }
+        OutcomeBody::SaleReduced { part, places } => {
+            let order = store.orders.get(&OrderId::from(places.hold));
+            let at = usize::try_from(*part).expect("few tickets") - 1;
+            let is_back = order.and_then(|order| order.parts.get(at)).is_some_and(|p| p.refunded);
+            return expect(InvariantId::Ord3, is_back, || format!("no money is back: {outcome:?}"));
+        }
         _ => return Ok(()),
     };
     let meant = state.is_some_and(|state| legal.contains(&state));
@@ -60,7 +66,7 @@ pub fn orders_are_whole(store: &Store) -> Checked {
         let review = order.state == State::ReviewNeeded;
         expect(InvariantId::Seat1, !review, || format!("{id} found a seat that is another's"))?;
         let paid = matches!(order.state, State::Paid | State::Refunding);
-        let wanted = if paid { order.lines.len() } else { 0 };
+        let wanted = if paid { order.tickets() } else { 0 };
         let tickets = store.tickets.get(id).copied().unwrap_or(0);
         expect(InvariantId::Ord3, tickets == wanted, || {
             format!("{id} is {} with {tickets} tickets", order.state)

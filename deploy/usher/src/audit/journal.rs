@@ -6,7 +6,7 @@ mod passes;
 use allocator::{EventView, HoldPhase, PassUse};
 use schema::{
     AreaIdx, Batch, EventId, Held, HeldSeat, HoldId, InvariantId, Outcome, OutcomeBody, OwnerKind,
-    PassPlace, PlaceCounts, SeatIdx, UnixMillis,
+    PassPlace, PlaceCounts, ReturnedPart, SeatIdx, UnixMillis,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -122,6 +122,7 @@ impl Books {
                 let mut parts = parts.iter();
                 parts.find_map(|part| books.shrink(part.hold, &part.seats, &part.areas))
             }
+            OutcomeBody::SaleReduced { places, .. } => books.reduce(places),
             OutcomeBody::PaymentAwaited(_)
             | OutcomeBody::Refused(_)
             | OutcomeBody::SeatsUnchanged
@@ -237,6 +238,20 @@ impl EventBooks {
             self.holds.remove(&hold);
         }
         self.free(hold, seats, areas)
+    }
+
+    /// Of a sale only, and never all of it.
+    fn reduce(&mut self, places: &ReturnedPart) -> Option<String> {
+        let hold = places.hold;
+        let phase = self.holds.get(&hold).map(|owned| owned.phase);
+        let found = self.shrink(hold, &places.seats, &places.areas);
+        let is_whole = phase.is_some() && !self.holds.contains_key(&hold);
+        let what = match phase {
+            Some(HoldPhase::Sold) if is_whole => Some(format!("{hold} loses its last place")),
+            Some(HoldPhase::Sold) | None => None,
+            Some(phase) => Some(format!("a part of {hold} goes back while {phase:?}")),
+        };
+        found.or(what)
     }
 
     fn free(

@@ -49,7 +49,7 @@ impl Store {
              FROM live_seat
              UNION ALL
              SELECT event_id, NULL, area_idx, order_id, count(*) FROM ticket
-             WHERE state = 'valid' AND area_idx IS NOT NULL
+             WHERE state <> 'void' AND area_idx IS NOT NULL
              GROUP BY event_id, area_idx, order_id",
         )
         .fetch_all(&self.pool);

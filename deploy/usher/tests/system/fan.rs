@@ -85,6 +85,12 @@ impl Fan {
         self.ask_until_final(cancel(booking)).await
     }
 
+    /// Cancels one ticket of a booking, likewise.
+    pub async fn cancel_ticket(&self, booking: &str, ticket: &str) -> Answer {
+        let path = format!("/api/bookings/{booking}/tickets/{ticket}/cancel");
+        self.ask_until_final(Call::post(&path, &json!({}))).await
+    }
+
     /// Asks again while the answer is that there is none yet.
     pub async fn ask_until_final(&self, call: Call) -> Answer {
         let deadline = Instant::now() + PATIENCE;

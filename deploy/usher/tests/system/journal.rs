@@ -182,6 +182,13 @@ impl Story {
             OutcomeBody::Reseated(payment) => {
                 self.take(sequence, &OutcomeBody::SeatsHeld(payment.held.clone()), map);
             }
+            OutcomeBody::SaleReduced { places, .. } => {
+                let left = self.holds.get_mut(&places.hold).expect("only a hold is reduced");
+                left.retain(|seat| !places.seats.contains(seat));
+                for seat in &places.seats {
+                    assert_eq!(self.owners.remove(seat), Some(places.hold), "SEAT-1 {sequence}");
+                }
+            }
             OutcomeBody::HoldReleased { hold, .. } => {
                 for seat in self.holds.remove(hold).expect("only a hold is released") {
                     assert_eq!(self.owners.remove(&seat), Some(*hold), "SEAT-1 {sequence}");

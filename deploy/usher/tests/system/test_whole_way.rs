@@ -1,6 +1,6 @@
 //! A fan's way from the account to the ticket, by the public contract alone.
 
-use crate::auditor::assert_clean;
+use crate::auditor::{assert_clean, postgres};
 use crate::client::{Call, Client};
 use crate::fan::{Booking, Fan, PASSWORD, best, fresh_key, named, reserve, standing, text};
 use crate::promises::assert_repeats;
@@ -32,6 +32,7 @@ pub async fn a_fan_goes_the_whole_way(reach: &Reach) {
         a_cancelled_booking_is_refunded_and_its_seats_are_free(client),
         a_room_lets_in_who_claims(client),
     );
+    a_ticket_is_refunded_alone_and_its_seat_is_free(reach).await;
     partners_get_an_allotment_and_give_it_back(client).await;
     a_reservation_is_extended(client).await;
     a_reservation_swaps_its_seats(client).await;
@@ -245,6 +246,37 @@ async fn a_cancelled_booking_is_refunded_and_its_seats_are_free(client: &Client)
     assert_eq!(fan.cancel(&booking.id).await.status, 200, "repeating it is harmless");
     let other = Fan::new(client, "after-cancel").await;
     assert_eq!(other.buy(&named("EVT002", &booking.places)).await.places, booking.places);
+}
+
+async fn a_ticket_is_refunded_alone_and_its_seat_is_free(reach: &Reach) {
+    let client = &reach.client;
+    let fan = Fan::new(client, "part").await;
+    let far = json!({"eventId": "EVT002", "bestAvailable": {"quantity": 2, "section": "BALCONY"}});
+    let booking = fan.buy(&far).await;
+    let [one, two] = booking.tickets.as_slice() else { panic!("{booking:?}") };
+    let other_line = format!("{}7", &one[..one.len() - 1]);
+    let unknown = fan.cancel_ticket(&booking.id, &other_line).await;
+    assert_eq!((unknown.status, unknown.code().as_str()), (404, "TICKET_UNKNOWN"));
+    let stranger = Fan::new(client, "after-part").await;
+    let refused = stranger.cancel_ticket(&booking.id, one).await;
+    assert_eq!((refused.status, refused.code().as_str()), (404, "BOOKING_UNKNOWN"));
+    let left = fan.cancel_ticket(&booking.id, one).await.expect(200);
+    let [gone, stays] = left["tickets"].as_array().unwrap().as_slice() else { panic!("{left}") };
+    let statuses = [&left["status"], &gone["status"], &stays["status"]];
+    assert_eq!(statuses, ["CONFIRMED", "VOID", "VALID"], "{left}");
+    assert_eq!((&left["refunded"], &gone["code"]), (&gone["price"], &Value::Null), "{left}");
+    let map = SeatMap::of(client, "EVT002").await;
+    let status = |at: usize| map.status(&booking.places[at]);
+    assert_eq!((status(0), status(1)), ("free", "sold"));
+    let again = stranger.buy(&named("EVT002", &booking.places[..1])).await;
+    assert_eq!(again.places, booking.places[..1]);
+    assert_eq!(fan.cancel_ticket(&booking.id, one).await.expect(200), left, "a repetition");
+    let gone = fan.cancel_ticket(&booking.id, two).await.expect(200);
+    assert_eq!((&gone["status"], &gone["refunded"]), (&json!("REFUNDED"), &gone["total"]));
+    let pool = postgres(reach).await;
+    let given = "SELECT state || ' ' || (amount - back) FROM sandbox.payment WHERE order_ref = $1";
+    let given = sqlx::query_scalar::<_, String>(given).bind(&booking.id).fetch_one(&pool).await;
+    assert_eq!(given.expect("it was charged"), "refunded 0");
 }
 
 async fn a_room_lets_in_who_claims(client: &Client) {

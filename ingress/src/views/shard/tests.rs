@@ -81,6 +81,14 @@ fn outcome(words: &[&str]) -> OutcomeBody {
                 areas: vec![],
             }],
         },
+        "back" => OutcomeBody::SaleReduced {
+            part: 1,
+            places: ReturnedPart {
+                hold,
+                seats: numbers.into_iter().map(SeatIdx).collect(),
+                areas: vec![],
+            },
+        },
         _ => panic!("no outcome is called {what}"),
     }
 }
@@ -155,6 +163,22 @@ fn seats_follow_their_hold_from_claim_to_refund() {
          refunded H1    => seats ....
                         => H1 RELEASED
                         => counts 0 0 0 0",
+    );
+}
+
+#[test]
+fn a_seat_whose_ticket_went_back_is_free_and_the_others_stay_sold() {
+    check(
+        "held H1 1 2    => seats .hh.
+         paying H1 1    => counts 0 2 0 0
+         sold H1        => seats .ss.
+         back H1 2      => seats .s..
+                        => H1 CONFIRMED
+                        => counts 0 0 1 0
+         held H2 2      => seats .sh.
+         refunded H1    => seats ..h.
+                        => H1 RELEASED
+                        => counts 1 0 0 0",
     );
 }
 

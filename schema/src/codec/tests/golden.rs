@@ -17,15 +17,15 @@ use crate::search::{
 };
 use crate::{
     AccountId, AllocatorLoad, Applied, Area, AreaIdx, Asked, Batch, BestAvailable, CancelAnswer,
-    CancelBooking, Channel, ChannelRow, CheckIn, CheckInAnswer, Command, CommandBody, CommandId,
-    Condition, Currency, DurationMs, EndedHold, EnqueueKey, EventId, EventListing, EventState,
-    EventStatus, FeePayer, Found, Held, HeldArea, HeldSeat, HoldId, HoldSeats, KillReason,
-    LiveHold, MilliPercent, Money, OrderId, Outcome, OutcomeBody, OwnerKind, Pass, PassPlace,
-    Payment, Phase, Pool, PreviousStatuses, PriceLevel, ProviderEvent, ProviderEventAnswer,
-    QueueingMethod, Receipt, Refusal, Released, Reply, ReplyBatch, Reseat, ReturnedPart, RoomMode,
-    RoomOptions, RoomSettings, Row, Scan, Scanned, SeatIdx, SeatingPlan, Section, SettlementLoad,
-    ShardId, ShardState, Standby, StartPayment, Terms, TicketId, TransferAnswer, TransferTicket,
-    UnixMillis, Verdict, VerdictKind, Want,
+    CancelBooking, CancelTicket, Channel, ChannelRow, CheckIn, CheckInAnswer, Command, CommandBody,
+    CommandId, Condition, Currency, DurationMs, EndedHold, EnqueueKey, EventId, EventListing,
+    EventState, EventStatus, FeePayer, Found, Held, HeldArea, HeldSeat, HoldId, HoldSeats,
+    KillReason, LiveHold, MilliPercent, Money, OrderId, Outcome, OutcomeBody, OwnerKind, Pass,
+    PassPlace, Payment, Phase, Pool, PreviousStatuses, PriceLevel, ProviderEvent,
+    ProviderEventAnswer, QueueingMethod, Receipt, Refusal, Released, Reply, ReplyBatch, Reseat,
+    ReturnedPart, RoomMode, RoomOptions, RoomSettings, Row, Scan, Scanned, SeatIdx, SeatingPlan,
+    Section, SettlementLoad, ShardId, ShardState, Standby, StartPayment, Terms, TicketId,
+    TransferAnswer, TransferTicket, UnixMillis, Verdict, VerdictKind, Want,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -270,6 +270,7 @@ fn commands() -> Vec<Sample> {
     let start = StartPayment { hold: HoldId(74), method: "SEPA".into(), token: "tok".into() };
     let verdict = Verdict { hold: HoldId(75), attempt: 76, kind: VerdictKind::Sold };
     let areas = vec![(AreaIdx(77), 78)];
+    let returned = ReturnedPart { hold: HoldId(97), seats: seats.clone(), areas: areas.clone() };
     let mut samples = variants!(CommandBody:
         HoldSeats => CommandBody::HoldSeats(hold_seats),
         ReleaseHold => CommandBody::ReleaseHold { hold: HoldId(79) },
@@ -287,6 +288,7 @@ fn commands() -> Vec<Sample> {
             channel: None,
         },
         Reseat => CommandBody::Reseat(Reseat { paid: held(), before: HoldId(96) }),
+        ReduceSale => CommandBody::ReduceSale { part: 98, places: returned },
     );
     samples.extend(conditions);
     samples.extend(variants!(Want:
@@ -321,6 +323,7 @@ fn outcomes() -> Vec<Sample> {
     let deadline = UnixMillis(1_800_000_000_083);
     let part =
         ReturnedPart { hold: HoldId(84), seats: vec![SeatIdx(85)], areas: vec![(AreaIdx(86), 87)] };
+    let returned = part.clone();
     let mut samples = variants!(OutcomeBody:
         SeatsHeld => OutcomeBody::SeatsHeld(held()),
         HoldReleased => OutcomeBody::HoldReleased { hold: HoldId(81), why: Released::ByOwner },
@@ -340,6 +343,7 @@ fn outcomes() -> Vec<Sample> {
         SeatsSwapped => OutcomeBody::SeatsSwapped(held()),
         SeatsUnchanged => OutcomeBody::SeatsUnchanged,
         Reseated => OutcomeBody::Reseated(payment(None)),
+        SaleReduced => OutcomeBody::SaleReduced { part: 99, places: returned },
     );
     samples.extend(variants!(Released:
         ByOwner => Released::ByOwner,
@@ -663,7 +667,9 @@ fn draws() -> Vec<Sample> {
 
 fn settles() -> Vec<Sample> {
     let cancel = CancelBooking { order: OrderId(191), account: AccountId(192) };
-    let mut samples = vec![sample("CancelBooking", cancel)];
+    let ticket = TicketId { order: OrderId(194), line: 195 };
+    let back = CancelTicket { ticket, account: AccountId(196) };
+    let mut samples = vec![sample("CancelBooking", cancel), sample("CancelTicket", back)];
     samples.extend(variants!(CancelAnswer:
         Refunded => CancelAnswer::Refunded { sequence: 193 },
         Underway => CancelAnswer::Underway,

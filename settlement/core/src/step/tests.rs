@@ -1,4 +1,4 @@
-//! Decisions as a script: `state[ +bound +sold +captured +late] seen => step`.
+//! Decisions as a script: `state[ +bound +sold +captured +part +late] seen => step`.
 
 use super::{Facts, Seen, Step, next};
 use crate::order::{State, TRANSITIONS, Trigger, transition};
@@ -36,6 +36,7 @@ fn step_word(step: &Step) -> &'static str {
         Step::RecordCapture => "record",
         Step::RefundPayment => "refund",
         Step::FinishRefund => "finish-refund",
+        Step::RefundPart => "refund-part",
         Step::RecordReturn => "record-return",
         Step::CloseReview => "close",
         Step::Review { .. } => "review",
@@ -50,6 +51,7 @@ fn facts_of(words: &[&str]) -> Facts {
         bound: has("+bound"),
         sold: has("+sold"),
         captured: has("+captured"),
+        part_open: has("+part"),
         payment_deadline: UnixMillis(if has("+late") { 1_000 } else { 1_001 }),
     }
 }
@@ -122,6 +124,18 @@ fn sold_tickets_are_paid_for_once() {
 }
 
 #[test]
+fn a_ticket_that_goes_back_alone_waits_until_the_money_is_booked_as_taken() {
+    check(
+        "paid +bound +sold +part unasked             => capture
+         paid +bound +sold +part captured            => record
+         paid +bound +sold +part +captured unasked   => refund-part
+         paid +bound +sold +part +captured captured  => refund-part
+         paid +bound +sold +part +captured refunded  => refund-part
+         refunding +bound +sold +captured +part captured => refund",
+    );
+}
+
+#[test]
 fn a_refund_gives_back_what_was_taken_and_books_it_first() {
     check(
         "refunding +bound +sold unasked             => fetch
@@ -171,12 +185,13 @@ fn every_decided_move_is_in_the_table() {
         "refunded",
     ];
     for state in State::ALL {
-        for flags in 0..16 {
+        for flags in 0..32 {
             let facts = Facts {
                 state,
                 bound: flags & 1 != 0 || matches!(state, State::Paid | State::Refunding),
                 sold: flags & 2 != 0,
                 captured: flags & 4 != 0,
+                part_open: flags & 16 != 0,
                 payment_deadline: UnixMillis(1_000 + (flags >> 3 & 1)),
             };
             for word in words {

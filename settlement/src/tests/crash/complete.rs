@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Calls at which no process is killed, and why.
-const ELSEWHERE: [(&str, &str); 10] = [
+const ELSEWHERE: [(&str, &str); 11] = [
     ("act on sandbox payments", "within a provider's calls"),
     ("list sandbox payments", "within a provider's call"),
+    ("give sandbox money back", "within a provider's call"),
     ("audit", "reads, for an operator"),
     ("begin an audit", "reads, for an operator"),
     ("begin a check of the ledger", "reads, for an operator"),
@@ -69,7 +70,7 @@ const OF_CLIENTS: [&str; 12] = [
     "send",
 ];
 const OURS: [(&str, &str, usize); 4] = [
-    ("cancel.rs", "begin", 1),
+    ("cancel.rs", "begin", 2),
     ("reconcile.rs", "begin", 1),
     ("store.rs", "commit", 3),
     ("verdict.rs", "send", 1),
@@ -146,7 +147,7 @@ fn awaited(text: &str) -> Vec<String> {
 fn a_process_is_killed_at_every_call_there_is() {
     let sources = sources();
     let mut there: BTreeSet<String> = sources.values().flat_map(|text| names(text)).collect();
-    let verbs = ["fetch", "authorise", "capture", "cancel", "refund"];
+    let verbs = ["fetch", "authorise", "capture", "cancel", "refund", "give back"];
     there.extend(verbs.map(str::to_owned));
     let killed = [
         &super::TO_TICKETS[..],
@@ -156,6 +157,7 @@ fn a_process_is_killed_at_every_call_there_is() {
         &super::FORGOTTEN,
         &super::GIVEN_UP.map(|(what, _)| what),
         &super::REFUNDED,
+        &super::PAID_BACK_ALONE,
         &super::FOUND,
         &[super::FOUND_UNTAKEN, super::GIVEN_BEFORE, super::REFUSED],
         &super::RESEATED,

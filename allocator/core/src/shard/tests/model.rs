@@ -10,8 +10,8 @@ use proptest::prelude::*;
 use schema::SYSTEM_ACCOUNT;
 use schema::{
     AccountId, AreaIdx, BestAvailable, Command, CommandBody, CommandId, Condition, DurationMs,
-    HoldId, HoldSeats, Outcome, OutcomeBody, OwnerKind, Pass, PassPlace, PreviousStatuses, SeatIdx,
-    StartPayment, UnixMillis, Verdict, VerdictKind, Want,
+    HoldId, HoldSeats, Outcome, OutcomeBody, OwnerKind, Pass, PassPlace, PreviousStatuses,
+    ReturnedPart, SeatIdx, StartPayment, UnixMillis, Verdict, VerdictKind, Want,
 };
 use std::collections::BTreeSet;
 
@@ -31,13 +31,34 @@ enum Step {
 
 #[derive(Debug, Clone)]
 enum Ask {
-    Hold { want: Want, owner: OwnerKind, pass: Option<u64>, condition: Option<Condition> },
+    Hold {
+        want: Want,
+        owner: OwnerKind,
+        pass: Option<u64>,
+        condition: Option<Condition>,
+    },
     Release(usize),
     Extend(usize),
     Swap(usize, Want, Option<&'static str>),
     Pay(usize),
-    Verdict { hold: usize, kind: VerdictKind, attempt: u32 },
-    Return { seats: Vec<u32>, areas: Vec<(u16, u32)>, previous: Option<(bool, bool)> },
+    Verdict {
+        hold: usize,
+        kind: VerdictKind,
+        attempt: u32,
+    },
+    /// Of the seats and standing places that the hold has now so many, as the part behind so many
+    /// others.
+    Reduce {
+        hold: usize,
+        seats: usize,
+        standing: u32,
+        ahead: u32,
+    },
+    Return {
+        seats: Vec<u32>,
+        areas: Vec<(u16, u32)>,
+        previous: Option<(bool, bool)>,
+    },
 }
 
 fn wants() -> impl Strategy<Value = Want> {
@@ -104,6 +125,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => any::<usize>().prop_map(Ask::Pay),
         6 => (any::<usize>(), kind, 0..3_u32)
             .prop_map(|(hold, kind, attempt)| Ask::Verdict { hold, kind, attempt }),
+        4 => (any::<usize>(), 0..3_usize, 0..3_u32, 0..3_u32).prop_map(
+            |(hold, seats, standing, ahead)| Ask::Reduce { hold, seats, standing, ahead }),
         3 => (returned_seats, returned_areas, previous())
             .prop_map(|(seats, areas, previous)| Ask::Return { seats, areas, previous }),
     ];
@@ -195,6 +218,9 @@ impl Run {
             Ask::Verdict { hold: at, kind, attempt } => {
                 CommandBody::RecordVerdict(Verdict { hold: hold(at), attempt, kind })
             }
+            Ask::Reduce { hold: at, seats, standing, ahead } => {
+                self.reduction(hold(at), seats, standing, ahead)
+            }
             Ask::Return { seats, areas, previous } => CommandBody::ReturnAllotted {
                 previous: statuses(previous),
                 seats: seats.into_iter().map(SeatIdx).collect(),
@@ -218,6 +244,18 @@ impl Run {
         self.asked.push((command, outcome, self.model.now));
     }
 
+    fn reduction(&self, hold: HoldId, seats: usize, standing: u32, ahead: u32) -> CommandBody {
+        let known = self.world.owner.hold(hold);
+        let held = known.as_ref().map(|known| known.held);
+        let seats = held.map_or(vec![], |held| {
+            held.seats.iter().rev().take(seats).rev().map(|seat| seat.seat).collect()
+        });
+        let areas = held.and_then(|held| held.areas.first()).filter(|_| 0 < standing);
+        let areas = areas.map(|area| (area.area, standing)).into_iter().collect();
+        let part = self.model.parts_of(hold) + ahead;
+        CommandBody::ReduceSale { part, places: ReturnedPart { hold, seats, areas } }
+    }
+
     /// Mostly somebody who may: the hold's owner, or settlement.
     fn actor(&self, who: &str, body: &CommandBody) -> AccountId {
         let hold = match body {
@@ -225,7 +263,9 @@ impl Run {
             | CommandBody::ExtendHold { hold }
             | CommandBody::SwapSeats { hold, .. } => *hold,
             CommandBody::StartPayment(ask) => ask.hold,
-            CommandBody::RecordVerdict(_) if who != NAMES[0] => return SYSTEM_ACCOUNT,
+            CommandBody::RecordVerdict(_) | CommandBody::ReduceSale { .. } if who != NAMES[0] => {
+                return SYSTEM_ACCOUNT;
+            }
             _ => return account(who),
         };
         let owner = self.world.owner.hold(hold).map(|hold| hold.held.account);

@@ -3,7 +3,7 @@
 use super::Books;
 use schema::{
     AccountId, Batch, Currency, Held, HeldSeat, HoldId, InvariantId, Outcome, OutcomeBody,
-    OwnerKind, PassPlace, Released, SeatIdx, UnixMillis,
+    OwnerKind, PassPlace, Released, ReturnedPart, SeatIdx, UnixMillis,
 };
 
 /// Each seat comes with its generation.
@@ -134,6 +134,28 @@ fn a_pass_that_is_spent_or_in_use_or_of_another_is_found() {
     }];
     let found = passes(twice);
     assert!(found.len() == 1 && found[0].contains("pass 1.42, while"), "{found:?}");
+}
+
+#[test]
+fn a_part_of_a_sale_frees_its_seat_and_nothing_else_may_lose_one() {
+    let back = |hold, seat| {
+        let places = ReturnedPart { hold: HoldId(hold), seats: vec![SeatIdx(seat)], areas: vec![] };
+        OutcomeBody::SaleReduced { part: 1, places }
+    };
+    let bought = || vec![held(1, &[(1, 1), (2, 1)]), sold(1)];
+    let then = |bodies: Vec<OutcomeBody>| differences([bought(), bodies].concat());
+    let whole = vec![back(1, 1), held(2, &[(1, 4)]), released(1), held(3, &[(2, 4)])];
+    assert_eq!(then(whole), Vec::<String>::new());
+    for (bodies, says) in [
+        (vec![back(1, 3)], "gives up seat 3 that it does not own"),
+        (vec![back(1, 1), back(1, 2)], "loses its last place"),
+        (vec![back(9, 1)], "shrinks and is not there"),
+        (vec![held(2, &[(3, 1), (4, 1)]), back(2, 3)], "goes back while Held"),
+        (vec![back(1, 1), held(2, &[(1, 3)])], "has changed 4 times and says 3"),
+    ] {
+        let found = then(bodies);
+        assert!(found.len() == 1 && found[0].contains(says), "{says}: {found:?}");
+    }
 }
 
 #[test]

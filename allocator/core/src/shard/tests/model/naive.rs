@@ -5,7 +5,7 @@ use crate::shapes::shapes;
 use schema::SYSTEM_ACCOUNT;
 use schema::{
     AccountId, AreaIdx, BestAvailable, Command, CommandBody, Held, HoldId, HoldSeats, OutcomeBody,
-    OwnerKind, PreviousStatuses, SeatIdx, Verdict, VerdictKind, Want,
+    OwnerKind, PreviousStatuses, ReturnedPart, SeatIdx, Verdict, VerdictKind, Want,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -53,6 +53,8 @@ struct ModelHold {
     attempt: u32,
     /// The attempt before the last swap.
     swapped: u32,
+    /// Parts of its sale that went back.
+    parts: u32,
     pass: Option<u64>,
 }
 
@@ -113,6 +115,11 @@ impl Model {
     }
 
     /// Ends a hold.
+    /// How many parts of a hold's sale went back.
+    pub fn parts_of(&self, id: HoldId) -> u32 {
+        self.holds.get(&id).map_or(0, |hold| hold.parts)
+    }
+
     fn end(&mut self, id: HoldId, why: &'static str) -> String {
         let hold = self.holds.remove(&id).unwrap();
         if let (Some(pass), "Refunded") = (hold.pass, why) {
@@ -174,6 +181,7 @@ impl Model {
             }
             CommandBody::RecordVerdict(verdict) => self.verdict(who, *verdict),
             CommandBody::Reseat(_) => unreachable!("no step of the model asks for late money"),
+            CommandBody::ReduceSale { part, places } => self.reduce(who, *part, places),
             CommandBody::ReturnAllotted { seats, areas, previous } => {
                 self.give_back(who, seats, areas, *previous)
             }
@@ -314,6 +322,7 @@ impl Model {
             reminder: 0,
             attempt: 0,
             swapped: 0,
+            parts: 0,
             pass,
         };
         self.holds.insert(given.hold, hold);
@@ -440,6 +449,37 @@ impl Model {
         }
     }
 
+    fn reduce(&mut self, who: AccountId, part: u32, gone: &ReturnedPart) -> Result<String, String> {
+        if who != SYSTEM_ACCOUNT {
+            return Err("RequestInvalid".to_owned());
+        }
+        let ended = self.ended(gone.hold);
+        let Some(hold) = self.holds.get_mut(&gone.hold) else {
+            return match ended {
+                None => Err("HoldUnknown".to_owned()),
+                Some((_, "Refunded")) => Ok("unchanged".to_owned()),
+                Some(_) => Err("HoldEnded".to_owned()),
+            };
+        };
+        if part <= hold.parts {
+            return Ok("unchanged".to_owned());
+        }
+        let mut left = hold.clone();
+        let has_seats = gone.seats.iter().all(|seat| left.seats.remove(&seat.0));
+        let has_areas = gone.areas.iter().all(|(area, quantity)| {
+            let rest = left.areas.get(&area.0).and_then(|rest| rest.checked_sub(*quantity));
+            rest.is_some_and(|rest| left.areas.insert(area.0, rest).is_some())
+        });
+        let is_some = places(&left) < places(hold) && 0 < places(&left);
+        let is_next = hold.phase == Phase::Sold && part == hold.parts + 1;
+        if !(has_seats && has_areas && is_some && is_next) {
+            return Err("RequestInvalid".to_owned());
+        }
+        left.parts = part;
+        *hold = left;
+        Ok(format!("part {part} {:?} {:?}", gone.seats, gone.areas))
+    }
+
     fn give_back(
         &mut self,
         who: AccountId,
@@ -555,6 +595,9 @@ pub(super) fn says(body: &OutcomeBody) -> String {
         OutcomeBody::PaymentDeclined { deadline, .. } => format!("declined {:?}", Some(deadline.0)),
         OutcomeBody::SeatsSold { .. } => "sold".to_owned(),
         OutcomeBody::AllotmentReduced { .. } => "returned".to_owned(),
+        OutcomeBody::SaleReduced { part, places } => {
+            format!("part {part} {:?} {:?}", places.seats, places.areas)
+        }
         OutcomeBody::Refused(schema::Refusal::SeatTaken { seats }) => {
             format!("taken {:?}", seats.iter().map(|seat| seat.0).collect::<Vec<_>>())
         }
