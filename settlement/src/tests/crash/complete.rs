@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Calls at which no process is killed, and why.
-const ELSEWHERE: [(&str, &str); 10] = [
+const ELSEWHERE: [(&str, &str); 11] = [
     ("act on sandbox payments", "within a provider's calls"),
     ("list sandbox payments", "within a provider's call"),
     ("audit", "reads, for an operator"),
@@ -16,6 +16,7 @@ const ELSEWHERE: [(&str, &str); 10] = [
     ("look up an event", "reads, for an event that its provider brings again"),
     ("note an event", "last of its event, whose repetition does nothing"),
     ("prepare the streams", "at the start, when nothing was taken"),
+    ("read leases", "at the end, and leases end by themselves"),
 ];
 
 /// Sources whose awaits are all within one call: of a provider, or of an operator's tool.
