@@ -19,8 +19,10 @@ CREATE TABLE found_money (
 );
 CREATE INDEX found_money_of_order ON found_money (order_id);
 CREATE INDEX found_money_open ON found_money (found_at) WHERE outcome IS NULL;
+-- What has bought places is found once more if its order was given up too.
 CREATE TRIGGER found_money_outcome BEFORE UPDATE ON found_money FOR EACH ROW
-    WHEN (OLD.outcome IS NOT NULL) EXECUTE FUNCTION refuse('it has its outcome');
+    WHEN (OLD.outcome IS NOT NULL AND NOT (OLD.outcome = 'reseated' AND NEW.outcome IS NULL))
+    EXECUTE FUNCTION refuse('it has its outcome');
 
 -- What providers have said has happened, so that a repetition is known as one. Nothing that they say
 -- is kept: it only makes us ask.

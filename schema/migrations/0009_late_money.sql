@@ -44,6 +44,11 @@ BEGIN
         AS why) w
     WHERE o.order_id = p_order AND o.state = 'cancelled'
     ON CONFLICT DO NOTHING;
+    -- Such an order has spent nothing: its money is there again, and what becomes of it is open.
+    UPDATE found_money f SET outcome = NULL, settled_at = NULL
+    FROM reseat r JOIN orders n ON n.order_id = r.hold_id AND n.state = 'cancelled'
+    WHERE r.provider = p_provider AND r.provider_id = p_id AND f.provider = p_provider
+        AND f.provider_id = p_id AND f.outcome = 'reseated';
     RETURN QUERY SELECT r.rung, EXISTS (SELECT FROM orders n
             WHERE n.order_id = r.hold_id AND n.state = 'cancelled')
         FROM reseat r WHERE r.provider = p_provider AND r.provider_id = p_id;

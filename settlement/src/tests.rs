@@ -2,6 +2,7 @@
 //! controls.
 
 mod audit;
+mod behind;
 mod cancel;
 mod crash;
 mod entrance;

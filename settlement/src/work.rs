@@ -108,9 +108,9 @@ impl Work {
                 tracing::warn!(error = %chassis::telemetry::chain(&error), "orders not swept");
             }
         }
-        // The next process need not wait for our leases to end.
-        let left: Vec<OrderId> = self.active().keys().copied().collect();
-        if let Err(error) = self.context.store.release(&left, self.context.lease).await {
+        // The next process need not wait for our leases to end. Drivers may have stopped before
+        // this, so not only those of orders in work are given back.
+        if let Err(error) = self.context.store.release_all(self.context.lease).await {
             tracing::info!(error = %chassis::telemetry::chain(&error), "leases not given back");
         }
     }

@@ -164,6 +164,15 @@ impl Store {
         self.lease_until(orders, lease, 0).await
     }
 
+    /// Gives all leases back that are ours.
+    pub(crate) async fn release_all(&self, lease: Lease) -> Result<(), Error> {
+        let query = sqlx::query("SELECT order_id FROM orders WHERE todo AND lease_owner = $1");
+        let query = query.bind(lease.owner);
+        let rows = in_time("read leases", query.fetch_all(&self.pool)).await?;
+        let ours: Vec<OrderId> = rows.iter().map(|row| order_of(row.get("order_id"))).collect();
+        self.release(&ours, lease).await
+    }
+
     // Locks in the order of ids, as all steps do: else it and a sale wait for each other until the
     // server looks for deadlocks, which it does after a second.
     async fn lease_until(&self, orders: &[OrderId], lease: Lease, until: i64) -> Result<(), Error> {

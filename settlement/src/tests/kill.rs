@@ -7,7 +7,7 @@
 use super::rig::{Point, Rig, config, process, runtime, trapped};
 use chassis::config::Url;
 use chassis::keys::KeyFolder;
-use chassis::{NatsConfig, PostgresConfig, Which};
+use chassis::{NatsConfig, PostgresConfig, Shutdown, Which};
 use rustix::process::{Signal, getpid, kill_process};
 use schema::codec;
 use serde::Serialize;
@@ -84,7 +84,8 @@ fn a_process_to_be_killed() {
     let keys = KeyFolder::open(told(KEYS).as_ref()).unwrap();
     let point = if told(CREATES) == "true" { Point::Created } else { Point::Never };
     let provider = move |pool: &_| trapped(pool, point);
-    runtime().block_on(process(config(), nats, postgres, keys, provider));
+    let shutdown = Shutdown::new();
+    runtime().block_on(process(config(), nats, postgres, keys, shutdown, provider));
 }
 
 /// A process that is going to die.

@@ -127,6 +127,48 @@ async fn late_money_goes_back_where_there_are_no_seats() {
 }
 
 #[tokio::test]
+async fn late_money_of_another_amount_buys_no_seats_and_goes_back() {
+    let (rig, _) = late().await;
+    give(&rig, &[1]);
+    rig.pool.execute("UPDATE sandbox.payment SET amount = 4000").await.unwrap();
+    let lines = reconciled(&rig, &Sandbox::start(&rig.pool)).await;
+    assert!(lines[0].ends_with("refunded"), "{lines:?}");
+    let (rung, reason, _) = rung(&rig).await;
+    assert_eq!((rung.as_str(), reason.as_str()), ("refund", "AMOUNT_DIFFERS"));
+    let taken = "SELECT count(*) FROM sandbox.payment WHERE state <> 'refunded'";
+    assert_eq!(rig.count(taken).await, 0);
+    assert_eq!(rig.count("SELECT count(*) FROM ticket").await, 0);
+    let found = crate::audit(&rig.pool).await.unwrap();
+    let told = found.iter().all(|line| line.contains("costs 5000 EUR, and"));
+    assert!(found.len() == 2 && told, "taken and given back, of another amount: {found:?}");
+    assert!(rig.owner.heard.lock().unwrap().reseats.is_empty());
+}
+
+#[tokio::test]
+async fn late_money_whose_own_order_was_given_up_too_goes_back() {
+    let (rig, _) = late().await;
+    give(&rig, &[1]);
+    reconciled(&rig, &Sandbox::start(&rig.pool)).await;
+    // It is not there when its order begins, and comes once more after that has ended.
+    rig.pool.execute("UPDATE sandbox.payment SET state = 'cancelled'").await.unwrap();
+    let stage = rig.stage(Point::Never);
+    let (_, _, hold) = decided(&rig).await;
+    rig.wait_for(hold, "declined").await;
+    rig.owner.release(&rig.event, hold, Released::Expired).await;
+    rig.wait_for(hold, "cancelled").await;
+    rig.rest().await;
+    drop(stage);
+    rig.pool.execute("UPDATE sandbox.payment SET state = 'captured'").await.unwrap();
+    reconciled(&rig, &Sandbox::start(&rig.pool)).await;
+    let captured = "SELECT count(*) FROM sandbox.payment WHERE state = 'captured'";
+    assert_eq!(rig.count(captured).await, 0);
+    assert_eq!(rig.count("SELECT count(*) FROM ticket").await, 0);
+    let booked = "SELECT count(*) FROM ledger_transaction WHERE kind IN ('capture', 'payout')";
+    assert_eq!(rig.count(booked).await, 2, "taken and given back");
+    rig.assert_clean().await;
+}
+
+#[tokio::test]
 async fn late_money_waits_for_an_owner_that_is_down_and_is_asked_for_until_it_answers() {
     let (rig, _) = late().await;
     set_deaf(&rig, true);

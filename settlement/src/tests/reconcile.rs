@@ -8,6 +8,8 @@ use futures_util::future::BoxFuture;
 use schema::{CancelAnswer, CancelBooking, Currency, HoldId, Money, OrderId, subject};
 use settlement_core::Seen;
 use sqlx::Executor;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 pub(super) const PRICE: Money = Money { amount: 5_000, currency: Currency::EUR };
 
@@ -202,10 +204,67 @@ async fn money_that_was_back_when_its_finder_died_is_booked_by_the_next() {
 async fn of_a_provider_that_does_not_answer_nothing_is_concluded() {
     let (rig, hold) = paid().await;
     age(&rig).await;
-    let told = reconcile_once(&rig.pool, &Silent).await;
+    let told = reconcile_once(&rig.pool, &Silent::default()).await;
     assert!(matches!(told, Err(Error::Provider { .. })), "{told:?}");
     assert_eq!(rig.state(hold).await, "paid");
     assert_eq!(rig.count("SELECT count(*) FROM found_money").await, 0);
+}
+
+#[tokio::test]
+async fn a_payment_that_the_provider_does_not_tell_of_is_not_taken_for_unpaid() {
+    let (rig, _) = late().await;
+    let sandbox = Sandbox::start(&rig.pool);
+    let lines = reconciled(&rig, &sandbox).await;
+    assert!(lines[0].ends_with("its places are asked for"), "{lines:?}");
+    let told = reconcile_once(&rig.pool, &Mute(sandbox)).await;
+    assert!(matches!(told, Err(Error::Provider { .. })), "{told:?}");
+    let open = "SELECT count(*) FROM found_money WHERE outcome IS NULL";
+    assert_eq!(rig.count(open).await, 1);
+}
+
+/// Lists its payments, and tells nothing of any one.
+#[derive(Debug)]
+struct Mute(Sandbox);
+
+impl Provider for Mute {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn create<'a>(&'a self, _: &'a NewPayment) -> BoxFuture<'a, Result<Payment, Failure>> {
+        Box::pin(async { unreachable("create") })
+    }
+
+    fn act<'a>(&'a self, _: &'a str, verb: Verb) -> BoxFuture<'a, Result<Seen, Failure>> {
+        Box::pin(async move { unreachable(verb.as_str()) })
+    }
+
+    fn list<'a>(&'a self, after: &'a Cursor) -> BoxFuture<'a, Result<Page, Failure>> {
+        self.0.list(after)
+    }
+}
+
+#[tokio::test]
+async fn a_look_that_the_provider_broke_off_is_made_again_from_where_it_began() {
+    let rig = Rig::start().await;
+    let sandbox = Sandbox::start(&rig.pool);
+    take(&sandbox, OrderId(7), 1).await;
+    // Older than what a look takes once more of the one before.
+    let older = "UPDATE sandbox.payment SET created_at = created_at - 1000000";
+    rig.pool.execute(older).await.unwrap();
+    let silent = Silent::default();
+    let asked = Arc::clone(&silent.asked);
+    let broken = rig.stage_at(|_| vec![Arc::new(silent)], |_| ());
+    // Relaxed: sooner or later is soon enough.
+    eventually("a look", || async { asked.load(Ordering::Relaxed) }).await;
+    drop(broken);
+    rig.pool.execute("UPDATE reconciled SET rest_until = 0").await.unwrap();
+    let _stage = rig.stage(Point::Never);
+    eventually("the money to be found", || async {
+        rig.count("SELECT count(*) FROM found_money WHERE outcome = 'refunded'").await == 1
+    })
+    .await;
+    assert_given_back(&rig, &sandbox, 0).await;
 }
 
 /// A rig at rest, with one order paid.
@@ -219,8 +278,11 @@ async fn paid() -> (Rig, HoldId) {
     (rig, hold)
 }
 
-#[derive(Debug)]
-struct Silent;
+#[derive(Debug, Default)]
+struct Silent {
+    /// Whether it was asked for its list.
+    asked: Arc<AtomicBool>,
+}
 
 fn unreachable<T>(what: &'static str) -> Result<T, Failure> {
     Err(Failure::Unknown { what, why: "connection refused".to_owned() })
@@ -244,6 +306,8 @@ impl Provider for Silent {
     }
 
     fn list<'a>(&'a self, _: &'a Cursor) -> BoxFuture<'a, Result<Page, Failure>> {
+        // Relaxed: as above.
+        self.asked.store(true, Ordering::Relaxed);
         Box::pin(async { unreachable("list") })
     }
 }

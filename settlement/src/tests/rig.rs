@@ -122,6 +122,7 @@ pub(super) async fn process(
     nats: NatsConfig,
     postgres: PostgresConfig,
     keys: KeyFolder,
+    shutdown: Shutdown,
     providers: impl FnOnce(&PgPool) -> Vec<Arc<dyn Provider>>,
 ) {
     let deps = Deps {
@@ -129,7 +130,7 @@ pub(super) async fn process(
         postgres: connect_stages(&postgres, "stage").await.unwrap(),
         keys,
         health: Health::new(),
-        shutdown: Shutdown::new(),
+        shutdown,
         instance: "test".to_owned(),
         shards: Shards::default(),
     };
@@ -189,13 +190,30 @@ impl Rig {
         providers: impl FnOnce(&PgPool) -> Vec<Arc<dyn Provider>> + Send + 'static,
         change: impl FnOnce(&mut Config),
     ) -> Stage {
+        self.stage_until(&Shutdown::new(), providers, change)
+    }
+
+    /// Starts a settlement process that ends as it should when it is told to.
+    pub(super) fn stage_to_end(&self, change: impl FnOnce(&mut Config)) -> (Stage, Shutdown) {
+        let shutdown = Shutdown::new();
+        let provider = |pool: &PgPool| trapped(pool, Point::Never);
+        (self.stage_until(&shutdown, provider, change), shutdown)
+    }
+
+    fn stage_until(
+        &self,
+        shutdown: &Shutdown,
+        providers: impl FnOnce(&PgPool) -> Vec<Arc<dyn Provider>> + Send + 'static,
+        change: impl FnOnce(&mut Config),
+    ) -> Stage {
         let mut config = config();
         config.webhooks_private_targets = self.private_webhooks;
         change(&mut config);
         let runtime = runtime();
         let (nats, postgres) = (self.servers.nats_config(), self.servers.postgres_config());
         let keys = KeyFolder::open(self.keys.path()).unwrap();
-        drop(runtime.spawn(process(config, nats, postgres, keys, providers)));
+        let shutdown = shutdown.clone();
+        drop(runtime.spawn(process(config, nats, postgres, keys, shutdown, providers)));
         Stage { runtime: Some(runtime) }
     }
 

@@ -289,6 +289,21 @@ async fn whatever_the_network_does_a_ticket_is_paid_back_exactly_once_and_so_is_
 }
 
 #[tokio::test]
+async fn of_what_was_given_back_in_part_elsewhere_only_the_rest_goes_back() {
+    let mut world = World::start().await;
+    let _stage = world.stage();
+    let hold = world.pay(1, CARD, &[]).await;
+    world.rig.wait_for(hold, "paid").await;
+    world.rest().await;
+    let form = format!("payment_intent={}&amount=2000", events::intent_of(&world, hold).await);
+    world.stripe.post("/v1/refunds", &form).await;
+    world.cancel(hold).await;
+    world.rest().await;
+    let AtStripe { charges, taken, returned, .. } = world.money(hold).await;
+    assert_eq!((charges, taken, returned), (1, PRICE, PRICE));
+}
+
+#[tokio::test]
 async fn a_payment_that_is_not_paid_by_its_deadline_is_never_paid() {
     let mut world = World::start().await;
     let _stage = world.stage();

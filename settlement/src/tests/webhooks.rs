@@ -3,9 +3,9 @@
 use super::entrance::cancel;
 use super::rig::{ACCOUNT, Point, Rig, eventually, plan};
 use chassis::keys::{KeyFolder, random_bytes};
-use chassis::tasks;
 use chassis::webhook::Secret;
-use schema::{AccountId, HoldId, OrderId, Terms};
+use chassis::{clock, tasks};
+use schema::{AccountId, CancelBooking, HoldId, OrderId, Terms, UnixMillis, codec, subject};
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -210,6 +210,66 @@ async fn a_message_that_nobody_takes_comes_again_by_its_id_and_holds_up_its_book
     assert_eq!(receiver.got()[3].id(), first.id());
     eventually("all to be delivered", || async { messages(&rig, "delivered").await == 3 }).await;
     rig.rest().await;
+}
+
+#[tokio::test]
+async fn a_message_is_signed_by_the_secret_before_too_for_a_day_after_the_change() {
+    let mut rig = start().await;
+    let (fresh, old) = (Receiver::start(&[]).await, Receiver::start(&[]).await);
+    let endpoints =
+        [(&fresh, clock::now()), (&old, UnixMillis(clock::now().0 - 25 * 3_600 * 1_000))];
+    let mut ids = Vec::new();
+    for (receiver, rotated_at) in endpoints {
+        let id = listen(&rig, PROMOTER, &receiver.url(), ALL).await;
+        let rotate = "UPDATE webhook_endpoint SET secret_number = 2, rotated_at = $2
+            WHERE endpoint_id = $1";
+        let rotate = sqlx::query(rotate).bind(id).bind(crate::store::millis(rotated_at));
+        rotate.execute(&rig.pool).await.unwrap();
+        ids.push(id);
+    }
+    let _stage = rig.stage(Point::Never);
+    paid(&mut rig, 1).await;
+    let key = KeyFolder::open(rig.keys.path()).unwrap().hmac("webhook").unwrap();
+    for ((receiver, numbers), id) in [(&fresh, &[2, 1][..]), (&old, &[2])].into_iter().zip(ids) {
+        receiver.has(1).await;
+        let got = &receiver.got()[0];
+        let at: u64 = got.headers["webhook-timestamp"].parse().unwrap();
+        let sign =
+            |&number: &u32| Secret::of(&key, id.into_bytes(), number).sign(got.id(), at, &got.body);
+        let expected: Vec<String> = numbers.iter().map(sign).collect();
+        assert_eq!(got.headers["webhook-signature"], expected.join(" "));
+    }
+}
+
+#[tokio::test]
+async fn of_a_refund_nobody_hears_before_its_sale() {
+    let mut rig = start().await;
+    let receiver = Receiver::start(&[]).await;
+    listen(&rig, PROMOTER, &receiver.url(), ALL).await;
+    rig.owner.heard.lock().unwrap().deaf = true;
+    let stage = rig.stage(Point::Never);
+    let hold = paid(&mut rig, 1).await;
+    // The owner answers neither, so nobody waits for the answer.
+    let wanted = CancelBooking { order: OrderId::from(hold), account: ACCOUNT };
+    let nats = rig.servers.nats().await;
+    let asked = codec::encode(&wanted).into();
+    nats.client.publish(subject::SETTLE_CANCEL, asked).await.unwrap();
+    rig.wait_for(hold, "refunded").await;
+    drop(stage);
+    let close = |kind: &'static str, sequence: i64| {
+        let close = "WITH closed AS (UPDATE outbox SET done_at = $2, done_sequence = $2
+                WHERE kind = $1 RETURNING order_id, attempt, kind)
+            INSERT INTO webhook_due SELECT order_id, attempt, kind FROM closed";
+        sqlx::query(close).bind(kind).bind(sequence).execute(&rig.pool)
+    };
+    let ready = "SELECT count(*) FROM webhook_ready";
+    close("refunded", 9).await.unwrap();
+    assert_eq!(rig.count(ready).await, 0, "its sale is still on its way to the journal");
+    close("sold", 8).await.unwrap();
+    assert_eq!(rig.count(ready).await, 2);
+    let _stage = rig.stage(Point::Never);
+    receiver.has(2).await;
+    assert_eq!(receiver.kinds(), ["booking.confirmed", "booking.refunded"]);
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ const ELSEWHERE: [(&str, &str); 11] = [
     ("look up an event", "reads, for an event that its provider brings again"),
     ("note an event", "last of its event, whose repetition does nothing"),
     ("prepare the streams", "at the start, when nothing was taken"),
+    ("read leases", "at the end, and leases end by themselves"),
 ];
 
 /// Sources whose awaits are all within one call: of a provider, or of an operator's tool.

@@ -31,7 +31,7 @@ async fn told(world: &World, id: &str, kind: &str, object: &str) -> ProviderEven
     bring(world, &sign(SECRET, clock::now().0 / 1_000, &body), &body).await
 }
 
-async fn intent_of(world: &World, hold: HoldId) -> String {
+pub(super) async fn intent_of(world: &World, hold: HoldId) -> String {
     let list = world.stripe.get("/v1/payment_intents?limit=1000").await;
     let intents = list["data"].as_array().unwrap();
     let of = intents.iter().find(|intent| intent["metadata"]["order"] == order(hold).as_str());
