@@ -49,10 +49,10 @@ async fn of_two_attempts_in_one_commit_the_newer_one_counts_and_none_begins_twic
 #[tokio::test]
 async fn of_two_attempts_that_are_read_together_the_newer_one_is_paid() {
     let mut rig = Rig::start().await;
-    let held = rig.hold(&[1], 0);
-    let hold = held.hold;
+    let places = rig.hold(&[1], 0);
+    let hold = places.hold;
     for (attempt, token) in [(1, "tok_declined"), (2, "tok_ok")] {
-        let payment = payment(held.clone(), attempt, token, PATIENT);
+        let payment = payment(places.clone(), attempt, token, PATIENT);
         rig.owner.announce(&rig.event, payment, false).await;
     }
     let _stage = rig.stage(Point::Never);
