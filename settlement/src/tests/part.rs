@@ -186,9 +186,10 @@ async fn a_ticket_gives_back_what_was_booked_for_it_whatever_the_terms_are_then(
     let then = Terms { fee_fixed: 100, fee_share, fee_payer, promoter, taxes };
     rig.publish(&plan(None), then).await;
     let stage = rig.stage(Point::Never);
-    let mut places = rig.hold(&[1, 2, 3], 0);
+    let mut places = rig.hold(&[1, 2, 3, 4], 0);
     places.seats[0].price = 1_070;
     places.seats[2].price = 0;
+    places.seats[3].price = 333;
     let hold = places.hold;
     rig.owner.announce(&rig.event, payment(places, 1, "tok_ok", PATIENT), false).await;
     rig.wait_for(hold, "paid").await;
@@ -196,8 +197,10 @@ async fn a_ticket_gives_back_what_was_booked_for_it_whatever_the_terms_are_then(
     let tax = "SELECT -sum(amount)::BIGINT FROM ledger_entry WHERE account = 'tax_payable'";
     let payable = "SELECT -sum(amount)::BIGINT FROM ledger_entry WHERE account = 'promoter_payable'
         AND party IS NOT NULL";
-    assert_eq!((rig.count(fees).await, rig.count(tax).await), (207 + 600, 70 + 327));
+    assert_eq!((rig.count(fees).await, rig.count(tax).await), (207 + 600 + 133, 70 + 327 + 22));
     back(&rig, hold, 0).await;
+    assert_eq!((rig.count(fees).await, rig.count(tax).await), (600 + 133, 327 + 22));
+    back(&rig, hold, 3).await;
     assert_eq!((rig.count(fees).await, rig.count(tax).await), (600, 327), "of the other ticket");
     assert_whole(&rig).await;
     drop(stage);
