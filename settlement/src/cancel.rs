@@ -4,7 +4,7 @@
 use crate::config::{CANCEL_LOOK_EVERY, CANCEL_WAIT};
 use crate::desk::Question;
 use crate::error::Error;
-use crate::store::{Moving, Parts, Spent};
+use crate::store::{Alone, Moving, Parts, Spent};
 use crate::work::Work;
 use chassis::clock::Monotonic;
 use chassis::telemetry::TraceContext;
@@ -97,22 +97,22 @@ async fn cancel_ticket(work: &Work, wanted: CancelTicket) -> Result<CancelAnswer
         let Some(found) = found.filter(|found| found.account == account) else {
             return Ok(CancelAnswer::Unknown);
         };
-        match (found.part, found.state) {
-            (Some(Some(sequence)), _) => return Ok(CancelAnswer::Refunded { sequence }),
+        match (found.alone, found.state) {
+            (Alone::Back { sequence }, _) => return Ok(CancelAnswer::Refunded { sequence }),
             (_, State::ReviewNeeded) => return Ok(CancelAnswer::UnderReview),
             (_, State::Paid | State::Refunding | State::Refunded) if !found.exists => {
                 return Ok(CancelAnswer::Unknown);
             }
-            (None, State::Paid) => match found.spent {
+            (Alone::No, State::Paid) => match found.spent {
                 Some(Spent::In) => return Ok(CancelAnswer::CheckedIn),
                 Some(Spent::Given) => return Ok(CancelAnswer::Transferred),
                 None if found.valid <= 1 => return cancel(work, whole).await,
                 None if begin_part(work, ticket, found.parts).await? => {}
                 None => tokio::time::sleep(CANCEL_LOOK_EVERY).await,
             },
-            (None, State::Refunding | State::Refunded) => return cancel(work, whole).await,
-            (Some(None), _) => tokio::time::sleep(CANCEL_LOOK_EVERY).await,
-            (None, _) => return Ok(CancelAnswer::NotConfirmed),
+            (Alone::No, State::Refunding | State::Refunded) => return cancel(work, whole).await,
+            (Alone::Underway, _) => tokio::time::sleep(CANCEL_LOOK_EVERY).await,
+            (Alone::No, _) => return Ok(CancelAnswer::NotConfirmed),
         }
     }
     Ok(CancelAnswer::Underway)
@@ -125,7 +125,9 @@ async fn begin_part(work: &Work, ticket: TicketId, parts: u32) -> Result<bool, E
         return Ok(false);
     }
     let mut orders = store.load(&[ticket.order]).await?;
-    orders.iter_mut().for_each(|order| order.trace = TraceContext::current());
+    for order in &mut orders {
+        order.trace = TraceContext::current();
+    }
     work.take(orders).await?;
     Ok(true)
 }

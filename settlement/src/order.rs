@@ -97,7 +97,7 @@ impl Order {
             bound: self.payment.is_some(),
             sold: self.sold,
             captured: self.captured,
-            part_open: self.part.is_some(),
+            part: self.part.map(|part| part.number),
             payment_deadline: self.payment_deadline,
         }
     }

@@ -14,7 +14,7 @@ pub(crate) use entrance::{Genuine, Given, Held, Spent};
 pub(crate) use found::{FoundMoney, MoneyOutcome};
 pub(crate) use moves::Moving;
 pub(crate) use outbox::{Answered, Outbox};
-pub(crate) use part::Parts;
+pub(crate) use part::{Alone, Parts};
 pub(crate) use reseat::{NoPlaces, Reseats};
 pub(crate) use sell::{Capture, Refund, Sale};
 pub(crate) use start::{Announced, Lease};

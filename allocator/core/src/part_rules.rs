@@ -1,9 +1,9 @@
 //! Places of a sale whose money went back alone: they are free, and the rest stays sold.
 
 use crate::Shard;
-use crate::holds::{Hold, HoldPhase};
+use crate::holds::HoldPhase;
 use crate::shape::{areas_of, seats_of};
-use schema::{Command, OutcomeBody, Refusal, Released, ReturnedPart, SYSTEM_ACCOUNT};
+use schema::{Command, Held, OutcomeBody, Refusal, Released, ReturnedPart, SYSTEM_ACCOUNT};
 
 impl Shard {
     // Sold => Sold with fewer places.
@@ -40,7 +40,7 @@ impl Shard {
         let areas = areas_of(&tables.index.plan, &places.areas)?;
         // As the outcome has them: in order, each once.
         let in_order = seats == places.seats && areas == places.areas;
-        if is_next && in_order && is_a_part(&entry.hold, places) {
+        if is_next && in_order && is_a_part(&entry.hold.held, places) {
             Ok(OutcomeBody::SaleReduced { part, places: places.clone() })
         } else {
             Err(Refusal::RequestInvalid)
@@ -49,8 +49,7 @@ impl Shard {
 }
 
 /// Whether a hold has these places, and others. No place is named twice.
-fn is_a_part(hold: &Hold, places: &ReturnedPart) -> bool {
-    let held = &hold.held;
+fn is_a_part(held: &Held, places: &ReturnedPart) -> bool {
     let has_area = |&(area, quantity)| {
         held.areas.iter().any(|part| part.area == area && quantity <= part.quantity)
     };

@@ -79,7 +79,7 @@ impl Order {
             bound: self.payment.is_some(),
             sold: self.sold,
             captured: self.captured,
-            part_open: self.open_part().is_some(),
+            part: self.open_part().and_then(|at| u32::try_from(at + 1).ok()),
             payment_deadline: self.payment_deadline,
         }
     }

@@ -48,8 +48,8 @@ pub async fn cancel(
         Begun::Over(kept) => Ok(keyed::again(kept)),
         Begun::Turn(turn) => {
             let wanted = CancelBooking { order, account: caller.account };
-            let asked = settle::ask(&app, subject::SETTLE_CANCEL, &wanted).await;
-            let answered = refund(&app, caller.account, order, asked, orders::unknown()).await;
+            let told = settle::ask(&app, subject::SETTLE_CANCEL, &wanted).await;
+            let answered = refund(&app, caller.account, order, told, orders::unknown()).await;
             end(turn, answered).await
         }
     }
@@ -83,12 +83,12 @@ pub async fn cancel_ticket(
         Begun::Over(kept) => Ok(keyed::again(kept)),
         Begun::Turn(turn) => {
             let wanted = CancelTicket { ticket, account: caller.account };
-            let asked = if ticket.order == order {
+            let told = if ticket.order == order {
                 settle::ask(&app, subject::SETTLE_CANCEL_TICKET, &wanted).await
             } else {
                 Ok(CancelAnswer::Unknown)
             };
-            let answered = refund(&app, caller.account, order, asked, ticket_unknown()).await;
+            let answered = refund(&app, caller.account, order, told, ticket_unknown()).await;
             end(turn, answered).await
         }
     }
@@ -115,10 +115,10 @@ async fn refund(
     app: &App,
     account: AccountId,
     order: OrderId,
-    asked: Result<CancelAnswer, Problem>,
+    told: Result<CancelAnswer, Problem>,
     unknown: Problem,
 ) -> Answered {
-    let status = match asked? {
+    let status = match told? {
         CancelAnswer::Refunded { sequence } => {
             wait_for_view(app, order, sequence).await;
             StatusCode::OK

@@ -358,8 +358,14 @@ async fn example(rig: &Rig, path: &str, round: usize) -> Example {
             let other = (paths.pop().unwrap(), json!(null));
             Example { path: paths.pop().unwrap(), token, body: json!(null), other, status: 200 }
         }
+        _ => example_of_tickets(rig, path, &name).await,
+    }
+}
+
+async fn example_of_tickets(rig: &Rig, path: &str, name: &str) -> Example {
+    match path {
         "/api/bookings/{bookingId}/tickets/{ticketId}/cancel" => {
-            let token = rig.login(&name, &[Role::Fan]).await;
+            let token = rig.login(name, &[Role::Fan]).await;
             let mut paths = Vec::new();
             for seat in [3, 4] {
                 let order = rig.booked(account(rig, &token).await, seat, "paid").await;
@@ -371,7 +377,7 @@ async fn example(rig: &Rig, path: &str, round: usize) -> Example {
             Example { path: paths.pop().unwrap(), token, body: json!(null), other, status: 200 }
         }
         "/api/tickets/{ticketId}/transfer" => {
-            let token = rig.login(&name, &[Role::Fan]).await;
+            let token = rig.login(name, &[Role::Fan]).await;
             let to = [format!("{name}-to"), format!("{name}-other")];
             for name in &to {
                 rig.login(name, &[Role::Fan]).await;
@@ -381,7 +387,7 @@ async fn example(rig: &Rig, path: &str, round: usize) -> Example {
             let [body, other] = to.map(|name| json!({"toEmail": format!("{name}@usher.test")}));
             Example { path: path.clone(), token, body, other: (path, other), status: 200 }
         }
-        _ => example_of_webhooks(rig, path, &name).await,
+        _ => example_of_webhooks(rig, path, name).await,
     }
 }
 

@@ -3,7 +3,7 @@
 
 use ingress::Role;
 use schema::{
-    AccountId, Command, CommandBody, CommandId, HoldId, OrderId, SYSTEM_ACCOUNT, Shards,
+    AccountId, Command, CommandBody, CommandId, HoldId, OrderId, SYSTEM_ACCOUNT, Shards, TicketId,
     UnixMillis, Verdict, VerdictKind, codec, subject,
 };
 use serde_json::{Value, json};
@@ -183,4 +183,33 @@ async fn what_ended_without_a_sale_says_whether_money_was_taken_and_confirm_neve
     assert_eq!(status(hold).await, "REFUNDED");
     let told = confirm(&rig, &fan, hold).await;
     assert_eq!((told.status, &told.json()["status"]), (200, &json!("REFUNDED")));
+}
+
+#[tokio::test]
+async fn a_ticket_on_its_way_back_alone_shows_no_code_and_then_what_it_has_cost() {
+    let rig = Rig::start().await;
+    let fan = rig.login("fan", &[Role::Fan]).await;
+    let order = rig.booked(account(&rig, &fan).await, 1, "paid").await;
+    let shown = async || {
+        let booking = rig.http.get(&format!("/api/bookings/{order}"), &fan).await.json();
+        let ticket = &booking["tickets"][0];
+        let status = ticket["status"].as_str().unwrap().to_owned();
+        (status, ticket["code"].is_null(), booking["refunded"]["amount"].as_i64())
+    };
+    assert_eq!(shown().await, ("VALID".to_owned(), false, None));
+    run(&rig, "UPDATE ticket SET state = 'refunding'").await;
+    assert_eq!(shown().await, ("REFUNDING".to_owned(), true, None));
+    run(&rig, "UPDATE ticket SET state = 'void', voided_at = 2").await;
+    assert_eq!(shown().await, ("VOID".to_owned(), true, Some(4_000)));
+    let ticket = rig.http.get("/api/tickets", &fan).await.json()["tickets"][0].clone();
+    assert_eq!((&ticket["status"], &ticket["code"]), (&json!("VOID"), &Value::Null));
+    let path = format!("/api/bookings/{order}/tickets");
+    for (path, code) in [
+        (format!("{path}/nonsense/cancel"), "TICKET_UNKNOWN"),
+        (format!("{path}/{}/cancel", TicketId { order: OrderId(7), line: 0 }), "TICKET_UNKNOWN"),
+        (path.replace(&order.to_string(), "nonsense") + "/t/cancel", "BOOKING_UNKNOWN"),
+    ] {
+        let answer = rig.http.post(&path, &fan, json!({})).await;
+        assert_eq!(answer.problem(), (404, code.to_owned()), "{path}");
+    }
 }

@@ -14,8 +14,8 @@ pub struct Facts {
     pub sold: bool,
     /// Whether the ledger has the capture.
     pub captured: bool,
-    /// Whether the money of one of its tickets is on the way back.
-    pub part_open: bool,
+    /// Which part of it is on the way back, if a ticket is paid back alone.
+    pub part: Option<u32>,
     pub payment_deadline: UnixMillis,
 }
 
@@ -136,7 +136,7 @@ fn next_cancelling(facts: &Facts, seen: Option<&Seen>) -> Step {
 // Paid => Paid (captured, or with a ticket less) | ReviewNeeded.
 fn next_paid(facts: &Facts, seen: Option<&Seen>) -> Step {
     if facts.captured {
-        return if facts.part_open { Step::RefundPart } else { Step::Rest };
+        return if facts.part.is_some() { Step::RefundPart } else { Step::Rest };
     }
     assert!(facts.bound, "nothing is sold without a payment");
     match seen {

@@ -16,6 +16,17 @@ use uuid::Uuid;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Parts<'a>(pub &'a PgPool);
 
+/// How far a ticket has come that is paid back alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Alone {
+    /// It is not.
+    No,
+    /// Its money is on the way, or its owner has not answered.
+    Underway,
+    /// Its place is free since there in the journal.
+    Back { sequence: u64 },
+}
+
 /// A ticket whose money somebody wants back.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TicketBack {
@@ -26,9 +37,7 @@ pub(crate) struct TicketBack {
     /// Whether it was ever issued.
     pub exists: bool,
     pub spent: Option<Spent>,
-    /// Whether its own money is back or on the way, and where in the journal its place is free, if
-    /// it is.
-    pub part: Option<Option<u64>>,
+    pub alone: Alone,
     /// How many parts of its order there are.
     pub parts: u32,
     /// How many tickets of its order are valid.
@@ -143,7 +152,11 @@ impl Store {
                 state: state_of(row.get("state")),
                 exists: row.get("exists"),
                 spent: is_in.map(|is_in| if is_in { Spent::In } else { Spent::Given }),
-                part: row.get::<bool, _>("is_part").then(|| sequence.map(i64::unsigned_abs)),
+                alone: match (row.get("is_part"), sequence) {
+                    (false, _) => Alone::No,
+                    (true, None) => Alone::Underway,
+                    (true, Some(sequence)) => Alone::Back { sequence: sequence.unsigned_abs() },
+                },
                 parts: parts.unsigned_abs(),
                 valid: row.get("valid"),
             }

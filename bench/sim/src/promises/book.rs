@@ -70,9 +70,7 @@ impl Book {
             OutcomeBody::AllotmentReduced { parts } => {
                 let asked = asked.ok_or_else(wrong)?;
                 meant::returns(asked, parts).ok_or_else(wrong)?;
-                for part in parts {
-                    self.reduce(part, asked)?;
-                }
+                parts.iter().try_for_each(|part| self.reduce(part, asked))?;
             }
             OutcomeBody::HoldExtended { hold, deadline } => {
                 let wanted = CommandBody::ExtendHold { hold: *hold };
@@ -92,12 +90,7 @@ impl Book {
                 self.count_refusal(asked, refusal, tally);
             }
             OutcomeBody::Unchanged { .. } | OutcomeBody::SeatsUnchanged => {}
-            OutcomeBody::SaleReduced { part, places } => {
-                let (part, places) = (*part, places.clone());
-                let wanted = CommandBody::ReduceSale { part, places: places.clone() };
-                asked.filter(|asked| asked.body == wanted).ok_or_else(wrong)?;
-                self.reduce_sale(part, &places)?;
-            }
+            OutcomeBody::SaleReduced { part, places } => self.reduce_sale(*part, places, asked)?,
             OutcomeBody::Reseated(_) => return Err(wrong()),
         }
         tally.add(Happening::of(&outcome.body));
@@ -281,8 +274,16 @@ impl Book {
         expect(InvariantId::Seat1, own, || format!("{part:?} is not {}'s", asked.account))
     }
 
-    fn reduce_sale(&mut self, part: u32, places: &ReturnedPart) -> Checked {
+    fn reduce_sale(
+        &mut self,
+        part: u32,
+        places: &ReturnedPart,
+        asked: Option<&Command>,
+    ) -> Checked {
         let id = places.hold;
+        let wanted = CommandBody::ReduceSale { part, places: places.clone() };
+        let is_asked = asked.is_some_and(|asked| asked.body == wanted);
+        expect(InvariantId::Ord3, is_asked, || format!("nobody asked for part {part} of {id}"))?;
         let hold = self.in_phase(id, &[Phase::Sold])?;
         let mut own = places.seats.iter().all(|seat| hold.seats.remove(&seat.0));
         let left = hold.standing.minus(Standing::of(places.areas.iter().copied()));

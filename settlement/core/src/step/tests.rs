@@ -51,7 +51,7 @@ fn facts_of(words: &[&str]) -> Facts {
         bound: has("+bound"),
         sold: has("+sold"),
         captured: has("+captured"),
-        part_open: has("+part"),
+        part: has("+part").then_some(1),
         payment_deadline: UnixMillis(if has("+late") { 1_000 } else { 1_001 }),
     }
 }
@@ -191,7 +191,7 @@ fn every_decided_move_is_in_the_table() {
                 bound: flags & 1 != 0 || matches!(state, State::Paid | State::Refunding),
                 sold: flags & 2 != 0,
                 captured: flags & 4 != 0,
-                part_open: flags & 16 != 0,
+                part: (flags & 16 != 0).then_some(1),
                 payment_deadline: UnixMillis(1_000 + (flags >> 3 & 1)),
             };
             for word in words {

@@ -246,11 +246,11 @@ impl Run {
 
     fn reduction(&self, hold: HoldId, seats: usize, standing: u32, ahead: u32) -> CommandBody {
         let known = self.world.owner.hold(hold);
-        let held = known.as_ref().map(|known| known.held);
-        let seats = held.map_or(vec![], |held| {
-            held.seats.iter().rev().take(seats).rev().map(|seat| seat.seat).collect()
+        let own = known.as_ref().map(|known| known.held);
+        let seats = own.map_or(vec![], |own| {
+            own.seats.iter().rev().take(seats).rev().map(|seat| seat.seat).collect()
         });
-        let areas = held.and_then(|held| held.areas.first()).filter(|_| 0 < standing);
+        let areas = own.and_then(|own| own.areas.first()).filter(|_| 0 < standing);
         let areas = areas.map(|area| (area.area, standing)).into_iter().collect();
         let part = self.model.parts_of(hold) + ahead;
         CommandBody::ReduceSale { part, places: ReturnedPart { hold, seats, areas } }
