@@ -68,6 +68,9 @@ CREATE TABLE payment_attempt (
     attempt     INT    NOT NULL,
     provider    TEXT   NOT NULL,
     provider_id TEXT   NOT NULL,
+    -- What it was to pay: the order may have been changed for the next attempt.
+    amount      BIGINT NOT NULL,
+    currency    CHAR(3) NOT NULL,
     created_at  BIGINT NOT NULL,
     PRIMARY KEY (order_id, attempt),
     UNIQUE (provider, provider_id)
@@ -373,12 +376,13 @@ BEGIN
             payment_deadline = EXCLUDED.payment_deadline, updated_at = p_now, todo = true,
             lease_owner = p_lease_owner, lease_until = p_lease_until
         WHERE o.state = 'declined' AND o.attempt < EXCLUDED.attempt
-        RETURNING o.order_id, o.attempt
+        RETURNING o.order_id, o.attempt, o.amount, o.currency
     ), bound AS (
-        INSERT INTO payment_attempt (order_id, attempt, provider, provider_id, created_at)
-        SELECT s.order_id, s.attempt, p_provider, s.provider_id, p_now
-        FROM (SELECT order_id, attempt, p_provider_id[array_position(p_order, order_id)]
-            AS provider_id FROM started) s
+        INSERT INTO payment_attempt (order_id, attempt, provider, provider_id, amount, currency,
+            created_at)
+        SELECT s.order_id, s.attempt, p_provider, s.provider_id, s.amount, s.currency, p_now
+        FROM (SELECT *, p_provider_id[array_position(p_order, order_id)] AS provider_id
+            FROM started) s
         WHERE s.provider_id IS NOT NULL
     )
     SELECT s.order_id FROM started s;
@@ -392,8 +396,9 @@ CREATE FUNCTION order_bind(
 #variable_conflict use_column
 DECLARE bound INT;
 BEGIN
-    INSERT INTO payment_attempt (order_id, attempt, provider, provider_id, created_at)
-    SELECT o.order_id, o.attempt, p_provider, a.provider_id, p_now
+    INSERT INTO payment_attempt (order_id, attempt, provider, provider_id, amount, currency,
+        created_at)
+    SELECT o.order_id, o.attempt, p_provider, a.provider_id, o.amount, o.currency, p_now
     FROM orders o JOIN unnest(p_order, p_attempt, p_provider_id)
             AS a(order_id, attempt, provider_id)
         ON o.order_id = a.order_id AND o.attempt = a.attempt
@@ -606,7 +611,9 @@ BEGIN
     INSERT INTO ended_payment (order_id, attempt, looks, look_at)
     SELECT a.order_id, a.attempt, 0, p_now
     FROM unnest(p_order, p_attempt, p_ended) AS a(order_id, attempt, ended)
-    WHERE a.ended AND a.order_id = ANY(moving)
+    -- Nobody can be asked about what the provider never had.
+    WHERE a.ended AND a.order_id = ANY(moving) AND EXISTS (SELECT FROM payment_attempt t
+        WHERE t.order_id = a.order_id AND t.attempt = a.attempt)
     ON CONFLICT (order_id, attempt) DO NOTHING;
     PERFORM outbox_post(moving,
         ARRAY(SELECT v.order_id FROM unnest(p_order, p_kind) AS v(order_id, kind)

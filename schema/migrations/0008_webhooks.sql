@@ -34,6 +34,8 @@ CREATE TABLE webhook_message (
     -- The booking; its messages go out one after the other, in the order of the journal.
     object      TEXT     NOT NULL,
     sequence    BIGINT   NOT NULL,
+    -- Of what came to the journal at once, what happened first.
+    rank        INT      NOT NULL,
     kind        TEXT     NOT NULL,
     body        TEXT     NOT NULL,
     created_at  BIGINT   NOT NULL,
@@ -47,7 +49,7 @@ CREATE TABLE webhook_message (
     last_error  TEXT,
     CHECK ((state = 'waiting') = (done_at IS NULL))
 );
-CREATE INDEX webhook_message_waiting ON webhook_message (endpoint_id, object, sequence)
+CREATE INDEX webhook_message_waiting ON webhook_message (endpoint_id, object, sequence, rank)
     WHERE state = 'waiting';
 CREATE INDEX webhook_message_due ON webhook_message (endpoint_id, next_at)
     WHERE state = 'waiting';
@@ -82,10 +84,12 @@ BEGIN
         JOIN outbox x ON x.order_id = a.order_id AND x.attempt = a.attempt AND x.kind = a.kind
         JOIN orders o ON o.order_id = a.order_id
     )
-    INSERT INTO webhook_message (message_id, endpoint_id, object, sequence, kind, body, created_at,
-        state, next_at)
+    INSERT INTO webhook_message (message_id, endpoint_id, object, sequence, rank, kind, body,
+        created_at, state, next_at)
     SELECT md5(concat_ws(' ', 'usher message 1', e.endpoint_id, t.order_id, t.attempt,
-            t.kind))::UUID, e.endpoint_id, t.object, t.done_sequence, t.type,
+            t.kind))::UUID, e.endpoint_id, t.object, t.done_sequence,
+        4 * t.attempt + array_position(ARRAY['declined', 'sold', 'cancelled', 'refunded'], t.kind),
+        t.type,
         json_build_object('type', t.type,
             'timestamp', to_char(to_timestamp(t.done_at / 1000.0) AT TIME ZONE 'UTC',
                 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
@@ -117,7 +121,7 @@ BEGIN
             WHERE w.endpoint_id = e.endpoint_id AND w.state = 'waiting' AND w.next_at <= p_now
                 AND NOT EXISTS (SELECT FROM webhook_message v
                     WHERE v.endpoint_id = w.endpoint_id AND v.object = w.object
-                        AND v.sequence < w.sequence AND v.state = 'waiting')
+                        AND (v.sequence, v.rank) < (w.sequence, w.rank) AND v.state = 'waiting')
             ORDER BY w.next_at LIMIT p_each) due
         WHERE e.is_active AND e.endpoint_id <> ALL(p_busy)
         ORDER BY due.next_at LIMIT p_most

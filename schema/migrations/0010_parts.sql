@@ -101,13 +101,14 @@ CALL keep_plans('part_finish');
 -- As in 0005, with the orders whose tickets that cost something were paid back one by one: they have
 -- no money there, as those that were paid back whole.
 CREATE OR REPLACE FUNCTION payment_standing(p_provider TEXT, p_id TEXT[])
-RETURNS TABLE (place BIGINT, state TEXT, is_current BOOLEAN, has_work BOOLEAN, outcome TEXT)
+RETURNS TABLE (place BIGINT, state TEXT, is_current BOOLEAN, has_work BOOLEAN, is_sold BOOLEAN,
+    outcome TEXT)
 LANGUAGE sql STABLE AS $$
     SELECT a.place,
         CASE WHEN o.state = 'paid' AND 0 < o.amount AND o.amount = (SELECT sum(p.amount)
                 FROM order_part p WHERE p.order_id = o.order_id AND p.state = 'refunded')
             THEN 'refunded' ELSE o.state END,
-        o.attempt = t.attempt, o.todo, nullif(f.outcome, 'reseated')
+        o.attempt = t.attempt, o.todo, o.sold_at IS NOT NULL, nullif(f.outcome, 'reseated')
     FROM unnest(p_id) WITH ORDINALITY AS a(id, place)
     LEFT JOIN payment_attempt t ON t.provider = p_provider AND t.provider_id = a.id
     LEFT JOIN orders o ON o.order_id = t.order_id

@@ -150,6 +150,10 @@ pub(crate) const LOOKS_AFTER: [Duration; 3] =
 /// Most ended payments that one look asks about; the others wait for the next.
 pub(crate) const ENDED_AT_ONCE_MAX: i64 = 256;
 
+/// How many ended payments the provider is asked about side by side: with an answer in 200 ms the
+/// 256 of a look take 3 s, and up to 25 a second are looked at when it is their time.
+pub(crate) const LOOKS_SIDE_BY_SIDE: usize = 16;
+
 /// How far a look goes back behind the last one: clocks of providers differ from ours.
 pub(crate) const RECONCILE_OVERLAP: DurationMs = DurationMs(120_000);
 
@@ -189,6 +193,17 @@ pub(crate) const MESSAGES_SWEPT: i64 = 10_000;
 
 /// How long a replaced secret still signs beside its successor.
 pub(crate) const SECRET_OVERLAP: DurationMs = DurationMs::from_secs(86_400);
+
+/// How long a question of an audit may take.
+pub(crate) const AUDIT_WAIT: Duration = Duration::from_mins(1);
+
+/// How often the books are compared with each other at most, and how many times as long as that
+/// took they are left alone then: it never takes more than a twentieth of one connection.
+pub(crate) const BOOKS_EVERY: DurationMs = DurationMs::from_secs(60);
+pub(crate) const BOOKS_REST: u32 = 20;
+
+/// How long a difference between the books must stand to be one: an order may be moving.
+pub(crate) const BOOKS_AGAIN: Duration = Duration::from_secs(5);
 
 /// Most differences that an audit lists of each kind: the first ones say what is wrong.
 pub(crate) const DIFFERENCES_MAX: i64 = 1_000;

@@ -7,6 +7,7 @@
 
 mod area;
 mod audit;
+mod books;
 mod cancel;
 mod catalogue;
 mod config;
@@ -38,6 +39,7 @@ mod work;
 mod tests;
 
 pub use audit::audit;
+pub use books::compare_books;
 pub use config::Config;
 pub use error::Error;
 pub use ledger::{CheckedLedger, check_ledger};

@@ -57,6 +57,17 @@ pub(crate) fn reconciled(at: UnixMillis) {
     gauge!("usher_settlement_reconciled_at_seconds").set(seconds);
 }
 
+/// What stands between orders, tickets, seats and the ledger.
+pub(crate) fn books_differ(count: usize) {
+    let count = u32::try_from(count).unwrap_or(u32::MAX);
+    gauge!("usher_settlement_differences").set(count);
+}
+
+/// A provider has refused to do something.
+pub(crate) fn provider_refused(what: &'static str) {
+    counter!("usher_settlement_provider_refusals_total", "what" => what).increment(1);
+}
+
 pub(crate) fn reconcile_failed() {
     counter!("usher_settlement_reconcile_failed_total").increment(1);
 }

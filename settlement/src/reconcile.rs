@@ -3,12 +3,15 @@
 //! Money that no order accounts for goes back (ORD-2). That a provider does not answer says nothing
 //! about any payment: such a look ends, and the next one begins where it began.
 
-use crate::config::{FOUND_AFTER, PROVIDER_WAIT, RECONCILE_EVERY, RECONCILE_OVERLAP};
+use crate::config::{
+    FOUND_AFTER, LOOKS_SIDE_BY_SIDE, PROVIDER_WAIT, RECONCILE_EVERY, RECONCILE_OVERLAP,
+};
 use crate::error::Error;
 use crate::metrics;
 use crate::provider::{Cursor, Failure, Listed, Page, Provider, Verb};
 use crate::store::{FoundMoney, MoneyOutcome};
 use chassis::{Shutdown, clock};
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use schema::UnixMillis;
 use settlement_core::{Late, Remedy, Rung, Seen, Standing, Stray, late, remedy};
 use sqlx::PgPool;
@@ -160,16 +163,16 @@ impl Look<'_> {
     /// Asks again about payments that had ended without money: a list by creation does not show an
     /// old one that is paid after all.
     async fn at_ended(&self) -> Result<Vec<Difference>, Error> {
-        let mut differences = Vec::new();
-        for (payment, looks) in self.money.ended().await? {
+        let looks = self.money.ended().await?.into_iter().map(|(payment, looks)| async move {
             let id = payment.id.clone();
             // No money is found where nothing was to be paid.
-            if payment.amount.amount != 0 {
-                differences.extend(self.at(payment).await?);
-            }
+            let is_free = payment.amount.amount == 0;
+            let difference = if is_free { None } else { self.at(payment).await? };
             self.money.looked(&id, looks).await?;
-        }
-        Ok(differences)
+            Ok::<_, Error>(difference)
+        });
+        let looked = stream::iter(looks).buffer_unordered(LOOKS_SIDE_BY_SIDE);
+        Ok(looked.try_collect::<Vec<_>>().await?.into_iter().flatten().collect())
     }
 
     /// Goes on with found money that has no outcome yet: its places are asked for, or the provider

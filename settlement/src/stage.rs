@@ -2,6 +2,7 @@
 //! what others ask.
 
 use crate::area::Areas;
+use crate::books;
 use crate::catalogue::Catalogue;
 use crate::config::Config;
 use crate::desk;
@@ -119,6 +120,8 @@ pub async fn run_with(
         let reconciling = reconcile::run(pool, provider, shutdown.clone());
         tasks::spawn("settlement-reconcile", reconciling);
     }
+    let comparing = books::run(deps.postgres.clone(), shutdown.clone());
+    tasks::spawn("settlement-books", comparing);
     tasks::spawn("settlement-messages", webhooks::relay(Arc::clone(context)));
     let webhook_key = deps.keys.hmac(WEBHOOK_KEY).map_err(prepared("load the webhook key"))?;
     let sender = Sender::new(Arc::clone(context), webhook_key);

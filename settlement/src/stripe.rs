@@ -7,10 +7,11 @@
 //! read before each try to give it back.
 
 use crate::error::Error;
+use crate::metrics;
 use crate::provider::{
     Cursor, Failure, GIVE_BACK, Listed, NewPayment, Page, Payment, Provider, Verb,
 };
-use api::{Api, Call, Fault, Method};
+use api::{Api, Call, Fault, Method, Refused};
 use futures_util::future::BoxFuture;
 use intent::{Intent, Intents, Told};
 use schema::OrderId;
@@ -73,7 +74,10 @@ impl Stripe {
             ("metadata[order]", order.clone()),
             ("metadata[attempt]", attempt.clone()),
         ];
-        let key = format!("{}/{order}/{attempt}/create", self.system);
+        // Stripe repeats the answer to a key for a day, also one that says it has failed. So there is
+        // another key each minute: what it may have made before has no order, and is voided.
+        let minute = chassis::clock::now().0 / 60_000;
+        let key = format!("{}/{order}/{attempt}/create/{minute}", self.system);
         let call = Call { what, method: Method::Post, path: "payment_intents", form: &form, key };
         let intent: Intent = match self.api.call(&call).await {
             Ok(intent) => intent,
@@ -118,7 +122,11 @@ impl Stripe {
         match self.api.call(&call).await {
             Ok(intent) => Ok(intent),
             Err(Fault::Unknown(failure)) => Err(failure),
-            Err(Fault::Refused(_)) => self.fetch(what, id).await,
+            // Most often it is done already.
+            Err(Fault::Refused(refused)) => {
+                refuse(what, id, &refused);
+                self.fetch(what, id).await
+            }
         }
     }
 
@@ -153,11 +161,17 @@ impl Stripe {
         }
         let form = [("payment_intent", id.to_owned()), ("amount", (left - stays).to_string())];
         // What was given back is in the key: the same refund is never made twice, the next one can.
-        let key = format!("{id}/refund/{left}");
-        let call = Call { what, method: Method::PostOnce, path: "refunds", form: &form, key };
-        match self.api.call::<serde::de::IgnoredAny>(&call).await {
-            Ok(_) | Err(Fault::Refused(_)) => {}
-            Err(Fault::Unknown(failure)) => return Err(failure),
+        // A refusal would be repeated to the same key for a day, though there is money again: where
+        // it is known that the first try did nothing, another one may be made each hour.
+        let first = format!("{id}/refund/{left}");
+        let hour = chassis::clock::now().0 / 3_600_000;
+        for key in [first.clone(), format!("{first}/{hour}")] {
+            let call = Call { what, method: Method::PostOnce, path: "refunds", form: &form, key };
+            match self.api.call::<serde::de::IgnoredAny>(&call).await {
+                Ok(_) => break,
+                Err(Fault::Refused(refused)) => refuse(what, id, &refused),
+                Err(Fault::Unknown(failure)) => return Err(failure),
+            }
         }
         self.fetch(what, id).await
     }
@@ -190,9 +204,9 @@ impl Stripe {
         let none = String::new();
         let intent = match verb {
             Verb::Fetch => self.fetch(what, id).await?,
-            Verb::Authorise => self.carry_out(what, id, "confirm", format!("{id}/confirm")).await?,
-            // Both have no key on purpose: Stripe repeats the answer to a key for a day, also a
-            // refusal that no longer holds.
+            // No keys on purpose: Stripe repeats the answer to a key for a day, also a refusal that no
+            // longer holds. The intent's own state keeps each from being done twice.
+            Verb::Authorise => self.carry_out(what, id, "confirm", none).await?,
             Verb::Capture => self.carry_out(what, id, "capture", none).await?,
             Verb::Cancel => self.carry_out(what, id, "cancel", none).await?,
             Verb::Refund => self.refund(what, id, |_| 0).await?,
@@ -244,6 +258,12 @@ impl Stripe {
         let back = Some(intent.amount() - intent.left());
         Some(Listed { id: intent.id.clone(), order, amount, seen, back, created_at })
     }
+}
+
+/// Notes that something was refused: what is refused again and again waits for a person.
+fn refuse(what: &'static str, id: &str, refused: &Refused) {
+    metrics::provider_refused(what);
+    tracing::info!(what, payment = id, why = refused.reason(), "the provider refuses");
 }
 
 /// Whether it can be an id of an intent: it becomes a part of a path.

@@ -1,4 +1,5 @@
-//! `usher reconcile`: the payment provider's list beside the orders.
+//! `usher reconcile`: the payment provider's list beside the orders, and these beside tickets, seats
+//! and the ledger.
 
 use crate::cli::Reconcile;
 use crate::{config, output};
@@ -28,6 +29,18 @@ pub async fn reconcile(asked: Reconcile) -> anyhow::Result<ExitCode> {
         }
         output::line(&format!("reconciled with {name}, {} differences", differences.len()));
         differ |= !differences.is_empty();
+    }
+    match settlement::compare_books(&pool).await {
+        Ok(differences) => {
+            differences.iter().for_each(|difference| output::line(difference));
+            output::line(&format!("compared the books, {} differences", differences.len()));
+            differ |= !differences.is_empty();
+        }
+        Err(error) => {
+            let error = chassis::telemetry::chain(&error);
+            output::line(&format!("books not compared: {error}"));
+            silent = true;
+        }
     }
     Ok(match (silent, differ) {
         (true, _) => ExitCode::from(NOT_RECONCILED),

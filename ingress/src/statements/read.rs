@@ -117,10 +117,11 @@ async fn count(connection: &mut PgConnection, of: &Of, period: Period) -> Result
         Of::Party(_) => sqlx::query_scalar(
             "SELECT count(*) FROM (SELECT FROM ledger_transaction
                  WHERE party @> ARRAY[$1::UUID] AND array_remove(party, NULL) <> '{}'
-                 LIMIT $2) t",
+                     AND at < $3 LIMIT $2) t",
         )
         .bind(of.party())
-        .bind(most),
+        .bind(most)
+        .bind(period.to),
     };
     query.fetch_one(connection).await
 }

@@ -14,6 +14,8 @@ pub enum Standing {
         is_current: bool,
         /// A driver has something left to do about the order.
         has_work: bool,
+        /// The order was sold: what was paid for it has its tickets, or had them.
+        is_sold: bool,
     },
 }
 
@@ -52,8 +54,12 @@ pub enum Remedy {
 pub fn remedy(seen: &Seen, standing: Standing) -> Remedy {
     let stray = match standing {
         Standing::Unbound => Stray::Orphan,
+        // What was sold and needs a review, a person decides about.
         Standing::Bound { has_work: true, is_current: true, .. }
-        | Standing::Bound { state: State::ReviewNeeded, .. } => return Remedy::Rest,
+        | Standing::Bound { state: State::ReviewNeeded, is_current: true, is_sold: true, .. } => {
+            return Remedy::Rest;
+        }
+        Standing::Bound { state: State::ReviewNeeded, is_sold: true, .. } => Stray::Duplicate,
         Standing::Bound { state: State::Paid, is_current: true, .. } => return of_paid(seen),
         // The payment that was waited for in vain.
         Standing::Bound { state: State::Cancelled, is_current: true, .. }
@@ -181,7 +187,7 @@ mod tests {
     }
 
     fn bound(state: State, is_current: bool, has_work: bool) -> Standing {
-        Standing::Bound { state, is_current, has_work }
+        Standing::Bound { state, is_current, has_work, is_sold: false }
     }
 
     /// The remedies of a standing, in the order of [`all_seen`].
@@ -200,7 +206,6 @@ mod tests {
         assert_eq!(remedies(Standing::Unbound), stray(Stray::Orphan));
         for state in State::ALL {
             let others = match state {
-                State::ReviewNeeded => [Remedy::Rest; 7],
                 State::Paid | State::Refunding | State::Refunded => stray(Stray::Duplicate),
                 _ => stray(Stray::Late),
             };
@@ -221,6 +226,16 @@ mod tests {
             for has_work in [false, true] {
                 assert_eq!(remedies(bound(state, false, has_work)), others, "{state}");
             }
+        }
+    }
+
+    #[test]
+    fn money_of_a_review_is_a_persons_to_decide_about_only_if_it_has_bought_something() {
+        let (state, is_sold) = (State::ReviewNeeded, true);
+        for has_work in [false, true] {
+            let of = |is_current| Standing::Bound { state, is_current, has_work, is_sold };
+            assert_eq!(remedies(of(true)), [Remedy::Rest; 7]);
+            assert_eq!(remedies(of(false)), stray(Stray::Duplicate));
         }
     }
 

@@ -51,13 +51,22 @@ impl FoundMoney<'_> {
         in_time("end a reconciliation", query.execute(self.pool)).await.map(drop)
     }
 
+    /// Lets nobody look before then.
+    pub(crate) async fn rest(self, until: UnixMillis) -> Result<(), Error> {
+        let query = sqlx::query(
+            "UPDATE reconciled SET rest_until = greatest(rest_until, $2) WHERE provider = $1",
+        );
+        let query = query.bind(self.provider).bind(millis(until));
+        in_time("rest after a look", query.execute(self.pool)).await.map(drop)
+    }
+
     /// How the orders know payments; those that have their outcome already are left out.
     pub(crate) async fn standings(
         self,
         payments: Vec<Listed>,
     ) -> Result<Vec<(Listed, Standing)>, Error> {
         let query = sqlx::query(
-            "SELECT state, is_current, has_work, outcome FROM payment_standing($1, $2)",
+            "SELECT state, is_current, has_work, is_sold, outcome FROM payment_standing($1, $2)",
         );
         let ids: Vec<&str> = payments.iter().map(|payment| payment.id.as_str()).collect();
         let query = query.bind(self.provider).bind(ids);
@@ -99,9 +108,9 @@ impl FoundMoney<'_> {
     /// looks there were.
     pub(crate) async fn ended(self) -> Result<Vec<(Listed, usize)>, Error> {
         let query = sqlx::query(
-            "SELECT t.provider_id, e.order_id, e.looks, o.amount, o.currency::TEXT AS currency,
+            "SELECT t.provider_id, e.order_id, e.looks, t.amount, t.currency::TEXT AS currency,
                  t.created_at
-             FROM ended_payment e JOIN orders o USING (order_id)
+             FROM ended_payment e
              JOIN payment_attempt t ON t.order_id = e.order_id AND t.attempt = e.attempt
              WHERE t.provider = $1 AND e.look_at <= $2 ORDER BY e.look_at LIMIT $3",
         );
@@ -111,19 +120,23 @@ impl FoundMoney<'_> {
         Ok(rows.iter().map(ended_of).collect())
     }
 
-    /// Puts the next look at an ended payment where it belongs, or forgets it after the last one.
+    /// Puts the next look at an ended payment where it belongs, or forgets it after the last one;
+    /// nothing if somebody else has done so since there were so many looks.
     pub(crate) async fn looked(self, id: &str, looks: usize) -> Result<(), Error> {
         let next = LOOKS_AFTER.get(looks + 1).map(|_| look_after(looks + 1) - look_after(looks));
         let query = sqlx::query(
             "WITH one AS (SELECT order_id, attempt FROM payment_attempt
                  WHERE provider = $1 AND provider_id = $2),
              gone AS (DELETE FROM ended_payment e USING one
-                 WHERE $3::BIGINT IS NULL AND (e.order_id, e.attempt) = (one.order_id, one.attempt))
+                 WHERE $3::BIGINT IS NULL AND e.looks = $4
+                     AND (e.order_id, e.attempt) = (one.order_id, one.attempt))
              UPDATE ended_payment e SET looks = e.looks + 1, look_at = e.look_at + $3
              FROM one
-             WHERE $3 IS NOT NULL AND (e.order_id, e.attempt) = (one.order_id, one.attempt)",
+             WHERE $3 IS NOT NULL AND e.looks = $4
+                 AND (e.order_id, e.attempt) = (one.order_id, one.attempt)",
         );
-        let query = query.bind(self.provider).bind(id).bind(next);
+        let looks = i32::try_from(looks).expect("a few");
+        let query = query.bind(self.provider).bind(id).bind(next).bind(looks);
         in_time("note a look", query.execute(self.pool)).await.map(drop)
     }
 
@@ -131,7 +144,7 @@ impl FoundMoney<'_> {
     /// left to do about its order. `None` if no order has stored it.
     pub(crate) async fn payment(self, id: &str) -> Result<Option<(Listed, bool)>, Error> {
         let query = sqlx::query(
-            "SELECT t.provider_id, t.order_id, o.amount, o.currency::TEXT AS currency, t.created_at,
+            "SELECT t.provider_id, t.order_id, t.amount, t.currency::TEXT AS currency, t.created_at,
                  o.todo AND o.attempt = t.attempt AS has_work
              FROM payment_attempt t JOIN orders o USING (order_id)
              WHERE t.provider = $1 AND t.provider_id = $2",
@@ -261,6 +274,7 @@ fn standing(row: &PgRow) -> Standing {
             state: state_of(state),
             is_current: row.get("is_current"),
             has_work: row.get("has_work"),
+            is_sold: row.get("is_sold"),
         },
     }
 }

@@ -4,6 +4,7 @@
 //! not fail again.
 
 use super::owner::payment;
+use super::reconcile::age;
 use super::rig::{ACCOUNT, PATIENT, Rig, Stage, eventually};
 use crate::provider::{Cursor, Failure, NewPayment, Page, Payment, Provider, Verb};
 use crate::{Sandbox, reconcile_once};
@@ -253,6 +254,7 @@ impl World {
     async fn judge(&self, seed: u64) {
         self.rig.assert_clean().await;
         let sandbox = Sandbox::start(&self.rig.pool);
+        age(&self.rig).await;
         assert_eq!(reconcile_once(&self.rig.pool, &sandbox).await.unwrap(), [], "seed {seed}");
         for Paying { held, attempt, .. } in &self.holds {
             // ORD-2: an attempt that is tried again is the same payment.

@@ -3,13 +3,15 @@
 use super::late::late;
 use super::rig::{ACCOUNT, Point, Rig, asked, eventually};
 use crate::provider::{Cursor, Failure, NewPayment, Page, Payment, Provider, Verb};
-use crate::{Error, Sandbox, reconcile_once};
+use crate::store::FoundMoney;
+use crate::{Error, Sandbox, books, reconcile_once};
 use futures_util::future::BoxFuture;
 use schema::{CancelAnswer, CancelBooking, Currency, HoldId, Money, OrderId, subject};
 use settlement_core::Seen;
 use sqlx::Executor;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 pub(super) const PRICE: Money = Money { amount: 5_000, currency: Currency::EUR };
 
@@ -59,6 +61,55 @@ async fn money_without_an_order_goes_back_by_itself() {
     })
     .await;
     assert_given_back(&rig, &sandbox, 0).await;
+}
+
+#[tokio::test]
+async fn of_two_who_look_at_an_ended_payment_one_notes_it_and_its_own_amount_is_asked_for() {
+    let rig = Rig::start().await;
+    let planted = "
+        INSERT INTO payment_attempt VALUES (gen_random_uuid(), 1, 'sandbox', 'pay_x', 50, 'USD', 1);
+        INSERT INTO ended_payment SELECT order_id, attempt, 0, 1 FROM payment_attempt";
+    rig.pool.execute(sqlx::raw_sql(planted)).await.unwrap();
+    let money = FoundMoney { pool: &rig.pool, provider: "sandbox" };
+    let due = money.ended().await.unwrap();
+    let [(payment, 0)] = &due[..] else { panic!("{due:?}") };
+    // Whatever the order came to cost for another attempt.
+    assert_eq!(payment.amount, Money::new(50, "USD".parse().unwrap()));
+    for _ in 0..2 {
+        money.looked("pay_x", 0).await.unwrap();
+    }
+    money.looked("pay_x", 2).await.unwrap();
+    assert_eq!(rig.count("SELECT looks::BIGINT FROM ended_payment").await, 1);
+    for looks in [1, 2, 2] {
+        money.looked("pay_x", looks).await.unwrap();
+    }
+    assert_eq!(rig.count("SELECT count(*) FROM ended_payment").await, 0);
+}
+
+#[tokio::test]
+async fn what_stands_between_the_books_is_found_and_what_passes_is_not() {
+    let mut rig = Rig::start().await;
+    let stage = rig.stage(Point::Never);
+    let hold = rig.pay(&[1, 2], "tok_ok").await;
+    rig.wait_for(hold, "paid").await;
+    rig.rest().await;
+    drop(stage);
+    assert_eq!(books::look(&rig.pool, Duration::ZERO).await.unwrap(), [""; 0]);
+    let gone = "DELETE FROM live_seat WHERE seat_idx = 1 RETURNING event_id, order_id";
+    let (event, order): (String, uuid::Uuid) =
+        sqlx::query_as(gone).fetch_one(&rig.pool).await.unwrap();
+    let standing = books::look(&rig.pool, Duration::ZERO).await.unwrap();
+    assert!(standing.iter().any(|what| what.contains("seat 1 of")), "{standing:?}");
+    let back = async {
+        // Longer than the first look takes, shorter than the second waits.
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        let back =
+            "INSERT INTO live_seat (event_id, seat_idx, order_id, line) VALUES ($1, 1, $2, 0)";
+        sqlx::query(back).bind(event).bind(order).execute(&rig.pool).await.unwrap();
+    };
+    let look = books::look(&rig.pool, Duration::from_secs(3));
+    let (standing, ()) = tokio::join!(look, back);
+    assert_eq!(standing.unwrap(), [""; 0], "it has passed");
 }
 
 #[tokio::test]
@@ -237,6 +288,10 @@ impl Provider for Mute {
 
     fn act<'a>(&'a self, _: &'a str, verb: Verb) -> BoxFuture<'a, Result<Seen, Failure>> {
         Box::pin(async move { unreachable(verb.as_str()) })
+    }
+
+    fn give_back<'a>(&'a self, _: &'a str, _: i64) -> BoxFuture<'a, Result<(), Failure>> {
+        Box::pin(async { unreachable("give back") })
     }
 
     fn list<'a>(&'a self, after: &'a Cursor) -> BoxFuture<'a, Result<Page, Failure>> {

@@ -241,14 +241,12 @@ async fn a_message_is_signed_by_the_secret_before_too_for_a_day_after_the_change
     }
 }
 
-#[tokio::test]
-async fn of_a_refund_nobody_hears_before_its_sale() {
-    let mut rig = start().await;
-    let receiver = Receiver::start(&[]).await;
-    listen(&rig, PROMOTER, &receiver.url(), ALL).await;
+/// A booking that was paid and paid back, of which the journal has heard nothing yet.
+async fn sold_and_refunded(rig: &mut Rig, receiver: &Receiver) {
+    listen(rig, PROMOTER, &receiver.url(), ALL).await;
     rig.owner.heard.lock().unwrap().deaf = true;
     let stage = rig.stage(Point::Never);
-    let hold = paid(&mut rig, 1).await;
+    let hold = paid(rig, 1).await;
     // The owner answers neither, so nobody waits for the answer.
     let wanted = CancelBooking { order: OrderId::from(hold), account: ACCOUNT };
     let nats = rig.servers.nats().await;
@@ -256,16 +254,45 @@ async fn of_a_refund_nobody_hears_before_its_sale() {
     nats.client.publish(subject::SETTLE_CANCEL, asked).await.unwrap();
     rig.wait_for(hold, "refunded").await;
     drop(stage);
-    let close = |kind: &'static str, sequence: i64| {
-        let close = "WITH closed AS (UPDATE outbox SET done_at = $2, done_sequence = $2
-                WHERE kind = $1 RETURNING order_id, attempt, kind)
-            INSERT INTO webhook_due SELECT order_id, attempt, kind FROM closed";
-        sqlx::query(close).bind(kind).bind(sequence).execute(&rig.pool)
-    };
+}
+
+/// The journal has heard of it, with the batch of that sequence.
+async fn close(rig: &Rig, kind: &str, sequence: i64) {
+    let close = "WITH closed AS (UPDATE outbox SET done_at = $2, done_sequence = $2
+            WHERE kind = $1 RETURNING order_id, attempt, kind)
+        INSERT INTO webhook_due SELECT order_id, attempt, kind FROM closed";
+    sqlx::query(close).bind(kind).bind(sequence).execute(&rig.pool).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_came_to_the_journal_at_once_is_told_one_after_the_other_as_it_happened() {
+    let mut rig = start().await;
+    let receiver = Receiver::start(&[503]).await;
+    sold_and_refunded(&mut rig, &receiver).await;
+    close(&rig, "refunded", 8).await;
+    close(&rig, "sold", 8).await;
+    let _stage = rig.stage(Point::Never);
+    receiver.has(1).await;
+    let again = "SELECT count(*) FROM webhook_message WHERE last_status = 503";
+    eventually("the refusal to be noted", || async { rig.count(again).await == 1 }).await;
+    due(&rig).await;
+    receiver.has(3).await;
+    assert_eq!(
+        receiver.kinds(),
+        ["booking.confirmed", "booking.confirmed", "booking.refunded"],
+        "the second waits for the first"
+    );
+}
+
+#[tokio::test]
+async fn of_a_refund_nobody_hears_before_its_sale() {
+    let mut rig = start().await;
+    let receiver = Receiver::start(&[]).await;
+    sold_and_refunded(&mut rig, &receiver).await;
     let ready = "SELECT count(*) FROM webhook_ready";
-    close("refunded", 9).await.unwrap();
+    close(&rig, "refunded", 9).await;
     assert_eq!(rig.count(ready).await, 0, "its sale is still on its way to the journal");
-    close("sold", 8).await.unwrap();
+    close(&rig, "sold", 8).await;
     assert_eq!(rig.count(ready).await, 2);
     let _stage = rig.stage(Point::Never);
     receiver.has(2).await;

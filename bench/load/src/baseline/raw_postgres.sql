@@ -16,8 +16,9 @@ WITH o AS (
         array_fill(o.amount / o.places, ARRAY[o.places]), $7, $7, $7, $7, $7, false, $7
     FROM o
 ), attempted AS (
-    INSERT INTO payment_attempt (order_id, attempt, provider, provider_id, created_at)
-    SELECT order_id, 1, 'sandbox', 'pay_' || order_id, $7 FROM o
+    INSERT INTO payment_attempt (order_id, attempt, provider, provider_id, amount, currency,
+        created_at)
+    SELECT order_id, 1, 'sandbox', 'pay_' || order_id, amount, 'EUR', $7 FROM o
 ), claimed AS (
     INSERT INTO live_seat (event_id, seat_idx, order_id, line)
     SELECT $6, seat, order_id, line FROM line

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Calls at which no process is killed, and why.
-const ELSEWHERE: [(&str, &str); 11] = [
+const ELSEWHERE: [(&str, &str); 13] = [
     ("act on sandbox payments", "within a provider's calls"),
     ("list sandbox payments", "within a provider's call"),
     ("give sandbox money back", "within a provider's call"),
@@ -17,15 +17,16 @@ const ELSEWHERE: [(&str, &str); 11] = [
     ("look up an event", "reads, for an event that its provider brings again"),
     ("note an event", "last of its event, whose repetition does nothing"),
     ("prepare the streams", "at the start, when nothing was taken"),
+    ("rest after a look", "whose next one begins earlier without it"),
     ("read leases", "at the end, and leases end by themselves"),
 ];
 
 /// Sources whose awaits are all within one call: of a provider, or of an operator's tool.
-const WITHIN_CALLS: [&str; 6] =
-    ["audit.rs", "error.rs", "ledger.rs", "outside.rs", "sandbox.rs", "stripe"];
+const WITHIN_CALLS: [&str; 7] =
+    ["audit.rs", "books.rs", "error.rs", "ledger.rs", "outside.rs", "sandbox.rs", "stripe"];
 
 /// Awaits that leave the process for nothing: clocks, queues, switches, and futures made elsewhere.
-const IN_MEMORY: [&str; 14] = [
+const IN_MEMORY: [&str; 15] = [
     "all",
     "asked",
     "get",
@@ -39,6 +40,7 @@ const IN_MEMORY: [&str; 14] = [
     "tell_every",
     "timeout",
     "traced",
+    "try_collect",
     "yield_now",
 ];
 
