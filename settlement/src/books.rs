@@ -1,5 +1,5 @@
-//! Compares orders, tickets, seats and the ledger with each other, again and again, and what of them
-//! the owners of the seats have heard.
+//! Compares orders, tickets, seats and the ledger with each other, again and again, and what of
+//! them the owners of the seats have heard.
 
 use crate::audit::audit;
 use crate::config::{BOOKS_AGAIN, BOOKS_EVERY, BOOKS_REST};

@@ -74,8 +74,8 @@ impl Stripe {
             ("metadata[order]", order.clone()),
             ("metadata[attempt]", attempt.clone()),
         ];
-        // Stripe repeats the answer to a key for a day, also one that says it has failed. So there is
-        // another key each minute: what it may have made before has no order, and is voided.
+        // Stripe repeats the answer to a key for a day, also one that says it has failed. So there
+        // is another key each minute: what it may have made before has no order, and is voided.
         let minute = chassis::clock::now().0 / 60_000;
         let key = format!("{}/{order}/{attempt}/create/{minute}", self.system);
         let call = Call { what, method: Method::Post, path: "payment_intents", form: &form, key };
@@ -204,8 +204,8 @@ impl Stripe {
         let none = String::new();
         let intent = match verb {
             Verb::Fetch => self.fetch(what, id).await?,
-            // No keys on purpose: Stripe repeats the answer to a key for a day, also a refusal that no
-            // longer holds. The intent's own state keeps each from being done twice.
+            // No keys on purpose: Stripe repeats the answer to a key for a day, also a refusal that
+            // no longer holds. The intent's own state keeps each from being done twice.
             Verb::Authorise => self.carry_out(what, id, "confirm", none).await?,
             Verb::Capture => self.carry_out(what, id, "capture", none).await?,
             Verb::Cancel => self.carry_out(what, id, "cancel", none).await?,

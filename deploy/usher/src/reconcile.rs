@@ -1,5 +1,5 @@
-//! `usher reconcile`: the payment provider's list beside the orders, and these beside tickets, seats
-//! and the ledger.
+//! `usher reconcile`: the payment provider's list beside the orders, and these beside tickets,
+//! seats and the ledger.
 
 use crate::cli::Reconcile;
 use crate::{config, output};
@@ -32,7 +32,9 @@ pub async fn reconcile(asked: Reconcile) -> anyhow::Result<ExitCode> {
     }
     match settlement::compare_books(&pool).await {
         Ok(differences) => {
-            differences.iter().for_each(|difference| output::line(difference));
+            for difference in &differences {
+                output::line(difference);
+            }
             output::line(&format!("compared the books, {} differences", differences.len()));
             differ |= !differences.is_empty();
         }
