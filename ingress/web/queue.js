@@ -68,8 +68,10 @@ async function join(eventId) {
   // Both are kept before they are used: if the answer is lost, the next try gets the same place.
   const kept = load(localStorage, placeName(eventId));
   const key = kept?.key ?? newKey();
-  // The place of one who is logged in may be the account's, from whatever browser.
-  const secret = session() ? null : kept?.secret ?? newSecret();
+  // The same key says the same. The place of one who is logged in may be the account's, from
+  // whatever browser.
+  const fresh = () => session() ? null : newSecret();
+  const secret = kept?.key ? kept.secret ?? null : fresh();
   store(localStorage, placeName(eventId), { key, secret });
   try {
     // Who sees the token, and not the secret, cannot claim the place.

@@ -196,7 +196,7 @@ RETURNS TABLE (
     currency TEXT, account TEXT, event_id TEXT, kind TEXT, transactions BIGINT, amount BIGINT
 ) LANGUAGE sql STABLE AS $$
     SELECT t.currency::TEXT, e.account, t.event_id, CASE WHEN p_from <= t.at THEN t.kind END,
-        count(*), sum(e.amount)::BIGINT
+        count(DISTINCT t.order_id), sum(e.amount)::BIGINT
     FROM ledger_transaction t, unnest(t.account, t.amount, t.party) AS e(account, amount, party)
     WHERE t.at < p_to AND (p_event IS NULL OR t.event_id = p_event)
         AND (p_party IS NULL OR (e.party = p_party AND array_remove(t.party, NULL) <> '{}'

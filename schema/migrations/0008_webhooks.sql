@@ -31,10 +31,10 @@ CREATE TABLE webhook_message (
     -- Made of endpoint and verdict: a verdict that is expanded twice is one message.
     message_id  UUID     PRIMARY KEY,
     endpoint_id UUID     NOT NULL REFERENCES webhook_endpoint ON DELETE CASCADE,
-    -- The booking; its messages go out one after the other, in the order of the journal.
+    -- The booking; its messages go out one after the other, as it happened.
     object      TEXT     NOT NULL,
     sequence    BIGINT   NOT NULL,
-    -- Of what came to the journal at once, what happened first.
+    -- What happened first, in whatever order the journal has heard of it.
     rank        INT      NOT NULL,
     kind        TEXT     NOT NULL,
     body        TEXT     NOT NULL,
@@ -49,7 +49,7 @@ CREATE TABLE webhook_message (
     last_error  TEXT,
     CHECK ((state = 'waiting') = (done_at IS NULL))
 );
-CREATE INDEX webhook_message_waiting ON webhook_message (endpoint_id, object, sequence, rank)
+CREATE INDEX webhook_message_waiting ON webhook_message (endpoint_id, object, rank)
     WHERE state = 'waiting';
 CREATE INDEX webhook_message_due ON webhook_message (endpoint_id, next_at)
     WHERE state = 'waiting';
@@ -121,7 +121,7 @@ BEGIN
             WHERE w.endpoint_id = e.endpoint_id AND w.state = 'waiting' AND w.next_at <= p_now
                 AND NOT EXISTS (SELECT FROM webhook_message v
                     WHERE v.endpoint_id = w.endpoint_id AND v.object = w.object
-                        AND (v.sequence, v.rank) < (w.sequence, w.rank) AND v.state = 'waiting')
+                        AND v.rank < w.rank AND v.state = 'waiting')
             ORDER BY w.next_at LIMIT p_each) due
         WHERE e.is_active AND e.endpoint_id <> ALL(p_busy)
         ORDER BY due.next_at LIMIT p_most

@@ -32,14 +32,15 @@ CREATE TRIGGER order_part_over BEFORE UPDATE ON order_part FOR EACH ROW
     EXECUTE FUNCTION refuse('what went back stays so');
 
 -- Begins part `p_part` of an order: a ticket that its buyer still has and that was not used. The last
--- one goes with its order. The owner knows that its place is sold, and has answered about the parts
--- before. Says whether it began.
+-- one goes with its order. Its money was taken, for until then the order has its driver for that; the
+-- owner knows that its place is sold, and has answered about the parts before. Says whether it began.
 CREATE FUNCTION part_begin(
     p_order UUID, p_part INT, p_line INT, p_command UUID, p_now BIGINT
 ) RETURNS BOOLEAN LANGUAGE plpgsql AS $$
 DECLARE price BIGINT;
 BEGIN
-    PERFORM FROM orders o WHERE o.order_id = p_order AND o.state = 'paid' FOR UPDATE;
+    PERFORM FROM orders o WHERE o.order_id = p_order AND o.state = 'paid'
+        AND o.captured_at IS NOT NULL FOR UPDATE;
     IF NOT FOUND THEN RETURN false; END IF;
     -- Statements of their own, so that they see what was done while this one waited. Whoever checks a
     -- ticket in or transfers it locks its order too.

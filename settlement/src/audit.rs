@@ -267,6 +267,13 @@ const QUESTIONS: &[Question] = &[
             FROM order_part WHERE done_at IS NULL AND refunded_at < $2 LIMIT $1",
     },
     Question {
+        promise: InvariantId::Ord2,
+        query: "SELECT 'order ' || order_id || ': nobody is at part ' || p.part AS what
+            FROM order_part p JOIN orders o USING (order_id)
+            WHERE p.state = 'refunding' AND o.state = 'paid' AND NOT o.todo
+                AND $2 IS NOT NULL LIMIT $1",
+    },
+    Question {
         promise: InvariantId::Seat3,
         query: "SELECT 'order ' || order_id || ' is ' || state || ' beyond its deadline' AS what
             FROM orders WHERE todo AND greatest(payment_deadline, updated_at) < $2 LIMIT $1",

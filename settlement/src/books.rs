@@ -8,17 +8,19 @@ use crate::metrics;
 use crate::store::FoundMoney;
 use chassis::clock::{self, Monotonic};
 use chassis::{Shutdown, telemetry};
-use schema::DurationMs;
+use schema::{DurationMs, UnixMillis};
 use sqlx::PgPool;
 use std::time::Duration;
 
 /// What is compared, where each provider's list has a row of its own.
 const BOOKS: &str = "books";
 
-/// Looks every [`BOOKS_EVERY`] or less often, one process at a time, until the process ends.
+/// Looks every [`BOOKS_EVERY`] or less often, one process at a time, until the process ends. Each
+/// asks again and again whether it is time.
 pub(crate) async fn run(pool: PgPool, shutdown: Shutdown) {
-    let mut tick = tokio::time::interval(BOOKS_EVERY.into());
+    let mut tick = tokio::time::interval(BOOKS_AGAIN);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut said_until = UnixMillis(0);
     loop {
         // Cancel-safe: a tick and a switch.
         tokio::select! {
@@ -27,7 +29,7 @@ pub(crate) async fn run(pool: PgPool, shutdown: Shutdown) {
         }
         // Dropped when the process ends: it only reads.
         let looked = tokio::select! {
-            looked = look_if_due(&pool) => looked,
+            looked = look_if_due(&pool, &mut said_until) => looked,
             () = shutdown.begun() => return,
         };
         if let Err(error) = looked {
@@ -37,9 +39,15 @@ pub(crate) async fn run(pool: PgPool, shutdown: Shutdown) {
     }
 }
 
-async fn look_if_due(pool: &PgPool) -> Result<(), Error> {
+/// What this process has said stands until the next look is due.
+async fn look_if_due(pool: &PgPool, said_until: &mut UnixMillis) -> Result<(), Error> {
     let turns = FoundMoney { pool, provider: BOOKS };
-    if turns.begin(clock::now() + BOOKS_EVERY).await?.is_none() {
+    let due = clock::now() + BOOKS_EVERY;
+    if turns.begin(due).await?.is_none() {
+        if *said_until < clock::now() {
+            // Somebody else has looked since, and says what there is.
+            metrics::books_differ(0);
+        }
         return Ok(());
     }
     let started = Monotonic::now();
@@ -48,8 +56,12 @@ async fn look_if_due(pool: &PgPool) -> Result<(), Error> {
         tracing::error!(%difference, "the books differ");
     }
     metrics::books_differ(standing.len());
-    let took = u64::try_from((started.elapsed() * BOOKS_REST).as_millis()).unwrap_or(u64::MAX);
-    turns.rest(clock::now() + DurationMs(took)).await
+    // The pause between two looks is none of it, if there was one.
+    let worked = started.elapsed().saturating_sub(BOOKS_AGAIN);
+    let took = u64::try_from((worked * BOOKS_REST).as_millis()).unwrap_or(u64::MAX);
+    let rested = clock::now() + DurationMs(took);
+    *said_until = due.max(rested);
+    turns.rest(rested).await
 }
 
 /// Compares orders, tickets, seats and the ledger once, and lists the differences that stand for

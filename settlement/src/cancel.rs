@@ -26,6 +26,7 @@ impl Question for CancelBooking {
 async fn cancel(work: &Work, wanted: CancelBooking) -> Result<CancelAnswer, Error> {
     let store = &work.context.store;
     let began = Monotonic::now();
+    let mut is_begun = false;
     while began.elapsed() < CANCEL_WAIT {
         let Some(order) = store.refund_of(wanted.order).await? else {
             return Ok(CancelAnswer::Unknown);
@@ -40,9 +41,10 @@ async fn cancel(work: &Work, wanted: CancelBooking) -> Result<CancelAnswer, Erro
                 Some(Spent::Given) => return Ok(CancelAnswer::Transferred),
                 // Nothing begins while a ticket of it is on the way back alone.
                 None if !begin(work, wanted).await? => tokio::time::sleep(CANCEL_LOOK_EVERY).await,
-                None => {}
+                None => is_begun = true,
             },
             (State::Refunding | State::Refunded, _) => {
+                is_begun = true;
                 tokio::time::sleep(CANCEL_LOOK_EVERY).await;
             }
             (State::ReviewNeeded, _) => return Ok(CancelAnswer::UnderReview),
@@ -56,7 +58,7 @@ async fn cancel(work: &Work, wanted: CancelBooking) -> Result<CancelAnswer, Erro
             ) => return Ok(CancelAnswer::NotConfirmed),
         }
     }
-    Ok(CancelAnswer::Underway)
+    Ok(if is_begun { CancelAnswer::Underway } else { CancelAnswer::Busy })
 }
 
 /// Paid => Refunding, and a driver for what follows. `false` if the order is Paid still.
@@ -92,6 +94,7 @@ async fn cancel_ticket(work: &Work, wanted: CancelTicket) -> Result<CancelAnswer
     let CancelTicket { ticket, account } = wanted;
     let whole = CancelBooking { order: ticket.order, account };
     let began = Monotonic::now();
+    let mut is_begun = false;
     while began.elapsed() < CANCEL_WAIT {
         let found = work.context.store.ticket_back(ticket).await?;
         let Some(found) = found.filter(|found| found.account == account) else {
@@ -107,15 +110,19 @@ async fn cancel_ticket(work: &Work, wanted: CancelTicket) -> Result<CancelAnswer
                 Some(Spent::In) => return Ok(CancelAnswer::CheckedIn),
                 Some(Spent::Given) => return Ok(CancelAnswer::Transferred),
                 None if found.valid <= 1 => return cancel(work, whole).await,
-                None if begin_part(work, ticket, found.parts).await? => {}
+                None if begin_part(work, ticket, found.parts).await? => is_begun = true,
                 None => tokio::time::sleep(CANCEL_LOOK_EVERY).await,
             },
             (Alone::No, State::Refunding | State::Refunded) => return cancel(work, whole).await,
-            (Alone::Underway, _) => tokio::time::sleep(CANCEL_LOOK_EVERY).await,
+            (Alone::Underway, _) => {
+                is_begun = true;
+                tokio::time::sleep(CANCEL_LOOK_EVERY).await;
+            }
             (Alone::No, _) => return Ok(CancelAnswer::NotConfirmed),
         }
     }
-    Ok(CancelAnswer::Underway)
+    // What has not begun begins only when it is asked for again.
+    Ok(if is_begun { CancelAnswer::Underway } else { CancelAnswer::Busy })
 }
 
 /// Begins a part, and a driver for what follows. `false` if it has to wait for another one.

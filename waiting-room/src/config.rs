@@ -112,8 +112,10 @@ pub(crate) const JOIN_KEYS_GENERATION: usize = 32_768;
 /// and finds one in some microseconds.
 pub(crate) const JOIN_KEYS_BUCKETS: u16 = 512;
 
-/// Of joins by key, how many answers this process remembers by itself, of all its rooms: a repeat
-/// within the same second is most often one of them, and has its place though Redis lost all.
+/// Of joins by key, how many answers this process remembers by itself, of all its rooms: such a
+/// repeat has its place though Redis lost all.
+///
+/// Half a second of a busy room, and some megabytes.
 pub(crate) const JOINS_REMEMBERED_MAX: usize = 8_192;
 
 /// How long the place of a person is remembered, where a room gives each only one: as long as its

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// A key with its event, hashed.
 pub(crate) type KeyHash = [u8; 32];
 
-/// Answers by key: the newest [`JOINS_REMEMBERED_MAX`], for [`JOIN_KEYS_AGE`].
+/// Joins under way, and answers by key: the newest [`JOINS_REMEMBERED_MAX`], for [`JOIN_KEYS_AGE`].
 #[derive(Debug, Default)]
 pub(crate) struct Remembered {
     joins: Mutex<Joins>,
@@ -18,7 +18,7 @@ pub(crate) struct Remembered {
 #[derive(Debug, Default)]
 struct Joins {
     by_key: HashMap<KeyHash, Join>,
-    /// In order of arrival.
+    /// Those that were answered, in the order of that.
     order: VecDeque<(Monotonic, KeyHash)>,
 }
 
@@ -51,7 +51,6 @@ impl Remembered {
             Some(_) => Recall::InFlight,
             None => {
                 joins.by_key.insert(key, Join { at: now, fingerprint, token: None });
-                joins.order.push_back((now, key));
                 Recall::Fresh
             }
         }
@@ -62,9 +61,12 @@ impl Remembered {
         let mut joins = self.lock();
         match token {
             Some(token) => {
+                let now = Monotonic::now();
                 if let Some(join) = joins.by_key.get_mut(&key) {
-                    join.token = Some(token);
+                    (join.at, join.token) = (now, Some(token));
+                    joins.order.push_back((now, key));
                 }
+                joins.forget(now);
             }
             None => drop(joins.by_key.remove(&key)),
         }
@@ -79,7 +81,7 @@ impl Joins {
     fn forget(&mut self, now: Monotonic) {
         while let Some(&(at, key)) = self.order.front() {
             let is_old = JOIN_KEYS_AGE <= now.since(at);
-            if !is_old && self.order.len() < JOINS_REMEMBERED_MAX {
+            if !is_old && self.order.len() <= JOINS_REMEMBERED_MAX {
                 return;
             }
             self.order.pop_front();
@@ -113,12 +115,19 @@ mod tests {
     #[test]
     fn a_failed_join_is_not_remembered_and_old_keys_make_room() {
         let joins = Remembered::default();
-        assert_eq!(joins.begin(key(0), [0; 32]), Recall::Fresh);
-        joins.end(key(0), None);
-        for number in 0..=JOINS_REMEMBERED_MAX {
-            assert_eq!(joins.begin(key(number), [0; 32]), Recall::Fresh);
-        }
-        assert_eq!(joins.begin(key(JOINS_REMEMBERED_MAX), [0; 32]), Recall::InFlight);
-        assert_eq!(joins.begin(key(0), [0; 32]), Recall::Fresh, "the oldest made room");
+        let answered = || Some("token".to_owned());
+        let join = |number: usize, answer: Option<String>| {
+            assert_eq!(joins.begin(key(number), [0; 32]), Recall::Fresh, "{number}");
+            joins.end(key(number), answer);
+        };
+        assert_eq!(joins.begin(key(999_999), [0; 32]), Recall::Fresh);
+        join(0, answered());
+        // Refusals push out nothing.
+        (1..=2 * JOINS_REMEMBERED_MAX).for_each(|number| join(number, None));
+        (1..JOINS_REMEMBERED_MAX).for_each(|number| join(number, answered()));
+        assert!(matches!(joins.begin(key(0), [0; 32]), Recall::Answered(_)));
+        join(JOINS_REMEMBERED_MAX, answered());
+        join(0, answered());
+        assert_eq!(joins.begin(key(999_999), [0; 32]), Recall::InFlight, "it is not over yet");
     }
 }

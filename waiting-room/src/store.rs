@@ -202,8 +202,8 @@ impl Store {
             closed: key("closed"),
             givers: key("givers"),
             asking: key("asking"),
-            keys: key("keys"),
-            people: key("people"),
+            keys: key("joins"),
+            people: key("persons"),
         }
     }
 

@@ -269,15 +269,16 @@ impl Store {
         State::Refunded
     }
 
-    /// Begins to pay one ticket of a paid order back, if the owner has heard of all before it, and
-    /// another one stays. Says whether it began.
+    /// Begins to pay one ticket of a paid order back, if its money was taken, the owner has heard
+    /// of all before it, and another one stays. Says whether it began.
     pub fn begin_part(&mut self, id: OrderId, line: usize) -> bool {
         let Some(order) = self.orders.get_mut(&id) else { return false };
         let sold = self.outbox.get(&(id, order.attempt, VerdictKind::Sold));
         let is_told = sold.is_some_and(|sold| sold.done.is_some())
             && order.parts.iter().all(|part| part.done.is_some());
         let is_there = order.parts.iter().all(|part| part.line != line);
-        if order.state != State::Paid || !is_told || !is_there || order.tickets() < 2 {
+        let is_paid = order.state == State::Paid && order.captured;
+        if !is_paid || !is_told || !is_there || order.tickets() < 2 {
             return false;
         }
         let part = Part { line, refunded: false, send_at: UnixMillis::default(), done: None };

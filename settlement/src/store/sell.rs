@@ -119,6 +119,10 @@ pub(super) async fn booked_sales(
         let sale = sales.entry(order_of(row.get("order_id"))).or_insert_with(none);
         sale.entries.push(entry_of(&row));
     }
+    // As a sale writes them, whatever order the sums came in.
+    for sale in sales.values_mut() {
+        sale.entries.sort_by_key(|entry| (entry.account, entry.party));
+    }
     Ok(sales)
 }
 

@@ -7,13 +7,15 @@ use super::owner::payment;
 use super::reconcile::age;
 use super::rig::{ACCOUNT, PATIENT, Rig, Stage, eventually};
 use crate::provider::{Cursor, Failure, NewPayment, Page, Payment, Provider, Verb};
-use crate::{Sandbox, reconcile_once};
+use crate::store::FoundMoney;
+use crate::{Sandbox, reconcile, reconcile_once};
 use futures_util::future::BoxFuture;
 use schema::{
     CancelBooking, CancelTicket, Held, OrderId, Released, TicketId, VerdictKind, codec, subject,
 };
 use settlement_core::Seen;
 use sqlx::PgPool;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -121,6 +123,8 @@ struct World {
     stages: Vec<Stage>,
     holds: Vec<Paying>,
     next_seat: u32,
+    /// Payments that ended without money and were taken after all.
+    late: BTreeSet<String>,
 }
 
 impl World {
@@ -132,6 +136,7 @@ impl World {
             stages: Vec::new(),
             holds: Vec::new(),
             next_seat: 0,
+            late: BTreeSet::new(),
         };
         world.stages = vec![world.stage(), world.stage()];
         world
@@ -151,7 +156,7 @@ impl World {
     }
 
     async fn step(&mut self) {
-        match self.dice.below(20) {
+        match self.dice.below(22) {
             0..=7 => self.pay().await,
             8..=10 => self.announce_again().await,
             11..=13 => self.other_card_or_end().await,
@@ -165,6 +170,7 @@ impl World {
                 let mut heard = self.rig.owner.heard.lock().unwrap();
                 heard.deaf = !heard.deaf;
             }
+            19 | 20 => self.money_comes_late().await,
             _ => tokio::time::sleep(Duration::from_millis(self.dice.below(150))).await,
         }
     }
@@ -238,6 +244,26 @@ impl World {
         drop(tokio::time::timeout(Duration::from_millis(60), asked).await);
     }
 
+    /// What ended without money at the provider is paid after all, and it may say so, or not.
+    async fn money_comes_late(&mut self) {
+        let Some(at) = self.one() else { return };
+        let taken = "UPDATE sandbox.payment SET state = 'captured'
+            WHERE order_ref = $1 AND state IN ('cancelled', 'declined') RETURNING payment_id";
+        let taken = sqlx::query_scalar(taken);
+        let taken = taken.bind(OrderId::from(self.holds[at].held.hold).to_string());
+        let taken: Vec<String> = taken.fetch_all(&self.rig.pool).await.unwrap();
+        let sandbox = Sandbox::start(&self.rig.pool);
+        let money = FoundMoney { pool: &self.rig.pool, provider: sandbox.name() };
+        for id in taken {
+            let said = self.dice.below(2) == 0;
+            let known = money.payment(&id).await.unwrap();
+            self.late.insert(id);
+            if let Some((payment, false)) = known.filter(|_| said) {
+                reconcile::look_at(money, &sandbox, payment).await.unwrap();
+            }
+        }
+    }
+
     /// The provider answers again, the owner hears, and everything comes to its end.
     async fn settle(&mut self) {
         // Relaxed: as above.
@@ -252,10 +278,19 @@ impl World {
     }
 
     async fn judge(&self, seed: u64) {
-        self.rig.assert_clean().await;
         let sandbox = Sandbox::start(&self.rig.pool);
         age(&self.rig).await;
-        assert_eq!(reconcile_once(&self.rig.pool, &sandbox).await.unwrap(), [], "seed {seed}");
+        let what = format!("seed {seed}: what came late to find its end");
+        eventually(&what, || async {
+            reconcile_once(&self.rig.pool, &sandbox).await.unwrap().is_empty()
+        })
+        .await;
+        self.rig.rest().await;
+        self.rig.assert_clean().await;
+        let found = sqlx::query_scalar("SELECT provider_id FROM found_money");
+        let found: BTreeSet<String> =
+            found.fetch_all(&self.rig.pool).await.unwrap().into_iter().collect();
+        assert!(found.is_subset(&self.late), "seed {seed}: {found:?} of {:?}", self.late);
         for Paying { held, attempt, .. } in &self.holds {
             // ORD-2: an attempt that is tried again is the same payment.
             let made = "SELECT count(*) FROM sandbox.payment WHERE order_ref = $1";

@@ -79,6 +79,25 @@ async fn one_ticket_of_three_goes_back_and_the_others_stay_until_they_go_too() {
 }
 
 #[tokio::test]
+async fn a_part_begins_when_the_sales_money_was_taken_and_is_missed_if_nobody_is_at_it() {
+    let mut rig = Rig::start().await;
+    let stage = rig.stage(Point::Never);
+    let hold = rig.pay(&[1, 2], "tok_ok").await;
+    rig.wait_for(hold, "paid").await;
+    rig.rest().await;
+    drop(stage);
+    let begin = async || Parts(&rig.pool).begin(ticket(hold, 0), 0).await.unwrap();
+    rig.pool.execute("UPDATE orders SET captured_at = NULL").await.unwrap();
+    assert!(!begin().await, "its driver would take the money and rest");
+    rig.pool.execute("UPDATE orders SET captured_at = sold_at").await.unwrap();
+    assert!(begin().await);
+    rig.assert_clean().await;
+    rig.pool.execute("UPDATE orders SET todo = false").await.unwrap();
+    let found = crate::audit(&rig.pool).await.unwrap();
+    assert!(found.iter().any(|line| line.contains("nobody is at part 1")), "{found:?}");
+}
+
+#[tokio::test]
 async fn standing_places_go_back_one_by_one_and_the_last_takes_the_booking_along() {
     let mut rig = Rig::start().await;
     rig.publish(&plan(Some(6)), Terms::default()).await;

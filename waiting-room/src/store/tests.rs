@@ -199,6 +199,11 @@ async fn a_key_outlives_the_change_of_generation_after_ten_minutes_and_not_the_n
         there += usize::from(left != -2);
     }
     assert!(3 <= there, "only {there} of these are there");
+    // A generation takes one life, and what came last to it is remembered for another.
+    for name in &names {
+        let left: i64 = redis.query(redis::cmd("PTTL").arg(name)).await.unwrap();
+        assert!(left == -2 || 2 * life - 60_000 < left, "{name} lives {left} ms only");
+    }
 }
 
 #[tokio::test]
