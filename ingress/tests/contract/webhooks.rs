@@ -10,9 +10,9 @@ const PATH: &str = "/api/partners/webhooks";
 /// A message of the endpoint, as settlement leaves it.
 async fn told(rig: &Rig, webhook: &str, message: u128, created_at: i64, state: &str) {
     let insert =
-        "INSERT INTO webhook_message (message_id, endpoint_id, object, sequence, kind, body,
+        "INSERT INTO webhook_message (message_id, endpoint_id, object, sequence, rank, kind, body,
             created_at, state, tries, next_at, done_at)
-        VALUES ($1, $2, 'b-1', 1, 'booking.confirmed', '{}', $3, $4, 10, 99,
+        VALUES ($1, $2, 'b-1', 1, 1, 'booking.confirmed', '{}', $3, $4, 10, 99,
             CASE $4 WHEN 'waiting' THEN NULL ELSE 1 END)";
     let endpoint: uuid::Uuid = webhook.strip_prefix("w-").unwrap().parse().unwrap();
     let insert = sqlx::query(insert).bind(uuid::Uuid::from_u128(message)).bind(endpoint);

@@ -139,8 +139,7 @@ impl Asks<'_> {
         });
         let asked = Asked { keyed: by_person.or(by_request), pop_hash: self.pop_hash, issued_at };
         let joined = self.take(asked).await?;
-        // Of an ask that was made again because Redis did not answer, its own join is found.
-        let is_repeat = joined.kept.is_some_and(|kept| kept.issued_at != asked.issued_at);
+        let is_repeat = joined.kept.is_some();
         let kept = joined.kept.zip(asked.keyed).filter(|(_, keyed)| keyed.by == KeyedBy::Request);
         if kept.is_some_and(|(kept, keyed)| kept.fingerprint != keyed.fingerprint) {
             return Err(idempotency::mismatch());

@@ -103,8 +103,8 @@ async fn plant(reach: &Reach, fan: &Fan, reserved: &Value, seats: &[i32]) {
          VALUES ($1, $2, $3, 'EUR', 'captured', 'authorised', 0, false, 'capture', 1, 1)";
     let query = sqlx::query(query).bind(&payment).bind(order.to_string()).bind(total);
     query.execute(&pool).await.unwrap();
-    let query = "INSERT INTO payment_attempt VALUES ($1, 1, 'sandbox', $2, 1, 'EUR', 1)";
-    let query = sqlx::query(query).bind(Uuid::from_u128(hold.0)).bind(&payment);
+    let query = "INSERT INTO payment_attempt VALUES ($1, 1, 'sandbox', $2, $3, 'EUR', 1)";
+    let query = sqlx::query(query).bind(Uuid::from_u128(hold.0)).bind(&payment).bind(total);
     query.execute(&pool).await.unwrap();
 }
 
