@@ -1,7 +1,7 @@
 //! What the owner of a place is asked when its ticket was paid back alone.
 
 use crate::line::Place;
-use crate::verdict::{fold64, hash128};
+use crate::verdict::{command, hash128};
 use schema::{
     Command, CommandBody, CommandId, EventId, HoldId, OrderId, ReturnedPart, SYSTEM_ACCOUNT,
     UnixMillis,
@@ -25,24 +25,14 @@ pub fn part_command(order: OrderId, part: u32) -> CommandId {
 
 /// The command that gives the place back; the same bytes for the same record but for the deadline.
 pub fn reduce(record: &PartRecord, deadline: UnixMillis) -> Command {
-    let id = part_command(record.order, record.part);
     let hold = HoldId::from(record.order);
     let places = match record.place {
         Place::Seat(seat) => ReturnedPart { hold, seats: vec![seat], areas: vec![] },
         Place::Area(area) => ReturnedPart { hold, seats: vec![], areas: vec![(area, 1)] },
     };
-    Command {
-        id,
-        fingerprint: fold64(id.0),
-        event: record.event.clone(),
-        // Nobody's account: no fan can ask under it.
-        account: SYSTEM_ACCOUNT,
-        deadline,
-        // The answer is read from the journal.
-        reply_to: "".into(),
-        trace: None,
-        body: CommandBody::ReduceSale { part: record.part, places },
-    }
+    let id = part_command(record.order, record.part);
+    let body = CommandBody::ReduceSale { part: record.part, places };
+    command(id, &record.event, SYSTEM_ACCOUNT, deadline, body)
 }
 
 #[cfg(test)]

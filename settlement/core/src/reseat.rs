@@ -1,7 +1,7 @@
 //! What the owner of the seats is asked for money that came late.
 
 use crate::line::{Line, Place};
-use crate::verdict::{fold64, hash128};
+use crate::verdict::{command, hash128};
 use schema::{
     AccountId, Command, CommandBody, CommandId, Currency, EventId, Held, HeldArea, HeldSeat,
     HoldId, LATE_MONEY_ACCOUNT, OrderId, OwnerKind, Reseat, UnixMillis,
@@ -46,18 +46,8 @@ pub fn reseat(record: &ReseatRecord, deadline: UnixMillis) -> Command {
         deadline: None,
         pass: None,
     };
-    Command {
-        id: record.command,
-        fingerprint: fold64(record.command.0),
-        event: record.event.clone(),
-        // Nobody's account: no fan can ask under it.
-        account: LATE_MONEY_ACCOUNT,
-        deadline,
-        // The answer is read from the journal.
-        reply_to: "".into(),
-        trace: None,
-        body: CommandBody::Reseat(Reseat { paid, before: HoldId::from(record.order) }),
-    }
+    let body = CommandBody::Reseat(Reseat { paid, before: HoldId::from(record.order) });
+    command(record.command, &record.event, LATE_MONEY_ACCOUNT, deadline, body)
 }
 
 fn seats_of(lines: &[Line]) -> Vec<HeldSeat> {

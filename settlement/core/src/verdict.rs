@@ -2,8 +2,8 @@
 
 use crate::order::State;
 use schema::{
-    Command, CommandBody, CommandId, EventId, HoldId, OrderId, SYSTEM_ACCOUNT, UnixMillis, Verdict,
-    VerdictKind,
+    AccountId, Command, CommandBody, CommandId, EventId, HoldId, OrderId, SYSTEM_ACCOUNT,
+    UnixMillis, Verdict, VerdictKind,
 };
 
 /// A verdict as the outbox keeps it.
@@ -20,23 +20,30 @@ pub struct VerdictRecord {
 
 /// The command that tells a verdict; the same bytes for the same record but for the deadline.
 pub fn verdict(record: &VerdictRecord, deadline: UnixMillis) -> Command {
-    let hold = HoldId::from(record.order);
-    let id = command_id(record.order, record.attempt, record.kind, record.round);
+    let VerdictRecord { order, attempt, kind, round, .. } = *record;
+    let body = CommandBody::RecordVerdict(Verdict { hold: HoldId::from(order), attempt, kind });
+    let id = command_id(order, attempt, kind, round);
+    command(id, &record.event, SYSTEM_ACCOUNT, deadline, body)
+}
+
+/// What settlement asks in the name of nobody's account, under which no fan can ask.
+pub(crate) fn command(
+    id: CommandId,
+    event: &EventId,
+    account: AccountId,
+    deadline: UnixMillis,
+    body: CommandBody,
+) -> Command {
     Command {
         id,
         fingerprint: fold64(id.0),
-        event: record.event.clone(),
-        // Nobody's account: no fan can ask under it.
-        account: SYSTEM_ACCOUNT,
+        event: event.clone(),
+        account,
         deadline,
         // The answer is read from the journal.
         reply_to: "".into(),
         trace: None,
-        body: CommandBody::RecordVerdict(Verdict {
-            hold,
-            attempt: record.attempt,
-            kind: record.kind,
-        }),
+        body,
     }
 }
 

@@ -114,12 +114,12 @@ impl Model {
         own.map(places).sum()
     }
 
-    /// Ends a hold.
     /// How many parts of a hold's sale went back.
     pub fn parts_of(&self, id: HoldId) -> u32 {
         self.holds.get(&id).map_or(0, |hold| hold.parts)
     }
 
+    /// Ends a hold.
     fn end(&mut self, id: HoldId, why: &'static str) -> String {
         let hold = self.holds.remove(&id).unwrap();
         if let (Some(pass), "Refunded") = (hold.pass, why) {
