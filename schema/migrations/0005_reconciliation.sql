@@ -53,20 +53,6 @@ BEGIN
     RETURN seen;
 END $$;
 
--- How our orders know payments: of each, in the order given, NULLs when nobody does. Money that has
--- bought places is its order's from then on, so it has no outcome here.
-CREATE FUNCTION payment_standing(p_provider TEXT, p_id TEXT[])
-RETURNS TABLE (place BIGINT, state TEXT, is_current BOOLEAN, has_work BOOLEAN, is_sold BOOLEAN,
-    outcome TEXT)
-LANGUAGE sql STABLE AS $$
-    SELECT a.place, o.state, o.attempt = t.attempt, o.todo, o.sold_at IS NOT NULL, nullif(f.outcome, 'reseated')
-    FROM unnest(p_id) WITH ORDINALITY AS a(id, place)
-    LEFT JOIN payment_attempt t ON t.provider = p_provider AND t.provider_id = a.id
-    LEFT JOIN orders o ON o.order_id = t.order_id
-    LEFT JOIN found_money f ON f.provider = p_provider AND f.provider_id = a.id
-    ORDER BY a.place
-$$;
-
 -- Gives found money its outcome. What was taken is booked as taken and given back, in a part of its
 -- own: the order's own money is part 0.
 CREATE FUNCTION found_settle(

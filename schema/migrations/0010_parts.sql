@@ -31,9 +31,10 @@ CREATE TRIGGER order_part_over BEFORE UPDATE ON order_part FOR EACH ROW
     WHEN (OLD.done_at IS NOT NULL OR (OLD.state = 'refunded' AND NEW.state <> 'refunded'))
     EXECUTE FUNCTION refuse('what went back stays so');
 
--- Begins part `p_part` of an order: a ticket that its buyer still has and that was not used. The last
--- one goes with its order. Its money was taken, for until then the order has its driver for that; the
--- owner knows that its place is sold, and has answered about the parts before. Says whether it began.
+-- Begins part `p_part` of an order: a ticket that its buyer still has and that was not used. The
+-- last one goes with its order. Its money was taken, for until then the order has its driver for
+-- that; the owner knows that its place is sold, and has answered about the parts before. Says
+-- whether it began.
 CREATE FUNCTION part_begin(
     p_order UUID, p_part INT, p_line INT, p_command UUID, p_now BIGINT
 ) RETURNS BOOLEAN LANGUAGE plpgsql AS $$
@@ -42,8 +43,8 @@ BEGIN
     PERFORM FROM orders o WHERE o.order_id = p_order AND o.state = 'paid'
         AND o.captured_at IS NOT NULL FOR UPDATE;
     IF NOT FOUND THEN RETURN false; END IF;
-    -- Statements of their own, so that they see what was done while this one waited. Whoever checks a
-    -- ticket in or transfers it locks its order too.
+    -- Statements of their own, so that they see what was done while this one waited. Whoever checks
+    -- a ticket in or transfers it locks its order too.
     IF p_part <> 1 + (SELECT count(*) FROM order_part p WHERE p.order_id = p_order)
         OR EXISTS (SELECT FROM order_part p WHERE p.order_id = p_order AND p.done_at IS NULL)
         OR NOT EXISTS (SELECT FROM outbox x WHERE x.order_id = p_order AND x.kind = 'sold'
@@ -99,9 +100,10 @@ END $$;
 CALL keep_plans('part_begin');
 CALL keep_plans('part_finish');
 
--- As in 0005, with the orders whose tickets that cost something were paid back one by one: they have
--- no money there, as those that were paid back whole.
-CREATE OR REPLACE FUNCTION payment_standing(p_provider TEXT, p_id TEXT[])
+-- How our orders know payments: of each, in the order given, NULLs when nobody does. Money that has
+-- bought places is its order's from then on, so it has no outcome here. Orders whose tickets that
+-- cost something were paid back one by one have no money there, as those that were paid back whole.
+CREATE FUNCTION payment_standing(p_provider TEXT, p_id TEXT[])
 RETURNS TABLE (place BIGINT, state TEXT, is_current BOOLEAN, has_work BOOLEAN, is_sold BOOLEAN,
     outcome TEXT)
 LANGUAGE sql STABLE AS $$

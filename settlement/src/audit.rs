@@ -60,14 +60,17 @@ const QUESTIONS: &[Question] = &[
         promise: InvariantId::Mon1,
         query:
             "SELECT 'order ' || order_id || ' has booked ' || kind || ' ' || coalesce(b.times, 0)
-                || ' times beside its own, found money asks for ' || coalesce(f.times, 0) AS what
-            FROM (SELECT order_id, kind, count(*) AS times FROM ledger_transaction
-                WHERE 0 < part AND kind NOT IN ('part_reversal', 'part_payout')
-                GROUP BY order_id, kind) b
-            FULL JOIN (SELECT order_id, k.kind, count(*) AS times FROM found_money,
-                    unnest(ARRAY['capture', 'payout']) AS k(kind)
+                || ' times beside its own, ' || coalesce(b.amount, 0)
+                || ' in all, found money asks for ' || coalesce(f.times, 0) || ', '
+                || coalesce(f.amount, 0) AS what
+            FROM (SELECT order_id, kind, count(*) AS times, sum(abs(amount)) AS amount
+                FROM ledger_entry WHERE account = 'fan_receivable' AND 0 < part
+                    AND kind NOT IN ('part_reversal', 'part_payout') GROUP BY order_id, kind) b
+            FULL JOIN (SELECT order_id, k.kind, count(*) AS times, sum(amount) AS amount
+                FROM found_money, unnest(ARRAY['capture', 'payout']) AS k(kind)
                 WHERE outcome = 'refunded' GROUP BY order_id, k.kind) f USING (order_id, kind)
-            WHERE b.times IS DISTINCT FROM f.times AND $2 IS NOT NULL LIMIT $1",
+            WHERE (b.times, b.amount) IS DISTINCT FROM (f.times, f.amount)
+                AND $2 IS NOT NULL LIMIT $1",
     },
     Question {
         promise: InvariantId::Mon1,

@@ -2,7 +2,7 @@
 //! them the owners of the seats have heard.
 
 use crate::audit::audit;
-use crate::config::{BOOKS_AGAIN, BOOKS_EVERY, BOOKS_REST};
+use crate::config::{BOOKS_AGAIN, BOOKS_EVERY, BOOKS_LONGEST, BOOKS_REST};
 use crate::error::Error;
 use crate::metrics;
 use crate::store::FoundMoney;
@@ -40,10 +40,10 @@ pub(crate) async fn run(pool: PgPool, shutdown: Shutdown) {
 }
 
 /// What this process has said stands until the next look is due.
-async fn look_if_due(pool: &PgPool, said_until: &mut UnixMillis) -> Result<(), Error> {
+pub(crate) async fn look_if_due(pool: &PgPool, said_until: &mut UnixMillis) -> Result<(), Error> {
     let turns = FoundMoney { pool, provider: BOOKS };
     let due = clock::now() + BOOKS_EVERY;
-    if turns.begin(due).await?.is_none() {
+    if turns.begin(clock::now() + BOOKS_LONGEST).await?.is_none() {
         if *said_until < clock::now() {
             // Somebody else has looked since, and says what there is.
             metrics::books_differ(0);
@@ -51,17 +51,19 @@ async fn look_if_due(pool: &PgPool, said_until: &mut UnixMillis) -> Result<(), E
         return Ok(());
     }
     let started = Monotonic::now();
-    let standing = compare_books(pool).await?;
+    let looked = compare_books(pool).await;
+    // The pause between two looks is none of it, if there was one.
+    let worked = started.elapsed().saturating_sub(BOOKS_AGAIN);
+    let took = u64::try_from((worked * BOOKS_REST).as_millis()).unwrap_or(u64::MAX);
+    let next = due.max(clock::now() + DurationMs(took));
+    turns.rest(next).await?;
+    let standing = looked?;
     for difference in &standing {
         tracing::error!(%difference, "the books differ");
     }
     metrics::books_differ(standing.len());
-    // The pause between two looks is none of it, if there was one.
-    let worked = started.elapsed().saturating_sub(BOOKS_AGAIN);
-    let took = u64::try_from((worked * BOOKS_REST).as_millis()).unwrap_or(u64::MAX);
-    let rested = clock::now() + DurationMs(took);
-    *said_until = due.max(rested);
-    turns.rest(rested).await
+    *said_until = next;
+    Ok(())
 }
 
 /// Compares orders, tickets, seats and the ledger once, and lists the differences that stand for

@@ -202,6 +202,9 @@ pub(crate) const AUDIT_WAIT: Duration = Duration::from_mins(1);
 pub(crate) const BOOKS_EVERY: DurationMs = DurationMs::from_secs(60);
 pub(crate) const BOOKS_REST: u32 = 20;
 
+/// How long nobody else compares the books while somebody does, or has died over it.
+pub(crate) const BOOKS_LONGEST: DurationMs = DurationMs::from_secs(600);
+
 /// How long a difference between the books must stand to be one: an order may be moving.
 pub(crate) const BOOKS_AGAIN: Duration = Duration::from_secs(5);
 

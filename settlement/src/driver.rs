@@ -283,9 +283,10 @@ async fn finish_refund(context: &Context, order: &mut Order) -> Result<Turn, Err
 async fn refund_part(context: &Context, order: &mut Order) -> Result<Turn, Error> {
     let part = order.part.expect("the core asks for it only when one is open");
     let Some((id, provider)) = payment_of(context, order) else { return Ok(Turn::Later) };
-    match ask(context, GIVE_BACK, provider.give_back(id, order.back_behind(part))).await {
-        Ok(()) => {}
-        Err(Failure::Unknown { .. }) => return Ok(Turn::Later),
+    let due = order.back_behind(part);
+    match ask(context, GIVE_BACK, provider.give_back(id, due)).await {
+        Ok(back) if due <= back => {}
+        Ok(_) | Err(Failure::Unknown { .. }) => return Ok(Turn::Later),
         Err(Failure::Rejected { why, .. }) => {
             alarm(order, &why);
             let moving = Moving::by(order, Trigger::Review).because(why);

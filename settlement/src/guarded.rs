@@ -110,7 +110,7 @@ impl Provider for Guarded {
         Box::pin(self.ask(verb.as_str(), self.provider.act(id, verb)))
     }
 
-    fn give_back<'a>(&'a self, id: &'a str, back: i64) -> BoxFuture<'a, Result<(), Failure>> {
+    fn give_back<'a>(&'a self, id: &'a str, back: i64) -> BoxFuture<'a, Result<i64, Failure>> {
         Box::pin(self.ask(GIVE_BACK, self.provider.give_back(id, back)))
     }
 

@@ -1,5 +1,6 @@
 //! What settlement counts.
 
+use crate::provider::{GIVE_BACK, Verb};
 use crate::store::{MoneyOutcome, Told};
 use metrics::{counter, gauge, histogram};
 use schema::{ProviderEventAnswer, SettlementLoad, ShardId, Shards, UnixMillis};
@@ -21,6 +22,10 @@ pub(crate) fn declare(shards: Shards) {
     for rung in Rung::ALL {
         counter!("usher_settlement_late_total", "rung" => rung.as_str()).increment(0);
     }
+    for what in [Verb::Authorise, Verb::Capture, Verb::Cancel, Verb::Refund].map(Verb::as_str) {
+        counter!("usher_settlement_provider_refusals_total", "what" => what).increment(0);
+    }
+    counter!("usher_settlement_provider_refusals_total", "what" => GIVE_BACK).increment(0);
     for outcome in ["delivered", "again", "parked", "gone"] {
         counter!("usher_settlement_webhooks_total", "outcome" => outcome).increment(0);
     }

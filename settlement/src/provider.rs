@@ -108,9 +108,9 @@ pub trait Provider: Send + Sync + std::fmt::Debug + 'static {
     fn act<'a>(&'a self, id: &'a str, verb: Verb) -> BoxFuture<'a, Result<Seen, Failure>>;
 
     /// Gives back so much of what was taken that `back` of it has gone back, in minor units,
-    /// however often this is asked. As much or more may have gone back before; once this is
-    /// answered it has.
-    fn give_back<'a>(&'a self, id: &'a str, back: i64) -> BoxFuture<'a, Result<(), Failure>>;
+    /// however often this is asked, and says how much has then: more, if more had before; less, if
+    /// the provider will not give it now.
+    fn give_back<'a>(&'a self, id: &'a str, back: i64) -> BoxFuture<'a, Result<i64, Failure>>;
 
     /// Lists the payments that this system has created behind `after`, whatever we know of them, a
     /// part at a time. A cursor without an id begins at its time.

@@ -180,21 +180,18 @@ impl Stripe {
         self.fetch(what, id).await
     }
 
-    async fn give_back(&self, id: &str, back: i64) -> Result<(), Failure> {
+    async fn give_back(&self, id: &str, back: i64) -> Result<i64, Failure> {
         let what = GIVE_BACK;
         // A payment of nothing has nothing to give back.
         if id.starts_with(FREE) {
-            return Ok(());
+            return Ok(0);
         }
         if !is_id(id) {
             return Err(Failure::Rejected { what, why: "no such payment".to_owned() });
         }
         let intent = self.refund(what, id, |intent| intent.amount() - back).await?;
         let is_taken = matches!(intent.told(), Told::Seen(Seen::Captured | Seen::Refunded));
-        if is_taken && back <= intent.amount() - intent.left() {
-            return Ok(());
-        }
-        Err(Failure::Unknown { what, why: "the money is not back".to_owned() })
+        Ok(if is_taken { intent.back() } else { 0 })
     }
 
     async fn act(&self, id: &str, verb: Verb) -> Result<Seen, Failure> {
@@ -259,7 +256,7 @@ impl Stripe {
             Told::Refused { .. } => Seen::Created,
         };
         let (amount, created_at) = (intent.money()?, intent.created_at());
-        let back = Some(intent.amount() - intent.left());
+        let back = Some(intent.back());
         Some(Listed { id: intent.id.clone(), order, amount, seen, back, created_at })
     }
 }
@@ -306,7 +303,7 @@ impl Provider for Stripe {
         Box::pin(self.act(id, verb))
     }
 
-    fn give_back<'a>(&'a self, id: &'a str, back: i64) -> BoxFuture<'a, Result<(), Failure>> {
+    fn give_back<'a>(&'a self, id: &'a str, back: i64) -> BoxFuture<'a, Result<i64, Failure>> {
         Box::pin(self.give_back(id, back))
     }
 

@@ -51,11 +51,9 @@ impl FoundMoney<'_> {
         in_time("end a reconciliation", query.execute(self.pool)).await.map(drop)
     }
 
-    /// Lets nobody look before then.
+    /// Lets nobody look before then, and somebody from then on.
     pub(crate) async fn rest(self, until: UnixMillis) -> Result<(), Error> {
-        let query = sqlx::query(
-            "UPDATE reconciled SET rest_until = greatest(rest_until, $2) WHERE provider = $1",
-        );
+        let query = sqlx::query("UPDATE reconciled SET rest_until = $2 WHERE provider = $1");
         let query = query.bind(self.provider).bind(millis(until));
         in_time("rest after a look", query.execute(self.pool)).await.map(drop)
     }

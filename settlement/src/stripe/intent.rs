@@ -94,6 +94,11 @@ impl Intent {
         self.amount
     }
 
+    /// How much of what was taken has gone back.
+    pub(super) fn back(&self) -> i64 {
+        self.amount - self.left()
+    }
+
     /// How much of what was taken has not gone back.
     pub(super) fn left(&self) -> i64 {
         let back = self.charges.data.first().map_or(0, |charge| charge.amount_refunded);

@@ -179,10 +179,15 @@ async fn the_audit_sees_what_is_planted() {
     rig.rest().await;
     assert_eq!(rig.owner.verdicts(hold), [(1, VerdictKind::Sold)]);
     drop(stage);
+    assert_seen(&rig, PLANTED).await;
+}
+
+/// The audit sees each damage, and nothing before and after.
+pub(super) async fn assert_seen(rig: &Rig, planted: &[(&'static str, &str)]) {
     rig.assert_clean().await;
-    for (statement, expected) in PLANTED {
+    for (statement, expected) in planted {
         // One connection: the damage is looked at, then rolled back with its transaction.
-        let pool = one_connection(&rig).await;
+        let pool = one_connection(rig).await;
         pool.execute("BEGIN").await.unwrap();
         pool.execute(sqlx::raw_sql(*statement)).await.unwrap();
         let differences = crate::audit(&pool).await.unwrap();

@@ -10,7 +10,7 @@ use super::entrance::{self, OTHER, begin, code, give, give_under, ticket};
 use super::kill::{Death, Doomed, Side};
 use super::owner::payment;
 use super::part;
-use super::reconcile::{PRICE, take};
+use super::reconcile::{PRICE, age, take};
 use super::rig::{ACCOUNT, PATIENT, Point, Rig, Stage, eventually, plan};
 use super::webhooks::{self, ALL, PROMOTER, Receiver};
 use crate::provider::{NewPayment, Provider, Verb};
@@ -143,8 +143,7 @@ pub(super) async fn killed(rig: &Rig, death: Death) {
 async fn assert_whole(rig: &Rig) {
     rig.rest().await;
     rig.assert_clean().await;
-    let older = "UPDATE sandbox.payment SET created_at = created_at - 100000";
-    rig.pool.execute(older).await.unwrap();
+    age(rig).await;
     let sandbox = Sandbox::start(&rig.pool);
     assert_eq!(reconcile_once(&rig.pool, &sandbox).await.unwrap(), []);
     let stuck = "SELECT count(*) FROM orders

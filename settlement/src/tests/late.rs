@@ -140,6 +140,12 @@ async fn late_money_of_another_amount_buys_no_seats_and_goes_back() {
     assert_eq!(rig.count("SELECT count(*) FROM ticket").await, 0);
     rig.assert_clean().await;
     assert!(rig.owner.heard.lock().unwrap().reseats.is_empty());
+    let other = "ALTER TABLE found_money DISABLE TRIGGER ALL;
+        UPDATE found_money SET amount = 5000";
+    rig.pool.execute(sqlx::raw_sql(other)).await.unwrap();
+    let found = crate::audit(&rig.pool).await.unwrap();
+    let says = "1 times beside its own, 4000 in all, found money asks for 1, 5000";
+    assert!(found.iter().any(|line| line.contains(says)), "{found:?}");
 }
 
 #[tokio::test]

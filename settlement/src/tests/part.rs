@@ -1,10 +1,11 @@
 //! Tickets that are paid back alone.
 
-use super::audit::one_connection;
+use super::audit::assert_seen;
 use super::cancel;
 use super::crash::healthy;
 use super::entrance::{OTHER, code, give, scan, ticket};
 use super::owner::payment;
+use super::reconcile::age;
 use super::rig::{ACCOUNT, PATIENT, Point, Rig, asked, eventually, plan};
 use crate::provider::Verb;
 use crate::store::Parts;
@@ -37,8 +38,7 @@ async fn assert_whole(rig: &Rig) {
     rig.rest().await;
     rig.assert_clean().await;
     assert_eq!(check_ledger(&rig.pool).await.unwrap().differences, [""; 0]);
-    let older = "UPDATE sandbox.payment SET created_at = created_at - 100000";
-    rig.pool.execute(older).await.unwrap();
+    age(rig).await;
     let sandbox = Sandbox::start(&rig.pool);
     assert_eq!(reconcile_once(&rig.pool, &sandbox).await.unwrap(), []);
 }
@@ -80,12 +80,7 @@ async fn one_ticket_of_three_goes_back_and_the_others_stay_until_they_go_too() {
 
 #[tokio::test]
 async fn a_part_begins_when_the_sales_money_was_taken_and_is_missed_if_nobody_is_at_it() {
-    let mut rig = Rig::start().await;
-    let stage = rig.stage(Point::Never);
-    let hold = rig.pay(&[1, 2], "tok_ok").await;
-    rig.wait_for(hold, "paid").await;
-    rig.rest().await;
-    drop(stage);
+    let (rig, hold) = Rig::paid(&[1, 2]).await;
     let begin = async || Parts(&rig.pool).begin(ticket(hold, 0), 0).await.unwrap();
     rig.pool.execute("UPDATE orders SET captured_at = NULL").await.unwrap();
     assert!(!begin().await, "its driver would take the money and rest");
@@ -148,12 +143,7 @@ async fn a_ticket_that_was_used_or_given_away_stays_and_does_not_keep_the_others
 
 #[tokio::test]
 async fn a_ticket_on_its_way_back_opens_nothing_and_nothing_else_of_its_order_begins() {
-    let mut rig = Rig::start().await;
-    let stage = rig.stage(Point::Never);
-    let hold = rig.pay(&[1, 2, 3], "tok_ok").await;
-    rig.wait_for(hold, "paid").await;
-    rig.rest().await;
-    drop(stage);
+    let (rig, hold) = Rig::paid(&[1, 2, 3]).await;
     let parts = Parts(&rig.pool);
     assert!(!parts.begin(ticket(hold, 1), 1).await.unwrap(), "there is no part before");
     assert!(parts.begin(ticket(hold, 1), 0).await.unwrap());
@@ -313,17 +303,7 @@ async fn the_audit_sees_what_is_planted_beside_a_part() {
     back(&rig, hold, 0).await;
     rig.rest().await;
     drop(stage);
-    rig.assert_clean().await;
-    for (statement, expected) in PLANTED {
-        let pool = one_connection(&rig).await;
-        pool.execute("BEGIN").await.unwrap();
-        pool.execute(sqlx::raw_sql(*statement)).await.unwrap();
-        let differences = crate::audit(&pool).await.unwrap();
-        let seen = differences.iter().any(|difference| difference.contains(expected));
-        assert!(seen, "{statement}: {differences:?}");
-        pool.close().await;
-    }
-    rig.assert_clean().await;
+    assert_seen(&rig, PLANTED).await;
 }
 
 #[tokio::test]

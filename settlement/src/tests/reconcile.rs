@@ -6,7 +6,7 @@ use crate::provider::{Cursor, Failure, NewPayment, Page, Payment, Provider, Verb
 use crate::store::FoundMoney;
 use crate::{Error, Sandbox, books, reconcile_once};
 use futures_util::future::BoxFuture;
-use schema::{CancelAnswer, CancelBooking, Currency, HoldId, Money, OrderId, subject};
+use schema::{CancelAnswer, CancelBooking, Currency, Money, OrderId, UnixMillis, subject};
 use settlement_core::Seen;
 use sqlx::Executor;
 use std::sync::Arc;
@@ -88,12 +88,7 @@ async fn of_two_who_look_at_an_ended_payment_one_notes_it_and_its_own_amount_is_
 
 #[tokio::test]
 async fn what_stands_between_the_books_is_found_and_what_passes_is_not() {
-    let mut rig = Rig::start().await;
-    let stage = rig.stage(Point::Never);
-    let hold = rig.pay(&[1, 2], "tok_ok").await;
-    rig.wait_for(hold, "paid").await;
-    rig.rest().await;
-    drop(stage);
+    let (rig, _) = Rig::paid(&[1, 2]).await;
     assert_eq!(books::look(&rig.pool, Duration::ZERO).await.unwrap(), [""; 0]);
     let gone = "DELETE FROM live_seat WHERE seat_idx = 1 RETURNING event_id, order_id";
     let (event, order): (String, uuid::Uuid) =
@@ -110,6 +105,23 @@ async fn what_stands_between_the_books_is_found_and_what_passes_is_not() {
     let look = books::look(&rig.pool, Duration::from_secs(3));
     let (standing, ()) = tokio::join!(look, back);
     assert_eq!(standing.unwrap(), [""; 0], "it has passed");
+}
+
+#[tokio::test]
+async fn who_compares_the_books_lets_others_in_a_minute_later_also_if_it_failed() {
+    let rig = Rig::start().await;
+    let rest = "SELECT rest_until FROM reconciled WHERE provider = 'books'";
+    let mut said_until = UnixMillis(0);
+    books::look_if_due(&rig.pool, &mut said_until).await.unwrap();
+    let first = rig.count(rest).await;
+    assert_eq!(i64::try_from(said_until.0).unwrap(), first);
+    books::look_if_due(&rig.pool, &mut said_until).await.unwrap();
+    assert_eq!(rig.count(rest).await, first, "it is not time");
+    rig.pool.execute("UPDATE reconciled SET rest_until = 0").await.unwrap();
+    rig.pool.execute("ALTER TABLE found_money RENAME TO gone").await.unwrap();
+    books::look_if_due(&rig.pool, &mut said_until).await.unwrap_err();
+    let left = rig.count(rest).await - crate::store::millis(chassis::clock::now());
+    assert!(0 < left && left < 300_000, "{left} ms");
 }
 
 #[tokio::test]
@@ -152,7 +164,7 @@ async fn money_that_comes_after_its_order_was_given_up_goes_back() {
 
 #[tokio::test]
 async fn a_second_payment_of_a_paid_order_goes_back_and_the_order_stays() {
-    let (rig, hold) = paid().await;
+    let (rig, hold) = Rig::paid(&[1]).await;
     let sandbox = Sandbox::start(&rig.pool);
     for attempt in [2, 3] {
         take(&sandbox, OrderId::from(hold), attempt).await;
@@ -167,7 +179,7 @@ async fn a_second_payment_of_a_paid_order_goes_back_and_the_order_stays() {
 
 #[tokio::test]
 async fn a_paid_order_whose_money_is_gone_is_told_and_left_to_a_person() {
-    let (rig, hold) = paid().await;
+    let (rig, hold) = Rig::paid(&[1]).await;
     let sandbox = Sandbox::start(&rig.pool);
     rig.pool.execute("UPDATE sandbox.payment SET state = 'refunded'").await.unwrap();
     age(&rig).await;
@@ -214,7 +226,7 @@ impl Provider for Behind {
         self.0.act(id, verb)
     }
 
-    fn give_back<'a>(&'a self, id: &'a str, back: i64) -> BoxFuture<'a, Result<(), Failure>> {
+    fn give_back<'a>(&'a self, id: &'a str, back: i64) -> BoxFuture<'a, Result<i64, Failure>> {
         self.0.give_back(id, back)
     }
 
@@ -253,7 +265,7 @@ async fn money_that_was_back_when_its_finder_died_is_booked_by_the_next() {
 
 #[tokio::test]
 async fn of_a_provider_that_does_not_answer_nothing_is_concluded() {
-    let (rig, hold) = paid().await;
+    let (rig, hold) = Rig::paid(&[1]).await;
     age(&rig).await;
     let told = reconcile_once(&rig.pool, &Silent::default()).await;
     assert!(matches!(told, Err(Error::Provider { .. })), "{told:?}");
@@ -267,36 +279,11 @@ async fn a_payment_that_the_provider_does_not_tell_of_is_not_taken_for_unpaid() 
     let sandbox = Sandbox::start(&rig.pool);
     let lines = reconciled(&rig, &sandbox).await;
     assert!(lines[0].ends_with("its places are asked for"), "{lines:?}");
-    let told = reconcile_once(&rig.pool, &Mute(sandbox)).await;
+    let told =
+        reconcile_once(&rig.pool, &Silent { listed: Some(sandbox), ..Silent::default() }).await;
     assert!(matches!(told, Err(Error::Provider { .. })), "{told:?}");
     let open = "SELECT count(*) FROM found_money WHERE outcome IS NULL";
     assert_eq!(rig.count(open).await, 1);
-}
-
-/// Lists its payments, and tells nothing of any one.
-#[derive(Debug)]
-struct Mute(Sandbox);
-
-impl Provider for Mute {
-    fn name(&self) -> &'static str {
-        self.0.name()
-    }
-
-    fn create<'a>(&'a self, _: &'a NewPayment) -> BoxFuture<'a, Result<Payment, Failure>> {
-        Box::pin(async { unreachable("create") })
-    }
-
-    fn act<'a>(&'a self, _: &'a str, verb: Verb) -> BoxFuture<'a, Result<Seen, Failure>> {
-        Box::pin(async move { unreachable(verb.as_str()) })
-    }
-
-    fn give_back<'a>(&'a self, _: &'a str, _: i64) -> BoxFuture<'a, Result<(), Failure>> {
-        Box::pin(async { unreachable("give back") })
-    }
-
-    fn list<'a>(&'a self, after: &'a Cursor) -> BoxFuture<'a, Result<Page, Failure>> {
-        self.0.list(after)
-    }
 }
 
 #[tokio::test]
@@ -322,21 +309,13 @@ async fn a_look_that_the_provider_broke_off_is_made_again_from_where_it_began() 
     assert_given_back(&rig, &sandbox, 0).await;
 }
 
-/// A rig at rest, with one order paid.
-async fn paid() -> (Rig, HoldId) {
-    let mut rig = Rig::start().await;
-    let stage = rig.stage(Point::Never);
-    let hold = rig.pay(&[1], "tok_ok").await;
-    rig.wait_for(hold, "paid").await;
-    rig.rest().await;
-    drop(stage);
-    (rig, hold)
-}
-
+/// Tells nothing of any payment.
 #[derive(Debug, Default)]
 struct Silent {
     /// Whether it was asked for its list.
     asked: Arc<AtomicBool>,
+    /// Whose list it tells; none if it tells no list either.
+    listed: Option<Sandbox>,
 }
 
 fn unreachable<T>(what: &'static str) -> Result<T, Failure> {
@@ -356,13 +335,14 @@ impl Provider for Silent {
         Box::pin(async move { unreachable(verb.as_str()) })
     }
 
-    fn give_back<'a>(&'a self, _: &'a str, _: i64) -> BoxFuture<'a, Result<(), Failure>> {
+    fn give_back<'a>(&'a self, _: &'a str, _: i64) -> BoxFuture<'a, Result<i64, Failure>> {
         Box::pin(async { unreachable("give back") })
     }
 
-    fn list<'a>(&'a self, _: &'a Cursor) -> BoxFuture<'a, Result<Page, Failure>> {
+    fn list<'a>(&'a self, after: &'a Cursor) -> BoxFuture<'a, Result<Page, Failure>> {
         // Relaxed: as above.
         self.asked.store(true, Ordering::Relaxed);
-        Box::pin(async { unreachable("list") })
+        let unreachable = || Box::pin(async { unreachable("list") });
+        self.listed.as_ref().map_or_else(|| unreachable() as _, |sandbox| sandbox.list(after))
     }
 }

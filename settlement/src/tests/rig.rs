@@ -80,7 +80,7 @@ impl Provider for Trap {
         })
     }
 
-    fn give_back<'a>(&'a self, id: &'a str, back: i64) -> BoxFuture<'a, Result<(), Failure>> {
+    fn give_back<'a>(&'a self, id: &'a str, back: i64) -> BoxFuture<'a, Result<i64, Failure>> {
         Box::pin(async move {
             if [Point::Forgotten, Point::Refused(Verb::Refund)].contains(&self.point) {
                 let why = "no such payment".to_owned();
@@ -191,6 +191,17 @@ impl Rig {
         change: impl FnOnce(&mut Config),
     ) -> Stage {
         self.stage_until(&Shutdown::new(), providers, change)
+    }
+
+    /// One order for these seats, paid and at rest, and no process.
+    pub(super) async fn paid(seats: &[u32]) -> (Self, HoldId) {
+        let mut rig = Self::start().await;
+        let stage = rig.stage(Point::Never);
+        let hold = rig.pay(seats, "tok_ok").await;
+        rig.wait_for(hold, "paid").await;
+        rig.rest().await;
+        drop(stage);
+        (rig, hold)
     }
 
     /// Starts a settlement process that ends as it should when it is told to.

@@ -290,6 +290,28 @@ async fn whatever_the_network_does_a_ticket_is_paid_back_exactly_once_and_so_is_
 }
 
 #[tokio::test]
+async fn a_refund_that_is_refused_is_an_answer_and_goes_once_it_is_allowed() {
+    let mut world = World::start().await;
+    let _stage = world.stage();
+    let refused = [(Deed::Refund, Fault::Status(402), 3)];
+    let hold = world.pay(1, CARD, &refused).await;
+    world.rig.wait_for(hold, "paid").await;
+    world.rest().await;
+    let intent = events::intent_of(&world, hold).await;
+    let stripe = Stripe::new(&config(&world.proxy.base)).unwrap();
+    // A breaker would take silence for an outage, and hold everybody up.
+    let give_back = async || Provider::give_back(&stripe, &intent, 2_000).await;
+    assert_eq!(give_back().await, Ok(0));
+    eventually("it to be allowed", || async { give_back().await == Ok(2_000) }).await;
+    assert_eq!(give_back().await, Ok(2_000), "again");
+    let keys = world.proxy.passed().into_iter().filter(|call| call.deed == Deed::Refund);
+    let keys: Vec<String> = keys.map(|call| call.key.unwrap()).collect();
+    let first = format!("{intent}/refund/{PRICE}");
+    assert!(keys.iter().all(|key| key.starts_with(&first)) && keys.contains(&first), "{keys:?}");
+    assert_eq!(world.money(hold).await.returned, 2_000);
+}
+
+#[tokio::test]
 async fn of_what_was_given_back_in_part_elsewhere_only_the_rest_goes_back() {
     let mut world = World::start().await;
     let _stage = world.stage();

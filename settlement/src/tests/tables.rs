@@ -76,12 +76,7 @@ async fn the_ledger_takes_only_whole_transactions_and_gives_nothing_back() {
 
 #[tokio::test]
 async fn selling_twice_is_selling_once() {
-    let mut rig = Rig::start().await;
-    let stage = rig.stage(Point::Never);
-    let hold = rig.pay(&[1, 2], "tok_ok").await;
-    rig.wait_for(hold, "paid").await;
-    rig.rest().await;
-    drop(stage);
+    let (rig, hold) = Rig::paid(&[1, 2]).await;
     let folder = tempfile::tempdir().unwrap();
     let key = KeyFolder::open(folder.path()).unwrap().ed25519("ticket").unwrap();
     let order = OrderId::from(hold);
