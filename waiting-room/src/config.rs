@@ -104,8 +104,9 @@ pub(crate) const JOIN_KEYS_AGE: Duration = Duration::from_mins(10);
 /// Keys of a generation. A room's Redis remembers this one's and those of the one before, so the
 /// newest so many at least and twice as many at most, and one batch more.
 ///
-/// As many as join a busy room in half a second, at about 65 bytes each. Fewer and a fan who asks
-/// again after a crash in the rush loses the place; more is memory of every room.
+/// As many as come with a key in three quarters of a second of the fastest rush that was measured,
+/// at about 65 bytes each. Fewer and a fan who asks again after a crash in the rush loses the
+/// place; more is memory of every room.
 pub(crate) const JOIN_KEYS_GENERATION: usize = 32_768;
 
 /// In how many hashes the keys of a generation are spread: with 64 in each Redis keeps them dense
@@ -115,7 +116,7 @@ pub(crate) const JOIN_KEYS_BUCKETS: u16 = 512;
 /// Of joins by key, how many answers this process remembers by itself, of all its rooms: such a
 /// repeat has its place though Redis lost all.
 ///
-/// Half a second of a busy room, and some megabytes.
+/// A fifth of a second of that rush, and some megabytes.
 pub(crate) const JOINS_REMEMBERED_MAX: usize = 8_192;
 
 /// How long the place of a person is remembered, where a room gives each only one: as long as its
