@@ -314,21 +314,20 @@ BEGIN
 END $$;
 
 -- Books transactions, whose entries come as array literals. Orders that are not among `p_order` book
--- nothing; those that are, are locked and come with event and currency.
+-- nothing; those that are, are locked.
 CREATE FUNCTION ledger_post(
-    p_order UUID[], p_event TEXT[], p_currency TEXT[],
-    p_booked UUID[], p_kind TEXT[], p_account TEXT[], p_amount TEXT[], p_party TEXT[], p_now BIGINT
+    p_order UUID[], p_booked UUID[], p_kind TEXT[], p_account TEXT[], p_amount TEXT[],
+    p_party TEXT[], p_now BIGINT
 ) RETURNS VOID LANGUAGE plpgsql AS $$
 BEGIN
-    -- To look positions up is cheaper than the nested loop that a join would be here.
     INSERT INTO ledger_transaction (order_id, kind, part, event_id, at, currency, account, amount,
         party)
-    SELECT b.order_id, b.kind, 0, p_event[b.idx], p_now, p_currency[b.idx], b.account::TEXT[],
+    SELECT b.order_id, b.kind, 0, o.event_id, p_now, o.currency, b.account::TEXT[],
         b.amount::BIGINT[], b.party::UUID[]
-    FROM (SELECT *, array_position(p_order, order_id) AS idx
-        FROM unnest(p_booked, p_kind, p_account, p_amount, p_party)
-            AS b(order_id, kind, account, amount, party)) b
-    WHERE b.idx IS NOT NULL;
+    FROM unnest(p_booked, p_kind, p_account, p_amount, p_party)
+        AS b(order_id, kind, account, amount, party)
+    JOIN orders o ON o.order_id = b.order_id
+    WHERE b.order_id = ANY(p_order);
 END $$;
 
 -- Puts verdicts of `p_order` into the outbox. Their first sending is the caller's; `send_at` is the
@@ -467,8 +466,7 @@ CREATE FUNCTION orders_sell(
     p_entry_party TEXT[], p_now BIGINT, p_send_at BIGINT
 ) RETURNS VOID LANGUAGE plpgsql AS $$
 DECLARE
-    sold UUID[]; events TEXT[]; currencies TEXT[]; lines BIGINT; issued BIGINT; standing BOOLEAN;
-    area_events TEXT[]; areas INT[];
+    sold UUID[]; lines BIGINT; issued BIGINT; standing BOOLEAN; area_events TEXT[]; areas INT[];
 BEGIN
     WITH sold AS (
         UPDATE orders o SET state = 'paid', sold_at = p_now, updated_at = p_now, reason = NULL,
@@ -500,10 +498,9 @@ BEGIN
         SELECT order_id, attempt, 'sold', 0, command_id, event_id, p_now, p_send_at FROM sold
         ON CONFLICT (order_id, attempt, kind) DO NOTHING
     )
-    SELECT array_agg(s.order_id), array_agg(s.event_id), array_agg(s.currency),
-        coalesce(sum(cardinality(s.line_seat)), 0), (SELECT count(*) FROM issue),
-        bool_or(0 <= ANY(s.line_area))
-    INTO sold, events, currencies, lines, issued, standing FROM sold s;
+    SELECT array_agg(s.order_id), coalesce(sum(cardinality(s.line_seat)), 0),
+        (SELECT count(*) FROM issue), bool_or(0 <= ANY(s.line_area))
+    INTO sold, lines, issued, standing FROM sold s;
     ASSERT issued = lines, 'ORD-3: one ticket a place';
     IF standing THEN
         SELECT array_agg(o.event_id), array_agg(l.area) INTO area_events, areas
@@ -511,8 +508,8 @@ BEGIN
         WHERE o.order_id = ANY(sold) AND 0 <= l.area;
         PERFORM areas_change(area_events, areas, 1);
     END IF;
-    PERFORM ledger_post(sold, events, currencies, p_booked, p_entry_kind, p_entry_account,
-        p_entry_amount, p_entry_party, p_now);
+    PERFORM ledger_post(sold, p_booked, p_entry_kind, p_entry_account, p_entry_amount,
+        p_entry_party, p_now);
 END $$;
 
 -- Paying => Paid, Cancelling => Paid (the money was found taken), Paying => ReviewNeeded.
@@ -564,7 +561,7 @@ CREATE FUNCTION order_capture(
     p_entry_amount TEXT[], p_entry_party TEXT[], p_now BIGINT
 ) RETURNS TABLE (order_id UUID, state TEXT) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
-DECLARE fresh UUID[]; events TEXT[]; currencies TEXT[];
+DECLARE fresh UUID[];
 BEGIN
     WITH fresh AS (
         UPDATE orders o SET captured_at = p_now, updated_at = p_now,
@@ -572,12 +569,11 @@ BEGIN
         FROM (SELECT unnest(p_order) AS order_id ORDER BY 1) a
         WHERE o.order_id = a.order_id AND o.captured_at IS NULL
             AND o.state IN ('paid', 'refunding', 'review_needed')
-        RETURNING o.order_id, o.event_id, o.currency
+        RETURNING o.order_id
     )
-    SELECT array_agg(f.order_id), array_agg(f.event_id), array_agg(f.currency)
-    INTO fresh, events, currencies FROM fresh f;
-    PERFORM ledger_post(fresh, events, currencies, p_booked, p_entry_kind, p_entry_account,
-        p_entry_amount, p_entry_party, p_now);
+    SELECT array_agg(f.order_id) INTO fresh FROM fresh f;
+    PERFORM ledger_post(fresh, p_booked, p_entry_kind, p_entry_account, p_entry_amount,
+        p_entry_party, p_now);
     RETURN QUERY SELECT o.order_id, o.state FROM orders o WHERE o.order_id = ANY(p_order);
 END $$;
 
@@ -631,13 +627,10 @@ CREATE FUNCTION refund(
 ) RETURNS TABLE (order_id UUID, state TEXT) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
-    refunding UUID[]; events TEXT[]; currencies TEXT[]; seats BIGINT; freed BIGINT;
-    area_events TEXT[]; areas INT[];
+    refunding UUID[]; seats BIGINT; freed BIGINT; area_events TEXT[]; areas INT[];
 BEGIN
-    SELECT array_agg(o.order_id), array_agg(o.event_id), array_agg(o.currency)
-    INTO refunding, events, currencies
-    FROM (SELECT * FROM orders WHERE order_id = ANY(p_order) AND state = 'refunding'
-        ORDER BY order_id FOR UPDATE) o;
+    refunding := ARRAY(SELECT order_id FROM orders
+        WHERE order_id = ANY(p_order) AND state = 'refunding' ORDER BY order_id FOR UPDATE);
     DELETE FROM live_seat s USING ticket t
     WHERE t.order_id = ANY(refunding) AND t.state = 'valid' AND s.event_id = t.event_id
         AND s.seat_idx = t.seat_idx AND s.order_id = t.order_id;
@@ -652,8 +645,8 @@ BEGIN
     WHERE t.order_id = ANY(refunding) AND t.state = 'valid';
     UPDATE orders o SET state = 'refunded', todo = false, updated_at = p_now
     WHERE o.order_id = ANY(refunding);
-    PERFORM ledger_post(refunding, events, currencies, p_booked, p_entry_kind,
-        p_entry_account, p_entry_amount, p_entry_party, p_now);
+    PERFORM ledger_post(refunding, p_booked, p_entry_kind, p_entry_account, p_entry_amount,
+        p_entry_party, p_now);
     PERFORM outbox_post(refunding, p_order,
         array_fill('refunded'::TEXT, ARRAY[cardinality(p_order)]), p_command, p_now, p_send_at);
     RETURN QUERY SELECT o.order_id, o.state FROM orders o WHERE o.order_id = ANY(p_order);

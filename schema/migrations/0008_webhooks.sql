@@ -27,6 +27,26 @@ CREATE TABLE webhook_due (
     PRIMARY KEY (order_id, attempt, kind)
 );
 
+-- Closes verdicts whose answers have been read back, and makes due what somebody listens for: what
+-- is told to nobody costs no row.
+CREATE FUNCTION outbox_close(
+    p_command UUID[], p_sequence BIGINT[], p_refusal TEXT[], p_now BIGINT
+) RETURNS VOID LANGUAGE plpgsql AS $$
+BEGIN
+    WITH closed AS (
+        UPDATE outbox x SET done_at = p_now, done_sequence = a.sequence, answer = a.refusal
+        FROM unnest(p_command, p_sequence, p_refusal) AS a(command_id, sequence, refusal)
+        -- Not `IS NULL`: for that the index of what is undone would be read from end to end.
+        WHERE x.command_id = a.command_id AND coalesce(x.done_at, -1) = -1
+        RETURNING x.order_id, x.attempt, x.kind, x.answer
+    )
+    INSERT INTO webhook_due (order_id, attempt, kind)
+    SELECT order_id, attempt, kind FROM closed
+    WHERE answer IS NULL AND EXISTS (SELECT FROM webhook_endpoint WHERE is_active)
+    ON CONFLICT DO NOTHING;
+END $$;
+CALL keep_plans('outbox_close');
+
 CREATE TABLE webhook_message (
     -- Made of endpoint and verdict: a verdict that is expanded twice is one message.
     message_id  UUID     PRIMARY KEY,

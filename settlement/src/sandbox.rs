@@ -200,8 +200,7 @@ impl Provider for Sandbox {
 
 async fn list(pool: &PgPool, after: &Cursor) -> Result<Page, Error> {
     let query = sqlx::query(
-        "SELECT payment_id, order_ref, amount, currency::TEXT AS currency, state, reason, back,
-             created_at
+        "SELECT payment_id, order_ref, amount, currency, state, reason, back, created_at
          FROM sandbox.list_payments($1, $2, $3, $4)",
     );
     let query = query

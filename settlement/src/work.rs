@@ -87,10 +87,8 @@ impl Work {
 
     /// Renews leases and looks for orders that nobody works on, until the process ends.
     pub(crate) async fn sweep(self) {
-        let config = &self.context.config;
-        // Three chances before a lease ends; more often would only rewrite rows.
-        let renew_every = Duration::from_millis(config.lease_ms.div_ceil(3));
-        let every = Duration::from_millis(config.sweep_every_ms).min(renew_every);
+        let renew_every = Duration::from_millis(self.context.lease.quarter_ms());
+        let every = Duration::from_millis(self.context.config.sweep_every_ms).min(renew_every);
         let mut tick = tokio::time::interval(every);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut renewed = Monotonic::now();

@@ -13,6 +13,9 @@ use crate::{clock::Monotonic, metrics, tasks};
 /// Items that wait for a call of one kind. More askers than this wait for a place.
 const WAITING_MAX: usize = 4_096;
 
+/// How often a call that waits for its time looks whether it is full.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
 /// What a call may fail with.
 pub trait GroupError: Clone + Send + 'static {
     /// The group's task has ended, as it does with the process.
@@ -58,8 +61,8 @@ impl<I, A, E> Clone for Group<I, A, E> {
 impl<I: Clone + Send + 'static, A: Send + 'static, E: GroupError> Group<I, A, E> {
     /// Starts the task that calls. `call` answers its items, `items_max` at most, in their order.
     ///
-    /// A call begins `every` after the one before it at the soonest: what each call costs whatever
-    /// is in it is then paid for many items. After a rest the first item goes at once.
+    /// A call begins `every` after the one before it, or once it is full: what each call costs
+    /// whatever is in it is then paid for many items. After a rest the first item goes at once.
     pub fn start<C, F>(what: &'static str, items_max: usize, every: Duration, call: C) -> Self
     where
         C: Fn(Vec<I>) -> F + Send + 'static,
@@ -105,8 +108,8 @@ async fn run<I, A, E, C, F>(
     let mut ready = Vec::new();
     let mut next_at = Instant::now();
     while queue.recv_many(&mut ready, items_max).await != 0 {
-        if Instant::now() < next_at {
-            sleep_until(next_at).await;
+        while Instant::now() < next_at && ready.len() < items_max {
+            sleep_until(next_at.min(Instant::now() + LOOK_EVERY)).await;
             let more = std::iter::from_fn(|| queue.try_recv().ok());
             ready.extend(more.take(items_max - ready.len()));
         }
@@ -145,7 +148,7 @@ fn tell<A>(to: oneshot::Sender<A>, result: A) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Group, GroupError};
+    use super::{Group, GroupError, LOOK_EVERY};
     use futures_util::future::join_all;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::{Arc, Mutex};
@@ -201,6 +204,21 @@ mod tests {
         assert_eq!((second, third), (Ok(2), Ok(3)));
         assert_eq!(started.elapsed(), every);
         assert_eq!(*sizes.lock().unwrap(), [1, 2]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_is_full_does_not_wait_for_its_time() {
+        let every = 8 * LOOK_EVERY;
+        let group = Doubling::start("test-call", 3, every, |items| async move { Ok(items) });
+        assert_eq!(group.submit(1).await, Ok(1));
+        let started = tokio::time::Instant::now();
+        let last = async {
+            tokio::time::sleep(LOOK_EVERY / 2).await;
+            group.submit(4).await
+        };
+        let answers = futures_util::join!(group.submit(2), group.submit(3), last);
+        assert_eq!(answers, (Ok(2), Ok(3), Ok(4)));
+        assert_eq!(started.elapsed(), LOOK_EVERY);
     }
 
     #[tokio::test]

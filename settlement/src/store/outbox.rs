@@ -98,19 +98,7 @@ impl Outbox<'_> {
 }
 
 pub(super) async fn commit_closings(pool: &PgPool, answers: &[Answered]) -> Result<Vec<()>, Error> {
-    // What was told to nobody who listens costs no row.
-    let query = sqlx::query(
-        "WITH closed AS (
-             UPDATE outbox x SET done_at = $4, done_sequence = a.sequence, answer = a.refusal
-             FROM unnest($1::UUID[], $2::BIGINT[], $3::TEXT[])
-                 AS a(command_id, sequence, refusal)
-             WHERE x.command_id = a.command_id AND x.done_at IS NULL
-             RETURNING x.order_id, x.attempt, x.kind, x.answer)
-         INSERT INTO webhook_due (order_id, attempt, kind)
-         SELECT order_id, attempt, kind FROM closed
-         WHERE answer IS NULL AND EXISTS (SELECT FROM webhook_endpoint WHERE is_active)
-         ON CONFLICT DO NOTHING",
-    );
+    let query = sqlx::query("SELECT outbox_close($1, $2, $3, $4)");
     let query = query
         .bind(answers.iter().map(|a| Uuid::from_u128(a.command.0)).collect::<Vec<_>>())
         .bind(answers.iter().map(|a| sequence_of(a.sequence)).collect::<Vec<_>>())
