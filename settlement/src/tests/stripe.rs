@@ -312,6 +312,25 @@ async fn a_refund_that_is_refused_is_an_answer_and_goes_once_it_is_allowed() {
 }
 
 #[tokio::test]
+async fn a_ticket_whose_refund_is_refused_stays_on_its_way_and_is_void_only_with_its_money_back() {
+    let mut world = World::start().await;
+    let _stage = world.stage();
+    let refused = [(Deed::Refund, Fault::Status(402), 4)];
+    let hold = world.pay_for(&[1, 2], CARD, &refused, PATIENT).await;
+    world.rig.wait_for(hold, "paid").await;
+    world.rest().await;
+    eventually("the ticket to be void", || async {
+        part::ask(&world.rig, ticket(hold, 0), ACCOUNT).await;
+        world.rig.count("SELECT count(*) FROM ticket WHERE state = 'void'").await == 1
+    })
+    .await;
+    assert_eq!(world.money(hold).await.returned, PRICE);
+    let tries = world.proxy.passed().iter().filter(|call| call.deed == Deed::Refund).count();
+    assert!(4 < tries, "{tries} tries");
+    world.rest().await;
+}
+
+#[tokio::test]
 async fn of_what_was_given_back_in_part_elsewhere_only_the_rest_goes_back() {
     let mut world = World::start().await;
     let _stage = world.stage();
