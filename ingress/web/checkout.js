@@ -18,6 +18,8 @@ const CARDS = [
   ["tok_slow", "Slow bank (2 seconds)"],
   ["tok_unknown", "Bank that answers late, then pays"],
   ["tok_lost", "Bank that never answers (nothing is charged)"],
+  ["tok_chargeback", "Card whose bank takes the money back"],
+  ["tok_chargeback_won", "Card whose bank takes the money back, and returns it"],
 ];
 
 export async function checkoutPage(main, signal, reservationId) {

@@ -579,7 +579,8 @@ END $$;
 
 -- A move without seats and money, for each order whose state and attempt are still those named. No
 -- order is refunded of which a ticket was used or is somebody else's: whoever checks a ticket in or
--- transfers it locks its order too. Nor is one while a ticket of its own is on the way back.
+-- transfers it locks its order too. Nor is one while a ticket of its own is on the way back, or while
+-- the buyer's bank has its money.
 -- A payment that has ended is asked about again later. `p_kind` and `p_command` are NULL where
 -- nothing is to be told.
 -- Returns the state of every order after it.
@@ -598,6 +599,7 @@ BEGIN
     moving := ARRAY(SELECT a.order_id FROM unnest(p_order, p_to) AS a(order_id, target)
         WHERE a.order_id = ANY(moving) AND (a.target <> 'refunding'
             OR NOT EXISTS (SELECT FROM spent_ticket s WHERE s.order_id = a.order_id)
+                AND NOT EXISTS (SELECT FROM disputed_order d WHERE d.order_id = a.order_id)
                 AND NOT EXISTS (SELECT FROM order_part p
                     WHERE p.order_id = a.order_id AND p.state = 'refunding')));
     UPDATE orders o SET state = a.target, reason = coalesce(a.reason, o.reason), todo = a.todo,

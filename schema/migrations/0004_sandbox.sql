@@ -24,10 +24,29 @@ CREATE TABLE sandbox.payment (
     created_at      BIGINT  NOT NULL,
     updated_at      BIGINT  NOT NULL,
     -- How much of what was taken has gone back.
-    back            BIGINT  NOT NULL DEFAULT 0 CHECK (back BETWEEN 0 AND amount)
+    back            BIGINT  NOT NULL DEFAULT 0 CHECK (back BETWEEN 0 AND amount),
+    -- How it ends where the buyer's bank takes back what was taken. See sandbox.stands.
+    charged_back    TEXT    CHECK (charged_back IN ('won', 'lost'))
 ) WITH (fillfactor = 50);
 -- A real provider does not know that an order is charged once; the audit looks at that (ORD-2).
 CREATE INDEX payment_created ON sandbox.payment (created_at, payment_id);
+CREATE INDEX payment_charged_back ON sandbox.payment (payment_id) WHERE charged_back IS NOT NULL;
+
+-- How the dispute of a payment stands by now: a second after it was taken the bank has the money, and
+-- a minute later it has decided. NULL for none.
+CREATE FUNCTION sandbox.stands(p_charged_back TEXT, p_state TEXT, p_captured_at BIGINT, p_now BIGINT)
+RETURNS TEXT LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN p_state = 'captured' AND p_captured_at + 1000 <= p_now
+        THEN CASE WHEN p_captured_at + 61000 <= p_now THEN p_charged_back
+            WHEN p_charged_back IS NOT NULL THEN 'taken' END END
+$$;
+
+-- Whether the bank has the money of a payment: it cannot be given back then.
+CREATE FUNCTION sandbox.is_gone(p sandbox.payment, p_now BIGINT) RETURNS BOOLEAN
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT coalesce(sandbox.stands(p.charged_back, p.state, p.captured_at, p_now)
+        IN ('taken', 'lost'), false)
+$$;
 
 -- What a verb makes of a payment; one that does not fit changes nothing.
 CREATE FUNCTION sandbox.state_after(p_verb TEXT, p_state TEXT, p_outcome TEXT, p_delay BIGINT)
@@ -49,43 +68,51 @@ $$;
 -- is there only if this is.
 CREATE FUNCTION sandbox.act(
     p_id TEXT[], p_order TEXT[], p_amount BIGINT[], p_currency TEXT[], p_outcome TEXT[],
-    p_reason TEXT[], p_delay BIGINT[], p_silent BOOLEAN[], p_verb TEXT[], p_now BIGINT
+    p_reason TEXT[], p_delay BIGINT[], p_silent BOOLEAN[], p_charged_back TEXT[], p_verb TEXT[],
+    p_now BIGINT
 ) RETURNS TABLE (payment_id TEXT, state TEXT, reason TEXT, silent BOOLEAN, settles_at BIGINT)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 BEGIN
     PERFORM set_config('synchronous_commit', 'off', true);
     RETURN QUERY INSERT INTO sandbox.payment AS p (payment_id, order_ref, amount, currency, state,
-        outcome, reason, delay_ms, silent, verb, settles_at, captured_at, created_at, updated_at)
+        outcome, reason, delay_ms, silent, charged_back, verb, settles_at, captured_at, created_at,
+        updated_at)
     SELECT a.id, a.order_ref, a.amount, a.currency,
         sandbox.state_after(a.verb, 'created', a.outcome, a.delay_ms), a.outcome, a.reason,
-        a.delay_ms, a.silent, a.verb,
+        a.delay_ms, a.silent, a.charged_back, a.verb,
         CASE a.verb WHEN 'authorise' THEN p_now + a.delay_ms END, NULL, p_now, p_now
-    FROM unnest(p_id, p_order, p_amount, p_currency, p_outcome, p_reason, p_delay, p_silent, p_verb)
-        AS a(id, order_ref, amount, currency, outcome, reason, delay_ms, silent, verb)
+    FROM unnest(p_id, p_order, p_amount, p_currency, p_outcome, p_reason, p_delay, p_silent,
+        p_charged_back, p_verb)
+        AS a(id, order_ref, amount, currency, outcome, reason, delay_ms, silent, charged_back, verb)
     ON CONFLICT (payment_id) DO UPDATE SET verb = EXCLUDED.verb, updated_at = p_now,
-        state = sandbox.state_after(EXCLUDED.verb,
-            CASE WHEN p.state = 'processing' AND p.settles_at <= p_now
-                THEN p.outcome ELSE p.state END,
-            p.outcome, p.delay_ms),
+        state = CASE WHEN EXCLUDED.verb = 'refund' AND sandbox.is_gone(p, p_now) THEN p.state
+            ELSE sandbox.state_after(EXCLUDED.verb,
+                CASE WHEN p.state = 'processing' AND p.settles_at <= p_now
+                    THEN p.outcome ELSE p.state END,
+                p.outcome, p.delay_ms) END,
         settles_at = CASE WHEN EXCLUDED.verb = 'authorise' AND p.state = 'created'
             THEN EXCLUDED.settles_at ELSE p.settles_at END,
         captured_at = CASE WHEN EXCLUDED.verb = 'capture' AND p.state = 'authorised'
             THEN p_now ELSE p.captured_at END,
         back = CASE WHEN EXCLUDED.verb = 'refund' AND p.state = 'captured'
+                AND NOT sandbox.is_gone(p, p_now)
             THEN p.amount ELSE p.back END
     RETURNING p.payment_id, p.state, CASE WHEN p.state = 'declined' THEN p.reason END, p.silent,
         p.settles_at;
 END $$;
 
--- Gives back so much of a payment that `p_back` of it has gone back. Returns how much has, or NULL if
--- nothing was taken.
-CREATE FUNCTION sandbox.give_back(p_id TEXT, p_back BIGINT, p_now BIGINT) RETURNS BIGINT
-LANGUAGE sql AS $$
-    UPDATE sandbox.payment p SET back = greatest(p.back, least(p_back, p.amount)), updated_at = p_now,
-        state = CASE WHEN 0 < p.amount AND p.amount <= p_back THEN 'refunded' ELSE p.state END
+-- Gives back so much of a payment that `p_back` of it has gone back. Returns how much has, unless the
+-- bank has it; no row if nothing was taken.
+CREATE FUNCTION sandbox.give_back(p_id TEXT, p_back BIGINT, p_now BIGINT)
+RETURNS TABLE (back BIGINT, is_gone BOOLEAN) LANGUAGE sql AS $$
+    UPDATE sandbox.payment p SET updated_at = p_now,
+        back = CASE WHEN sandbox.is_gone(p, p_now) THEN p.back
+            ELSE greatest(p.back, least(p_back, p.amount)) END,
+        state = CASE WHEN NOT sandbox.is_gone(p, p_now) AND 0 < p.amount AND p.amount <= p_back
+            THEN 'refunded' ELSE p.state END
     WHERE p.payment_id = p_id AND p.state IN ('captured', 'refunded')
-    RETURNING p.back
+    RETURNING p.back, sandbox.is_gone(p, p_now)
 $$;
 
 -- The payments behind one, in the order in which they were created. What has become known by now is
@@ -104,6 +131,20 @@ BEGIN
         FROM sandbox.payment p
         WHERE (p.created_at, p.payment_id) > (p_after, p_after_id)
         ORDER BY p.created_at, p.payment_id LIMIT p_most;
+END $$;
+
+-- The disputes that have begun since `p_since`.
+CREATE FUNCTION sandbox.list_disputes(p_since BIGINT, p_now BIGINT)
+RETURNS TABLE (payment_id TEXT, amount BIGINT, currency TEXT, stands TEXT)
+LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY SELECT p.payment_id, p.amount, p.currency::TEXT, d.stands
+        FROM sandbox.payment p,
+            sandbox.stands(p.charged_back, p.state, p.captured_at, p_now) AS d(stands)
+        WHERE p.charged_back IS NOT NULL AND d.stands IS NOT NULL
+            AND p_since <= p.captured_at + 1000
+        ORDER BY p.payment_id;
 END $$;
 
 CALL keep_plans('sandbox.act');

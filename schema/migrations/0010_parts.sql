@@ -50,6 +50,7 @@ BEGIN
         OR NOT EXISTS (SELECT FROM outbox x WHERE x.order_id = p_order AND x.kind = 'sold'
             AND x.done_at IS NOT NULL AND x.answer IS NULL)
         OR EXISTS (SELECT FROM spent_ticket s WHERE s.order_id = p_order AND s.line = p_line)
+        OR EXISTS (SELECT FROM disputed_order d WHERE d.order_id = p_order)
         OR (SELECT count(*) FROM ticket t WHERE t.order_id = p_order AND t.state = 'valid') < 2
     THEN
         RETURN false;

@@ -36,6 +36,8 @@ pub enum CancelAnswer {
     CheckedIn,
     /// A ticket of it is somebody else's.
     Transferred,
+    /// Its buyer's bank has taken the money already.
+    Disputed,
     /// The account has no such booking, or no such ticket.
     Unknown,
     /// Settlement takes no more cancellations now, or its database is away: ask again.

@@ -100,6 +100,28 @@ const QUESTIONS: &[Question] = &[
     },
     Question {
         promise: InvariantId::Mon1,
+        query: "SELECT 'order ' || order_id || ' has booked ' || kind || ' ' || part || ' of '
+                || coalesce(b.amount::TEXT, 'nothing') || ', its bank has taken '
+                || coalesce(c.amount::TEXT, 'nothing') AS what
+            FROM (SELECT order_id, kind, part, sum(greatest(amount, 0)) AS amount FROM ledger_entry
+                WHERE kind IN ('chargeback', 'chargeback_won') GROUP BY order_id, kind, part) b
+            FULL JOIN (SELECT order_id, k.kind, part, amount FROM chargeback,
+                unnest(ARRAY['chargeback', 'chargeback_won']) AS k(kind)
+                WHERE state = 'won' OR (k.kind = 'chargeback' AND state IN ('taken', 'lost'))) c
+                USING (order_id, kind, part)
+            WHERE b.amount IS DISTINCT FROM c.amount AND $2 IS NOT NULL LIMIT $1",
+    },
+    Question {
+        promise: InvariantId::Mon1,
+        query: "SELECT 'payment ' || p.payment_id || ' was taken back by its bank, and nobody has '
+                || 'noted it' AS what
+            FROM sandbox.payment p
+            WHERE sandbox.stands(p.charged_back, p.state, p.captured_at, $2) IS NOT NULL
+                AND NOT EXISTS (SELECT FROM chargeback c WHERE c.provider = 'sandbox'
+                    AND c.dispute_id = 'dp_' || p.payment_id) LIMIT $1",
+    },
+    Question {
+        promise: InvariantId::Mon1,
         query: "SELECT 'order ' || order_id || ': its reversal leaves ' || sum(amount) || ' in '
                 || account AS what
             FROM ledger_entry e

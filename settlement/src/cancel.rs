@@ -39,6 +39,7 @@ async fn cancel(work: &Work, wanted: CancelBooking) -> Result<CancelAnswer, Erro
             (State::Paid, _) => match order.spent {
                 Some(Spent::In) => return Ok(CancelAnswer::CheckedIn),
                 Some(Spent::Given) => return Ok(CancelAnswer::Transferred),
+                None if order.disputed => return Ok(CancelAnswer::Disputed),
                 // Nothing begins while a ticket of it is on the way back alone.
                 None if !begin(work, wanted).await? => tokio::time::sleep(CANCEL_LOOK_EVERY).await,
                 None => is_begun = true,
@@ -109,6 +110,7 @@ async fn cancel_ticket(work: &Work, wanted: CancelTicket) -> Result<CancelAnswer
             (Alone::No, State::Paid) => match found.spent {
                 Some(Spent::In) => return Ok(CancelAnswer::CheckedIn),
                 Some(Spent::Given) => return Ok(CancelAnswer::Transferred),
+                None if found.disputed => return Ok(CancelAnswer::Disputed),
                 None if found.valid <= 1 => return cancel(work, whole).await,
                 None if begin_part(work, ticket, found.parts).await? => is_begun = true,
                 None => tokio::time::sleep(CANCEL_LOOK_EVERY).await,

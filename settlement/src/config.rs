@@ -45,6 +45,13 @@ impl Default for Config {
     }
 }
 
+/// How often a dispute that is not over is looked at, if its provider says nothing by itself; it may
+/// take months.
+pub(crate) const DISPUTE_EVERY: DurationMs = DurationMs(3_600_000);
+
+/// Most of them in one look.
+pub(crate) const DISPUTES_AT_ONCE_MAX: i64 = 256;
+
 /// How soon one call of a kind may follow another, of Postgres and of the provider.
 ///
 /// Of what a commit of a few orders costs, most is for the commit and the call. At 2,000 orders a

@@ -4,7 +4,9 @@
 use crate::config::PROVIDER_WAIT;
 use crate::metrics;
 use crate::outside::outside;
-use crate::provider::{Cursor, Failure, GIVE_BACK, NewPayment, Page, Payment, Provider, Verb};
+use crate::provider::{
+    Cursor, Dispute, Disputes, Failure, GIVE_BACK, NewPayment, Page, Payment, Provider, Verb,
+};
 use chassis::clock::Monotonic;
 use futures_util::future::BoxFuture;
 use schema::DurationMs;
@@ -116,5 +118,13 @@ impl Provider for Guarded {
 
     fn list<'a>(&'a self, after: &'a Cursor) -> BoxFuture<'a, Result<Page, Failure>> {
         Box::pin(self.ask("list", self.provider.list(after)))
+    }
+
+    fn disputes<'a>(&'a self, after: &'a Cursor) -> BoxFuture<'a, Result<Disputes, Failure>> {
+        Box::pin(self.ask("list disputes", self.provider.disputes(after)))
+    }
+
+    fn dispute<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Dispute>, Failure>> {
+        Box::pin(self.ask("fetch a dispute", self.provider.dispute(id)))
     }
 }

@@ -4,7 +4,7 @@ use crate::provider::{GIVE_BACK, Verb};
 use crate::store::{MoneyOutcome, Told};
 use metrics::{counter, gauge, histogram};
 use schema::{ProviderEventAnswer, SettlementLoad, ShardId, Shards, UnixMillis};
-use settlement_core::{Rung, State, Stray};
+use settlement_core::{Disputed, Rung, State, Stray};
 use std::time::Duration;
 
 /// Puts the counters on the page before they count, so that an alarm sees the step from zero.
@@ -21,6 +21,9 @@ pub(crate) fn declare(shards: Shards) {
     }
     for rung in Rung::ALL {
         counter!("usher_settlement_late_total", "rung" => rung.as_str()).increment(0);
+    }
+    for stands in Disputed::ALL {
+        counter!("usher_settlement_disputes_total", "stands" => stands.as_str()).increment(0);
     }
     for what in [Verb::Authorise, Verb::Capture, Verb::Cancel, Verb::Refund].map(Verb::as_str) {
         counter!("usher_settlement_provider_refusals_total", "what" => what).increment(0);
@@ -71,6 +74,11 @@ pub(crate) fn books_differ(count: usize) {
 /// A provider has refused to do something.
 pub(crate) fn provider_refused(what: &'static str) {
     counter!("usher_settlement_provider_refusals_total", "what" => what).increment(1);
+}
+
+/// A dispute was seen to stand like that.
+pub(crate) fn dispute_noted(stands: Disputed) {
+    counter!("usher_settlement_disputes_total", "stands" => stands.as_str()).increment(1);
 }
 
 pub(crate) fn reconcile_failed() {

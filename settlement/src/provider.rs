@@ -2,7 +2,7 @@
 
 use futures_util::future::BoxFuture;
 use schema::{Money, OrderId, UnixMillis};
-use settlement_core::Seen;
+use settlement_core::{Disputed, Seen};
 use std::fmt;
 
 /// A payment to be created. The provider knows it by (order, attempt): a repetition creates no
@@ -53,12 +53,26 @@ pub struct Page {
     pub next: Option<Cursor>,
 }
 
-/// Behind which payment a part of the list begins.
+/// A buyer's bank asks for the money of a payment, or has taken it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dispute {
+    pub id: String,
+    /// The payment's id.
+    pub payment: String,
+    /// How much of it the bank wants.
+    pub amount: Money,
+    pub stands: Disputed,
+}
+
+/// Behind which payment, or dispute, a part of a list begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor {
     pub created_at: UnixMillis,
     pub id: String,
 }
+
+/// A part of the list of disputes, and where the next one begins; `None` at the end.
+pub type Disputes = (Vec<Dispute>, Option<Cursor>);
 
 /// What can be done to a payment. Each is repeatable, and one that does not fit changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -85,6 +99,9 @@ pub enum Failure {
     #[error("carry out {what}: {why}")]
     Rejected { what: &'static str, why: String },
 }
+
+/// Why a payment is not paid back whose money its buyer's bank has.
+pub(crate) const CHARGED_BACK: &str = "the buyer's bank has taken it back";
 
 /// The name of [`Provider::give_back`] in metrics and failures.
 pub(crate) const GIVE_BACK: &str = "give back";
@@ -115,6 +132,18 @@ pub trait Provider: Send + Sync + std::fmt::Debug + 'static {
     /// Lists the payments that this system has created behind `after`, whatever we know of them, a
     /// part at a time. A cursor without an id begins at its time.
     fn list<'a>(&'a self, after: &'a Cursor) -> BoxFuture<'a, Result<Page, Failure>>;
+
+    /// Lists the disputes that have begun behind `after`, a part at a time, and where the next part
+    /// begins. They may be of payments that others have created.
+    /// A provider whose payments stay where they are has none.
+    fn disputes<'a>(&'a self, _: &'a Cursor) -> BoxFuture<'a, Result<Disputes, Failure>> {
+        Box::pin(async { Ok((Vec::new(), None)) })
+    }
+
+    /// How a dispute stands; `None` if there is no such one.
+    fn dispute<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<Dispute>, Failure>> {
+        Box::pin(async { Ok(None) })
+    }
 }
 
 impl Verb {

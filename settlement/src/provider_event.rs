@@ -1,8 +1,9 @@
 //! What payment providers say has happened.
 //!
-//! Nothing of it is believed: that it came, signed, only makes us ask the provider how the payment
-//! is. So it may come twice, late, in any order or never, and all ends the same.
+//! Nothing of it is believed: that it came, signed, only makes us ask the provider how the payment or
+//! dispute is. So it may come twice, late, in any order or never, and all ends the same.
 
+use crate::chargeback;
 use crate::desk::Question;
 use crate::error::Error;
 use crate::metrics;
@@ -38,7 +39,7 @@ async fn take(work: &Work, told: &ProviderEvent) -> Result<ProviderEventAnswer, 
     if !is_signed(&told.signature, told.body.as_bytes(), secrets, clock::now()) {
         return Ok(ProviderEventAnswer::Forged);
     }
-    let Some(Event { id, payment }) = read_event(&told.body) else {
+    let Some(Event { id, payment, dispute }) = read_event(&told.body) else {
         tracing::warn!(provider = provider.name(), "a signed event that nobody can read");
         return Ok(ProviderEventAnswer::Taken);
     };
@@ -48,6 +49,9 @@ async fn take(work: &Work, told: &ProviderEvent) -> Result<ProviderEventAnswer, 
     }
     if let Some(payment) = payment {
         look(work, money, provider.as_ref(), &payment).await?;
+    }
+    if let Some(dispute) = dispute {
+        chargeback::look_at(money, provider.as_ref(), &dispute).await?;
     }
     // Noted last: a crash before it lets the event come again.
     money.note_event(&id).await?;

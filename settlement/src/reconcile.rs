@@ -3,6 +3,7 @@
 //! Money that no order accounts for goes back (ORD-2). That a provider does not answer says nothing
 //! about any payment: such a look ends, and the next one begins where it began.
 
+use crate::chargeback;
 use crate::config::{
     FOUND_AFTER, LOOKS_SIDE_BY_SIDE, PROVIDER_WAIT, RECONCILE_EVERY, RECONCILE_OVERLAP,
 };
@@ -96,6 +97,7 @@ async fn look_at_news(pool: &PgPool, provider: &dyn Provider) -> Result<(), Erro
     let mut differences = look.from(from).await?;
     differences.extend(look.at_ended().await?);
     differences.extend(look.at_open().await?);
+    chargeback::look(money, provider, from).await?;
     for difference in differences {
         tracing::error!(%difference, "provider and orders differ");
     }
@@ -105,7 +107,8 @@ async fn look_at_news(pool: &PgPool, provider: &dyn Provider) -> Result<(), Erro
     Ok(())
 }
 
-/// Compares the provider's whole list with the orders once, and mends what has a rule.
+/// Compares the provider's whole list with the orders once, and mends what has a rule. Disputes are
+/// noted and booked as they stand.
 ///
 /// # Errors
 /// [`Error::Provider`] if it does not tell all of it: nothing is concluded from what is missing.
@@ -117,6 +120,7 @@ pub async fn reconcile_once(
     let look = Look { money, provider, created_before: before(clock::now()) };
     let (mut differences, _) = look.end_open().await?;
     differences.extend(look.from(UnixMillis(0)).await?);
+    chargeback::look(money, provider, UnixMillis(0)).await?;
     Ok(differences)
 }
 

@@ -7,12 +7,13 @@
 use crate::config::CALL_EVERY;
 use crate::error::{Error, in_time};
 use crate::provider::{
-    Cursor, Failure, GIVE_BACK, Listed, NewPayment, Page, Payment, Provider, Verb,
+    CHARGED_BACK, Cursor, Dispute, Disputes, Failure, GIVE_BACK, Listed, NewPayment, Page, Payment,
+    Provider, Verb,
 };
 use chassis::{Group, clock};
 use futures_util::future::BoxFuture;
-use schema::{Money, OrderId};
-use settlement_core::Seen;
+use schema::{Money, OrderId, UnixMillis};
+use settlement_core::{Disputed, Seen};
 use sqlx::{PgPool, Row, postgres::PgRow};
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -36,18 +37,30 @@ struct Script {
     delay_ms: i64,
     /// Whether the caller of authorise is left without an answer.
     silent: bool,
+    /// How it ends where the buyer's bank takes the money back.
+    charged_back: Option<&'static str>,
 }
 
-const PAID: Script =
-    Script { token: "tok_ok", outcome: "authorised", reason: None, delay_ms: 0, silent: false };
+const PAID: Script = Script {
+    token: "tok_ok",
+    outcome: "authorised",
+    reason: None,
+    delay_ms: 0,
+    silent: false,
+    charged_back: None,
+};
 
 const REFUSED: Script =
     Script { token: "tok_declined", outcome: "declined", reason: Some("card declined"), ..PAID };
 
-/// The scripts; the last is that of all tokens without one.
-const SCRIPTS: [Script; 6] = [
+/// That of all tokens without one.
+const UNKNOWN: Script = Script { token: "tok", reason: Some("unknown token"), ..REFUSED };
+
+const SCRIPTS: [Script; 8] = [
     PAID,
     REFUSED,
+    Script { token: "tok_chargeback", charged_back: Some("lost"), ..PAID },
+    Script { token: "tok_chargeback_won", charged_back: Some("won"), ..PAID },
     Script { token: "tok_slow", delay_ms: 2_000, ..PAID },
     Script { token: "tok_unknown", delay_ms: 5_000, silent: true, ..PAID },
     Script {
@@ -57,7 +70,7 @@ const SCRIPTS: [Script; 6] = [
         silent: true,
         ..REFUSED
     },
-    Script { token: "tok", reason: Some("unknown token"), ..REFUSED },
+    UNKNOWN,
 ];
 
 /// What an id says of its payment.
@@ -70,7 +83,7 @@ struct Told<'a> {
 
 fn id_of(new: &NewPayment) -> String {
     let script = SCRIPTS.iter().find(|script| script.token == new.token);
-    let token = script.unwrap_or(&SCRIPTS[5]).token;
+    let token = script.unwrap_or(&UNKNOWN).token;
     let (amount, currency) = (new.total.amount, new.total.currency);
     format!("pay_{}/{}/{amount}{currency}/{token}", new.order, new.attempt)
 }
@@ -124,10 +137,7 @@ impl Sandbox {
             return Err(Failure::Rejected { what: verb, why: "no such payment".to_owned() });
         }
         let acted = self.acts.submit(Act { id: id.to_owned(), verb }).await;
-        acted.map_err(|error| Failure::Unknown {
-            what: verb,
-            why: chassis::telemetry::chain(&error).to_string(),
-        })
+        acted.map_err(|error| unknown(verb, &error))
     }
 
     async fn authorise(&self, id: &str) -> Result<Seen, Failure> {
@@ -169,7 +179,14 @@ impl Provider for Sandbox {
         Box::pin(async move {
             match verb {
                 Verb::Authorise => self.authorise(id).await,
-                Verb::Fetch | Verb::Capture | Verb::Cancel | Verb::Refund => {
+                Verb::Refund => match self.call(id, verb.as_str()).await?.seen {
+                    Seen::Captured => {
+                        let why = CHARGED_BACK.to_owned();
+                        Err(Failure::Rejected { what: verb.as_str(), why })
+                    }
+                    seen => Ok(seen),
+                },
+                Verb::Fetch | Verb::Capture | Verb::Cancel => {
                     Ok(self.call(id, verb.as_str()).await?.seen)
                 }
             }
@@ -178,24 +195,65 @@ impl Provider for Sandbox {
 
     fn give_back<'a>(&'a self, id: &'a str, back: i64) -> BoxFuture<'a, Result<i64, Failure>> {
         Box::pin(async move {
-            let unknown = |why| Failure::Unknown { what: GIVE_BACK, why };
-            let query = sqlx::query_scalar("SELECT sandbox.give_back($1, $2, $3)");
+            let query = sqlx::query("SELECT back, is_gone FROM sandbox.give_back($1, $2, $3)");
             let query = query.bind(id).bind(back).bind(now_ms());
-            let given = in_time("give sandbox money back", query.fetch_one(&self.pool)).await;
-            let given: Option<i64> =
-                given.map_err(|error| unknown(chassis::telemetry::chain(&error).to_string()))?;
-            // Nothing goes back where nothing was taken.
-            Ok(given.unwrap_or(0))
+            let given = in_time("give sandbox money back", query.fetch_optional(&self.pool)).await;
+            match given.map_err(|error| unknown(GIVE_BACK, &error))? {
+                Some(row) if row.get("is_gone") => {
+                    Err(Failure::Rejected { what: GIVE_BACK, why: CHARGED_BACK.to_owned() })
+                }
+                Some(row) => Ok(row.get("back")),
+                // Nothing goes back where nothing was taken.
+                None => Ok(0),
+            }
+        })
+    }
+
+    fn disputes<'a>(&'a self, after: &'a Cursor) -> BoxFuture<'a, Result<Disputes, Failure>> {
+        Box::pin(async move {
+            let listed = disputes(&self.pool, after.created_at).await;
+            Ok((listed.map_err(|error| unknown("list disputes", &error))?, None))
+        })
+    }
+
+    fn dispute<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Dispute>, Failure>> {
+        Box::pin(async move {
+            let listed = disputes(&self.pool, UnixMillis(0)).await;
+            let listed = listed.map_err(|error| unknown("fetch a dispute", &error))?;
+            Ok(listed.into_iter().find(|dispute| dispute.id == id))
         })
     }
 
     fn list<'a>(&'a self, after: &'a Cursor) -> BoxFuture<'a, Result<Page, Failure>> {
         Box::pin(async move {
-            let unknown = |error: Error| chassis::telemetry::chain(&error).to_string();
             let listed = list(&self.pool, after).await;
-            listed.map_err(|error| Failure::Unknown { what: "list", why: unknown(error) })
+            listed.map_err(|error| unknown("list", &error))
         })
     }
+}
+
+async fn disputes(pool: &PgPool, since: UnixMillis) -> Result<Vec<Dispute>, Error> {
+    let query = sqlx::query(
+        "SELECT payment_id, amount, currency, stands FROM sandbox.list_disputes($1, $2)",
+    );
+    let query = query.bind(crate::store::millis(since)).bind(now_ms());
+    let rows = in_time("list sandbox disputes", query.fetch_all(pool)).await?;
+    Ok(rows.iter().map(dispute_of).collect())
+}
+
+fn dispute_of(row: &PgRow) -> Dispute {
+    let (payment, currency): (&str, &str) = (row.get("payment_id"), row.get("currency"));
+    let stands = Disputed::from_text(row.get("stands"));
+    Dispute {
+        id: format!("dp_{payment}"),
+        payment: payment.to_owned(),
+        amount: Money::new(row.get("amount"), currency.parse().expect("stored from a Currency")),
+        stands: stands.expect("sandbox.stands knows no other"),
+    }
+}
+
+fn unknown(what: &'static str, error: &Error) -> Failure {
+    Failure::Unknown { what, why: chassis::telemetry::chain(error).to_string() }
 }
 
 async fn list(pool: &PgPool, after: &Cursor) -> Result<Page, Error> {
@@ -259,7 +317,7 @@ async fn act_once(pool: &PgPool, acts: Vec<&Act>) -> Result<Vec<PgRow>, Error> {
     let scripts = || told.iter().map(|(told, _)| told.script);
     let query = sqlx::query(
         "SELECT payment_id, state, reason, silent, settles_at
-         FROM sandbox.act($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+         FROM sandbox.act($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
     );
     let query = query
         .bind(told.iter().map(|(_, act)| act.id.as_str()).collect::<Vec<_>>())
@@ -270,6 +328,7 @@ async fn act_once(pool: &PgPool, acts: Vec<&Act>) -> Result<Vec<PgRow>, Error> {
         .bind(scripts().map(|script| script.reason).collect::<Vec<_>>())
         .bind(scripts().map(|script| script.delay_ms).collect::<Vec<_>>())
         .bind(scripts().map(|script| script.silent).collect::<Vec<_>>())
+        .bind(scripts().map(|script| script.charged_back).collect::<Vec<_>>())
         .bind(told.iter().map(|(_, act)| act.verb).collect::<Vec<_>>())
         .bind(now_ms());
     in_time("act on sandbox payments", query.fetch_all(pool)).await

@@ -22,6 +22,7 @@ pub(crate) use webhooks::{Message, Ready, Told, Webhooks};
 
 mod bind;
 mod booking;
+mod chargeback;
 mod entrance;
 mod found;
 mod moves;

@@ -9,12 +9,15 @@
 use crate::error::Error;
 use crate::metrics;
 use crate::provider::{
-    Cursor, Failure, GIVE_BACK, Listed, NewPayment, Page, Payment, Provider, Verb,
+    CHARGED_BACK, Cursor, Dispute, Disputes, Failure, GIVE_BACK, Listed, NewPayment, Page, Payment,
+    Provider, Verb,
 };
 use api::{Api, Call, Fault, Method, Refused};
+use dispute::{DisputesList, Disputing};
 use futures_util::future::BoxFuture;
 use intent::{Intent, Intents, Told};
 use schema::OrderId;
+use serde::de::DeserializeOwned;
 use settlement_core::Seen;
 
 pub use config::StripeConfig;
@@ -25,6 +28,7 @@ pub(crate) use signature::sign;
 
 mod api;
 mod config;
+mod dispute;
 mod event;
 mod intent;
 mod signature;
@@ -173,6 +177,9 @@ impl Stripe {
             let call = Call { what, method: Method::PostOnce, path: "refunds", form: &form, key };
             match self.api.call::<serde::de::IgnoredAny>(&call).await {
                 Ok(_) => break,
+                Err(Fault::Refused(refused)) if refused.is_disputed() => {
+                    return Err(Failure::Rejected { what, why: CHARGED_BACK.to_owned() });
+                }
                 Err(Fault::Refused(refused)) => refuse(what, id, &refused),
                 Err(Fault::Unknown(failure)) => return Err(failure),
             }
@@ -216,28 +223,7 @@ impl Stripe {
     }
 
     async fn list(&self, after: &Cursor) -> Result<Page, Failure> {
-        let what = "list";
-        let mut form = vec![
-            ("limit", PAGE_PAYMENTS.to_owned()),
-            ("created[gte]", (after.created_at.0 / 1_000).to_string()),
-        ];
-        if !after.id.is_empty() {
-            form.push(("starting_after", after.id.clone()));
-        }
-        let call = Call {
-            what,
-            method: Method::Get,
-            path: "payment_intents",
-            form: &form,
-            key: String::new(),
-        };
-        let intents: Intents = match self.api.call(&call).await {
-            Ok(intents) => intents,
-            Err(Fault::Unknown(failure)) => return Err(failure),
-            Err(Fault::Refused(refused)) => {
-                return Err(Failure::Unknown { what, why: refused.reason() });
-            }
-        };
+        let intents: Intents = self.list_of("list", "payment_intents", after).await?;
         let last = intents.data.last().filter(|_| intents.has_more);
         let next = last.map(|last| Cursor { created_at: after.created_at, id: last.id.clone() });
         let ours = |intent: &Intent| self.listed(intent);
@@ -245,6 +231,49 @@ impl Stripe {
         let payments =
             payments.filter(|payment| after.created_at.0 / 1_000 * 1_000 <= payment.created_at.0);
         Ok(Page { payments: payments.collect(), next })
+    }
+
+    /// A part of a list of what was created behind `after`.
+    async fn list_of<T: DeserializeOwned>(
+        &self,
+        what: &'static str,
+        path: &str,
+        after: &Cursor,
+    ) -> Result<T, Failure> {
+        let mut form = vec![
+            ("limit", PAGE_PAYMENTS.to_owned()),
+            ("created[gte]", (after.created_at.0 / 1_000).to_string()),
+        ];
+        if !after.id.is_empty() {
+            form.push(("starting_after", after.id.clone()));
+        }
+        let call = Call { what, method: Method::Get, path, form: &form, key: String::new() };
+        self.api.call(&call).await.map_err(|fault| match fault {
+            Fault::Unknown(failure) => failure,
+            Fault::Refused(refused) => Failure::Unknown { what, why: refused.reason() },
+        })
+    }
+
+    async fn disputes(&self, after: &Cursor) -> Result<Disputes, Failure> {
+        let list: DisputesList = self.list_of("list disputes", "disputes", after).await?;
+        let last = list.data.last().filter(|_| list.has_more);
+        let next = last.map(|last| Cursor { created_at: after.created_at, id: last.id.clone() });
+        Ok((list.data.iter().filter_map(Disputing::told).collect(), next))
+    }
+
+    async fn dispute(&self, id: &str) -> Result<Option<Dispute>, Failure> {
+        let what = "fetch a dispute";
+        if !is_word(id) {
+            return Ok(None);
+        }
+        let path = format!("disputes/{id}");
+        let call = Call { what, method: Method::Get, path: &path, form: &[], key: String::new() };
+        match self.api.call::<Disputing>(&call).await {
+            Ok(dispute) => Ok(dispute.told()),
+            Err(Fault::Unknown(failure)) => Err(failure),
+            Err(Fault::Refused(refused)) if refused.is_of_nothing() => Ok(None),
+            Err(Fault::Refused(refused)) => Err(Failure::Unknown { what, why: refused.reason() }),
+        }
     }
 
     /// `None` for a payment that somebody else has made in the same account.
@@ -267,9 +296,14 @@ fn refuse(what: &'static str, id: &str, refused: &Refused) {
     tracing::info!(what, payment = id, why = refused.reason(), "the provider refuses");
 }
 
-/// Whether it can be an id of an intent: it becomes a part of a path.
+/// Whether it can be an id of an intent.
 fn is_id(id: &str) -> bool {
-    id.starts_with("pi_") && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    id.starts_with("pi_") && is_word(id)
+}
+
+/// Whether it can be a part of a path.
+fn is_word(id: &str) -> bool {
+    id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 fn free_id(new: &NewPayment) -> String {
@@ -309,5 +343,13 @@ impl Provider for Stripe {
 
     fn list<'a>(&'a self, after: &'a Cursor) -> BoxFuture<'a, Result<Page, Failure>> {
         Box::pin(self.list(after))
+    }
+
+    fn disputes<'a>(&'a self, after: &'a Cursor) -> BoxFuture<'a, Result<Disputes, Failure>> {
+        Box::pin(self.disputes(after))
+    }
+
+    fn dispute<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Dispute>, Failure>> {
+        Box::pin(self.dispute(id))
     }
 }

@@ -4,6 +4,7 @@
 mod audit;
 mod behind;
 mod cancel;
+mod chargeback;
 mod crash;
 mod entrance;
 mod interleave;

@@ -33,7 +33,7 @@ const VIEW_WAIT: Duration = Duration::from_secs(2);
     responses((status = 200, body = BookingBody), (status = 202, body = BookingBody),
         (status = 404, description = "BOOKING_UNKNOWN"),
         (status = 409, description = "BOOKING_NOT_CONFIRMED, BOOKING_UNDER_REVIEW, TICKET_USED, \
-            TICKET_TRANSFERRED"),
+            TICKET_TRANSFERRED, BOOKING_DISPUTED"),
         (status = 503, description = "SETTLEMENT_UNAVAILABLE")))]
 pub async fn cancel(
     State(app): State<Arc<App>>,
@@ -66,7 +66,7 @@ pub async fn cancel(
     responses((status = 200, body = BookingBody), (status = 202, body = BookingBody),
         (status = 404, description = "BOOKING_UNKNOWN, TICKET_UNKNOWN"),
         (status = 409, description = "BOOKING_NOT_CONFIRMED, BOOKING_UNDER_REVIEW, TICKET_USED, \
-            TICKET_TRANSFERRED"),
+            TICKET_TRANSFERRED, BOOKING_DISPUTED"),
         (status = 503, description = "SETTLEMENT_UNAVAILABLE")))]
 pub async fn cancel_ticket(
     State(app): State<Arc<App>>,
@@ -145,6 +145,11 @@ async fn refund(
             let title = "A ticket belongs to somebody else now";
             let detail = "only who holds a ticket, or all of a booking, can have it paid back";
             return Err(Problem::new(409, "TICKET_TRANSFERRED", title, detail));
+        }
+        CancelAnswer::Disputed => {
+            let title = "The buyer's bank has taken the money";
+            let detail = "what a bank took back is not paid back once more: ask the bank";
+            return Err(Problem::new(409, "BOOKING_DISPUTED", title, detail));
         }
         CancelAnswer::Unknown => {
             let own = orders::find(app, account, order).await?;

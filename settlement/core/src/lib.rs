@@ -7,6 +7,7 @@
 //! A [`Breaker`] says whether a provider is worth asking.
 
 mod breaker;
+mod dispute;
 mod found;
 mod line;
 mod order;
@@ -17,6 +18,7 @@ mod step;
 mod verdict;
 
 pub use breaker::{Breaker, PROBE_EVERY};
+pub use dispute::{Disputed, Moved, moved};
 pub use found::{Claim, Late, Remedy, Rung, Standing, Stray, late, remedy};
 pub use line::{Line, Place, lines_of};
 pub use order::{Move, MoveRefused, State, TRANSITIONS, Trigger, transition};

@@ -37,6 +37,8 @@ pub(crate) struct TicketBack {
     /// Whether it was ever issued.
     pub exists: bool,
     pub spent: Option<Spent>,
+    /// Whether its buyer's bank has money of its order.
+    pub disputed: bool,
     pub alone: Alone,
     /// How many parts of its order there are.
     pub parts: u32,
@@ -132,6 +134,7 @@ impl Store {
         let query = sqlx::query(
             "SELECT o.account_id, o.state, t.order_id IS NOT NULL AS exists, s.is_in,
                  p.part IS NOT NULL AS is_part, p.done_sequence,
+                 EXISTS (SELECT FROM disputed_order d WHERE d.order_id = o.order_id) AS disputed,
                  (SELECT count(*) FROM order_part WHERE order_id = o.order_id)::INT AS parts,
                  (SELECT count(*) FROM ticket WHERE order_id = o.order_id AND state = 'valid')
                      AS valid
@@ -152,6 +155,7 @@ impl Store {
                 state: state_of(row.get("state")),
                 exists: row.get("exists"),
                 spent: is_in.map(|is_in| if is_in { Spent::In } else { Spent::Given }),
+                disputed: row.get("disputed"),
                 alone: match (row.get("is_part"), sequence) {
                     (false, _) => Alone::No,
                     (true, None) => Alone::Underway,

@@ -16,6 +16,8 @@ pub(crate) struct WayBack {
     /// Where in the journal its refund stands, if it does.
     pub refunded_at: Option<u64>,
     pub spent: Option<Spent>,
+    /// Whether its buyer's bank has its money.
+    pub disputed: bool,
 }
 
 impl Store {
@@ -43,7 +45,9 @@ impl Store {
     /// How the way back of an order's money stands.
     pub(crate) async fn refund_of(&self, order: OrderId) -> Result<Option<WayBack>, Error> {
         let query = sqlx::query(
-            "SELECT o.account_id, o.state, x.done_sequence, s.is_in FROM orders o
+            "SELECT o.account_id, o.state, x.done_sequence, s.is_in,
+                 EXISTS (SELECT FROM disputed_order d WHERE d.order_id = o.order_id) AS disputed
+             FROM orders o
              LEFT JOIN outbox x ON x.order_id = o.order_id AND x.attempt = o.attempt
                  AND x.kind = 'refunded'
              LEFT JOIN LATERAL (SELECT bool_or(is_in) AS is_in FROM spent_ticket
@@ -61,6 +65,7 @@ impl Store {
                 state: state_of(row.get("state")),
                 refunded_at: sequence.map(i64::unsigned_abs),
                 spent: is_in.map(|is_in| if is_in { Spent::In } else { Spent::Given }),
+                disputed: row.get("disputed"),
             }
         }))
     }

@@ -67,6 +67,11 @@ impl Refused {
         self.status == StatusCode::NOT_FOUND
     }
 
+    /// Whether the buyer's bank has the money.
+    pub(super) fn is_disputed(&self) -> bool {
+        self.error.code.as_deref() == Some("charge_disputed")
+    }
+
     pub(super) fn reason(&self) -> String {
         self.error.reason().unwrap_or_else(|| format!("refused with {}", self.status.as_u16()))
     }

@@ -1,4 +1,4 @@
-//! Which payment an event of Stripe is about. Nothing else in it is read, because nothing else in
+//! Which payment or dispute an event of Stripe is about. Nothing else in it is read, because nothing else in
 //! it is believed.
 
 use serde::Deserialize;
@@ -9,6 +9,8 @@ pub(crate) struct Event {
     pub id: String,
     /// The payment's id, if it is about one.
     pub payment: Option<String>,
+    /// The dispute's id, likewise.
+    pub dispute: Option<String>,
 }
 
 /// Longest id that is taken for one. Stripe's have some 30 letters.
@@ -36,13 +38,16 @@ pub(crate) fn read_event(body: &str) -> Option<Event> {
         payment_intent: Option<String>,
     }
     let Body { id, data: Data { object } } = serde_json::from_str(body).ok()?;
-    let is_intent = object.object.as_deref() == Some("payment_intent");
-    let payment = if is_intent { object.id } else { object.payment_intent };
+    let (payment, dispute) = match object.object.as_deref() {
+        Some("payment_intent") => (object.id, None),
+        Some("dispute") => (object.payment_intent, object.id),
+        _ => (object.payment_intent, None),
+    };
     let is_long = |id: &String| id.is_empty() || ID_BYTES_MAX < id.len();
-    if is_long(&id) || payment.as_ref().is_some_and(is_long) {
+    if [Some(&id), payment.as_ref(), dispute.as_ref()].into_iter().flatten().any(is_long) {
         return None;
     }
-    Some(Event { id, payment })
+    Some(Event { id, payment, dispute })
 }
 
 #[cfg(test)]
@@ -61,6 +66,10 @@ mod tests {
         assert_eq!(payment(charge), one);
         assert_eq!(payment(r#"{"object": "charge", "payment_intent": null}"#), Some(None));
         assert_eq!(payment(r#"{"object": "payout", "id": "po_1"}"#), Some(None));
+        let dispute = r#"{"object": "dispute", "id": "dp_1", "payment_intent": "pi_1"}"#;
+        assert_eq!(payment(dispute), one);
+        let body = format!(r#"{{"id": "evt_1", "data": {{"object": {dispute}}}}}"#);
+        assert_eq!(read_event(&body).unwrap().dispute.as_deref(), Some("dp_1"));
         assert_eq!(payment(r#"{"object": "payment_intent", "id": ""}"#), None);
         for body in ["", "[]", "{}", r#"{"id": 1, "data": {"object": {}}}"#] {
             assert_eq!(read_event(body), None, "{body}");

@@ -6,6 +6,7 @@
 
 mod complete;
 
+use super::chargeback;
 use super::entrance::{self, OTHER, begin, code, give, give_under, ticket};
 use super::kill::{Death, Doomed, Side};
 use super::owner::payment;
@@ -93,6 +94,14 @@ const FOUND: [&str; 13] = [
     "forget events",
 ];
 const FOUND_UNTAKEN: &str = "cancel";
+/// Of disputes, the last two when one is there already.
+const DISPUTED: [&str; 5] = [
+    "list disputes",
+    "look up a dispute",
+    "note a dispute",
+    "take open disputes",
+    "fetch a dispute",
+];
 /// Of late money, on its way to seats, and to none.
 pub(super) const RESEATED: [&str; 4] =
     ["ask for places", "take due claims to places", "send a claim to places", "read rungs"];
@@ -428,6 +437,29 @@ async fn found_money_goes_back_once_whatever_is_killed_over_it() {
         let booked: i64 = booked.bind(kind).fetch_one(&rig.pool).await.unwrap();
         assert_eq!(booked, lost - 2, "{kind} of each that was taken, once");
     }
+}
+
+#[tokio::test]
+async fn a_chargeback_is_booked_once_whatever_is_killed_over_it() {
+    let mut rig = Rig::start().await;
+    let stage = healthy(&rig).await;
+    let hold = rig.pay(&[1], "tok_chargeback").await;
+    rig.wait_for(hold, "paid").await;
+    rig.rest().await;
+    drop(stage);
+    for death in deaths(&DISPUTED) {
+        chargeback::captured_ago(&rig, 2_000).await;
+        killed(&rig, death).await;
+    }
+    chargeback::captured_ago(&rig, 120_000).await;
+    let _stage = healthy(&rig).await;
+    eventually("the bank's last word", || async {
+        rig.count("SELECT count(*) FROM chargeback WHERE state = 'lost'").await == 1
+    })
+    .await;
+    assert_whole(&rig).await;
+    let booked = "SELECT count(*) FROM ledger_transaction WHERE kind = 'chargeback'";
+    assert_eq!(rig.count(booked).await, 1);
 }
 
 /// A verdict is to be told, as it is where somebody listens when it is closed.

@@ -1,7 +1,9 @@
 //! Servers, an owner, and a stage that can be killed at any point.
 
 use super::owner::{Owner, payment};
-use crate::provider::{Cursor, Failure, NewPayment, Page, Payment, Provider, Verb};
+use crate::provider::{
+    Cursor, Dispute, Disputes, Failure, NewPayment, Page, Payment, Provider, Verb,
+};
 use crate::{Config, Deps, Sandbox, run_with};
 use chassis::keys::KeyFolder;
 use chassis::{
@@ -92,6 +94,14 @@ impl Provider for Trap {
 
     fn list<'a>(&'a self, after: &'a Cursor) -> BoxFuture<'a, Result<Page, Failure>> {
         self.sandbox.list(after)
+    }
+
+    fn disputes<'a>(&'a self, after: &'a Cursor) -> BoxFuture<'a, Result<Disputes, Failure>> {
+        self.sandbox.disputes(after)
+    }
+
+    fn dispute<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Dispute>, Failure>> {
+        self.sandbox.dispute(id)
     }
 }
 

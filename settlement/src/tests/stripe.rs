@@ -219,7 +219,7 @@ async fn whatever_the_network_does_a_payment_is_charged_exactly_once() {
             Deed::Confirm | Deed::Capture | Deed::Cancel | Deed::Fetch => {
                 assert_eq!(call.key, None);
             }
-            Deed::Refund | Deed::List => {}
+            Deed::Refund | Deed::List | Deed::Dispute => {}
         }
     }
     let unique: std::collections::BTreeSet<&String> = keys.values().collect();

@@ -677,6 +677,7 @@ fn settles() -> Vec<Sample> {
         UnderReview => CancelAnswer::UnderReview,
         CheckedIn => CancelAnswer::CheckedIn,
         Transferred => CancelAnswer::Transferred,
+        Disputed => CancelAnswer::Disputed,
         Unknown => CancelAnswer::Unknown,
         Busy => CancelAnswer::Busy,
     ));

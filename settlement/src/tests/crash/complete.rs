@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Calls at which no process is killed, and why.
-const ELSEWHERE: [(&str, &str); 13] = [
+const ELSEWHERE: [(&str, &str); 14] = [
     ("act on sandbox payments", "within a provider's calls"),
     ("list sandbox payments", "within a provider's call"),
+    ("list sandbox disputes", "within a provider's call"),
     ("give sandbox money back", "within a provider's call"),
     ("audit", "reads, for an operator"),
     ("begin an audit", "reads, for an operator"),
@@ -150,8 +151,9 @@ fn awaited(text: &str) -> Vec<String> {
 fn a_process_is_killed_at_every_call_there_is() {
     let sources = sources();
     let mut there: BTreeSet<String> = sources.values().flat_map(|text| names(text)).collect();
-    let verbs = ["fetch", "authorise", "capture", "cancel", "refund", "give back"];
-    there.extend(verbs.map(str::to_owned));
+    let asked =
+        ["fetch", "authorise", "capture", "cancel", "refund", "give back", "list", "list disputes"];
+    there.extend(asked.map(str::to_owned));
     let killed = [
         &super::TO_TICKETS[..],
         &super::FROM_TICKETS,
@@ -162,6 +164,7 @@ fn a_process_is_killed_at_every_call_there_is() {
         &super::REFUNDED,
         &super::PAID_BACK_ALONE,
         &super::FOUND,
+        &super::DISPUTED,
         &[super::FOUND_UNTAKEN, super::GIVEN_BEFORE, super::REFUSED],
         &super::RESEATED,
         &super::TOLD,

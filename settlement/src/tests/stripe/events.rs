@@ -70,6 +70,43 @@ async fn receiver() -> (String, Arc<Mutex<Vec<(String, String)>>>) {
 }
 
 #[tokio::test]
+async fn a_dispute_is_booked_as_soon_as_stripe_tells_of_it() {
+    let mut world = World::start().await;
+    let _stage = world.stage();
+    let hold = world.pay(1, CARD, &[]).await;
+    world.rig.wait_for(hold, "paid").await;
+    world.rest().await;
+    let intent = intent_of(&world, hold).await;
+    let told_of = async |turn: &str, status: &str| {
+        let dispute = |id: &str, of: &str| {
+            serde_json::json!({"id": id, "object": "dispute", "amount": 1_500, "currency": "eur",
+                "payment_intent": of, "status": status})
+        };
+        // The second is of a payment that is not ours.
+        world.proxy.dispute(vec![dispute("dp_1", &intent), dispute("dp_2", "pi_other")]);
+        for id in ["dp_1", "dp_2"] {
+            let object = dispute(id, &intent).to_string();
+            let event = format!("evt_{id}_{turn}");
+            let answer = told(&world, &event, "charge.dispute.created", &object).await;
+            assert_eq!(answer, ProviderEventAnswer::Taken);
+        }
+        let (state, booked): (String, i64) = sqlx::query_as(
+            "SELECT c.state, coalesce((SELECT sum(amount) FROM ledger_entry
+                 WHERE account = 'chargeback'), 0)::BIGINT FROM chargeback c",
+        )
+        .fetch_one(&world.rig.pool)
+        .await
+        .unwrap();
+        (state, booked)
+    };
+    assert_eq!(told_of("a", "warning_needs_response").await, ("inquiry".to_owned(), 0));
+    assert_eq!(told_of("b", "needs_response").await, ("taken".to_owned(), 1_500));
+    assert_eq!(told_of("c", "under_review").await, ("taken".to_owned(), 1_500));
+    assert_eq!(told_of("d", "won").await, ("won".to_owned(), 0));
+    assert_eq!(told_of("e", "lost").await, ("won".to_owned(), 0), "what is over stays so");
+}
+
+#[tokio::test]
 async fn events_as_stripe_signs_them_are_taken_once() {
     let mut world = World::start().await;
     let _stage = world.stage();

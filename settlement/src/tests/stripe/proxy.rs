@@ -25,6 +25,7 @@ pub(super) enum Deed {
     Refund,
     Fetch,
     List,
+    Dispute,
 }
 
 pub(super) const DEEDS: [Deed; 4] = [Deed::Create, Deed::Confirm, Deed::Capture, Deed::Fetch];
@@ -58,6 +59,8 @@ struct Script {
     /// Nothing passes.
     is_down: bool,
     order_of: HashMap<String, String>,
+    /// What localstripe has none of.
+    disputes: Vec<serde_json::Value>,
     passed: Vec<Passed>,
 }
 
@@ -120,6 +123,11 @@ impl Proxy {
         self.script().is_down = is_down;
     }
 
+    /// Buyers' banks want that.
+    pub(super) fn dispute(&self, disputes: Vec<serde_json::Value>) {
+        self.script().disputes = disputes;
+    }
+
     /// The calls so far, also those that were cut.
     pub(super) fn passed(&self) -> Vec<Passed> {
         self.script().passed.clone()
@@ -150,6 +158,9 @@ impl Proxy {
             Some(Fault::Delay(delay)) => tokio::time::sleep(delay).await,
             _ => {}
         }
+        if deed == Deed::Dispute {
+            return Ok(self.disputes(&path));
+        }
         let mut forwarded = Request::builder().method(head.method).uri(self.target(&head.uri));
         for (name, value) in &head.headers {
             if name != http::header::HOST && name != http::header::CONTENT_LENGTH {
@@ -166,6 +177,18 @@ impl Proxy {
             Some(Fault::CutAfter) => Err(Cut),
             Some(Fault::StatusAfter(status)) => Ok(answer(status)),
             _ => Ok(answered.map(Full::new)),
+        }
+    }
+
+    fn disputes(&self, path: &str) -> Response<Full<Bytes>> {
+        let disputes = self.script().disputes.clone();
+        let found = match path.strip_prefix("/v1/disputes/") {
+            Some(id) => disputes.into_iter().find(|dispute| dispute["id"] == id),
+            None => Some(serde_json::json!({"data": disputes, "has_more": false})),
+        };
+        match found {
+            Some(found) => Response::new(Full::from(found.to_string())),
+            None => answer(404),
         }
     }
 
@@ -210,6 +233,9 @@ impl Script {
 }
 
 fn deed_of(method: &Method, path: &str) -> Deed {
+    if path.starts_with("/v1/disputes") {
+        return Deed::Dispute;
+    }
     match path.rsplit('/').next().unwrap() {
         "confirm" => Deed::Confirm,
         "capture" => Deed::Capture,

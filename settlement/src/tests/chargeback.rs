@@ -1,0 +1,118 @@
+//! Money that buyers' banks take back.
+
+use super::audit::assert_seen;
+use super::cancel;
+use super::crash::look_is_due;
+use super::rig::{ACCOUNT, Point, Rig, asked, eventually, plan};
+use schema::{AccountId, CancelAnswer, CancelTicket, HoldId, OrderId, Terms, TicketId, subject};
+use sqlx::Executor;
+
+/// The sandbox's payments were taken so long ago, and everything is looked at now.
+pub(super) async fn captured_ago(rig: &Rig, ms: i64) {
+    let aged = "UPDATE sandbox.payment SET captured_at
+        = (extract(epoch FROM clock_timestamp()) * 1000)::BIGINT - $1";
+    sqlx::query(aged).bind(ms).execute(&rig.pool).await.unwrap();
+    rig.pool.execute("UPDATE chargeback SET look_at = 0").await.unwrap();
+    look_is_due(rig).await;
+}
+
+async fn stands(rig: &Rig, state: &'static str) {
+    eventually(&format!("a dispute that is {state}"), || async {
+        let found = sqlx::query_scalar("SELECT count(*) FROM chargeback WHERE state = $1");
+        let found: i64 = found.bind(state).fetch_one(&rig.pool).await.unwrap();
+        found == 1
+    })
+    .await;
+}
+
+/// What an account has, by what was booked.
+async fn balance(rig: &Rig, account: &str) -> i64 {
+    let sum = "SELECT coalesce(sum(amount), 0)::BIGINT FROM ledger_entry WHERE account = $1";
+    sqlx::query_scalar(sum).bind(account).fetch_one(&rig.pool).await.unwrap()
+}
+
+async fn cancel_ticket(rig: &Rig, hold: HoldId) -> CancelAnswer {
+    let ticket = TicketId { order: OrderId::from(hold), line: 0 };
+    asked(rig, subject::SETTLE_CANCEL_TICKET, &CancelTicket { ticket, account: ACCOUNT }).await
+}
+
+#[tokio::test]
+async fn what_a_bank_took_back_is_booked_once_and_nobody_pays_it_back_again() {
+    let mut rig = Rig::start().await;
+    let stage = rig.stage(Point::Never);
+    let hold = rig.pay(&[1, 2], "tok_chargeback").await;
+    rig.wait_for(hold, "paid").await;
+    rig.rest().await;
+    for (ago, state) in [(2_000, "taken"), (120_000, "lost")] {
+        captured_ago(&rig, ago).await;
+        stands(&rig, state).await;
+        assert_eq!(balance(&rig, "provider_clearing").await, 0, "{state}");
+        assert_eq!(balance(&rig, "chargeback").await, 10_000, "the house's own event");
+        assert_eq!(cancel::ask(&rig, hold, ACCOUNT).await, CancelAnswer::Disputed, "{state}");
+        assert_eq!(cancel_ticket(&rig, hold).await, CancelAnswer::Disputed, "{state}");
+        rig.assert_clean().await;
+    }
+    assert_eq!(rig.state(hold).await, "paid");
+    let tickets = "SELECT count(*) FROM ticket WHERE state = 'valid'";
+    assert_eq!(rig.count(tickets).await, 2, "the sale stands");
+    drop(stage);
+    assert_seen(&rig, PLANTED).await;
+}
+
+const PLANTED: &[(&str, &str)] = &[
+    ("DELETE FROM chargeback", "nobody has noted it"),
+    ("UPDATE chargeback SET part = 2", "its bank has taken nothing"),
+    ("UPDATE chargeback SET amount = amount - 1", "its bank has taken 9999"),
+    (
+        "ALTER TABLE chargeback DISABLE TRIGGER ALL; UPDATE chargeback SET state = 'won'",
+        "has booked chargeback_won 1 of nothing",
+    ),
+    (
+        "INSERT INTO ledger_transaction SELECT order_id, kind, 2, event_id, at, currency,
+             account, amount, party FROM ledger_transaction WHERE kind = 'chargeback'",
+        "has booked chargeback 2 of 10000",
+    ),
+];
+
+#[tokio::test]
+async fn a_chargeback_is_the_loss_of_whose_event_it_is_until_it_is_won() {
+    const PROMOTER: AccountId = AccountId(5);
+    let mut rig = Rig::start().await;
+    rig.publish(&plan(None), Terms { promoter: Some(PROMOTER), ..Terms::default() }).await;
+    let _stage = rig.stage(Point::Never);
+    let hold = rig.pay(&[1], "tok_chargeback_won").await;
+    rig.wait_for(hold, "paid").await;
+    rig.rest().await;
+    captured_ago(&rig, 2_000).await;
+    stands(&rig, "taken").await;
+    assert_eq!(balance(&rig, "partner_receivable").await, 5_000);
+    assert_eq!(balance(&rig, "chargeback").await, 0);
+    captured_ago(&rig, 120_000).await;
+    stands(&rig, "won").await;
+    assert_eq!(balance(&rig, "partner_receivable").await, 0);
+    assert_eq!(balance(&rig, "provider_clearing").await, 5_000);
+    rig.assert_clean().await;
+    let answer = cancel::ask(&rig, hold, ACCOUNT).await;
+    assert!(matches!(answer, CancelAnswer::Refunded { .. }), "{answer:?}");
+    rig.rest().await;
+    rig.assert_clean().await;
+}
+
+#[tokio::test]
+async fn a_refund_that_a_bank_has_overtaken_is_for_a_person() {
+    let mut rig = Rig::start().await;
+    let stage = rig.stage(Point::Never);
+    let hold = rig.pay(&[1], "tok_chargeback").await;
+    rig.wait_for(hold, "paid").await;
+    rig.rest().await;
+    drop(stage);
+    // Begun before anybody has heard of the bank.
+    let begun = "UPDATE orders SET state = 'refunding', todo = true, lease_until = 0";
+    rig.pool.execute(begun).await.unwrap();
+    let aged = "UPDATE sandbox.payment SET captured_at = captured_at - 120000";
+    rig.pool.execute(aged).await.unwrap();
+    let _stage = rig.stage(Point::Never);
+    rig.wait_for(hold, "review_needed").await;
+    let given = "SELECT count(*) FROM sandbox.payment WHERE back <> 0 OR state <> 'captured'";
+    assert_eq!(rig.count(given).await, 0, "it went back once, and not twice");
+}
