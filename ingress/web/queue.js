@@ -199,6 +199,9 @@ const STATES = {
   admitted: "It is your turn!",
 };
 
+const LATE =
+  "Your turn came while this page was silent. You are called beside the line; keep this page open.";
+
 const ENDINGS = {
   bought: "You have bought with your place in this line.",
   abandoned: "You gave your place up. You may join again.",
@@ -230,7 +233,7 @@ function lineView(eventId, headers) {
     update: (me) => {
       first = Math.max(first ?? 0, me.position ?? 0);
       position.replaceChildren(me.position ? `Place ${me.position.toLocaleString()}` : "");
-      words.replaceChildren(STATES[me.state] ?? "");
+      words.replaceChildren((me.lane ? LATE : STATES[me.state]) ?? "");
       bar.value = first && me.position ? 1 - (me.position - 1) / first : 0;
       bar.hidden = me.state !== "queued";
       wait.replaceChildren(describeWait(me));

@@ -151,8 +151,8 @@ pub(crate) const INDEX_AGE_MAX: Duration = Duration::from_secs(1);
 /// Check-ins that wait for one flush; more are dropped, and the leader is told that they failed.
 pub(crate) const CHECK_INS_MAX: usize = 65_536;
 
-/// Returners that one tick looks at.
-pub(crate) const LATE_SEEN_MAX: usize = 4_096;
+/// Returners that one tick looks at, and that one flush brings to the late lane.
+pub(crate) const LATE_SEEN_MAX: usize = 1_024;
 
 /// How often an instance says what it has given out, and how often at once in a new epoch: once is
 /// lost with its message.

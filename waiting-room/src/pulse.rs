@@ -39,6 +39,7 @@ pub(crate) async fn run(room: Arc<Room>, nats: Nats, shutdown: Shutdown) {
             told.push(Monotonic::now());
         }
         flush_check_ins(&room, &nats).await;
+        flush_returners(&room).await;
         // Relaxed: a wish; see `Room::index`.
         let is_wanted = room.index_wanted.load(Ordering::Relaxed);
         if is_wanted && index_read.is_none_or(|at| INDEX_AGE_MAX <= at.elapsed()) {
@@ -68,6 +69,24 @@ async fn flush_check_ins(room: &Room, nats: &Nats) {
     if written.is_err() || !are_all {
         metrics::store_failed("check_in");
         tell(room, nats, Bytes::new()).await;
+    }
+}
+
+/// Brings those into the late lane, or keeps them there, who have asked since the last flush. What
+/// fails is tried again with the next one, or with their next poll.
+async fn flush_returners(room: &Room) {
+    let blessed = room.blessed();
+    if blessed.epoch == 0 {
+        return;
+    }
+    let numbers = room.take_returners();
+    if numbers.is_empty() {
+        return;
+    }
+    if let Err(fault) = room.store.come_back(&blessed, &numbers, chassis::clock::now()).await {
+        tracing::debug!(event = %room.event, %fault, "returners wait for the late lane");
+        metrics::store_failed("come_back");
+        numbers.into_iter().for_each(|number| room.come_back(number));
     }
 }
 

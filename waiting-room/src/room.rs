@@ -22,7 +22,7 @@ use waiting_room_core::{
     Standing, Told, ending, manner, terms_in,
 };
 
-use crate::config::{CHECK_INS_MAX, STATUS_AGE_MAX};
+use crate::config::{CHECK_INS_MAX, LATE_SEEN_MAX, STATUS_AGE_MAX};
 use crate::document::Document;
 use schema::DurationMs;
 
@@ -75,6 +75,8 @@ pub(crate) struct Room {
     seats: Mutex<Seats>,
     completed: Mutex<Completed>,
     check_ins: Mutex<NumberSet>,
+    /// Places that were passed over and whose fans have asked since the last flush.
+    returners: Mutex<NumberSet>,
     /// Some did not fit.
     check_ins_dropped: AtomicBool,
     /// Places this instance has seen claimed: a poll of theirs need not ask Redis.
@@ -177,6 +179,7 @@ impl Room {
             seats: Mutex::new(seats),
             completed: Mutex::default(),
             check_ins: Mutex::default(),
+            returners: Mutex::default(),
             check_ins_dropped: AtomicBool::new(false),
             claimed: Mutex::default(),
             guards: PollGuards::default(),
@@ -442,9 +445,29 @@ impl Room {
         }
     }
 
-    /// Takes back a check-in that has not been written.
-    pub(crate) fn forget_check_in(&self, number: u64) {
+    /// Notes that a fan whose place was passed over is there; what is too much for one flush comes
+    /// with a later poll.
+    pub(crate) fn come_back(&self, number: u64) {
+        let mut numbers = lock(&self.returners);
+        if numbers.len() < CHECK_INS_MAX {
+            numbers.insert(number);
+        }
+    }
+
+    /// The returners of one flush.
+    pub(crate) fn take_returners(&self) -> Vec<u64> {
+        let mut numbers = lock(&self.returners);
+        let taken: Vec<u64> = numbers.iter().take(LATE_SEEN_MAX).collect();
+        for &number in &taken {
+            numbers.remove(number);
+        }
+        taken
+    }
+
+    /// Takes back what has not been written of a fan who is there.
+    pub(crate) fn forget_presence(&self, number: u64) {
         lock(&self.check_ins).remove(number);
+        lock(&self.returners).remove(number);
     }
 
     /// The check-ins since the last call, and whether they are all there were.

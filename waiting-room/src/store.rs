@@ -123,6 +123,8 @@ pub(crate) struct Look {
     /// Live numbers from the first of `live` on, to the end of the line.
     pub live_total: u64,
     pub late: Vec<u64>,
+    /// In the late lane, and not heard of any more.
+    pub late_gone: Vec<u64>,
     /// Who left lately, as numbers with ranks, which ascend.
     pub leaves: Vec<(u64, u64)>,
     /// Instances that may give out numbers, and those that ask to.
@@ -130,7 +132,7 @@ pub(crate) struct Look {
     pub asking: Vec<u64>,
 }
 
-/// As the script returns it: last, mark, phase, live, seen twice, live in all, late, leaves,
+/// As the script returns it: last, mark, phase, live, seen twice, live in all, late, gone, leaves,
 /// givers, asking.
 type LookAnswer = (
     u64,
@@ -140,6 +142,7 @@ type LookAnswer = (
     Vec<u8>,
     Vec<u8>,
     u64,
+    Vec<u64>,
     Vec<u64>,
     Vec<(u64, u64)>,
     Vec<u64>,
@@ -278,7 +281,7 @@ impl Store {
         leading.args(&mut call).arg(first).arg(last).arg(late_max).arg(leaves_max);
         call.arg(generation);
         let answer: LookAnswer = self.run(&leading.blessed, &call).await?;
-        let (last, mark, phase, live, now, before, live_total, late, leaves, givers, asking) =
+        let (last, mark, phase, live, now, before, live_total, late, gone, leaves, givers, asking) =
             answer;
         let seen: Vec<u8> = (0..now.len().max(before.len()))
             .map(|at| now.get(at).unwrap_or(&0) | before.get(at).unwrap_or(&0))
@@ -291,6 +294,7 @@ impl Store {
             seen: Bits::from_redis(first_word, &seen),
             live_total,
             late,
+            late_gone: gone,
             leaves,
             givers,
             asking,
@@ -406,29 +410,25 @@ impl Store {
         self.run::<u64>(blessed, &call).await.map(drop)
     }
 
-    /// A skipped fan is back and waits in the late lane.
+    /// Skipped fans are there, and wait in the late lane since they first came back.
     pub(crate) async fn come_back(
         &self,
         blessed: &Blessed,
-        number: u64,
+        numbers: &[u64],
         now: UnixMillis,
     ) -> Result<(), Fault> {
-        self.late(blessed, now.0.max(1), &[number]).await
+        self.late(blessed, now.0.max(1), numbers).await
     }
 
-    /// These returners have been called.
-    pub(crate) async fn late_called(
-        &self,
-        blessed: &Blessed,
-        numbers: &[u64],
-    ) -> Result<(), Fault> {
+    /// These wait in the late lane no more.
+    pub(crate) async fn late_over(&self, blessed: &Blessed, numbers: &[u64]) -> Result<(), Fault> {
         self.late(blessed, 0, numbers).await
     }
 
     async fn late(&self, blessed: &Blessed, time: u64, numbers: &[u64]) -> Result<(), Fault> {
         let mut call = self.scripts.late.prepare_invoke();
-        call.key(&self.room).key(&self.late);
-        call.arg(&blessed.run_id).arg(blessed.epoch).arg(time).arg(numbers);
+        call.key(&self.room).key(&self.late).key(&self.seen);
+        call.arg(&blessed.run_id).arg(blessed.epoch).arg(GENERATION.0 * 3).arg(time).arg(numbers);
         self.run::<u8>(blessed, &call).await.map(drop)
     }
 

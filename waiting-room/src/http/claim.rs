@@ -87,7 +87,7 @@ pub(super) async fn claim(
             // As a poll: who asks all the time is known to be there.
             let is_waiting = standing == Standing::Waiting;
             if is_waiting || room.guards.pass(place.token.number, app.uptime_ms()).is_ok() {
-                note_presence(&room, &place.token, now).await;
+                note_presence(&room, &place.token);
             }
             return Err(problems::not_called());
         }

@@ -60,6 +60,6 @@ async fn try_leave(room: &Room, token: &Token, now: UnixMillis) -> Result<bool, 
     if is_over {
         return Ok(true);
     }
-    room.forget_check_in(number);
+    room.forget_presence(number);
     room.store.leave(&blessed, number, None).await
 }

@@ -37,7 +37,7 @@ pub(super) async fn me(
     let now = room.wall();
     let place = opened(&app, &room, &headers, now)?;
     guard(&app, &room, &place)?;
-    note_presence(&room, &place.token, now).await;
+    note_presence(&room, &place.token);
     Ok(respond(&describe(&room, &place, now).await).map(Body::from))
 }
 

@@ -40,6 +40,10 @@ pub(crate) struct PlaceBody {
     /// How long the claim is open; only when ready.
     #[serde(skip_serializing_if = "Option::is_none")]
     claim_within_ms: Option<u64>,
+    /// `late` for a place that was passed over while its fan was away, and waits beside the line: it
+    /// has no position and no wait, and keeps its turn by asking as it is told to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lane: Option<&'static str>,
 }
 
 /// Half of the people wait less than the first, nine of ten less than the second.
@@ -95,6 +99,10 @@ impl PlaceBody {
         if let Some(within) = self.claim_within_ms {
             text.extend_from_slice(b",\"claimWithinMs\":");
             write_number(text, Some(within));
+        }
+        if let Some(lane) = self.lane {
+            text.extend_from_slice(b",\"lane\":");
+            write_word(text, Some(lane));
         }
     }
 }
@@ -184,17 +192,12 @@ impl Waiting {
 }
 
 /// Whoever asks is there: near the front that is a check-in, and a skipped one comes back.
-pub(super) async fn note_presence(room: &Room, token: &Token, now: UnixMillis) {
+pub(super) fn note_presence(room: &Room, token: &Token) {
     let Some(number) = room.line_number(token) else { return };
     let standing = room.ledger().standing(number);
     match standing {
         Standing::Waiting => Waiting { number: Some(number) }.note_presence(room, &room.view()),
-        Standing::Skipped => {
-            // Tried again with the next poll if it fails.
-            if let Err(fault) = room.store.come_back(&room.blessed(), number, now).await {
-                tracing::debug!(event = %room.event, %fault, "a returner waits for the late lane");
-            }
-        }
+        Standing::Skipped => room.come_back(number),
         Standing::Called(_) | Standing::Left | Standing::Over => {}
     }
 }
@@ -253,16 +256,19 @@ fn body(room: &Room, view: &View, place: &Opened, stand: Stand, now: UnixMillis)
     let outlook = view.outlook;
     let is_over = outlook.ended == Some(Ending::Cancelled);
     let state = Known { standing, claimed, completed, is_over, now }.state();
-    let waiting = number.filter(|_| state == State::Queued);
-    let before = waiting.map(|number| before(room, view, number, standing));
+    let is_queued = state == State::Queued;
+    let is_late = is_queued && standing == Some(Standing::Skipped);
+    let waiting = number.filter(|_| is_queued && !is_late);
+    let before = waiting.map(|number| before(room, view, number));
     let ahead = before.map(|(ahead, _)| ahead);
     let lapse = view.poll_ceiling + LAPSE_MARGIN;
     let wait = outlook
         .paces
         .zip(before)
         .and_then(|(paces, (ahead, doubt_ahead))| paces.wait(ahead, doubt_ahead, lapse));
-    // Before the draw, and where nobody is called any more, everybody is as far as everybody else.
-    let is_far = number.is_none() || outlook.ended.is_some();
+    // Before the draw, and where nobody is called any more, everybody is as far as everybody else;
+    // and in the late lane, where nobody's rank is known here.
+    let is_far = number.is_none() || outlook.ended.is_some() || is_late;
     let distance = if is_far { u64::MAX } else { ahead.unwrap_or(0) };
     // Those who must check in, and those who have been called, come soon however long the line is.
     let far = waits(standing) && view.is_far(number);
@@ -283,6 +289,7 @@ fn body(room: &Room, view: &View, place: &Opened, stand: Stand, now: UnixMillis)
             (State::Ready, Some(Standing::Called(terms))) => Some(terms.claim_until.since(now).0),
             _ => None,
         },
+        lane: is_late.then_some("late"),
     }
 }
 
@@ -339,11 +346,8 @@ async fn standing(room: &Room, number: u64, now: UnixMillis) -> (Standing, bool)
 }
 
 /// How many live people are ahead, and how many before the first doubt, if one stands before the
-/// place. A returner in the late lane is served beside the line.
-fn before(room: &Room, view: &View, number: u64, standing: Option<Standing>) -> (u64, Option<u64>) {
-    if standing == Some(Standing::Skipped) {
-        return (0, None);
-    }
+/// place.
+fn before(room: &Room, view: &View, number: u64) -> (u64, Option<u64>) {
     room.want_index();
     let ahead = |number| view.positions.ahead(&view.index, number);
     (ahead(number), view.positions.doubt_before(number).map(ahead))
@@ -366,6 +370,7 @@ mod tests {
             end: None,
             poll_after_ms: 0,
             claim_within_ms: None,
+            lane: None,
         };
         let full = PlaceBody {
             state: "ready",
@@ -378,6 +383,7 @@ mod tests {
             end: Some("not-claimed"),
             poll_after_ms: 30_000,
             claim_within_ms: Some(1),
+            lane: Some("late"),
         };
         for body in [sparse, full] {
             let mut text = Vec::new();

@@ -47,7 +47,7 @@ impl Leader {
         if let Some(plan) = decision.release {
             self.release(owner, settings, plan).await?;
         }
-        self.drop_late(look, &late).await;
+        self.drop_late(look).await;
         Ok(decision.limited_by)
     }
 
@@ -81,18 +81,19 @@ impl Leader {
         Ok(())
     }
 
-    /// Takes those out of the late lane who were called or are not late.
-    async fn drop_late(&self, look: &Look, late: &[u64]) {
+    /// Takes those out of the late lane who were called, are not late, or have gone again: these come
+    /// back by asking.
+    async fn drop_late(&self, look: &Look) {
         let over = |number: &u64| self.ledger.standing(*number) != Standing::Skipped;
-        let mut gone: Vec<u64> = late.iter().copied().filter(over).collect();
-        gone.extend(look.late.iter().copied().filter(|number| !late.contains(number)));
+        let mut gone: Vec<u64> = look.late.iter().copied().filter(over).collect();
+        gone.extend(&look.late_gone);
         if gone.is_empty() {
             return;
         }
         assert!(gone.len() <= LATE_SEEN_MAX);
         // What stays in the lane by a failure is taken out at a later tick: it is not late any
         // more.
-        if let Err(fault) = self.room.store.late_called(&Blessed::of(&self.ledger), &gone).await {
+        if let Err(fault) = self.room.store.late_over(&Blessed::of(&self.ledger), &gone).await {
             tracing::debug!(event = %self.room.event, %fault, "the late lane keeps who was called");
         }
     }

@@ -164,6 +164,32 @@ async fn keys_of_two_generations_are_remembered_and_a_third_forgets_the_first() 
 }
 
 #[tokio::test]
+async fn who_came_back_and_asks_no_more_is_gone_from_the_late_lane() {
+    let servers = TestServers::with(&[Which::Redis]).await;
+    let (store, blessed) = blessed_store(&servers).await;
+    let leading = Leading { blessed: blessed.clone(), fence: 10 };
+    let lane = async |generation: u64| {
+        let generations = (generation, generation - 1);
+        let look = store.look(&leading, (0, 1), generations, (2, 10)).await.unwrap();
+        (look.late, look.late_gone)
+    };
+    let came_at = |ms: u64| UnixMillis(1_800_000_000_000 + ms);
+    assert_eq!(lane(1).await, (vec![], vec![]));
+    store.come_back(&blessed, &[3], came_at(0)).await.unwrap();
+    store.come_back(&blessed, &[2, 4], came_at(1)).await.unwrap();
+    assert_eq!(lane(1).await, (vec![3, 2], vec![]), "the first two");
+    assert_eq!(lane(2).await, (vec![3, 2], vec![]), "for a generation more");
+    store.come_back(&blessed, &[2], came_at(9)).await.unwrap();
+    assert_eq!(lane(3).await, (vec![2], vec![3]));
+    store.late_over(&blessed, &[3]).await.unwrap();
+    assert_eq!(lane(3).await, (vec![2], vec![4]), "each since it came first");
+    // Who is dropped comes back by asking, behind all others.
+    store.come_back(&blessed, &[3], came_at(20)).await.unwrap();
+    store.late_over(&blessed, &[4]).await.unwrap();
+    assert_eq!(lane(3).await, (vec![2, 3], vec![]));
+}
+
+#[tokio::test]
 async fn a_key_outlives_the_change_of_generation_after_ten_minutes_and_not_the_next() {
     let servers = TestServers::with(&[Which::Redis]).await;
     let (store, blessed) = blessed_store(&servers).await;

@@ -3,7 +3,7 @@
 use super::world::{Instance, World, soon};
 use http::Method;
 use schema::RoomMode;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 const ID: &str = "EVT001";
@@ -137,6 +137,45 @@ async fn who_leaves_before_the_draw_is_passed_after_it() {
     })
     .await;
     assert_eq!(called, 10 + others, "who left was not");
+}
+
+#[tokio::test]
+async fn a_crowd_in_the_late_lane_asks_redis_less_often_than_it_is_asked() {
+    const BACK: usize = 10;
+    let world = World::new().await;
+    let room = world.instance("a").await;
+    world.set(ID, |settings| settings.mode = RoomMode::Hold).await;
+    world.list(ID, 100).await;
+    let mut back = Vec::new();
+    for _ in 0..BACK {
+        back.push(room.place(ID).await);
+    }
+    let stayed = room.place(ID).await;
+    for token in &back {
+        assert_eq!(leave(&room, token).await, 204);
+    }
+    one_at_a_time(&world).await;
+    assert_eq!(room.claimed(ID, &stayed).await.status, 200);
+    let mut polls = 0;
+    for token in &back {
+        for _ in 0..8 {
+            let me = room.me(ID, token).await.body;
+            assert_eq!((&me["state"], &me["lane"]), (&json!("queued"), &json!("late")), "{me}");
+            // Nobody knows where in the lane, and so nothing is said of it.
+            assert_eq!(
+                (&me["position"], &me["estimatedWaitSeconds"]),
+                (&json!(null), &json!(null))
+            );
+            assert!(20_000 <= me["pollAfterMs"].as_u64().unwrap(), "{me}");
+            polls += 1;
+        }
+    }
+    soon(async || (0 < world.redis_calls_of("zadd").await).then_some(())).await;
+    assert!(world.redis_calls_of("zadd").await < polls, "some at a time");
+    world.set(ID, |settings| settings.active_max = 100).await;
+    for token in &back {
+        assert_eq!(room.claimed(ID, token).await.status, 200);
+    }
 }
 
 #[tokio::test]

@@ -161,9 +161,16 @@ impl World {
 
     /// How many commands Redis has executed.
     pub async fn redis_calls(&self) -> u64 {
+        self.redis_calls_of("").await
+    }
+
+    /// How many whose names begin like that.
+    pub async fn redis_calls_of(&self, command: &str) -> u64 {
         let redis = self.servers.redis().await;
         let stats: String = redis.query(redis::cmd("INFO").arg("commandstats")).await.unwrap();
-        let calls = stats.lines().filter_map(|line| line.split_once("calls=")?.1.split_once(','));
+        let wanted = format!("cmdstat_{command}");
+        let lines = stats.lines().filter(|line| line.starts_with(&wanted));
+        let calls = lines.filter_map(|line| line.split_once("calls=")?.1.split_once(','));
         calls.map(|(calls, _)| calls.parse::<u64>().unwrap()).sum()
     }
 }
