@@ -197,8 +197,7 @@ impl Stripe {
             return Err(Failure::Rejected { what, why: "no such payment".to_owned() });
         }
         let intent = self.refund(what, id, |intent| intent.amount() - back).await?;
-        let is_taken = matches!(intent.told(), Told::Seen(Seen::Captured | Seen::Refunded));
-        Ok(if is_taken { intent.back() } else { 0 })
+        Ok(intent.back())
     }
 
     async fn act(&self, id: &str, verb: Verb) -> Result<Seen, Failure> {

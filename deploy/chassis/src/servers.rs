@@ -67,7 +67,7 @@ pub struct Pids {
     pub postgres: Option<u32>,
 }
 
-/// The running servers. Dropping it kills them hard; [`Servers::stop`] stops them in order.
+/// The running servers. Dropping it ends them at once; [`Servers::stop`] stops them in order.
 #[derive(Debug)]
 pub struct Servers {
     children: Vec<Child>,

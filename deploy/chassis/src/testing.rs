@@ -1,4 +1,4 @@
-//! Real servers for tests, on free loopback ports in a temporary folder, killed on drop.
+//! Real servers for tests, on free loopback ports in a temporary folder, ended on drop.
 
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};

@@ -159,18 +159,37 @@ async fn what_was_done_before_a_crash_is_found_and_not_done_again() {
         same_after_a_crash(&rig, &example.path, &example.token, &example.body).await;
     }
     let path = "/api/admin/events/EVT100/draw";
-    let root = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE";
-    let commitment = "Tcm2ts7pzq3SnXLXZyvYR5bd0uzVWRnCpDnMPahOfIw";
     for body in [
         json!({"beaconRequired": true}),
-        json!({"beacon": "round 7", "root": root}),
-        json!({"witnesses": [commitment]}),
-        json!({"secrets": [root], "root": root}),
-        // Its secret is there by now, and stays.
-        json!({"witnesses": [commitment]}),
+        json!({"beacon": "round 7", "root": BYTES}),
+        json!({"witnesses": [COMMITMENT]}),
+        json!({"secrets": [BYTES], "root": BYTES}),
     ] {
         same_after_a_crash(&rig, path, &operator, &body).await;
     }
+}
+
+/// What is 32 times 1, and the commitment to that.
+const BYTES: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE";
+const COMMITMENT: &str = "Tcm2ts7pzq3SnXLXZyvYR5bd0uzVWRnCpDnMPahOfIw";
+
+#[tokio::test]
+async fn a_repetition_of_naming_witnesses_leaves_what_they_have_revealed_since() {
+    let rig = Rig::start().await;
+    let operator = rig.login("operator", &[Role::Operator]).await;
+    rig.event(&operator, "EVT100").await;
+    let draw = async |key: &str, body: Value| {
+        let (path, more) = ("/api/admin/events/EVT100/draw", [("idempotency-key", key)]);
+        let answer = rig.http.json("POST", path, &operator, &more, body).await;
+        assert_eq!((answer.status, answer.header("idempotency-replayed")), (202, ""), "{answer:?}");
+        answer.json()["secretsRevealed"].as_u64().unwrap()
+    };
+    let names = json!({"witnesses": [COMMITMENT]});
+    assert_eq!(draw("name", names.clone()).await, 0);
+    unanswered(&rig.postgres, LONG_AGO).await;
+    assert_eq!(draw("reveal", json!({"secrets": [BYTES], "root": BYTES})).await, 1);
+    assert_eq!(draw("name", names.clone()).await, 1);
+    assert_eq!(draw("another", names).await, 0, "whoever names them anew begins anew");
 }
 
 async fn same_after_a_crash(rig: &Rig, path: &str, token: &str, body: &Value) {

@@ -186,6 +186,31 @@ async fn what_ended_without_a_sale_says_whether_money_was_taken_and_confirm_neve
 }
 
 #[tokio::test]
+async fn who_confirms_what_was_given_up_hears_of_the_booking_that_its_late_money_has_bought() {
+    let rig = Rig::start().await;
+    let fan = rig.login("fan", &[Role::Fan]).await;
+    let account = account(&rig, &fan).await;
+    let hold = HoldId::from(rig.booked(account, 1, "cancelled").await);
+    run(&rig, "DELETE FROM ticket").await;
+    run(&rig, "UPDATE orders SET sold_at = NULL, captured_at = NULL").await;
+    let bought = rig.booked(account, 2, "paid").await;
+    let found = "INSERT INTO found_money (provider, provider_id, order_id, amount, currency, why,
+            taken, found_at, outcome, settled_at)
+        SELECT 'sandbox', 'p', order_id, amount, currency, 'late', true, 1, 'reseated', 2
+        FROM orders WHERE state = 'cancelled'";
+    run(&rig, found).await;
+    let reseat = "INSERT INTO reseat (order_id, provider, provider_id, hold_id, command_id,
+            asked_at, send_at, rung, answered_at)
+        SELECT gone.order_id, 'sandbox', 'p', paid.order_id, gen_random_uuid(), 1, 1, 'same_seats',
+            2 FROM orders gone, orders paid WHERE gone.state = 'cancelled' AND paid.state = 'paid'";
+    run(&rig, reseat).await;
+    let told = confirm(&rig, &fan, hold).await;
+    assert_eq!((told.status, &told.json()["status"]), (200, &json!("CANCELLED")), "{told:?}");
+    assert_eq!(told.json()["latePayment"]["bookingId"], json!(bought.to_string()), "{told:?}");
+    assert_eq!(told.json(), show(&rig, &fan, hold, "").await.json());
+}
+
+#[tokio::test]
 async fn a_ticket_on_its_way_back_alone_shows_no_code_and_then_what_it_has_cost() {
     let rig = Rig::start().await;
     let fan = rig.login("fan", &[Role::Fan]).await;

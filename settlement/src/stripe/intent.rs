@@ -94,9 +94,13 @@ impl Intent {
         self.amount
     }
 
-    /// How much of what was taken has gone back.
+    /// How much of what was taken has gone back. Stripe counts as refunded also what was set aside
+    /// and let go.
     pub(super) fn back(&self) -> i64 {
-        self.amount - self.left()
+        match self.told() {
+            Told::Seen(Seen::Captured | Seen::Refunded) => self.amount - self.left(),
+            _ => 0,
+        }
     }
 
     /// How much of what was taken has not gone back.
@@ -139,12 +143,16 @@ mod tests {
     use super::{Intent, Told};
     use settlement_core::Seen;
 
-    /// How an intent with these fields beside the usual ones is understood.
-    fn told(fields: &str) -> Told {
+    /// An intent with these fields beside the usual ones.
+    fn intent(fields: &str) -> Intent {
         let text = format!(
             r#"{{"id": "pi_1", "amount": 500, "currency": "eur", "created": 1, {fields}}}"#
         );
-        serde_json::from_str::<Intent>(&text).unwrap().told()
+        serde_json::from_str(&text).unwrap()
+    }
+
+    fn told(fields: &str) -> Told {
+        intent(fields).told()
     }
 
     #[test]
@@ -177,6 +185,17 @@ mod tests {
         assert_eq!(closed, Told::Seen(Seen::Declined { reason }));
         let asked = told(r#""status": "requires_action""#);
         assert_eq!(asked, Told::Refused { reason: "authentication required".to_owned() });
+    }
+
+    #[test]
+    fn what_was_set_aside_and_let_go_was_not_given_back() {
+        let taken = [0, 200, 500].map(|gone| ("succeeded", gone, gone));
+        let untaken = [("requires_capture", 0, 0), ("canceled", 500, 0)];
+        for (status, gone, back) in taken.into_iter().chain(untaken) {
+            let charges = format!(r#""charges": {{"data": [{{"amount_refunded": {gone}}}]}}"#);
+            let intent = intent(&format!(r#""status": "{status}", {charges}"#));
+            assert_eq!(intent.back(), back, "{status}, {gone} refunded");
+        }
     }
 
     #[test]

@@ -53,3 +53,17 @@ async fn a_refund_while_the_money_is_being_taken_gives_all_of_it_back() {
     let left = "SELECT count(*) FROM sandbox.payment WHERE state = 'captured'";
     assert_eq!(rig.count(left).await, 0);
 }
+
+#[tokio::test]
+async fn a_refund_that_outlasts_the_wait_is_under_way_and_goes_on() {
+    let (rig, hold) = Rig::paid(&[1]).await;
+    let _stage = rig.stage(Point::Never);
+    rig.owner.heard.lock().unwrap().deaf = true;
+    let answer = ask(&rig, hold, ACCOUNT).await;
+    assert_eq!(answer, CancelAnswer::Underway, "its seats are not free yet");
+    rig.owner.heard.lock().unwrap().deaf = false;
+    rig.rest().await;
+    let answer = ask(&rig, hold, ACCOUNT).await;
+    assert!(matches!(answer, CancelAnswer::Refunded { .. }), "{answer:?}");
+    rig.assert_clean().await;
+}

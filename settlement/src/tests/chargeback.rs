@@ -6,6 +6,7 @@ use super::crash::look_is_due;
 use super::rig::{ACCOUNT, Point, Rig, asked, eventually, plan};
 use schema::{AccountId, CancelAnswer, CancelTicket, HoldId, OrderId, Terms, TicketId, subject};
 use sqlx::Executor;
+use uuid::Uuid;
 
 /// The sandbox's payments were taken so long ago, and everything is looked at now.
 pub(super) async fn captured_ago(rig: &Rig, ms: i64) {
@@ -52,6 +53,16 @@ async fn what_a_bank_took_back_is_booked_once_and_nobody_pays_it_back_again() {
         assert_eq!(cancel_ticket(&rig, hold).await, CancelAnswer::Disputed, "{state}");
         rig.assert_clean().await;
     }
+    // Nor does a refund begin that was asked for before the bank was.
+    let order = Uuid::from_u128(hold.0);
+    let refund = "SELECT state FROM order_move(ARRAY[$1], ARRAY[1], ARRAY['paid'],
+        ARRAY['refunding'], ARRAY[NULL], ARRAY[true], ARRAY[false], ARRAY[NULL],
+        ARRAY[NULL]::UUID[], 1, 1)";
+    let state: String = sqlx::query_scalar(refund).bind(order).fetch_one(&rig.pool).await.unwrap();
+    assert_eq!(state, "paid");
+    let part = "SELECT part_begin($1, 1, 0, gen_random_uuid(), 1)";
+    let begun: bool = sqlx::query_scalar(part).bind(order).fetch_one(&rig.pool).await.unwrap();
+    assert!(!begun);
     assert_eq!(rig.state(hold).await, "paid");
     let tickets = "SELECT count(*) FROM ticket WHERE state = 'valid'";
     assert_eq!(rig.count(tickets).await, 2, "the sale stands");
@@ -100,15 +111,25 @@ async fn a_chargeback_is_the_loss_of_whose_event_it_is_until_it_is_won() {
 
 #[tokio::test]
 async fn a_refund_that_a_bank_has_overtaken_is_for_a_person() {
+    overtaken("UPDATE orders SET state = 'refunding', todo = true, lease_until = 0").await;
+}
+
+#[tokio::test]
+async fn a_ticket_whose_money_a_bank_has_taken_meanwhile_is_for_a_person() {
+    overtaken("SELECT part_begin(order_id, 1, 0, gen_random_uuid(), 1) FROM orders").await;
+}
+
+/// `begun` begins to give money back.
+async fn overtaken(begun: &'static str) {
     let mut rig = Rig::start().await;
     let stage = rig.stage(Point::Never);
-    let hold = rig.pay(&[1], "tok_chargeback").await;
+    let hold = rig.pay(&[1, 2], "tok_chargeback").await;
     rig.wait_for(hold, "paid").await;
     rig.rest().await;
     drop(stage);
-    // Begun before anybody has heard of the bank.
-    let begun = "UPDATE orders SET state = 'refunding', todo = true, lease_until = 0";
+    // Before anybody has heard of the bank.
     rig.pool.execute(begun).await.unwrap();
+    rig.pool.execute("UPDATE orders SET lease_until = 0").await.unwrap();
     let aged = "UPDATE sandbox.payment SET captured_at = captured_at - 120000";
     rig.pool.execute(aged).await.unwrap();
     let _stage = rig.stage(Point::Never);

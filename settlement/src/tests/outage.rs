@@ -28,6 +28,19 @@ async fn a_killed_postgres_loses_no_payment_and_repeats_none() {
 }
 
 #[tokio::test]
+async fn what_the_database_refuses_of_the_journal_is_tried_until_it_is_taken() {
+    let mut rig = Rig::start().await;
+    rig.refuse("orders").await;
+    let _stage = rig.stage(Point::Never);
+    let hold = rig.pay(&[1], "tok_ok").await;
+    rig.refused_twice().await;
+    rig.take_again().await;
+    rig.wait_for(hold, "paid").await;
+    rig.rest().await;
+    rig.assert_clean().await;
+}
+
+#[tokio::test]
 async fn a_killed_nats_delays_verdicts_and_loses_none() {
     let mut rig = Rig::start().await;
     let _stage = rig.stage(Point::Never);

@@ -324,3 +324,21 @@ async fn money_that_somebody_else_gave_back_is_a_difference_of_the_list() {
     let says = "other money is back than of its tickets; a person has to look";
     assert!(lines.len() == 1 && lines[0].ends_with(says), "{lines:?}");
 }
+
+#[tokio::test]
+async fn a_part_whose_money_is_back_before_it_is_booked_is_no_difference_of_the_list() {
+    let (rig, hold) = Rig::paid(&[1, 2]).await;
+    assert!(Parts(&rig.pool).begin(ticket(hold, 0), 0).await.unwrap());
+    rig.pool.execute("UPDATE sandbox.payment SET back = 5000").await.unwrap();
+    age(&rig).await;
+    let sandbox = Sandbox::start(&rig.pool);
+    let differences = async || reconcile_once(&rig.pool, &sandbox).await.unwrap().len();
+    let older = "UPDATE orders SET updated_at = updated_at - 100000";
+    rig.pool.execute(older).await.unwrap();
+    assert_eq!(differences().await, 0, "its driver is at it");
+    let rest = "UPDATE orders SET todo = false, updated_at = extract(epoch FROM now()) * 1000";
+    rig.pool.execute(rest).await.unwrap();
+    assert_eq!(differences().await, 0, "the list may be of before it came to rest");
+    rig.pool.execute(older).await.unwrap();
+    assert_eq!(differences().await, 1);
+}

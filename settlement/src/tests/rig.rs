@@ -295,6 +295,29 @@ impl Rig {
         .await;
     }
 
+    /// The database takes no new row of a table until it is told to `take_again`.
+    pub(super) async fn refuse(&self, table: &str) {
+        // A sequence counts also what is undone.
+        let trigger = format!(
+            "CREATE SEQUENCE refused;
+             CREATE FUNCTION count_and_refuse() RETURNS trigger LANGUAGE plpgsql AS
+                 $$ BEGIN PERFORM nextval('refused'); RAISE EXCEPTION 'refused'; END $$;
+             CREATE TRIGGER refused BEFORE INSERT ON {table} FOR EACH ROW
+                 EXECUTE FUNCTION count_and_refuse()"
+        );
+        sqlx::raw_sql(sqlx::AssertSqlSafe(trigger)).execute(&self.pool).await.unwrap();
+    }
+
+    /// Waits until a row was refused that had been refused before.
+    pub(super) async fn refused_twice(&self) {
+        let twice = "SELECT count(*) FROM refused WHERE 2 <= last_value";
+        eventually("a second try", || async { self.count(twice).await == 1 }).await;
+    }
+
+    pub(super) async fn take_again(&self) {
+        sqlx::query("DROP FUNCTION count_and_refuse CASCADE").execute(&self.pool).await.unwrap();
+    }
+
     pub(super) async fn count(&self, query: &'static str) -> i64 {
         sqlx::query(query).fetch_one(&self.pool).await.unwrap().get(0)
     }

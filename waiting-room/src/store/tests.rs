@@ -151,12 +151,15 @@ async fn keys_of_two_generations_are_remembered_and_a_third_forgets_the_first() 
     assert_eq!(join(&of([0, last - 1])).await, 2, "two generations are there");
     assert_eq!(join(&of([last, 1])).await, 1, "and with this key the second is full");
     assert_eq!(join(&of([0, JOIN_KEYS_GENERATION - 1])).await, 0, "the first made room");
+    let names = |number: usize| store.request_names(&keyed(number).key);
+    let beside = (2..JOIN_KEYS_GENERATION).find(|&number| names(number) == names(0)).unwrap();
+    assert_eq!(join(&[Some(keyed(beside))]).await, 0, "nor is that there which was beside one");
     assert_eq!(join(&of([JOIN_KEYS_GENERATION, last])).await, 2, "the second is there");
     assert_eq!(join(&of([0, JOIN_KEYS_GENERATION - 1])).await, 2, "so is the third");
     let redis = servers.redis().await;
-    let names: usize = redis.query(&redis::cmd("DBSIZE")).await.unwrap();
-    assert!(names < 2 * usize::from(JOIN_KEYS_BUCKETS) + 10, "{names} keys");
-    for name in store.request_names(&keyed(last).key) {
+    let size: usize = redis.query(&redis::cmd("DBSIZE")).await.unwrap();
+    assert!(size < 2 * usize::from(JOIN_KEYS_BUCKETS) + 10, "{size} keys");
+    for name in names(last) {
         let mut encoding = redis::cmd("OBJECT");
         let encoding: String = redis.query(encoding.arg("ENCODING").arg(&name)).await.unwrap();
         assert_eq!(encoding, "listpack", "{name}");
@@ -284,6 +287,23 @@ async fn check_ins_go_to_the_set_that_the_leader_looks_at_whatever_who_writes_th
         check_in(8).await;
     }
     assert_eq!(seen(103).await, [8], "who is silent is gone, who is not is there");
+}
+
+#[tokio::test]
+async fn whoever_checks_in_is_live_though_the_join_that_said_so_is_lost() {
+    let servers = TestServers::with(&[Which::Redis]).await;
+    let (store, blessed) = blessed_store(&servers).await;
+    let leading = Leading { blessed: blessed.clone(), fence: 10 };
+    let live = async || {
+        let look = store.look(&leading, (0, 1), (1, 0), (1, 1)).await.unwrap();
+        (look.live.iter(0, 63).collect::<Vec<_>>(), look.live_total)
+    };
+    assert_eq!(live().await, (vec![], 0));
+    let mut numbers = NumberSet::default();
+    numbers.insert(3);
+    numbers.insert(5);
+    store.check_in(&blessed, &numbers).await.unwrap();
+    assert_eq!(live().await, (vec![3, 5], 2));
 }
 
 /// Makes one Redis follow another one, and waits until it has its data; or follow nobody.

@@ -65,7 +65,12 @@ impl Child {
     pub async fn restart(&self) -> Result<(), Error> {
         self.kill_hard().await;
         self.clear_folder().await?;
-        let process = Arc::new(Process::spawn(&self.line).await?);
+        let last_word = match self.which {
+            // A killed one leaves shared memory behind, of which a machine has room for 4,096.
+            Which::Postgres => Signal::QUIT,
+            Which::Nats | Which::Redis => Signal::KILL,
+        };
+        let process = Arc::new(Process::spawn(&self.line, last_word).await?);
         self.replace(Some(Arc::clone(&process)));
         let deadline = Instant::now() + READY_WAIT;
         loop {

@@ -12,6 +12,7 @@ use std::{
     process::{Command, ExitStatus, Stdio},
     sync::OnceLock,
     thread,
+    time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -33,21 +34,27 @@ pub(super) struct CommandLine {
     pub log: PathBuf,
 }
 
-/// A running (or ended) child. Dropping it kills it.
+/// How long a dropped child may take to end by its own last word before it is killed.
+const LAST_WORD_WAIT: Duration = Duration::from_secs(1);
+const LAST_WORD_STEP: Duration = Duration::from_millis(5);
+
+/// A running (or ended) child. Dropping it ends it.
 #[derive(Debug)]
 pub(super) struct Process {
     pub pid: u32,
     // A pid may be given to somebody else once the child is gone; this handle cannot.
     handle: OwnedFd,
+    /// What it ends by at once when it is dropped.
+    last_word: Signal,
     ended: watch::Receiver<Option<ExitStatus>>,
 }
 
 impl Process {
-    pub async fn spawn(line: &CommandLine) -> Result<Process, Error> {
+    pub async fn spawn(line: &CommandLine, last_word: Signal) -> Result<Process, Error> {
         let what = || format!("start {}", line.program.display());
         let command = command(line).map_err(|source| Error::io(what(), source))?;
         let (reply, spawned) = oneshot::channel();
-        spawner().send((command, reply)).expect("the spawning thread never ends");
+        spawner().send((command, last_word, reply)).expect("the spawning thread never ends");
         let spawned = spawned.await.expect("the spawning thread answers each request");
         spawned.map_err(|source| Error::io(what(), source))
     }
@@ -73,13 +80,21 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        if self.ended().is_none() {
-            self.signal(Signal::KILL);
+        let began = Instant::now();
+        while self.ended().is_none() {
+            let is_late = self.last_word == Signal::KILL || LAST_WORD_WAIT < began.elapsed();
+            self.signal(if is_late { Signal::KILL } else { self.last_word });
+            if is_late {
+                return;
+            }
+            // One that somebody has stopped hears only when it goes on.
+            self.signal(Signal::CONT);
+            thread::sleep(LAST_WORD_STEP);
         }
     }
 }
 
-type Request = (Command, oneshot::Sender<std::io::Result<Process>>);
+type Request = (Command, Signal, oneshot::Sender<std::io::Result<Process>>);
 
 /// How many spawns may wait for the spawning thread; there are three servers.
 const SPAWNS_WAITING_MAX: usize = 16;
@@ -93,8 +108,8 @@ fn spawner() -> &'static std::sync::mpsc::SyncSender<Request> {
             .spawn(move || {
                 // The sender is static, so this loop, and with it the thread, lasts as long as the
                 // process.
-                for (command, reply) in requests {
-                    if reply.send(spawn(command)).is_err() {
+                for (command, last_word, reply) in requests {
+                    if reply.send(spawn(command, last_word)).is_err() {
                         tracing::debug!("nobody waits for this child any more: killed");
                     }
                 }
@@ -104,7 +119,7 @@ fn spawner() -> &'static std::sync::mpsc::SyncSender<Request> {
     })
 }
 
-fn spawn(mut command: Command) -> std::io::Result<Process> {
+fn spawn(mut command: Command, last_word: Signal) -> std::io::Result<Process> {
     let mut child = command.spawn()?;
     let pid = Pid::from_child(&child);
     let handle = pidfd_open(pid, PidfdFlags::empty())?;
@@ -114,7 +129,7 @@ fn spawn(mut command: Command) -> std::io::Result<Process> {
         Err(error) => panic!("wait for our own child: {error}"),
     })?;
     let pid = u32::try_from(pid.as_raw_nonzero().get()).expect("process ids are positive");
-    Ok(Process { pid, handle, ended })
+    Ok(Process { pid, handle, last_word, ended })
 }
 
 fn command(line: &CommandLine) -> std::io::Result<Command> {
