@@ -46,4 +46,4 @@ pub use rehearse::{
     Course, FANS_MAX, Minute, Rehearsal, RehearsalFault, Release, Spread, Total, rehearse,
 };
 pub use stage::{Stage, start};
-pub use verify::{DrawFile, DrawFiles, Finding, verify_draw};
+pub use verify::{DrawFile, DrawFiles, Finding, Verdict, verify_draw};

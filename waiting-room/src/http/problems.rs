@@ -141,3 +141,8 @@ pub(super) fn not_drawn() -> Problem {
     let title = "The place is in no draw";
     Problem::new(404, "NOT_DRAWN", title, "only places of a pre-queue are drawn, when it closes")
 }
+
+pub(super) fn root_unknown() -> Problem {
+    let title = "No draw of this room has this root";
+    Problem::new(404, "ROOT_UNKNOWN", title, "fairness shows the roots of its draws")
+}
