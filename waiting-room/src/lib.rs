@@ -16,6 +16,7 @@ mod drawn;
 mod enqueue;
 mod enter;
 mod error;
+mod eviction;
 mod follow;
 mod guards;
 mod http;
