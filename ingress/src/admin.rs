@@ -7,6 +7,7 @@ mod channel_body;
 mod draw;
 mod event_body;
 mod events;
+mod gathering;
 mod history;
 mod kills;
 mod live;

@@ -194,7 +194,9 @@ async function watchRoom(eventId, me, view, signal) {
 
 const STATES = {
   prequeued: "You are in. When the sale opens, all who are here now get their places by lot.",
-  queued: "You are in line. Keep this page open; you come in by yourself when it is your turn.",
+  queued: "You are in line. Keep this page open and in sight; you come in by yourself when it is your "
+    + "turn. A tab in the background or a sleeping phone may miss its turn, and comes in soon after "
+    + "you are back.",
   ready: "It is your turn!",
   admitted: "It is your turn!",
 };

@@ -83,9 +83,19 @@ impl Cohorts {
         self.lock().open.as_ref().map_or(0, Cohort::entered)
     }
 
-    /// The closed cohort of the places above `base`.
+    /// The newest closed cohort of the places above `base`: one before it that begins there too is
+    /// empty.
     pub(crate) fn closed(&self, base: u64) -> Option<Arc<Closed>> {
-        self.lock().closed.iter().find(|closed| closed.cohort.base() == base).cloned()
+        self.lock().closed.iter().rev().find(|closed| closed.cohort.base() == base).cloned()
+    }
+
+    /// The closed cohort of the places in `(base, last]`.
+    pub(crate) fn of(&self, base: u64, last: u64) -> Option<Arc<Closed>> {
+        let is_it = |closed: &&Arc<Closed>| {
+            let count = closed.cohort.hashes().len() as u64;
+            closed.cohort.base() == base && base + count == last
+        };
+        self.lock().closed.iter().find(is_it).cloned()
     }
 
     // Nothing panics while it is held but what ends the process.
@@ -110,12 +120,26 @@ impl Closed {
 
 #[cfg(test)]
 mod tests {
-    use super::{AdmissionRecord, Cohorts, Entered};
+    use super::{AdmissionRecord, Arc, Closed, Cohorts, Entered};
 
     fn committed(base: u64) -> AdmissionRecord {
         let (nonce, commitment) = ([1; 32], [2; 32]);
         let (needs_beacon, witnesses) = (false, Vec::new());
         AdmissionRecord::Committed { base, nonce, commitment, needs_beacon, witnesses }
+    }
+
+    #[test]
+    fn a_cohort_that_begins_where_an_empty_one_ended_is_told_from_it() {
+        let cohorts = Cohorts::default();
+        for last in [100, 101] {
+            cohorts.follow(&committed(100));
+            cohorts.enter(&[(101, [1; 32])][..usize::from(last == 101)], 1_000);
+            cohorts.follow(&AdmissionRecord::CohortClosed { base: 100, last });
+        }
+        let entered = |closed: Option<Arc<Closed>>| closed.unwrap().cohort.entered();
+        assert_eq!(entered(cohorts.closed(100)), 1, "the newest is the one that is drawn next");
+        assert_eq!((entered(cohorts.of(100, 100)), entered(cohorts.of(100, 101))), (0, 1));
+        assert!(cohorts.of(100, 102).is_none());
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod drawn;
 mod enqueue;
 mod enter;
 mod error;
+mod eviction;
 mod follow;
 mod guards;
 mod http;
@@ -46,4 +47,4 @@ pub use rehearse::{
     Course, FANS_MAX, Minute, Rehearsal, RehearsalFault, Release, Spread, Total, rehearse,
 };
 pub use stage::{Stage, start};
-pub use verify::{DrawFile, DrawFiles, Finding, verify_draw};
+pub use verify::{DrawFile, DrawFiles, Finding, Verdict, verify_draw};

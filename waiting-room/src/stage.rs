@@ -2,6 +2,7 @@
 
 use crate::config::{Config, Deps};
 use crate::error::Error;
+use crate::eviction;
 use crate::follow;
 use crate::http::{self, App};
 use crate::journal::Journal;
@@ -31,12 +32,13 @@ pub struct Stage {
 /// Starts the stage; returns when it has read settings and catalogue.
 ///
 /// # Errors
-/// [`Error`] when a stream cannot be prepared or the address is taken.
+/// [`Error`] when a stream cannot be prepared, Redis evicts, or the address is taken.
 pub async fn start(config: Config, deps: Deps) -> Result<Stage, Error> {
     config.check();
     metrics::declare();
     let health = deps.health.register("waiting room");
     let (nats, shutdown) = (deps.nats.clone(), deps.shutdown.clone());
+    eviction::check(&deps.redis).await?;
     nats.ensure_stream(&stream_config(&stream::catalog(), nats.replicas)).await?;
     for shard in deps.shards.all() {
         nats.ensure_stream(&stream_config(&stream::journal(shard), nats.replicas)).await?;

@@ -26,6 +26,8 @@ pub struct DrawFile {
 pub struct DrawFiles {
     /// What `GET .../fairness` answers.
     pub fairness: DrawFile,
+    /// What `GET .../fairness` answered earlier, to whoever kept it.
+    pub kept: Vec<DrawFile>,
     /// What `GET .../me/proof` answers.
     pub proofs: Vec<DrawFile>,
     /// What `GET .../fairness/cohort` answers.
@@ -34,17 +36,37 @@ pub struct DrawFiles {
     pub tokens: Vec<DrawFile>,
 }
 
-/// One thing that was checked.
+/// What came of one thing that there was to check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    Holds,
+    Fails,
+    /// The files do not say: it may be either.
+    Unchecked,
+}
+
+/// One thing that there was to check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    pub holds: bool,
+    pub verdict: Verdict,
     /// Which file, and what is true of it if it holds.
     pub claim: String,
 }
 
+impl Finding {
+    pub fn fails(&self) -> bool {
+        self.verdict == Verdict::Fails
+    }
+}
+
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}  {}", if self.holds { "holds" } else { "FAILS" }, self.claim)
+        let verdict = match self.verdict {
+            Verdict::Holds => "holds",
+            Verdict::Fails => "FAILS",
+            Verdict::Unchecked => "NOT CHECKED",
+        };
+        write!(f, "{verdict}  {}", self.claim)
     }
 }
 
@@ -64,6 +86,9 @@ struct Statement {
     encoding: Option<String>,
     event: String,
     commitment: Option<String>,
+    /// Absent from what was downloaded before there were any.
+    #[serde(default)]
+    beacon_required: bool,
     root: Option<String>,
     n: Option<u64>,
     first_number: Option<u64>,
@@ -100,21 +125,29 @@ struct Draw {
     seed: [u8; 32],
 }
 
-/// Checks everything that the files say; the draw holds if all findings do.
+/// Checks everything that the files say; the draw holds if nothing fails, as far as it is checked.
 ///
 /// With a cohort it is two hashes and four to sixteen MACs for each place, on every processor there
 /// is.
 pub fn verify_draw(files: &DrawFiles) -> Vec<Finding> {
-    let mut check = Check { findings: Vec::new() };
-    let draws = check.fairness(&files.fairness);
+    let mut check = Check { findings: Vec::new(), promised: None };
+    let statements = read_statements(&files.fairness);
+    let statements = check.readable(&files.fairness, statements).unwrap_or_default();
+    let draws = check.fairness(&files.fairness, &statements);
     let draws = check.readable(&files.fairness, draws).unwrap_or_default();
+    for file in &files.kept {
+        let kept = read_statements(file);
+        let kept = check.readable(file, kept).unwrap_or_default();
+        check.kept(file, &kept, &statements);
+    }
+    check.unpromised(&files.fairness, &draws);
     let mut hashes = Vec::new();
     for file in &files.proofs {
         let found = check.proof(file, &draws);
         hashes.extend(check.readable(file, found).flatten());
     }
-    if let (Some(file), Some(draw)) = (&files.cohort, draws.first()) {
-        check.cohort(file, draw);
+    if let Some(file) = files.cohort.as_ref().filter(|_| !draws.is_empty()) {
+        check.cohort(file, &draws);
     }
     for file in &files.tokens {
         let text = std::str::from_utf8(&file.bytes).unwrap_or_default().trim();
@@ -129,13 +162,20 @@ pub fn verify_draw(files: &DrawFiles) -> Vec<Finding> {
 
 struct Check {
     findings: Vec<Finding>,
+    /// The first numbers of the draws of which something was kept from before the close; `None` if
+    /// nothing was kept at all.
+    promised: Option<Vec<u64>>,
 }
 
 impl Check {
     fn say(&mut self, file: &DrawFile, holds: bool, what: impl AsRef<str>) -> bool {
-        let claim = format!("{}: {}", file.name, what.as_ref());
-        self.findings.push(Finding { holds, claim });
+        self.find(file, if holds { Verdict::Holds } else { Verdict::Fails }, what);
         holds
+    }
+
+    fn find(&mut self, file: &DrawFile, verdict: Verdict, what: impl AsRef<str>) {
+        let claim = format!("{}: {}", file.name, what.as_ref());
+        self.findings.push(Finding { verdict, claim });
     }
 
     fn readable<T>(&mut self, file: &DrawFile, read: Result<T, Unreadable>) -> Option<T> {
@@ -146,30 +186,69 @@ impl Check {
     }
 
     /// The draws that the file states, newest first.
-    fn fairness(&mut self, file: &DrawFile) -> Result<Vec<Draw>, Unreadable> {
-        let stated: Fairness = serde_json::from_slice(&file.bytes).map_err(|_| Unreadable)?;
-        let is_drawn = |stated: &Statement| stated.root.is_some() && stated.seed.is_some();
-        let statements: Vec<Statement> =
-            std::iter::once(stated.newest).chain(stated.earlier).filter(is_drawn).collect();
-        let is_known = |stated: &Statement| {
+    fn fairness(&mut self, file: &DrawFile, all: &[Statement]) -> Result<Vec<Draw>, Unreadable> {
+        if all.is_empty() {
+            return Ok(Vec::new());
+        }
+        let is_drawn = |stated: &&Statement| stated.root.is_some() && stated.seed.is_some();
+        let drawn: Vec<&Statement> = all.iter().filter(is_drawn).collect();
+        let is_known = |stated: &&Statement| {
             stated.encoding.as_deref() == Some(encoding(stated.witnesses.len()))
         };
-        let is_checkable = !statements.is_empty() && statements.iter().all(is_known);
+        let is_checkable = !drawn.is_empty() && drawn.iter().all(is_known);
         if !self.say(file, is_checkable, "has draws in the encoding that their witnesses ask for") {
             return Ok(Vec::new());
         }
-        let read: Result<Vec<_>, Unreadable> = statements.iter().map(read_statement).collect();
+        let read: Result<Vec<_>, Unreadable> = drawn.into_iter().map(read_statement).collect();
         let mut draws = Vec::new();
-        for Stated { draw, is_committed, witnesses, is_made } in read? {
-            self.say(file, is_committed, "the secret is the one that was committed to");
+        for Stated { draw, is_committed, witnesses, has_its_beacon, is_made } in read? {
+            self.say(file, is_committed, "the secret is that of the commitment beside it");
             for (is_committed, at) in witnesses.into_iter().zip(1..) {
-                let claim = format!("the secret of witness {at} is the one committed to");
+                let claim = format!("the secret of witness {at} is that of its commitment");
                 self.say(file, is_committed, claim);
             }
+            self.say(file, has_its_beacon, "there is a beacon if, and only if, one is required");
             self.say(file, is_made, "the seed follows from root, n, secrets and beacon");
             draws.push(draw);
         }
         Ok(draws)
+    }
+
+    /// Compares what was kept with what is said now of the draws that begin at the same numbers.
+    fn kept(&mut self, file: &DrawFile, kept: &[Statement], now: &[Statement]) {
+        let promised = self.promised.get_or_insert_default();
+        let before = kept.iter().filter(|before| before.commitment.is_some());
+        let of_draws = before.filter_map(|before| Some((before.first_number?, before)));
+        let of_draws: Vec<(u64, &Statement)> = of_draws.collect();
+        let unclosed = of_draws.iter().filter(|(_, before)| before.root.is_none());
+        promised.extend(unclosed.map(|&(first, _)| first));
+        for (first, before) in of_draws {
+            let same: Vec<_> = now.iter().filter(|now| now.first_number == Some(first)).collect();
+            let stays = !same.is_empty() && same.iter().all(|now| stays(before, now));
+            if stays && same.iter().all(|now| now.seed.is_none()) {
+                let claim = format!("the draw from number {first} is made");
+                self.find(file, Verdict::Unchecked, claim);
+                continue;
+            }
+            let claim = format!("what it says of the draw from number {first} is still said");
+            self.say(file, stays, claim);
+        }
+    }
+
+    /// Says which draws may have been made with other secrets and terms than were promised.
+    fn unpromised(&mut self, file: &DrawFile, draws: &[Draw]) {
+        for draw in draws.iter().filter(|draw| !self.is_promised(draw)).collect::<Vec<_>>() {
+            let claim = format!(
+                "the draw from number {} has the commitment, the witnesses and the beaconRequired \
+                 that were shown before its close: give what was kept from then with --kept",
+                draw.first_number
+            );
+            self.find(file, Verdict::Unchecked, claim);
+        }
+    }
+
+    fn is_promised(&self, draw: &Draw) -> bool {
+        self.promised.as_ref().is_some_and(|promised| promised.contains(&draw.first_number))
     }
 
     /// The hash of the proof's token, if the proof is about one of the draws.
@@ -180,6 +259,9 @@ impl Check {
         let of = of.filter(|_| index < count);
         self.say(file, of.is_some(), "is of a draw in the statement");
         let Some(draw) = of else { return Ok(None) };
+        if self.promised.is_some() {
+            self.say(file, self.is_promised(draw), "is of a draw that was kept before its close");
+        }
         let token_hash = hash(&proof.token_hash)?;
         let path = proof.path.as_ref().ok_or(Unreadable)?.iter();
         let path = path.map(|text| hash(text)).collect::<Result<Vec<_>, _>>()?;
@@ -192,26 +274,52 @@ impl Check {
         Ok(Some(token_hash))
     }
 
-    fn cohort(&mut self, file: &DrawFile, draw: &Draw) {
+    /// The cohort is that of the draw that has its root, whichever it is.
+    fn cohort(&mut self, file: &DrawFile, draws: &[Draw]) {
         let (hashes, rest) = file.bytes.as_chunks::<HASH_BYTES>();
-        let is_whole = rest.is_empty() && hashes.len() as u64 == draw.count;
-        let has_root = is_whole && root(hashes) == draw.root;
-        if !self.say(file, has_root, format!("has the root of {} places", draw.count)) {
-            return;
-        }
+        let found = rest.is_empty().then(|| root(hashes));
+        let is_of = |draw: &&Draw| Some(draw.root) == found && draw.count == hashes.len() as u64;
+        let draw = draws.iter().find(is_of);
+        self.say(file, draw.is_some(), "has root and n of a draw in the statement");
+        let Some(draw) = draw else { return };
         let mut taken = vec![false; hashes.len()];
         for number in on_every_processor(draw.count, |part| draw.permute(part)) {
             taken[usize::try_from(number).expect("below the count of places")] = true;
         }
-        self.say(file, taken.iter().all(|&taken| taken), "every place got a number of its own");
+        let claim = format!("each of {} places got a number of its own", draw.count);
+        self.say(file, taken.iter().all(|&taken| taken), claim);
     }
 }
 
-/// A draw, whether each of its secrets is that of its commitment, and whether its seed follows.
+/// What a file says of draws, newest first.
+fn read_statements(file: &DrawFile) -> Result<Vec<Statement>, Unreadable> {
+    let stated: Fairness = serde_json::from_slice(&file.bytes).map_err(|_| Unreadable)?;
+    Ok(std::iter::once(stated.newest).chain(stated.earlier).collect())
+}
+
+/// Whether all that was said of a draw is said now: what was not known yet may have come since.
+fn stays(before: &Statement, now: &Statement) -> bool {
+    let commitments =
+        |said: &Statement| said.witnesses.iter().map(|one| one.commitment.clone()).collect();
+    let (witnesses_before, witnesses): (Vec<_>, Vec<_>) = (commitments(before), commitments(now));
+    let texts =
+        |said: &Statement| [&said.root, &said.secret, &said.beacon, &said.seed].map(Option::clone);
+    let mut texts = texts(before).into_iter().zip(texts(now));
+    before.event == now.event
+        && before.commitment == now.commitment
+        && before.beacon_required == now.beacon_required
+        && witnesses_before == witnesses
+        && (before.n.is_none() || before.n == now.n)
+        && texts.all(|(before, now)| before.is_none() || before == now)
+}
+
+/// A draw, whether each of its secrets is that of its commitment, whether it has a beacon just if
+/// it is one that waits for it, and whether its seed follows.
 struct Stated {
     draw: Draw,
     is_committed: bool,
     witnesses: Vec<bool>,
+    has_its_beacon: bool,
     is_made: bool,
 }
 
@@ -235,7 +343,9 @@ fn read_statement(stated: &Statement) -> Result<Stated, Unreadable> {
     let made = seed(sha256, of);
     let draw = Draw { root, count, first_number, seed: read(&stated.seed)? };
     let is_made = draw.seed == made;
-    Ok(Stated { draw, is_committed, witnesses, is_made })
+    // One that nobody was promised is one that could be chosen.
+    let has_its_beacon = stated.beacon_required != beacon.is_empty();
+    Ok(Stated { draw, is_committed, witnesses, has_its_beacon, is_made })
 }
 
 fn hash(text: &str) -> Result<[u8; 32], Unreadable> {

@@ -197,15 +197,21 @@ pub enum Ledger {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Of a room at /api/queue/EVENT the files are the answers of .../fairness, of \
-                        .../me/proof and of .../fairness/cohort. What holds and what fails is \
-                        printed line by line; the exit code is 0 if all of it holds."
+                        .../me/proof and of .../fairness/cohort. What holds, what fails and what \
+                        these files do not say is printed line by line; the exit code is 0 if \
+                        nothing fails. Without --kept nobody knows whether the draw was made with \
+                        what was promised before it."
 )]
 pub struct VerifyDraw {
     /// What the room says of its draws
     pub fairness: PathBuf,
     /// Proofs of places
     pub proofs: Vec<PathBuf>,
-    /// The whole cohort: checks the root and that no two places got one number
+    /// An answer of .../fairness from before the pre-queue closed, which nothing may contradict;
+    /// may be repeated
+    #[arg(long)]
+    pub kept: Vec<PathBuf>,
+    /// The whole cohort of one of the draws: checks the root and that no two places got one number
     #[arg(long)]
     pub cohort: Option<PathBuf>,
     /// A waiting-room token that one of the proofs must be of; may be repeated

@@ -5,11 +5,12 @@ use crate::output;
 use anyhow::Context as _;
 use std::path::Path;
 use std::process::ExitCode;
-use waiting_room::{DrawFile, DrawFiles};
+use waiting_room::{DrawFile, DrawFiles, Finding};
 
 pub fn verify_draw(asked: &VerifyDraw) -> anyhow::Result<ExitCode> {
     let files = DrawFiles {
         fairness: read(&asked.fairness)?,
+        kept: asked.kept.iter().map(|path| read(path)).collect::<Result<_, _>>()?,
         proofs: asked.proofs.iter().map(|path| read(path)).collect::<Result<_, _>>()?,
         cohort: asked.cohort.as_deref().map(read).transpose()?,
         tokens: asked.tokens.iter().map(|path| read(path)).collect::<Result<_, _>>()?,
@@ -18,8 +19,8 @@ pub fn verify_draw(asked: &VerifyDraw) -> anyhow::Result<ExitCode> {
     for finding in &findings {
         output::line(&finding.to_string());
     }
-    let holds = findings.iter().all(|finding| finding.holds);
-    Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let fails = findings.iter().any(Finding::fails);
+    Ok(if fails { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 fn read(path: &Path) -> anyhow::Result<DrawFile> {

@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 
 use super::admission::{STORE_WAIT, current, store, unavailable};
 use super::audit::record;
+use super::gathering::{Gathering, gathering};
 use super::witnesses::{committed, hashes, reveal};
 use crate::accounts::{Caller, Operator};
 use crate::app::App;
@@ -39,7 +40,8 @@ pub struct DrawRequest {
     /// The root of the draw that the beacon or the secrets are for, as `fairness` shows it.
     root: Option<String>,
     /// The commitments of those who commit to secrets besides the house, eight at most, in the
-    /// order in which their secrets go into the seed; `[]` for nobody.
+    /// order in which their secrets go into the seed; `[]` for nobody. While a pre-queue waits for
+    /// its draw they are its own, and no others can be named.
     witnesses: Option<Vec<String>>,
     /// The secrets behind some of the commitments, which nobody may have seen before the root was
     /// published.
@@ -74,7 +76,7 @@ enum Wanted {
     request_body = DrawRequest, security(("bearer" = [])),
     responses((status = 202, body = DrawBody), (status = 404, description = "EVENT_UNKNOWN"),
         (status = 409, description = "NOT_PRE_QUEUE, BEACON_GIVEN, BEACON_NOT_REQUIRED, \
-            BEACONS_FULL, NOT_COMMITTED"),
+            BEACONS_FULL, NOT_COMMITTED, WITNESSES_FIXED"),
         (status = 412, description = "SETTINGS_CHANGED: ask again"),
         (status = 422, description = "REQUEST_INVALID")))]
 pub async fn draw(
@@ -136,8 +138,9 @@ async fn change(
             put(app, beacon_key, &beacons, revision).await?;
         }
         // To name them again would forget what they have revealed since.
-        Wanted::Witnesses(named) if is_repeat && witnesses.commitments == named => {}
+        Wanted::Witnesses(named) if witnesses.commitments == named => {}
         Wanted::Witnesses(commitments) => {
+            check_named(gathering(&app.nats, event).await?.as_ref(), &commitments)?;
             record(app, caller, request, "draw.witnesses", &object, &body.sent).await?;
             witnesses = Witnesses { commitments, ..Witnesses::default() };
             put(app, witness_key, &witnesses, witness_revision).await?;
@@ -183,6 +186,18 @@ impl DrawRequest {
             )),
         }
     }
+}
+
+/// Those who are named while a pre-queue waits for its draw are its own: what others reveal would
+/// not be taken, and the draw would wait for ever.
+fn check_named(gathering: Option<&Gathering>, named: &[[u8; 32]]) -> Result<(), Problem> {
+    let Some(Gathering { witnesses }) = gathering else { return Ok(()) };
+    if witnesses.as_deref() == Some(named) {
+        return Ok(());
+    }
+    let title = "The pre-queue that waits for its draw has its witnesses";
+    let detail = "fairness shows them; name others when it is drawn, before the next one begins";
+    Err(Problem::new(409, "WITNESSES_FIXED", title, detail))
 }
 
 /// A beacon is never replaced: who could give another one could choose.

@@ -1,6 +1,9 @@
 //! Events and rooms, as operators change them.
 
+use chassis::base64url;
 use ingress::Role;
+use schema::admission::{AdmissionRecord, Draw};
+use schema::{codec, subject};
 use serde_json::json;
 
 use crate::rig::{Rig, event};
@@ -147,6 +150,8 @@ async fn a_draw_is_begun_in_a_pre_queue_only_and_takes_what_was_promised_for_eac
     let revealed = draw(revealed).await;
     assert_eq!((revealed.status, &revealed.json()["secretsRevealed"]), (202, &json!(1)));
     assert_eq!(revealed.json()["beaconRequired"], true, "the beacon is not touched");
+    let same = draw(json!({"witnesses": commitments})).await.json();
+    assert_eq!(same["secretsRevealed"], 1, "who is named again has revealed what it has");
 
     let path = "/api/admin/events/EVT100/admission";
     let pre_queue = json!({"mode": "pre-queue", "opensAt": "2100-01-01T00:00:00Z"});
@@ -155,4 +160,52 @@ async fn a_draw_is_begun_in_a_pre_queue_only_and_takes_what_was_promised_for_eac
     assert_eq!(draw(json!({})).await.status, 202);
     let opens_at = rig.http.get(path, &operator).await.json()["opensAt"].clone();
     assert!(opens_at.as_str().unwrap() < "2100", "{opens_at}");
+}
+
+#[tokio::test]
+async fn the_witnesses_of_a_pre_queue_that_waits_for_its_draw_are_no_others() {
+    let rig = Rig::start().await;
+    let operator = rig.login("operator", &[Role::Operator]).await;
+    rig.event(&operator, "EVT100").await;
+    // The first is the commitment to 32 bytes that are 1.
+    let first = "Tcm2ts7pzq3SnXLXZyvYR5bd0uzVWRnCpDnMPahOfIw";
+    let root = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE";
+    let draw = async |body: serde_json::Value| {
+        rig.http.post("/api/admin/events/EVT100/draw", &operator, body).await
+    };
+    let named = async |all: &[&str]| draw(json!({"witnesses": all})).await;
+    let fixed = (409, "WITNESSES_FIXED".to_owned());
+    let event = "EVT100".parse().unwrap();
+    let spec = chassis::stream_config(&schema::stream::admission(&event), 1);
+    rig.nats.ensure_stream(&spec).await.unwrap();
+    assert_eq!(named(&[root]).await.status, 202, "the room has no record yet");
+    let say = async |record: AdmissionRecord| {
+        let payload = codec::encode(&record).into();
+        let records = subject::admission(&event);
+        rig.nats.jetstream.publish(records, payload).await.unwrap().await.unwrap();
+    };
+    assert_eq!(named(&[first]).await.status, 202, "no pre-queue has begun");
+    say(AdmissionRecord::GatherStarted { given_to: 0, base: 0 }).await;
+    assert_eq!(named(&[]).await.problem(), fixed, "it commits to them in a moment");
+    let witness: [u8; 32] = base64url::decode(first).unwrap().try_into().unwrap();
+    say(AdmissionRecord::Committed {
+        base: 0,
+        nonce: [0; 32],
+        commitment: [1; 32],
+        needs_beacon: false,
+        witnesses: vec![witness],
+    })
+    .await;
+    for others in [&[][..], &[root], &[root, first], &[first, root]] {
+        assert_eq!(named(others).await.problem(), fixed, "{others:?}");
+    }
+    say(AdmissionRecord::CohortClosed { base: 0, last: 0 }).await;
+    say(AdmissionRecord::Rooted { base: 0, root: [1; 32] }).await;
+    let revealed = draw(json!({"secrets": [root], "root": root})).await;
+    assert_eq!(revealed.json()["secretsRevealed"], 1, "{revealed:?}");
+    assert_eq!(named(&[root]).await.problem(), fixed);
+    assert_eq!(named(&[first]).await.json()["secretsRevealed"], 1, "its own may be named");
+    let (seed, at, made_of) = ([2; 32], schema::UnixMillis(0), None);
+    say(AdmissionRecord::Drawn(Draw { base: 0, last: 0, seed, at, made_of })).await;
+    assert_eq!(named(&[root]).await.status, 202, "the next draw's");
 }

@@ -35,6 +35,8 @@ pub struct Ledger {
     pub prepared: Option<Prepared>,
     /// In ascending order of `base`; they do not overlap.
     pub draws: Vec<Draw>,
+    /// What was fixed of each of `draws` before it was made; `None` for one whose seed was made up.
+    fixed: Vec<Option<Prepared>>,
     /// In ascending order of `cursor`, without gaps from `forgotten` to `cursor`.
     releases: VecDeque<Received>,
     /// All releases up to this number were dropped.
@@ -227,11 +229,13 @@ impl Ledger {
         let prepared = self.prepared.take();
         let is_drawn = |&mut (_, last): &mut (u64, u64)| draw.base < last && last <= draw.last;
         if let Some(made_of) = &draw.made_of {
-            let prepared = prepared.expect("the draw was committed to");
+            let prepared = prepared.as_ref().expect("the draw was committed to");
             assert!(prepared.last == Some(draw.last), "the cohort ends where it was closed");
             assert!(prepared.root == Some(made_of.root), "the root was published before");
             let witness_count = made_of.witnesses.len();
             assert!(prepared.witnesses.len() == witness_count, "a draw waits for its witnesses");
+            let has_beacon = !made_of.beacon.is_empty();
+            assert!(prepared.needs_beacon == has_beacon, "a draw has the beacon it promised");
             // Its closed cohort says who has a number: nobody waits for what others would know.
             self.gaps.extract_if(.., is_drawn).for_each(drop);
             self.decided.extend(self.doubts.extract_if(.., is_drawn));
@@ -241,6 +245,8 @@ impl Ledger {
         }
         self.given = self.given.max(draw.last);
         self.draws.push(draw);
+        self.fixed.push(prepared);
+        assert!(self.fixed.len() == self.draws.len());
     }
 
     fn leave(&mut self, number: u64) {
@@ -271,6 +277,11 @@ impl Ledger {
     /// line, nobody is.
     pub fn cohort_draws(&self) -> impl Iterator<Item = &Draw> + '_ {
         self.draws.iter().filter(|draw| draw.made_of.is_some() && self.cursor < draw.last)
+    }
+
+    /// The draws in their order, each with what was published of it before it was made.
+    pub fn made(&self) -> impl DoubleEndedIterator<Item = (&Draw, Option<&Prepared>)> + '_ {
+        self.draws.iter().zip(self.fixed.iter().map(Option::as_ref))
     }
 
     /// Whether the cohort of the pre-queue is closed, and its draw still to be made.

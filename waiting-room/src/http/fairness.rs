@@ -6,18 +6,19 @@ use super::{App, problems};
 use crate::drawn::drawn_number;
 use crate::room::Room;
 use axum::Json;
-use axum::extract::State;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use chassis::keys::sha256;
 use chassis::{Problem, base64url};
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
+use schema::EventId;
 use schema::admission::{Draw, DrawMadeOf};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use utoipa::ToSchema;
-use waiting_room_core::{Cohort, Ledger, Token, commitment, encoding};
+use utoipa::{IntoParams, ToSchema};
+use waiting_room_core::{Cohort, Ledger, Prepared, Token, encoding};
 
 /// The newest draw, from its commitment on, and those before it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -87,7 +88,10 @@ pub(crate) struct ProofBody {
     responses((status = 200, body = FairnessBody), (status = 404)))]
 pub(super) async fn fairness(RoomOfPath(room): RoomOfPath) -> Json<FairnessBody> {
     let ledger = room.ledger();
-    let draws = ledger.draws.iter().rev().map(|draw| drawn(&room, draw));
+    let draws = ledger
+        .made()
+        .rev()
+        .map(|(draw, fixed)| drawn(&room.event, draw, fixed, entered(&room, draw.base, draw.last)));
     let mut draws: Vec<DrawBody> = prepared(&room, &ledger).into_iter().chain(draws).collect();
     if draws.is_empty() {
         draws.push(DrawBody { event: room.event.to_string(), ..DrawBody::default() });
@@ -110,35 +114,36 @@ fn prepared(room: &Room, ledger: &Ledger) -> Option<DrawBody> {
         witnesses: witnesses.map(|(committed, secret)| witness(committed, secret)).collect(),
         root: prepared.root.map(|root| base64url::encode(&root)),
         n: prepared.last.map(|last| last - base),
-        entered: entered(room, base),
+        entered: prepared.last.and_then(|last| entered(room, base, last)),
         first_number: Some(base + 1),
         ..DrawBody::default()
     })
 }
 
-fn drawn(room: &Room, draw: &Draw) -> DrawBody {
+/// What is known of a draw that is made. What was published before it is as its records have it,
+/// and follows from nothing that came later: whether the secrets are those committed to is for
+/// whoever checks it.
+fn drawn(event: &EventId, draw: &Draw, fixed: Option<&Prepared>, entered: Option<u64>) -> DrawBody {
     let known = DrawBody {
-        event: room.event.to_string(),
+        event: event.to_string(),
         n: Some(draw.last - draw.base),
         first_number: Some(draw.base + 1),
         seed: Some(base64url::encode(&draw.seed)),
         drawn_at: Some(draw.at.to_rfc3339()),
         ..DrawBody::default()
     };
-    let Some(DrawMadeOf { root, secret, beacon, witnesses }) = &draw.made_of else { return known };
-    let beacon = Some(beacon.to_string()).filter(|beacon| !beacon.is_empty());
+    let Some((made_of, fixed)) = draw.made_of.as_ref().zip(fixed) else { return known };
+    let DrawMadeOf { root, secret, beacon, witnesses } = made_of;
+    let witnesses = fixed.witnesses.iter().zip(witnesses);
     DrawBody {
-        encoding: Some(encoding(witnesses.len())),
-        commitment: Some(base64url::encode(&commitment(sha256, secret))),
-        beacon_required: beacon.is_some(),
-        witnesses: witnesses
-            .iter()
-            .map(|secret| witness(&commitment(sha256, secret), Some(*secret)))
-            .collect(),
+        encoding: Some(encoding(fixed.witnesses.len())),
+        commitment: Some(base64url::encode(&fixed.commitment)),
+        beacon_required: fixed.needs_beacon,
+        witnesses: witnesses.map(|(hash, secret)| witness(hash, Some(*secret))).collect(),
         root: Some(base64url::encode(root)),
-        entered: entered(room, draw.base),
+        entered,
         secret: Some(base64url::encode(secret)),
-        beacon,
+        beacon: Some(beacon.to_string()).filter(|beacon| !beacon.is_empty()),
         ..known
     }
 }
@@ -148,8 +153,8 @@ fn witness(commitment: &[u8; 32], secret: Option<[u8; 32]>) -> WitnessBody {
     WitnessBody { commitment, secret: secret.map(|secret| base64url::encode(&secret)) }
 }
 
-fn entered(room: &Room, base: u64) -> Option<u64> {
-    Some(room.cohorts.closed(base)?.cohort.entered())
+fn entered(room: &Room, base: u64, last: u64) -> Option<u64> {
+    Some(room.cohorts.of(base, last)?.cohort.entered())
 }
 
 #[utoipa::path(get, path = "/api/queue/{eventId}/me/proof", tag = "queue",
@@ -180,7 +185,7 @@ async fn path(
     token_hash: &[u8; 32],
 ) -> Result<Option<Vec<String>>, Problem> {
     let Some(made_of) = &draw.made_of else { return Ok(None) };
-    let closed = room.cohorts.closed(draw.base).expect("a draw with a root has a cohort");
+    let closed = room.cohorts.of(draw.base, draw.last).expect("a draw with a root has a cohort");
     if !closed.cohort.holds(token.number, token_hash) {
         return Ok(None);
     }
@@ -193,23 +198,57 @@ async fn path(
     Ok(Some(path.iter().map(|hash| base64url::encode(hash)).collect()))
 }
 
-/// The hashes of the newest cohort that has a root, 32 bytes a place in the order of the places; 0
-/// for a place that nobody got. `usher verify-draw --cohort` takes it.
+/// Which cohort is asked for.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct CohortParams {
+    /// The root of its draw, as `fairness` shows it; without one the newest cohort that has a root.
+    root: Option<String>,
+}
+
+/// The hashes of a cohort that has a root, 32 bytes a place in the order of the places; 0 for a
+/// place that nobody got. `usher verify-draw --cohort` takes it.
 #[utoipa::path(get, path = "/api/queue/{eventId}/fairness/cohort", tag = "queue",
-    params(("eventId" = String, Path)),
+    params(("eventId" = String, Path), CohortParams),
     responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream"),
-        (status = 404, description = "NOT_DRAWN")))]
-pub(super) async fn cohort(RoomOfPath(room): RoomOfPath) -> Result<Response, Problem> {
-    let base = {
-        let ledger = room.ledger();
-        let prepared = ledger.prepared.as_ref().filter(|prepared| prepared.root.is_some());
-        let drawn = ledger.draws.iter().rev().find(|draw| draw.made_of.is_some());
-        prepared.and(ledger.gathering).or(drawn.map(|draw| draw.base))
+        (status = 404, description = "NOT_DRAWN; ROOT_UNKNOWN: no draw of the room has it"),
+        (status = 422, description = "REQUEST_INVALID: root is not 32 bytes in base64url")))]
+pub(super) async fn cohort(
+    RoomOfPath(room): RoomOfPath,
+    params: Result<Query<CohortParams>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let unreadable = || problems::invalid("root is 32 bytes in base64url, and is given once");
+    let Query(CohortParams { root }) = params.map_err(|_| unreadable())?;
+    let root = root.map(|text| hash(&text).ok_or_else(unreadable)).transpose()?;
+    let (base, last) = match root {
+        Some(root) => cohort_of(&room.ledger(), &root).ok_or_else(problems::root_unknown)?,
+        None => newest_cohort(&room.ledger()).ok_or_else(problems::not_drawn)?,
     };
-    let closed = base.and_then(|base| room.cohorts.closed(base));
-    let cohort = Arc::clone(&closed.ok_or_else(problems::not_drawn)?.cohort);
-    let body = Bytes::from_owner(Hashes(cohort));
+    let closed = room.cohorts.of(base, last).expect("a draw with a root has a cohort");
+    let body = Bytes::from_owner(Hashes(Arc::clone(&closed.cohort)));
     Ok(([(CONTENT_TYPE, "application/octet-stream")], body).into_response())
+}
+
+fn hash(text: &str) -> Option<[u8; 32]> {
+    base64url::decode(text)?.try_into().ok()
+}
+
+/// The newest cohort that has a root: the numbers in `(base, last]`.
+fn newest_cohort(ledger: &Ledger) -> Option<(u64, u64)> {
+    roots(ledger).next().map(|(cohort, _)| cohort)
+}
+
+fn cohort_of(ledger: &Ledger, root: &[u8; 32]) -> Option<(u64, u64)> {
+    roots(ledger).find(|(_, known)| known == root).map(|(cohort, _)| cohort)
+}
+
+/// The roots that were published with their cohorts, newest first.
+fn roots(ledger: &Ledger) -> impl Iterator<Item = ((u64, u64), [u8; 32])> + '_ {
+    let prepared = ledger.prepared.as_ref();
+    let prepared = prepared.and_then(|fixed| Some((ledger.gathering?, fixed.last?, fixed.root?)));
+    let drawn = ledger.draws.iter().rev();
+    let drawn = drawn.filter_map(|draw| Some((draw.base, draw.last, draw.made_of.as_ref()?.root)));
+    prepared.into_iter().chain(drawn).map(|(base, last, root)| ((base, last), root))
 }
 
 /// A cohort's hashes as one body that everybody who asks shares.
@@ -220,3 +259,6 @@ impl AsRef<[u8]> for Hashes {
         self.0.hashes().as_flattened()
     }
 }
+
+#[cfg(test)]
+mod tests;

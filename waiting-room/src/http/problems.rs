@@ -56,6 +56,14 @@ pub(super) fn enqueue_token_taken() -> Problem {
     Problem::new(403, "ENQUEUE_TOKEN_TAKEN", title, detail)
 }
 
+pub(super) fn key_short(bytes_min: usize) -> Problem {
+    let title = "The Idempotency-Key is too short for a join without a login";
+    let detail = format!(
+        "whoever knows it gets the place: send at least {bytes_min} characters that nobody guesses"
+    );
+    Problem::new(400, "IDEMPOTENCY_KEY_SHORT", title, detail)
+}
+
 pub(super) fn not_on_sale() -> Problem {
     Problem::new(409, "NOT_ON_SALE", "The event is not on sale", "it was cancelled")
 }
@@ -140,4 +148,9 @@ pub(super) fn pass_required(room: Option<String>) -> Problem {
 pub(super) fn not_drawn() -> Problem {
     let title = "The place is in no draw";
     Problem::new(404, "NOT_DRAWN", title, "only places of a pre-queue are drawn, when it closes")
+}
+
+pub(super) fn root_unknown() -> Problem {
+    let title = "No draw of this room has this root";
+    Problem::new(404, "ROOT_UNKNOWN", title, "fairness shows the roots of its draws")
 }

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Checks a draw offline, as `usher verify-draw` does and without any of its code.
 
-    verify_draw.py FAIRNESS.json PROOF.json... [--cohort FILE] [--token FILE]...
+    verify_draw.py FAIRNESS.json PROOF.json... [--kept FILE]... [--cohort FILE] [--token FILE]...
 
-Prints one line for each thing that it checks; exits with 0 if all of them hold, with 1 otherwise.
+Prints one line for each thing that there is to check; exits with 1 if one fails, with 0 otherwise.
 The encoding is described in waiting-room/FAIRNESS.md.
 """
 import base64, hashlib, hmac, json, sys
@@ -12,8 +12,12 @@ lines = []
 
 
 def say(holds, file, what):
-    lines.append((bool(holds), f"{'holds' if holds else 'FAILS'}  {file}: {what}"))
+    lines.append(f"{'holds' if holds else 'FAILS'}  {file}: {what}")
     return holds
+
+
+def unchecked(file, what):
+    lines.append(f"NOT CHECKED  {file}: {what}")
 
 
 def sha256(*parts):
@@ -94,6 +98,7 @@ def read_draw(body):
     witnesses = body.get("witnesses", [])
     draw["witnesses"] = [(digest(one["commitment"]), digest(one["secret"])) for one in witnesses]
     secrets = [secret for _, secret in draw["witnesses"]]
+    draw["has its beacon"] = bool(body.get("beaconRequired")) == bool(beacon)
     domain, count = b"usher draw seed v1\0", b""
     if secrets:
         domain, count = b"usher draw seed v2\0", bytes([len(secrets)])
@@ -106,8 +111,8 @@ def is_known(body):
     return body["encoding"] == ("usher-draw-v2" if body.get("witnesses") else "usher-draw-v1")
 
 
-def check_fairness(file, body):
-    drawn = [one for one in [body, *body["earlier"]] if one["root"] and one["seed"]]
+def check_fairness(file, statements):
+    drawn = [one for one in statements if one["root"] and one["seed"]]
     known = all(is_known(one) for one in drawn)
     if not say(drawn and known, file, "has draws in the encoding that their witnesses ask for"):
         return []
@@ -115,18 +120,49 @@ def check_fairness(file, body):
     for draw in draws:
         is_of = lambda found, secret: found == sha256(b"usher draw commitment v1\0", secret)
         committed = is_of(draw["commitment"], draw["secret"])
-        say(committed, file, "the secret is the one that was committed to")
+        say(committed, file, "the secret is that of the commitment beside it")
         for at, witness in enumerate(draw["witnesses"], 1):
-            say(is_of(*witness), file, f"the secret of witness {at} is the one committed to")
+            say(is_of(*witness), file, f"the secret of witness {at} is that of its commitment")
+        say(draw["has its beacon"], file, "there is a beacon if, and only if, one is required")
         say(draw["seed"] == draw["made"], file, "the seed follows from root, n, secrets and beacon")
     return draws
 
 
-def check_proof(file, body, draws):
+def read_statements(data):
+    body = json.loads(data)
+    return [body, *body["earlier"]]
+
+
+def stays(before, now):
+    """Whether all that was said of a draw is said now."""
+    witnesses = lambda said: [one["commitment"] for one in said.get("witnesses", [])]
+    promised = lambda said: (said["event"], said["commitment"], bool(said.get("beaconRequired")))
+    known = [name for name in ("root", "n", "secret", "beacon", "seed") if before[name] is not None]
+    same = all(before[name] == now[name] for name in known)
+    return same and promised(before) == promised(now) and witnesses(before) == witnesses(now)
+
+
+def check_kept(file, kept, statements):
+    """Returns the first numbers of the draws of which something was kept from before the close."""
+    kept = [one for one in kept if one["commitment"] and one["firstNumber"] is not None]
+    for before in kept:
+        first = before["firstNumber"]
+        found = [now for now in statements if now["firstNumber"] == first]
+        same = found and all(stays(before, now) for now in found)
+        if same and not any(now["seed"] for now in found):
+            unchecked(file, f"the draw from number {first} is made")
+        else:
+            say(same, file, f"what it says of the draw from number {first} is still said")
+    return [before["firstNumber"] for before in kept if before["root"] is None]
+
+
+def check_proof(file, body, draws, promised):
     index, count, seed = body["index"], body["n"], digest(body["seed"])
     draw = next((one for one in draws if (one["seed"], one["n"]) == (seed, count)), None)
     if not say(draw and 0 <= index < count, file, "is of a draw in the statement"):
         return None
+    if promised is not None:
+        say(draw["first"] in promised, file, "is of a draw that was kept before its close")
     token_hash, path = digest(body["tokenHash"]), [digest(one) for one in body["path"]]
     root = climb(index, count, leaf(index, token_hash), path)
     say(root == draw["root"], file, f"the token is in the draw, at index {index}")
@@ -135,14 +171,16 @@ def check_proof(file, body, draws):
     return token_hash
 
 
-def check_cohort(file, data, draw):
+def check_cohort(file, data, draws):
     hashes = [data[at:at + 32] for at in range(0, len(data), 32)]
-    whole = len(data) == 32 * draw["n"]
+    whole = len(data) % 32 == 0
     found = whole and root_of([leaf(index, one) for index, one in enumerate(hashes)])
-    if not say(found == draw["root"], file, f"has the root of {draw['n']} places"):
+    of = [one for one in draws if (one["root"], one["n"]) == (found, len(hashes))]
+    if not say(of, file, "has root and n of a draw in the statement"):
         return
-    numbers = {permute(draw["seed"], draw["n"], index) for index in range(draw["n"])}
-    say(len(numbers) == draw["n"], file, "every place got a number of its own")
+    seed, count = of[0]["seed"], of[0]["n"]
+    numbers = {permute(seed, count, index) for index in range(count)}
+    say(len(numbers) == count, file, f"each of {count} places got a number of its own")
 
 
 def reading(file, check, *arguments):
@@ -154,27 +192,36 @@ def reading(file, check, *arguments):
 
 
 def main(arguments):
-    files, cohorts, tokens = [], [], []
+    files, kept, cohorts, tokens = [], [], [], []
     while arguments:
         argument = arguments.pop(0)
-        kind = {"--cohort": cohorts, "--token": tokens}.get(argument)
+        kind = {"--kept": kept, "--cohort": cohorts, "--token": tokens}.get(argument)
         (files if kind is None else kind).append(argument if kind is None else arguments.pop(0))
-    data = {file: open(file, "rb").read() for file in files + cohorts + tokens}
+    data = {file: open(file, "rb").read() for file in files + kept + cohorts + tokens}
     fairness, *proofs = files
-    draws = reading(fairness, lambda file: check_fairness(file, json.loads(data[file]))) or []
+    of_file = lambda file: read_statements(data[file])
+    statements = reading(fairness, of_file) or []
+    draws = statements and reading(fairness, check_fairness, statements) or []
+    promised = [] if kept else None
+    for file in kept:
+        promised += reading(file, lambda file: check_kept(file, of_file(file), statements)) or []
+    for first in [one["first"] for one in draws if one["first"] not in (promised or [])]:
+        unchecked(fairness, f"the draw from number {first} has the commitment, the witnesses and "
+                  "the beaconRequired that were shown before its close: give what was kept from "
+                  "then with --kept")
     hashes = []
     for proof in proofs:
-        check = lambda file: check_proof(file, json.loads(data[file]), draws)
+        check = lambda file: check_proof(file, json.loads(data[file]), draws, promised)
         hashes.append(reading(proof, check))
     for file in cohorts if draws else []:
-        check_cohort(file, data[file], draws[0])
+        check_cohort(file, data[file], draws)
     for file in tokens:
         check = lambda file: sha256(b"usher draw token v1\0", from_base64url(data[file].decode().strip()))
         found = reading(file, check)
         if found is not None:
             say(found in hashes, file, "is the token of a proof")
-    print("\n".join(line for _, line in lines))
-    return 0 if all(holds for holds, _ in lines) else 1
+    print("\n".join(lines))
+    return 1 if any(line.startswith("FAILS") for line in lines) else 0
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ use schema::admission::{AdmissionRecord, Beacon, Beacons, COMMITMENT_DOMAIN, Wit
 use schema::{RoomMode, RoomSettings, codec, subject};
 use serde_json::{Value, json};
 use tower::ServiceExt;
-use waiting_room::{DrawFile, DrawFiles, verify_draw};
+use waiting_room::{DrawFile, DrawFiles, Finding, Verdict, verify_draw};
 
 const ID: &str = "EVT001";
 
@@ -92,6 +92,7 @@ async fn downloads(room: &Instance, fairness: &Value, tokens: &[String]) -> Draw
     let cohort = cohort.into_body().collect().await.unwrap().to_bytes().to_vec();
     DrawFiles {
         fairness: file("fairness", fairness.to_string().into_bytes()),
+        kept: Vec::new(),
         proofs,
         cohort: Some(file("cohort", cohort)),
         tokens: tokens.iter().map(|token| file("token", token.clone().into_bytes())).collect(),
@@ -100,7 +101,7 @@ async fn downloads(room: &Instance, fairness: &Value, tokens: &[String]) -> Draw
 
 fn assert_holds(files: &DrawFiles) {
     let findings = verify_draw(files);
-    assert!(findings.iter().all(|finding| finding.holds), "{findings:#?}");
+    assert!(!findings.iter().any(Finding::fails), "{findings:#?}");
 }
 
 /// All that the room's stream has.
@@ -161,7 +162,23 @@ async fn every_fan_of_two_instances_can_prove_the_place_that_the_draw_gave() {
     // Any instance proves any place.
     drawn(&one).await;
     for room in [&one, &other] {
-        assert_holds(&downloads(room, &fairness, &tokens).await);
+        let mut files = downloads(room, &fairness, &tokens).await;
+        assert_holds(&files);
+        let bytes = before.to_string().into_bytes();
+        files.kept.push(DrawFile { name: "kept".to_owned(), bytes });
+        let findings = verify_draw(&files);
+        assert!(findings.iter().all(|one| one.verdict == Verdict::Holds), "{findings:#?}");
+        for (root, status, code) in [
+            (fairness["root"].as_str().unwrap(), 200, Value::Null),
+            (&base64url::encode(&[7; 32]), 404, json!("ROOT_UNKNOWN")),
+            ("abc", 422, json!("REQUEST_INVALID")),
+            ("", 422, json!("REQUEST_INVALID")),
+            ("a&root=b", 422, json!("REQUEST_INVALID")),
+        ] {
+            let path = format!("{ID}/fairness/cohort?root={root}");
+            let answer = room.call(Method::GET, &path, &[], Value::Null).await;
+            assert_eq!((answer.status, &answer.body["code"]), (status, &code), "{root}");
+        }
     }
     let steps = ["gather", "commitment", "entries", "end", "root", "draw"];
     assert_eq!(records(&world).await, steps);

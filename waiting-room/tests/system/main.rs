@@ -5,6 +5,7 @@ mod adapt;
 mod attacks;
 mod draw;
 mod ends;
+mod eviction;
 mod flow;
 mod honesty;
 mod keys;

@@ -66,7 +66,22 @@ async fn a_draw_is_checked_on_files_alone_and_the_exit_code_says_if_it_holds() {
     let arguments = ["verify-draw", &fairness, &proof, "--token", &token];
     let (printed, status, log) = usher(&arguments, &[], "verify").await;
     assert!(status, "{printed}\n{log}");
-    assert_eq!(printed.lines().filter(|line| line.starts_with("holds")).count(), 7, "{printed}");
+    assert_eq!(printed.lines().filter(|line| line.starts_with("holds")).count(), 8, "{printed}");
+    assert!(printed.contains("NOT CHECKED"), "nothing was kept: {printed}");
+    let mut early = draw["fairness"].clone();
+    for later in ["root", "n", "secret", "beacon", "seed", "drawnAt"] {
+        early[later] = serde_json::Value::Null;
+    }
+    let kept = write("kept.json", early.to_string());
+    let arguments = ["verify-draw", &fairness, &proof, "--kept", &kept];
+    let (printed, status, log) = usher(&arguments, &[], "kept").await;
+    assert!(status, "{printed}\n{log}");
+    assert!(printed.contains("holds  ") && !printed.contains("NOT CHECKED"), "{printed}");
+    early["commitment"] = early["event"].clone();
+    let kept = write("other.json", early.to_string());
+    let arguments = ["verify-draw", &fairness, &proof, "--kept", &kept];
+    let (printed, status, _) = usher(&arguments, &[], "other").await;
+    assert!(!status && printed.contains("FAILS") && printed.contains("other.json"), "{printed}");
     let mut forged = draw["proofs"][0].clone();
     forged["number"] = 7.into();
     let forged = write("forged.json", forged.to_string());

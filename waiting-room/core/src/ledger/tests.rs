@@ -306,6 +306,14 @@ fn drawn_with(last: u64, root: [u8; 32], witnesses: Vec<[u8; 32]>) -> AdmissionR
     AdmissionRecord::Drawn(Draw { base: 100, last, seed, at, made_of: Some(made_of) })
 }
 
+/// As [`drawn`], without the beacon that was promised.
+fn drawn_alone(last: u64, root: [u8; 32]) -> AdmissionRecord {
+    let witnesses = vec![[6; 32]];
+    let made_of = DrawMadeOf { root, secret: [4; 32], beacon: "".into(), witnesses };
+    let (seed, at) = ([7; 32], UnixMillis(0));
+    AdmissionRecord::Drawn(Draw { base: 100, last, seed, at, made_of: Some(made_of) })
+}
+
 #[test]
 fn what_is_fixed_of_a_draw_is_known_until_it_is_made_and_then_with_it() {
     let mut ledger = ledger();
@@ -321,6 +329,8 @@ fn what_is_fixed_of_a_draw_is_known_until_it_is_made_and_then_with_it() {
     ledger.apply(drawn(150, [3; 32]), MonoMs(0));
     assert_eq!((ledger.gathering, &ledger.prepared), (None, &None));
     assert_eq!(ledger.line_last(150), 150);
+    let (_, published) = ledger.made().next_back().unwrap();
+    assert_eq!(published, Some(&fixed), "what was published stays");
 }
 
 #[test]
@@ -341,6 +351,7 @@ fn a_draw_that_does_not_follow_from_what_was_published_is_a_bug() {
     for (ledger, record) in [
         (&ledger, drawn(150, [9; 32])),
         (&ledger, drawn(151, [3; 32])),
+        (&ledger, drawn_alone(150, [3; 32])),
         (&ledger, drawn_with(150, [3; 32], Vec::new())),
         (&ledger, drawn_with(150, [3; 32], vec![[6; 32]; 2])),
         (&ledger, again),
