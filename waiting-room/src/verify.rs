@@ -191,15 +191,15 @@ impl Check {
             return Ok(Vec::new());
         }
         let is_drawn = |stated: &&Statement| stated.root.is_some() && stated.seed.is_some();
-        let drawn: Vec<&Statement> = all.iter().filter(is_drawn).collect();
+        let finished: Vec<&Statement> = all.iter().filter(is_drawn).collect();
         let is_known = |stated: &&Statement| {
             stated.encoding.as_deref() == Some(encoding(stated.witnesses.len()))
         };
-        let is_checkable = !drawn.is_empty() && drawn.iter().all(is_known);
+        let is_checkable = !finished.is_empty() && finished.iter().all(is_known);
         if !self.say(file, is_checkable, "has draws in the encoding that their witnesses ask for") {
             return Ok(Vec::new());
         }
-        let read: Result<Vec<_>, Unreadable> = drawn.into_iter().map(read_statement).collect();
+        let read: Result<Vec<_>, Unreadable> = finished.into_iter().map(read_statement).collect();
         let mut draws = Vec::new();
         for Stated { draw, is_committed, witnesses, has_its_beacon, is_made } in read? {
             self.say(file, is_committed, "the secret is that of the commitment beside it");

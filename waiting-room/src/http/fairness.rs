@@ -219,9 +219,9 @@ pub(super) async fn cohort(
 ) -> Result<Response, Problem> {
     let unreadable = || problems::invalid("root is 32 bytes in base64url, and is given once");
     let Query(CohortParams { root }) = params.map_err(|_| unreadable())?;
-    let root = root.map(|text| hash(&text).ok_or_else(unreadable)).transpose()?;
-    let (base, last) = match root {
-        Some(root) => cohort_of(&room.ledger(), &root).ok_or_else(problems::root_unknown)?,
+    let asked = root.map(|text| hash(&text).ok_or_else(unreadable)).transpose()?;
+    let (base, last) = match asked {
+        Some(hash) => cohort_of(&room.ledger(), &hash).ok_or_else(problems::root_unknown)?,
         None => newest_cohort(&room.ledger()).ok_or_else(problems::not_drawn)?,
     };
     let closed = room.cohorts.of(base, last).expect("a draw with a root has a cohort");

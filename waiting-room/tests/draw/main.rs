@@ -387,9 +387,9 @@ fn a_draw_that_is_not_the_promised_one_is_refused_with_what_was_kept_and_with_no
             );
             let other = &mut closed.kept[0][name];
             if name == "n" {
-                add_one(other)
+                add_one(other);
             } else {
-                flip(other)
+                flip(other);
             }
             let findings = closed.verify(folder.path());
             let is_found = |one: &Finding| one.fails() && one.claim.starts_with("kept-0");
