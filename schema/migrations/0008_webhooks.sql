@@ -18,13 +18,17 @@ CREATE TABLE webhook_endpoint (
 );
 CREATE INDEX webhook_endpoint_of_account ON webhook_endpoint (account_id);
 
--- Verdicts that the journal has, on their way to become messages. Written in the commit that closes
--- the outbox, and only while some endpoint listens.
+-- Verdicts and parts that the journal has, on their way to become messages. Written in the commit
+-- that closes them, and only while some endpoint listens.
 CREATE TABLE webhook_due (
     order_id UUID NOT NULL,
     attempt  INT  NOT NULL,
+    -- A verdict's, or ticket_refunded.
     kind     TEXT NOT NULL,
-    PRIMARY KEY (order_id, attempt, kind)
+    -- Which one of its order; 0 for what is about all of it.
+    part     INT  NOT NULL DEFAULT 0,
+    PRIMARY KEY (order_id, attempt, kind, part),
+    CHECK ((kind = 'ticket_refunded') = (0 < part))
 );
 
 -- Closes verdicts whose answers have been read back, and makes due what somebody listens for: what
@@ -48,14 +52,14 @@ END $$;
 CALL keep_plans('outbox_close');
 
 CREATE TABLE webhook_message (
-    -- Made of endpoint and verdict: a verdict that is expanded twice is one message.
+    -- Made of endpoint and verdict or part: what is expanded twice is one message.
     message_id  UUID     PRIMARY KEY,
     endpoint_id UUID     NOT NULL REFERENCES webhook_endpoint ON DELETE CASCADE,
     -- The booking; its messages go out one after the other, as it happened.
     object      TEXT     NOT NULL,
     sequence    BIGINT   NOT NULL,
     -- What happened first, in whatever order the journal has heard of it.
-    rank        INT      NOT NULL,
+    rank        BIGINT   NOT NULL,
     kind        TEXT     NOT NULL,
     body        TEXT     NOT NULL,
     created_at  BIGINT   NOT NULL,
@@ -76,54 +80,66 @@ CREATE INDEX webhook_message_due ON webhook_message (endpoint_id, next_at)
 CREATE INDEX webhook_message_of_endpoint ON webhook_message (endpoint_id, created_at);
 CREATE INDEX webhook_message_done ON webhook_message (done_at) WHERE state <> 'waiting';
 
--- Verdicts that may become messages: none of their order's earlier ones is still on its way to the
--- journal, so that the messages of a booking are made in its order.
-CREATE VIEW webhook_ready AS
-SELECT d.order_id, d.attempt, d.kind, x.event_id, x.done_sequence, x.done_at
-FROM webhook_due d JOIN outbox x USING (order_id, attempt, kind)
-WHERE x.done_at IS NOT NULL AND NOT EXISTS (SELECT FROM outbox y
-    WHERE y.order_id = d.order_id AND y.done_at IS NULL AND y.created_at <= x.created_at);
+-- What of it may become messages says the view webhook_ready, behind the tables of parts.
 
--- Makes the messages of verdicts, for whoever listens. `p_party` is the event's promoter,
--- `p_object` the booking as the API names it. Returns how many there are.
+-- Makes the messages of verdicts and parts, for whoever listens. `p_party` is the event's promoter,
+-- `p_object` the booking and `p_ticket` a part's ticket, as the API names them. Returns how many
+-- there are.
 CREATE FUNCTION webhooks_expand(
-    p_order UUID[], p_attempt INT[], p_kind TEXT[], p_party UUID[], p_object TEXT[], p_now BIGINT
+    p_order UUID[], p_attempt INT[], p_kind TEXT[], p_part INT[], p_party UUID[], p_object TEXT[],
+    p_ticket TEXT[], p_now BIGINT
 ) RETURNS BIGINT LANGUAGE plpgsql AS $$
 DECLARE made BIGINT;
 BEGIN
     WITH told AS (
-        SELECT a.*, x.event_id, x.done_sequence, x.done_at, o.amount, o.currency,
+        SELECT a.*, o.event_id, o.amount, o.currency, p.amount AS back,
+            coalesce(x.done_sequence, p.done_sequence) AS done_sequence,
+            coalesce(x.done_at, p.done_at) AS done_at,
+            -- Parts come one after the other, so those before it are all that went back before.
+            o.amount - (SELECT sum(q.amount) FROM order_part q
+                WHERE q.order_id = p.order_id AND q.part <= p.part) AS stays,
             cardinality(o.line_seat) AS places,
             CASE a.kind WHEN 'sold' THEN 'booking.confirmed' ELSE 'booking.' || a.kind END AS type,
-            CASE a.kind WHEN 'sold' THEN 'CONFIRMED' WHEN 'refunded' THEN 'REFUNDED'
-                WHEN 'cancelled' THEN 'CANCELLED' ELSE 'PENDING' END AS status
-        FROM unnest(p_order, p_attempt, p_kind, p_party, p_object)
-            AS a(order_id, attempt, kind, party, object)
-        JOIN webhook_due d
-            ON d.order_id = a.order_id AND d.attempt = a.attempt AND d.kind = a.kind
-        JOIN outbox x ON x.order_id = a.order_id AND x.attempt = a.attempt AND x.kind = a.kind
+            CASE a.kind WHEN 'sold' THEN 'CONFIRMED' WHEN 'ticket_refunded' THEN 'CONFIRMED'
+                WHEN 'refunded' THEN 'REFUNDED' WHEN 'cancelled' THEN 'CANCELLED'
+                ELSE 'PENDING' END AS status,
+            -- An order has some 4,000 parts at most, between its sale and its end.
+            8192 * a.attempt::BIGINT + CASE a.kind WHEN 'declined' THEN 0 WHEN 'sold' THEN 1
+                WHEN 'ticket_refunded' THEN 1 + a.part WHEN 'cancelled' THEN 8190
+                ELSE 8191 END AS rank
+        FROM unnest(p_order, p_attempt, p_kind, p_part, p_party, p_object, p_ticket)
+            AS a(order_id, attempt, kind, part, party, object, ticket)
+        JOIN webhook_due d ON d.order_id = a.order_id AND d.attempt = a.attempt
+            AND d.kind = a.kind AND d.part = a.part
         JOIN orders o ON o.order_id = a.order_id
+        LEFT JOIN outbox x
+            ON x.order_id = a.order_id AND x.attempt = a.attempt AND x.kind = a.kind
+        LEFT JOIN order_part p ON p.order_id = a.order_id AND p.part = a.part
     )
     INSERT INTO webhook_message (message_id, endpoint_id, object, sequence, rank, kind, body,
         created_at, state, next_at)
-    SELECT md5(concat_ws(' ', 'usher message 1', e.endpoint_id, t.order_id, t.attempt,
-            t.kind))::UUID, e.endpoint_id, t.object, t.done_sequence,
-        4 * t.attempt + array_position(ARRAY['declined', 'sold', 'cancelled', 'refunded'], t.kind),
-        t.type,
+    SELECT md5(concat_ws(' ', 'usher message 1', e.endpoint_id, t.order_id, t.attempt, t.kind,
+            nullif(t.part, 0)))::UUID, e.endpoint_id, t.object, t.done_sequence, t.rank, t.type,
         json_build_object('type', t.type,
             'timestamp', to_char(to_timestamp(t.done_at / 1000.0) AT TIME ZONE 'UTC',
                 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
             'data', json_build_object('bookingId', t.object, 'eventId', t.event_id,
                 'status', t.status, 'declined', t.kind = 'declined', 'attempt', t.attempt,
                 'places', t.places, 'sequence', t.done_sequence,
-                'total', json_build_object('amount', t.amount, 'currency', t.currency)))::TEXT,
+                'total', json_build_object('amount', t.amount, 'currency', t.currency),
+                'ticket', CASE WHEN 0 < t.part THEN json_build_object('ticketId', t.ticket,
+                    'refunded', json_build_object('amount', t.back, 'currency', t.currency),
+                    'left', json_build_object('amount', t.stays, 'currency', t.currency))
+                    END))::TEXT,
         p_now, 'waiting', p_now
     FROM told t JOIN webhook_endpoint e ON e.account_id = t.party
     WHERE e.is_active AND t.type = ANY(e.kinds)
     ON CONFLICT (message_id) DO NOTHING;
     GET DIAGNOSTICS made = ROW_COUNT;
-    DELETE FROM webhook_due d USING unnest(p_order, p_attempt, p_kind) AS a(order_id, attempt, kind)
-    WHERE d.order_id = a.order_id AND d.attempt = a.attempt AND d.kind = a.kind;
+    DELETE FROM webhook_due d
+    USING unnest(p_order, p_attempt, p_kind, p_part) AS a(order_id, attempt, kind, part)
+    WHERE d.order_id = a.order_id AND d.attempt = a.attempt AND d.kind = a.kind
+        AND d.part = a.part;
     RETURN made;
 END $$;
 

@@ -98,6 +98,20 @@ BEGIN
     RETURN true;
 END $$;
 
+-- Verdicts and parts that may become messages: no earlier verdict of their order is still on its
+-- way to the journal, so that the messages of a booking are made in its order.
+CREATE VIEW webhook_ready AS
+SELECT d.order_id, d.attempt, d.kind, d.part, p.line, o.event_id,
+    coalesce(x.done_sequence, p.done_sequence) AS done_sequence,
+    coalesce(x.done_at, p.done_at) AS done_at
+FROM webhook_due d JOIN orders o USING (order_id)
+LEFT JOIN outbox x
+    ON x.order_id = d.order_id AND x.attempt = d.attempt AND x.kind = d.kind
+LEFT JOIN order_part p ON p.order_id = d.order_id AND p.part = d.part
+WHERE coalesce(x.done_at, p.done_at) IS NOT NULL AND NOT EXISTS (SELECT FROM outbox y
+    WHERE y.order_id = d.order_id AND y.done_at IS NULL
+        AND y.created_at <= coalesce(x.created_at, p.begun_at));
+
 CALL keep_plans('part_begin');
 CALL keep_plans('part_finish');
 

@@ -36,6 +36,8 @@ mod verdict;
 mod webhooks;
 mod work;
 
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 #[cfg(test)]
 mod tests;
 

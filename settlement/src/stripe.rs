@@ -16,6 +16,7 @@ use api::{Api, Call, Fault, Method, Refused};
 use dispute::{DisputesList, Disputing};
 use futures_util::future::BoxFuture;
 use intent::{Intent, Intents, Told};
+use key::Keys;
 use schema::OrderId;
 use serde::de::DeserializeOwned;
 use settlement_core::Seen;
@@ -31,6 +32,7 @@ mod config;
 mod dispute;
 mod event;
 mod intent;
+mod key;
 mod signature;
 
 /// The provider's name in the configuration and beside its payment ids.
@@ -48,6 +50,7 @@ pub struct Stripe {
     api: Api,
     /// Which payments of the account are ours.
     system: String,
+    keys: Keys,
 }
 
 impl Stripe {
@@ -60,7 +63,16 @@ impl Stripe {
         Ok(Self {
             api: Api::new(&config.api_base, &config.secret_key),
             system: config.system.clone(),
+            keys: Keys::default(),
         })
+    }
+
+    /// The same with other times between one key and the next.
+    #[cfg(test)]
+    pub(crate) fn with_keys(self, create_every: u64, refund_every: u64, refund_apart: u64) -> Self {
+        let [create_every, refund_every, refund_apart] =
+            [create_every, refund_every, refund_apart].map(schema::DurationMs);
+        Self { keys: Keys { create_every, refund_every, refund_apart }, ..self }
     }
 
     async fn create(&self, new: &NewPayment) -> Result<Payment, Failure> {
@@ -75,17 +87,14 @@ impl Stripe {
             ("capture_method", "manual".to_owned()),
             ("payment_method", new.token.clone()),
             ("metadata[system]", self.system.clone()),
-            ("metadata[order]", order.clone()),
-            ("metadata[attempt]", attempt.clone()),
+            ("metadata[order]", order),
+            ("metadata[attempt]", attempt),
         ];
-        // Stripe repeats the answer to a key for a day, also one that says it has failed. So there
-        // is another key each minute: what it may have made before has no order, and is voided.
-        let minute = chassis::clock::now().0 / 60_000;
-        let key = format!("{}/{order}/{attempt}/create/{minute}", self.system);
+        let key = self.keys.create(&self.system, new, chassis::clock::now());
         let call = Call { what, method: Method::Post, path: "payment_intents", form: &form, key };
         let intent: Intent = match self.api.call(&call).await {
             Ok(intent) => intent,
-            Err(Fault::Unknown(failure)) => return Err(failure),
+            Err(Fault::Unknown(failure) | Fault::Over(failure)) => return Err(failure),
             // Nothing was charged, so whatever it is about, another attempt may do better.
             Err(Fault::Refused(refused)) => {
                 return Err(Failure::Rejected { what, why: refused.reason() });
@@ -105,7 +114,7 @@ impl Stripe {
         let call = Call { what, method: Method::Get, path: &path, form: &[], key: String::new() };
         match self.api.call(&call).await {
             Ok(intent) => Ok(intent),
-            Err(Fault::Unknown(failure)) => Err(failure),
+            Err(Fault::Unknown(failure) | Fault::Over(failure)) => Err(failure),
             Err(Fault::Refused(refused)) if refused.is_of_nothing() => {
                 Err(Failure::Rejected { what, why: "no such payment".to_owned() })
             }
@@ -125,7 +134,7 @@ impl Stripe {
         let call = Call { what, method: Method::Post, path: &path, form: &[], key };
         match self.api.call(&call).await {
             Ok(intent) => Ok(intent),
-            Err(Fault::Unknown(failure)) => Err(failure),
+            Err(Fault::Unknown(failure) | Fault::Over(failure)) => Err(failure),
             // Most often it is done already.
             Err(Fault::Refused(refused)) => {
                 refuse(what, id, &refused);
@@ -164,16 +173,7 @@ impl Stripe {
             return Ok(intent);
         }
         let form = [("payment_intent", id.to_owned()), ("amount", (left - stays).to_string())];
-        // What was given back is in the key: the same refund is never made twice, the next one can.
-        // A refusal would be repeated to the same key for a day, though there is money again: where
-        // it is known that the first try did nothing, another one may be made each hour.
-        let first = format!("{id}/refund/{left}");
-        let now = chassis::clock::now().0;
-        let (hour, within) = (now / 3_600_000, now % 3_600_000);
-        let again = format!("{first}/{hour}");
-        // In the first minute of an hour that of the hour before may be under way.
-        let keys = [first, again].into_iter().take(if within < 60_000 { 1 } else { 2 });
-        for key in keys {
+        for key in self.keys.refund(id, left, chassis::clock::now()) {
             let call = Call { what, method: Method::PostOnce, path: "refunds", form: &form, key };
             match self.api.call::<serde::de::IgnoredAny>(&call).await {
                 Ok(_) => break,
@@ -181,6 +181,9 @@ impl Stripe {
                     return Err(Failure::Rejected { what, why: CHARGED_BACK.to_owned() });
                 }
                 Err(Fault::Refused(refused)) => refuse(what, id, &refused),
+                // It is over, so how the payment is says what it has done.
+                Err(Fault::Over(_)) if self.fetch(what, id).await?.left() == left => {}
+                Err(Fault::Over(_)) => break,
                 Err(Fault::Unknown(failure)) => return Err(failure),
             }
         }
@@ -248,7 +251,7 @@ impl Stripe {
         }
         let call = Call { what, method: Method::Get, path, form: &form, key: String::new() };
         self.api.call(&call).await.map_err(|fault| match fault {
-            Fault::Unknown(failure) => failure,
+            Fault::Unknown(failure) | Fault::Over(failure) => failure,
             Fault::Refused(refused) => Failure::Unknown { what, why: refused.reason() },
         })
     }
@@ -269,7 +272,7 @@ impl Stripe {
         let call = Call { what, method: Method::Get, path: &path, form: &[], key: String::new() };
         match self.api.call::<Disputing>(&call).await {
             Ok(dispute) => Ok(dispute.told()),
-            Err(Fault::Unknown(failure)) => Err(failure),
+            Err(Fault::Unknown(failure) | Fault::Over(failure)) => Err(failure),
             Err(Fault::Refused(refused)) if refused.is_of_nothing() => Ok(None),
             Err(Fault::Refused(refused)) => Err(Failure::Unknown { what, why: refused.reason() }),
         }

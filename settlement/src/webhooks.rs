@@ -54,7 +54,7 @@ async fn forget(context: &Context) -> Result<(), Error> {
     Webhooks(&context.store).sweep(before, MESSAGES_SWEPT).await.map(drop)
 }
 
-/// Makes the messages of all verdicts that wait to be told.
+/// Makes the messages of all verdicts and parts that wait to be told.
 async fn make(context: &Context) -> Result<(), Error> {
     let webhooks = Webhooks(&context.store);
     let mut promoters: HashMap<EventId, Option<AccountId>> = HashMap::new();

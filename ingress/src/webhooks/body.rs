@@ -14,8 +14,13 @@ use uuid::Uuid;
 use crate::problems;
 
 /// What can be told of a booking.
-pub const KINDS: [&str; 4] =
-    ["booking.confirmed", "booking.declined", "booking.cancelled", "booking.refunded"];
+pub const KINDS: [&str; 5] = [
+    "booking.confirmed",
+    "booking.declined",
+    "booking.cancelled",
+    "booking.refunded",
+    "booking.ticket_refunded",
+];
 
 /// Longest address: more is no address but a payload.
 const URL_BYTES_MAX: usize = 2_048;
@@ -49,8 +54,8 @@ pub fn named(text: &str, prefix: &str) -> Option<Uuid> {
 pub struct WebhookInput {
     /// `https`, a host that the internet routes, no user and no fragment; 2,048 bytes at most.
     pub url: String,
-    /// What it hears of: `booking.confirmed`, `booking.declined`, `booking.cancelled` and
-    /// `booking.refunded`; all without.
+    /// What it hears of: `booking.confirmed`, `booking.declined`, `booking.cancelled`,
+    /// `booking.refunded` and `booking.ticket_refunded` (of one ticket alone); all without.
     pub kinds: Option<Vec<String>>,
 }
 

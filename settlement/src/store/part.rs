@@ -111,12 +111,23 @@ impl Parts<'_> {
         Ok(rows.iter().map(record_of).collect())
     }
 
-    /// Marks parts as done whose answers have been read back.
+    /// Marks parts as done whose answers have been read back, and makes due what somebody listens
+    /// for.
     pub(crate) async fn close(self, answers: &[Answered]) -> Result<(), Error> {
         let query = sqlx::query(
-            "UPDATE order_part p SET done_at = $4, done_sequence = a.sequence, answer = a.refusal
-             FROM unnest($1::UUID[], $2::BIGINT[], $3::TEXT[]) AS a(command_id, sequence, refusal)
-             WHERE p.command_id = a.command_id AND p.done_at IS NULL AND p.state = 'refunded'",
+            "WITH closed AS (
+                 UPDATE order_part p
+                 SET done_at = $4, done_sequence = a.sequence, answer = a.refusal
+                 FROM unnest($1::UUID[], $2::BIGINT[], $3::TEXT[])
+                     AS a(command_id, sequence, refusal)
+                 WHERE p.command_id = a.command_id AND p.done_at IS NULL AND p.state = 'refunded'
+                 RETURNING p.order_id, p.part, p.answer
+             )
+             INSERT INTO webhook_due (order_id, attempt, kind, part)
+             SELECT c.order_id, o.attempt, 'ticket_refunded', c.part
+             FROM closed c JOIN orders o USING (order_id)
+             WHERE c.answer IS NULL AND EXISTS (SELECT FROM webhook_endpoint WHERE is_active)
+             ON CONFLICT DO NOTHING",
         );
         let sequence = |sequence: u64| i64::try_from(sequence).expect("fewer than 2^63 messages");
         let query = query

@@ -1,9 +1,10 @@
-//! Messages for those who listen to bookings: made of closed verdicts, taken, and done with.
+//! Messages for those who listen to bookings: made of closed verdicts and parts, taken, and done
+//! with.
 
 use super::{Store, millis, order_of, time_of, uuid_of};
 use crate::error::{Error, in_time};
 use chassis::clock;
-use schema::{AccountId, EventId, OrderId, UnixMillis};
+use schema::{AccountId, EventId, OrderId, TicketId, UnixMillis};
 use sqlx::{Row, postgres::PgRow};
 use uuid::Uuid;
 
@@ -11,13 +12,17 @@ use uuid::Uuid;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Webhooks<'a>(pub &'a Store);
 
-/// A verdict that the journal has, and that nobody was told of yet.
+/// A verdict or a part that the journal has, and that nobody was told of yet.
 #[derive(Debug, Clone)]
 pub(crate) struct Ready {
     pub order: OrderId,
     pub event: EventId,
     attempt: i32,
     kind: String,
+    /// 0 for a verdict.
+    part: i32,
+    /// Of a part.
+    ticket: Option<TicketId>,
 }
 
 /// A message that is to be sent now.
@@ -51,29 +56,32 @@ pub(crate) enum Told {
 }
 
 impl Webhooks<'_> {
-    /// Verdicts whose messages may be made, `most` at most.
+    /// Verdicts and parts whose messages may be made, `most` at most.
     pub(crate) async fn ready(self, most: i64) -> Result<Vec<Ready>, Error> {
         let query = sqlx::query(
-            "SELECT order_id, attempt, kind, event_id FROM webhook_ready
+            "SELECT order_id, attempt, kind, part, line, event_id FROM webhook_ready
              ORDER BY done_at, done_sequence LIMIT $1",
         );
         let rows = query.bind(most).fetch_all(&self.0.pool);
-        let rows = in_time("read verdicts to tell", rows).await?;
+        let rows = in_time("read what is to be told", rows).await?;
         Ok(rows.iter().map(ready_of).collect())
     }
 
-    /// Makes the messages of verdicts, each with the promoter of its event. Repeating it is
+    /// Makes the messages of verdicts and parts, each with the promoter of its event. Repeating it is
     /// harmless. Says how many there are.
     pub(crate) async fn expand(self, told: &[(Ready, Option<AccountId>)]) -> Result<i64, Error> {
-        let query = sqlx::query_scalar("SELECT webhooks_expand($1, $2, $3, $4, $5, $6)");
+        let query = sqlx::query_scalar("SELECT webhooks_expand($1, $2, $3, $4, $5, $6, $7, $8)");
         let ready = || told.iter().map(|(ready, _)| ready);
+        let ticket = |ready: &Ready| ready.ticket.map(|ticket| ticket.to_string());
         let party = |(_, party): &(Ready, Option<AccountId>)| party.map(|p| Uuid::from_u128(p.0));
         let query = query
             .bind(ready().map(|ready| uuid_of(ready.order)).collect::<Vec<_>>())
             .bind(ready().map(|ready| ready.attempt).collect::<Vec<_>>())
             .bind(ready().map(|ready| ready.kind.as_str()).collect::<Vec<_>>())
+            .bind(ready().map(|ready| ready.part).collect::<Vec<_>>())
             .bind(told.iter().map(party).collect::<Vec<_>>())
             .bind(ready().map(|ready| ready.order.to_string()).collect::<Vec<_>>())
+            .bind(ready().map(ticket).collect::<Vec<_>>())
             .bind(millis(clock::now()));
         in_time("make messages", query.fetch_one(&self.0.pool)).await
     }
@@ -144,11 +152,15 @@ impl Webhooks<'_> {
 
 fn ready_of(row: &PgRow) -> Ready {
     let event: &str = row.get("event_id");
+    let (order, line) = (order_of(row.get("order_id")), row.get::<Option<i32>, _>("line"));
+    let ticket = |line| TicketId { order, line: u16::try_from(line).expect("as it was issued") };
     Ready {
-        order: order_of(row.get("order_id")),
+        order,
         event: event.parse().expect("stored from an EventId"),
         attempt: row.get("attempt"),
         kind: row.get("kind"),
+        part: row.get("part"),
+        ticket: line.map(ticket),
     }
 }
 

@@ -51,6 +51,9 @@ pub(super) struct Call<'a> {
 #[derive(Debug)]
 pub(super) enum Fault {
     Unknown(Failure),
+    /// An earlier call with this key has failed, and Stripe repeats that for a day: nobody knows
+    /// what it did, but it does no more.
+    Over(Failure),
     /// Stripe says no, and means it.
     Refused(Refused),
 }
@@ -114,6 +117,10 @@ impl Api {
             return serde_json::from_slice(answer.body())
                 .map_err(|_| unknown("an answer that nobody can read".to_owned()));
         }
+        if is_over(&answer) {
+            let why = format!("status {} of an earlier call", status.as_u16());
+            return Err(Fault::Over(Failure::Unknown { what: call.what, why }));
+        }
         // A refusal of somebody between us and Stripe says nothing about the payment.
         let error = serde_json::from_slice(answer.body()).map(|body: Refusal| body.error);
         let error =
@@ -149,6 +156,9 @@ impl Api {
                 return Try::Again { why, after: None, is_unsent: error.is_unsent() };
             }
         };
+        if is_over(&answer) {
+            return Try::Answer(answer);
+        }
         let status = answer.status();
         let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok());
         let why = format!("status {}", status.as_u16());
@@ -200,6 +210,12 @@ impl Api {
 /// A status of "not now", which is no word about the payment even where Stripe wants no more tries.
 fn is_for_later(status: StatusCode) -> bool {
     matches!(status, StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS)
+}
+
+/// Whether Stripe repeats that an earlier call with the same key has failed.
+fn is_over(answer: &Response<Bytes>) -> bool {
+    let is_repeated = answer.headers().get("idempotent-replayed").is_some_and(|it| it == "true");
+    is_repeated && answer.status().is_server_error()
 }
 
 /// A form's fields as `application/x-www-form-urlencoded`.

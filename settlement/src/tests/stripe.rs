@@ -2,18 +2,16 @@
 //! delays and repeats.
 
 mod events;
-mod local;
-mod proxy;
+mod keys;
 
 use super::entrance::ticket;
 use super::owner::payment;
 use super::part;
 use super::rig::{ACCOUNT, PATIENT, Point, Rig, Stage, asked, eventually};
+use crate::testing::{AtStripe, Deed, Fault, LocalStripe, Network, Proxy};
 use crate::{Config, Cursor, Failure, NewPayment, Provider, Sandbox, Stripe, StripeConfig, Verb};
 use chassis::config::Secret;
 use futures_util::StreamExt;
-use local::{AtStripe, LocalStripe};
-use proxy::{DEEDS, Deed, Fault, Proxy};
 use schema::{
     CancelAnswer, CancelBooking, Currency, HoldId, Money, OrderId, SettlementLoad, VerdictKind,
     codec, subject,
@@ -25,6 +23,7 @@ const CARD: &str = "pm_card_visa";
 const REFUSED: &str = "pm_card_chargeCustomerFail";
 const SECRET: &str = "whsec_test_1";
 const PRICE: i64 = 5_000;
+const DEEDS: [Deed; 4] = [Deed::Create, Deed::Confirm, Deed::Capture, Deed::Fetch];
 
 struct World {
     rig: Rig,
@@ -50,9 +49,13 @@ impl World {
 
     /// A settlement process that takes money with Stripe, and knows the sandbox from before.
     fn stage(&self) -> Stage {
+        self.stage_with(|stripe| stripe)
+    }
+
+    fn stage_with(&self, set: impl FnOnce(Stripe) -> Stripe) -> Stage {
         let stripe = config(&self.proxy.base);
         let change = |config: &mut Config| config.stripe = stripe.clone();
-        let made = Arc::new(Stripe::new(&stripe).unwrap());
+        let made = Arc::new(set(Stripe::new(&stripe).unwrap()));
         self.rig.stage_at(move |pool| vec![made, Arc::new(Sandbox::start(pool))], change)
     }
 
@@ -104,6 +107,7 @@ impl World {
     async fn rest(&self) {
         self.rig.rest().await;
         self.rig.assert_clean().await;
+        assert_eq!(self.proxy.mismatched(), [""; 0], "a key is of one thing");
     }
 }
 
@@ -404,7 +408,7 @@ async fn a_provider_that_is_down_for_a_while_loses_nothing_and_keeps_nothing() {
     for seat in 0..BUYERS {
         if seat == BUYERS / 4 {
             world.rig.wait_for(patient[0], "paid").await;
-            world.proxy.set_down(true);
+            world.proxy.set(Network::Cut);
         }
         if seat % 4 == 3 {
             hasty.push(world.pay_within(seat, CARD, &[], 1_500).await);
@@ -421,7 +425,7 @@ async fn a_provider_that_is_down_for_a_while_loses_nothing_and_keeps_nothing() {
     // A call a second, of three tries.
     let most = 3 * usize::try_from(began.elapsed().as_secs() + 2).unwrap();
     assert!((1..=most).contains(&asked), "{asked} calls during the outage");
-    world.proxy.set_down(false);
+    world.proxy.set(Network::Open);
     told(false).await;
     for &hold in &patient {
         world.rig.wait_for(hold, "paid").await;

@@ -1,11 +1,14 @@
 //! Promoters hear of their bookings: signed, in order, once for each id, and nobody else does.
 
-use super::entrance::cancel;
+use super::entrance::{cancel, ticket};
+use super::part;
 use super::rig::{ACCOUNT, Point, Rig, eventually, plan};
 use chassis::keys::{KeyFolder, random_bytes};
 use chassis::webhook::Secret;
 use chassis::{clock, tasks};
-use schema::{AccountId, CancelBooking, HoldId, OrderId, Terms, UnixMillis, codec, subject};
+use schema::{
+    AccountId, CancelAnswer, CancelBooking, HoldId, OrderId, Terms, UnixMillis, codec, subject,
+};
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -16,8 +19,8 @@ use uuid::Uuid;
 pub(super) const PROMOTER: AccountId = AccountId(500);
 const OTHER: AccountId = AccountId(501);
 
-pub(super) const ALL: &str =
-    "{booking.confirmed,booking.declined,booking.cancelled,booking.refunded}";
+pub(super) const ALL: &str = "{booking.confirmed,booking.declined,booking.cancelled,booking.refunded,\
+    booking.ticket_refunded}";
 
 /// A request as it came.
 #[derive(Debug, Clone)]
@@ -180,6 +183,52 @@ async fn a_promoter_hears_of_a_sale_and_its_refund_and_nobody_else_does() {
     assert_eq!(first.headers["webhook-signature"], secret.sign(first.id(), at, &first.body));
     assert_eq!(first.headers["content-type"], "application/json");
     assert_ne!(first.id(), all.got()[1].id());
+    rig.rest().await;
+    rig.assert_clean().await;
+}
+
+#[tokio::test]
+async fn a_promoter_hears_of_each_ticket_that_goes_back_alone_in_its_turn() {
+    let mut rig = start().await;
+    let (all, some) = (Receiver::start(&[500]).await, Receiver::start(&[]).await);
+    listen(&rig, PROMOTER, &all.url(), ALL).await;
+    listen(&rig, PROMOTER, &some.url(), "{booking.refunded}").await;
+    let _stage = rig.stage(Point::Never);
+    let hold = rig.pay(&[1, 2, 3], "tok_ok").await;
+    rig.wait_for(hold, "paid").await;
+    all.has(1).await;
+    for line in [2, 0] {
+        eventually("a ticket to go back", || async {
+            let answer = part::ask(&rig, ticket(hold, line), ACCOUNT).await;
+            matches!(answer, CancelAnswer::Refunded { .. })
+        })
+        .await;
+    }
+    cancel(&rig, hold).await;
+    let made = "SELECT count(*) FROM webhook_message";
+    eventually("a message of each", || async { rig.count(made).await == 5 }).await;
+    let [_] = all.got().as_slice() else { panic!("they wait for the first: {:?}", all.kinds()) };
+    due(&rig).await;
+    all.has(5).await;
+    let part = "booking.ticket_refunded";
+    let sale = "booking.confirmed";
+    assert_eq!(all.kinds(), [sale, sale, part, part, "booking.refunded"]);
+    assert_eq!(some.kinds(), ["booking.refunded"]);
+    for (at, line, left) in [(2, 2, 10_000), (3, 0, 5_000)] {
+        let told = &all.got()[at];
+        let money = |amount| format!("{{\"amount\" : {amount}, \"currency\" : \"EUR\"}}");
+        let (id, back) = (ticket(hold, line), money(5_000));
+        let says = format!(
+            "\"total\" : {}, \"ticket\" : {{\"ticketId\" : \"{id}\", \"refunded\" : {back}, \
+             \"left\" : {}}}",
+            money(15_000),
+            money(left)
+        );
+        assert!(told.body.contains(&says), "{says} in {}", told.body);
+        assert!(told.body.contains("\"status\" : \"CONFIRMED\""), "{}", told.body);
+    }
+    assert_ne!(all.got()[2].id(), all.got()[3].id());
+    assert!(all.got()[4].body.contains("\"ticket\" : null"), "{}", all.got()[4].body);
     rig.rest().await;
     rig.assert_clean().await;
 }

@@ -32,6 +32,11 @@ pub async fn check_ledger(variables: &[(String, String)]) -> (i32, String) {
     checked(variables, &["ledger", "check"]).await
 }
 
+/// Runs `usher reconcile --once`; returns its exit code and what it printed.
+pub async fn reconcile(variables: &[(String, String)]) -> (i32, String) {
+    checked(variables, &["reconcile", "--once"]).await
+}
+
 async fn checked(variables: &[(String, String)], command: &[&str]) -> (i32, String) {
     let folder = temporary_folder();
     let log = folder.path().join("check.log");

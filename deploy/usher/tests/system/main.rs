@@ -42,6 +42,7 @@ mod test_kill_server;
 mod test_kill_usher;
 mod test_late;
 mod test_ledger;
+mod test_outage;
 mod test_owners;
 mod test_readiness;
 mod test_refusals;

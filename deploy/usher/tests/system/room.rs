@@ -1,7 +1,7 @@
 //! The way through a waiting room.
 
 use crate::client::{Call, Client};
-use crate::fan::text;
+use crate::fan::{Fan, text};
 use crate::wait::{PATIENCE, pause};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -70,4 +70,23 @@ impl Place {
         let pass = text(&claimed["pass"]);
         (place, pass)
     }
+}
+
+/// What operators see of a room, looked at until it is as wanted.
+pub async fn shown_to_operators(
+    operator: &Fan,
+    event: &str,
+    wanted: impl Fn(&Value) -> bool,
+) -> Value {
+    let call = operator.signed(Call::get(&format!("/api/admin/events/{event}/live")));
+    let mut stream = operator.client.events(call).await;
+    let mut last = Value::Null;
+    for _ in 0..60 {
+        let live: Value = serde_json::from_str(&stream.next().await.data).unwrap();
+        if wanted(&live["room"]) {
+            return live["room"].clone();
+        }
+        last = live;
+    }
+    panic!("not seen within a minute: {last}");
 }

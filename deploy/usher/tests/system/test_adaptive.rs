@@ -2,7 +2,7 @@
 
 use crate::client::Call;
 use crate::fan::{Fan, best, text};
-use crate::room::Place;
+use crate::room::{Place, shown_to_operators};
 use crate::system::System;
 use crate::up::Up;
 use futures_util::future::join_all;
@@ -12,19 +12,6 @@ use serde_json::{Value, json};
 /// The event with the room, and one without in which payments take long.
 const ROOM: &str = "EVT001";
 const SHOP: &str = "EVT002";
-
-/// What operators see of the room, looked at until it is as wanted.
-async fn seen(operator: &Fan, wanted: impl Fn(&Value) -> bool) -> Value {
-    let call = operator.signed(Call::get(&format!("/api/admin/events/{ROOM}/live")));
-    let mut stream = operator.client.events(call).await;
-    for _ in 0..60 {
-        let live: Value = serde_json::from_str(&stream.next().await.data).unwrap();
-        if wanted(&live["room"]) {
-            return live["room"].clone();
-        }
-    }
-    panic!("not seen within a minute");
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slow_orders_lower_the_pace_of_a_room_that_adapts_and_it_recovers() {
@@ -39,7 +26,7 @@ async fn slow_orders_lower_the_pace_of_a_room_that_adapts_and_it_recovers() {
     let change = Call::new(Method::PATCH, &path).json(&change).header("if-match", "*");
     assert_eq!(operator.ask(change).await.expect(200)["adaptive"], true);
     join_all((0..500).map(|_| Place::join(&client, ROOM))).await;
-    let before = seen(&operator, |room| room["limitedBy"] == "rate").await;
+    let before = shown_to_operators(&operator, ROOM, |room| room["limitedBy"] == "rate").await;
     assert_eq!(before["allowedPerMinute"], 300);
 
     let fan = Fan::new(&client, "slow").await;
@@ -49,12 +36,12 @@ async fn slow_orders_lower_the_pace_of_a_room_that_adapts_and_it_recovers() {
         reservations.push(text(&held["reservationId"]));
     }
     let paying = join_all(reservations.iter().map(|held| fan.confirm(held, "tok_unknown")));
-    let slowed = seen(&operator, |room| room["limitedBy"] == "settlement");
+    let slowed = shown_to_operators(&operator, ROOM, |room| room["limitedBy"] == "settlement");
     let (paid, slowed) = tokio::join!(paying, slowed);
     assert!(paid.iter().all(|paid| paid.status == 200), "{paid:?}");
     let lowered = slowed["allowedPerMinute"].as_u64().unwrap();
     assert!((210..=215).contains(&lowered), "one decrease, and a look a second: {slowed}");
     let allowed = |room: &Value| room["allowedPerMinute"].as_u64().unwrap();
-    let risen = seen(&operator, |room| lowered + 5 <= allowed(room)).await;
+    let risen = shown_to_operators(&operator, ROOM, |room| lowered + 5 <= allowed(room)).await;
     assert!(allowed(&risen) < 300, "by small steps: {risen}");
 }

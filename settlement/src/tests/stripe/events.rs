@@ -1,8 +1,8 @@
 //! What Stripe says has happened: real signatures, repetitions, lies, and what must not be in logs.
 
-use super::proxy::Deed;
 use super::{CARD, PRICE, REFUSED, SECRET, World, order};
 use crate::stripe::sign;
+use crate::testing::Deed;
 use crate::tests::rig::{asked, eventually};
 use bytes::Bytes;
 use chassis::{clock, tasks};

@@ -11,15 +11,18 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 
-pub(super) struct LocalStripe {
+/// The process; it ends when this is dropped.
+#[derive(Debug)]
+pub struct LocalStripe {
     child: Child,
     client: HttpClient,
+    /// Where it listens.
     pub base: String,
 }
 
 /// What became of the payments of one order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct AtStripe {
+pub struct AtStripe {
     /// Intents, in any state.
     pub intents: usize,
     /// Those that can neither be paid any more nor were.
@@ -28,10 +31,12 @@ pub(super) struct AtStripe {
     pub charges: usize,
     pub taken: i64,
     pub returned: i64,
+    /// Intents whose money is set aside, and neither taken nor left alone.
+    pub set_aside: usize,
 }
 
 impl LocalStripe {
-    pub(super) async fn start() -> Self {
+    pub async fn start() -> Self {
         let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/tools/localstripe");
         assert!(root.is_dir(), "localstripe is missing: deploy/test installs it");
         let port = {
@@ -58,11 +63,11 @@ impl LocalStripe {
         local
     }
 
-    pub(super) async fn get(&self, path: &str) -> Value {
+    pub async fn get(&self, path: &str) -> Value {
         self.send(Request::get(format!("{}{path}", self.base)), "").await
     }
 
-    pub(super) async fn post(&self, path: &str, form: &str) -> Value {
+    pub async fn post(&self, path: &str, form: &str) -> Value {
         let request = Request::post(format!("{}{path}", self.base))
             .header("content-type", "application/x-www-form-urlencoded");
         self.send(request, form).await
@@ -78,14 +83,14 @@ impl LocalStripe {
     }
 
     /// A card that wants its owner to prove themselves.
-    pub(super) async fn card_with_authentication(&self) -> String {
+    pub async fn card_with_authentication(&self) -> String {
         let form = "type=card&card[number]=4000002500003155&card[exp_month]=12\
             &card[exp_year]=2030&card[cvc]=123";
         self.post("/v1/payment_methods", form).await["id"].as_str().unwrap().to_owned()
     }
 
     /// By order, as the payments' metadata have it.
-    pub(super) async fn money(&self) -> BTreeMap<String, AtStripe> {
+    pub async fn money(&self) -> BTreeMap<String, AtStripe> {
         let list = self.get("/v1/payment_intents?limit=100000").await;
         let mut orders: BTreeMap<String, AtStripe> = BTreeMap::new();
         for intent in list["data"].as_array().unwrap() {
@@ -93,6 +98,7 @@ impl LocalStripe {
             let money = orders.entry(order).or_default();
             money.intents += 1;
             money.cancelled += usize::from(intent["status"] == "canceled");
+            money.set_aside += usize::from(intent["status"] == "requires_capture");
             for charge in intent["charges"]["data"].as_array().unwrap() {
                 if charge["captured"] == true && charge["status"] == "succeeded" {
                     money.charges += 1;
