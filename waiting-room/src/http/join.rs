@@ -54,21 +54,11 @@ pub(crate) struct JoinBody {
 
 pub(super) const ROUTE: &str = "/api/queue/{eventId}/join";
 
-/// The shortest `Idempotency-Key` of a join by one whom nobody knows.
-///
-/// Who repeats a key with the same body gets the token of its place: without a login or a
-/// promoter's token the key is all that tells two fans apart. Two scripts that count from 1 would
-/// share their places, and short keys can be tried. Sixteen characters hold 64 bits in hexadecimal
-/// digits; longer would refuse keys that others make well enough.
-const KEY_BYTES_MIN: usize = 16;
-
 #[utoipa::path(post, path = "/api/queue/{eventId}/join", tag = "queue",
     params(("eventId" = String, Path), ("Idempotency-Key" = Option<String>, Header),
         ("Authorization" = Option<String>, Header)),
     request_body = JoinRequest,
     responses((status = 201, body = JoinBody),
-        (status = 400, description = "IDEMPOTENCY_KEY_INVALID; IDEMPOTENCY_KEY_SHORT: below 16 \
-            characters, of one whom nothing else tells from others"),
         (status = 401, description = "LOGIN_REQUIRED"),
         (status = 403,
             description = "ENQUEUE_TOKEN_REQUIRED, ENQUEUE_TOKEN_INVALID, ENQUEUE_TOKEN_TAKEN"),
@@ -98,9 +88,6 @@ pub(super) async fn joined(
     let person = who(app, room, headers, request.enqueue_token.as_deref()).await?;
     let asks = Asks { app, room, pop_hash, person };
     let Some(key) = key else { return asks.answer(None).await };
-    if asks.person.is_none() && key.len() < KEY_BYTES_MIN {
-        return Err(problems::key_short(KEY_BYTES_MIN));
-    }
     let event = room.event.as_str().as_bytes();
     let key = match asks.person {
         None => keys::sha256(&[event, b"\0", key.as_bytes()]),

@@ -56,14 +56,6 @@ pub(super) fn enqueue_token_taken() -> Problem {
     Problem::new(403, "ENQUEUE_TOKEN_TAKEN", title, detail)
 }
 
-pub(super) fn key_short(bytes_min: usize) -> Problem {
-    let title = "The Idempotency-Key is too short for a join without a login";
-    let detail = format!(
-        "whoever knows it gets the place: send at least {bytes_min} characters that nobody guesses"
-    );
-    Problem::new(400, "IDEMPOTENCY_KEY_SHORT", title, detail)
-}
-
 pub(super) fn not_on_sale() -> Problem {
     Problem::new(409, "NOT_ON_SALE", "The event is not on sale", "it was cancelled")
 }

@@ -165,7 +165,7 @@ async fn junk_joins_take_no_number() {
         let answer = room.call(Method::POST, &format!("{ID}/join"), &[], json!([])).await;
         assert_eq!(answer.status, 422);
     }
-    let repeated = [("idempotency-key", "one-and-the-same")];
+    let repeated = [("idempotency-key", "one")];
     let repeats = (0..200).map(|_| room.call(Method::POST, "EVT001/join", &repeated, json!({})));
     for answer in join_all(repeats).await {
         assert!([201, 409].contains(&answer.status), "{}", answer.body);

@@ -18,7 +18,7 @@ async fn a_fan_joins_waits_is_called_and_claims_one_pass_that_repeats_byte_by_by
     world.list(ID, 1_000).await;
     let secret = "a secret of mine";
     let pop_hash = base64url::encode(&sha256(&[secret.as_bytes()]));
-    let headers = [("idempotency-key", "\"key-1-of-one-fan\"")];
+    let headers = [("idempotency-key", "\"key-1\"")];
     let path = format!("{ID}/join");
     let joined = soon(async || {
         let body = json!({"popHash": pop_hash});

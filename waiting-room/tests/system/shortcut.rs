@@ -82,7 +82,6 @@ async fn a_join_is_answered_in_the_same_form_on_both_ways_and_only_where_there_i
     let join = |id: &str, key: &str, body: &'static str| {
         let request = Request::builder().method(Method::POST).uri(format!("/api/queue/{id}/join"));
         let request = request.header("content-type", "application/json");
-        let key = format!("{key:-<16}");
         request.header("idempotency-key", key).body(Body::from(body)).unwrap()
     };
     let short = super::world::read(room.taken(join(ID, "a", "{}")).await.unwrap()).await;

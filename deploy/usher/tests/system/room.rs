@@ -21,9 +21,7 @@ impl Place {
 
     /// Joins, or finds the place that the same key was given before.
     pub async fn join_under(client: &Client, event: &str, key: &str) -> Self {
-        // As long as a key must be.
-        let key = format!("{key:-<16}");
-        Self::ask(client, event, |call| call.header("idempotency-key", &key)).await
+        Self::ask(client, event, |call| call.header("idempotency-key", key)).await
     }
 
     async fn ask(client: &Client, event: &str, add: impl FnOnce(Call) -> Call) -> Self {
