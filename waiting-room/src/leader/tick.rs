@@ -84,7 +84,7 @@ impl Leader {
             self.hold = Some(HoldReason::SalesUnknown);
             return Ok((LimitedBy::Recovery, live_ahead));
         }
-        self.count_claims().await;
+        self.count_claims(owner).await?;
         let limited_by = self.decide(owner, settings, &look).await?;
         Ok((limited_by, live_ahead))
     }
