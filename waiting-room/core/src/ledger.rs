@@ -3,6 +3,7 @@
 use crate::bits::Bits;
 use crate::draw::Permutation;
 use crate::limits::TOKEN_AGE_MAX;
+use crate::manner::Gathered;
 use crate::mono::MonoMs;
 use crate::place::is_among;
 use crate::positions::Positions;
@@ -280,6 +281,12 @@ impl Ledger {
     /// line, nobody is.
     pub fn cohort_draws(&self) -> impl Iterator<Item = &Draw> + '_ {
         self.draws.iter().filter(|draw| draw.made_of.is_some() && self.cursor < draw.last)
+    }
+
+    /// What became of the room's pre-queues.
+    pub fn gathered(&self) -> Gathered {
+        let drawn_at = self.draws.last().map(|draw| draw.at);
+        Gathered { gathering: self.gathering.is_some(), drawn_at }
     }
 
     /// Whether the cohort of the pre-queue is closed, and its draw still to be made.

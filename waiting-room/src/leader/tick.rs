@@ -26,7 +26,7 @@ impl Leader {
                 self.start_epoch(owner).await?;
                 (LimitedBy::Recovery, 0)
             }
-            Err(fault @ Fault::Away(_)) => {
+            Err(fault @ (Fault::Away(_) | Fault::Refused)) => {
                 self.trouble(&fault);
                 (LimitedBy::Recovery, 0)
             }
