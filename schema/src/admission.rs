@@ -67,6 +67,10 @@ pub enum AdmissionRecord {
     /// The room drains: nobody gets a number above `cutoff` until it does not any more, which
     /// `None` says.
     Drained { epoch: u32, cutoff: Option<u64>, at: UnixMillis },
+    /// Nobody can claim any more of those whom the release called that called `number`, in the same
+    /// epoch: these numbers were claimed, as ascending ranges `[first, last]`, and the others make
+    /// room for good, whatever becomes of Redis.
+    ClaimsClosed { epoch: u32, number: u64, claimed: Vec<(u64, u64)> },
 }
 
 /// What the draws of a room take from outside; an operator says it.

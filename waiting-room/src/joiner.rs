@@ -9,7 +9,7 @@ use chassis::{Nats, Shutdown};
 use schema::UnixMillis;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
-use waiting_room_core::{PhaseStep, PlaceKind, phase_step};
+use waiting_room_core::{Gathered, PhaseStep, PlaceKind, phase_step};
 
 /// One who waits for a number.
 #[derive(Debug)]
@@ -142,8 +142,9 @@ async fn give(room: &Room, waiting: &[JoinAsk]) -> Result<Option<(u32, Given)>, 
         return Ok(None);
     }
     let asks: Vec<Option<Keyed>> = waiting.iter().map(|ask| ask.asked.keyed).collect();
+    let gathered = Gathered { gathering: false, ..room.ledger().gathered() };
     let is_to_gather =
-        phase_step(&room.settings(), false, room.wall()) == Some(PhaseStep::StartGather);
+        phase_step(&room.settings(), gathered, room.wall()) == Some(PhaseStep::StartGather);
     let giving = Giving { giver: room.giver, least: room.given_report().given_to, is_to_gather };
     let given = room.store.join(&blessed, &asks, giving).await?;
     // What is remembered of a key was given before, so it is not above this either.

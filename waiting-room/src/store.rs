@@ -79,6 +79,9 @@ pub(crate) enum Fault {
     /// It is another process than the blessed one, or it has lost the room.
     #[error("use a Redis that the room's epoch did not bless")]
     Unblessed,
+    /// It refuses to be written to, and so for certain has not begun the epoch.
+    #[error("write to a Redis that takes no writes")]
+    Refused,
 }
 
 /// Which numbers joins were given: `(after, after + count]`, in the order of those who asked for
@@ -338,7 +341,11 @@ impl Store {
         leading.args(&mut call).arg(last).arg(mark).arg(phase.text());
         call.arg(live.first_word() * 8).arg(live.to_redis()).arg(givers);
         let done: u8 = self.run(&leading.blessed, &call).await?;
-        if done == 1 { Ok(()) } else { Err(Fault::Unblessed) }
+        match done {
+            1 => Ok(()),
+            2 => Err(Fault::Refused),
+            _ => Err(Fault::Unblessed),
+        }
     }
 
     /// The last number that the room's data names, blessed or not: a lower bound of those given

@@ -84,8 +84,9 @@ impl Bits {
 
     /// The numbers whose bits are set in `(after, last]`, ascending.
     pub fn iter(&self, after: u64, last: u64) -> impl Iterator<Item = u64> + '_ {
-        let words = self.first_word..self.first_word + self.words.len() as u64;
-        words.flat_map(move |word| {
+        let end = self.first_word + self.words.len() as u64;
+        let (from, to) = ((after + 1) / 64, last / 64 + 1);
+        (from.max(self.first_word)..to.min(end)).flat_map(move |word| {
             let bits = self.word(word) & between(word, after, last);
             (0..64).filter(move |idx| bits << idx >> 63 == 1).map(move |idx| word * 64 + idx)
         })

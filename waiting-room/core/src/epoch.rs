@@ -2,8 +2,14 @@
 
 use crate::bits::Bits;
 use crate::ledger::Ledger;
+use crate::limits::{MARK_BLOCK, NUMBER_MAX};
 use schema::UnixMillis;
 use schema::admission::AdmissionRecord;
+
+/// The mark to raise to when numbers above `number` are wanted; `None` at the end of all numbers.
+pub fn mark_above(number: u64) -> Option<u64> {
+    (number <= NUMBER_MAX - MARK_BLOCK).then(|| number + MARK_BLOCK)
+}
 
 /// An epoch whose numbers are above every number that may have been given out before it.
 ///
@@ -22,6 +28,13 @@ impl EpochStart {
         let number_floor = ledger.mark;
         let given_to = seen.max(ledger.given).min(number_floor);
         Self { epoch: ledger.epoch + 1, number_floor, given_to }
+    }
+
+    /// The one that the ledger is in, of which no number was given.
+    pub fn again(ledger: &Ledger) -> Self {
+        let number_floor = ledger.number_floor;
+        assert!(ledger.seen == number_floor, "numbers of it were given");
+        Self { epoch: ledger.epoch, number_floor, given_to: number_floor }
     }
 
     /// The record that begins it, on the Redis process with `run_id`.
@@ -58,9 +71,10 @@ impl EpochStart {
 
 #[cfg(test)]
 mod tests {
-    use super::EpochStart;
+    use super::{EpochStart, mark_above};
     use crate::bits::Bits;
     use crate::ledger::Ledger;
+    use crate::limits::{MARK_BLOCK, NUMBER_MAX};
     use crate::mono::MonoMs;
     use schema::UnixMillis;
     use schema::admission::AdmissionRecord;
@@ -74,6 +88,15 @@ mod tests {
         ledger.apply(AdmissionRecord::MarkRaised { epoch: 1, number_max: mark }, MonoMs(0));
         ledger.apply(AdmissionRecord::NumbersSeen { epoch: 1, given_to: given }, MonoMs(0));
         ledger
+    }
+
+    #[test]
+    fn the_mark_is_never_raised_above_the_last_number_that_there_is() {
+        assert_eq!(mark_above(7), Some(7 + MARK_BLOCK));
+        assert_eq!(mark_above(NUMBER_MAX - MARK_BLOCK), Some(NUMBER_MAX));
+        for number in [NUMBER_MAX - MARK_BLOCK + 1, NUMBER_MAX, u64::MAX] {
+            assert_eq!(mark_above(number), None, "{number}");
+        }
     }
 
     #[test]

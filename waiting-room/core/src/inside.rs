@@ -16,7 +16,7 @@ struct Batch {
     called: u32,
     claim_until: MonoMs,
     pass_until: MonoMs,
-    /// How many claimed; `None` while they still may, and when it cannot be known.
+    /// How many have a pass at most; `None` while they still may claim and Redis knows who did.
     claimed: Option<u32>,
     completed: u32,
     /// How many gave their places up before a claim, for good.
@@ -46,8 +46,8 @@ pub struct Entry {
     pub called: u32,
     pub claim_until: MonoMs,
     pub pass_until: MonoMs,
-    /// Whether Redis was lost since: nobody knows then who claimed.
-    pub marks_lost: bool,
+    /// How many claimed, if that is journaled; all, if Redis was lost before it was.
+    pub claimed: Option<u32>,
 }
 
 /// A release whose claim window is over, and whose claims nobody has counted.
@@ -74,7 +74,7 @@ impl Inside {
             called: entry.called,
             claim_until: entry.claim_until,
             pass_until: entry.pass_until + PASS_LEEWAY,
-            claimed: entry.marks_lost.then_some(entry.called),
+            claimed: entry.claimed,
             completed: 0,
             left: 0,
         });
@@ -84,14 +84,18 @@ impl Inside {
     pub fn count(&mut self, now: MonoMs) -> u32 {
         self.batches.retain(|batch| now < batch.pass_until);
         let inside = self.batches.iter().map(|batch| {
-            let claimed = if now < batch.claim_until { None } else { batch.claimed };
             let may_have_claimed = batch.called - batch.left;
-            claimed.unwrap_or(batch.called).min(may_have_claimed).saturating_sub(batch.completed)
+            batch
+                .claimed
+                .unwrap_or(batch.called)
+                .min(may_have_claimed)
+                .saturating_sub(batch.completed)
         });
         inside.sum()
     }
 
-    /// Nobody knows any more who claimed: all who were called count as if they had.
+    /// Nobody knows any more who claimed: all who were called count as if they had, but for those
+    /// releases whose claims are closed and counted, which stay so.
     pub fn marks_lost(&mut self) {
         for batch in &mut self.batches {
             batch.claimed.get_or_insert(batch.called);

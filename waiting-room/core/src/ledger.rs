@@ -3,7 +3,9 @@
 use crate::bits::Bits;
 use crate::draw::Permutation;
 use crate::limits::TOKEN_AGE_MAX;
+use crate::manner::Gathered;
 use crate::mono::MonoMs;
+use crate::place::is_among;
 use crate::positions::Positions;
 use schema::admission::{AdmissionRecord, Draw, Release};
 use schema::{DurationMs, InvariantId, UnixMillis};
@@ -94,6 +96,8 @@ pub struct Prepared {
 pub(crate) struct Received {
     pub release: Release,
     pub at: MonoMs,
+    /// Who of its people claimed, as ascending ranges, once nobody else can any more.
+    pub claimed: Option<Vec<(u64, u64)>>,
 }
 
 /// On what terms a place was called.
@@ -103,6 +107,8 @@ pub struct Terms {
     pub epoch: u32,
     pub claim_until: UnixMillis,
     pub pass_until: UnixMillis,
+    /// Whether the place was claimed, once claims of its release are closed and that is journaled.
+    pub counted: Option<bool>,
 }
 
 /// How a number stands to the cursor.
@@ -181,6 +187,10 @@ impl Ledger {
                 assert!(epoch == self.epoch);
                 assert!(cutoff.is_none_or(|cutoff| cutoff == self.mark), "somebody may give more");
                 self.cutoff = cutoff;
+            }
+            AdmissionRecord::ClaimsClosed { epoch, number, claimed } => {
+                assert!(epoch == self.epoch);
+                self.close_claims(number, claimed);
             }
             AdmissionRecord::DoubtEnded { epoch, given_to } => {
                 assert!(epoch == self.epoch);
@@ -284,6 +294,12 @@ impl Ledger {
         self.draws.iter().zip(self.fixed.iter().map(Option::as_ref))
     }
 
+    /// What became of the room's pre-queues.
+    pub fn gathered(&self) -> Gathered {
+        let drawn_at = self.draws.last().map(|draw| draw.at);
+        Gathered { gathering: self.gathering.is_some(), drawn_at }
+    }
+
     /// Whether the cohort of the pre-queue is closed, and its draw still to be made.
     pub fn is_closed(&self) -> bool {
         self.prepared.as_ref().is_some_and(|prepared| prepared.last.is_some())
@@ -336,6 +352,7 @@ impl Ledger {
             epoch: release.epoch,
             claim_until: release.claim_until,
             pass_until: release.pass_until,
+            counted: None,
         };
         self.called += u64::from(release.called).saturating_sub(release.late.len() as u64);
         self.skipped.extend(release.skipped.iter().copied());
@@ -350,7 +367,32 @@ impl Ledger {
             self.late.insert(number, terms);
         }
         self.cursor = cursor;
-        self.releases.push_back(Received { release, at });
+        self.releases.push_back(Received { release, at, claimed: None });
+    }
+
+    /// LINE-2: what makes room stays so. Were it forgotten with Redis, those who did not come could
+    /// claim beside those who were called in their stead.
+    fn close_claims(&mut self, number: u64, claimed: Vec<(u64, u64)>) {
+        // Its passes ended long ago, by a clock that was ahead.
+        let Some(idx) = self.caller(number) else { return };
+        let Received { release, claimed: known, .. } = &mut self.releases[idx];
+        assert!(release.epoch == self.epoch, "after a loss nobody knows who claimed");
+        assert!(known.is_none(), "claims are closed once");
+        for number in &release.late {
+            if let Some(terms) = self.late.get_mut(number) {
+                terms.counted = Some(is_among(&claimed, *number));
+            }
+        }
+        *known = Some(claimed);
+    }
+
+    /// Which of the kept releases called the number.
+    fn caller(&self, number: u64) -> Option<usize> {
+        if self.late.contains_key(&number) {
+            return self.releases.iter().rposition(|kept| kept.release.late.contains(&number));
+        }
+        let idx = self.releases.partition_point(|kept| kept.release.cursor < number);
+        (self.forgotten < number && idx < self.releases.len()).then_some(idx)
     }
 
     /// Takes a number out of the skipped ones; does nothing if it is none of them.
@@ -387,12 +429,13 @@ impl Ledger {
             return Standing::Over;
         }
         let idx = self.releases.partition_point(|kept| kept.release.cursor < number);
-        let release = &self.releases[idx].release;
+        let Received { release, claimed, .. } = &self.releases[idx];
         assert!(release.cursor_before < number, "releases leave no gap");
         Standing::Called(Terms {
             epoch: release.epoch,
             claim_until: release.claim_until,
             pass_until: release.pass_until,
+            counted: claimed.as_ref().map(|claimed| is_among(claimed, number)),
         })
     }
 

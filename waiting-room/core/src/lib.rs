@@ -46,7 +46,7 @@ pub use basket::Basket;
 pub use bits::{Bits, LiveIndex};
 pub use cohort::{Cohort, EMPTY};
 pub use draw::{Permutation, cohort_live, draw_live, drawn_to_nobody};
-pub use epoch::EpochStart;
+pub use epoch::{EpochStart, mark_above};
 pub use inside::Uncounted;
 pub use ledger::{Ledger, Prepared, Standing, Terms};
 pub use life::{Known, Move, State};
@@ -55,7 +55,8 @@ pub use limits::{
     SIGHT_NUMBERS, TICK_MAX, TOKEN_AGE_MAX, WINDOW,
 };
 pub use manner::{
-    Ending, JoinRefusal, Life, Manner, PhaseStep, ending, manner, may_join, phase_step,
+    Ending, Gathered, JoinRefusal, Life, Manner, PhaseStep, drawn_at, ending, manner, may_join,
+    phase_step,
 };
 pub use merkle::{Sha256, Tree, climb, leaf};
 pub use mono::MonoMs;

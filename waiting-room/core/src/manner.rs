@@ -1,5 +1,6 @@
 //! How a room deals with its line now, as its settings, its records and the time have it.
 
+use crate::limits::CLOCKS_APART_MAX;
 use schema::{QueueingMethod, RoomMode, RoomSettings, UnixMillis};
 
 /// How those who wait are called.
@@ -84,9 +85,26 @@ pub enum PhaseStep {
     Draw,
 }
 
-/// What the settings ask of a room that gathers or does not, at `now`.
-pub fn phase_step(settings: &RoomSettings, gathering: bool, now: UnixMillis) -> Option<PhaseStep> {
-    let has_opened = settings.opens_at.is_some_and(|opens_at| opens_at <= now);
+/// What the records say of a room's pre-queues.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gathered {
+    /// One gathers now, or is to be drawn.
+    pub gathering: bool,
+    /// When the last one was drawn, by [`drawn_at`].
+    pub drawn_at: Option<UnixMillis>,
+}
+
+/// What the settings ask of a room with these pre-queues, at `now`.
+///
+/// A pre-queue that was drawn when it opened, or later, is over, also by a clock that was put back
+/// since, or that of another leader: else a second one would begin behind its draw.
+pub fn phase_step(
+    settings: &RoomSettings,
+    Gathered { gathering, drawn_at }: Gathered,
+    now: UnixMillis,
+) -> Option<PhaseStep> {
+    let by = |at: UnixMillis| settings.opens_at.is_some_and(|opens_at| opens_at <= at);
+    let has_opened = by(now) || !gathering && drawn_at.is_some_and(by);
     let is_drawn = settings.options.queueing_method == QueueingMethod::Random;
     match settings.mode {
         RoomMode::PreQueue if !gathering && !has_opened && is_drawn => Some(PhaseStep::StartGather),
@@ -94,6 +112,14 @@ pub fn phase_step(settings: &RoomSettings, gathering: bool, now: UnixMillis) -> 
         RoomMode::Open | RoomMode::Drain | RoomMode::Standby if gathering => Some(PhaseStep::Draw),
         _ => None,
     }
+}
+
+/// The time that a draw at `now` is stored with: that at which the pre-queue opens, where this
+/// clock has not come there yet. It was closed by one that had, and two are not further apart than
+/// [`CLOCKS_APART_MAX`].
+pub fn drawn_at(settings: &RoomSettings, now: UnixMillis) -> UnixMillis {
+    let opens_at = settings.opens_at.filter(|&opens_at| opens_at <= now + CLOCKS_APART_MAX);
+    opens_at.filter(|_| settings.mode == RoomMode::PreQueue).map_or(now, |at| at.max(now))
 }
 
 /// Why nobody may join now.
@@ -129,8 +155,8 @@ pub fn may_join(
 
 #[cfg(test)]
 mod tests {
-    use super::{Ending, JoinRefusal, Life, Manner, PhaseStep};
-    use super::{ending, manner, may_join, phase_step};
+    use super::{Ending, Gathered, JoinRefusal, Life, Manner, PhaseStep};
+    use super::{drawn_at, ending, manner, may_join, phase_step};
     use schema::{QueueingMethod, RoomMode, RoomOptions, RoomSettings, UnixMillis};
 
     const NOW: UnixMillis = UnixMillis(1_000);
@@ -197,7 +223,8 @@ mod tests {
     fn only_a_pre_queue_that_is_drawn_gathers() {
         use QueueingMethod::{Fifo, Random};
         let step = |mode, method, opens_at, gathering| {
-            phase_step(&room(mode, method, opens_at), gathering, NOW)
+            let gathered = Gathered { gathering, drawn_at: None };
+            phase_step(&room(mode, method, opens_at), gathered, NOW)
         };
         assert_eq!(step(RoomMode::PreQueue, Random, LATER, false), Some(PhaseStep::StartGather));
         assert_eq!(step(RoomMode::PreQueue, Fifo, LATER, false), None);
@@ -207,6 +234,35 @@ mod tests {
             assert_eq!(drawn, Some(PhaseStep::Draw), "what gathered is drawn in any case");
             assert_eq!(step(RoomMode::Standby, method, None, true), Some(PhaseStep::Draw));
         }
+    }
+
+    #[test]
+    fn a_pre_queue_that_was_drawn_stays_drawn_when_the_clock_goes_back_and_a_later_one_gathers() {
+        let step = |opens_at: u64, drawn: Option<u64>, gathering| {
+            let opens_at = Some(UnixMillis(opens_at));
+            let settings = room(RoomMode::PreQueue, QueueingMethod::Random, opens_at);
+            let drawn_at = drawn.map(UnixMillis);
+            phase_step(&settings, Gathered { gathering, drawn_at }, NOW)
+        };
+        let start = Some(PhaseStep::StartGather);
+        assert_eq!(step(1_005, None, false), start);
+        assert_eq!(step(1_005, Some(1_005), false), None);
+        assert_eq!(step(1_005, Some(1_007), false), None);
+        assert_eq!(step(1_005, Some(1_004), false), start, "that was another one");
+        assert_eq!(step(1_005, Some(1_007), true), None, "what gathers is drawn when it opens");
+        assert_eq!(step(1_000, Some(900), true), Some(PhaseStep::Draw));
+    }
+
+    #[test]
+    fn a_draw_by_a_clock_behind_that_which_closed_the_pre_queue_is_of_its_opening() {
+        let drawn = |mode, opens_at: u64| {
+            drawn_at(&room(mode, QueueingMethod::Random, Some(UnixMillis(opens_at))), NOW).0
+        };
+        assert_eq!(drawn(RoomMode::PreQueue, 990), 1_000);
+        assert_eq!(drawn(RoomMode::PreQueue, 1_005), 1_005);
+        assert_eq!(drawn(RoomMode::PreQueue, 61_000), 61_000);
+        assert_eq!(drawn(RoomMode::PreQueue, 61_001), 1_000, "the time was changed since");
+        assert_eq!(drawn(RoomMode::Open, 1_005), 1_000);
     }
 
     #[test]

@@ -69,6 +69,12 @@ fn decided_at(received: &Received, origin: Origin) -> Option<MonoMs> {
     (Some(clock.boot) == origin.boot).then_some(MonoMs(clock.uptime.0))
 }
 
+/// How many numbers these ranges have.
+fn numbers_in(ranges: &[(u64, u64)]) -> u32 {
+    let count: u64 = ranges.iter().map(|(first, last)| last - first + 1).sum();
+    u32::try_from(count).expect("a release calls few")
+}
+
 /// The release as those inside are counted; `None` once its passes have ended.
 fn inside_entry(received: &Received, epoch: u32, origin: Origin) -> Option<Entry> {
     let release = &received.release;
@@ -81,6 +87,10 @@ fn inside_entry(received: &Received, epoch: u32, origin: Origin) -> Option<Entry
         by_wall.min(received.at + at.since(release.at))
     };
     let pass_until = until(release.pass_until);
+    let claimed = match &received.claimed {
+        Some(claimed) => Some(numbers_in(claimed)),
+        None => (release.epoch < epoch).then_some(release.called),
+    };
     let is_over = pass_until + DurationMs(60_000) < origin.now;
     (!is_over).then(|| Entry {
         cursor_before: release.cursor_before,
@@ -90,6 +100,6 @@ fn inside_entry(received: &Received, epoch: u32, origin: Origin) -> Option<Entry
         called: release.called,
         claim_until: until(release.claim_until),
         pass_until,
-        marks_lost: release.epoch < epoch,
+        claimed,
     })
 }

@@ -131,7 +131,7 @@ impl Room {
             called: plan.called,
             claim_until: now + claim_window,
             pass_until: now + pass_life,
-            marks_lost: false,
+            claimed: None,
         });
     }
 

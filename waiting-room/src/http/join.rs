@@ -260,7 +260,7 @@ async fn recall(room: &Room, asked: &Asked, keyed: &Keyed) -> Result<Option<Join
             Ok(Recalled::Kept(_) | Recalled::NotYet) | Err(Fault::Unblessed) => {
                 tokio::time::sleep(JOIN_AGAIN).await;
             }
-            Err(Fault::Away(_)) => break,
+            Err(Fault::Away(_) | Fault::Refused) => break,
         }
     }
     Err(problems::unavailable("what was answered to this key cannot be read now; ask again"))

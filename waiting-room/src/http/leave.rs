@@ -54,7 +54,10 @@ async fn try_leave(room: &Room, token: &Token, now: UnixMillis) -> Result<bool, 
     let (blessed, standing) = room.standing(number);
     let is_over = match standing {
         Standing::Waiting | Standing::Skipped => false,
-        Standing::Called(terms) => terms.claim_until <= now || room.claimed().contains(number),
+        Standing::Called(terms) => {
+            let is_closed = terms.claim_until <= now || terms.counted.is_some();
+            is_closed || room.claimed().contains(number)
+        }
         Standing::Left | Standing::Over => true,
     };
     if is_over {

@@ -337,6 +337,9 @@ fn end(state: State, claimed: bool, is_over: bool) -> Option<&'static str> {
 async fn standing(room: &Room, number: u64, now: UnixMillis) -> (Standing, bool) {
     let (blessed, standing) = room.standing(number);
     let Standing::Called(terms) = standing else { return (standing, false) };
+    if let Some(claimed) = terms.counted {
+        return (standing, claimed);
+    }
     match marks(room, &blessed, number).await {
         Ok(Marks { claimed: false, left: true }) => (Standing::Left, false),
         Ok(marks) => (standing, marks.claimed),

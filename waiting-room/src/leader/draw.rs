@@ -10,8 +10,9 @@ use crate::drawn::ingredients;
 use crate::store::{Fault, Phase, Shift};
 use chassis::keys::{random_bytes, sha256};
 use chassis::{AppendError, Owner};
+use schema::RoomSettings;
 use schema::admission::{AdmissionRecord, Draw, DrawMadeOf};
-use waiting_room_core::{Prepared, commitment, seed};
+use waiting_room_core::{Prepared, commitment, drawn_at, seed};
 
 impl Leader {
     /// Commits to the secret of the pre-queue that gathers, and to whose secrets and whether a
@@ -29,7 +30,11 @@ impl Leader {
 
     /// Closes the pre-queue and draws its order; returns false, because nobody is called before the
     /// next look at Redis.
-    pub(super) async fn draw(&mut self, owner: &Owner) -> Result<Result<bool, Fault>, AppendError> {
+    pub(super) async fn draw(
+        &mut self,
+        owner: &Owner,
+        settings: &RoomSettings,
+    ) -> Result<Result<bool, Fault>, AppendError> {
         let base = self.ledger.gathering.expect("only a room that gathers is drawn");
         let Some(prepared) = self.ledger.prepared.clone() else {
             self.commit(owner).await?;
@@ -54,7 +59,7 @@ impl Leader {
         let made_of = DrawMadeOf { root, secret, beacon: beacon.into(), witnesses };
         let seed = seed(sha256, ingredients(&self.room.event, last - base, &made_of));
         tracing::info!(event = %self.room.event, base, last, "the pre-queue is drawn");
-        let (at, made_of) = (chassis::clock::now(), Some(made_of));
+        let (at, made_of) = (drawn_at(settings, chassis::clock::now()), Some(made_of));
         self.append(owner, AdmissionRecord::Drawn(Draw { base, last, seed, at, made_of })).await?;
         self.recall_doubt().await;
         Ok(self.show_draw().await.map(|()| false))

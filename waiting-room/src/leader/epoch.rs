@@ -5,7 +5,7 @@ use crate::metrics;
 use crate::store::{Fault, Phase};
 use chassis::{AppendError, Owner};
 use schema::admission::AdmissionRecord;
-use waiting_room_core::{EpochStart, MARK_BLOCK};
+use waiting_room_core::{EpochStart, mark_above};
 
 impl Leader {
     /// Starts an epoch whose numbers are above every number that may have been given out.
@@ -19,6 +19,8 @@ impl Leader {
     /// once, and then goes on past those that nobody has. While giving was closed nothing is in
     /// doubt: the mark is the last number given.
     ///
+    /// A server that refuses to be written to is asked again for the same epoch, tick by tick.
+    ///
     /// Giving goes on at once for those who gave before, and else opens with the first who asks.
     pub(super) async fn start_epoch(&mut self, owner: &Owner) -> Result<(), AppendError> {
         let found =
@@ -30,13 +32,19 @@ impl Leader {
                 return Ok(());
             }
         };
+        if self.is_refused && self.ledger.redis_run_id == run_id {
+            // Nobody has a number of this epoch: another one would only burn more.
+            self.bless().await;
+            return Ok(());
+        }
         let start = EpochStart::after(&self.ledger, self.last_seen.max(named).unwrap_or(0));
         let EpochStart { epoch, number_floor: floor, given_to } = start;
+        self.is_refused = false;
         self.append(owner, start.record(&run_id, chassis::clock::now())).await?;
-        let givers: Vec<u64> =
-            self.givers.iter().flat_map(|givers| givers.keys().copied()).collect();
-        if !givers.is_empty() && self.ledger.cutoff.is_none() {
-            let number_max = floor + MARK_BLOCK;
+        let is_giving = self.givers.as_ref().is_some_and(|givers| !givers.is_empty());
+        if let Some(number_max) = mark_above(floor).filter(|_| is_giving)
+            && self.ledger.cutoff.is_none()
+        {
             self.append(owner, AdmissionRecord::MarkRaised { epoch, number_max }).await?;
         }
         self.rules.epoch_started();
@@ -49,18 +57,28 @@ impl Leader {
         metrics::epoch_started();
         let event = &self.room.event;
         tracing::info!(%event, epoch, floor, given_to, ?given_before, "epoch of numbers started");
+        self.bless().await;
+        Ok(())
+    }
+
+    /// Begins the ledger's epoch in Redis, of which nobody has a number yet.
+    async fn bless(&mut self) {
+        let start = EpochStart::again(&self.ledger);
         let phase = match self.ledger.gathering {
             None => Phase::Line,
             Some(_) if self.ledger.is_closed() => Phase::Closing,
             Some(_) => Phase::Gather,
         };
         let live = start.live(&self.ledger, &self.doubt, &self.drawn_nobodys().await);
-        let numbers = (floor, self.ledger.mark);
+        let numbers = (start.number_floor, self.ledger.mark);
+        let givers: Vec<u64> =
+            self.givers.iter().flat_map(|givers| givers.keys().copied()).collect();
         let done = self.room.store.bless(&self.leading(), numbers, phase, &live, &givers).await;
+        // A refusal is certain; where there is no answer it may have begun, and given numbers.
+        self.is_refused = matches!(done, Err(Fault::Refused));
         if let Err(fault) = done {
             self.trouble(&fault);
         }
-        Ok(())
     }
 
     async fn last_named(&self) -> Result<Option<u64>, Fault> {

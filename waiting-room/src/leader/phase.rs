@@ -9,7 +9,7 @@ use schema::RoomSettings;
 use schema::admission::{AdmissionRecord, Draw};
 use std::sync::Arc;
 use waiting_room_core::{
-    Bits, Cohort, Ledger, MARK_BLOCK, PhaseStep, cohort_live, draw_live, drawn_to_nobody,
+    Bits, Cohort, Ledger, PhaseStep, cohort_live, draw_live, drawn_to_nobody, mark_above,
     phase_step,
 };
 
@@ -27,12 +27,12 @@ impl Leader {
             // It takes nobody any more, so it is drawn, whatever the settings say by now.
             Some(PhaseStep::Draw)
         } else {
-            phase_step(settings, gathering.is_some(), chassis::clock::now())
+            phase_step(settings, self.ledger.gathered(), chassis::clock::now())
         };
         match step {
             // It began before anything else of this tick, or will with the next.
             Some(PhaseStep::StartGather) => return Ok(Ok(false)),
-            Some(PhaseStep::Draw) => return self.draw(owner).await,
+            Some(PhaseStep::Draw) => return self.draw(owner, settings).await,
             None => self.closing_since = None,
         }
         if gathering.is_some() && self.ledger.prepared.is_none() {
@@ -59,12 +59,15 @@ impl Leader {
         phase: Phase,
     ) -> Result<Result<bool, Fault>, AppendError> {
         let gathering = self.ledger.gathering.is_some();
-        let step = phase_step(settings, gathering, chassis::clock::now());
+        let step = phase_step(settings, self.ledger.gathered(), chassis::clock::now());
         let is_unheard = gathering && !self.ledger.is_closed() && phase == Phase::Line;
         if step == Some(PhaseStep::StartGather) {
             self.start_gather(owner).await?;
         } else if !is_unheard {
             return Ok(Ok(false));
+        } else if self.ledger.prepared.is_none() {
+            // Its leader died before it could, and nobody has a place in it yet.
+            self.commit(owner).await?;
         }
         Ok(self.show_gather().await.map(|()| true))
     }
@@ -74,8 +77,9 @@ impl Leader {
     async fn start_gather(&mut self, owner: &Owner) -> Result<(), AppendError> {
         let (epoch, base) = (self.ledger.epoch, self.ledger.mark);
         let given_to = self.last_seen.unwrap_or(0).clamp(self.ledger.given, base);
-        let number_max = base + MARK_BLOCK;
-        self.append(owner, AdmissionRecord::MarkRaised { epoch, number_max }).await?;
+        if let Some(number_max) = mark_above(base) {
+            self.append(owner, AdmissionRecord::MarkRaised { epoch, number_max }).await?;
+        }
         self.append(owner, AdmissionRecord::GatherStarted { given_to, base }).await?;
         tracing::info!(event = %self.room.event, base, "the pre-queue gathers");
         self.commit(owner).await

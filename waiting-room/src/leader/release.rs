@@ -101,41 +101,58 @@ impl Leader {
     /// Counts the claims of releases whose window is over: who did not come makes room.
     ///
     /// LINE-2: first Redis refuses further claims of them. One that an instance has let pass in
-    /// time may come there at any time, and would else be a pass beside the slot's next one.
-    pub(super) async fn count_claims(&mut self) {
+    /// time may come there at any time, and would else be a pass beside the slot's next one. Then
+    /// the record says who claimed, and that nobody else can, also for those who lose Redis and for
+    /// later leaders; and only then slots are free.
+    pub(super) async fn count_claims(&mut self, owner: &Owner) -> Result<(), AppendError> {
         for release in self.rules.uncounted(self.clock.now()) {
             // Without an answer everybody counts until the next tick.
-            let Ok(claimed) = self.claims_of(&release).await else { return };
+            let Ok(claimed) = self.claims_of(&release).await else { return Ok(()) };
             let (before, cursor) = (release.cursor_before, release.cursor);
-            self.rules.claimed(before, cursor, &release.late, claimed);
+            let first = release.line.first().map(|&(first, _)| first);
+            let number = first.or(release.late.first().copied()).expect("it called somebody");
+            let (epoch, count) = (self.ledger.epoch, count_in(&claimed));
+            let closed = AdmissionRecord::ClaimsClosed { epoch, number, claimed };
+            self.append(owner, closed).await?;
+            self.rules.claimed(before, cursor, &release.late, count);
         }
+        Ok(())
     }
 
-    async fn claims_of(&self, release: &Uncounted) -> Result<u32, Fault> {
+    /// Who has claimed, when nobody else can any more: ascending ranges.
+    async fn claims_of(&self, release: &Uncounted) -> Result<Vec<(u64, u64)>, Fault> {
         let (leading, store) = (self.leading(), &self.room.store);
         let late = release.late.iter().map(|&number| (number, number));
         let called: Vec<(u64, u64)> = release.line.iter().copied().chain(late).collect();
         store.close_claims(&leading, &called).await?;
-        let mut claimed = 0;
-        if !release.line.is_empty() {
-            let (before, cursor) = (release.cursor_before, release.cursor);
-            let claims = store.claims(&leading.blessed, before, cursor).await?;
-            claimed += called_claims(&claims, &release.line);
-        }
+        let mut claimed = Vec::new();
         if let (Some(&first), Some(&last)) = (release.late.iter().min(), release.late.iter().max())
         {
             let claims = store.claims(&leading.blessed, first - 1, last).await?;
-            let late = release.late.iter().filter(|&&number| claims.contains(number));
-            claimed += late.count() as u64;
+            claimed.extend(release.late.iter().copied().filter(|&number| claims.contains(number)));
+            claimed.sort_unstable();
         }
-        Ok(u32::try_from(claimed).unwrap_or(u32::MAX))
+        if !release.line.is_empty() {
+            let (before, cursor) = (release.cursor_before, release.cursor);
+            let claims = store.claims(&leading.blessed, before, cursor).await?;
+            // Numbers between these stretches were gone, or called by another release.
+            let stretches = release.line.iter();
+            claimed.extend(stretches.flat_map(|&(first, last)| claims.iter(first - 1, last)));
+        }
+        Ok(ranges_of(&claimed))
     }
 }
 
-/// How many numbers of these stretches were claimed; those between them were gone, or called by
-/// another release.
-fn called_claims(claims: &Bits, line: &[(u64, u64)]) -> u64 {
-    line.iter().map(|&(first, last)| claims.count(first - 1, last)).sum()
+/// Ascending numbers as ranges.
+fn ranges_of(numbers: &[u64]) -> Vec<(u64, u64)> {
+    let follows = |before: &u64, number: &u64| before + 1 == *number;
+    numbers.chunk_by(follows).map(|range| (range[0], range[range.len() - 1])).collect()
+}
+
+/// How many numbers these ranges have.
+fn count_in(ranges: &[(u64, u64)]) -> u32 {
+    let count: u64 = ranges.iter().map(|(first, last)| last - first + 1).sum();
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 /// Whether an operator holds the line, rather than that it has not begun or is over.

@@ -26,7 +26,7 @@ impl Leader {
                 self.start_epoch(owner).await?;
                 (LimitedBy::Recovery, 0)
             }
-            Err(fault @ Fault::Away(_)) => {
+            Err(fault @ (Fault::Away(_) | Fault::Refused)) => {
                 self.trouble(&fault);
                 (LimitedBy::Recovery, 0)
             }
@@ -84,7 +84,7 @@ impl Leader {
             self.hold = Some(HoldReason::SalesUnknown);
             return Ok((LimitedBy::Recovery, live_ahead));
         }
-        self.count_claims().await;
+        self.count_claims(owner).await?;
         let limited_by = self.decide(owner, settings, &look).await?;
         Ok((limited_by, live_ahead))
     }

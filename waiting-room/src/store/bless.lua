@@ -3,8 +3,10 @@
 -- A leader that has been overtaken must not take the room back to its older epoch.
 local epoch = redis.call('HGET', KEYS[1], 'epoch')
 if epoch and tonumber(epoch) > tonumber(ARGV[2]) then return 0 end
-redis.call('DEL', KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6],
+-- A server that refuses to be written to refuses the first write: nothing has changed then.
+local done = redis.pcall('DEL', KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6],
   KEYS[7], KEYS[8], KEYS[9])
+if type(done) == 'table' and done.err then return 2 end
 redis.call('SETRANGE', KEYS[2], ARGV[7], ARGV[8])
 for at = 9, #ARGV do redis.call('SADD', KEYS[7], ARGV[at]) end
 redis.call('HSET', KEYS[1],

@@ -54,6 +54,30 @@ async fn redis_emptied_under_the_line_loses_no_place_and_gives_no_number_twice()
     }
 }
 
+#[tokio::test]
+async fn a_redis_that_is_empty_and_refuses_to_be_written_to_burns_no_numbers() {
+    let world = World::new().await;
+    let room = world.instance("a").await;
+    world.list(ID, 10_000).await;
+    let first = room.place(ID).await;
+    assert_eq!(room.claimed(ID, &first).await.status, 200);
+    let redis = world.servers.redis().await;
+    let least = |count: u8| {
+        let mut set = redis::cmd("CONFIG");
+        set.arg("SET").arg("min-replicas-to-write").arg(count);
+        set
+    };
+    let mut both = redis::pipe();
+    both.atomic().cmd("FLUSHALL").arg("SYNC").add_command(least(1));
+    let () = redis.session().await.unwrap().pipeline(&both).await.unwrap();
+    world.ticks(ID).await.pass(10).await;
+    assert_eq!(room.room_status(ID).await.body["epoch"], 2, "one loss is one epoch");
+    let () = redis.query(&least(0)).await.unwrap();
+    let next = room.place(ID).await;
+    assert_eq!(room.room_status(ID).await.body["epoch"], 2);
+    assert_eq!(room.claimed(ID, &next).await.status, 200, "and the line goes on in it");
+}
+
 /// Joins at a rate of one a second, claims, and loses what Redis has; returns the cursor.
 async fn called_then_lost(world: &World, room: &Instance) -> u64 {
     world.set(ID, |settings| settings.admission_rate_per_minute = 60).await;

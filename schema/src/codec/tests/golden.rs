@@ -583,6 +583,11 @@ fn records() -> Vec<Sample> {
             cutoff: Some(174),
             at: UnixMillis(1_800_000_000_175),
         },
+        ClaimsClosed => AdmissionRecord::ClaimsClosed {
+            epoch: 176,
+            number: 177,
+            claimed: vec![(177, 178)],
+        },
     )
 }
 

@@ -394,3 +394,29 @@ fn the_closed_cohort_ends_every_doubt_about_its_numbers_and_no_other() {
     passed.forget(UnixMillis(0));
     assert_eq!((passed.decided(&draw), passed.cohort_draws().count()), (vec![], 0));
 }
+
+#[test]
+fn claims_that_were_closed_stay_closed_and_known_of_each_whom_the_release_called() {
+    let mut ledger = ledger();
+    ledger.apply(release(0, 10, &[(3, 5)], &[]), MonoMs(0));
+    ledger.apply(release(10, 10, &[], &[5, 3]), MonoMs(0));
+    ledger.apply(release(10, 20, &[], &[]), MonoMs(0));
+    let close = |ledger: &mut Ledger, number: u64, claimed: &[(u64, u64)]| {
+        let claimed = claimed.to_vec();
+        ledger.apply(AdmissionRecord::ClaimsClosed { epoch: 1, number, claimed }, MonoMs(0));
+    };
+    close(&mut ledger, 1, &[(2, 2), (6, 8)]);
+    close(&mut ledger, 5, &[(3, 3)]);
+    ledger.apply(epoch(2, 1_000, 1_000), MonoMs(0));
+    let counted = |number: u64| match ledger.standing(number) {
+        Standing::Called(terms) => terms.counted,
+        other => panic!("{number} is {other:?}"),
+    };
+    for number in [2, 3, 6, 7, 8] {
+        assert_eq!(counted(number), Some(true), "{number}");
+    }
+    for number in [1, 5, 9, 10] {
+        assert_eq!(counted(number), Some(false), "{number}");
+    }
+    assert_eq!(counted(11), None, "that release is open");
+}

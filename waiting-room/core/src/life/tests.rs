@@ -140,7 +140,7 @@ impl World {
     fn claim(&mut self) -> bool {
         let Some(Standing::Called(terms)) = self.standing() else { return false };
         let is_taken = match claim(terms, 1, UnixMillis(self.now)) {
-            Claim::MarkAndSign => true,
+            Claim::MarkAndSign | Claim::Sign => true,
             Claim::SignIfMarked => self.claimed,
             Claim::TooLate => false,
         };

@@ -5,16 +5,17 @@ use super::{Room, Sight};
 use crate::adapt::Headroom;
 use crate::bits::Bits;
 use crate::epoch::EpochStart;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Standing};
 use crate::limits::GENERATION;
 use crate::manner::{Life, manner};
 use crate::mono::MonoMs;
 use crate::number_set::NumberSet;
+use crate::place::{Claim, claim, terms_in};
 use crate::poll::POLLS;
 use crate::restore::{Origin, restore};
 use schema::admission::{AdmissionRecord, MachineClock, Release};
 use schema::{DurationMs, RoomMode, RoomSettings, UnixMillis};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 const KILLS: u32 = 250;
 const TICK_MS: u64 = 250;
@@ -25,6 +26,16 @@ const BLOCK: u64 = 256;
 
 /// How far the wall clocks of two leaders are from the true time at most.
 const SKEW_MS: u64 = 60_000;
+
+/// How far they are where the cap of those inside binds: two are no further apart than a leader
+/// reckons with.
+const SKEW_NEAR_MS: u64 = 30_000;
+
+/// How many may be inside in such a room: few, so that each slot is wanted again at once.
+const ACTIVE_MAX: u32 = 80;
+
+const CLAIM_WINDOW: DurationMs = DurationMs(10_000);
+const PASS_LIFE: DurationMs = DurationMs(40_000);
 
 /// Enough words of bits for all numbers of a run.
 const WORDS: usize = 8_192;
@@ -60,13 +71,18 @@ struct Store {
     seen: Bits,
     current: Bits,
     since: u64,
+    claimed: BTreeSet<u64>,
+    /// Those that cannot be claimed any more.
+    closed: BTreeSet<u64>,
 }
 
 impl Store {
     fn empty(run: String) -> Self {
         let none = Bits::zeroed(0, WORDS);
         let (live, seen, current) = (none.clone(), none.clone(), none);
-        Self { run, epoch: 0, last: 0, mark: 0, live, seen, current, since: 0 }
+        let (claimed, closed) = (BTreeSet::new(), BTreeSet::new());
+        let (epoch, last, mark, since) = (0, 0, 0, 0);
+        Self { run, epoch, last, mark, live, seen, current, since, claimed, closed }
     }
 
     /// Whether it is the one that the stream knows, and holds what that says.
@@ -126,6 +142,18 @@ struct World {
     polls: BTreeSet<(u64, u64)>,
     given: u64,
     called: Vec<(u64, u64)>,
+    skew_max: u64,
+    /// When which called fan asks for the pass next.
+    claims: BTreeSet<(u64, u64)>,
+    /// By which clock each of them was called, and when the pass would end.
+    terms: BTreeMap<u64, (u64, u64)>,
+    /// Until when the passes are good that were signed.
+    passes: BTreeMap<u64, u64>,
+}
+
+/// Whether few may be inside.
+fn is_tight(seed: u64) -> bool {
+    seed % 4 < 2
 }
 
 fn uptime(now: u64, boot: u64) -> MonoMs {
@@ -143,9 +171,9 @@ impl World {
         let settings = RoomSettings {
             mode,
             admission_rate_per_minute: RATE,
-            active_max: 1_000_000,
-            claim_window_seconds: 20,
-            pass_ttl_seconds: 5,
+            active_max: if is_tight(seed) { ACTIVE_MAX } else { 1_000_000 },
+            claim_window_seconds: 10,
+            pass_ttl_seconds: 30,
             ..RoomSettings::default()
         };
         Self {
@@ -163,6 +191,10 @@ impl World {
             polls: BTreeSet::new(),
             given: 0,
             called: Vec::new(),
+            skew_max: if is_tight(seed) { SKEW_NEAR_MS } else { SKEW_MS },
+            claims: BTreeSet::new(),
+            terms: BTreeMap::new(),
+            passes: BTreeMap::new(),
         }
     }
 
@@ -220,6 +252,7 @@ impl World {
             self.join();
         }
         self.poll();
+        self.claim();
         if self.leader.is_none() && self.dice.one_in(5) {
             self.take_over();
         }
@@ -275,6 +308,45 @@ impl World {
         }
     }
 
+    /// Called fans ask for their passes; who gets none asks again until the pass would have ended.
+    fn claim(&mut self) {
+        let ledger = &self.followers[0].1;
+        while self.claims.first().is_some_and(|&(at, _)| at <= self.now) {
+            let (_, number) = self.claims.pop_first().unwrap();
+            let (skew, pass_ends) = self.terms[&number];
+            let now = wall(self.now, skew);
+            let decided = match ledger.standing(number) {
+                Standing::Called(terms) => claim(terms_in(terms, ledger.epoch), ledger.epoch, now),
+                Standing::Waiting => Claim::SignIfMarked,
+                other => panic!("{number} was called and is {other:?}"),
+            };
+            let store = self.store.as_mut().filter(|store| store.is_blessed(ledger));
+            let is_signed = match (decided, store) {
+                (Claim::Sign, _) => true,
+                (Claim::MarkAndSign, Some(store)) if !store.closed.contains(&number) => {
+                    store.claimed.insert(number);
+                    true
+                }
+                (Claim::MarkAndSign | Claim::SignIfMarked, Some(store)) => {
+                    store.claimed.contains(&number)
+                }
+                (Claim::MarkAndSign | Claim::SignIfMarked, None) | (Claim::TooLate, _) => false,
+            };
+            if is_signed {
+                self.passes.insert(number, pass_ends);
+            }
+            if self.now + 3_000 < pass_ends {
+                self.claims.insert((self.now + 3_000, number));
+            } else {
+                self.terms.remove(&number);
+            }
+        }
+        let now = self.now;
+        self.passes.retain(|_, until| now < *until);
+        let (passes, cap) = (self.passes.len(), self.settings.active_max as usize);
+        assert!(passes <= cap, "LINE-2: {passes} passes are good at {now}");
+    }
+
     /// A process leads, on one of two machines; half of them have read all of it just now.
     fn take_over(&mut self) {
         let boot = self.dice.below(2);
@@ -284,7 +356,7 @@ impl World {
             ledger = Ledger::default();
             self.stream.iter().for_each(|record| ledger.apply(record.clone(), at));
         }
-        let skew = self.dice.below(2 * SKEW_MS + 1);
+        let skew = SKEW_MS - self.skew_max + self.dice.below(2 * self.skew_max + 1);
         let origin = Origin { now: at, boot: Some(boot), wall: wall(self.now, skew) };
         let rules = restore(&ledger, &NumberSet::default(), origin, 20_000);
         let mut leader = Leader {
@@ -353,6 +425,9 @@ impl World {
             self.append(leader, AdmissionRecord::MarkRaised { epoch, number_max });
         }
         store.mark = leader.ledger.mark;
+        if !self.count_claims(leader, store) {
+            return false;
+        }
         let now = wall(self.now, leader.skew);
         let life = Life { gathering: false, is_armed: false, is_over: false, now };
         let line_last = leader.ledger.line_last(store.last);
@@ -386,8 +461,12 @@ impl World {
             if !is_skipped(number) {
                 self.called.push((shown, number));
             }
+            if is_fan && !is_skipped(number) {
+                self.claims.insert((shown + self.dice.below(30_000), number));
+                self.terms.insert(number, (leader.skew, self.now + PASS_LIFE.0));
+            }
         }
-        let (claim, pass) = (DurationMs::from_secs(20), DurationMs::from_secs(25));
+        let (claim, pass) = (CLAIM_WINDOW, PASS_LIFE);
         let uptime_now = DurationMs(uptime(self.now, leader.boot).0);
         let release = Release {
             epoch: leader.ledger.epoch,
@@ -407,6 +486,29 @@ impl World {
         }
         leader.rules.acked(uptime(self.now + append_ms, leader.boot), claim, pass);
         leader.publish(self.now + append_ms, store.last, &self.settings);
+        true
+    }
+
+    /// Counts claims as the leader does; false if it dies in it.
+    fn count_claims(&mut self, leader: &mut Leader, store: &mut Store) -> bool {
+        for release in leader.rules.uncounted(uptime(self.now, leader.boot)) {
+            let numbers = release.line.iter().flat_map(|&(first, last)| first..=last);
+            let numbers: Vec<u64> = numbers.collect();
+            store.closed.extend(&numbers);
+            if self.dice.one_in(200) {
+                return false;
+            }
+            let claimed = numbers.iter().filter(|&number| store.claimed.contains(number));
+            let claimed: Vec<(u64, u64)> = claimed.map(|&number| (number, number)).collect();
+            let count = u32::try_from(claimed.len()).unwrap();
+            let (epoch, number) = (leader.ledger.epoch, numbers[0]);
+            self.append(leader, AdmissionRecord::ClaimsClosed { epoch, number, claimed });
+            if self.dice.one_in(200) {
+                return false;
+            }
+            let (before, cursor) = (release.cursor_before, release.cursor);
+            leader.rules.claimed(before, cursor, &release.late, count);
+        }
         true
     }
 
@@ -459,7 +561,7 @@ fn survives(seed: u64) {
         }
         world.kill_something();
     }
-    let mut calm = 0;
+    let mut calm = 0_u32;
     while !world.waiting.is_empty() {
         world.step(0);
         calm += 1;

@@ -30,6 +30,8 @@ struct World {
     /// What a new leader finds.
     stored: Vec<Release>,
     left: Vec<u64>,
+    /// Records behind the releases.
+    beside: Vec<AdmissionRecord>,
     doubt: Bits,
     is_armed: bool,
     returns: Option<Returns>,
@@ -54,6 +56,7 @@ impl World {
             called: Vec::new(),
             stored: Vec::new(),
             left: Vec::new(),
+            beside: Vec::new(),
             doubt: Bits::default(),
             is_armed: false,
             returns: None,
@@ -166,7 +169,13 @@ impl World {
         for release in &self.stored {
             ledger.apply(AdmissionRecord::Released(release.clone()), at);
         }
-        ledger.apply(AdmissionRecord::Left { epoch: 1, numbers: self.left.clone() }, at);
+        if !self.left.is_empty() {
+            let left = AdmissionRecord::Left { epoch: 1, numbers: self.left.clone() };
+            ledger.apply(left, at);
+        }
+        for record in &self.beside {
+            ledger.apply(record.clone(), at);
+        }
         let origin = Origin { now: at, boot: Some(boot), wall };
         self.room = restore(&ledger, &NumberSet::default(), origin, 1_000);
     }
@@ -341,6 +350,36 @@ fn the_active_cap_counts_claims_and_frees_what_was_not_claimed_or_has_bought() {
     world.now += 400_000;
     world.tick(1, 0);
     assert_eq!(world.room.cursor, 25);
+}
+
+#[test]
+fn claims_that_are_counted_in_the_records_stay_so_after_a_loss_also_for_the_next_leader() {
+    let mut world = World::new(60_000);
+    world.settings.active_max = 10;
+    world.join(100);
+    world.tick(1, 0);
+    world.now += 121_000;
+    let closed =
+        AdmissionRecord::ClaimsClosed { epoch: 1, number: 1, claimed: vec![(1, 3), (9, 9)] };
+    world.beside.push(closed);
+    world.room.claimed(0, 10, &[], 4);
+    world.tick(1, 0);
+    assert_eq!(world.room.cursor, 16, "six never came");
+    let lost = AdmissionRecord::EpochStarted {
+        epoch: 2,
+        given_to: 100,
+        number_floor: 65_535,
+        redis_run_id: "s".into(),
+        at: UnixMillis(world.now),
+    };
+    world.beside.push(lost);
+    world.room.epoch_started();
+    assert_eq!(world.room.active(MonoMs(world.now)), 10, "those who did not come cannot any more");
+    for boot in [1, 2] {
+        world.take_over(boot);
+        assert_eq!(world.room.active(MonoMs(world.now)), 10, "boot {boot}");
+        assert_eq!(world.room.uncounted(MonoMs(world.now + 300_000)), [], "boot {boot}");
+    }
 }
 
 #[test]
