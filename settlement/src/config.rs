@@ -45,8 +45,8 @@ impl Default for Config {
     }
 }
 
-/// How often a dispute that is not over is looked at, if its provider says nothing by itself; it may
-/// take months.
+/// How often a dispute that is not over is looked at, if its provider says nothing by itself; it
+/// may take months.
 pub(crate) const DISPUTE_EVERY: DurationMs = DurationMs(3_600_000);
 
 /// Most of them in one look.

@@ -1,7 +1,7 @@
 //! What payment providers say has happened.
 //!
-//! Nothing of it is believed: that it came, signed, only makes us ask the provider how the payment or
-//! dispute is. So it may come twice, late, in any order or never, and all ends the same.
+//! Nothing of it is believed: that it came, signed, only makes us ask the provider how the payment
+//! or dispute is. So it may come twice, late, in any order or never, and all ends the same.
 
 use crate::chargeback;
 use crate::desk::Question;

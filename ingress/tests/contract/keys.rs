@@ -189,7 +189,9 @@ async fn a_repetition_of_naming_witnesses_leaves_what_they_have_revealed_since()
     unanswered(&rig.postgres, LONG_AGO).await;
     assert_eq!(draw("reveal", json!({"secrets": [BYTES], "root": BYTES})).await, 1);
     assert_eq!(draw("name", names.clone()).await, 1);
-    assert_eq!(draw("another", names).await, 0, "whoever names them anew begins anew");
+    assert_eq!(draw("again", names).await, 1, "the same ones");
+    let others = json!({"witnesses": [BYTES]});
+    assert_eq!(draw("others", others).await, 0, "whoever names others begins anew");
 }
 
 async fn same_after_a_crash(rig: &Rig, path: &str, token: &str, body: &Value) {

@@ -31,7 +31,7 @@ async fn an_endpoint_belongs_to_its_partner_and_shows_its_secret_where_that_is_m
     let id = made["webhookId"].as_str().unwrap();
     let secret = made["secret"].as_str().unwrap();
     assert!(secret.starts_with("whsec_") && secret.len() == 50, "{secret}");
-    assert_eq!(made["kinds"].as_array().unwrap().len(), 4);
+    assert_eq!(made["kinds"].as_array().unwrap().len(), 5);
     let listed = rig.http.get(PATH, &partner).await.json();
     assert_eq!(listed["webhooks"][0]["webhookId"], id);
     assert_eq!(listed["webhooks"][0]["secret"], Value::Null);

@@ -30,9 +30,9 @@ impl FoundMoney<'_> {
                          AND e.account = 'promoter_payable' LIMIT 1) AS promoter,
                  c.state
              FROM (SELECT coalesce(
-                     (SELECT order_id FROM payment_attempt WHERE provider = $1 AND provider_id = $2),
-                     (SELECT order_id FROM found_money WHERE provider = $1 AND provider_id = $2)
-                 ) AS order_id) p
+                 (SELECT order_id FROM payment_attempt WHERE provider = $1 AND provider_id = $2),
+                 (SELECT order_id FROM found_money WHERE provider = $1 AND provider_id = $2)
+             ) AS order_id) p
              LEFT JOIN chargeback c ON c.provider = $1 AND c.dispute_id = $3
              WHERE p.order_id IS NOT NULL",
         );

@@ -67,8 +67,8 @@ impl Webhooks<'_> {
         Ok(rows.iter().map(ready_of).collect())
     }
 
-    /// Makes the messages of verdicts and parts, each with the promoter of its event. Repeating it is
-    /// harmless. Says how many there are.
+    /// Makes the messages of verdicts and parts, each with the promoter of its event. Repeating it
+    /// is harmless. Says how many there are.
     pub(crate) async fn expand(self, told: &[(Ready, Option<AccountId>)]) -> Result<i64, Error> {
         let query = sqlx::query_scalar("SELECT webhooks_expand($1, $2, $3, $4, $5, $6, $7, $8)");
         let ready = || told.iter().map(|(ready, _)| ready);

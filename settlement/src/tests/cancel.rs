@@ -1,5 +1,6 @@
 //! Cancellations, as ingress asks for them.
 
+use super::crash::healthy;
 use super::rig::{ACCOUNT, Point, Rig, asked};
 use schema::{AccountId, CancelAnswer, CancelBooking, HoldId, OrderId, subject};
 
@@ -57,7 +58,7 @@ async fn a_refund_while_the_money_is_being_taken_gives_all_of_it_back() {
 #[tokio::test]
 async fn a_refund_that_outlasts_the_wait_is_under_way_and_goes_on() {
     let (rig, hold) = Rig::paid(&[1]).await;
-    let _stage = rig.stage(Point::Never);
+    let _stage = healthy(&rig).await;
     rig.owner.heard.lock().unwrap().deaf = true;
     let answer = ask(&rig, hold, ACCOUNT).await;
     assert_eq!(answer, CancelAnswer::Underway, "its seats are not free yet");

@@ -108,7 +108,7 @@ pub(super) const RESEATED: [&str; 4] =
 pub(super) const REFUSED: &str = "refuse late money";
 const TOLD: [&str; 6] = [
     "turn an endpoint off",
-    "read verdicts to tell",
+    "read what is to be told",
     "make messages",
     "take messages",
     "send a message",

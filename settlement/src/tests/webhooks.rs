@@ -19,8 +19,8 @@ use uuid::Uuid;
 pub(super) const PROMOTER: AccountId = AccountId(500);
 const OTHER: AccountId = AccountId(501);
 
-pub(super) const ALL: &str = "{booking.confirmed,booking.declined,booking.cancelled,booking.refunded,\
-    booking.ticket_refunded}";
+pub(super) const ALL: &str = "{booking.confirmed,booking.declined,booking.cancelled,\
+    booking.refunded,booking.ticket_refunded}";
 
 /// A request as it came.
 #[derive(Debug, Clone)]

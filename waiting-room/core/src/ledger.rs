@@ -1,9 +1,7 @@
 //! What the room's records say: every reader of the stream keeps one of these.
 
 use crate::bits::Bits;
-use crate::draw::Permutation;
 use crate::limits::TOKEN_AGE_MAX;
-use crate::manner::Gathered;
 use crate::mono::MonoMs;
 use crate::place::is_among;
 use crate::positions::Positions;
@@ -189,8 +187,7 @@ impl Ledger {
                 self.cutoff = cutoff;
             }
             AdmissionRecord::ClaimsClosed { epoch, number, claimed } => {
-                assert!(epoch == self.epoch);
-                self.close_claims(number, claimed);
+                self.close_claims(epoch, number, claimed);
             }
             AdmissionRecord::DoubtEnded { epoch, given_to } => {
                 assert!(epoch == self.epoch);
@@ -210,55 +207,6 @@ impl Ledger {
         (self.given, self.seen, self.mark) = (number_floor, number_floor, number_floor);
     }
 
-    fn gather(&mut self, given_to: u64, base: u64) {
-        assert!(self.gathering.is_none());
-        assert!(self.cursor <= base);
-        push_range(&mut self.unseen, given_to, base);
-        self.given = self.given.max(base);
-        self.seen = self.seen.max(given_to);
-        self.gathering = Some(base);
-    }
-
-    fn prepared_of(&mut self, base: u64) -> &mut Prepared {
-        assert!(self.gathering == Some(base));
-        self.prepared.as_mut().expect("the draw was committed to")
-    }
-
-    fn close_cohort(&mut self, base: u64, last: u64) {
-        assert!(base <= last);
-        assert!(last <= self.mark);
-        let before = self.prepared_of(base).last.replace(last);
-        assert!(before.is_none(), "a cohort is closed once");
-        self.given = self.given.max(last);
-    }
-
-    fn draw(&mut self, draw: Draw) {
-        assert!(self.gathering.take() == Some(draw.base));
-        assert!(draw.base <= draw.last);
-        assert!(draw.last <= self.mark);
-        let prepared = self.prepared.take();
-        let is_drawn = |&mut (_, last): &mut (u64, u64)| draw.base < last && last <= draw.last;
-        if let Some(made_of) = &draw.made_of {
-            let prepared = prepared.as_ref().expect("the draw was committed to");
-            assert!(prepared.last == Some(draw.last), "the cohort ends where it was closed");
-            assert!(prepared.root == Some(made_of.root), "the root was published before");
-            let witness_count = made_of.witnesses.len();
-            assert!(prepared.witnesses.len() == witness_count, "a draw waits for its witnesses");
-            let has_beacon = !made_of.beacon.is_empty();
-            assert!(prepared.needs_beacon == has_beacon, "a draw has the beacon it promised");
-            // Its closed cohort says who has a number: nobody waits for what others would know.
-            self.gaps.extract_if(.., is_drawn).for_each(drop);
-            self.decided.extend(self.doubts.extract_if(.., is_drawn));
-        } else {
-            // Where they are in line now is the draw's secret until it is asked.
-            self.unseen.extend(self.gaps.extract_if(.., is_drawn));
-        }
-        self.given = self.given.max(draw.last);
-        self.draws.push(draw);
-        self.fixed.push(prepared);
-        assert!(self.fixed.len() == self.draws.len());
-    }
-
     fn leave(&mut self, number: u64) {
         let Standing::Called(terms) = self.standing(number) else { return };
         // Of an earlier epoch nobody knows who has a pass.
@@ -274,35 +222,6 @@ impl Ledger {
     /// The numbers, as given out, of which nobody knows whether they were.
     pub fn doubts(&self) -> impl Iterator<Item = u64> + '_ {
         self.doubts.iter().flat_map(|&(first, last)| first..=last)
-    }
-
-    /// The numbers of `draw`, as given out, that were in doubt until its cohort was closed: first
-    /// to last, ascending.
-    pub fn decided(&self, draw: &Draw) -> Vec<(u64, u64)> {
-        let is_drawn = |&&(_, last): &&(u64, u64)| draw.base < last && last <= draw.last;
-        self.decided.iter().filter(is_drawn).copied().collect()
-    }
-
-    /// The draws that are made of a cohort and not passed: where those who are not in it are in
-    /// line, nobody is.
-    pub fn cohort_draws(&self) -> impl Iterator<Item = &Draw> + '_ {
-        self.draws.iter().filter(|draw| draw.made_of.is_some() && self.cursor < draw.last)
-    }
-
-    /// The draws in their order, each with what was published of it before it was made.
-    pub fn made(&self) -> impl DoubleEndedIterator<Item = (&Draw, Option<&Prepared>)> + '_ {
-        self.draws.iter().zip(self.fixed.iter().map(Option::as_ref))
-    }
-
-    /// What became of the room's pre-queues.
-    pub fn gathered(&self) -> Gathered {
-        let drawn_at = self.draws.last().map(|draw| draw.at);
-        Gathered { gathering: self.gathering.is_some(), drawn_at }
-    }
-
-    /// Whether the cohort of the pre-queue is closed, and its draw still to be made.
-    pub fn is_closed(&self) -> bool {
-        self.prepared.as_ref().is_some_and(|prepared| prepared.last.is_some())
     }
 
     /// How many numbers were given out and not passed, those who are gone among them: known to all
@@ -372,7 +291,8 @@ impl Ledger {
 
     /// LINE-2: what makes room stays so. Were it forgotten with Redis, those who did not come could
     /// claim beside those who were called in their stead.
-    fn close_claims(&mut self, number: u64, claimed: Vec<(u64, u64)>) {
+    fn close_claims(&mut self, epoch: u32, number: u64, claimed: Vec<(u64, u64)>) {
+        assert!(epoch == self.epoch);
         // Its passes ended long ago, by a clock that was ahead.
         let Some(idx) = self.caller(number) else { return };
         let Received { release, claimed: known, .. } = &mut self.releases[idx];
@@ -439,20 +359,6 @@ impl Ledger {
         })
     }
 
-    /// The draw that orders the pre-queue place with `number`; `None` until it is drawn.
-    pub fn draw_of(&self, number: u64) -> Option<&Draw> {
-        let idx = self.draws.partition_point(|draw| draw.last < number);
-        self.draws.get(idx).filter(|draw| draw.base < number)
-    }
-
-    /// The number in line of the pre-queue place with `number`. `prf` is keyed by the draw's seed.
-    pub fn drawn_number(draw: &Draw, number: u64, prf: &dyn Fn(u8, u64) -> u64) -> u64 {
-        assert!(draw.base < number);
-        assert!(number <= draw.last);
-        let permutation = Permutation::new(draw.last - draw.base, prf);
-        draw.base + 1 + permutation.apply(number - draw.base - 1)
-    }
-
     /// The last number that may be called, given the last one given out.
     pub fn line_last(&self, number_last: u64) -> u64 {
         self.gathering.map_or(number_last, |base| base.min(number_last)).max(self.cursor)
@@ -507,5 +413,6 @@ pub(crate) fn push_range(ranges: &mut Vec<(u64, u64)>, after: u64, last: u64) {
     }
 }
 
+mod draws;
 #[cfg(test)]
 mod tests;

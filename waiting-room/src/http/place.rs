@@ -40,8 +40,8 @@ pub(crate) struct PlaceBody {
     /// How long the claim is open; only when ready.
     #[serde(skip_serializing_if = "Option::is_none")]
     claim_within_ms: Option<u64>,
-    /// `late` for a place that was passed over while its fan was away, and waits beside the line: it
-    /// has no position and no wait, and keeps its turn by asking as it is told to.
+    /// `late` for a place that was passed over while its fan was away, and waits beside the line:
+    /// it has no position and no wait, and keeps its turn by asking as it is told to.
     #[serde(skip_serializing_if = "Option::is_none")]
     lane: Option<&'static str>,
 }

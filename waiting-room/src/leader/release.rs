@@ -81,8 +81,8 @@ impl Leader {
         Ok(())
     }
 
-    /// Takes those out of the late lane who were called, are not late, or have gone again: these come
-    /// back by asking.
+    /// Takes those out of the late lane who were called, are not late, or have gone again: these
+    /// come back by asking.
     async fn drop_late(&self, look: &Look) {
         let over = |number: &u64| self.ledger.standing(*number) != Standing::Skipped;
         let mut gone: Vec<u64> = look.late.iter().copied().filter(over).collect();

@@ -363,7 +363,7 @@ fn broken_promises(draw: &Downloaded) -> Vec<(&'static str, Downloaded)> {
 #[test]
 fn a_draw_that_is_not_the_promised_one_is_refused_with_what_was_kept_and_with_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
-    // One with nothing besides, one with an earlier draw, one with a beacon, one with witnesses too.
+    // One with nothing besides, one with an earlier draw, one with a beacon, one with witnesses.
     let is_taken = |draw: &Downloaded| [2, 5, 6].map(Value::from).contains(&draw.fairness["n"]);
     let draws: Vec<Downloaded> = vectors().into_iter().filter(is_taken).collect();
     assert_eq!(draws.len(), 4);

@@ -11,6 +11,7 @@ use crate::seats::SeatMap;
 use crate::system::System;
 use crate::up::{Reach, Up};
 use crate::wait::{pause, until, until_equal};
+use chassis::metrics::NAME_PREFIX;
 use futures_util::future::join_all;
 use hyper::Method;
 use schema::DurationMs;
@@ -247,7 +248,8 @@ impl Away<'_> {
         let status = self.client.get(&format!("/api/queue/{ROOM}/status")).await;
         assert_eq!(status["mode"], "open", "{status}");
         let pages = Client::new(&format!("http://127.0.0.1:{}", self.up.metrics_port));
-        let line = format!("usher_settlement_provider_open{{provider=\"stripe\"}} {open}");
+        let name = format!("{NAME_PREFIX}settlement_provider_open");
+        let line = format!("{name}{{provider=\"stripe\"}} {open}");
         until(&line, async || {
             let page = pages.ask(Call::get("/metrics")).await.body;
             let page = String::from_utf8_lossy(&page).into_owned();

@@ -88,7 +88,7 @@ fn sources() -> BTreeMap<String, String> {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
-            if name.starts_with("tests") {
+            if name.starts_with("test") {
                 continue;
             }
             if path.is_dir() {

@@ -1,12 +1,11 @@
 //! A room whose leader, givers of numbers and store are killed at random, in virtual time: what it
 //! promises to fans must be kept through all of it.
 
-use super::{Room, Sight};
+use super::Sight;
 use crate::adapt::Headroom;
 use crate::bits::Bits;
 use crate::epoch::EpochStart;
 use crate::ledger::{Ledger, Standing};
-use crate::limits::GENERATION;
 use crate::manner::{Life, manner};
 use crate::mono::MonoMs;
 use crate::number_set::NumberSet;
@@ -16,6 +15,10 @@ use crate::restore::{Origin, restore};
 use schema::admission::{AdmissionRecord, MachineClock, Release};
 use schema::{DurationMs, RoomMode, RoomSettings, UnixMillis};
 use std::collections::{BTreeMap, BTreeSet};
+
+use parts::{Dice, Giver, Leader, Store};
+
+mod parts;
 
 const KILLS: u32 = 250;
 const TICK_MS: u64 = 250;
@@ -39,89 +42,6 @@ const PASS_LIFE: DurationMs = DurationMs(40_000);
 
 /// Enough words of bits for all numbers of a run.
 const WORDS: usize = 8_192;
-
-/// Chance, from a seed.
-struct Dice(u64);
-
-impl Dice {
-    /// A number below `count`.
-    fn below(&mut self, count: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut x = self.0;
-        x = (x ^ x >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        x = (x ^ x >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (x ^ x >> 31) % count
-    }
-
-    fn one_in(&mut self, count: u64) -> bool {
-        self.below(count) == 0
-    }
-}
-
-/// What Redis holds.
-#[derive(Clone)]
-struct Store {
-    /// The process and its history: one that was a replica in between is another one.
-    run: String,
-    epoch: u32,
-    last: u64,
-    mark: u64,
-    live: Bits,
-    /// Who checked in lately; `current` since the given time.
-    seen: Bits,
-    current: Bits,
-    since: u64,
-    claimed: BTreeSet<u64>,
-    /// Those that cannot be claimed any more.
-    closed: BTreeSet<u64>,
-}
-
-impl Store {
-    fn empty(run: String) -> Self {
-        let none = Bits::zeroed(0, WORDS);
-        let (live, seen, current) = (none.clone(), none.clone(), none);
-        let (claimed, closed) = (BTreeSet::new(), BTreeSet::new());
-        let (epoch, last, mark, since) = (0, 0, 0, 0);
-        Self { run, epoch, last, mark, live, seen, current, since, claimed, closed }
-    }
-
-    /// Whether it is the one that the stream knows, and holds what that says.
-    fn is_blessed(&self, ledger: &Ledger) -> bool {
-        0 < ledger.epoch && self.epoch == ledger.epoch && self.run == ledger.redis_run_id
-    }
-
-    fn check_in(&mut self, number: u64, now: u64) {
-        if self.since + GENERATION.0 <= now {
-            // Two sets are read; the older one ends.
-            (self.seen, self.since) = (self.current.clone(), now);
-            self.current = Bits::zeroed(0, WORDS);
-        }
-        for set in [&mut self.live, &mut self.seen, &mut self.current] {
-            set.set(number);
-        }
-    }
-}
-
-/// Gives out numbers as far as it has read the stream.
-#[derive(Default)]
-struct Giver {
-    read: usize,
-    ledger: Ledger,
-    given_max: u64,
-}
-
-struct Leader {
-    ledger: Ledger,
-    rules: Room,
-    doubt: Bits,
-    boot: u64,
-    /// The wall clock of its machine, ahead of the true time by this less [`SKEW_MS`].
-    skew: u64,
-    last_seen: Option<u64>,
-    /// Everybody who gave numbers of this epoch lives.
-    is_whole: bool,
-    horizon: u64,
-}
 
 struct World {
     dice: Dice,
@@ -454,20 +374,20 @@ impl World {
         }
         let append_ms = self.dice.below(TICK_MS);
         let shown = self.now + self.dice.below(append_ms + 1);
-        let is_skipped = |n: u64| plan.skipped.iter().any(|&(from, to)| from <= n && n <= to);
         for number in plan.cursor_before + 1..=plan.cursor {
             let is_fan = self.waiting.remove(&number);
-            assert!(!is_skipped(number) || !is_fan, "LINE-3: {number} is passed as gone");
-            if !is_skipped(number) {
-                self.called.push((shown, number));
+            if plan.skipped.iter().any(|&(from, to)| from <= number && number <= to) {
+                assert!(!is_fan, "LINE-3: {number} is passed as gone");
+                continue;
             }
-            if is_fan && !is_skipped(number) {
+            self.called.push((shown, number));
+            if is_fan {
                 self.claims.insert((shown + self.dice.below(30_000), number));
                 self.terms.insert(number, (leader.skew, self.now + PASS_LIFE.0));
             }
         }
         let (claim, pass) = (CLAIM_WINDOW, PASS_LIFE);
-        let uptime_now = DurationMs(uptime(self.now, leader.boot).0);
+        let up = DurationMs(uptime(self.now, leader.boot).0);
         let release = Release {
             epoch: leader.ledger.epoch,
             cursor_before: plan.cursor_before,
@@ -478,7 +398,7 @@ impl World {
             pass_until: now + pass,
             skipped: plan.skipped,
             late: plan.late,
-            clock: Some(MachineClock { boot: leader.boot, uptime: uptime_now }),
+            clock: Some(MachineClock { boot: leader.boot, uptime: up }),
         };
         self.append(leader, AdmissionRecord::Released(release));
         if self.dice.one_in(400) {
@@ -523,29 +443,6 @@ impl World {
             most = most.max(idx + 1 - from);
         }
         most
-    }
-}
-
-impl Giver {
-    fn read_on(&mut self, stream: &[AdmissionRecord], now: u64) {
-        for record in &stream[self.read..] {
-            self.ledger.apply(record.clone(), MonoMs(now));
-        }
-        self.read = stream.len();
-    }
-}
-
-impl Leader {
-    fn recall_doubt(&mut self) {
-        self.doubt = Bits::zeroed(0, WORDS);
-        for number in self.ledger.doubts() {
-            self.doubt.set(number);
-        }
-    }
-
-    fn publish(&mut self, now: u64, given: u64, settings: &RoomSettings) {
-        let (at, ceiling) = (uptime(now, self.boot), POLLS.ceiling);
-        self.horizon = self.rules.publish_horizon(at, given, &self.doubt, settings, ceiling);
     }
 }
 

@@ -1,3 +1,5 @@
+//! What is shown of a draw, and what it was promised to be.
+
 use super::{FairnessBody, Ledger, drawn, hash};
 use crate::drawn::ingredients;
 use crate::verify::{DrawFile, DrawFiles, Finding, verify_draw};
