@@ -63,9 +63,6 @@ $$;
 -- Does one verb to each payment, which is created if it is new, and returns how each is then. No
 -- payment occurs twice. The caller brings payments in the order of their ids, so that two callers
 -- do not wait for each other.
---
--- The disk is not waited for: it is the log of whoever hears the answer, so what they commit for it
--- is there only if this is.
 CREATE FUNCTION sandbox.act(
     p_id TEXT[], p_order TEXT[], p_amount BIGINT[], p_currency TEXT[], p_outcome TEXT[],
     p_reason TEXT[], p_delay BIGINT[], p_silent BOOLEAN[], p_charged_back TEXT[], p_verb TEXT[],
@@ -74,7 +71,6 @@ CREATE FUNCTION sandbox.act(
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 BEGIN
-    PERFORM set_config('synchronous_commit', 'off', true);
     RETURN QUERY INSERT INTO sandbox.payment AS p (payment_id, order_ref, amount, currency, state,
         outcome, reason, delay_ms, silent, charged_back, verb, settles_at, captured_at, created_at,
         updated_at)

@@ -194,7 +194,7 @@ async fn a_provider_that_is_away_for_a_minute_loses_no_order_and_keeps_no_seat()
     let (up, proxy) = start(&stripe).await;
     let reach = up.reach();
     let client = &reach.client;
-    list_with_short_holds(&reach, "EVT001", SHOP, HOLD_TTL).await;
+    list_with_short_holds(&reach, "EVT002", SHOP, HOLD_TTL).await;
     let fans = accounts(client, FANS, "outage").await;
     let operator = Fan::demo(client, "operator").await;
     let path = format!("/api/admin/events/{ROOM}/admission");
