@@ -138,7 +138,7 @@ fn refused(detail: &str) -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use super::{WebhookId, checked_kinds, checked_url};
+    use super::{KINDS, WebhookId, checked_kinds, checked_url};
 
     fn check(url: &str, is_demo: bool) -> Result<(), &'static str> {
         checked_url(url, is_demo).map_err(|problem| problem.code)
@@ -183,7 +183,7 @@ mod tests {
             let named = named.iter().map(|kind| (*kind).to_owned()).collect();
             checked_kinds(Some(named)).map_err(|problem| problem.code)
         };
-        assert_eq!(checked_kinds(None).unwrap().len(), 4);
+        assert_eq!(checked_kinds(None).unwrap().len(), KINDS.len());
         let two = ["booking.refunded", "booking.confirmed", "booking.refunded"];
         assert_eq!(kinds(&two).unwrap(), ["booking.confirmed", "booking.refunded"]);
         assert_eq!(kinds(&["booking.lost"]), Err("REQUEST_INVALID"));

@@ -1,5 +1,5 @@
-//! Which payment or dispute an event of Stripe is about. Nothing else in it is read, because nothing
-//! else in it is believed.
+//! Which payment or dispute an event of Stripe is about. Nothing else in it is read, because
+//! nothing else in it is believed.
 
 use serde::Deserialize;
 

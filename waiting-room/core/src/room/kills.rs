@@ -12,7 +12,7 @@ use crate::number_set::NumberSet;
 use crate::place::{Claim, claim, terms_in};
 use crate::poll::POLLS;
 use crate::restore::{Origin, restore};
-use schema::admission::{AdmissionRecord, MachineClock, Release};
+use schema::admission::{AdmissionRecord, Release};
 use schema::{DurationMs, RoomMode, RoomSettings, UnixMillis};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -340,8 +340,8 @@ impl World {
     fn call(&mut self, leader: &mut Leader, store: &mut Store) -> bool {
         leader.last_seen = Some(store.last);
         if leader.ledger.mark - store.last < BLOCK / 2 {
-            let (epoch, number_max) = (leader.ledger.epoch, store.last + BLOCK);
-            let number_max = number_max.max(leader.ledger.mark);
+            let number_max = (store.last + BLOCK).max(leader.ledger.mark);
+            let epoch = leader.ledger.epoch;
             self.append(leader, AdmissionRecord::MarkRaised { epoch, number_max });
         }
         store.mark = leader.ledger.mark;
@@ -387,7 +387,6 @@ impl World {
             }
         }
         let (claim, pass) = (CLAIM_WINDOW, PASS_LIFE);
-        let up = DurationMs(uptime(self.now, leader.boot).0);
         let release = Release {
             epoch: leader.ledger.epoch,
             cursor_before: plan.cursor_before,
@@ -398,7 +397,7 @@ impl World {
             pass_until: now + pass,
             skipped: plan.skipped,
             late: plan.late,
-            clock: Some(MachineClock { boot: leader.boot, uptime: up }),
+            clock: Some(leader.clock(self.now)),
         };
         self.append(leader, AdmissionRecord::Released(release));
         if self.dice.one_in(400) {

@@ -7,8 +7,8 @@ use crate::limits::GENERATION;
 use crate::mono::MonoMs;
 use crate::poll::POLLS;
 use crate::room::Room;
-use schema::RoomSettings;
-use schema::admission::AdmissionRecord;
+use schema::admission::{AdmissionRecord, MachineClock};
+use schema::{DurationMs, RoomSettings};
 use std::collections::BTreeSet;
 
 /// Chance, from a seed.
@@ -109,6 +109,10 @@ impl Leader {
         for number in self.ledger.doubts() {
             self.doubt.set(number);
         }
+    }
+
+    pub(super) fn clock(&self, now: u64) -> MachineClock {
+        MachineClock { boot: self.boot, uptime: DurationMs(uptime(now, self.boot).0) }
     }
 
     pub(super) fn publish(&mut self, now: u64, given: u64, settings: &RoomSettings) {
