@@ -176,14 +176,13 @@ impl Stripe {
         for key in self.keys.refund(id, left, chassis::clock::now()) {
             let call = Call { what, method: Method::PostOnce, path: "refunds", form: &form, key };
             match self.api.call::<serde::de::IgnoredAny>(&call).await {
-                Ok(_) => break,
+                // It is over, so how the payment is says what it has done.
+                Err(Fault::Over(_)) if self.fetch(what, id).await?.left() == left => {}
+                Ok(_) | Err(Fault::Over(_)) => break,
                 Err(Fault::Refused(refused)) if refused.is_disputed() => {
                     return Err(Failure::Rejected { what, why: CHARGED_BACK.to_owned() });
                 }
                 Err(Fault::Refused(refused)) => refuse(what, id, &refused),
-                // It is over, so how the payment is says what it has done.
-                Err(Fault::Over(_)) if self.fetch(what, id).await?.left() == left => {}
-                Err(Fault::Over(_)) => break,
                 Err(Fault::Unknown(failure)) => return Err(failure),
             }
         }
@@ -258,8 +257,8 @@ impl Stripe {
 
     async fn disputes(&self, after: &Cursor) -> Result<Disputes, Failure> {
         let list: DisputesList = self.list_of("list disputes", "disputes", after).await?;
-        let last = list.data.last().filter(|_| list.has_more);
-        let next = last.map(|last| Cursor { created_at: after.created_at, id: last.id.clone() });
+        let end = list.data.last().filter(|_| list.has_more);
+        let next = end.map(|end| Cursor { created_at: after.created_at, id: end.id.clone() });
         Ok((list.data.iter().filter_map(Disputing::told).collect(), next))
     }
 

@@ -166,7 +166,7 @@ async fn take_over(
         givers: None,
         doubt: Bits::default(),
         is_troubled: false,
-        is_refused: false,
+        refused: None,
         closing_since: None,
         is_secret_lost: false,
         watch: Watch::default(),
@@ -206,8 +206,8 @@ struct Leader {
     doubt: Bits,
     /// Redis did not do its part in this tick.
     is_troubled: bool,
-    /// Redis has refused to begin the ledger's epoch, so nobody has a number of it.
-    is_refused: bool,
+    /// The epoch that Redis has refused to begin, so nobody has a number of it.
+    refused: Option<u32>,
     /// Since when the pre-queue gives out no place, while its last entries are waited for.
     closing_since: Option<MonoMs>,
     /// The secret of a commitment cannot be found again: said once.

@@ -86,7 +86,9 @@ async fn flush_returners(room: &Room) {
     if let Err(fault) = room.store.come_back(&blessed, &numbers, chassis::clock::now()).await {
         tracing::debug!(event = %room.event, %fault, "returners wait for the late lane");
         metrics::store_failed("come_back");
-        numbers.into_iter().for_each(|number| room.come_back(number));
+        for number in numbers {
+            room.come_back(number);
+        }
     }
 }
 

@@ -58,8 +58,8 @@ async fn what_a_bank_took_back_is_booked_once_and_nobody_pays_it_back_again() {
     let refund = "SELECT state FROM order_move(ARRAY[$1], ARRAY[1], ARRAY['paid'],
         ARRAY['refunding'], ARRAY[NULL], ARRAY[true], ARRAY[false], ARRAY[NULL],
         ARRAY[NULL]::UUID[], 1, 1)";
-    let state: String = sqlx::query_scalar(refund).bind(order).fetch_one(&rig.pool).await.unwrap();
-    assert_eq!(state, "paid");
+    let after: String = sqlx::query_scalar(refund).bind(order).fetch_one(&rig.pool).await.unwrap();
+    assert_eq!(after, "paid");
     let part = "SELECT part_begin($1, 1, 0, gen_random_uuid(), 1)";
     let begun: bool = sqlx::query_scalar(part).bind(order).fetch_one(&rig.pool).await.unwrap();
     assert!(!begun);

@@ -32,14 +32,14 @@ impl Leader {
                 return Ok(());
             }
         };
-        if self.is_refused && self.ledger.redis_run_id == run_id {
+        if self.refused == Some(self.ledger.epoch) && self.ledger.redis_run_id == run_id {
             // Nobody has a number of this epoch: another one would only burn more.
             self.bless().await;
             return Ok(());
         }
         let start = EpochStart::after(&self.ledger, self.last_seen.max(named).unwrap_or(0));
         let EpochStart { epoch, number_floor: floor, given_to } = start;
-        self.is_refused = false;
+        self.refused = None;
         self.append(owner, start.record(&run_id, chassis::clock::now())).await?;
         let is_giving = self.givers.as_ref().is_some_and(|givers| !givers.is_empty());
         if let Some(number_max) = mark_above(floor).filter(|_| is_giving)
@@ -75,7 +75,7 @@ impl Leader {
             self.givers.iter().flat_map(|givers| givers.keys().copied()).collect();
         let done = self.room.store.bless(&self.leading(), numbers, phase, &live, &givers).await;
         // A refusal is certain; where there is no answer it may have begun, and given numbers.
-        self.is_refused = matches!(done, Err(Fault::Refused));
+        self.refused = matches!(done, Err(Fault::Refused)).then_some(self.ledger.epoch);
         if let Err(fault) = done {
             self.trouble(&fault);
         }

@@ -89,7 +89,7 @@ impl Wish {
             (402, "PAYMENT_DECLINED") => assert_eq!(card, REFUSED, "a good card is never refused"),
             // Nobody was asked: the same once more.
             (503, code) => {
-                assert_eq!((code.is_empty(), &answer.json()["retryable"]), (false, &json!(true)))
+                assert_eq!((code.is_empty(), &answer.json()["retryable"]), (false, &json!(true)));
             }
             _ => panic!("{answer:?}"),
         }
