@@ -1,5 +1,6 @@
 //! What an operator may set for settlement, and the limits that hold whatever is set.
 
+use crate::sandbox::Sandbox;
 use crate::stripe::StripeConfig;
 use schema::DurationMs;
 use serde::{Deserialize, Serialize};
@@ -34,7 +35,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            provider: "sandbox".to_owned(),
+            provider: Sandbox::NAME.to_owned(),
             lease_ms: 4_000,
             sweep_every_ms: 500,
             orders_max: 2_048,

@@ -13,7 +13,7 @@ use crate::provider::{Cursor, Failure, Listed, Page, Provider, Verb};
 use crate::store::{FoundMoney, MoneyOutcome};
 use chassis::{Shutdown, clock};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
-use schema::UnixMillis;
+use schema::{InvariantId, UnixMillis};
 use settlement_core::{Late, Remedy, Rung, Seen, Standing, Stray, late, remedy};
 use sqlx::PgPool;
 use std::fmt;
@@ -30,6 +30,20 @@ pub struct Difference {
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = self.what();
+        let done = match (self.is_mended, self.remedy) {
+            (true, Remedy::Void(_)) => "voided",
+            (true, _) => "refunded",
+            (false, Remedy::Missing | Remedy::Uneven) => "a person has to look",
+            (false, Remedy::Reseat) => "its places are asked for",
+            (false, _) => "not mended yet",
+        };
+        write!(f, "{what}; {done}")
+    }
+}
+
+impl Difference {
+    fn what(&self) -> String {
         let Listed { id, order, amount, .. } = &self.payment;
         let (amount, currency) = (amount.amount, amount.currency);
         let what = match self.remedy {
@@ -43,14 +57,15 @@ impl fmt::Display for Difference {
             Remedy::Missing => "its order is paid, and the money is not there",
             Remedy::Uneven => "its order is paid, and other money is back than of its tickets",
         };
-        let done = match (self.is_mended, self.remedy) {
-            (true, Remedy::Void(_)) => "voided",
-            (true, _) => "refunded",
-            (false, Remedy::Missing | Remedy::Uneven) => "a person has to look",
-            (false, Remedy::Reseat) => "its places are asked for",
-            (false, _) => "not mended yet",
-        };
-        write!(f, "payment {id} of {amount} {currency} for order {order}: {what}; {done}")
+        format!("payment {id} of {amount} {currency} for order {order}: {what}")
+    }
+
+    /// The promise that is broken while it lasts.
+    fn broken(&self) -> InvariantId {
+        match self.remedy {
+            Remedy::Missing | Remedy::Uneven => InvariantId::Mon1,
+            _ => InvariantId::Ord2,
+        }
     }
 }
 
@@ -60,6 +75,8 @@ struct Look<'a> {
     provider: &'a dyn Provider,
     /// Payments that are younger are left to their drivers.
     created_before: UnixMillis,
+    /// Nothing is mended.
+    only_looks: bool,
 }
 
 /// Looks every [`RECONCILE_EVERY`], one process at a time, until the process ends.
@@ -93,7 +110,7 @@ async fn look_at_news(pool: &PgPool, provider: &dyn Provider) -> Result<(), Erro
     let Some(seen_to) = money.begin(now + RECONCILE_EVERY).await? else { return Ok(()) };
     let from = UnixMillis(seen_to.0.saturating_sub(RECONCILE_OVERLAP.0));
     let created_before = before(now);
-    let look = Look { money, provider, created_before };
+    let look = Look { money, provider, created_before, only_looks: false };
     let mut differences = look.from(from).await?;
     differences.extend(look.at_ended().await?);
     differences.extend(look.at_open().await?);
@@ -117,11 +134,28 @@ pub async fn reconcile_once(
     provider: &dyn Provider,
 ) -> Result<Vec<Difference>, Error> {
     let money = FoundMoney { pool, provider: provider.name() };
-    let look = Look { money, provider, created_before: before(clock::now()) };
+    let look = Look { money, provider, created_before: before(clock::now()), only_looks: false };
     let (mut differences, _) = look.end_open().await?;
     differences.extend(look.from(UnixMillis(0)).await?);
     chargeback::look(money, provider, UnixMillis(0)).await?;
     Ok(differences)
+}
+
+/// Compares the provider's whole list with the orders and changes nothing: each difference as a
+/// line of text, with the promise that is broken while it lasts. The list may be older than what is
+/// stored, so who asks looks more than once.
+///
+/// # Errors
+/// As of [`reconcile_once`].
+pub async fn compare_provider(
+    pool: &PgPool,
+    provider: &dyn Provider,
+) -> Result<Vec<String>, Error> {
+    let money = FoundMoney { pool, provider: provider.name() };
+    let look = Look { money, provider, created_before: before(clock::now()), only_looks: true };
+    let differences = look.from(UnixMillis(0)).await?;
+    let line = |difference: &Difference| format!("{}: {}", difference.broken(), difference.what());
+    Ok(differences.iter().map(line).collect())
 }
 
 /// Compares one payment whose order nobody works on, now: somebody says that it has changed.
@@ -130,7 +164,7 @@ pub(crate) async fn look_at(
     provider: &dyn Provider,
     payment: Listed,
 ) -> Result<(), Error> {
-    let look = Look { money, provider, created_before: clock::now() };
+    let look = Look { money, provider, created_before: clock::now(), only_looks: false };
     if let Some(difference) = look.at(payment).await? {
         tracing::error!(%difference, "provider and orders differ");
     }
@@ -235,8 +269,12 @@ impl Look<'_> {
 
     /// Does what is to be done about a payment, and says what differed.
     async fn mend(&self, payment: Listed, standing: Standing) -> Result<Option<Difference>, Error> {
-        if remedy(&payment.seen, standing) == Remedy::Rest {
+        let remedy_told = remedy(&payment.seen, standing);
+        if remedy_told == Remedy::Rest {
             return Ok(None);
+        }
+        if self.only_looks {
+            return Ok(Some(Difference { payment, remedy: remedy_told, is_mended: false }));
         }
         // The list may be older than the standing: a driver's last step may lie between them.
         let seen = match in_time(self.provider.act(&payment.id, Verb::Fetch)).await {

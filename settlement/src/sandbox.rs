@@ -122,6 +122,9 @@ struct Acted {
 }
 
 impl Sandbox {
+    /// Its name in the configuration.
+    pub const NAME: &str = "sandbox";
+
     /// Opens the sandbox in the database of `pool`.
     pub fn start(pool: &PgPool) -> Self {
         let acting = pool.clone();
@@ -160,7 +163,7 @@ const PAGE_PAYMENTS: i64 = 500;
 
 impl Provider for Sandbox {
     fn name(&self) -> &'static str {
-        "sandbox"
+        Self::NAME
     }
 
     fn id_ahead(&self, new: &NewPayment) -> Option<String> {

@@ -69,8 +69,8 @@ pub fn providers(config: &Config, pool: &PgPool) -> Result<Vec<Arc<dyn Provider>
     let sandbox = || Arc::new(Sandbox::start(pool)) as Arc<dyn Provider>;
     let stripe = || Stripe::new(&config.stripe).map(|made| Arc::new(made) as Arc<dyn Provider>);
     match config.provider.as_str() {
-        "sandbox" if config.stripe.is_set() => Ok(vec![sandbox(), stripe()?]),
-        "sandbox" => Ok(vec![sandbox()]),
+        Sandbox::NAME if config.stripe.is_set() => Ok(vec![sandbox(), stripe()?]),
+        Sandbox::NAME => Ok(vec![sandbox()]),
         stripe::NAME => Ok(vec![stripe()?, sandbox()]),
         name => Err(Error::ProviderUnknown { name: name.to_owned() }),
     }

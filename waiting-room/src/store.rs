@@ -402,19 +402,19 @@ impl Store {
 
     /// Makes sure that these called places are never claimed, but for those that were; returns the
     /// others.
-    pub(crate) async fn void(&self, blessed: &Blessed, numbers: &[u64]) -> Result<Vec<u64>, Fault> {
+    pub(crate) async fn void(&self, leading: &Leading, numbers: &[u64]) -> Result<Vec<u64>, Fault> {
         let mut call = self.scripts.void.prepare_invoke();
         call.key(&self.room).key(&self.claimed).key(&self.void);
-        call.arg(&blessed.run_id).arg(blessed.epoch).arg(numbers);
-        self.run(blessed, &call).await
+        leading.args(&mut call).arg(numbers);
+        self.run(&leading.blessed, &call).await
     }
 
     /// The leader has dealt with the leaves up to this rank.
-    pub(crate) async fn heard(&self, blessed: &Blessed, rank: u64) -> Result<(), Fault> {
+    pub(crate) async fn heard(&self, leading: &Leading, rank: u64) -> Result<(), Fault> {
         let mut call = self.scripts.heard.prepare_invoke();
         call.key(&self.room).key(&self.leaves);
-        call.arg(&blessed.run_id).arg(blessed.epoch).arg(rank);
-        self.run::<u64>(blessed, &call).await.map(drop)
+        leading.args(&mut call).arg(rank);
+        self.run::<u64>(&leading.blessed, &call).await.map(drop)
     }
 
     /// Skipped fans are there, and wait in the late lane since they first came back.
@@ -424,19 +424,19 @@ impl Store {
         numbers: &[u64],
         now: UnixMillis,
     ) -> Result<(), Fault> {
-        self.late(blessed, now.0.max(1), numbers).await
+        let mut call = self.scripts.come_back.prepare_invoke();
+        call.key(&self.room).key(&self.late).key(&self.seen);
+        call.arg(&blessed.run_id).arg(blessed.epoch).arg(GENERATION.0 * 3);
+        call.arg(now.0).arg(numbers);
+        self.run::<u8>(blessed, &call).await.map(drop)
     }
 
     /// These wait in the late lane no more.
-    pub(crate) async fn late_over(&self, blessed: &Blessed, numbers: &[u64]) -> Result<(), Fault> {
-        self.late(blessed, 0, numbers).await
-    }
-
-    async fn late(&self, blessed: &Blessed, time: u64, numbers: &[u64]) -> Result<(), Fault> {
-        let mut call = self.scripts.late.prepare_invoke();
-        call.key(&self.room).key(&self.late).key(&self.seen);
-        call.arg(&blessed.run_id).arg(blessed.epoch).arg(GENERATION.0 * 3).arg(time).arg(numbers);
-        self.run::<u8>(blessed, &call).await.map(drop)
+    pub(crate) async fn late_over(&self, leading: &Leading, numbers: &[u64]) -> Result<(), Fault> {
+        let mut call = self.scripts.late_over.prepare_invoke();
+        call.key(&self.room).key(&self.late);
+        leading.args(&mut call).arg(numbers);
+        self.run::<u64>(&leading.blessed, &call).await.map(drop)
     }
 
     fn seen(&self, generation: u64) -> String {

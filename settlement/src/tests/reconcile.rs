@@ -4,7 +4,7 @@ use super::late::late;
 use super::rig::{ACCOUNT, Point, Rig, asked, eventually};
 use crate::provider::{Cursor, Failure, NewPayment, Page, Payment, Provider, Verb};
 use crate::store::FoundMoney;
-use crate::{Error, Sandbox, books, reconcile_once};
+use crate::{Error, Sandbox, books, compare_provider, reconcile_once};
 use futures_util::future::BoxFuture;
 use schema::{CancelAnswer, CancelBooking, Currency, Money, OrderId, UnixMillis, subject};
 use settlement_core::Seen;
@@ -291,6 +291,31 @@ async fn found_money_has_no_outcome_while_its_provider_is_still_at_it() {
     assert!(lines[0].ends_with("no order has this payment; voided"), "{lines:?}");
     assert_eq!(rig.count(open).await, 0);
     assert_eq!(sandbox.act(&id, Verb::Capture).await, Ok(Seen::Cancelled));
+}
+
+#[tokio::test]
+async fn an_auditor_tells_what_differs_at_the_provider_and_mends_nothing() {
+    let (rig, hold) = Rig::paid(&[1]).await;
+    let sandbox = Sandbox::start(&rig.pool);
+    let orphan = take(&sandbox, OrderId(7), 1).await;
+    let told = async || compare_provider(&rig.pool, &sandbox).await.unwrap();
+    assert_eq!(told().await, [""; 0], "its driver may be at it");
+    age(&rig).await;
+    let lines = told().await;
+    let [line] = &lines[..] else { panic!("{lines:?}") };
+    assert!(line.starts_with(&format!("ORD-2: payment {orphan} of 5000 EUR")), "{line}");
+    assert!(line.ends_with("no order has this payment"), "{line}");
+    assert_eq!(rig.count("SELECT count(*) FROM found_money").await, 0);
+    assert_eq!(sandbox.act(&orphan, Verb::Fetch).await, Ok(Seen::Captured));
+    let gone = "UPDATE sandbox.payment SET state = 'refunded' WHERE payment_id <> $1";
+    sqlx::query(gone).bind(&orphan).execute(&rig.pool).await.unwrap();
+    let lines = told().await;
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    let missing = lines.iter().find(|line| line.starts_with("MON-1: ")).unwrap();
+    assert!(missing.ends_with("its order is paid, and the money is not there"), "{missing}");
+    assert_eq!(rig.state(hold).await, "paid");
+    let silent = compare_provider(&rig.pool, &Silent::default()).await;
+    assert!(matches!(silent, Err(Error::Provider { .. })), "{silent:?}");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use crate::ledger::push_range;
 use crate::limits::PASS_LEEWAY;
 use crate::mono::MonoMs;
+use crate::number_set::NumberSet;
 use std::collections::VecDeque;
 
 /// One release, while any of its people may be inside.
@@ -32,7 +33,10 @@ struct Batch {
 /// pass counts too: the pass stays good until it ends.
 #[derive(Debug, Clone, Default)]
 pub struct Inside {
+    /// In ascending order of `cursor`: each begins where the one before it ends.
     batches: VecDeque<Batch>,
+    /// Those of all `late`: hardly any number has to be looked for in them.
+    late: NumberSet,
 }
 
 /// A release as [`Inside`] counts it.
@@ -66,6 +70,10 @@ impl Inside {
             return;
         }
         assert!(entry.claim_until <= entry.pass_until);
+        assert!(self.batches.back().is_none_or(|newest| newest.cursor <= entry.cursor_before));
+        for &number in &entry.late {
+            self.late.insert(number);
+        }
         self.batches.push_back(Batch {
             cursor_before: entry.cursor_before,
             cursor: entry.cursor,
@@ -82,7 +90,14 @@ impl Inside {
 
     /// How many are inside at `now`. O(releases within a pass' life).
     pub fn count(&mut self, now: MonoMs) -> u32 {
-        self.batches.retain(|batch| now < batch.pass_until);
+        let late = &mut self.late;
+        self.batches.retain(|batch| {
+            let is_live = now < batch.pass_until;
+            if !is_live {
+                batch.late.iter().for_each(|&number| late.remove(number));
+            }
+            is_live
+        });
         let inside = self.batches.iter().map(|batch| {
             let may_have_claimed = batch.called - batch.left;
             batch
@@ -117,12 +132,14 @@ impl Inside {
         }
     }
 
-    /// The release that called the number. The newest first: a release that passed it as gone is
-    /// older than the one that called it from the late lane.
+    /// The release that called the number: from the late lane, if it has passed there, whatever
+    /// release passed it as gone before. O(log releases) for the line.
     fn owner(&mut self, number: u64) -> Option<&mut Batch> {
-        self.batches.iter_mut().rev().find(|batch| {
-            batch.cursor_before < number && number <= batch.cursor || batch.late.contains(&number)
-        })
+        if self.late.contains(number) {
+            return self.batches.iter_mut().rev().find(|batch| batch.late.contains(&number));
+        }
+        let idx = self.batches.partition_point(|batch| batch.cursor < number);
+        self.batches.get_mut(idx).filter(|batch| batch.cursor_before < number)
     }
 
     /// Releases whose claim window is over and whose claims have not been counted.
@@ -160,4 +177,45 @@ fn between_skipped(before: u64, cursor: u64, skipped: &[(u64, u64)]) -> Vec<(u64
     }
     push_range(&mut line, from, cursor);
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Entry, Inside};
+    use crate::mono::MonoMs;
+
+    fn entry((cursor_before, cursor): (u64, u64), late: &[u64], pass_until: u64) -> Entry {
+        Entry {
+            cursor_before,
+            cursor,
+            skipped: Vec::new(),
+            late: late.to_vec(),
+            called: 10,
+            claim_until: MonoMs(0),
+            pass_until: MonoMs(pass_until),
+            claimed: None,
+        }
+    }
+
+    #[test]
+    fn who_bought_makes_room_in_the_release_that_called_them_and_in_no_other() {
+        let mut inside = Inside::default();
+        inside.called(entry((0, 10), &[], 1_000_000));
+        inside.called(entry((10, 10), &[3, 9], 2_000_000));
+        inside.called(entry((20, 30), &[], 3_000_000));
+        let bought = |inside: &Inside| -> Vec<u32> {
+            inside.batches.iter().map(|batch| batch.completed).collect()
+        };
+        for number in [1, 10, 3, 11, 20, 21, 30, 31] {
+            inside.completed(number);
+        }
+        assert_eq!(bought(&inside), [2, 1, 2], "3 was called late, and no release called 11 to 20");
+        assert_eq!(inside.count(MonoMs(0)), 25);
+        // Who is called late by the last of them is not looked for where the others were.
+        assert_eq!(inside.count(MonoMs(2_500_000)), 8);
+        inside.completed(9);
+        inside.called(entry((30, 30), &[9], 3_000_000));
+        inside.completed(9);
+        assert_eq!(bought(&inside), [2, 1]);
+    }
 }

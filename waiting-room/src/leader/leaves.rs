@@ -1,7 +1,7 @@
 //! Who left: a called place that was given up unclaimed makes room for the next.
 
 use super::Leader;
-use crate::store::{Blessed, Fault, Look};
+use crate::store::{Fault, Look};
 use chassis::{AppendError, Owner};
 use schema::admission::AdmissionRecord;
 use waiting_room_core::Standing;
@@ -19,12 +19,12 @@ impl Leader {
         look: &Look,
     ) -> Result<Result<(), Fault>, AppendError> {
         let Some(&(_, rank)) = look.leaves.last() else { return Ok(Ok(())) };
-        let (blessed, epoch) = (Blessed::of(&self.ledger), self.ledger.epoch);
+        let (leading, epoch) = (self.leading(), self.ledger.epoch);
         let numbers = look.leaves.iter().map(|&(number, _)| number);
         let called = |number: &u64| matches!(self.ledger.standing(*number), Standing::Called(_));
         let mut called: Vec<u64> = numbers.filter(called).collect();
         if !called.is_empty() {
-            match self.room.store.void(&blessed, &called).await {
+            match self.room.store.void(&leading, &called).await {
                 Ok(void) => called = void,
                 Err(fault) => return Ok(Err(fault)),
             }
@@ -40,6 +40,6 @@ impl Leader {
                 self.rules.left(number);
             }
         }
-        Ok(self.room.store.heard(&blessed, rank).await)
+        Ok(self.room.store.heard(&leading, rank).await)
     }
 }

@@ -75,9 +75,11 @@ impl Leader {
     /// Numbers above the mark are places of the pre-queue. The mark is above all that Redis may
     /// give as places of the line until it hears of the change.
     async fn start_gather(&mut self, owner: &Owner) -> Result<(), AppendError> {
-        let (epoch, base) = (self.ledger.epoch, self.ledger.mark);
-        let given_to = self.last_seen.unwrap_or(0).clamp(self.ledger.given, base);
-        if let Some(number_max) = mark_above(base) {
+        let (epoch, mark) = (self.ledger.epoch, self.ledger.mark);
+        let given_to = self.last_seen.unwrap_or(0).clamp(self.ledger.given, mark);
+        let mut base = mark;
+        if let Some(number_max) = mark_above(self.ledger.next_base()) {
+            base = self.ledger.next_base();
             self.append(owner, AdmissionRecord::MarkRaised { epoch, number_max }).await?;
         }
         self.append(owner, AdmissionRecord::GatherStarted { given_to, base }).await?;

@@ -3,7 +3,7 @@
 use super::Leader;
 use crate::config::LATE_SEEN_MAX;
 use crate::metrics;
-use crate::store::{Blessed, Fault, Look};
+use crate::store::{Fault, Look};
 use chassis::clock::Monotonic;
 use chassis::{AppendError, Owner};
 use schema::admission::{AdmissionRecord, HoldReason, LimitedBy, Release};
@@ -93,7 +93,7 @@ impl Leader {
         assert!(gone.len() <= LATE_SEEN_MAX);
         // What stays in the lane by a failure is taken out at a later tick: it is not late any
         // more.
-        if let Err(fault) = self.room.store.late_over(&Blessed::of(&self.ledger), &gone).await {
+        if let Err(fault) = self.room.store.late_over(&self.leading(), &gone).await {
             tracing::debug!(event = %self.room.event, %fault, "the late lane keeps who was called");
         }
     }

@@ -25,7 +25,8 @@ pub(crate) struct Scripts {
     pub marks: Script,
     pub claims: Script,
     pub close_claims: Script,
-    pub late: Script,
+    pub come_back: Script,
+    pub late_over: Script,
 }
 
 macro_rules! guarded {
@@ -70,13 +71,14 @@ impl Scripts {
             shift: led!("shift.lua"),
             check_in: guarded!("check_in.lua"),
             leave: guarded!("leave.lua"),
-            void: guarded!("void.lua"),
-            heard: guarded!("heard.lua"),
+            void: led!("void.lua"),
+            heard: led!("heard.lua"),
             claim: guarded!("claim.lua"),
             marks: guarded!("marks.lua"),
             claims: guarded!("claims.lua"),
             close_claims: led!("close_claims.lua"),
-            late: guarded!("late.lua"),
+            come_back: guarded!("come_back.lua"),
+            late_over: led!("late_over.lua"),
         })
     }
 }

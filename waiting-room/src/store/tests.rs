@@ -184,12 +184,35 @@ async fn who_came_back_and_asks_no_more_is_gone_from_the_late_lane() {
     assert_eq!(lane(2).await, (vec![3, 2], vec![]), "for a generation more");
     store.come_back(&blessed, &[2], came_at(9)).await.unwrap();
     assert_eq!(lane(3).await, (vec![2], vec![3]));
-    store.late_over(&blessed, &[3]).await.unwrap();
+    store.late_over(&leading, &[3]).await.unwrap();
     assert_eq!(lane(3).await, (vec![2], vec![4]), "each since it came first");
     // Who is dropped comes back by asking, behind all others.
     store.come_back(&blessed, &[3], came_at(20)).await.unwrap();
-    store.late_over(&blessed, &[4]).await.unwrap();
+    store.late_over(&leading, &[4]).await.unwrap();
     assert_eq!(lane(3).await, (vec![2, 3], vec![]));
+}
+
+#[tokio::test]
+async fn an_overtaken_leader_deals_with_no_leave_and_takes_nobody_out_of_the_late_lane() {
+    let servers = TestServers::with(&[Which::Redis]).await;
+    let (store, blessed) = blessed_store(&servers).await;
+    let [old, new] = [10, 20].map(|fence| Leading { blessed: blessed.clone(), fence });
+    assert!(store.leave(&blessed, 4, None).await.unwrap());
+    store.come_back(&blessed, &[3], UnixMillis(1_800_000_000_000)).await.unwrap();
+    let look = async || store.look(&new, (0, 1), (1, 0), (9, 9)).await.unwrap();
+    let (first, rank) = look().await.leaves[0];
+    assert_eq!(first, 4);
+    assert!(matches!(store.void(&old, &[5]).await, Err(Fault::Unblessed)));
+    assert!(matches!(store.heard(&old, rank).await, Err(Fault::Unblessed)));
+    assert!(matches!(store.late_over(&old, &[3]).await, Err(Fault::Unblessed)));
+    assert!(store.claim(&blessed, 5).await.unwrap(), "nobody made it void");
+    let seen = look().await;
+    assert_eq!((seen.leaves.len(), seen.late), (1, vec![3]));
+    assert_eq!(store.void(&new, &[4, 5]).await.unwrap(), [4], "the other is claimed");
+    store.heard(&new, rank).await.unwrap();
+    store.late_over(&new, &[3]).await.unwrap();
+    let seen = look().await;
+    assert!(seen.leaves.is_empty() && seen.late.is_empty(), "{seen:?}");
 }
 
 #[tokio::test]

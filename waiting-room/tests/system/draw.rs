@@ -312,6 +312,19 @@ async fn a_line_that_goes_on_as_a_pre_queue_gives_no_place_of_the_line_once_that
     .await;
 }
 
+#[tokio::test]
+async fn what_a_draw_is_made_of_is_promised_before_anybody_has_a_place_in_it() {
+    let world = World::new().await;
+    let room = world.instance("a").await;
+    world.set(ID, |settings| settings.mode = RoomMode::Hold).await;
+    world.list(ID, 100).await;
+    assert_eq!(first_state(&room).await, "queued");
+    gather(&world).await;
+    soon(async || (first_state(&room).await == "prequeued").then_some(())).await;
+    let records = records(&world).await;
+    assert!(records.starts_with(&["gather", "commitment"]), "{records:?}");
+}
+
 /// Lists the event and waits until its room gathers: nobody has a place of the line before.
 async fn gathering(world: &World, room: &Instance) {
     gather(world).await;

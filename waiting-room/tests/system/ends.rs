@@ -251,3 +251,31 @@ async fn redis_refuses_who_did_not_claim_before_the_slot_is_anothers() {
         assert!(redis.query::<bool>(read.arg(closed).arg(number)).await.unwrap(), "{number}");
     }
 }
+
+#[tokio::test]
+async fn claims_that_were_counted_stay_so_when_redis_has_forgotten_them() {
+    let world = World::new().await;
+    let (room, other) = (world.instance("a").await, world.instance("b").await);
+    world.list(ID, 100).await;
+    let two_at_a_time = |mode| {
+        move |settings: &mut schema::RoomSettings| {
+            (settings.mode, settings.active_max, settings.claim_window_seconds) = (mode, 2, 1);
+        }
+    };
+    world.set(ID, two_at_a_time(schema::RoomMode::Hold)).await;
+    soon(async || (room.room_status(ID).await.body["mode"] == "hold").then_some(())).await;
+    let [came, silent, next] = [room.place(ID).await, room.place(ID).await, room.place(ID).await];
+    world.set(ID, two_at_a_time(schema::RoomMode::Open)).await;
+    let pass = room.claimed(ID, &came).await.body["pass"].clone();
+    // Called in the slot of who did not come.
+    soon(async || (room.me(ID, &next).await.body["state"] == "ready").then_some(())).await;
+    let redis = world.servers.redis().await;
+    let () = redis.query(redis::cmd("FLUSHALL").arg("SYNC")).await.unwrap();
+    for room in [&room, &other] {
+        soon(async || (room.room_status(ID).await.body["epoch"] == 2).then_some(())).await;
+        let too_late = room.claim(ID, &silent).await;
+        assert_eq!((too_late.status, &too_late.body["code"]), (410, &json!("CLAIM_EXPIRED")));
+        assert_eq!(room.me(ID, &silent).await.body["end"], "not-claimed");
+        assert_eq!(room.claimed(ID, &came).await.body["pass"], pass);
+    }
+}

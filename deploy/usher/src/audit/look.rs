@@ -14,6 +14,7 @@ use async_nats::jetstream::stream::{RawMessageErrorKind, Stream};
 use chassis::{Follower, Nats, StartAt};
 use futures_util::future::try_join_all;
 use schema::{Applied, Batch, EventId, ShardId, Shards, Step, codec, subject};
+use settlement::{Provider, Sandbox};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +51,8 @@ pub struct Looker {
     nats: Nats,
     shards: Shards,
     store: Store,
+    /// Those that keep their payments elsewhere.
+    providers: Vec<Arc<dyn Provider>>,
 }
 
 impl Looker {
@@ -61,7 +64,10 @@ impl Looker {
         let nats = Nats::connect(&config.nats, "usher audit").await?;
         let shards = shards::of_system(&nats).await?;
         let pool = chassis::connect_postgres(&config.postgres, "usher audit").await?;
-        Ok(Self { nats, shards, store: Store { pool } })
+        // The sandbox's payments are in Postgres, and are asked for there.
+        let mut providers = settlement::providers(&config.settlement, &pool)?;
+        providers.retain(|provider| provider.name() != Sandbox::NAME);
+        Ok(Self { nats, shards, store: Store { pool }, providers })
     }
 
     /// Compares everything for one event, or for all.
@@ -101,6 +107,11 @@ impl Looker {
         }
         let money = settlement::audit(&self.store.pool).await.context("audit the ledger")?;
         differences.extend(money);
+        for provider in self.providers.iter().filter(|_| only.is_none()) {
+            let payments = settlement::compare_provider(&self.store.pool, &**provider).await;
+            let asked = || format!("audit the payments of {}", provider.name());
+            differences.extend(payments.with_context(asked)?);
+        }
         Ok(Seen { events: named.len(), checkpoints, differences, notes })
     }
 

@@ -27,6 +27,11 @@ pub async fn audit(reach: &Reach, events: &[&str]) -> (i32, String) {
     checked(&reach.variables, &[&["audit"], events].concat()).await
 }
 
+/// Runs `usher audit --all`; returns its exit code and what it printed.
+pub async fn audit_all(variables: &[(String, String)]) -> (i32, String) {
+    checked(variables, &["audit", "--all"]).await
+}
+
 /// Runs `usher ledger check`; returns its exit code and what it printed.
 pub async fn check_ledger(variables: &[(String, String)]) -> (i32, String) {
     checked(variables, &["ledger", "check"]).await

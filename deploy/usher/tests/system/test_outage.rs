@@ -1,6 +1,6 @@
 //! The payment provider goes away for a minute in the middle of a sale, and comes back.
 
-use crate::auditor::{assert_sold, check_ledger, postgres, reconcile};
+use crate::auditor::{assert_sold, audit_all, check_ledger, postgres, reconcile};
 use crate::catalogue::list_with_short_holds;
 use crate::client::{Answer, Call, Client};
 use crate::crowd::accounts;
@@ -375,6 +375,8 @@ async fn everything_agrees(
     let variables = [&reach.variables[..], &up.variables[..]].concat();
     let (code, printed) = check_ledger(&variables).await;
     assert!(code == 0 && printed.ends_with(", 0 differences"), "{printed}");
+    let (code, printed) = audit_all(&variables).await;
+    assert!(code == 0 && printed.ends_with(" 0 differences"), "{printed}");
     let (code, printed) = reconcile(&variables).await;
     assert!(printed.contains("reconciled with stripe, 0 differences"), "{printed}");
     assert!(code == 0 && printed.ends_with("compared the books, 0 differences"), "{printed}");

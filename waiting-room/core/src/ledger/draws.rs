@@ -15,6 +15,12 @@ impl Ledger {
         self.gathering = Some(base);
     }
 
+    /// Behind which number a pre-queue that begins now has its places: the mark, which it raises
+    /// first. One that nobody came to is its own draw too, and the next one is not of its numbers.
+    pub fn next_base(&self) -> u64 {
+        self.draws.last().map_or(self.mark, |draw| self.mark.max(draw.base + 1))
+    }
+
     pub(super) fn prepared_of(&mut self, base: u64) -> &mut Prepared {
         assert!(self.gathering == Some(base));
         self.prepared.as_mut().expect("the draw was committed to")

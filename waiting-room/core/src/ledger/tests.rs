@@ -140,6 +140,22 @@ fn a_pre_queue_has_no_numbers_until_it_is_drawn() {
     assert_eq!(ledger.draw_of(151), None);
 }
 
+#[test]
+fn the_pre_queue_after_one_that_nobody_came_to_is_of_other_numbers() {
+    let mut ledger = ledger();
+    assert_eq!(ledger.next_base(), 1_000);
+    ledger.apply(AdmissionRecord::MarkRaised { epoch: 1, number_max: 2_000 }, MonoMs(0));
+    ledger.apply(AdmissionRecord::GatherStarted { given_to: 90, base: 1_000 }, MonoMs(0));
+    let draw = Draw { base: 1_000, last: 1_000, seed: [7; 32], at: UnixMillis(0), made_of: None };
+    ledger.apply(AdmissionRecord::Drawn(draw), MonoMs(0));
+    assert_eq!(ledger.next_base(), 2_000);
+    ledger.apply(closed(1, 1_000), MonoMs(0));
+    assert_eq!(ledger.next_base(), 1_001);
+    ledger.apply(AdmissionRecord::MarkRaised { epoch: 1, number_max: 3_000 }, MonoMs(0));
+    ledger.apply(AdmissionRecord::GatherStarted { given_to: 1_000, base: 1_001 }, MonoMs(0));
+    assert_eq!(ledger.line_last(1_500), 1_001, "the numbers above it wait for the draw");
+}
+
 fn epoch(epoch: u32, given_to: u64, number_floor: u64) -> AdmissionRecord {
     let (redis_run_id, at) = ("s".into(), UnixMillis(0));
     AdmissionRecord::EpochStarted { epoch, given_to, number_floor, redis_run_id, at }
