@@ -16,6 +16,7 @@ CREATE TABLE orders (
     -- Counted from 1; another card after a decline is another attempt.
     attempt          INT        NOT NULL CHECK (0 < attempt),
     method           TEXT       NOT NULL,
+    -- What the provider charges. Of what a partner has sold (PARTNER): to whom.
     token            TEXT       NOT NULL,
     amount           BIGINT     NOT NULL CHECK (0 <= amount),
     currency         CHAR(3)    NOT NULL,
@@ -232,7 +233,9 @@ SELECT order_id AS booking_id, account_id, event_id, state,
         WHEN 'refunded' THEN 'REFUNDED' WHEN 'cancelled' THEN 'CANCELLED'
         ELSE CASE WHEN sold_at IS NULL THEN 'PENDING' ELSE 'CONFIRMED' END END AS status,
     CASE WHEN state = 'declined' THEN reason END AS decline_reason,
-    attempt, amount, currency, method, created_at, updated_at, sold_at
+    attempt, amount, currency, method, created_at, updated_at, sold_at,
+    -- Whom a partner has sold it to.
+    CASE method WHEN 'PARTNER' THEN token END AS buyer
 FROM orders;
 
 -- The tickets of a booking: one row a place, none before it is paid. In order of `line` for an
@@ -246,13 +249,13 @@ FROM ticket;
 CREATE FUNCTION bookings(p_booking UUID[]) RETURNS TABLE (
     booking_id UUID, account_id UUID, event_id TEXT, state TEXT, status TEXT, amount BIGINT,
     currency TEXT, created_at BIGINT, line INT, holder_id UUID, seat_idx INT, area_idx INT,
-    price_level INT, price BIGINT, code TEXT, ticket_state TEXT, method TEXT
+    price_level INT, price BIGINT, code TEXT, ticket_state TEXT, method TEXT, buyer TEXT
 ) LANGUAGE plpgsql STABLE AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY SELECT booking_id, b.account_id, b.event_id, b.state, b.status, b.amount,
         b.currency::TEXT, b.created_at, l.line, l.holder_id, l.seat_idx, l.area_idx,
-        l.price_level, l.price, l.code, l.ticket_state, b.method
+        l.price_level, l.price, l.code, l.ticket_state, b.method, b.buyer
     FROM booking_view b LEFT JOIN booking_line_view l USING (booking_id)
     WHERE booking_id = ANY(p_booking)
     ORDER BY b.created_at DESC, booking_id DESC, l.line;
@@ -469,8 +472,9 @@ DECLARE
     sold UUID[]; lines BIGINT; issued BIGINT; standing BOOLEAN; area_events TEXT[]; areas INT[];
 BEGIN
     WITH sold AS (
+        -- The money of what a partner has sold is not taken.
         UPDATE orders o SET state = 'paid', sold_at = p_now, updated_at = p_now, reason = NULL,
-            todo = true
+            todo = o.method <> 'PARTNER'
         FROM (SELECT * FROM unnest(p_order, p_charged, p_codes, p_command)
             AS a(order_id, charged, codes, command_id) ORDER BY order_id) a
         WHERE o.order_id = a.order_id

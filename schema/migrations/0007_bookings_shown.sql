@@ -21,5 +21,6 @@ SELECT order_id AS booking_id, account_id, event_id, state,
         ELSE 'CONFIRMED'
     END AS status,
     CASE WHEN state = 'declined' THEN reason END AS decline_reason,
-    attempt, amount, currency, method, created_at, updated_at, sold_at
+    attempt, amount, currency, method, created_at, updated_at, sold_at,
+    CASE method WHEN 'PARTNER' THEN token END AS buyer
 FROM orders;

@@ -33,7 +33,7 @@ CREATE TRIGGER order_part_over BEFORE UPDATE ON order_part FOR EACH ROW
 
 -- Begins part `p_part` of an order: a ticket that its buyer still has and that was not used. The
 -- last one goes with its order. Its money was taken, for until then the order has its driver for
--- that; the owner knows that its place is sold, and has answered about the parts before. Says
+-- that, unless a partner owes it; the owner knows that its place is sold, and has answered about the parts before. Says
 -- whether it began.
 CREATE FUNCTION part_begin(
     p_order UUID, p_part INT, p_line INT, p_command UUID, p_now BIGINT
@@ -41,7 +41,7 @@ CREATE FUNCTION part_begin(
 DECLARE price BIGINT;
 BEGIN
     PERFORM FROM orders o WHERE o.order_id = p_order AND o.state = 'paid'
-        AND o.captured_at IS NOT NULL FOR UPDATE;
+        AND (o.captured_at IS NOT NULL OR o.method = 'PARTNER') FOR UPDATE;
     IF NOT FOUND THEN RETURN false; END IF;
     -- Statements of their own, so that they see what was done while this one waited. Whoever checks
     -- a ticket in or transfers it locks its order too.

@@ -52,6 +52,10 @@ pub const LATE_MONEY_ACCOUNT: AccountId = AccountId(2);
 /// was for had ended. No fan can name it.
 pub const LATE_MONEY: &str = "LATE_MONEY";
 
+/// The method of what a partner has sold: the partner has the buyer's money, and no provider is
+/// asked. No fan can name it.
+pub const PARTNER_SALE: &str = "PARTNER";
+
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CommandBody {
@@ -93,6 +97,8 @@ pub enum CommandBody {
         /// Of one hold, and never all that it has left.
         places: ReturnedPart,
     },
+    /// A partner has sold places.
+    SellAllotted(SellAllotted),
 }
 
 impl CommandBody {
@@ -108,6 +114,7 @@ impl CommandBody {
             Self::SwapSeats { .. } => "swap_seats",
             Self::Reseat(_) => "reseat",
             Self::ReduceSale { .. } => "reduce_sale",
+            Self::SellAllotted(_) => "sell_allotted",
         }
     }
 }
@@ -199,6 +206,16 @@ pub enum OwnerKind {
     Allotment,
     /// Not for sale (an operator's block).
     Kill(KillReason),
+    /// A partner that has sold places: they are being paid from the beginning, and no limit of an
+    /// account is asked.
+    PartnerSale,
+}
+
+impl OwnerKind {
+    /// Whether the places wait for nobody's payment: in an allotment or a kill.
+    pub const fn is_set_aside(self) -> bool {
+        matches!(self, Self::Allotment | Self::Kill(_))
+    }
 }
 
 /// Why places are not for sale.
@@ -277,6 +294,28 @@ pub struct Reseat {
     pub paid: Held,
     /// The hold that the money was for, which has ended.
     pub before: HoldId,
+}
+
+/// Asks to sell places that are set aside for the partner that asks, all or nothing.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SellAllotted {
+    pub seats: Vec<SeatIdx>,
+    pub areas: Vec<(AreaIdx, u32)>,
+    /// Of seats only; `None` takes those that are set aside.
+    pub previous: Option<PreviousStatuses>,
+    /// Whom they were sold to, as whoever asks wrote it down; empty where that is not said. Only
+    /// that one reads it again.
+    pub buyer: CompactString,
+}
+
+impl fmt::Debug for SellAllotted {
+    /// Without the buyer, who is nobody's business.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { seats, areas, previous, buyer: _ } = self;
+        let mut shown = f.debug_struct("SellAllotted");
+        shown.field("seats", seats).field("areas", areas).field("previous", previous);
+        shown.finish_non_exhaustive()
+    }
 }
 
 /// What became of a hold's payment.

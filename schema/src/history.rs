@@ -296,6 +296,8 @@ impl SeatHistory {
                 self.refused(at, outcome.asked.map(|asked| asked.account), refusal);
             }
             OutcomeBody::Reseated(payment) => self.reseat(at, payment),
+            // Its partner's allotment had it, or it was free.
+            OutcomeBody::AllottedSold { payment, .. } => self.hold(at, &payment.held),
             OutcomeBody::PaymentAwaited(_)
             | OutcomeBody::SeatsUnchanged
             | OutcomeBody::Unchanged { .. } => {}
@@ -304,7 +306,9 @@ impl SeatHistory {
 
     fn hold(&mut self, at: UnixMillis, held: &Held) {
         let Some(seat) = held.seats.iter().find(|seat| seat.seat == self.seat) else { return };
-        let (account, until) = (held.account, held.deadline);
+        // What is being paid from the beginning ends by no deadline.
+        let until = held.deadline.filter(|_| held.owner != OwnerKind::PartnerSale);
+        let account = held.account;
         self.owner = Some(Owner { hold: held.hold, account, until });
         let price = Money::new(seat.price, held.currency);
         self.tell(at, held.hold, What::Held { by: held.owner, until, price });

@@ -41,8 +41,8 @@ pub use channel::{
 };
 pub use command::{
     BestAvailable, Command, CommandBody, Condition, HOUSE_ACCOUNT, HoldSeats, KillReason,
-    LATE_MONEY, LATE_MONEY_ACCOUNT, OwnerKind, Pass, PassPlace, PreviousStatuses, Reseat,
-    SYSTEM_ACCOUNT, StartPayment, Verdict, VerdictKind, Want,
+    LATE_MONEY, LATE_MONEY_ACCOUNT, OwnerKind, PARTNER_SALE, Pass, PassPlace, PreviousStatuses,
+    Reseat, SYSTEM_ACCOUNT, SellAllotted, StartPayment, Verdict, VerdictKind, Want,
 };
 pub use id::{
     AccountId, AreaIdx, CommandId, EventId, HoldId, NAME_BYTES_MAX, OrderId, ParseError, PlanId,

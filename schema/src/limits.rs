@@ -13,6 +13,13 @@ pub const REQUEST_PLACES: u16 = 10;
 /// Most places in one operation of a partner: one outcome of 4,096 seats is about 60 KB.
 pub const OPERATION_PLACES_MAX: u16 = 4_096;
 
+/// Longest text about the buyer of a partner's sale: a name and an address of 128 bytes each with
+/// what may stand around them, and before each byte.
+///
+/// It is kept with the answer to the command and with the order: more would let one partner fill
+/// what a shard remembers for all.
+pub const BUYER_BYTES_MAX: u16 = 640;
+
 /// How long an ingress waits for the owner's answer, and the command's deadline.
 ///
 /// Below a fan's patience and far above an owner's p99; a take-over (about 1.2 s) fits in.

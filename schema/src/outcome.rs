@@ -32,6 +32,10 @@ impl Outcome {
         const SEAT: usize = 24;
         const AREA: usize = 32;
         let held = |held: &Held| SEAT * held.seats.len() + AREA * held.areas.len();
+        let returned = |parts: &[ReturnedPart]| -> usize {
+            let part = |part: &ReturnedPart| SEAT * part.seats.len() + AREA * part.areas.len();
+            parts.iter().map(|one| FIXED + part(one)).sum()
+        };
         let parts = match &self.body {
             OutcomeBody::SeatsHeld(seats) | OutcomeBody::SeatsSwapped(seats) => held(seats),
             OutcomeBody::PaymentStarted(payment)
@@ -40,10 +44,10 @@ impl Outcome {
                 let trace = payment.trace.as_ref().map_or(0, |trace| trace.len());
                 held(&payment.held) + payment.method.len() + payment.token.len() + trace
             }
-            OutcomeBody::AllotmentReduced { parts } => parts
-                .iter()
-                .map(|part| FIXED + SEAT * part.seats.len() + AREA * part.areas.len())
-                .sum(),
+            OutcomeBody::AllotmentReduced { parts } => returned(parts),
+            OutcomeBody::AllottedSold { parts, payment } => {
+                returned(parts) + held(&payment.held) + payment.token.len()
+            }
             OutcomeBody::SaleReduced { places, .. } => {
                 SEAT * places.seats.len() + AREA * places.areas.len()
             }
@@ -123,6 +127,13 @@ pub enum OutcomeBody {
         /// As in [`CommandBody::ReduceSale`](crate::CommandBody::ReduceSale).
         part: u32,
         places: ReturnedPart,
+    },
+    /// A partner has sold places: its allotments have lost these parts, and a new hold has them,
+    /// and those that were free before, whose payment has started. Nobody will be asked for its
+    /// money. Its token is the buyer, as in [`SellAllotted`](crate::SellAllotted).
+    AllottedSold {
+        parts: Vec<ReturnedPart>,
+        payment: Payment,
     },
 }
 

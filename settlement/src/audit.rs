@@ -92,10 +92,14 @@ const QUESTIONS: &[Question] = &[
                 || coalesce(b.amount::TEXT, 'nothing') || ' and given back '
                 || coalesce(p.amount::TEXT, 'nothing') AS what
             FROM (SELECT order_id, kind, part, abs(amount) AS amount FROM ledger_entry
-                WHERE kind IN ('part_reversal', 'part_payout') AND account = 'fan_receivable') b
-            FULL JOIN (SELECT order_id, k.kind, part, amount
-                FROM order_part, unnest(ARRAY['part_reversal', 'part_payout']) AS k(kind)
-                WHERE state = 'refunded') p USING (order_id, kind, part)
+                WHERE kind IN ('part_reversal', 'part_payout')
+                    AND account IN ('fan_receivable', 'partner_receivable')) b
+            FULL JOIN (SELECT order_id, k.kind, part, p.amount
+                FROM order_part p JOIN orders o USING (order_id),
+                    unnest(ARRAY['part_reversal', 'part_payout']) AS k(kind)
+                -- No provider has what a partner has sold.
+                WHERE p.state = 'refunded' AND (o.method <> 'PARTNER' OR k.kind = 'part_reversal')
+                ) p USING (order_id, kind, part)
             WHERE b.amount IS DISTINCT FROM p.amount AND $2 IS NOT NULL LIMIT $1",
     },
     Question {
@@ -138,10 +142,38 @@ const QUESTIONS: &[Question] = &[
             LEFT JOIN (SELECT order_id, sum(amount) AS amount FROM order_part
                 WHERE state = 'refunded' GROUP BY order_id) p ON p.order_id = o.order_id
                     AND e.kind IN ('reversal', 'payout') AND e.part = 0
-            WHERE e.account = 'fan_receivable' AND $2 IS NOT NULL
+            WHERE $2 IS NOT NULL AND e.account = CASE o.method
+                    WHEN 'PARTNER' THEN 'partner_receivable' ELSE 'fan_receivable' END
                 AND e.kind NOT IN ('part_reversal', 'part_payout') AND e.part = 0
                 AND (abs(e.amount) + coalesce(p.amount, 0), e.currency) <> (o.amount, o.currency)
             LIMIT $1",
+    },
+    Question {
+        promise: InvariantId::Mon1,
+        query: "SELECT 'order ' || o.order_id || ' was sold by '
+                || CASE o.method WHEN 'PARTNER' THEN 'partner ' || o.account_id ELSE 'the house' END
+                || ', and its ' || e.kind || ' books ' || e.account
+                || coalesce(' of ' || e.party, '') AS what
+            FROM orders o JOIN ledger_entry e USING (order_id)
+            WHERE e.kind IN ('sale', 'capture', 'reversal', 'payout', 'part_reversal',
+                    'part_payout')
+                AND (e.part = 0 OR e.kind IN ('part_reversal', 'part_payout'))
+                AND CASE e.account
+                    WHEN 'partner_receivable' THEN o.method <> 'PARTNER'
+                        OR e.party IS DISTINCT FROM o.account_id
+                    WHEN 'fan_receivable' THEN o.method = 'PARTNER'
+                    WHEN 'provider_clearing' THEN o.method = 'PARTNER'
+                    ELSE false END
+                AND $2 IS NOT NULL LIMIT $1",
+    },
+    Question {
+        promise: InvariantId::Ord2,
+        query: "SELECT 'order ' || o.order_id || CASE o.method
+                WHEN 'PARTNER' THEN ' was sold by a partner, and has payment ' || t.provider_id
+                ELSE ' is sold, and has no payment' END AS what
+            FROM orders o LEFT JOIN payment_attempt t USING (order_id, attempt)
+            WHERE o.sold_at IS NOT NULL AND (o.method = 'PARTNER') = (t.order_id IS NOT NULL)
+                AND $2 IS NOT NULL LIMIT $1",
     },
     Question {
         promise: InvariantId::Ord3,

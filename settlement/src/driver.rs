@@ -8,7 +8,7 @@ use crate::config::{Config, ORDER_PAUSE_FIRST, ORDER_PAUSE_MAX};
 use crate::error::Error;
 use crate::guarded::Guarded;
 use crate::metrics;
-use crate::order::Order;
+use crate::order::{Order, Part};
 use crate::provider::{Failure, GIVE_BACK, NewPayment, Provider, Verb};
 use crate::store::{Binding, Capture, Lease, Moving, Parts, Refund, Sale, Store};
 use crate::terms::TermsBook;
@@ -19,7 +19,7 @@ use chassis::keys::Ed25519Key;
 use chassis::{Backoff, Pause, Shutdown};
 use schema::{InvariantId, VerdictKind};
 use settlement_core::{
-    PartRecord, Seen, State, Step, Trigger, VerdictRecord, next, on_part_refund,
+    PartRecord, Payer, Seen, State, Step, Trigger, VerdictRecord, next, on_part_refund,
 };
 use std::sync::Arc;
 
@@ -278,20 +278,33 @@ async fn finish_refund(context: &Context, order: &mut Order) -> Result<Turn, Err
     Ok(Turn::Moved)
 }
 
-/// Gives the open part's money back, then books it. What went back before is not given again,
-/// whoever comes here however often.
-async fn refund_part(context: &Context, order: &mut Order) -> Result<Turn, Error> {
-    let part = order.part.expect("the core asks for it only when one is open");
-    let Some((id, provider)) = payment_of(context, order) else { return Ok(Turn::Later) };
+/// Gives the money of a ticket back. `None` once the provider has. What went back before is not
+/// given again, whoever comes here however often.
+async fn give_back(
+    context: &Context,
+    order: &mut Order,
+    part: Part,
+) -> Result<Option<Turn>, Error> {
+    let Some((id, provider)) = payment_of(context, order) else { return Ok(Some(Turn::Later)) };
     let due = order.back_behind(part);
     match ask(context, GIVE_BACK, provider.give_back(id, due)).await {
-        Ok(back) if due <= back => {}
-        Ok(_) | Err(Failure::Unknown { .. }) => return Ok(Turn::Later),
+        Ok(back) if due <= back => Ok(None),
+        Ok(_) | Err(Failure::Unknown { .. }) => Ok(Some(Turn::Later)),
         Err(Failure::Rejected { why, .. }) => {
             alarm(order, &why);
             let moving = Moving::by(order, Trigger::Review).because(why);
-            return make_move(context, order, moving).await;
+            make_move(context, order, moving).await.map(Some)
         }
+    }
+}
+
+/// Gives the open part's money back if a provider has it, then books the part.
+async fn refund_part(context: &Context, order: &mut Order) -> Result<Turn, Error> {
+    let part = order.part.expect("the core asks for it only when one is open");
+    if order.payer == Payer::Fan
+        && let Some(turn) = give_back(context, order, part).await?
+    {
+        return Ok(turn);
     }
     let parts = Parts(&context.store.pool);
     let Some(left) = parts.left(order.id, &part).await? else { return Ok(Turn::Reload) };

@@ -223,7 +223,7 @@ impl Journal {
             return Ok(());
         }
         let context = &self.work.context;
-        for announced in &mut announced {
+        for announced in announced.iter_mut().filter(|announced| !announced.is_partners()) {
             announced.payment_id = context.provider.id_ahead(&announced.new_payment());
         }
         let fresh = context.store.start_orders(announced.clone()).await?;
@@ -272,7 +272,8 @@ impl News {
         match outcome.body {
             OutcomeBody::PaymentStarted(payment)
             | OutcomeBody::PaymentAwaited(payment)
-            | OutcomeBody::Reseated(payment) => {
+            | OutcomeBody::Reseated(payment)
+            | OutcomeBody::AllottedSold { payment, .. } => {
                 let event = outcome.event;
                 let announced = Announced { event, payment, sequence, payment_id: None };
                 let order = announced.order();

@@ -1,8 +1,8 @@
 //! An order as a driver works on it.
 
 use chassis::telemetry::TraceContext;
-use schema::{AreaIdx, EventId, Money, OrderId, TicketId, UnixMillis};
-use settlement_core::{Facts, Place, State, lines_of};
+use schema::{AccountId, AreaIdx, EventId, Money, OrderId, PARTNER_SALE, TicketId, UnixMillis};
+use settlement_core::{Facts, Payer, Place, State, lines_of};
 use std::fmt;
 
 /// What a driver needs to know of an order. The database is the truth; this may be behind it.
@@ -14,6 +14,7 @@ pub(crate) struct Order {
     pub attempt: u32,
     pub token: String,
     pub total: Money,
+    pub payer: Payer,
     pub line_count: u16,
     /// Price level and price of each line.
     pub prices: Vec<(u8, i64)>,
@@ -76,6 +77,7 @@ impl Order {
             attempt: payment.attempt,
             token: payment.token.to_string(),
             total: payment.held.total(),
+            payer: payer_of(&payment.method, payment.held.account),
             line_count: u16::try_from(lines.len()).expect("a hold has at most 4,096 places"),
             prices: lines.iter().map(|line| (line.price_level, line.price)).collect(),
             areas,
@@ -94,6 +96,7 @@ impl Order {
     pub(crate) fn facts(&self) -> Facts {
         Facts {
             state: self.state,
+            payer: self.payer,
             bound: self.payment.is_some(),
             sold: self.sold,
             captured: self.captured,
@@ -112,6 +115,11 @@ impl Order {
         let order = self.id;
         (0..self.line_count).map(move |line| TicketId { order, line })
     }
+}
+
+/// Who owes the money of an order of `account` that is paid by a method.
+pub(crate) fn payer_of(method: &str, account: AccountId) -> Payer {
+    if method == PARTNER_SALE { Payer::Partner(account) } else { Payer::Fan }
 }
 
 #[cfg(test)]

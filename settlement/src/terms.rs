@@ -39,7 +39,7 @@ fn sale_by(terms: &Terms, order: &Order, lines: impl Iterator<Item = u16>) -> Po
     }
     // MON-1: what is booked as sold is what is charged.
     assert!(split.charged() == total, "{split:?} of {}", order.id);
-    on_sale(split, order.total.currency, terms.promoter)
+    on_sale(split, order.total.currency, order.payer, terms.promoter)
 }
 
 impl TermsBook {

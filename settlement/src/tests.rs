@@ -14,6 +14,7 @@ mod ledger;
 mod outage;
 mod owner;
 mod part;
+mod partner;
 mod reconcile;
 mod rig;
 mod stripe;

@@ -75,7 +75,7 @@ impl Seats {
                 self.keep(held);
                 None
             }
-            OutcomeBody::Reseated(payment) => {
+            OutcomeBody::Reseated(payment) | OutcomeBody::AllottedSold { payment, .. } => {
                 self.keep(&payment.held);
                 None
             }
@@ -236,6 +236,29 @@ mod tests {
         let sold = OutcomeBody::SeatsSold { hold: HoldId(1), pass: None };
         assert_eq!(seats.apply(&outcome(995, sold)), None);
         assert_eq!(seats.people(0), Some(398));
+    }
+
+    #[test]
+    fn what_a_partner_sells_was_not_to_be_had_and_says_nothing_of_baskets() {
+        let mut seats = Seats::default();
+        seats.list(1_000);
+        seats.apply(&outcome(995, OutcomeBody::SeatsHeld(hold(1, Phase::Blocked, 5).held)));
+        let before = (seats.to_sell(), seats.people(0));
+        let owner = OwnerKind::PartnerSale;
+        let payment = schema::Payment {
+            held: Held { owner, ..hold(2, Phase::Held, 5).held },
+            attempt: 1,
+            method: schema::PARTNER_SALE.into(),
+            token: "".into(),
+            payment_deadline: schema::UnixMillis(9),
+            trace: None,
+        };
+        let sale = OutcomeBody::AllottedSold { parts: vec![], payment };
+        assert_eq!(seats.apply(&outcome(995, sale)), None);
+        assert!(!seats.sold_out());
+        let sold = OutcomeBody::SeatsSold { hold: HoldId(2), pass: None };
+        seats.apply(&outcome(995, sold));
+        assert_eq!((seats.to_sell(), seats.people(0)), before);
     }
 
     #[test]

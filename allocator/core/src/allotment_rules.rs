@@ -1,6 +1,7 @@
-//! Partners give allotted places back.
+//! Partners give allotted places back. What they sell is found the same way.
 
 use crate::Shard;
+use crate::rules::Places;
 use crate::seat_word::SeatState;
 use crate::shape::{areas_of, seats_of};
 use schema::limits::OPERATION_PLACES_MAX;
@@ -19,25 +20,45 @@ impl Shard {
         (seats, areas): (&[SeatIdx], &[(AreaIdx, u32)]),
         previous: Option<PreviousStatuses>,
     ) -> Result<OutcomeBody, Refusal> {
-        let listed = self.catalogue.events[event].listed();
-        let mut seats = seats_of(listed.tables.seat_count(), seats)?;
-        let areas = areas_of(&listed.tables.index.plan, areas)?;
-        let place_count = areas
-            .iter()
-            .fold(seats.len(), |sum, &(_, quantity)| sum.saturating_add(quantity as usize));
-        if !(1..=usize::from(OPERATION_PLACES_MAX)).contains(&place_count) {
-            return Err(Refusal::RequestInvalid);
-        }
+        let (mut seats, areas) = self.operation_places(event, seats, areas)?;
         if let Some(previous) = previous {
-            seats = self.left_to_return(event, account, (&seats, &areas), previous)?;
+            seats = self.own_among(event, account, (&seats, &areas), previous)?;
             if seats.is_empty() {
                 return Ok(OutcomeBody::SeatsUnchanged);
             }
         }
+        let parts = self.parts_of(event, account, (&seats, &areas))?;
+        Ok(OutcomeBody::AllotmentReduced { parts })
+    }
+
+    /// The places of an operation on allotments, which exist and are each named once.
+    pub(crate) fn operation_places(
+        &self,
+        event: usize,
+        seats: &[SeatIdx],
+        areas: &[(AreaIdx, u32)],
+    ) -> Result<Places, Refusal> {
+        let listed = self.catalogue.events[event].listed();
+        let seats = seats_of(listed.tables.seat_count(), seats)?;
+        let areas = areas_of(&listed.tables.index.plan, areas)?;
+        let place_count = areas
+            .iter()
+            .fold(seats.len(), |sum, &(_, quantity)| sum.saturating_add(quantity as usize));
+        let fits = (1..=usize::from(OPERATION_PLACES_MAX)).contains(&place_count);
+        if fits { Ok((seats, areas)) } else { Err(Refusal::RequestInvalid) }
+    }
+
+    /// Which of the account's allotments places are in.
+    pub(crate) fn parts_of(
+        &self,
+        event: usize,
+        account: AccountId,
+        (seats, areas): (&[SeatIdx], &[(AreaIdx, u32)]),
+    ) -> Result<Vec<ReturnedPart>, Refusal> {
         let mut parts = Parts::new();
-        self.find_seats(event, account, &seats, &mut parts)?;
-        self.find_areas(event, account, &areas, &mut parts)?;
-        Ok(OutcomeBody::AllotmentReduced { parts: parts.into_values().collect() })
+        self.find_seats(event, account, seats, &mut parts)?;
+        self.find_areas(event, account, areas, &mut parts)?;
+        Ok(parts.into_values().collect())
     }
 
     fn find_seats(

@@ -11,7 +11,8 @@ use schema::{
 use std::num::NonZeroU32;
 
 impl Shard {
-    /// Carries out an outcome. The seats that a hold gets by it are claimed already.
+    /// Carries out an outcome. The seats that a hold gets by it are claimed already, but for those
+    /// that an allotment has to give back first.
     pub(crate) fn take_effect(&mut self, time: UnixMillis, event: usize, body: &OutcomeBody) {
         match body {
             OutcomeBody::SeatsHeld(held) => self.begin_hold(event, held),
@@ -31,10 +32,12 @@ impl Shard {
                 assert!(hold.held.pass == *pass);
                 hold.terms = None;
             }
-            OutcomeBody::AllotmentReduced { parts } => {
-                for part in parts {
-                    self.reduce_allotment(time, event, part);
-                }
+            OutcomeBody::AllotmentReduced { parts } => self.reduce_allotments(time, event, parts),
+            OutcomeBody::AllottedSold { parts, payment } => {
+                self.reduce_allotments(time, event, parts);
+                self.claim(event, &payment.held);
+                self.begin_hold(event, &payment.held);
+                self.start_payment(time, event, payment);
             }
             OutcomeBody::SaleReduced { part, places } => self.reduce_sale(event, *part, places),
             OutcomeBody::HoldExtended { hold, deadline } => {
@@ -70,6 +73,18 @@ impl Shard {
         let state = HoldPhase::first_of(held.owner).seat_state();
         let claimed = self.catalogue.events[event].sale().map.claim(&added, state, slot);
         assert!(claimed.is_ok(), "the journal gives away seats of others: {claimed:?}");
+    }
+
+    /// Claims all seats of a hold that is about to begin. They are free, because nobody else
+    /// decides between the rule that has seen them and its effect.
+    fn claim(&mut self, event: usize, held: &Held) {
+        let seats: Vec<SeatIdx> = held.seats.iter().map(|seat| seat.seat).collect();
+        if seats.is_empty() {
+            return;
+        }
+        let (state, slot) = (HoldPhase::first_of(held.owner).seat_state(), self.holds.next_slot());
+        let claimed = self.catalogue.events[event].sale().map.claim(&seats, state, slot);
+        assert!(claimed.is_ok(), "the journal sells seats of others: {claimed:?}");
     }
 
     // Free => Held | Blocked.
@@ -195,11 +210,13 @@ impl Shard {
     }
 
     // Blocked => Blocked with fewer places | ended.
-    fn reduce_allotment(&mut self, time: UnixMillis, event: usize, part: &ReturnedPart) {
-        let hold = self.give_back(event, part);
-        assert!(hold.phase == HoldPhase::Blocked);
-        if hold.held.place_count() == 0 {
-            self.end_hold(time, event, part.hold, Released::ByOwner);
+    fn reduce_allotments(&mut self, time: UnixMillis, event: usize, parts: &[ReturnedPart]) {
+        for part in parts {
+            let hold = self.give_back(event, part);
+            assert!(hold.phase == HoldPhase::Blocked);
+            if hold.held.place_count() == 0 {
+                self.end_hold(time, event, part.hold, Released::ByOwner);
+            }
         }
     }
 

@@ -43,8 +43,9 @@ impl Shard {
         Ok((!free.is_empty()).then_some(Wanted::Seats(free)))
     }
 
-    /// What is left to give back of seats some of which may be free already.
-    pub(crate) fn left_to_return(
+    /// The seats that are set aside for the account, to be given back or sold, of some that may be
+    /// free.
+    pub(crate) fn own_among(
         &self,
         event: usize,
         account: AccountId,

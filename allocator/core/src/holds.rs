@@ -23,7 +23,7 @@ impl HoldPhase {
     /// The phase in which a hold of this owner begins.
     pub(crate) fn first_of(owner: OwnerKind) -> Self {
         match owner {
-            OwnerKind::Fan => Self::Held,
+            OwnerKind::Fan | OwnerKind::PartnerSale => Self::Held,
             OwnerKind::Allotment | OwnerKind::Kill(_) => Self::Blocked,
         }
     }

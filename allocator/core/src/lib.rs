@@ -35,6 +35,7 @@ mod rules;
 mod sale;
 mod seat_map;
 mod seat_word;
+mod sell_rules;
 mod shape;
 #[cfg(test)]
 mod shapes;

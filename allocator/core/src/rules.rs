@@ -35,6 +35,7 @@ impl Shard {
             CommandBody::ReturnAllotted { seats, areas, previous } => {
                 self.rule_return(event, command.account, (seats, areas), *previous)
             }
+            CommandBody::SellAllotted(ask) => self.rule_sell(now, event, command, ask),
         }
     }
 

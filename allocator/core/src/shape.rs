@@ -34,6 +34,8 @@ impl Wanted {
         let places_max = match owner {
             OwnerKind::Fan => listed.listing.request_places_max,
             OwnerKind::Allotment | OwnerKind::Kill(_) => OPERATION_PLACES_MAX,
+            // What a partner sells has a command of its own.
+            OwnerKind::PartnerSale => return Err(Refusal::RequestInvalid),
         };
         let fits = (1..=u32::from(places_max)).contains(&want.place_count());
         if fits { Ok(wanted) } else { Err(Refusal::RequestInvalid) }

@@ -9,7 +9,7 @@ use crate::mutation::Mutation;
 use crate::process::Process;
 use schema::{
     Applied, Batch, EventId, EventState, Held, HoldId, OrderId, Outcome, OutcomeBody, OwnerKind,
-    Phase, PlaceCounts, ShardState, Step, codec,
+    Phase, PlaceCounts, ReturnedPart, ShardState, Step, codec,
 };
 use settlement_core::Seen;
 use std::collections::{BTreeMap, BTreeSet};
@@ -107,16 +107,12 @@ impl Front {
                 self.set(*hold, Phase::Sold);
                 self.sold.insert(*hold);
             }
-            OutcomeBody::AllotmentReduced { parts } => {
-                for part in parts {
-                    let standing: u32 = part.areas.iter().map(|(_, quantity)| quantity).sum();
-                    let seats = u32::try_from(part.seats.len()).expect("a hall of ten seats");
-                    if let Some(hold) = self.holds.get_mut(&part.hold) {
-                        hold.places = hold.places.saturating_sub(seats + standing);
-                    }
-                }
-                self.holds.retain(|_, hold| 0 < hold.places);
+            OutcomeBody::AllottedSold { parts, payment } => {
+                self.reduce(parts);
+                self.put(&outcome.event, &payment.held);
+                self.set(payment.held.hold, Phase::Paying);
             }
+            OutcomeBody::AllotmentReduced { parts } => self.reduce(parts),
             OutcomeBody::SaleReduced { places, .. } => {
                 let standing: u32 = places.areas.iter().map(|(_, quantity)| quantity).sum();
                 let seats = u32::try_from(places.seats.len()).expect("a hall of ten seats");
@@ -126,6 +122,17 @@ impl Front {
             }
             _ => {}
         }
+    }
+
+    fn reduce(&mut self, parts: &[ReturnedPart]) {
+        for part in parts {
+            let standing: u32 = part.areas.iter().map(|(_, quantity)| quantity).sum();
+            let seats = u32::try_from(part.seats.len()).expect("a hall of ten seats");
+            if let Some(hold) = self.holds.get_mut(&part.hold) {
+                hold.places = hold.places.saturating_sub(seats + standing);
+            }
+        }
+        self.holds.retain(|_, hold| 0 < hold.places);
     }
 
     fn put(&mut self, event: &EventId, held: &Held) {

@@ -31,7 +31,7 @@ happenings! {
     // Decisions.
     Held, Split, Allotted, Killed, Returned, Refused, SeatTaken, StatusNotAllowed, ChannelRequired,
     PoolFull, SeatsUnchanged, GivenUp, Expired, Extended, Swapped, PaymentStarted, Reminded,
-    Declined, Sold, PaymentCancelled, Refunded, TicketRefunded, Unchanged,
+    Declined, Sold, PartnerSold, PaymentCancelled, Refunded, TicketRefunded, Unchanged,
     // Answers.
     Replayed, Archived, Recalled, NotRecalled, Mismatch, TooLate, Confirmed,
     // Payments.
@@ -54,6 +54,7 @@ impl Happening {
             OutcomeBody::HoldExtended { .. } => Self::Extended,
             OutcomeBody::SeatsSwapped(_) => Self::Swapped,
             OutcomeBody::PaymentStarted(_) | OutcomeBody::Reseated(_) => Self::PaymentStarted,
+            OutcomeBody::AllottedSold { .. } => Self::PartnerSold,
             OutcomeBody::PaymentAwaited(_) => Self::Reminded,
             OutcomeBody::PaymentDeclined { .. } => Self::Declined,
             OutcomeBody::SeatsSold { .. } => Self::Sold,

@@ -1,7 +1,7 @@
 //! Settlement's ledger: what orders have booked, by the real rules of what is booked when.
 
 use schema::{Money, OrderId, Split};
-use settlement_core::{Account, Posting, PostingKind, on_sale};
+use settlement_core::{Account, Payer, Posting, PostingKind, on_sale};
 use std::collections::BTreeMap;
 
 /// What of each sale is ours and the tax office's: not nothing, so that a run moves the accounts.
@@ -9,9 +9,9 @@ const FEE: i64 = 300;
 const TAX: i64 = 200;
 
 /// The sale of tickets for `total`.
-pub fn sale_of(total: Money) -> Posting {
+pub fn sale_of(total: Money, payer: Payer) -> Posting {
     let split = Split { net: total.amount - FEE - TAX, fee: FEE, tax: TAX };
-    on_sale(split, total.currency, None)
+    on_sale(split, total.currency, payer, None)
 }
 
 /// Postings of each order, in the order of their commits. Nothing is changed or taken out.
@@ -29,8 +29,8 @@ impl Ledger {
     }
 
     /// What of the sale of an order for `total` its parts have not given back.
-    pub fn left_of(&self, order: OrderId, total: Money) -> Posting {
-        let mut left = sale_of(total);
+    pub fn left_of(&self, order: OrderId, total: Money, payer: Payer) -> Posting {
+        let mut left = sale_of(total, payer);
         let parts = self.of(order).iter().filter(|part| part.kind == PostingKind::PartReversal);
         for gone in parts.flat_map(|part| &part.entries) {
             let mut own = left.entries.iter_mut();

@@ -16,7 +16,7 @@ use schema::{
     AccountId, Batch, DurationMs, InvariantId, OrderId, Outcome, OutcomeBody, Released,
     SYSTEM_ACCOUNT, UnixMillis, codec,
 };
-use settlement_core::{Seen, State, Step, Trigger, next, reduce, transition, verdict};
+use settlement_core::{Payer, Seen, State, Step, Trigger, next, reduce, transition, verdict};
 
 /// How many messages of the journal are under way to the reader: they may overtake each other.
 const MESSAGES_AT_ONCE: usize = 3;
@@ -164,7 +164,8 @@ impl Task {
 
     fn refund_part(&mut self, common: &mut Common) -> Turn {
         let part = self.order.open_part().expect("the core asks for it only when one is open");
-        if self.given.take() != Some(part) && !common.is_broken(Mutation::PartOnPaper) {
+        let is_given = self.given.take() == Some(part) || self.order.payer != Payer::Fan;
+        if !is_given && !common.is_broken(Mutation::PartOnPaper) {
             let key = self.order.payment.as_deref().expect("what was taken has an id");
             if common.happens(4) {
                 return Turn::Reload;
@@ -264,7 +265,9 @@ fn take(outcome: &Outcome, sequence: u64, common: &mut Common) {
     }
     let now = common.now;
     match &outcome.body {
-        OutcomeBody::PaymentStarted(payment) | OutcomeBody::PaymentAwaited(payment) => {
+        OutcomeBody::PaymentStarted(payment)
+        | OutcomeBody::PaymentAwaited(payment)
+        | OutcomeBody::AllottedSold { payment, .. } => {
             let keeps_lines = common.is_broken(Mutation::SellFirstLines);
             if common.store.start(&outcome.event, payment, keeps_lines, now) {
                 if 1 < payment.attempt {

@@ -3,11 +3,11 @@
 use crate::ledger::{Ledger, sale_of};
 use crate::standing::Standing;
 use schema::{
-    AccountId, CommandId, Currency, DurationMs, EventId, Held, HoldId, Money, OrderId, Payment,
-    UnixMillis, VerdictKind,
+    AccountId, CommandId, Currency, DurationMs, EventId, Held, HoldId, Money, OrderId,
+    PARTNER_SALE, Payment, UnixMillis, VerdictKind,
 };
 use settlement_core::{
-    Facts, Line, PartRecord, Place, State, VerdictRecord, command_id, lines_of, on_capture,
+    Facts, Line, PartRecord, Payer, Place, State, VerdictRecord, command_id, lines_of, on_capture,
     on_part_refund, on_refund, part_command, ticket_of, verdict_of,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +26,7 @@ pub struct Order {
     pub token: String,
     pub lines: Vec<Line>,
     pub payment_deadline: UnixMillis,
+    pub payer: Payer,
     /// The provider's id of the current attempt's payment.
     pub payment: Option<String>,
     pub sold: bool,
@@ -76,6 +77,7 @@ impl Order {
     pub fn facts(&self) -> Facts {
         Facts {
             state: self.state,
+            payer: self.payer,
             bound: self.payment.is_some(),
             sold: self.sold,
             captured: self.captured,
@@ -88,9 +90,14 @@ impl Order {
     pub fn is_open(&self) -> bool {
         match self.state {
             State::Paying | State::Cancelling | State::Refunding => true,
-            State::Paid => !self.captured || self.open_part().is_some(),
+            State::Paid => !self.is_at_rest() || self.open_part().is_some(),
             _ => false,
         }
+    }
+
+    /// Whether nothing more is to be taken for it.
+    fn is_at_rest(&self) -> bool {
+        self.captured || self.payer != Payer::Fan
     }
 
     pub fn total(&self) -> Money {
@@ -142,6 +149,11 @@ impl Order {
             token: payment.token.to_string(),
             lines: lines_of(held),
             payment_deadline: payment.payment_deadline,
+            payer: if payment.method == PARTNER_SALE {
+                Payer::Partner(held.account)
+            } else {
+                Payer::Fan
+            },
             payment: None,
             sold: false,
             captured: false,
@@ -204,7 +216,7 @@ impl Store {
         }
         (order.state, order.sold) = (State::Paid, true);
         self.live_seats.extend(keys.into_iter().map(|key| (key, id)));
-        self.ledger.book(id, [sale_of(seen.total())]);
+        self.ledger.book(id, [sale_of(seen.total(), seen.payer)]);
         self.post(id, VerdictKind::Sold, now);
         State::Paid
     }
@@ -263,7 +275,7 @@ impl Store {
         (order.state, order.since) = (State::Refunded, now);
         self.live_seats.retain(|_, owner| *owner != id);
         self.tickets.remove(&id);
-        let left = self.ledger.left_of(id, seen.total());
+        let left = self.ledger.left_of(id, seen.total(), seen.payer);
         self.ledger.book(id, on_refund(&left, seen.captured));
         self.post(id, VerdictKind::Refunded, now);
         State::Refunded
@@ -277,7 +289,7 @@ impl Store {
         let is_told = sold.is_some_and(|sold| sold.done.is_some())
             && order.parts.iter().all(|part| part.done.is_some());
         let is_there = order.parts.iter().all(|part| part.line != line);
-        let is_paid = order.state == State::Paid && order.captured;
+        let is_paid = order.state == State::Paid && order.is_at_rest();
         if !is_paid || !is_told || !is_there || order.tickets() < 2 {
             return false;
         }
@@ -289,7 +301,7 @@ impl Store {
     /// Paid => Paid with a ticket less: its money is back. Says whether it was this call.
     pub fn finish_part(&mut self, seen: &Order, at: usize, now: UnixMillis) -> bool {
         let id = seen.id;
-        let left = self.ledger.left_of(id, seen.total());
+        let left = self.ledger.left_of(id, seen.total(), seen.payer);
         let order = self.orders.get_mut(&id).expect("an order in work is stored");
         let event = order.event.clone();
         if order.state != State::Paid || order.open_part() != Some(at) {
@@ -305,7 +317,7 @@ impl Store {
             *tickets -= 1;
         }
         // Nobody knows by which terms it was sold: each account gives its share.
-        let unknown = sale_of(Money::new(0, Currency::EUR));
+        let unknown = sale_of(Money::new(0, Currency::EUR), seen.payer);
         let ticket = ticket_of(&left, gone.price, (&unknown, &unknown));
         self.ledger.book(id, on_part_refund(&ticket));
         true

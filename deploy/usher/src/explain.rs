@@ -93,6 +93,7 @@ fn sentence(turn: &SeatTurn) -> String {
                 OwnerKind::Fan => "held".to_owned(),
                 OwnerKind::Allotment => "allotted".to_owned(),
                 OwnerKind::Kill(reason) => format!("blocked ({})", reason.name()),
+                OwnerKind::PartnerSale => "being sold by a partner".to_owned(),
             };
             format!("{by}{until} for {amount} minor units of {currency}")
         }

@@ -255,13 +255,14 @@ fn owner(owner: OwnerKind) -> &'static str {
         OwnerKind::Fan => "fan",
         OwnerKind::Allotment => "allotment",
         OwnerKind::Kill(_) => "kill",
+        OwnerKind::PartnerSale => "partner_sale",
     }
 }
 
 fn kill_reason(owner: OwnerKind) -> Option<&'static str> {
     match owner {
         OwnerKind::Kill(reason) => Some(reason.name()),
-        OwnerKind::Fan | OwnerKind::Allotment => None,
+        OwnerKind::Fan | OwnerKind::Allotment | OwnerKind::PartnerSale => None,
     }
 }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::catalog::MoneyBody;
+use crate::partners::Buyer;
 use crate::views::{Hold, Moment};
 
 /// When to ask again about a payment that is still open.
@@ -195,6 +196,9 @@ pub struct BookingBody {
     /// Of one that such money has bought: the booking that was given up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instead_of: Option<String>,
+    /// Of one that a partner has sold: to whom, if it said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub buyer: Option<Buyer>,
 }
 
 impl BookingBody {
@@ -213,10 +217,11 @@ impl BookingBody {
             poll_after_ms: Some(POLL_AFTER_MS),
             late_payment: None,
             instead_of: None,
+            buyer: None,
         }
     }
 
-    /// Whether money was taken for it, be it back by now.
+    /// Whether money was taken for it, or a partner owes it, be it back by now.
     pub fn was_paid(&self) -> bool {
         let bought = self.late_payment.as_ref().is_some_and(|late| late.booking_id.is_some());
         !self.tickets.is_empty() || self.status == "REFUNDED" || bought

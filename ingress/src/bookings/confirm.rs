@@ -163,6 +163,12 @@ async fn verdict(app: &App, id: HoldId, attempt: u32) -> Verdict {
     }
 }
 
+/// Waits until the view shows what came of a sale that no provider is asked for: whether it is
+/// sold. Cancel-safe.
+pub async fn is_sold(app: &App, id: HoldId) -> bool {
+    verdict(app, id, 1).await == Verdict::Sold
+}
+
 /// How often to look at a hold while the view is built again.
 const REBUILD_LOOK: Duration = Duration::from_millis(200);
 

@@ -68,6 +68,13 @@ pub(super) async fn find(
     Ok(own.map(|stored| show(&app.catalog, &stored)))
 }
 
+/// Whether a booking of the account was sold, be it paid back by now; `None` while that is open.
+pub async fn was_sold(app: &App, account: AccountId, id: OrderId) -> Result<Option<bool>, Problem> {
+    let found = find(app, account, id).await?;
+    let known = found.filter(|booking| booking.was_paid() || !booking.is_open());
+    Ok(known.map(|booking| booking.was_paid()))
+}
+
 fn show(catalog: &Catalog, stored: &Stored) -> BookingBody {
     let listed = stored.event_id.parse::<EventId>().ok().and_then(|event| catalog.find(&event));
     let plan = listed.as_ref().map(|listed| listed.plan.as_ref());
@@ -100,6 +107,7 @@ fn show(catalog: &Catalog, stored: &Stored) -> BookingBody {
         poll_after_ms: (stored.status == PENDING).then_some(POLL_AFTER_MS),
         late_payment: stored.late.as_ref().map(late_payment),
         instead_of: stored.instead_of.map(|order| order.to_string()),
+        buyer: stored.buyer.clone(),
     }
 }
 

@@ -11,6 +11,7 @@ use sqlx::{PgPool, Row};
 use uuid::Uuid;
 
 use crate::in_time::in_time;
+use crate::partners::Buyer;
 
 /// Most bookings in one query. Under load some ten fans are answered at once; more only comes after
 /// an outage.
@@ -41,6 +42,8 @@ pub struct Stored {
     pub late: Option<LateMoney>,
     /// Of one that such money has bought: the one that was given up.
     pub instead_of: Option<OrderId>,
+    /// Of one that a partner has sold: to whom, if it said so.
+    pub buyer: Option<Buyer>,
     may_have_late: bool,
 }
 
@@ -221,6 +224,7 @@ fn stored(order: OrderId, row: &PgRow) -> Result<Stored, sqlx::Error> {
         lines: Vec::new(),
         late: None,
         instead_of: None,
+        buyer: row.try_get::<Option<&str>, _>("buyer")?.and_then(Buyer::read),
         may_have_late: row.try_get::<&str, _>("state")? == "cancelled"
             || row.try_get::<&str, _>("method")? == LATE_MONEY,
     })

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chassis::Problem;
-use schema::{AccountId, HoldId, OrderId, OwnerKind};
+use schema::{AccountId, HoldId, OrderId};
 use serde::Deserialize;
 use tokio::time::Instant;
 use utoipa::IntoParams;
@@ -102,7 +102,7 @@ async fn of_hold(
     let hold = shard.hold(id, BARRIER_WAIT).await.map_err(|_| problems::unconfirmed())?;
     let is_being_paid = |state| matches!(state, HoldState::Paying | HoldState::Sold);
     let own = hold.filter(|hold| {
-        let is_own = hold.held.account == account && hold.held.owner == OwnerKind::Fan;
+        let is_own = hold.held.account == account && !hold.held.owner.is_set_aside();
         is_own && is_being_paid(hold.state)
     });
     Ok(own.map(|hold| {

@@ -7,9 +7,11 @@ use schema::PreviousStatuses;
 use schema::limits::OPERATION_PLACES_MAX;
 use serde_json::{Value, json};
 
+use super::buyer::Buyer;
 use super::items::{Format, items};
 use super::operation::{Op, Operation, ResultLine};
 use super::perform::{answered, command, without_answer};
+use super::sale;
 use crate::accounts::Caller;
 use crate::app::App;
 use crate::asks::{Ask, Domain, Key, fingerprint};
@@ -32,6 +34,7 @@ pub async fn perform(
     let listed = operations[0].event().and_then(|event| app.catalog.find(&event));
     let listed = listed.ok_or_else(problems::event_unknown)?;
     let (op, places, previous) = together(&operations, &listed)?;
+    let buyer = buyer_of(&operations)?;
     // The refs together are the key: the same set gives the same result, however the lines were
     // cut.
     let refs: Vec<&str> = operations.iter().map(|operation| operation.r#ref.as_str()).collect();
@@ -42,11 +45,16 @@ pub async fn perform(
         fingerprint: fingerprint("POST", "/api/partners/allocations", &values, caller.account),
         event: listed.listing.event.clone(),
         account: caller.account,
-        body: command(op, places, previous),
+        body: command(op, places, previous, buyer),
     };
     let answer = app.asks.ask(ask).await;
-    let result = |operation: &Operation| match &answer {
-        Ok(answer) => {
+    let committed = match &answer {
+        Ok(answer) => sale::committed(app, caller, answer).await,
+        Err(_) => Ok(()),
+    };
+    let result = |operation: &Operation| match (&answer, committed) {
+        (Ok(_), Err(unsold)) => unsold.line(&operation.r#ref),
+        (Ok(answer), Ok(())) => {
             let own = operation.resolve(&listed.plan).map(|places| places.seats);
             let mut line =
                 answered(&operation.r#ref, answer, &listed.plan, &own.clone().unwrap_or_default());
@@ -58,7 +66,7 @@ pub async fn perform(
             }
             line
         }
-        Err(unanswered) => without_answer(&operation.r#ref, *unanswered),
+        (Err(unanswered), _) => without_answer(&operation.r#ref, *unanswered),
     };
     let replayed = answer.as_ref().is_ok_and(|answer| answer.replayed);
     Ok((operations.iter().map(result).collect(), replayed))
@@ -125,6 +133,16 @@ fn together(operations: &[Operation], listed: &Listed) -> Result<Together, Probl
         return Err(refused("all operations have the same allowedPreviousStatuses"));
     }
     Ok((op, all, previous))
+}
+
+/// Whom all operations name, or those that name somebody: a booking has one buyer.
+fn buyer_of(operations: &[Operation]) -> Result<Option<&Buyer>, Problem> {
+    let mut buyers = operations.iter().filter_map(|operation| operation.buyer.as_ref());
+    let first = buyers.next();
+    if buyers.any(|buyer| Some(buyer) != first) {
+        return Err(refused("all operations that name a buyer name the same one"));
+    }
+    Ok(first)
 }
 
 fn refused(detail: &str) -> Problem {

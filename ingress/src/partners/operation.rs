@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::buyer::Buyer;
 use crate::extract::strict;
 use crate::places::{Named, Places, guard};
 
@@ -18,7 +19,8 @@ pub enum Op {
     Allocate,
     /// Gives them back.
     Release,
-    /// Not taken yet.
+    /// Sells places of the partner's allotments: they become a booking of the partner's, which has
+    /// the buyer's money and owes it.
     Sell,
 }
 
@@ -51,9 +53,11 @@ pub struct Operation {
     area_id: Option<String>,
     quantity: Option<u32>,
     /// The operation happens only if each of its seats is in one of these statuses. Those that are
-    /// already as it would make them stay so. Without it `allocate` allows `FREE` and `release`
-    /// `ALLOTTED`. Not with `areaId`.
+    /// already as it would make them stay so. Without it `allocate` allows `FREE`, `release` and
+    /// `sell` `ALLOTTED`; `sell` sells all of them. Not with `areaId`.
     allowed_previous_statuses: Option<Vec<SeatStatus>>,
+    /// With `sell` only: shown in the booking.
+    pub buyer: Option<Buyer>,
 }
 
 /// One result, in the order of the operations.
@@ -71,22 +75,27 @@ pub struct ResultLine {
     pub retryable: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seat_ids: Option<Vec<String>>,
+    /// Of what was sold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub booking_id: Option<String>,
 }
 
 impl ResultLine {
     pub fn ok(reference: &str, seat_ids: Option<Vec<String>>) -> Self {
-        let r#ref = Some(reference.to_owned());
-        Self { r#ref, status: "ok", code: None, retryable: false, seat_ids }
+        Self { seat_ids, ..Self::new(Some(reference), "ok", None) }
     }
 
     pub fn refused(reference: &str, code: &'static str) -> Self {
-        let r#ref = Some(reference.to_owned());
-        Self { r#ref, status: "refused", code: Some(code), retryable: false, seat_ids: None }
+        Self::new(Some(reference), "refused", Some(code))
     }
 
     pub fn invalid(reference: Option<&str>, code: &'static str) -> Self {
+        Self::new(reference, "invalid", Some(code))
+    }
+
+    fn new(reference: Option<&str>, status: &'static str, code: Option<&'static str>) -> Self {
         let r#ref = reference.map(str::to_owned);
-        Self { r#ref, status: "invalid", code: Some(code), retryable: false, seat_ids: None }
+        Self { r#ref, status, code, retryable: false, seat_ids: None, booking_id: None }
     }
 }
 
@@ -97,12 +106,13 @@ impl Operation {
         let reference = reference.filter(|text| (1..=REF_BYTES_MAX).contains(&text.len()));
         let operation = strict::read::<Self>(value);
         let operation = operation.ok().filter(|_| reference.is_some());
-        let operation =
-            operation.ok_or_else(|| ResultLine::invalid(reference, "REQUEST_INVALID"))?;
-        if operation.op == Op::Sell {
-            return Err(ResultLine::invalid(reference, "OP_UNSUPPORTED"));
-        }
-        Ok(operation)
+        let buys = |operation: &Self| {
+            operation
+                .buyer
+                .as_ref()
+                .is_none_or(|buyer| operation.op == Op::Sell && buyer.is_valid())
+        };
+        operation.filter(buys).ok_or_else(|| ResultLine::invalid(reference, "REQUEST_INVALID"))
     }
 
     pub fn event(&self) -> Option<EventId> {
@@ -136,8 +146,9 @@ impl Operation {
             free: named.contains(&SeatStatus::Free),
             set_aside: named.contains(&SeatStatus::Allotted),
         };
-        let releases = self.op == Op::Release;
-        guard(places, allowed, PreviousStatuses { free: !releases, set_aside: releases })
+        let usual =
+            PreviousStatuses { free: self.op == Op::Allocate, set_aside: self.op != Op::Allocate };
+        guard(places, allowed, usual)
     }
 }
 
@@ -151,7 +162,8 @@ mod tests {
         let invalid = |reference, code| Err(ResultLine::invalid(reference, code));
         assert_eq!(Operation::read(&json!([1])), invalid(None, "REQUEST_INVALID"));
         let seats = json!(["A-1-1"]);
-        let list = json!(["r", "allocate", "EVT001", seats, null, null, null, null, null, null]);
+        let list =
+            json!(["r", "allocate", "EVT001", seats, null, null, null, null, null, null, null]);
         assert_eq!(Operation::read(&list), invalid(None, "REQUEST_INVALID"));
         let nameless = json!({"op": "allocate", "eventId": "EVT001"});
         assert_eq!(Operation::read(&nameless), invalid(None, "REQUEST_INVALID"));
@@ -160,7 +172,15 @@ mod tests {
         let status = json!({"ref": "r", "op": "release", "eventId": "EVT001",
             "allowedPreviousStatuses": ["FREE", "SOLD"]});
         assert_eq!(Operation::read(&status), invalid(Some("r"), "REQUEST_INVALID"));
-        let sell = json!({"ref": "r", "op": "sell", "eventId": "EVT001"});
-        assert_eq!(Operation::read(&sell), invalid(Some("r"), "OP_UNSUPPORTED"));
+        let buyer = |op, buyer| json!({"ref": "r", "op": op, "eventId": "EVT001", "buyer": buyer});
+        assert!(Operation::read(&buyer("sell", json!({"name": "Ana"}))).is_ok());
+        for faulty in [
+            buyer("allocate", json!({"name": "Ana"})),
+            buyer("sell", json!({"name": ""})),
+            buyer("sell", json!({"phone": "1"})),
+            buyer("sell", json!(["Ana", null])),
+        ] {
+            assert_eq!(Operation::read(&faulty), invalid(Some("r"), "REQUEST_INVALID"), "{faulty}");
+        }
     }
 }

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use chassis::{Backoff, Pause};
 use schema::{
-    CommandBody, Condition, HoldSeats, OutcomeBody, OwnerKind, PlanIndex, PreviousStatuses,
-    Refusal, SeatIdx, Want,
+    CommandBody, Condition, HoldSeats, OrderId, OutcomeBody, OwnerKind, PlanIndex,
+    PreviousStatuses, Refusal, SeatIdx, SellAllotted, Want,
 };
 use serde_json::Value;
 
+use super::buyer::Buyer;
 use super::operation::{Op, Operation, ResultLine};
+use super::sale;
 use crate::accounts::Caller;
 use crate::app::App;
 use crate::asks::{Answer, Ask, Domain, Key, Sent, Unanswered, fingerprint};
@@ -48,10 +50,10 @@ pub async fn begin(app: &App, caller: &Caller, value: &Value) -> Pending {
 }
 
 /// Waits for an operation's result.
-pub async fn finish(app: &App, pending: Pending) -> ResultLine {
+pub async fn finish(app: &App, caller: &Caller, pending: Pending) -> ResultLine {
     let line = match pending {
         Pending::Known(line) => line,
-        Pending::Sent(asked) => asked.result(app).await,
+        Pending::Sent(asked) => asked.result(app, caller).await,
     };
     metrics::partner_operation(line.status);
     line
@@ -80,17 +82,26 @@ fn prepare(app: &App, caller: &Caller, value: &Value) -> Result<Prepared, Result
         fingerprint: fingerprint("POST", "/api/partners/allocations", value, caller.account),
         event: listed.listing.event.clone(),
         account: caller.account,
-        body: command(operation.op, places, previous),
+        body: command(operation.op, places, previous, operation.buyer.as_ref()),
     };
     Ok(Prepared { reference, plan: listed.plan, named, ask })
 }
 
 /// The command of one operation, or of many of one kind put together.
-pub(super) fn command(op: Op, places: Places, previous: Option<PreviousStatuses>) -> CommandBody {
+pub(super) fn command(
+    op: Op,
+    places: Places,
+    previous: Option<PreviousStatuses>,
+    buyer: Option<&Buyer>,
+) -> CommandBody {
     let Places { seats, areas } = places;
     match op {
         Op::Release => CommandBody::ReturnAllotted { seats, areas, previous },
-        Op::Allocate | Op::Sell => {
+        Op::Sell => {
+            let buyer = buyer.map(Buyer::write).unwrap_or_default().into();
+            CommandBody::SellAllotted(SellAllotted { seats, areas, previous, buyer })
+        }
+        Op::Allocate => {
             let want = if seats.is_empty() { Want::Areas(areas) } else { Want::Seats(seats) };
             let (owner, condition) = (OwnerKind::Allotment, previous.map(Condition::Previous));
             CommandBody::HoldSeats(HoldSeats { want, owner, pass: None, condition })
@@ -107,7 +118,7 @@ impl Prepared {
 }
 
 impl Asked {
-    async fn result(self, app: &App) -> ResultLine {
+    async fn result(self, app: &App, caller: &Caller) -> ResultLine {
         let Self { reference, plan, named, ask, first } = self;
         let mut answer = match first {
             Ok(sent) => sent.answer().await,
@@ -121,7 +132,10 @@ impl Asked {
             answer = app.asks.ask(ask.clone()).await;
         }
         match answer {
-            Ok(answer) => answered(&reference, &answer, &plan, &named),
+            Ok(answer) => match sale::committed(app, caller, &answer).await {
+                Ok(()) => answered(&reference, &answer, &plan, &named),
+                Err(unsold) => unsold.line(&reference),
+            },
             Err(unanswered) => without_answer(&reference, unanswered),
         }
     }
@@ -148,6 +162,10 @@ pub(super) fn answered(
         OutcomeBody::SeatsHeld(_)
         | OutcomeBody::AllotmentReduced { .. }
         | OutcomeBody::SeatsUnchanged => ResultLine::ok(reference, seat_ids(plan, named)),
+        OutcomeBody::AllottedSold { payment, .. } => {
+            let booking_id = Some(OrderId::from(payment.held.hold).to_string());
+            ResultLine { booking_id, ..ResultLine::ok(reference, seat_ids(plan, named)) }
+        }
         OutcomeBody::Refused(refusal) => {
             let code = refusal.code();
             let seat_ids = match refusal {

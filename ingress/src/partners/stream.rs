@@ -44,6 +44,11 @@ pub struct AllocationParams {
 /// A repeated `ref` gives the same result; a repeated atomic request also says so with
 /// `Idempotency-Replayed: true`. Operations leave in order, and up to 64 are under way at
 /// once.
+///
+/// What is sold is a booking of the partner's, `CONFIRMED`, whose tickets open entrances: `ok` is
+/// answered when it is. All that an operation sells, or all operations together that are atomic,
+/// is one booking. `SALE_PENDING` says that the outcome is not known yet: the same `ref` asks for
+/// it again.
 #[utoipa::path(post, path = "/api/partners/allocations", tag = "partners", params(AllocationParams),
     security(("bearer" = []), ("apiKey" = [])),
     request_body(content((Operation = "application/x-ndjson"),
@@ -99,7 +104,7 @@ fn results(
         })
         .map(move |pending| {
             let app = Arc::clone(&finisher);
-            traced("operation", trace, async move { finish(&app, pending).await })
+            traced("operation", trace, async move { finish(&app, &caller, pending).await })
         })
         .buffered(PIPELINE)
 }

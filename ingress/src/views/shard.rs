@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use schema::{
     AccountId, Applied, Batch, DurationMs, EventId, EventState, Held, HoldId, Outcome, OutcomeBody,
-    OwnerKind, ReturnedPart, ShardState, Step, UnixMillis,
+    Payment, ReturnedPart, ShardState, Step, UnixMillis,
 };
 use tokio::sync::oneshot;
 
@@ -162,12 +162,7 @@ impl ShardView {
                 self.end(hold, now);
             }
             // Free => Paying.
-            OutcomeBody::Reseated(payment) => {
-                let mut hold = Hold::new(outcome.event, payment.held);
-                hold.state = HoldState::Paying;
-                hold.attempt_started = payment.attempt;
-                self.insert(hold);
-            }
+            OutcomeBody::Reseated(payment) => self.insert_paying(outcome.event, payment),
             // Held => Paying.
             OutcomeBody::PaymentStarted(payment) => {
                 self.change(payment.held.hold, |hold| {
@@ -187,10 +182,11 @@ impl ShardView {
             OutcomeBody::SeatsSold { hold, .. } => {
                 self.change(hold, |hold| hold.state = HoldState::Sold)?;
             }
-            OutcomeBody::AllotmentReduced { parts } => {
-                for part in parts {
-                    self.reduce(&part, now)?;
-                }
+            OutcomeBody::AllotmentReduced { parts } => self.reduce_all(&parts, now)?,
+            // Blocked | Free => Paying.
+            OutcomeBody::AllottedSold { parts, payment } => {
+                self.reduce_all(&parts, now)?;
+                self.insert_paying(outcome.event, payment);
             }
             // Sold => Sold with fewer places.
             OutcomeBody::SaleReduced { places, .. } => self.reduce(&places, now)?,
@@ -216,9 +212,17 @@ impl ShardView {
         }
     }
 
+    /// Begins a hold whose payment has started with it.
+    fn insert_paying(&mut self, event: EventId, payment: Payment) {
+        let mut hold = Hold::new(event, payment.held);
+        hold.state = HoldState::Paying;
+        hold.attempt_started = payment.attempt;
+        self.insert(hold);
+    }
+
     fn insert(&mut self, hold: Hold) {
         let (id, account) = (hold.held.hold, hold.held.account);
-        if hold.held.owner != OwnerKind::Fan {
+        if hold.held.owner.is_set_aside() {
             self.set_aside.entry(account).or_default().insert(id);
         }
         let seats = self.events.entry(hold.event.clone()).or_default();
@@ -272,6 +276,10 @@ impl ShardView {
         }
         self.wake(id);
         Ok(())
+    }
+
+    fn reduce_all(&mut self, parts: &[ReturnedPart], now: UnixMillis) -> Result<(), Fault> {
+        parts.iter().try_for_each(|part| self.reduce(part, now))
     }
 
     fn reduce(&mut self, part: &ReturnedPart, now: UnixMillis) -> Result<(), Fault> {

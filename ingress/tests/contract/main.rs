@@ -15,6 +15,7 @@ mod pending;
 mod pools;
 mod provider_events;
 mod rig;
+mod sells;
 mod shape;
 mod statements;
 mod store;

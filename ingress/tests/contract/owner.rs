@@ -3,11 +3,12 @@
 
 use chassis::{Follower, Nats, StartAt};
 use schema::{
-    Asked, Batch, Command, CommandBody, CommandId, Currency, Held, HeldArea, HeldSeat, HoldId,
-    HoldSeats, Outcome, OutcomeBody, Payment, Refusal, Released, Reply, ReplyBatch, SeatIdx,
-    ShardId, Shards, StartPayment, UnixMillis, VerdictKind, Want, codec, subject,
+    AreaIdx, Asked, Batch, Command, CommandBody, CommandId, Currency, Held, HeldArea, HeldSeat,
+    HoldId, HoldSeats, Outcome, OutcomeBody, OwnerKind, Payment, Refusal, Released, Reply,
+    ReplyBatch, ReturnedPart, SeatIdx, SellAllotted, ShardId, Shards, StartPayment, UnixMillis,
+    VerdictKind, Want, codec, subject,
 };
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// How long a hold lives.
 pub const HOLD_MS: u64 = 600_000;
@@ -22,6 +23,23 @@ const BEHIND_MS: u64 = 60_000;
 
 fn journal_time() -> UnixMillis {
     UnixMillis(chassis::clock::now().0 - BEHIND_MS)
+}
+
+fn is_paid_for_always(held: &Held) -> bool {
+    held.seats.iter().any(|held| held.seat == ALWAYS_PAID_FOR)
+}
+
+fn held_seat(&seat: &SeatIdx) -> HeldSeat {
+    HeldSeat { seat, generation: 1, price_level: 0, price: 4_000 }
+}
+
+fn held_area(&(area, quantity): &(AreaIdx, u32)) -> HeldArea {
+    HeldArea { area, quantity, price_level: 0, price: 4_000 }
+}
+
+fn part(parts: &mut BTreeMap<HoldId, ReturnedPart>, hold: HoldId) -> &mut ReturnedPart {
+    let empty = || ReturnedPart { hold, seats: Vec::new(), areas: Vec::new() };
+    parts.entry(hold).or_insert_with(empty)
 }
 
 struct Owner {
@@ -79,6 +97,7 @@ impl Owner {
             CommandBody::ReleaseHold { hold } => self.release(*hold),
             CommandBody::SwapSeats { hold, want, .. } => self.swap(command, *hold, want),
             CommandBody::StartPayment(start) => self.start_payment(start),
+            CommandBody::SellAllotted(ask) => self.sell(command, ask),
             CommandBody::RecordVerdict(verdict) => match verdict.kind {
                 VerdictKind::Sold => OutcomeBody::SeatsSold { hold: verdict.hold, pass: None },
                 VerdictKind::Cancelled => {
@@ -97,20 +116,93 @@ impl Owner {
         };
         let event = command.event.clone();
         let outcome = Outcome { asked: Some(asked), event, free_after: 5, body };
+        let sequence = self.journal(shard, outcome.clone()).await;
+        self.answers.insert(command.id, (command.fingerprint, sequence, outcome.clone()));
+        if let OutcomeBody::AllottedSold { payment, .. } = &outcome.body
+            && !is_paid_for_always(&payment.held)
+        {
+            let body = OutcomeBody::SeatsSold { hold: payment.held.hold, pass: None };
+            self.journal(shard, Outcome { asked: None, body, ..outcome.clone() }).await;
+        }
+        Reply::Done { sequence, replayed: false, outcome: Box::new(outcome) }
+    }
+
+    async fn journal(&mut self, shard: ShardId, outcome: Outcome) -> u64 {
         let number = self.batches.entry(shard).or_insert(0);
         *number += 1;
         let batch = Batch {
             epoch: 1,
             number: *number,
             time: journal_time(),
-            outcomes: vec![outcome.clone()],
+            outcomes: vec![outcome],
             previous: 0,
         };
         let payload = codec::encode_checked(&batch).into();
         let ack = self.nats.jetstream.publish(subject::journal(shard), payload).await.unwrap();
-        let sequence = ack.await.unwrap().sequence;
-        self.answers.insert(command.id, (command.fingerprint, sequence, outcome.clone()));
-        Reply::Done { sequence, replayed: false, outcome: Box::new(outcome) }
+        ack.await.unwrap().sequence
+    }
+
+    /// Standing places come from one allotment. Settlement has sold all at once, unless a seat of
+    /// them is paid for always.
+    fn sell(&mut self, command: &Command, ask: &SellAllotted) -> OutcomeBody {
+        let mut parts: BTreeMap<HoldId, ReturnedPart> = BTreeMap::new();
+        for seat in &ask.seats {
+            let Some(hold) = self.allotment(command, |held| held.has_seat(*seat)) else {
+                return OutcomeBody::Refused(Refusal::NotAllotted);
+            };
+            part(&mut parts, hold).seats.push(*seat);
+        }
+        for &(area, quantity) in &ask.areas {
+            let has = |own: &HeldArea| own.area == area && quantity <= own.quantity;
+            let Some(hold) = self.allotment(command, |held| held.areas.iter().any(has)) else {
+                return OutcomeBody::Refused(Refusal::NotAllotted);
+            };
+            part(&mut parts, hold).areas.push((area, quantity));
+        }
+        let hold = HoldId::compose(
+            Shards::default().of(&command.event),
+            chassis::clock::now(),
+            command.id,
+        );
+        for part in parts.values() {
+            let held = self.holds.get_mut(&part.hold).unwrap();
+            held.seats.retain(|seat| !part.seats.contains(&seat.seat));
+            for (area, quantity) in &part.areas {
+                held.areas.iter_mut().find(|own| own.area == *area).unwrap().quantity -= quantity;
+            }
+        }
+        for seat in &ask.seats {
+            self.taken.insert((command.event.clone(), *seat), hold);
+        }
+        let held = Held {
+            hold,
+            account: command.account,
+            owner: OwnerKind::PartnerSale,
+            seats: ask.seats.iter().map(held_seat).collect(),
+            areas: ask.areas.iter().map(held_area).collect(),
+            currency: Currency::EUR,
+            deadline: Some(UnixMillis(journal_time().0 + HOLD_MS)),
+            pass: None,
+        };
+        self.holds.insert(hold, held.clone());
+        OutcomeBody::AllottedSold {
+            parts: parts.into_values().collect(),
+            payment: Payment {
+                held,
+                attempt: 1,
+                method: schema::PARTNER_SALE.into(),
+                token: ask.buyer.clone(),
+                payment_deadline: UnixMillis(journal_time().0 + HOLD_MS),
+                trace: None,
+            },
+        }
+    }
+
+    /// An allotment of whoever asks.
+    fn allotment(&self, command: &Command, has: impl Fn(&Held) -> bool) -> Option<HoldId> {
+        let mut holds = self.holds.values().filter(|held| held.owner == OwnerKind::Allotment);
+        let own = holds.find(|held| held.account == command.account && has(held));
+        own.map(|held| held.hold)
     }
 
     fn hold(&mut self, command: &Command, ask: &HoldSeats) -> OutcomeBody {
@@ -144,17 +236,15 @@ impl Owner {
         for seat in &seats {
             self.taken.insert(key(seat), hold);
         }
-        let seat = |&seat| HeldSeat { seat, generation: 1, price_level: 0, price: 4_000 };
-        let area = |&(area, quantity)| HeldArea { area, quantity, price_level: 0, price: 4_000 };
         let deadline = UnixMillis(journal_time().0 + HOLD_MS);
         let made = Held {
             hold,
             account: command.account,
             owner: ask.owner,
-            seats: seats.iter().map(seat).collect(),
-            areas: areas.iter().map(area).collect(),
+            seats: seats.iter().map(held_seat).collect(),
+            areas: areas.iter().map(held_area).collect(),
             currency: Currency::EUR,
-            deadline: (ask.owner == schema::OwnerKind::Fan).then_some(deadline),
+            deadline: (ask.owner == OwnerKind::Fan).then_some(deadline),
             pass: ask.pass.map(|pass| pass.place),
         };
         self.holds.insert(hold, made.clone());
@@ -190,15 +280,13 @@ impl Owner {
         }
         self.taken.retain(|_, owner| *owner != hold);
         self.taken.extend(seats.iter().map(|seat| (key(seat), hold)));
-        let seat = |&seat| HeldSeat { seat, generation: 1, price_level: 0, price: 4_000 };
-        let after = Held { seats: seats.iter().map(seat).collect(), ..before };
+        let after = Held { seats: seats.iter().map(held_seat).collect(), ..before };
         self.holds.insert(hold, after.clone());
         OutcomeBody::SeatsSwapped(after)
     }
 
     fn release(&mut self, hold: HoldId) -> OutcomeBody {
-        let is_paid_for = |held: &Held| held.seats.iter().any(|held| held.seat == ALWAYS_PAID_FOR);
-        if self.holds.get(&hold).is_some_and(is_paid_for) {
+        if self.holds.get(&hold).is_some_and(is_paid_for_always) {
             return OutcomeBody::Refused(Refusal::PaymentInProgress);
         }
         if self.holds.remove(&hold).is_none() {

@@ -303,6 +303,44 @@ fn the_newest_turns_are_kept_and_the_others_counted() {
 }
 
 #[test]
+fn a_partners_sale_is_told_of_seats_of_its_allotment_and_of_free_ones() {
+    let sale = |hold, seats: &[u32], parts| OutcomeBody::AllottedSold {
+        parts,
+        payment: Payment {
+            held: Held { owner: OwnerKind::PartnerSale, ..held(hold, seats) },
+            attempt: 1,
+            method: crate::PARTNER_SALE.into(),
+            token: "".into(),
+            payment_deadline: UnixMillis(9_000),
+            trace: None,
+        },
+    };
+    let part = ReturnedPart { hold: HoldId(1), seats: vec![SEAT], areas: vec![] };
+    let allotted = Held { owner: OwnerKind::Allotment, deadline: None, ..held(1, &[7]) };
+    let sold = |hold| OutcomeBody::SeatsSold { hold: HoldId(hold), pass: None };
+    let refunded = OutcomeBody::HoldReleased { hold: HoldId(2), why: Released::Refunded };
+    let mut history = SeatHistory::new(event("EVT001"), SEAT, SHARD);
+    let story = vec![
+        OutcomeBody::SeatsHeld(allotted),
+        sale(2, &[7], vec![part]),
+        OutcomeBody::DeadlinesMoved { by: DurationMs(5) },
+        sold(2),
+        refunded,
+        sale(3, &[6, 7], vec![]),
+        sold(3),
+    ];
+    history.read(1, &batch(1, "EVT001", story)).unwrap();
+    let told = told(&history);
+    let whose: Vec<u128> = told.iter().map(|(_, hold, _)| *hold).collect();
+    assert_eq!(whose, [1, 2, 2, 2, 3, 3], "{told:?}");
+    for at in [1, 4] {
+        let What::Held { by, until, .. } = told[at].2 else { panic!("{told:?}") };
+        assert_eq!((by, until), (OwnerKind::PartnerSale, None), "no timer ends it");
+    }
+    assert_eq!(told[5].2, What::Sold);
+}
+
+#[test]
 fn late_money_tells_which_hold_it_was_for() {
     let mut history = SeatHistory::new(event("EVT001"), SEAT, SHARD);
     let before = HoldId(9);

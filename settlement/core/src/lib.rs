@@ -24,8 +24,8 @@ pub use line::{Line, Place, lines_of};
 pub use order::{Move, MoveRefused, State, TRANSITIONS, Trigger, transition};
 pub use part::{PartRecord, part_command, reduce};
 pub use posting::{
-    Account, Bearer, Entry, Posting, PostingKind, on_capture, on_chargeback, on_chargeback_won,
-    on_part_refund, on_refund, on_return, on_sale, ticket_of,
+    Account, Bearer, Entry, Payer, Posting, PostingKind, on_capture, on_chargeback,
+    on_chargeback_won, on_part_refund, on_refund, on_return, on_sale, ticket_of,
 };
 pub use reseat::{ReseatRecord, reseat, reseat_ids};
 pub use step::{Facts, Seen, Step, next};

@@ -1,7 +1,9 @@
 //! What the ledger books: double entry, each transaction sums to zero in its currency.
 //!
 //! A sale is booked when the seats are committed (accrual), not when the money arrives. So at any
-//! time `fan_receivable` is what fans owe, and it is zero for an order that has come to rest.
+//! time `fan_receivable` is what fans owe, and it is zero for an order that has come to rest. What
+//! a partner has sold is in `partner_receivable` instead, and stays there: no money of it comes
+//! here.
 
 use schema::{AccountId, Currency, Money, Split};
 
@@ -60,6 +62,16 @@ pub struct Posting {
     pub entries: Vec<Entry>,
 }
 
+/// Who owes the money of an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Payer {
+    /// A fan, from whom a payment provider takes it.
+    Fan,
+    /// The partner that sold the places and has the buyer's money: no provider is asked, and what
+    /// it owes stands there.
+    Partner(AccountId),
+}
+
 /// Who bears a loss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bearer {
@@ -67,11 +79,24 @@ pub enum Bearer {
     Partner(AccountId),
 }
 
-/// Books the sale of tickets; `promoter` is whom the net is owed to, if not the house itself.
-pub fn on_sale(split: Split, currency: Currency, promoter: Option<AccountId>) -> Posting {
+/// Books the sale of tickets that `payer` owes; `promoter` is whom the net is owed to, if not the
+/// house itself.
+pub fn on_sale(
+    split: Split,
+    currency: Currency,
+    payer: Payer,
+    promoter: Option<AccountId>,
+) -> Posting {
     let entry = |account, amount| entry(account, Money::new(amount, currency));
+    let owed = match payer {
+        Payer::Fan => entry(Account::FanReceivable, split.charged()),
+        Payer::Partner(partner) => {
+            let owed = entry(Account::PartnerReceivable, split.charged());
+            Entry { party: Some(partner), ..owed }
+        }
+    };
     let payable = Entry { party: promoter, ..entry(Account::PromoterPayable, -split.net) };
-    let mut entries = vec![entry(Account::FanReceivable, split.charged()), payable];
+    let mut entries = vec![owed, payable];
     let ours = [entry(Account::Fees, -split.fee), entry(Account::TaxPayable, -split.tax)];
     entries.extend(ours.into_iter().filter(|entry| entry.amount.amount != 0));
     Posting::balanced(PostingKind::Sale, entries)
@@ -89,12 +114,16 @@ pub fn on_refund(sale: &Posting, captured: bool) -> Vec<Posting> {
     if captured { vec![reversal, payout(charged(sale))] } else { vec![reversal] }
 }
 
-/// Books the refund of one ticket of a sale, whose money was taken. `ticket` is what of the sale it
-/// was: see [`ticket_of`].
-pub fn on_part_refund(ticket: &Posting) -> [Posting; 2] {
+/// Books the refund of one ticket of a sale, whose money was taken, or which a partner owes.
+/// `ticket` is what of the sale it was: see [`ticket_of`].
+pub fn on_part_refund(ticket: &Posting) -> Vec<Posting> {
+    let reversal = undo(PostingKind::PartReversal, ticket);
     let (debit, credit) = (Account::FanReceivable, Account::ProviderClearing);
+    if owed(ticket).account != debit {
+        return vec![reversal];
+    }
     let payout = transfer(PostingKind::PartPayout, charged(ticket), debit, credit);
-    [undo(PostingKind::PartReversal, ticket), payout]
+    vec![reversal, payout]
 }
 
 /// What a ticket was of a sale that is left to give back.
@@ -111,16 +140,17 @@ pub fn ticket_of(left: &Posting, price: i64, by_terms: (&Posting, &Posting)) -> 
     }
     let total = charged(left).amount;
     assert!(0 <= price && price <= total, "{price} of {total}");
-    let owed: Vec<i64> = left.entries.iter().map(|entry| (-entry.amount.amount).max(0)).collect();
-    let mut shares: Vec<i64> = owed.iter().map(|&owed| share(owed, price, total).0).collect();
+    let credits: Vec<i64> =
+        left.entries.iter().map(|entry| (-entry.amount.amount).max(0)).collect();
+    let mut shares: Vec<i64> =
+        credits.iter().map(|&credit| share(credit, price, total).0).collect();
     let missing = price - shares.iter().sum::<i64>();
-    let mut by_loss: Vec<usize> = (0..owed.len()).collect();
-    by_loss.sort_by_key(|&at| std::cmp::Reverse(share(owed[at], price, total).1));
+    let mut by_loss: Vec<usize> = (0..credits.len()).collect();
+    by_loss.sort_by_key(|&at| std::cmp::Reverse(share(credits[at], price, total).1));
     let missing = usize::try_from(missing).expect("rounding down takes too little");
     by_loss.into_iter().take(missing).for_each(|at| shares[at] += 1);
     let given = left.entries.iter().zip(shares).map(|(entry, share)| {
-        let is_fans = entry.account == Account::FanReceivable;
-        let amount = if is_fans { price } else { -share };
+        let amount = if is_receivable(entry) { price } else { -share };
         Entry { amount: Money { amount, ..entry.amount }, ..*entry }
     });
     Posting::balanced(PostingKind::Sale, given.collect())
@@ -147,11 +177,20 @@ fn is_same(one: &Posting, other: &Posting) -> bool {
     entries(one) == entries(other)
 }
 
-/// What the fan is charged by a sale.
+/// What is charged by a sale.
 fn charged(sale: &Posting) -> Money {
+    owed(sale).amount
+}
+
+/// The entry of a sale by which it is owed.
+fn owed(sale: &Posting) -> &Entry {
     assert!(sale.kind == PostingKind::Sale);
-    let owed = sale.entries.iter().find(|entry| entry.account == Account::FanReceivable);
-    owed.expect("a sale says what the fan owes").amount
+    let owed = sale.entries.iter().find(|entry| is_receivable(entry));
+    owed.expect("a sale says who owes what")
+}
+
+fn is_receivable(entry: &Entry) -> bool {
+    matches!(entry.account, Account::FanReceivable | Account::PartnerReceivable)
 }
 
 /// Books money that was taken without a sale and given back.

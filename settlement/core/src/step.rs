@@ -2,12 +2,14 @@
 //! last.
 
 use crate::order::State;
+use crate::posting::Payer;
 use schema::UnixMillis;
 
 /// What is stored about an order, as far as the next step depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Facts {
     pub state: State,
+    pub payer: Payer,
     /// Whether the provider's id of the current attempt's payment is stored.
     pub bound: bool,
     /// Whether tickets were issued.
@@ -70,7 +72,8 @@ pub enum Step {
     RefundPayment,
     /// Refunding => Refunded.
     FinishRefund,
-    /// Give back the money of the one ticket that is on its way, and book that: Paid => Paid.
+    /// Give back the money of the one ticket that is on its way, where a provider has it, and book
+    /// that: Paid => Paid.
     RefundPart,
     /// Book money that was taken without a sale and given back.
     RecordReturn,
@@ -87,6 +90,9 @@ pub enum Step {
 /// Decides the next step at `now`. `seen` is what the provider said last, `None` when it must be
 /// asked.
 pub fn next(facts: &Facts, seen: Option<&Seen>, now: UnixMillis) -> Step {
+    if let Payer::Partner(_) = facts.payer {
+        return next_of_partner(facts);
+    }
     match facts.state {
         State::Paying => next_paying(facts, seen, now),
         State::Cancelling => next_cancelling(facts, seen),
@@ -94,6 +100,21 @@ pub fn next(facts: &Facts, seen: Option<&Seen>, now: UnixMillis) -> Step {
         State::Refunding => next_refunding(facts, seen),
         State::ReviewNeeded => next_review(facts, seen),
         State::Open | State::Declined | State::Cancelled | State::Refunded => Step::Rest,
+    }
+}
+
+// Paying => Paid => Paid (with a ticket less) | Refunding => Refunded. The partner has the money:
+// nothing waits for it, nothing is given up for want of it, and no provider is asked.
+fn next_of_partner(facts: &Facts) -> Step {
+    match facts.state {
+        State::Paying => Step::Sell { charged: false },
+        State::Paid if facts.part.is_some() => Step::RefundPart,
+        State::Refunding => Step::FinishRefund,
+        State::ReviewNeeded => Step::CloseReview,
+        State::Cancelling => Step::FinishCancel,
+        State::Paid | State::Open | State::Declined | State::Cancelled | State::Refunded => {
+            Step::Rest
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Spent, Store, state_of, time_of, uuid_of};
 use crate::error::{Error, in_time};
-use crate::order::{Order, Part};
+use crate::order::{Order, Part, payer_of};
 use schema::{AccountId, AreaIdx, Money, OrderId, SeatIdx};
 use settlement_core::{Place, State};
 use sqlx::{Row, postgres::PgRow};
@@ -24,7 +24,8 @@ impl Store {
     /// Reads orders, in no particular order; those that do not exist are left out.
     pub(crate) async fn load(&self, orders: &[OrderId]) -> Result<Vec<Order>, Error> {
         let query = sqlx::query(
-            "SELECT o.order_id, o.event_id, o.state, o.attempt, o.token, o.amount,
+            "SELECT o.order_id, o.event_id, o.account_id, o.method, o.state, o.attempt, o.token,
+                 o.amount,
                  o.currency::TEXT AS currency, o.payment_deadline,
                  o.line_seat, o.line_area, o.line_level, o.line_price,
                  ARRAY(SELECT DISTINCT area FROM unnest(o.line_area) AS area WHERE 0 <= area)
@@ -107,6 +108,7 @@ fn order_of_row(row: &PgRow) -> Order {
         attempt: number("attempt"),
         token: row.get("token"),
         total: Money::new(row.get("amount"), currency),
+        payer: payer_of(row.get("method"), AccountId(row.get::<Uuid, _>("account_id").as_u128())),
         line_count: u16::try_from(prices.len()).expect("at most 4,096 places"),
         prices,
         areas: areas.into_iter().map(area_of).collect(),

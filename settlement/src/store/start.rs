@@ -5,7 +5,7 @@ use super::{Store, attempt_of, millis, order_of, uuid_of};
 use crate::error::{Error, in_time};
 use crate::provider::NewPayment;
 use chassis::clock;
-use schema::{EventId, LATE_MONEY, OrderId, Payment};
+use schema::{EventId, LATE_MONEY, OrderId, PARTNER_SALE, Payment};
 use settlement_core::{Line, Place, lines_of};
 use sqlx::{PgPool, Row};
 use std::collections::{BTreeMap, HashSet};
@@ -30,6 +30,11 @@ impl Announced {
     /// Whether its money was there before its places.
     pub(crate) fn is_late(&self) -> bool {
         self.payment.method == LATE_MONEY
+    }
+
+    /// Whether no provider is asked for its money.
+    pub(crate) fn is_partners(&self) -> bool {
+        self.payment.method == PARTNER_SALE
     }
 
     pub(crate) fn new_payment(&self) -> NewPayment {

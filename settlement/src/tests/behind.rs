@@ -7,7 +7,7 @@ use crate::Config;
 use crate::order::Order;
 use crate::store::{Announced, Binding, Lease, Moving, Sale, Store};
 use schema::{Currency, Held, HoldId, OrderId, Split};
-use settlement_core::{State, Trigger, on_sale};
+use settlement_core::{Payer, State, Trigger, on_sale};
 use uuid::Uuid;
 
 /// A store that no process works on.
@@ -92,7 +92,7 @@ async fn an_order_that_is_given_up_gets_no_payment_and_is_sold_for_taken_money_o
     let sale = |charged| Sale {
         order: paying.id,
         attempt: 1,
-        posting: on_sale(Split { net: 5_000, fee: 0, tax: 0 }, Currency::EUR, None),
+        posting: on_sale(Split { net: 5_000, fee: 0, tax: 0 }, Currency::EUR, Payer::Fan, None),
         charged,
         codes: vec!["code".to_owned()],
     };

@@ -59,6 +59,13 @@ impl Owner {
         self.journal(shard, event.clone(), None, body).await;
     }
 
+    /// Journals that a partner has sold these places, of no allotment.
+    pub(super) async fn announce_sale(&self, event: &EventId, payment: Payment) {
+        let shard = payment.held.hold.shard();
+        let body = OutcomeBody::AllottedSold { parts: vec![], payment };
+        self.journal(shard, event.clone(), None, body).await;
+    }
+
     pub(super) async fn release(&self, event: &EventId, hold: HoldId, why: Released) {
         let body = OutcomeBody::HoldReleased { hold, why };
         self.journal(hold.shard(), event.clone(), None, body).await;

@@ -5,7 +5,7 @@ use crate::store::{Lease, Sale, Store};
 use crate::{Config, ticket_code};
 use chassis::keys::KeyFolder;
 use schema::{Currency, OrderId, Split, TicketId};
-use settlement_core::{State, TRANSITIONS, on_sale};
+use settlement_core::{Payer, State, TRANSITIONS, on_sale};
 use sqlx::{Executor, PgPool};
 use uuid::Uuid;
 
@@ -84,7 +84,7 @@ async fn selling_twice_is_selling_once() {
     let sale = Sale {
         order,
         attempt: 1,
-        posting: on_sale(Split { net: 10_000, fee: 0, tax: 0 }, Currency::EUR, None),
+        posting: on_sale(Split { net: 10_000, fee: 0, tax: 0 }, Currency::EUR, Payer::Fan, None),
         charged: true,
         codes: vec![code(0), code(1)],
     };

@@ -12,6 +12,7 @@ mod parts;
 mod pools;
 mod reseats;
 mod scripts;
+mod sells;
 mod swaps;
 mod world;
 
@@ -101,6 +102,9 @@ fn held_by(decision: &Decision) -> Option<HoldId> {
         Decision::Fresh(Outcome { body: OutcomeBody::Reseated(payment), .. }) => {
             Some(payment.held.hold)
         }
+        Decision::Fresh(Outcome { body: OutcomeBody::AllottedSold { payment, .. }, .. }) => {
+            Some(payment.held.hold)
+        }
         _ => None,
     }
 }
@@ -120,6 +124,7 @@ fn parse(words: &[&str], number: u32, world: &World, labels: &Labels) -> Command
             condition: condition(words),
         }),
         (_, "reseats") => reseats::ask(words, number, world, labels),
+        (_, "sells") => sells::ask(words),
         (_, "reduces") => {
             let (seats, areas) = match want(&words[4..]) {
                 Want::Areas(areas) => (vec![], areas),
@@ -271,6 +276,12 @@ fn show_body(body: &OutcomeBody, labels: &Labels) -> String {
                 format!("{} reduced by {}", name(&part.hold), show_part(part))
             };
             parts.iter().map(shown).collect::<Vec<_>>().join(" and ")
+        }
+        OutcomeBody::AllottedSold { parts, payment } => {
+            let from =
+                |part: &ReturnedPart| format!(" {} of {}", show_part(part), name(&part.hold));
+            let from: Vec<_> = parts.iter().map(from).collect();
+            format!("sells{} from{}", show_places(&payment.held), from.join(" and"))
         }
         OutcomeBody::SaleReduced { part, places } => {
             format!("{} loses {} by part {part}", name(&places.hold), show_part(places))

@@ -8,7 +8,7 @@ use crate::hall::{AREAS, HOLD_TTL, PLACE_COUNT, is_split};
 use crate::happening::{Happening, Tally};
 use crate::standing::Standing;
 use allocator_core::Shard;
-use schema::limits::{DECLINED_HOLD_LEFT_MIN, DECLINES_PROLONGED_MAX};
+use schema::limits::{DECLINED_HOLD_LEFT_MIN, DECLINES_PROLONGED_MAX, PAYMENT_WAIT_MAX};
 use schema::{
     AreaIdx, Command, CommandBody, DurationMs, EventId, Held, HoldId, InvariantId, Outcome,
     OutcomeBody, OwnerKind, PassPlace, Payment, PlaceCounts, Refusal, Released, ReturnedPart,
@@ -91,6 +91,7 @@ impl Book {
             }
             OutcomeBody::Unchanged { .. } | OutcomeBody::SeatsUnchanged => {}
             OutcomeBody::SaleReduced { part, places } => self.reduce_sale(*part, places, asked)?,
+            OutcomeBody::AllottedSold { .. } => self.sell_allotted(time, outcome, asked)?,
             OutcomeBody::Reseated(_) => return Err(wrong()),
         }
         tally.add(Happening::of(&outcome.body));
@@ -127,6 +128,31 @@ impl Book {
         if held.pass.is_some_and(|pass| self.passes.bind(event, held.account, pass)) {
             tally.add(Happening::PassUsedAgain);
         }
+        Ok(())
+    }
+
+    /// A partner's sale is being paid from the beginning, and ends by no timer.
+    fn sell_allotted(
+        &mut self,
+        time: UnixMillis,
+        outcome: &Outcome,
+        asked: Option<&Command>,
+    ) -> Checked {
+        let OutcomeBody::AllottedSold { parts, payment } = &outcome.body else { return Ok(()) };
+        let asked = asked.filter(|asked| meant::sells(asked, parts, payment).is_some());
+        let asked = asked.ok_or_else(|| meant::unasked(outcome))?;
+        parts.iter().try_for_each(|part| self.reduce(part, asked))?;
+        let (event, held) = (&outcome.event, &payment.held);
+        let fresh = Hold { phase: Phase::Paying, attempt: 1, ..Hold::new(event, held, self.calm) };
+        let known = self.holds.contains_key(&held.hold) || self.ended.contains_key(&held.hold);
+        expect(InvariantId::Cmd1, !known, || format!("{} begins twice", held.hold))?;
+        self.is_free(event, held.hold, &fresh)?;
+        let until = time + PAYMENT_WAIT_MAX;
+        let fits = (held.deadline, payment.payment_deadline) == (Some(until), until);
+        expect(InvariantId::Seat3, fits && payment.attempt == 1, || {
+            format!("ends wrong: {held:?}")
+        })?;
+        self.holds.insert(held.hold, fresh);
         Ok(())
     }
 

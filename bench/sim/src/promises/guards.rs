@@ -34,6 +34,7 @@ pub fn guard_of(command: &Command) -> Option<PreviousStatuses> {
     match &command.body {
         CommandBody::HoldSeats(ask) => ask.previous(),
         CommandBody::ReturnAllotted { previous, .. } => *previous,
+        CommandBody::SellAllotted(ask) => ask.previous,
         _ => None,
     }
 }
@@ -54,6 +55,9 @@ pub fn is_kept(book: &Book, asked: Option<&Command>, body: &OutcomeBody) -> Chec
         CommandBody::ReturnAllotted { seats, areas, .. } if areas.is_empty() => {
             give_back(&book.find(asked, seats), guard)
         }
+        CommandBody::SellAllotted(ask) if ask.areas.is_empty() => {
+            sell(&book.find(asked, &ask.seats), guard)
+        }
         _ => Must::Refuse(Refusal::RequestInvalid),
     };
     let is_done = match (&must, body) {
@@ -64,6 +68,10 @@ pub fn is_kept(book: &Book, asked: Option<&Command>, body: &OutcomeBody) -> Chec
             let given = parts.iter().flat_map(|part| &part.seats).map(|seat| seat.0);
             parts.iter().all(|part| part.areas.is_empty())
                 && given.collect::<BTreeSet<_>>() == *seats
+        }
+        (Must::Change(seats), OutcomeBody::AllottedSold { payment, .. }) => {
+            let held = &payment.held;
+            held.areas.is_empty() && held.seats.iter().map(|held| held.seat.0).eq(seats.clone())
         }
         (Must::Nothing, OutcomeBody::SeatsUnchanged) => true,
         (Must::Refuse(refusal), OutcomeBody::Refused(said)) => refusal == said,
@@ -100,6 +108,15 @@ fn give_back(found: &Found, guard: PreviousStatuses) -> Must {
         Must::Nothing
     } else {
         Must::Change(own.clone())
+    }
+}
+
+/// What is sold are all of them, wherever they were.
+fn sell(found: &Found, guard: PreviousStatuses) -> Must {
+    let all = &found.free | &found.own;
+    match give_back(found, guard) {
+        Must::Change(_) | Must::Nothing => Must::Change(all),
+        Must::Refuse(refusal) => Must::Refuse(refusal),
     }
 }
 

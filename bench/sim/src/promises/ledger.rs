@@ -5,7 +5,7 @@ use crate::hall::PRICE;
 use crate::provider::Provider;
 use crate::store::{Order, Store};
 use schema::InvariantId;
-use settlement_core::{Account, Posting, PostingKind, State};
+use settlement_core::{Account, Payer, Posting, PostingKind, State};
 
 /// Each order has booked what its state says, once, and that balances.
 pub fn is_kept(store: &Store) -> Checked {
@@ -19,7 +19,7 @@ pub fn is_kept(store: &Store) -> Checked {
             (PostingKind::Sale, usize::from(order.sold)),
             (PostingKind::Capture, usize::from(order.captured)),
             (PostingKind::PartReversal, parts),
-            (PostingKind::PartPayout, parts),
+            (PostingKind::PartPayout, if order.payer == Payer::Fan { parts } else { 0 }),
             (PostingKind::Reversal, usize::from(refunded)),
             (PostingKind::Payout, usize::from(refunded && order.captured)),
         ];
@@ -40,7 +40,7 @@ pub fn is_kept(store: &Store) -> Checked {
     expect(InvariantId::Mon1, stray.is_none(), || format!("booked for no order: {stray:?}"))
 }
 
-/// Once everybody has come to rest, nobody owes anything, and what the provider has taken and not
+/// Once everybody has come to rest, no fan owes anything, and what the provider has taken and not
 /// given back is the price of the live tickets.
 pub fn is_settled(store: &Store, provider: &Provider) -> Checked {
     for (id, order) in &store.orders {
@@ -50,7 +50,13 @@ pub fn is_settled(store: &Store, provider: &Provider) -> Checked {
         let kept: i64 = payments.map(|payment| payment.charged - payment.given_back).sum();
         let booked = store.ledger.balance(*id, &[Account::ProviderClearing]);
         let price = price_of_tickets(store, order);
-        expect(InvariantId::Mon1, kept == booked && kept == price, || {
+        // What a partner has sold it owes, and nobody has taken.
+        let debt = store.ledger.balance(*id, &[Account::PartnerReceivable]);
+        let (taken, owes) = if order.payer == Payer::Fan { (price, 0) } else { (0, price) };
+        expect(InvariantId::Mon1, debt == owes, || {
+            format!("{debt} is owed for {id} by its partner, its live tickets cost {price}")
+        })?;
+        expect(InvariantId::Mon1, kept == booked && kept == taken, || {
             format!("{kept} is taken for {id}, {booked} booked, its live tickets cost {price}")
         })?;
     }

@@ -6,7 +6,8 @@ use crate::hall;
 use crate::standing::Standing;
 use schema::{
     Command, CommandBody, EventId, Held, HoldId, HoldSeats, InvariantId, Outcome, OutcomeBody,
-    OwnerKind, Released, ReturnedPart, SeatIdx, UnixMillis, Verdict, VerdictKind, Want,
+    OwnerKind, PARTNER_SALE, Payment, Released, ReturnedPart, SeatIdx, UnixMillis, Verdict,
+    VerdictKind, Want,
 };
 use std::collections::BTreeSet;
 
@@ -73,6 +74,24 @@ pub fn returns(asked: &Command, parts: &[ReturnedPart]) -> Option<()> {
     let all = Standing::of(standing) == Standing::of(areas.iter().copied());
     // Which seats are left to give back is the guard's to say.
     (all && (previous.is_some() || given == seats.iter().collect())).then_some(())
+}
+
+/// Whether a sale is what its partner asked for, and takes no more than that out of allotments.
+pub fn sells(asked: &Command, parts: &[ReturnedPart], payment: &Payment) -> Option<()> {
+    let CommandBody::SellAllotted(ask) = &asked.body else { return None };
+    let held = &payment.held;
+    let sold: BTreeSet<SeatIdx> = held.seats.iter().map(|seat| seat.seat).collect();
+    let given: BTreeSet<SeatIdx> = parts.iter().flat_map(|part| &part.seats).copied().collect();
+    let wanted = Standing::of(ask.areas.iter().copied());
+    let standing = held.areas.iter().map(|area| (area.area, area.quantity));
+    let taken = parts.iter().flat_map(|part| &part.areas).copied();
+    let same_areas = Standing::of(standing) == wanted && Standing::of(taken) == wanted;
+    let same_seats = sold == ask.seats.iter().copied().collect() && given.is_subset(&sold);
+    // Which of the seats may be free is the guard's to say.
+    let own = ask.previous.is_some() || given == sold;
+    let is_theirs = held.account == asked.account && held.owner == OwnerKind::PartnerSale;
+    let as_said = payment.method == PARTNER_SALE && payment.token == ask.buyer;
+    (same_areas && same_seats && own && is_theirs && as_said).then_some(())
 }
 
 /// SEAT-4 from the other side: who had to be refused for a channel was. Seats that the hold had

@@ -8,7 +8,7 @@ use crate::store::{Order, Store};
 use schema::{
     DurationMs, HoldId, InvariantId, OrderId, Outcome, OutcomeBody, Released, UnixMillis,
 };
-use settlement_core::{Seen, State};
+use settlement_core::{Payer, Seen, State};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How long the news of a sale may take in a calm: a verdict that got lost before it is sent again
@@ -137,7 +137,8 @@ pub fn everything_is_settled(store: &Store, provider: &Provider) -> Checked {
             format!("money of {} is set aside for ever", payment.order)
         })?;
     }
-    let tickets = store.orders.values().filter(|order| order.state == State::Paid);
+    let is_fans = |order: &&Order| order.payer == Payer::Fan;
+    let tickets = store.orders.values().filter(|order| order.state == State::Paid).filter(is_fans);
     for order in tickets {
         let paid_for = |payment: &&crate::provider::Payment| {
             payment.order == order.id && payment.seen == Seen::Captured

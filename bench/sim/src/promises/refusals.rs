@@ -9,7 +9,7 @@ use crate::hall::{ACCOUNT_PLACES_MAX, SECTION, is_kept};
 use crate::standing::Standing;
 use schema::{
     AccountId, AreaIdx, Command, CommandBody, EventId, HoldId, InvariantId, OwnerKind, Refusal,
-    SeatIdx, UnixMillis, Want,
+    SeatIdx, SellAllotted, UnixMillis, Want,
 };
 
 /// Checks a refusal against what the model has before it.
@@ -36,7 +36,8 @@ pub fn is_true(book: &Book, time: UnixMillis, asked: &Command, refusal: &Refusal
         CommandBody::StartPayment(ask) => {
             change_is_refused(book, time, asked.account, ask.hold, refusal)
         }
-        CommandBody::ReturnAllotted { seats, areas, .. } => {
+        CommandBody::ReturnAllotted { seats, areas, .. }
+        | CommandBody::SellAllotted(SellAllotted { seats, areas, .. }) => {
             let standing = Standing::of(areas.iter().copied());
             *refusal == Refusal::NotAllotted
                 && !has_allotted(book, &asked.event, asked.account, seats, standing)

@@ -23,13 +23,13 @@ pub fn cook(step: &Step, order: &Order, count_before: usize, common: &mut Common
             postings.retain(|posting| posting.kind != PostingKind::Sale);
         }
         (Mutation::BookLater, Step::RecordCapture) if !is_repeated => {
-            postings.push(sale_of(total));
+            postings.push(sale_of(total, order.payer));
         }
         (Mutation::RefundUnbooked, Step::FinishRefund) => {
             postings.retain(|posting| posting.kind != PostingKind::Reversal);
         }
         (Mutation::PayOutVoided, Step::FinishRefund) if !is_repeated && !order.captured => {
-            postings.extend(on_refund(&sale_of(total), true).pop());
+            postings.extend(on_refund(&sale_of(total, order.payer), true).pop());
         }
         _ => {}
     }

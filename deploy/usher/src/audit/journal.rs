@@ -5,8 +5,8 @@ mod passes;
 
 use allocator::{EventView, HoldPhase, PassUse};
 use schema::{
-    AreaIdx, Batch, EventId, Held, HeldSeat, HoldId, InvariantId, Outcome, OutcomeBody, OwnerKind,
-    PassPlace, PlaceCounts, ReturnedPart, SeatIdx, UnixMillis,
+    AreaIdx, Batch, EventId, Held, HeldSeat, HoldId, InvariantId, Outcome, OutcomeBody, PassPlace,
+    PlaceCounts, ReturnedPart, SeatIdx, UnixMillis,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -118,9 +118,12 @@ impl Books {
                 None
             }
             OutcomeBody::SeatsSold { hold, .. } => books.turn(*hold, HoldPhase::Sold),
-            OutcomeBody::AllotmentReduced { parts } => {
-                let mut parts = parts.iter();
-                parts.find_map(|part| books.shrink(part.hold, &part.seats, &part.areas))
+            OutcomeBody::AllotmentReduced { parts } => books.shrink_all(parts),
+            OutcomeBody::AllottedSold { parts, payment } => {
+                let shrunk = books.shrink_all(parts);
+                let opened = books.open(&payment.held);
+                let turned = books.turn(payment.held.hold, HoldPhase::Paying);
+                shrunk.or(opened).or(turned)
             }
             OutcomeBody::SaleReduced { places, .. } => books.reduce(places),
             OutcomeBody::PaymentAwaited(_)
@@ -145,7 +148,8 @@ impl EventBooks {
         for area in &held.areas {
             *self.areas.entry(area.area).or_default() += area.quantity;
         }
-        let phase = if held.owner == OwnerKind::Fan { HoldPhase::Held } else { HoldPhase::Blocked };
+        let set_aside = held.owner.is_set_aside();
+        let phase = if set_aside { HoldPhase::Blocked } else { HoldPhase::Held };
         let owned = Owned { held: held.clone(), phase };
         let again = self.holds.insert(held.hold, owned).is_some();
         found.or_else(|| again.then(|| format!("{} is made twice", held.hold)))
@@ -238,6 +242,13 @@ impl EventBooks {
             self.holds.remove(&hold);
         }
         self.free(hold, seats, areas)
+    }
+
+    fn shrink_all(&mut self, parts: &[ReturnedPart]) -> Option<String> {
+        let shrink = |part: &ReturnedPart| self.shrink(part.hold, &part.seats, &part.areas);
+        // Each of them, whatever is found of the first.
+        let found: Vec<String> = parts.iter().filter_map(shrink).collect();
+        found.into_iter().next()
     }
 
     /// Of a sale only, and never all of it.

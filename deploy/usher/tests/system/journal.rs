@@ -179,6 +179,19 @@ impl Story {
                 }
                 self.take(sequence, &OutcomeBody::SeatsHeld(held.clone()), map);
             }
+            OutcomeBody::AllottedSold { parts, payment } => {
+                self.take(sequence, &OutcomeBody::AllotmentReduced { parts: parts.clone() }, map);
+                self.take(sequence, &OutcomeBody::SeatsHeld(payment.held.clone()), map);
+            }
+            OutcomeBody::AllotmentReduced { parts } => {
+                for part in parts {
+                    let left = self.holds.get_mut(&part.hold).expect("only a hold is reduced");
+                    left.retain(|seat| !part.seats.contains(seat));
+                    for seat in &part.seats {
+                        assert_eq!(self.owners.remove(seat), Some(part.hold), "SEAT-1 {sequence}");
+                    }
+                }
+            }
             OutcomeBody::Reseated(payment) => {
                 self.take(sequence, &OutcomeBody::SeatsHeld(payment.held.clone()), map);
             }

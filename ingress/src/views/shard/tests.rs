@@ -3,7 +3,7 @@
 //! A line is one batch of one outcome: `held H 1 2`, `blocked H 3` (an allotment), `standing H 5`
 //! (places in area 0), `paying H 1`, `declined H 1`, `sold H`, `released H`, `expired H`, `refunded
 //! H`, `reduced H 3`, `swapped H 2 3` and `stands H 2` (other places), `reseated H 1 2` (late
-//! money).
+//! money), `sells H 1 2` (out of the allotment A).
 //!
 //! `=> seats ....` shows seats from 0 as `.` free, `h` held, `s` sold, `b`
 //! blocked; `=> area 5` what is taken; `=> H HELD` a hold's state; `=> counts held paying sold
@@ -37,7 +37,7 @@ fn held(name: &str, owner: OwnerKind, seats: &[u32], standing: u32) -> Held {
         seats: seats.iter().map(seat).collect(),
         areas: if standing == 0 { vec![] } else { vec![area] },
         currency: Currency::EUR,
-        deadline: (owner == OwnerKind::Fan).then_some(UnixMillis(9_999)),
+        deadline: (!owner.is_set_aside()).then_some(UnixMillis(9_999)),
         pass: None,
     }
 }
@@ -69,6 +69,21 @@ fn outcome(words: &[&str]) -> OutcomeBody {
             payment_deadline: UnixMillis(9_999),
             trace: None,
         }),
+        "sells" => OutcomeBody::AllottedSold {
+            parts: vec![ReturnedPart {
+                hold: hold_id("A"),
+                seats: numbers.iter().copied().map(SeatIdx).collect(),
+                areas: vec![],
+            }],
+            payment: Payment {
+                held: held(name, OwnerKind::PartnerSale, &numbers, 0),
+                attempt: 1,
+                method: schema::PARTNER_SALE.into(),
+                token: "".into(),
+                payment_deadline: UnixMillis(9_999),
+                trace: None,
+            },
+        },
         "declined" => OutcomeBody::PaymentDeclined { hold, attempt, deadline: UnixMillis(20_000) },
         "sold" => OutcomeBody::SeatsSold { hold, pass: None },
         "released" => OutcomeBody::HoldReleased { hold, why: Released::ByOwner },
@@ -367,4 +382,23 @@ fn late_money_has_its_seats_at_once_and_they_are_being_paid() {
          => counts 0 0 2 0
          refunded B => seats ....",
     );
+}
+
+#[test]
+fn what_a_partner_sells_leaves_its_allotment_and_is_being_paid_at_once() {
+    let view = check(
+        "blocked A 1 2 3 => seats .bbb.
+         sells S 1 2 => seats .hhb.
+         => S PAYING
+         => A HELD
+         => counts 0 2 0 1
+         sold S => seats .ssb.
+         sells T 3 => seats .ssh.
+         => A RELEASED
+         => counts 0 1 2 0
+         refunded S => seats ...h.
+         => counts 0 1 0 0",
+    );
+    let left = view.set_aside_of(AccountId(1)).count();
+    assert_eq!(left, 0, "nothing of what is sold is set aside");
 }

@@ -24,8 +24,8 @@ use crate::{
     PassPlace, Payment, Phase, Pool, PreviousStatuses, PriceLevel, ProviderEvent,
     ProviderEventAnswer, QueueingMethod, Receipt, Refusal, Released, Reply, ReplyBatch, Reseat,
     ReturnedPart, RoomMode, RoomOptions, RoomSettings, Row, Scan, Scanned, SeatIdx, SeatingPlan,
-    Section, SettlementLoad, ShardId, ShardState, Standby, StartPayment, Terms, TicketId,
-    TransferAnswer, TransferTicket, UnixMillis, Verdict, VerdictKind, Want,
+    Section, SellAllotted, SettlementLoad, ShardId, ShardState, Standby, StartPayment, Terms,
+    TicketId, TransferAnswer, TransferTicket, UnixMillis, Verdict, VerdictKind, Want,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -289,6 +289,7 @@ fn commands() -> Vec<Sample> {
         },
         Reseat => CommandBody::Reseat(Reseat { paid: held(), before: HoldId(96) }),
         ReduceSale => CommandBody::ReduceSale { part: 98, places: returned },
+        SellAllotted => CommandBody::SellAllotted(sold(&seats, &areas)),
     );
     samples.extend(conditions);
     samples.extend(variants!(Want:
@@ -300,6 +301,7 @@ fn commands() -> Vec<Sample> {
         Fan => OwnerKind::Fan,
         Allotment => OwnerKind::Allotment,
         Kill => OwnerKind::Kill(KillReason::Sightline),
+        PartnerSale => OwnerKind::PartnerSale,
     ));
     samples.extend(variants!(KillReason:
         Production => KillReason::Production,
@@ -319,11 +321,20 @@ fn commands() -> Vec<Sample> {
     samples
 }
 
+fn sold(seats: &[SeatIdx], areas: &[(AreaIdx, u32)]) -> SellAllotted {
+    SellAllotted {
+        seats: seats.to_vec(),
+        areas: areas.to_vec(),
+        previous: Some(PreviousStatuses { free: true, set_aside: false }),
+        buyer: "ana".into(),
+    }
+}
+
 fn outcomes() -> Vec<Sample> {
     let deadline = UnixMillis(1_800_000_000_083);
     let part =
         ReturnedPart { hold: HoldId(84), seats: vec![SeatIdx(85)], areas: vec![(AreaIdx(86), 87)] };
-    let returned = part.clone();
+    let (returned, sold) = (part.clone(), part.clone());
     let mut samples = variants!(OutcomeBody:
         SeatsHeld => OutcomeBody::SeatsHeld(held()),
         HoldReleased => OutcomeBody::HoldReleased { hold: HoldId(81), why: Released::ByOwner },
@@ -344,6 +355,7 @@ fn outcomes() -> Vec<Sample> {
         SeatsUnchanged => OutcomeBody::SeatsUnchanged,
         Reseated => OutcomeBody::Reseated(payment(None)),
         SaleReduced => OutcomeBody::SaleReduced { part: 99, places: returned },
+        AllottedSold => OutcomeBody::AllottedSold { parts: vec![sold], payment: payment(None) },
     );
     samples.extend(variants!(Released:
         ByOwner => Released::ByOwner,

@@ -1,17 +1,22 @@
 //! What is booked balances, and every way back leaves nothing.
 
 use super::{
-    Account, Bearer, Entry, Posting, PostingKind, on_capture, on_chargeback, on_chargeback_won,
-    on_part_refund, on_refund, on_return, on_sale, ticket_of,
+    Account, Bearer, Entry, Payer, Posting, PostingKind, on_capture, on_chargeback,
+    on_chargeback_won, on_part_refund, on_refund, on_return, on_sale, ticket_of,
 };
 use schema::{AccountId, Currency, MilliPercent, Money, Split, Terms};
 
 const SPLIT: Split = Split { net: 10_000, fee: 550, tax: 2_000 };
 const TOTAL: Money = Money { amount: 12_550, currency: Currency::EUR };
 const PROMOTER: AccountId = AccountId(7);
+const PARTNER: AccountId = AccountId(8);
 
 fn sale() -> Posting {
-    on_sale(SPLIT, Currency::EUR, Some(PROMOTER))
+    on_sale(SPLIT, Currency::EUR, Payer::Fan, Some(PROMOTER))
+}
+
+fn partners_sale() -> Posting {
+    on_sale(SPLIT, Currency::EUR, Payer::Partner(PARTNER), Some(PROMOTER))
 }
 
 fn balance(postings: &[Posting], account: Account) -> i64 {
@@ -44,13 +49,37 @@ fn every_way_back_leaves_every_account_of_every_party_at_zero() {
         let chargeback = on_chargeback(TOTAL, bearer);
         vec![chargeback.clone(), on_chargeback_won(&chargeback)]
     });
-    for postings in [captured, voided, on_return(TOTAL)].into_iter().chain(lost) {
+    let partners = vec![partners_sale(), on_refund(&partners_sale(), false)[0].clone()];
+    for postings in [captured, voided, on_return(TOTAL), partners].into_iter().chain(lost) {
         let entries = || postings.iter().flat_map(|posting| &posting.entries);
         for one in entries() {
             let same = entries().filter(|e| (e.account, e.party) == (one.account, one.party));
             assert_eq!(same.map(|e| e.amount.amount).sum::<i64>(), 0, "{one:?} of {postings:?}");
         }
     }
+}
+
+#[test]
+fn what_a_partner_sells_is_owed_by_it_and_nothing_of_it_is_taken_or_given_back() {
+    let sale = partners_sale();
+    let owed = &sale.entries[0];
+    assert_eq!((owed.account, owed.party), (Account::PartnerReceivable, Some(PARTNER)));
+    assert_eq!((owed.amount, balance(&[sale.clone()], Account::FanReceivable)), (TOTAL, 0));
+    let refund = on_refund(&sale, false);
+    assert_eq!(refund.len(), 1, "{refund:?}");
+    let ticket = on_sale(
+        Split { net: 900, fee: 100, tax: 0 },
+        Currency::EUR,
+        Payer::Partner(PARTNER),
+        Some(PROMOTER),
+    );
+    let part = on_part_refund(&ticket_of(&sale, 1_000, (&sale, &ticket)));
+    let [reversal] = &part[..] else { panic!("{part:?}") };
+    assert_eq!(reversal.kind, PostingKind::PartReversal);
+    assert_eq!(balance(&part, Account::PartnerReceivable), -1_000);
+    assert_eq!(balance(&part, Account::ProviderClearing), 0);
+    let by_share = ticket_of(&sale, 1_000, (&ticket, &ticket));
+    assert_eq!(balance(&[by_share], Account::PartnerReceivable), 1_000);
 }
 
 /// What is left of a sale behind some of its parts.
@@ -69,7 +98,7 @@ fn left_of(sale: &Posting, parts: &[Posting]) -> Posting {
 fn by_terms(terms: &Terms, prices: &[i64]) -> Posting {
     let parts = prices.iter().map(|&price| terms.split(price, 0));
     let split = parts.fold(Split::default(), |sum, part| sum + part);
-    on_sale(split, Currency::EUR, terms.promoter)
+    on_sale(split, Currency::EUR, Payer::Fan, terms.promoter)
 }
 
 /// Pays tickets back one by one by terms `now`, and the last with its order; returns all that is
@@ -147,7 +176,7 @@ fn a_chargeback_takes_the_money_and_leaves_the_sale() {
 
 #[test]
 fn a_free_ticket_is_booked_with_zeros() {
-    assert_eq!(on_sale(Split::default(), Currency::EUR, None).entries.len(), 2);
+    assert_eq!(on_sale(Split::default(), Currency::EUR, Payer::Fan, None).entries.len(), 2);
 }
 
 #[test]

@@ -1,8 +1,8 @@
-//! Decisions as a script: `state[ +bound +sold +captured +part +late] seen => step`.
+//! Decisions as a script: `state[ +bound +sold +captured +part +late +partner] seen => step`.
 
-use super::{Facts, Seen, Step, next};
+use super::{Facts, Payer, Seen, Step, next};
 use crate::order::{State, TRANSITIONS, Trigger, transition};
-use schema::UnixMillis;
+use schema::{AccountId, UnixMillis};
 
 const NOW: UnixMillis = UnixMillis(1_000);
 
@@ -48,6 +48,7 @@ fn facts_of(words: &[&str]) -> Facts {
     let has = |flag: &str| words.contains(&flag);
     Facts {
         state: words[0].parse().unwrap(),
+        payer: if has("+partner") { Payer::Partner(AccountId(7)) } else { Payer::Fan },
         bound: has("+bound"),
         sold: has("+sold"),
         captured: has("+captured"),
@@ -163,6 +164,20 @@ fn money_without_tickets_goes_back_while_a_person_is_waited_for() {
 }
 
 #[test]
+fn what_a_partner_has_sold_needs_no_provider() {
+    check(
+        "paying +partner unasked                   => sell
+         paying +partner +late unasked             => sell
+         paid +partner +sold unasked               => rest
+         paid +partner +sold +part unasked         => refund-part
+         refunding +partner +sold unasked          => finish-refund
+         refunding +partner +sold +part unasked    => finish-refund
+         refunded +partner +sold unasked           => rest
+         review_needed +partner unasked            => close",
+    );
+}
+
+#[test]
 fn an_order_at_rest_stays_at_rest() {
     check(
         "declined unasked      => rest
@@ -185,9 +200,11 @@ fn every_decided_move_is_in_the_table() {
         "refunded",
     ];
     for state in State::ALL {
-        for flags in 0..32 {
+        for flags in 0..64 {
+            let payer = if flags & 32 == 0 { Payer::Fan } else { Payer::Partner(AccountId(7)) };
             let facts = Facts {
                 state,
+                payer,
                 bound: flags & 1 != 0 || matches!(state, State::Paid | State::Refunding),
                 sold: flags & 2 != 0,
                 captured: flags & 4 != 0,

@@ -11,7 +11,7 @@ use schema::SYSTEM_ACCOUNT;
 use schema::{
     AccountId, AreaIdx, BestAvailable, Command, CommandBody, CommandId, Condition, DurationMs,
     HoldId, HoldSeats, Outcome, OutcomeBody, OwnerKind, Pass, PassPlace, PreviousStatuses,
-    ReturnedPart, SeatIdx, StartPayment, UnixMillis, Verdict, VerdictKind, Want,
+    ReturnedPart, SeatIdx, SellAllotted, StartPayment, UnixMillis, Verdict, VerdictKind, Want,
 };
 use std::collections::BTreeSet;
 
@@ -55,6 +55,11 @@ enum Ask {
         ahead: u32,
     },
     Return {
+        seats: Vec<u32>,
+        areas: Vec<(u16, u32)>,
+        previous: Option<(bool, bool)>,
+    },
+    Sell {
         seats: Vec<u32>,
         areas: Vec<(u16, u32)>,
         previous: Option<(bool, bool)>,
@@ -127,8 +132,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             .prop_map(|(hold, kind, attempt)| Ask::Verdict { hold, kind, attempt }),
         4 => (any::<usize>(), 0..3_usize, 0..3_u32, 0..3_u32).prop_map(
             |(hold, seats, standing, ahead)| Ask::Reduce { hold, seats, standing, ahead }),
-        3 => (returned_seats, returned_areas, previous())
+        3 => (returned_seats.clone(), returned_areas.clone(), previous())
             .prop_map(|(seats, areas, previous)| Ask::Return { seats, areas, previous }),
+        5 => (returned_seats, returned_areas, previous())
+            .prop_map(|(seats, areas, previous)| Ask::Sell { seats, areas, previous }),
     ];
     let step = prop_oneof![
         2 => prop_oneof![0..40_u64, 500..1_000_u64].prop_map(Step::Wait),
@@ -226,6 +233,12 @@ impl Run {
                 seats: seats.into_iter().map(SeatIdx).collect(),
                 areas: areas.into_iter().map(|(area, count)| (AreaIdx(area), count)).collect(),
             },
+            Ask::Sell { seats, areas, previous } => CommandBody::SellAllotted(SellAllotted {
+                previous: statuses(previous),
+                seats: seats.into_iter().map(SeatIdx).collect(),
+                areas: areas.into_iter().map(|(area, count)| (AreaIdx(area), count)).collect(),
+                buyer: "ana".into(),
+            }),
         };
         let id = CommandId(u128::try_from(self.asked.len()).unwrap() + 1);
         let mut command = self.world.command(id, who, body);
@@ -236,6 +249,10 @@ impl Run {
         assert_eq!(says(&outcome.body), expected, "{command:?}");
         if let OutcomeBody::AllotmentReduced { parts } = &outcome.body {
             self.model.follow_return(parts, command.account);
+        }
+        if let OutcomeBody::AllottedSold { parts, payment } = &outcome.body {
+            self.model.follow_sale(parts, payment);
+            self.holds.push(payment.held.hold);
         }
         if let OutcomeBody::SeatsHeld(held) = &outcome.body {
             self.holds.push(held.hold);

@@ -159,6 +159,40 @@ fn a_part_of_a_sale_frees_its_seat_and_nothing_else_may_lose_one() {
 }
 
 #[test]
+fn seats_that_a_partner_sells_leave_its_allotment_first() {
+    let sells = |hold, seats: &[(u32, u32)], from: &[u32]| {
+        let seats_from = from.iter().copied().map(SeatIdx).collect();
+        let part = ReturnedPart { hold: HoldId(1), seats: seats_from, areas: vec![] };
+        OutcomeBody::AllottedSold {
+            parts: if from.is_empty() { vec![] } else { vec![part] },
+            payment: schema::Payment {
+                held: Held { owner: schema::OwnerKind::PartnerSale, ..places(hold, seats) },
+                attempt: 1,
+                method: schema::PARTNER_SALE.into(),
+                token: "".into(),
+                payment_deadline: UnixMillis(1_000),
+                trace: None,
+            },
+        }
+    };
+    let allotted = || {
+        let held = places(1, &[(1, 1), (2, 1)]);
+        OutcomeBody::SeatsHeld(Held { owner: schema::OwnerKind::Allotment, ..held })
+    };
+    let then = |bodies: Vec<OutcomeBody>| differences([vec![allotted()], bodies].concat());
+    let whole = vec![sells(2, &[(1, 3), (3, 1)], &[1]), sold(2), released(2), released(1)];
+    assert_eq!(then(whole), Vec::<String>::new());
+    for (bodies, says) in [
+        (vec![sells(2, &[(1, 2)], &[])], "goes to"),
+        (vec![sells(2, &[(1, 2)], &[1])], "has changed 3 times and says 2"),
+        (vec![sells(2, &[(3, 1)], &[3])], "gives up seat 3 that it does not own"),
+    ] {
+        let found = then(bodies);
+        assert!(found.iter().any(|line| line.contains(says)), "{says}: {found:?}");
+    }
+}
+
+#[test]
 fn seats_that_late_money_has_change_twice_at_once() {
     let reseated = |hold, seats: &[(u32, u32)]| {
         OutcomeBody::Reseated(schema::Payment {

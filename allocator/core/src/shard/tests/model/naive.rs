@@ -5,7 +5,8 @@ use crate::shapes::shapes;
 use schema::SYSTEM_ACCOUNT;
 use schema::{
     AccountId, AreaIdx, BestAvailable, Command, CommandBody, Held, HoldId, HoldSeats, OutcomeBody,
-    OwnerKind, PreviousStatuses, ReturnedPart, SeatIdx, Verdict, VerdictKind, Want,
+    OwnerKind, Payment, PreviousStatuses, ReturnedPart, SeatIdx, SellAllotted, Verdict,
+    VerdictKind, Want,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -185,6 +186,7 @@ impl Model {
             CommandBody::ReturnAllotted { seats, areas, previous } => {
                 self.give_back(who, seats, areas, *previous)
             }
+            CommandBody::SellAllotted(ask) => self.sell(who, ask),
         }
     }
 
@@ -487,6 +489,22 @@ impl Model {
         areas: &[(AreaIdx, u32)],
         previous: Option<PreviousStatuses>,
     ) -> Result<String, String> {
+        let wanted = self.own_of(who, seats, areas, previous)?;
+        if wanted.is_empty() && areas.is_empty() {
+            return Ok("all so".to_owned());
+        }
+        Ok("returned".to_owned())
+    }
+
+    /// The seats of an operation that the partner's allotments have, which have its areas too; the
+    /// others are free.
+    fn own_of(
+        &self,
+        who: AccountId,
+        seats: &[SeatIdx],
+        areas: &[(AreaIdx, u32)],
+        previous: Option<PreviousStatuses>,
+    ) -> Result<BTreeSet<u32>, String> {
         let mut wanted: BTreeSet<u32> = seats.iter().map(|seat| seat.0).collect();
         if wanted.len() < seats.len() || (seats.is_empty() && areas.is_empty()) {
             return Err("RequestInvalid".to_owned());
@@ -505,9 +523,6 @@ impl Model {
             if !previous.set_aside && !wanted.is_empty() {
                 return Err(format!("not allowed {wanted:?}"));
             }
-            if wanted.is_empty() {
-                return Ok("all so".to_owned());
-            }
         }
         let own = |hold: &ModelHold| hold.phase == Phase::Blocked && hold.account == who;
         let mine: Vec<_> = self.holds.values().filter(|hold| own(hold)).collect();
@@ -516,7 +531,49 @@ impl Model {
         if !has_seats || areas.iter().any(|(area, quantity)| has(area.0) < *quantity) {
             return Err("NotAllotted".to_owned());
         }
-        Ok("returned".to_owned())
+        Ok(wanted)
+    }
+
+    /// Where it takes them from is followed.
+    fn sell(&mut self, who: AccountId, ask: &SellAllotted) -> Result<String, String> {
+        self.own_of(who, &ask.seats, &ask.areas, ask.previous)?;
+        let seats: BTreeSet<u32> = ask.seats.iter().map(|seat| seat.0).collect();
+        let areas: BTreeMap<u16, u32> =
+            ask.areas.iter().map(|(area, quantity)| (area.0, *quantity)).collect();
+        Ok(format!("sells {seats:?} {areas:?} {:?}", Some(self.now + 180_000)))
+    }
+
+    /// Follows a sale: who gave, and who has it since.
+    pub fn follow_sale(&mut self, parts: &[ReturnedPart], payment: &Payment) {
+        let held = &payment.held;
+        let given: BTreeSet<u32> =
+            parts.iter().flat_map(|part| &part.seats).map(|seat| seat.0).collect();
+        let seats: BTreeSet<u32> = held.seats.iter().map(|seat| seat.seat.0).collect();
+        let areas: BTreeMap<u16, u32> =
+            held.areas.iter().map(|area| (area.area.0, area.quantity)).collect();
+        let mut standing: BTreeMap<u16, u32> = BTreeMap::new();
+        for (area, quantity) in parts.iter().flat_map(|part| &part.areas) {
+            *standing.entry(area.0).or_default() += quantity;
+        }
+        assert_eq!(standing, areas, "standing places come from allotments");
+        self.follow_return(parts, held.account);
+        let rest: Vec<_> = seats.difference(&given).collect();
+        assert!(given.is_subset(&seats) && rest.iter().all(|seat| !self.taken(**seat)));
+        let hold = ModelHold {
+            account: held.account,
+            fan: false,
+            seats,
+            areas,
+            phase: Phase::Paying,
+            deadline: Some(self.now + 180_000),
+            made: self.now,
+            reminder: self.now + 30_000,
+            attempt: 1,
+            swapped: 0,
+            parts: 0,
+            pass: None,
+        };
+        self.holds.insert(held.hold, hold);
     }
 
     /// Follows which of the allotments gave: several may.
@@ -613,6 +670,9 @@ pub(super) fn says(body: &OutcomeBody) -> String {
         OutcomeBody::DeadlinesMoved { by } => format!("moved by {}", by.0),
         OutcomeBody::HoldExtended { deadline, .. } => format!("extended {}", deadline.0),
         OutcomeBody::Reseated(payment) => format!("reseated {}", says_places(&payment.held)),
+        OutcomeBody::AllottedSold { payment, .. } => {
+            format!("sells {}", says_places(&payment.held))
+        }
     }
 }
 
