@@ -390,6 +390,12 @@ BEGIN
     SELECT s.order_id FROM started s;
 END $$;
 
+-- Until the commit nobody else says whose payment of a provider this is: who stores it for an order
+-- and who finds it without one exclude each other.
+CREATE FUNCTION payment_claim(p_id TEXT) RETURNS VOID LANGUAGE sql AS $$
+    SELECT pg_advisory_xact_lock(hashtextextended(p_id, 0))
+$$;
+
 -- Stores the provider's ids of payments. Returns for each order the id that counts, or NULL if the
 -- order is not Paying that attempt any more: such a payment must not be authorised.
 CREATE FUNCTION order_bind(
@@ -398,13 +404,17 @@ CREATE FUNCTION order_bind(
 #variable_conflict use_column
 DECLARE bound INT;
 BEGIN
+    PERFORM payment_claim(s.id)
+    FROM (SELECT unnest(p_provider_id) AS id ORDER BY 1) s;
     INSERT INTO payment_attempt (order_id, attempt, provider, provider_id, amount, currency,
         created_at)
     SELECT o.order_id, o.attempt, p_provider, a.provider_id, o.amount, o.currency, p_now
     FROM orders o JOIN unnest(p_order, p_attempt, p_provider_id)
             AS a(order_id, attempt, provider_id)
         ON o.order_id = a.order_id AND o.attempt = a.attempt
-    WHERE o.state = 'paying' ORDER BY o.order_id FOR UPDATE OF o
+    WHERE o.state = 'paying' AND NOT EXISTS (SELECT FROM found_money f
+        WHERE f.provider = p_provider AND f.provider_id = a.provider_id)
+    ORDER BY o.order_id FOR UPDATE OF o
     ON CONFLICT (order_id, attempt) DO NOTHING;
     GET DIAGNOSTICS bound = ROW_COUNT;
     IF bound = cardinality(p_order) THEN
@@ -464,7 +474,7 @@ END $$;
 -- Fails as a whole if a place is somebody's already. Each order is looked up once, and the rest is
 -- made of what that returns. Seats are sorted, so none is claimed before all orders are locked.
 CREATE FUNCTION orders_sell(
-    p_order UUID[], p_charged BOOLEAN[], p_codes TEXT[], p_command UUID[],
+    p_order UUID[], p_attempt INT[], p_charged BOOLEAN[], p_codes TEXT[], p_command UUID[],
     p_booked UUID[], p_entry_kind TEXT[], p_entry_account TEXT[], p_entry_amount TEXT[],
     p_entry_party TEXT[], p_now BIGINT, p_send_at BIGINT
 ) RETURNS VOID LANGUAGE plpgsql AS $$
@@ -475,9 +485,9 @@ BEGIN
         -- The money of what a partner has sold is not taken.
         UPDATE orders o SET state = 'paid', sold_at = p_now, updated_at = p_now, reason = NULL,
             todo = o.method <> 'PARTNER'
-        FROM (SELECT * FROM unnest(p_order, p_charged, p_codes, p_command)
-            AS a(order_id, charged, codes, command_id) ORDER BY order_id) a
-        WHERE o.order_id = a.order_id
+        FROM (SELECT * FROM unnest(p_order, p_attempt, p_charged, p_codes, p_command)
+            AS a(order_id, attempt, charged, codes, command_id) ORDER BY order_id) a
+        WHERE o.order_id = a.order_id AND o.attempt = a.attempt
             AND (o.state = 'paying' OR (o.state = 'cancelling' AND a.charged))
         RETURNING o.order_id, o.event_id, o.account_id, o.attempt, o.currency, o.line_seat,
             o.line_area, o.line_level, o.line_price, a.codes, a.command_id
@@ -520,7 +530,7 @@ END $$;
 -- For each order: ticket codes as an array literal, what it books, the command of the verdict.
 -- Returns the state of every order of `p_order` after it; one that is Paid already stays as it is.
 CREATE FUNCTION sell(
-    p_order UUID[], p_charged BOOLEAN[], p_codes TEXT[], p_command UUID[],
+    p_order UUID[], p_attempt INT[], p_charged BOOLEAN[], p_codes TEXT[], p_command UUID[],
     p_booked UUID[], p_entry_kind TEXT[], p_entry_account TEXT[], p_entry_amount TEXT[],
     p_entry_party TEXT[], p_now BIGINT, p_send_at BIGINT
 ) RETURNS TABLE (order_id UUID, state TEXT) LANGUAGE plpgsql AS $$
@@ -528,19 +538,19 @@ CREATE FUNCTION sell(
 DECLARE one RECORD; culprit TEXT;
 BEGIN
     BEGIN
-        PERFORM orders_sell(p_order, p_charged, p_codes, p_command, p_booked, p_entry_kind,
-            p_entry_account, p_entry_amount, p_entry_party, p_now, p_send_at);
+        PERFORM orders_sell(p_order, p_attempt, p_charged, p_codes, p_command, p_booked,
+            p_entry_kind, p_entry_account, p_entry_amount, p_entry_party, p_now, p_send_at);
     EXCEPTION WHEN unique_violation OR check_violation THEN
         -- SEAT-1 is about to break: the orders go one by one, so that only the culprit fails. They
         -- are locked all at once first, because the failure has let go of them.
         PERFORM FROM orders o WHERE o.order_id = ANY(p_order) ORDER BY o.order_id FOR UPDATE;
         FOR one IN
-            SELECT * FROM unnest(p_order, p_charged, p_codes, p_command)
-                AS a(order_id, charged, codes, command_id) ORDER BY a.order_id
+            SELECT * FROM unnest(p_order, p_attempt, p_charged, p_codes, p_command)
+                AS a(order_id, attempt, charged, codes, command_id) ORDER BY a.order_id
         LOOP
             BEGIN
-                PERFORM orders_sell(ARRAY[one.order_id], ARRAY[one.charged], ARRAY[one.codes],
-                    ARRAY[one.command_id], p_booked, p_entry_kind, p_entry_account,
+                PERFORM orders_sell(ARRAY[one.order_id], ARRAY[one.attempt], ARRAY[one.charged],
+                    ARRAY[one.codes], ARRAY[one.command_id], p_booked, p_entry_kind, p_entry_account,
                     p_entry_amount, p_entry_party, p_now, p_send_at);
             EXCEPTION WHEN unique_violation OR check_violation THEN
                 GET STACKED DIAGNOSTICS culprit = CONSTRAINT_NAME;

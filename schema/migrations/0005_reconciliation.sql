@@ -53,6 +53,27 @@ BEGIN
     RETURN seen;
 END $$;
 
+-- Notes that a payment has no place. False for one that was found without an order and that an order
+-- has stored since: who found it has read the orders before.
+CREATE FUNCTION found_note(
+    p_provider TEXT, p_id TEXT, p_order UUID, p_amount BIGINT, p_currency TEXT, p_why TEXT,
+    p_taken BOOLEAN, p_now BIGINT
+) RETURNS BOOLEAN LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM payment_claim(p_id);
+    IF p_why = 'orphan' AND EXISTS (SELECT FROM payment_attempt
+        WHERE provider = p_provider AND provider_id = p_id)
+    THEN
+        RETURN false;
+    END IF;
+    INSERT INTO found_money (provider, provider_id, order_id, amount, currency, why, taken,
+        found_at)
+    VALUES (p_provider, p_id, p_order, p_amount, p_currency, p_why, p_taken, p_now)
+    ON CONFLICT (provider, provider_id) DO UPDATE SET taken = EXCLUDED.taken
+    WHERE found_money.outcome IS NULL;
+    RETURN true;
+END $$;
+
 -- Gives found money its outcome. What was taken is booked as taken and given back, in a part of its
 -- own: the order's own money is part 0.
 CREATE FUNCTION found_settle(

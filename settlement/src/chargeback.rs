@@ -25,10 +25,12 @@ pub(crate) async fn look(
         }
         next = following;
     }
+    // One that cannot be told now holds up no other.
+    let mut looked = Ok(());
     for id in money.open_disputes().await? {
-        look_at(money, provider, &id).await?;
+        looked = looked.and(look_at(money, provider, &id).await);
     }
-    Ok(())
+    looked
 }
 
 /// Looks at one dispute.

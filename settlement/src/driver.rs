@@ -4,7 +4,7 @@
 //! step is repeatable, and the database and the provider refuse what does not fit any more.
 
 use crate::area::Areas;
-use crate::config::{Config, ORDER_PAUSE_FIRST, ORDER_PAUSE_MAX};
+use crate::config::{Config, ORDER_PAUSE_FIRST, ORDER_PAUSE_MAX, TURNS_WITHOUT_NEWS_MAX};
 use crate::error::Error;
 use crate::guarded::Guarded;
 use crate::metrics;
@@ -66,6 +66,7 @@ pub(crate) async fn drive(context: &Context, mut order: Order, brought: impl Fn(
     tracing::debug!(order = %order.id, attempt = order.attempt, from = %order.state, "order begun");
     let mut seen = order.untouched.then_some(Seen::Created);
     let mut backoff = Backoff::new(ORDER_PAUSE_FIRST, ORDER_PAUSE_MAX, None);
+    let mut without_news = 0;
     loop {
         let step = next(&order.facts(), seen.as_ref(), clock::now());
         if step == Step::Rest {
@@ -74,11 +75,19 @@ pub(crate) async fn drive(context: &Context, mut order: Order, brought: impl Fn(
         let turn = perform(context, &mut order, step).await;
         match turn {
             Ok(Turn::Done) => return,
-            Ok(Turn::Moved) => backoff.reset(),
+            Ok(Turn::Moved) => {
+                backoff.reset();
+                without_news = 0;
+            }
             // A verb that changed nothing would be repeated at once without the pause.
             Ok(Turn::Seen(now)) if seen.as_ref() != Some(&now) => seen = Some(now),
             Ok(Turn::Seen(_) | Turn::Later) => {
                 seen = None;
+                without_news += 1;
+                // Its lease lapses, and then a sweep brings it again.
+                if TURNS_WITHOUT_NEWS_MAX <= without_news && order.keeps_nobody_waiting() {
+                    return;
+                }
                 if backoff.pause(&context.shutdown).await != Pause::Elapsed {
                     return;
                 }

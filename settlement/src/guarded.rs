@@ -13,6 +13,12 @@ use schema::DurationMs;
 use settlement_core::{Breaker, Seen};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+const LIST_DISPUTES: &str = "list disputes";
+const FETCH_DISPUTE: &str = "fetch a dispute";
+
+/// Calls that the breaker hears nothing of: a key may be good for payments and not for these.
+const DISPUTES: [&str; 2] = [LIST_DISPUTES, FETCH_DISPUTE];
+
 /// A provider, and what came of the calls to it.
 ///
 /// A call that is held back has an unknown outcome, like one without an answer: that a provider
@@ -45,7 +51,9 @@ impl Guarded {
         if !may_ask {
             return unknown("the provider does not answer, so it was not asked");
         }
-        let mut asked = Asked { guarded: self, what, is_answered: false, began: Monotonic::now() };
+        let counts = !DISPUTES.contains(&what);
+        let began = Monotonic::now();
+        let mut asked = Asked { guarded: self, what, counts, is_answered: false, began };
         let answer = tokio::time::timeout(PROVIDER_WAIT, outside(what, call)).await;
         let answer = answer.unwrap_or_else(|_| unknown("no answer in time"));
         asked.is_answered = !matches!(answer, Err(Failure::Unknown { .. }));
@@ -66,14 +74,19 @@ impl Guarded {
 struct Asked<'a> {
     guarded: &'a Guarded,
     what: &'static str,
+    /// Whether it says something about payments.
+    counts: bool,
     is_answered: bool,
     began: Monotonic,
 }
 
 impl Drop for Asked<'_> {
     fn drop(&mut self) {
-        let Self { guarded, what, is_answered, began } = self;
+        let Self { guarded, what, counts, is_answered, began } = self;
         metrics::provider_answered(what, *is_answered, began.elapsed());
+        if !*counts {
+            return;
+        }
         let now = guarded.now();
         let mut breaker = guarded.breaker();
         let was_open = breaker.is_open();
@@ -121,10 +134,10 @@ impl Provider for Guarded {
     }
 
     fn disputes<'a>(&'a self, after: &'a Cursor) -> BoxFuture<'a, Result<Disputes, Failure>> {
-        Box::pin(self.ask("list disputes", self.provider.disputes(after)))
+        Box::pin(self.ask(LIST_DISPUTES, self.provider.disputes(after)))
     }
 
     fn dispute<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Dispute>, Failure>> {
-        Box::pin(self.ask("fetch a dispute", self.provider.dispute(id)))
+        Box::pin(self.ask(FETCH_DISPUTE, self.provider.dispute(id)))
     }
 }

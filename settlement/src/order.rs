@@ -105,6 +105,12 @@ impl Order {
         }
     }
 
+    /// Whether nothing but money is waited for, and it is on its way back: no place becomes free and
+    /// no fan hears of their payment by that.
+    pub(crate) fn keeps_nobody_waiting(&self) -> bool {
+        matches!(self.state, State::Paid | State::Refunding | State::ReviewNeeded)
+    }
+
     /// How much of the payment will have gone back behind a part, in minor units.
     pub(crate) fn back_behind(&self, part: Part) -> i64 {
         let lines = self.gone.iter().chain(std::iter::once(&part.line));

@@ -284,17 +284,17 @@ impl Look<'_> {
         let remedy = remedy(&seen, standing);
         let payment = Listed { seen, ..payment };
         let is_mended = match remedy {
-            Remedy::Rest => return Ok(None),
-            Remedy::Missing | Remedy::Uneven => false,
+            Remedy::Rest => None,
+            Remedy::Missing | Remedy::Uneven => Some(false),
             Remedy::Void(stray) => self.give_back(&payment, stray, Verb::Cancel).await?,
             Remedy::Refund(stray) => self.give_back(&payment, stray, Verb::Refund).await?,
             Remedy::Reseat => match self.climb(&payment).await? {
-                Late::Rest => return Ok(None),
-                Late::Wait => false,
+                Late::Rest => None,
+                Late::Wait => Some(false),
                 Late::GiveBack => self.give_back(&payment, Stray::Late, Verb::Refund).await?,
             },
         };
-        Ok(Some(Difference { payment, remedy, is_mended }))
+        Ok(is_mended.map(|is_mended| Difference { payment, remedy, is_mended }))
     }
 
     /// Lets late money ask for its places, which the relay does from then on; says what is to be
@@ -304,13 +304,23 @@ impl Look<'_> {
         Ok(late(self.money.ask_for_places(payment).await?))
     }
 
-    /// Notes the money first: whoever goes on after a crash finds it in the list, and there.
-    async fn give_back(&self, payment: &Listed, stray: Stray, verb: Verb) -> Result<bool, Error> {
-        self.money.note(payment, stray, verb == Verb::Refund).await?;
+    /// Notes the money first: whoever goes on after a crash finds it in the list, and there. `None`
+    /// if an order has claimed the payment meanwhile: its driver is at it (ORD-2).
+    async fn give_back(
+        &self,
+        payment: &Listed,
+        stray: Stray,
+        verb: Verb,
+    ) -> Result<Option<bool>, Error> {
+        if !self.money.note(payment, stray, verb == Verb::Refund).await? {
+            return Ok(None);
+        }
         let seen = in_time(self.provider.act(&payment.id, verb)).await;
         // If it has changed meanwhile, or nobody knows, the next look sees how it is.
-        let Some(outcome) = seen.ok().as_ref().and_then(outcome_of) else { return Ok(false) };
-        self.settle(payment, stray, outcome).await
+        let Some(outcome) = seen.ok().as_ref().and_then(outcome_of) else {
+            return Ok(Some(false));
+        };
+        self.settle(payment, stray, outcome).await.map(Some)
     }
 
     async fn settle(

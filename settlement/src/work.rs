@@ -1,5 +1,6 @@
 //! Which orders this process works on: bounded, leased, and looked for when nobody does.
 
+use crate::config::ROOM_FOR_NEW;
 use crate::driver::{Context, drive};
 use crate::error::Error;
 use crate::load::Steps;
@@ -120,7 +121,9 @@ impl Work {
         if renewing && !active.is_empty() {
             store.renew(&active, *lease).await?;
         }
-        let room = self.room.available_permits();
+        // New payments come without a sweep.
+        let kept = usize::try_from(self.context.config.orders_max).expect("a u32 fits");
+        let room = self.room.available_permits().saturating_sub(kept / ROOM_FOR_NEW);
         if room == 0 {
             return Ok(());
         }

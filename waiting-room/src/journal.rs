@@ -3,6 +3,7 @@
 
 use crate::config::{AGAIN_FIRST, AGAIN_MAX, STATE_PART_WAIT};
 use crate::follow::next;
+use crate::room::lock;
 use crate::rooms::Rooms;
 use chassis::telemetry::chain;
 use chassis::{Backoff, Follower, HealthHandle, Nats, Pause, Shutdown, StartAt};
@@ -64,9 +65,9 @@ impl Journal {
 
     fn apply(&self, batch: &Batch) {
         for outcome in &batch.outcomes {
-            let Some(room) = self.rooms.find(&outcome.event) else { continue };
-            let spent = room.seats().apply(outcome);
-            if let Some(place) = spent {
+            let Some((seats, room)) = self.rooms.sale(&outcome.event) else { continue };
+            let spent = lock(&seats).apply(outcome);
+            if let Some((place, room)) = spent.zip(room) {
                 room.complete([place.number].into_iter());
             }
         }
@@ -74,11 +75,13 @@ impl Journal {
 
     fn take(&self, state: &ShardState) {
         // A state names the events that outcomes have left a trace in; the others are as new.
-        self.rooms.of_shard(self.shard).for_each(|room| room.seats().reset());
+        self.rooms.reset_seats(self.shard);
         for event in &state.events {
-            let Some(room) = self.rooms.find(&event.event) else { continue };
-            room.seats().take(event);
-            room.complete(event.spent.iter().map(|place| place.number));
+            let Some((seats, room)) = self.rooms.sale(&event.event) else { continue };
+            lock(&seats).take(event);
+            if let Some(room) = room {
+                room.complete(event.spent.iter().map(|place| place.number));
+            }
         }
     }
 

@@ -72,7 +72,7 @@ pub(crate) struct Room {
     speed: Mutex<Speed>,
     told: Mutex<Told>,
     started: Monotonic,
-    seats: Mutex<Seats>,
+    seats: Arc<Mutex<Seats>>,
     completed: Mutex<Completed>,
     check_ins: Mutex<NumberSet>,
     /// Places that were passed over and whose fans have asked since the last flush.
@@ -133,6 +133,7 @@ pub(crate) struct Around {
     /// The shard that sells its seats, and how far its journal has been read.
     pub shard: ShardId,
     pub sales_read_to: Arc<AtomicU64>,
+    pub seats: Arc<Mutex<Seats>>,
     pub loads: Arc<Loads>,
     /// What all who wait may ask together.
     pub polls_per_second_max: u32,
@@ -146,9 +147,8 @@ impl Room {
         joins: mpsc::Sender<JoinAsk>,
         around: Around,
     ) -> Self {
-        let Around { sealer, secrets, shard, sales_read_to, loads, polls_per_second_max } = around;
-        let mut seats = Seats::default();
-        seats.list(listing.places_total);
+        let Around { sealer, secrets, shard, sales_read_to, seats, .. } = around;
+        let Around { loads, polls_per_second_max, .. } = around;
         Self {
             event: listing.event.clone(),
             shard,
@@ -176,7 +176,7 @@ impl Room {
             speed: Mutex::default(),
             told: Mutex::default(),
             started: Monotonic::now(),
-            seats: Mutex::new(seats),
+            seats,
             completed: Mutex::default(),
             check_ins: Mutex::default(),
             returners: Mutex::default(),
@@ -480,7 +480,7 @@ impl Room {
 }
 
 // Nothing panics while these are held, so a poisoned lock's data is whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

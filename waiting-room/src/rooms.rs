@@ -7,16 +7,17 @@ use crate::joiner;
 use crate::leader;
 use crate::loads::Loads;
 use crate::pulse;
-use crate::room::{Around, Room};
+use crate::room::{Around, Room, lock};
 use crate::seal::Sealer;
+use crate::seats::Seats;
 use crate::secret::Secrets;
 use crate::store::Store;
 use chassis::{Follower, StartAt, stream_config, tasks, telemetry};
 use dashmap::DashMap;
 use schema::admission::{Beacons, Witnesses};
 use schema::{EventId, EventListing, RoomMode, RoomSettings, ShardId, codec, stream, subject};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc;
 
 /// Every event of the catalogue, with its room if it has one.
@@ -40,6 +41,8 @@ pub(crate) struct Rooms {
 struct Known {
     listing: EventListing,
     room: Option<Arc<Room>>,
+    /// Kept without a room too: one may be opened in mid-sale.
+    seats: Arc<Mutex<Seats>>,
 }
 
 impl Rooms {
@@ -66,11 +69,17 @@ impl Rooms {
         self.events.get(event)?.room.clone()
     }
 
-    /// The rooms of the events of a shard.
-    pub(crate) fn of_shard(&self, shard: ShardId) -> impl Iterator<Item = Arc<Room>> {
+    /// The seats of an event, and its room if it has one; `None` if it is not in the catalogue.
+    pub(crate) fn sale(&self, event: &EventId) -> Option<(Arc<Mutex<Seats>>, Option<Arc<Room>>)> {
+        let known = self.events.get(event)?;
+        Some((Arc::clone(&known.seats), known.room.clone()))
+    }
+
+    /// Forgets what was journaled of the events of a shard.
+    pub(crate) fn reset_seats(&self, shard: ShardId) {
         let shards = self.deps.shards;
-        let all = self.events.iter().filter(move |entry| shards.of(entry.key()) == shard);
-        all.filter_map(|entry| entry.room.clone())
+        let all = self.events.iter().filter(|entry| shards.of(entry.key()) == shard);
+        all.for_each(|entry| lock(&entry.seats).reset());
     }
 
     /// How far the journal of a shard has been read: a sequence of its stream.
@@ -97,7 +106,14 @@ impl Rooms {
             room.list(listing);
             return;
         }
-        self.events.insert(event.clone(), Known { listing, room: None });
+        let mut known = self.events.entry(event.clone()).or_insert_with(|| Known {
+            listing: listing.clone(),
+            room: None,
+            seats: Arc::default(),
+        });
+        lock(&known.seats).list(listing.places_total);
+        known.listing = listing;
+        drop(known);
         self.open_if_wanted(&event);
     }
 
@@ -140,10 +156,16 @@ impl Rooms {
         if known.room.is_some() || !(known.listing.waiting_room || settings.mode.is_on()) {
             return;
         }
-        known.room = Some(self.open(known.listing.clone(), settings));
+        let seats = Arc::clone(&known.seats);
+        known.room = Some(self.open(known.listing.clone(), settings, seats));
     }
 
-    fn open(&self, listing: EventListing, settings: RoomSettings) -> Arc<Room> {
+    fn open(
+        &self,
+        listing: EventListing,
+        settings: RoomSettings,
+        seats: Arc<Mutex<Seats>>,
+    ) -> Arc<Room> {
         let (joins, asks) = mpsc::channel(JOINS_WAITING_MAX);
         let store = Store::new(self.deps.redis.clone(), &listing.event);
         let shard = self.deps.shards.of(&listing.event);
@@ -152,6 +174,7 @@ impl Rooms {
             secrets: Arc::clone(&self.secrets),
             shard,
             sales_read_to: self.journal_read_to(shard),
+            seats,
             loads: Arc::clone(&self.loads),
             polls_per_second_max: self.config.polls_per_second_max,
         };

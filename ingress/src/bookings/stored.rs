@@ -64,7 +64,7 @@ pub struct LateMoney {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TicketState {
     Valid,
-    /// It is on its way back alone.
+    /// It is on its way back, alone or with its booking.
     Refunding,
     Void,
 }
@@ -243,6 +243,7 @@ fn line(row: &PgRow) -> Result<StoredLine, sqlx::Error> {
         price: row.try_get("price")?,
         code: row.try_get("code")?,
         state: match row.try_get("ticket_state")? {
+            "valid" if row.try_get::<&str, _>("state")? == "refunding" => TicketState::Refunding,
             "valid" => TicketState::Valid,
             "refunding" => TicketState::Refunding,
             _ => TicketState::Void,

@@ -211,6 +211,19 @@ async fn who_confirms_what_was_given_up_hears_of_the_booking_that_its_late_money
 }
 
 #[tokio::test]
+async fn a_booking_on_its_way_back_shows_no_code_that_opens_no_door() {
+    let rig = Rig::start().await;
+    let fan = rig.login("fan", &[Role::Fan]).await;
+    let order = rig.booked(account(&rig, &fan).await, 2, "paid").await;
+    run(&rig, "UPDATE orders SET state = 'refunding', todo = true").await;
+    let booking = rig.http.get(&format!("/api/bookings/{order}"), &fan).await.json();
+    assert_eq!(booking["status"], "CONFIRMED", "until the money is back");
+    for ticket in booking["tickets"].as_array().unwrap() {
+        assert_eq!((&ticket["status"], &ticket["code"]), (&json!("REFUNDING"), &Value::Null));
+    }
+}
+
+#[tokio::test]
 async fn a_ticket_on_its_way_back_alone_shows_no_code_and_then_what_it_has_cost() {
     let rig = Rig::start().await;
     let fan = rig.login("fan", &[Role::Fan]).await;

@@ -200,14 +200,15 @@ impl FoundMoney<'_> {
         Reseats(self.pool).ask(self.provider, payment).await
     }
 
-    /// Notes that a payment has no place, before anything is done about it.
-    pub(crate) async fn note(self, payment: &Listed, why: Stray, taken: bool) -> Result<(), Error> {
-        let query = sqlx::query(
-            "INSERT INTO found_money (provider, provider_id, order_id, amount, currency, why, taken,
-                 found_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-             ON CONFLICT (provider, provider_id) DO UPDATE SET taken = EXCLUDED.taken
-             WHERE found_money.outcome IS NULL",
-        );
+    /// Notes that a payment has no place, before anything is done about it. `false` if an order has
+    /// stored it since it was looked up: then nothing is to be done.
+    pub(crate) async fn note(
+        self,
+        payment: &Listed,
+        why: Stray,
+        taken: bool,
+    ) -> Result<bool, Error> {
+        let query = sqlx::query("SELECT found_note($1, $2, $3, $4, $5, $6, $7, $8) AS noted");
         let query = query
             .bind(self.provider)
             .bind(&payment.id)
@@ -217,7 +218,8 @@ impl FoundMoney<'_> {
             .bind(why.as_str())
             .bind(taken)
             .bind(millis(clock::now()));
-        in_time("note found money", query.execute(self.pool)).await.map(drop)
+        let row = in_time("note found money", query.fetch_one(self.pool)).await?;
+        Ok(row.get("noted"))
     }
 
     /// Gives found money its outcome; `false` if it has one.

@@ -1,7 +1,7 @@
 //! Sales, captures and refunds: the steps that book in the ledger.
 
 use super::booking::{Bookings, array};
-use super::{millis, order_of, states, uuid_of};
+use super::{attempt_of, millis, order_of, states, uuid_of};
 use crate::config::VERDICT_AGAIN_MS;
 use crate::error::{Error, in_time};
 use chassis::clock;
@@ -53,10 +53,11 @@ pub(super) async fn commit_sales(pool: &PgPool, items: &[Sale]) -> Result<Vec<St
         bookings.push(item.order, std::slice::from_ref(&item.posting));
     }
     let query = sqlx::query(
-        "SELECT order_id, state FROM sell($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        "SELECT order_id, state FROM sell($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
     );
     let query = query
         .bind(uuids(&orders))
+        .bind(items.iter().map(|item| attempt_of(item.attempt)).collect::<Vec<_>>())
         .bind(items.iter().map(|item| item.charged).collect::<Vec<_>>())
         .bind(items.iter().map(|item| array(&item.codes)).collect::<Vec<_>>())
         .bind(commands(items.iter().map(|item| (item.order, item.attempt)), VerdictKind::Sold));

@@ -2,12 +2,15 @@
 //! it only while the order is still there.
 
 use super::owner::payment;
+use super::reconcile::{age, reconciled};
 use super::rig::{PATIENT, Point, Rig, eventually};
-use crate::Config;
 use crate::order::Order;
+use crate::provider::{Cursor, Failure, NewPayment, Page, Payment, Provider, Verb};
 use crate::store::{Announced, Binding, Lease, Moving, Sale, Store};
+use crate::{Config, Sandbox, reconcile_once};
+use futures_util::future::BoxFuture;
 use schema::{Currency, Held, HoldId, OrderId, Split};
-use settlement_core::{Payer, State, Trigger, on_sale};
+use settlement_core::{Payer, Seen, State, Trigger, on_sale};
 use uuid::Uuid;
 
 /// A store that no process works on.
@@ -77,6 +80,16 @@ async fn who_is_an_attempt_behind_moves_nothing_and_stores_no_payment() {
     let binding = Binding { order: first.id, attempt: 1, payment: "late".to_owned() };
     assert_eq!(store.bind(binding).await.unwrap(), None);
     assert_eq!(rig.count("SELECT count(*) FROM payment_attempt").await, 0);
+    for charged in [false, true] {
+        assert_eq!(store.sell(sale(first.id, charged)).await.unwrap(), State::Paying);
+    }
+    assert_eq!(rig.count("SELECT count(*) FROM ticket").await, 0, "the second has its own money");
+}
+
+/// A sale of one seat by the first attempt.
+fn sale(order: OrderId, charged: bool) -> Sale {
+    let posting = on_sale(Split { net: 5_000, fee: 0, tax: 0 }, Currency::EUR, Payer::Fan, None);
+    Sale { order, attempt: 1, posting, charged, codes: vec!["code".to_owned()] }
 }
 
 #[tokio::test]
@@ -89,17 +102,79 @@ async fn an_order_that_is_given_up_gets_no_payment_and_is_sold_for_taken_money_o
     assert_eq!(moved(&store, &paying, Trigger::GiveUp).await, State::Cancelling);
     let binding = Binding { order: paying.id, attempt: 1, payment: "late".to_owned() };
     assert_eq!(store.bind(binding).await.unwrap(), None, "it must not be authorised");
-    let sale = |charged| Sale {
-        order: paying.id,
-        attempt: 1,
-        posting: on_sale(Split { net: 5_000, fee: 0, tax: 0 }, Currency::EUR, Payer::Fan, None),
-        charged,
-        codes: vec!["code".to_owned()],
-    };
-    assert_eq!(store.sell(sale(false)).await.unwrap(), State::Cancelling, "only set aside");
+    let set_aside = store.sell(sale(paying.id, false)).await.unwrap();
+    assert_eq!(set_aside, State::Cancelling, "nothing is taken yet");
     assert_eq!(rig.count("SELECT count(*) FROM ticket").await, 0);
-    assert_eq!(store.sell(sale(true)).await.unwrap(), State::Paid);
+    assert_eq!(store.sell(sale(paying.id, true)).await.unwrap(), State::Paid);
     assert_eq!(rig.count("SELECT count(*) FROM ticket").await, 1);
+}
+
+/// A payment at the sandbox that the order of a hold has not stored.
+async fn unstored(rig: &mut Rig, store: &Store) -> Binding {
+    let held = rig.hold(&[1], 0);
+    store.start_orders(vec![announced(rig, &held, 1, 1)]).await.unwrap();
+    let (order, token) = (OrderId::from(held.hold), "tok_ok".to_owned());
+    let new = NewPayment { order, attempt: 1, total: held.total(), token };
+    let payment = Sandbox::start(&rig.pool).create(&new).await.unwrap().id;
+    age(rig).await;
+    Binding { order, attempt: 1, payment }
+}
+
+/// A provider that is asked about a payment while the order's driver stores that.
+#[derive(Debug)]
+struct Meanwhile {
+    sandbox: Sandbox,
+    store: Store,
+    binding: Binding,
+}
+
+impl Provider for Meanwhile {
+    fn name(&self) -> &'static str {
+        self.sandbox.name()
+    }
+
+    fn create<'a>(&'a self, new: &'a NewPayment) -> BoxFuture<'a, Result<Payment, Failure>> {
+        self.sandbox.create(new)
+    }
+
+    fn act<'a>(&'a self, id: &'a str, verb: Verb) -> BoxFuture<'a, Result<Seen, Failure>> {
+        Box::pin(async move {
+            let stored = self.store.bind(self.binding.clone()).await.unwrap();
+            assert_eq!(stored.as_deref(), Some(id));
+            self.sandbox.act(id, verb).await
+        })
+    }
+
+    fn give_back<'a>(&'a self, id: &'a str, back: i64) -> BoxFuture<'a, Result<i64, Failure>> {
+        self.sandbox.give_back(id, back)
+    }
+
+    fn list<'a>(&'a self, after: &'a Cursor) -> BoxFuture<'a, Result<Page, Failure>> {
+        self.sandbox.list(after)
+    }
+}
+
+#[tokio::test]
+async fn a_payment_that_an_order_stores_while_it_is_found_without_one_is_left_to_its_driver() {
+    let mut rig = Rig::start().await;
+    let store = store(&rig);
+    let binding = unstored(&mut rig, &store).await;
+    let (sandbox, id) = (Sandbox::start(&rig.pool), binding.payment.clone());
+    let meanwhile = Meanwhile { sandbox: Sandbox::start(&rig.pool), store, binding };
+    assert_eq!(reconcile_once(&rig.pool, &meanwhile).await.unwrap(), []);
+    assert_eq!(rig.count("SELECT count(*) FROM found_money").await, 0);
+    assert_eq!(sandbox.act(&id, Verb::Authorise).await, Ok(Seen::Authorised), "it was not voided");
+}
+
+#[tokio::test]
+async fn a_payment_that_was_found_without_an_order_is_stored_for_none() {
+    let mut rig = Rig::start().await;
+    let store = store(&rig);
+    let binding = unstored(&mut rig, &store).await;
+    let lines = reconciled(&rig, &Sandbox::start(&rig.pool)).await;
+    assert!(lines[0].ends_with("no order has this payment; voided"), "{lines:?}");
+    assert_eq!(store.bind(binding).await.unwrap(), None);
+    assert_eq!(rig.count("SELECT count(*) FROM payment_attempt").await, 0);
 }
 
 #[tokio::test]

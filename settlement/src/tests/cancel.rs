@@ -2,7 +2,12 @@
 
 use super::crash::healthy;
 use super::rig::{ACCOUNT, Point, Rig, asked};
+use crate::provider::{Cursor, Failure, NewPayment, Page, Payment, Provider, Verb};
+use crate::{Config, Sandbox};
+use futures_util::future::BoxFuture;
 use schema::{AccountId, CancelAnswer, CancelBooking, HoldId, OrderId, subject};
+use settlement_core::Seen;
+use std::sync::Arc;
 
 pub(super) async fn ask(rig: &Rig, hold: HoldId, account: AccountId) -> CancelAnswer {
     let wanted = CancelBooking { order: OrderId::from(hold), account };
@@ -67,4 +72,44 @@ async fn a_refund_that_outlasts_the_wait_is_under_way_and_goes_on() {
     let answer = ask(&rig, hold, ACCOUNT).await;
     assert!(matches!(answer, CancelAnswer::Refunded { .. }), "{answer:?}");
     rig.assert_clean().await;
+}
+
+/// A provider that has nothing to give back from.
+#[derive(Debug)]
+struct Poor(Sandbox);
+
+impl Provider for Poor {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn create<'a>(&'a self, new: &'a NewPayment) -> BoxFuture<'a, Result<Payment, Failure>> {
+        self.0.create(new)
+    }
+
+    fn act<'a>(&'a self, id: &'a str, verb: Verb) -> BoxFuture<'a, Result<Seen, Failure>> {
+        let verb = if verb == Verb::Refund { Verb::Fetch } else { verb };
+        self.0.act(id, verb)
+    }
+
+    fn give_back<'a>(&'a self, _: &'a str, _: i64) -> BoxFuture<'a, Result<i64, Failure>> {
+        Box::pin(async { Ok(0) })
+    }
+
+    fn list<'a>(&'a self, after: &'a Cursor) -> BoxFuture<'a, Result<Page, Failure>> {
+        self.0.list(after)
+    }
+}
+
+#[tokio::test]
+async fn refunds_that_are_refused_for_long_keep_no_new_payment_out() {
+    let mut rig = Rig::start().await;
+    let narrow = |config: &mut Config| config.orders_max = 1;
+    let _stage = rig.stage_at(|pool| vec![Arc::new(Poor(Sandbox::start(pool)))], narrow);
+    let hold = rig.pay(&[1], "tok_ok").await;
+    rig.wait_for(hold, "paid").await;
+    assert_eq!(ask(&rig, hold, ACCOUNT).await, CancelAnswer::Underway);
+    let next = rig.pay(&[2], "tok_ok").await;
+    rig.wait_for(next, "paid").await;
+    assert_eq!(rig.state(hold).await, "refunding");
 }

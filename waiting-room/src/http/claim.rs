@@ -2,7 +2,7 @@
 
 use super::place::{guard_act, marks, note_presence, opened};
 use super::room_of_path::RoomOfPath;
-use super::who::bearer;
+use super::who::{bearer, check_owner};
 use super::{App, authz, bodies, problems};
 use crate::metrics;
 use crate::room::Room;
@@ -17,7 +17,7 @@ use chassis::Problem;
 use http::HeaderMap;
 use http::header::{CACHE_CONTROL, SET_COOKIE};
 use schema::admission::PassClaims;
-use schema::{PassPlace, UnixMillis};
+use schema::{AccountId, PassPlace, UnixMillis};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
@@ -50,7 +50,9 @@ pub(crate) struct ClaimBody {
     params(("eventId" = String, Path), ("Waiting-Room-Token" = String, Header),
         ("Authorization" = Option<String>, Header)),
     request_body = ClaimRequest,
-    responses((status = 200, body = ClaimBody), (status = 401), (status = 403),
+    responses((status = 200, body = ClaimBody), (status = 401),
+        (status = 403, description = "PLACE_FOREIGN: another account has joined with it; \
+            TOKEN_FOREIGN, POP_INVALID"),
         (status = 409, description = "NOT_CALLED"),
         (status = 410, description = "CLAIM_EXPIRED: not claimed in time, or given up"),
         (status = 429, description = "POLL_TOO_SOON"),
@@ -73,13 +75,7 @@ pub(super) async fn claim(
     if is_called || login.is_some() {
         guard_act(&app, &room, &place)?;
     }
-    let account = match login {
-        None => None,
-        Some(token) => Some(app.accounts.verify(token).ok_or_else(|| {
-            let title = "The account token is not valid";
-            Problem::new(401, "LOGIN_REQUIRED", title, "log in again, or claim without it")
-        })?),
-    };
+    let account = claimer(&app, &room, login)?;
     let (number, (blessed, standing)) = known.ok_or_else(problems::not_called)?;
     let terms = match standing {
         Standing::Called(terms) => terms,
@@ -93,6 +89,9 @@ pub(super) async fn claim(
         }
         Standing::Left | Standing::Over => return Err(claim_expired()),
     };
+    if let Some(account) = account.filter(|_| room.settings().options.login_required) {
+        check_owner(&room, &place.token, account).await?;
+    }
     secure_claim(&room, &blessed, terms, number, now).await?;
     metrics::claimed();
     let pass_place = PassPlace { epoch: place.token.epoch, number };
@@ -111,6 +110,23 @@ pub(super) async fn claim(
     let mut response = ([(CACHE_CONTROL, "no-store")], Json(body)).into_response();
     response.headers_mut().extend(cookie);
     Ok(response)
+}
+
+/// Whose the pass will be; `None` for that of its first user.
+///
+/// # Errors
+/// 401 `LOGIN_REQUIRED` for a login that is none, and for none where the room wants one.
+fn claimer(app: &App, room: &Room, login: Option<&str>) -> Result<Option<AccountId>, Problem> {
+    let refused = |title, detail| Problem::new(401, "LOGIN_REQUIRED", title, detail);
+    let Some(token) = login else {
+        let is_wanted = room.settings().options.login_required;
+        let title = "The event wants to know who claims";
+        let detail = "log in, and claim with Authorization: Bearer";
+        return if is_wanted { Err(refused(title, detail)) } else { Ok(None) };
+    };
+    let account = app.accounts.verify(token).map(Some);
+    let title = "The account token is not valid";
+    account.ok_or_else(|| refused(title, "log in again, or claim without it"))
 }
 
 /// Makes sure that the place may have its pass, now and when it asks again.

@@ -100,8 +100,8 @@ pub(super) async fn joined(
     fingerprint[16..].fill(0);
     match app.remembered.begin(key, fingerprint) {
         Recall::Answered(token) => {
-            let place = app.sealer.open(&token, &room.event, chassis::clock::now());
-            let place = Sealed { place: place.map_err(problems::token)?, token };
+            let place = app.sealer.open(&token, &room.event).map_err(problems::token)?;
+            let place = Sealed { place, token };
             return answer(room, place, true).await.map(|(_, response)| response);
         }
         Recall::InFlight => return Err(idempotency::in_flight()),
@@ -155,8 +155,8 @@ impl Asks<'_> {
         first_answer(self.room, sealed, &joined).await
     }
 
-    /// Takes the place, or finds the one that the person or the key has. A place that is over makes
-    /// room for another, where a person may have one after the other.
+    /// Takes the place, or finds the one that the person or the key has. A place that is over, or
+    /// whose token is good no more, makes room for another, where a person may have one after the other.
     async fn take(&self, asked: Asked) -> Result<Joined, Problem> {
         let joined = take_place(self.room, asked).await?;
         let may_join_again = self.person.is_some_and(|person| person.may_join_again);
@@ -164,7 +164,9 @@ impl Asks<'_> {
             return Ok(joined);
         };
         let token = self.room.token(&asked, &joined);
-        if !is_over(self.room, &token, asked.issued_at).await {
+        if !self.room.has_lapsed(&token, asked.issued_at)
+            && !is_over(self.room, &token, asked.issued_at).await
+        {
             return Ok(joined);
         }
         let forgotten = self.room.store.forget(&self.room.blessed(), &keyed, joined.number).await;

@@ -3,15 +3,15 @@
 use super::{App, problems};
 use crate::metrics;
 use crate::room::{Outlook, Room, View};
-use crate::seal::Opened;
+use crate::seal::{Opened, TokenRefusal};
 use crate::store::{Blessed, Fault, Marks};
 use chassis::Problem;
 use http::HeaderMap;
-use schema::UnixMillis;
+use schema::{DurationMs, UnixMillis};
 use serde::Serialize;
 use utoipa::ToSchema;
 use waiting_room_core::{
-    Demand, Ending, Known, LAPSE_MARGIN, POLLS, Standing, State, Token, outlook as sell_out,
+    Demand, Ending, Known, LAPSE_MARGIN, POLLS, Standing, State, Terms, Token, outlook as sell_out,
 };
 
 /// What is said about a place.
@@ -139,7 +139,11 @@ pub(super) fn opened(
 ) -> Result<Opened, Problem> {
     let token = headers.get("waiting-room-token").ok_or_else(problems::token_missing)?;
     let text = token.to_str().unwrap_or_default();
-    app.sealer.open(text, &room.event, now).map_err(|refusal| {
+    let opened = app.sealer.open(text, &room.event).and_then(|opened| {
+        let has_lapsed = room.has_lapsed(&opened.token, now);
+        if has_lapsed { Err(TokenRefusal::Expired) } else { Ok(opened) }
+    });
+    opened.map_err(|refusal| {
         metrics::refused("token");
         problems::token(refusal)
     })
@@ -343,8 +347,12 @@ async fn standing(room: &Room, number: u64, now: UnixMillis) -> (Standing, bool)
     match marks(room, &blessed, number).await {
         Ok(Marks { claimed: false, left: true }) => (Standing::Left, false),
         Ok(marks) => (standing, marks.claimed),
-        // While Redis is away nobody hears that a place has expired.
-        Err(_) => (standing, terms.claim_until <= now),
+        // While Redis is away nobody can say whether a place was claimed in time, so nobody hears
+        // that it has expired.
+        Err(_) => {
+            let claim_until = terms.claim_until.max(now + DurationMs(1));
+            (Standing::Called(Terms { claim_until, ..terms }), false)
+        }
     }
 }
 

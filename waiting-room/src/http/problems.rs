@@ -56,6 +56,11 @@ pub(super) fn enqueue_token_taken() -> Problem {
     Problem::new(403, "ENQUEUE_TOKEN_TAKEN", title, detail)
 }
 
+pub(super) fn place_foreign() -> Problem {
+    let title = "The place is another account's";
+    Problem::new(403, "PLACE_FOREIGN", title, "claim with the account that joined")
+}
+
 pub(super) fn not_on_sale() -> Problem {
     Problem::new(409, "NOT_ON_SALE", "The event is not on sale", "it was cancelled")
 }

@@ -61,7 +61,10 @@ fn joins(path: &str) -> Option<&str> {
 fn poll(app: &App, room: &Room, view: &View, headers: &HeaderMap) -> Option<Response<Bytes>> {
     let now = chassis::clock::now();
     let token = headers.get("waiting-room-token")?.to_str().ok()?;
-    let place = app.sealer.open(token, &room.event, now).ok()?;
+    let place = app.sealer.open(token, &room.event).ok()?;
+    if room.has_lapsed(&place.token, now) {
+        return None;
+    }
     let waiting = place::waiting(room, view, &place)?;
     if let Err(problem) = me::guard(app, room, &place) {
         return Some(problem.into_whole_response());

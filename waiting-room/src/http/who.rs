@@ -5,12 +5,13 @@ use super::{App, problems};
 use crate::config::{JOIN_AGAIN, JOIN_WAIT};
 use crate::enqueue;
 use crate::room::Room;
-use crate::store::{Bound, Fault};
+use crate::store::{Bound, Fault, Keyed, KeyedBy, Recalled};
 use chassis::clock::Monotonic;
 use chassis::{Problem, keys};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use schema::AccountId;
+use waiting_room_core::Token;
 
 /// One who has one place in the room's line, by a hash that tells nobody who it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +38,7 @@ pub(super) async fn who(
     let settings = room.settings();
     let options = &settings.options;
     let account = if options.login_required { Some(account(app, headers)?) } else { None };
-    let account = account.map(|account| hash(room, "account", &account.to_string()));
+    let account = account.map(|account| hash_of(room, account));
     // Without a key nothing could be checked, and a token is one of the fields that are ignored.
     let token = options.enqueue_key.as_ref().zip(enqueue_token);
     let named = match token {
@@ -81,6 +82,36 @@ async fn bind(room: &Room, named: &[u8; 32], account: &[u8; 32]) -> Result<bool,
         }
     }
     Ok(false)
+}
+
+/// Sees to it that a place is claimed by the account that joined with it, as far as Redis remembers
+/// that: where a room wants a login, a place is no good to another.
+///
+/// # Errors
+/// 403 `PLACE_FOREIGN`, 503 while nobody knows whose the place is.
+pub(super) async fn check_owner(
+    room: &Room,
+    token: &Token,
+    account: AccountId,
+) -> Result<(), Problem> {
+    let (fingerprint, issued_at) = ([0; 32], token.issued_at);
+    let by = KeyedBy::Person;
+    let person = Keyed { by, key: hash_of(room, account), fingerprint, issued_at };
+    match room.store.recall(&room.blessed(), &person, room.giver).await {
+        Ok(Recalled::Kept(kept)) if (kept.epoch, kept.number) != (token.epoch, token.number) => {
+            Err(problems::place_foreign())
+        }
+        Ok(Recalled::Nothing) if token.epoch == room.blessed().epoch => {
+            Err(problems::place_foreign())
+        }
+        // What Redis has lost nobody can tell, and the place stays good.
+        Ok(_) | Err(Fault::Unblessed) => Ok(()),
+        Err(_) => Err(problems::unavailable("whose the place is cannot be read now; ask again")),
+    }
+}
+
+fn hash_of(room: &Room, account: AccountId) -> [u8; 32] {
+    hash(room, "account", &account.to_string())
 }
 
 fn account(app: &App, headers: &HeaderMap) -> Result<AccountId, Problem> {

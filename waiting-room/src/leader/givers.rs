@@ -28,6 +28,9 @@ impl Leader {
             self.append(owner, AdmissionRecord::NumbersSeen { epoch, given_to }).await?;
         }
         let givers = self.givers.get_or_insert_default();
+        // Who was silent and stopped stays until a look without them: that one has seen what they
+        // gave until then.
+        givers.retain(|giver, _| look.givers.contains(giver) || look.asking.contains(giver));
         for &giver in look.givers.iter().chain(&look.asking) {
             givers.entry(giver).or_insert(now);
         }
@@ -40,12 +43,7 @@ impl Leader {
             return Ok(Err(fault));
         }
         if !silent.is_empty() && self.presence.is_some() {
-            if let Err(fault) = self.room.store.admit(&leading, &silent, false).await {
-                return Ok(Err(fault));
-            }
-            if let Some(givers) = &mut self.givers {
-                givers.retain(|giver, _| !silent.contains(giver));
-            }
+            return Ok(self.room.store.admit(&leading, &silent, false).await);
         }
         Ok(Ok(()))
     }

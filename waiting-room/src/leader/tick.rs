@@ -182,8 +182,11 @@ impl Leader {
     }
 
     /// The horizon counts as published only while check-ins can be written.
+    ///
+    /// Places of a pre-queue are not asked before its draw has said which numbers they are: who was
+    /// never asked must not count as silent.
     fn horizon(&mut self, settings: &RoomSettings) -> u64 {
-        let given = self.last_seen.unwrap_or(self.ledger.cursor);
+        let given = self.ledger.line_last(self.last_seen.unwrap_or(self.ledger.cursor));
         let now = self.clock.now();
         let polls = self.room.polls_per_second_max;
         let ceiling = POLLS.ceiling_for(self.ledger.crowd(), settings, polls);

@@ -5,8 +5,9 @@ use crate::cohorts::Entered;
 use crate::drawn::drawn_number;
 use crate::joiner::{Asked, Joined};
 use crate::store::KeyedBy;
+use schema::UnixMillis;
 use schema::admission::Draw;
-use waiting_room_core::{PlaceKind, Token};
+use waiting_room_core::{PlaceKind, TOKEN_AGE_MAX, Token};
 
 impl Room {
     /// The token of a place, as a repeat of the join gets it too.
@@ -35,6 +36,19 @@ impl Room {
     pub(crate) fn draw_of(&self, token: &Token) -> Option<Draw> {
         let number = (token.kind == PlaceKind::PreQueue).then_some(token.number)?;
         self.ledger().draw_of(number).cloned()
+    }
+
+    /// Whether the place's token is good no more. That of a pre-queue is good until the draw, and for
+    /// as long as others from then on.
+    pub(crate) fn has_lapsed(&self, token: &Token, now: UnixMillis) -> bool {
+        let since = match token.kind {
+            PlaceKind::Line => token.issued_at,
+            PlaceKind::PreQueue => match self.ledger().draw_of(token.number) {
+                Some(draw) => draw.at.max(token.issued_at),
+                None => return false,
+            },
+        };
+        TOKEN_AGE_MAX < now.since(since)
     }
 
     /// The place's number in line; `None` before the draw of its pre-queue.

@@ -247,6 +247,10 @@ async fn a_draw_waits_for_each_witness_to_reveal_for_its_root() {
     set_witnesses(&world, &reveal([0; 32], &secrets)).await;
     ticks(&world).await;
     assert_eq!(shown(&fairness(&room).await), hidden);
+    let path = format!("{ID}/me");
+    let headers = [("waiting-room-token", tokens[0].as_str())];
+    let left = room.call(Method::DELETE, &path, &headers, Value::Null).await;
+    assert_eq!((left.status, &left.body["code"]), (503, &json!("ROOM_UNAVAILABLE")));
     set_witnesses(&world, &reveal(published, &secrets[1..])).await;
     let one = vec![(first.clone(), Value::Null), (second.clone(), text(&secrets[1]))];
     soon(async || (shown(&fairness(&room).await) == one).then_some(())).await;
@@ -323,6 +327,32 @@ async fn what_a_draw_is_made_of_is_promised_before_anybody_has_a_place_in_it() {
     soon(async || (first_state(&room).await == "prequeued").then_some(())).await;
     let records = records(&world).await;
     assert!(records.starts_with(&["gather", "commitment"]), "{records:?}");
+}
+
+/// Nobody in a pre-queue is asked to check in, so their silence says nothing when it is drawn.
+#[tokio::test]
+async fn who_waits_for_a_draw_for_long_is_called_in_its_order_and_nobody_is_passed_as_gone() {
+    let world = World::new().await;
+    let room = world.instance("a").await;
+    gathering(&world, &room).await;
+    let tokens = pre_queue(&room, 20).await;
+    // Longer than whoever was asked to check in is waited for.
+    tokio::time::sleep(std::time::Duration::from_secs(46)).await;
+    open(&world).await;
+    soon(async || {
+        let cursor = room.room_status(ID).await.body["cursor"].as_u64();
+        (tokens.len() as u64 <= cursor?).then_some(())
+    })
+    .await;
+    let mut skipped = Vec::new();
+    for message in stored(&world).await {
+        if message.subject == subject::admission(&event(ID))
+            && let AdmissionRecord::Released(release) = codec::decode(&message.payload).unwrap()
+        {
+            skipped.extend(release.skipped);
+        }
+    }
+    assert_eq!(skipped, [(0, 0); 0]);
 }
 
 /// Lists the event and waits until its room gathers: nobody has a place of the line before.

@@ -73,6 +73,28 @@ async fn a_place_that_bought_is_completed_and_a_sold_out_room_says_so() {
 }
 
 #[tokio::test]
+async fn a_room_that_is_opened_in_mid_sale_knows_what_was_sold_before() {
+    let world = World::new().await;
+    let room = world.instance("a").await;
+    world.list_with(ID, 2, |listing| listing.waiting_room = false).await;
+    let (one, two) = (HoldId(1), HoldId(2));
+    let sold = |hold| OutcomeBody::SeatsSold { hold, pass: None };
+    journal(&world, 1, vec![(1, held(one, 0, None)), (0, held(two, 1, None))]).await;
+    journal(&world, 2, vec![(0, sold(one))]).await;
+    // What was journaled has come by the time the room opens.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    world.set(ID, |_| {}).await;
+    soon(async || {
+        let status = room.room_status(ID).await.body;
+        (status["seatsRemainingBand"] == "none").then_some(())
+    })
+    .await;
+    assert_eq!(room.join(ID).await.status, 201, "a hold may come back");
+    journal(&world, 3, vec![(0, sold(two))]).await;
+    soon(async || (room.join(ID).await.body["code"] == "SOLD_OUT").then_some(())).await;
+}
+
+#[tokio::test]
 async fn a_claim_is_good_in_its_window_and_its_repeat_also_after_it() {
     let world = World::new().await;
     let room = world.instance("a").await;

@@ -102,6 +102,31 @@ async fn an_account_has_one_live_place_from_wherever_it_joins_and_another_when_t
 }
 
 #[tokio::test]
+async fn where_a_login_is_wanted_a_place_is_claimed_by_the_account_that_joined_and_no_other() {
+    let world = World::new().await;
+    let room = world.instance("a").await;
+    world.set(ID, |settings| settings.options.login_required = true).await;
+    world.list(ID, 1_000).await;
+    let (me, other) = (login(&world, 1), login(&world, 2));
+    let mine = token(&join_as(&room, &me, json!({})).await);
+    let others = token(&join_as(&room, &other, json!({})).await);
+    soon(async || (room.me(ID, &others).await.body["state"] == "ready").then_some(())).await;
+    let claim = async |place: &str, login: Option<&str>| {
+        let bearer = login.map(|login| format!("Bearer {login}"));
+        let mut headers = vec![("waiting-room-token", place)];
+        headers.extend(bearer.as_deref().map(|bearer| ("authorization", bearer)));
+        let claimed = room.call(Method::POST, &format!("{ID}/claim"), &headers, Value::Null).await;
+        (claimed.status, claimed.body["code"].clone())
+    };
+    assert_eq!(claim(&mine, None).await, (401, json!("LOGIN_REQUIRED")));
+    assert_eq!(claim(&mine, Some(&other)).await, (403, json!("PLACE_FOREIGN")));
+    let stranger = login(&world, 3);
+    assert_eq!(claim(&mine, Some(&me)).await, (200, Value::Null));
+    assert_eq!(claim(&others, Some(&other)).await, (200, Value::Null));
+    assert_eq!(claim(&mine, Some(&stranger)).await, (403, json!("PLACE_FOREIGN")), "never joined");
+}
+
+#[tokio::test]
 async fn one_account_that_joins_everywhere_at_once_gets_one_number() {
     let world = World::new().await;
     let (one, two) = (world.instance("a").await, world.instance("b").await);

@@ -6,6 +6,7 @@ use chassis::Which;
 use futures_util::StreamExt;
 use schema::{Applied, DurationMs, EventState, HoldId, ShardState, Shards, sealed, subject};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 const ID: &str = "EVT001";
 
@@ -28,6 +29,25 @@ async fn a_room_without_redis_says_so_and_goes_on_when_it_is_back() {
     world.servers.restart(Which::Redis).await;
     assert_eq!(room.claimed(ID, &token).await.status, 200);
     comes_to(&room, Value::Null).await;
+}
+
+#[tokio::test]
+async fn while_redis_is_away_nobody_is_told_of_a_claim_that_was_not_made() {
+    let world = World::new().await;
+    let room = world.instance("a").await;
+    world.set(ID, |settings| settings.claim_window_seconds = 1).await;
+    world.list(ID, 100).await;
+    let token = room.place(ID).await;
+    let within = soon(async || {
+        let me = room.me(ID, &token).await.body;
+        (me["state"] == "ready").then(|| me["claimWithinMs"].as_u64().unwrap())
+    })
+    .await;
+    world.servers.kill(Which::Redis).await;
+    tokio::time::sleep(Duration::from_millis(within + 200)).await;
+    let me = room.me(ID, &token).await.body;
+    assert_eq!((&me["state"], &me["end"]), (&json!("ready"), &Value::Null), "{me}");
+    world.servers.restart(Which::Redis).await;
 }
 
 #[tokio::test]

@@ -90,6 +90,12 @@ impl Ledger {
         self.prepared.as_ref().is_some_and(|prepared| prepared.last.is_some())
     }
 
+    /// Whether a closed pre-queue waits for what others have promised to its draw.
+    pub fn awaits_a_word(&self) -> bool {
+        let promised = |fixed: &Prepared| fixed.needs_beacon || !fixed.witnesses.is_empty();
+        self.is_closed() && self.prepared.as_ref().is_some_and(promised)
+    }
+
     /// The draw that orders the pre-queue place with `number`; `None` until it is drawn.
     pub fn draw_of(&self, number: u64) -> Option<&Draw> {
         let idx = self.draws.partition_point(|draw| draw.last < number);
