@@ -35,10 +35,10 @@ impl Shard {
             Some(previous) => self.own_among(event, account, (&seats, &areas), previous)?,
         };
         let parts = self.parts_of(event, account, (&own, &areas))?;
-        let hold = HoldId::compose(self.id, now, command.id);
+        let id = HoldId::compose(self.id, now, command.id);
         let holds = u32::try_from(self.holds.len()).expect("holds_max fits into 32 bits");
         // A hold of this id is one of a command that was forgotten in the same millisecond.
-        let id_used = self.holds.slot(hold).is_some() || self.ended.has_just_seen(hold);
+        let id_used = self.holds.slot(id).is_some() || self.ended.has_just_seen(id);
         if self.limits.holds_max <= holds || id_used {
             return Err(Refusal::Full);
         }
@@ -46,7 +46,7 @@ impl Shard {
         let seat = |seat| claimed_seat(sale, priced_seat(&listed, sale, seat));
         let payment_deadline = now + PAYMENT_WAIT_MAX;
         let held = Held {
-            hold,
+            hold: id,
             account,
             owner: OwnerKind::PartnerSale,
             seats: seats.into_iter().map(seat).collect(),

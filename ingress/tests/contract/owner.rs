@@ -29,11 +29,11 @@ fn is_paid_for_always(held: &Held) -> bool {
     held.seats.iter().any(|held| held.seat == ALWAYS_PAID_FOR)
 }
 
-fn held_seat(&seat: &SeatIdx) -> HeldSeat {
+fn held_seat(seat: SeatIdx) -> HeldSeat {
     HeldSeat { seat, generation: 1, price_level: 0, price: 4_000 }
 }
 
-fn held_area(&(area, quantity): &(AreaIdx, u32)) -> HeldArea {
+fn held_area((area, quantity): (AreaIdx, u32)) -> HeldArea {
     HeldArea { area, quantity, price_level: 0, price: 4_000 }
 }
 
@@ -147,7 +147,7 @@ impl Owner {
     fn sell(&mut self, command: &Command, ask: &SellAllotted) -> OutcomeBody {
         let mut parts: BTreeMap<HoldId, ReturnedPart> = BTreeMap::new();
         for seat in &ask.seats {
-            let Some(hold) = self.allotment(command, |held| held.has_seat(*seat)) else {
+            let Some(hold) = self.allotment(command, |own| own.has_seat(*seat)) else {
                 return OutcomeBody::Refused(Refusal::NotAllotted);
             };
             part(&mut parts, hold).seats.push(*seat);
@@ -159,32 +159,33 @@ impl Owner {
             };
             part(&mut parts, hold).areas.push((area, quantity));
         }
-        let hold = HoldId::compose(
+        let id = HoldId::compose(
             Shards::default().of(&command.event),
             chassis::clock::now(),
             command.id,
         );
         for part in parts.values() {
-            let held = self.holds.get_mut(&part.hold).unwrap();
-            held.seats.retain(|seat| !part.seats.contains(&seat.seat));
+            let allotment = self.holds.get_mut(&part.hold).unwrap();
+            allotment.seats.retain(|seat| !part.seats.contains(&seat.seat));
             for (area, quantity) in &part.areas {
-                held.areas.iter_mut().find(|own| own.area == *area).unwrap().quantity -= quantity;
+                let mut areas = allotment.areas.iter_mut();
+                areas.find(|own| own.area == *area).unwrap().quantity -= quantity;
             }
         }
         for seat in &ask.seats {
-            self.taken.insert((command.event.clone(), *seat), hold);
+            self.taken.insert((command.event.clone(), *seat), id);
         }
         let held = Held {
-            hold,
+            hold: id,
             account: command.account,
             owner: OwnerKind::PartnerSale,
-            seats: ask.seats.iter().map(held_seat).collect(),
-            areas: ask.areas.iter().map(held_area).collect(),
+            seats: ask.seats.iter().copied().map(held_seat).collect(),
+            areas: ask.areas.iter().copied().map(held_area).collect(),
             currency: Currency::EUR,
             deadline: Some(UnixMillis(journal_time().0 + HOLD_MS)),
             pass: None,
         };
-        self.holds.insert(hold, held.clone());
+        self.holds.insert(id, held.clone());
         OutcomeBody::AllottedSold {
             parts: parts.into_values().collect(),
             payment: Payment {
@@ -241,8 +242,8 @@ impl Owner {
             hold,
             account: command.account,
             owner: ask.owner,
-            seats: seats.iter().map(held_seat).collect(),
-            areas: areas.iter().map(held_area).collect(),
+            seats: seats.iter().copied().map(held_seat).collect(),
+            areas: areas.iter().copied().map(held_area).collect(),
             currency: Currency::EUR,
             deadline: (ask.owner == OwnerKind::Fan).then_some(deadline),
             pass: ask.pass.map(|pass| pass.place),
@@ -280,7 +281,7 @@ impl Owner {
         }
         self.taken.retain(|_, owner| *owner != hold);
         self.taken.extend(seats.iter().map(|seat| (key(seat), hold)));
-        let after = Held { seats: seats.iter().map(held_seat).collect(), ..before };
+        let after = Held { seats: seats.iter().copied().map(held_seat).collect(), ..before };
         self.holds.insert(hold, after.clone());
         OutcomeBody::SeatsSwapped(after)
     }

@@ -52,9 +52,9 @@ async fn open() -> Rig {
 
 /// Announces the sale of these seats and standing places.
 async fn sell(rig: &mut Rig, seats: &[u32], standing: u32) -> HoldId {
-    let held = rig.hold(seats, standing);
-    let hold = held.hold;
-    rig.owner.announce_sale(&rig.event, sale(held)).await;
+    let places = rig.hold(seats, standing);
+    let hold = places.hold;
+    rig.owner.announce_sale(&rig.event, sale(places)).await;
     hold
 }
 
@@ -158,15 +158,15 @@ async fn single_tickets_of_a_partners_booking_go_back_one_by_one() {
 #[tokio::test]
 async fn a_sale_that_is_announced_again_is_one_order() {
     let mut rig = open().await;
-    let held = rig.hold(&[1], 0);
-    let hold = held.hold;
+    let places = rig.hold(&[1], 0);
+    let hold = places.hold;
     for _ in 0..2 {
-        rig.owner.announce_sale(&rig.event, sale(held.clone())).await;
+        rig.owner.announce_sale(&rig.event, sale(places.clone())).await;
     }
     let stage = rig.stage(Point::Never);
     rig.wait_for(hold, "paid").await;
-    rig.owner.announce_sale(&rig.event, sale(held.clone())).await;
-    rig.owner.announce(&rig.event, sale(held), true).await;
+    rig.owner.announce_sale(&rig.event, sale(places.clone())).await;
+    rig.owner.announce(&rig.event, sale(places), true).await;
     drop(stage);
     let _stage = healthy(&rig).await;
     assert_whole(&rig).await;

@@ -99,12 +99,10 @@ fn check_in(mut world: World, script: &str) {
 fn held_by(decision: &Decision) -> Option<HoldId> {
     match decision {
         Decision::Fresh(Outcome { body: OutcomeBody::SeatsHeld(held), .. }) => Some(held.hold),
-        Decision::Fresh(Outcome { body: OutcomeBody::Reseated(payment), .. }) => {
-            Some(payment.held.hold)
-        }
-        Decision::Fresh(Outcome { body: OutcomeBody::AllottedSold { payment, .. }, .. }) => {
-            Some(payment.held.hold)
-        }
+        Decision::Fresh(Outcome {
+            body: OutcomeBody::Reseated(payment) | OutcomeBody::AllottedSold { payment, .. },
+            ..
+        }) => Some(payment.held.hold),
         _ => None,
     }
 }

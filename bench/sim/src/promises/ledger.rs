@@ -52,8 +52,8 @@ pub fn is_settled(store: &Store, provider: &Provider) -> Checked {
         let price = price_of_tickets(store, order);
         // What a partner has sold it owes, and nobody has taken.
         let debt = store.ledger.balance(*id, &[Account::PartnerReceivable]);
-        let (taken, owes) = if order.payer == Payer::Fan { (price, 0) } else { (0, price) };
-        expect(InvariantId::Mon1, debt == owes, || {
+        let (taken, due) = if order.payer == Payer::Fan { (price, 0) } else { (0, price) };
+        expect(InvariantId::Mon1, debt == due, || {
             format!("{debt} is owed for {id} by its partner, its live tickets cost {price}")
         })?;
         expect(InvariantId::Mon1, kept == booked && kept == taken, || {

@@ -44,6 +44,7 @@ mod test_late;
 mod test_ledger;
 mod test_outage;
 mod test_owners;
+mod test_partners;
 mod test_readiness;
 mod test_refusals;
 mod test_split;

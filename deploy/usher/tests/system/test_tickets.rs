@@ -107,7 +107,7 @@ async fn give(owner: &Fan, ticket: &str, to: &str) -> crate::client::Answer {
     owner.ask(Call::post(&path, &json!({"toEmail": to}))).await
 }
 
-async fn scan(who: &Fan, codes: &[(&str, &str)]) -> (u16, Value) {
+pub async fn scan(who: &Fan, codes: &[(&str, &str)]) -> (u16, Value) {
     scan_at(who, EVENT, codes).await
 }
 
@@ -119,7 +119,7 @@ async fn scan_at(who: &Fan, event: &str, codes: &[(&str, &str)]) -> (u16, Value)
     (answer.status, answer.json())
 }
 
-fn results(answer: &Value) -> Vec<&str> {
+pub fn results(answer: &Value) -> Vec<&str> {
     let results = answer["results"].as_array().unwrap_or_else(|| panic!("{answer}"));
     results.iter().map(|result| result["result"].as_str().unwrap()).collect()
 }

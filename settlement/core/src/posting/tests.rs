@@ -64,7 +64,10 @@ fn what_a_partner_sells_is_owed_by_it_and_nothing_of_it_is_taken_or_given_back()
     let sale = partners_sale();
     let owed = &sale.entries[0];
     assert_eq!((owed.account, owed.party), (Account::PartnerReceivable, Some(PARTNER)));
-    assert_eq!((owed.amount, balance(&[sale.clone()], Account::FanReceivable)), (TOTAL, 0));
+    assert_eq!(
+        (owed.amount, balance(std::slice::from_ref(&sale), Account::FanReceivable)),
+        (TOTAL, 0)
+    );
     let refund = on_refund(&sale, false);
     assert_eq!(refund.len(), 1, "{refund:?}");
     let ticket = on_sale(

@@ -545,22 +545,22 @@ impl Model {
 
     /// Follows a sale: who gave, and who has it since.
     pub fn follow_sale(&mut self, parts: &[ReturnedPart], payment: &Payment) {
-        let held = &payment.held;
+        let sold = &payment.held;
         let given: BTreeSet<u32> =
             parts.iter().flat_map(|part| &part.seats).map(|seat| seat.0).collect();
-        let seats: BTreeSet<u32> = held.seats.iter().map(|seat| seat.seat.0).collect();
+        let seats: BTreeSet<u32> = sold.seats.iter().map(|seat| seat.seat.0).collect();
         let areas: BTreeMap<u16, u32> =
-            held.areas.iter().map(|area| (area.area.0, area.quantity)).collect();
+            sold.areas.iter().map(|area| (area.area.0, area.quantity)).collect();
         let mut standing: BTreeMap<u16, u32> = BTreeMap::new();
         for (area, quantity) in parts.iter().flat_map(|part| &part.areas) {
             *standing.entry(area.0).or_default() += quantity;
         }
         assert_eq!(standing, areas, "standing places come from allotments");
-        self.follow_return(parts, held.account);
+        self.follow_return(parts, sold.account);
         let rest: Vec<_> = seats.difference(&given).collect();
         assert!(given.is_subset(&seats) && rest.iter().all(|seat| !self.taken(**seat)));
         let hold = ModelHold {
-            account: held.account,
+            account: sold.account,
             fan: false,
             seats,
             areas,
@@ -573,7 +573,7 @@ impl Model {
             parts: 0,
             pass: None,
         };
-        self.holds.insert(held.hold, hold);
+        self.holds.insert(sold.hold, hold);
     }
 
     /// Follows which of the allotments gave: several may.
