@@ -4,7 +4,7 @@
 use crate::config::{AGAIN_FIRST, AGAIN_MAX, STATE_PART_WAIT};
 use crate::follow::next;
 use crate::room::lock;
-use crate::rooms::Rooms;
+use crate::rooms::{Rooms, Sale};
 use chassis::telemetry::chain;
 use chassis::{Backoff, Follower, HealthHandle, Nats, Pause, Shutdown, StartAt};
 use schema::{Applied, Batch, ShardId, ShardState, Step, codec, sealed, subject};
@@ -65,7 +65,7 @@ impl Journal {
 
     fn apply(&self, batch: &Batch) {
         for outcome in &batch.outcomes {
-            let Some((seats, room)) = self.rooms.sale(&outcome.event) else { continue };
+            let Some(Sale { seats, room }) = self.rooms.sale(&outcome.event) else { continue };
             let spent = lock(&seats).apply(outcome);
             if let Some((place, room)) = spent.zip(room) {
                 room.complete([place.number].into_iter());
@@ -77,7 +77,7 @@ impl Journal {
         // A state names the events that outcomes have left a trace in; the others are as new.
         self.rooms.reset_seats(self.shard);
         for event in &state.events {
-            let Some((seats, room)) = self.rooms.sale(&event.event) else { continue };
+            let Some(Sale { seats, room }) = self.rooms.sale(&event.event) else { continue };
             lock(&seats).take(event);
             if let Some(room) = room {
                 room.complete(event.spent.iter().map(|place| place.number));

@@ -38,6 +38,12 @@ pub(crate) struct Rooms {
     pub loads: Arc<Loads>,
 }
 
+/// The seats of an event, and its room if it has one.
+pub(crate) struct Sale {
+    pub seats: Arc<Mutex<Seats>>,
+    pub room: Option<Arc<Room>>,
+}
+
 struct Known {
     listing: EventListing,
     room: Option<Arc<Room>>,
@@ -69,10 +75,10 @@ impl Rooms {
         self.events.get(event)?.room.clone()
     }
 
-    /// The seats of an event, and its room if it has one; `None` if it is not in the catalogue.
-    pub(crate) fn sale(&self, event: &EventId) -> Option<(Arc<Mutex<Seats>>, Option<Arc<Room>>)> {
+    /// Whom an event's journal concerns; `None` if it is not in the catalogue.
+    pub(crate) fn sale(&self, event: &EventId) -> Option<Sale> {
         let known = self.events.get(event)?;
-        Some((Arc::clone(&known.seats), known.room.clone()))
+        Some(Sale { seats: Arc::clone(&known.seats), room: known.room.clone() })
     }
 
     /// Forgets what was journaled of the events of a shard.

@@ -101,7 +101,7 @@ pub(super) async fn joined(
     match app.remembered.begin(key, fingerprint) {
         Recall::Answered(token) => {
             let place = app.sealer.open(&token, &room.event).map_err(problems::token)?;
-            let place = Sealed { place, token };
+            let place = Sealed { token, place };
             return answer(room, place, true).await.map(|(_, response)| response);
         }
         Recall::InFlight => return Err(idempotency::in_flight()),

@@ -350,7 +350,7 @@ async fn standing(room: &Room, number: u64, now: UnixMillis) -> (Standing, bool)
         // While Redis is away nobody can say whether a place was claimed in time, so nobody hears
         // that it has expired.
         Err(_) => {
-            let claim_until = terms.claim_until.max(now + DurationMs(1));
+            let claim_until = terms.claim_until.max((now + DurationMs(1)).min(terms.pass_until));
             (Standing::Called(Terms { claim_until, ..terms }), false)
         }
     }

@@ -45,7 +45,11 @@ async fn while_redis_is_away_nobody_is_told_of_a_claim_that_was_not_made() {
     .await;
     world.servers.kill(Which::Redis).await;
     tokio::time::sleep(Duration::from_millis(within + 200)).await;
-    let me = room.me(ID, &token).await.body;
+    let me = soon(async || {
+        let me = room.me(ID, &token).await;
+        (me.status == 200).then_some(me.body)
+    })
+    .await;
     assert_eq!((&me["state"], &me["end"]), (&json!("ready"), &Value::Null), "{me}");
     world.servers.restart(Which::Redis).await;
 }
