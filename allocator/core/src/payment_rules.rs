@@ -4,8 +4,8 @@ use crate::Shard;
 use crate::holds::{Entry, HoldPhase};
 use schema::limits::{DECLINED_HOLD_LEFT_MIN, DECLINES_PROLONGED_MAX, PAYMENT_WAIT_MAX};
 use schema::{
-    Command, EventStatus, OutcomeBody, Payment, Refusal, Released, SYSTEM_ACCOUNT, StartPayment,
-    UnixMillis, Verdict, VerdictKind,
+    Command, EventStatus, OutcomeBody, OwnerKind, Payment, Refusal, Released, SYSTEM_ACCOUNT,
+    StartPayment, UnixMillis, Verdict, VerdictKind,
 };
 
 impl Shard {
@@ -88,6 +88,12 @@ fn rule_live_verdict(
     }
     match (entry.hold.phase, verdict.kind) {
         (HoldPhase::Blocked, _) => Err(Refusal::RequestInvalid),
+        // What a partner has sold is paid already: there is no other card to wait for.
+        (HoldPhase::Paying, VerdictKind::Declined)
+            if entry.hold.held.owner == OwnerKind::PartnerSale =>
+        {
+            Err(Refusal::RequestInvalid)
+        }
         // Paying => Held, with time for another card, but not for ever another.
         (HoldPhase::Paying, VerdictKind::Declined) if last_attempt => {
             let prolongs = verdict.attempt <= DECLINES_PROLONGED_MAX;

@@ -27,6 +27,7 @@ fn a_partner_sells_a_part_of_an_allotment_and_keeps_the_rest() {
          again             => known sells 1 2 until 190 from 1 2 of A1
          again differently => Mismatch
          counts            => 21 free 2 paying 1 blocked
+         settlement verdict S1 declined 1 => RequestInvalid
          settlement verdict S1 sold 1 => S1 sold
          counts            => 21 free 2 sold 1 blocked
          bob sells S2 0 1  => NotAllotted

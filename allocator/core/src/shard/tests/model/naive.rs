@@ -430,6 +430,9 @@ impl Model {
         }
         let open = hold.phase != Phase::Sold;
         match verdict.kind {
+            VerdictKind::Declined if hold.phase == Phase::Paying && !hold.fan => {
+                Err("RequestInvalid".to_owned())
+            }
             VerdictKind::Declined if last && hold.phase == Phase::Paying => {
                 hold.phase = Phase::Held;
                 let left = if hold.attempt <= 5 { 30_000 } else { 0 };
