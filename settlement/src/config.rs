@@ -104,8 +104,8 @@ pub(crate) const ORDER_PAUSE_FIRST: Duration = Duration::from_millis(50);
 pub(crate) const ORDER_PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// After how many turns without news an order that keeps no places and no fan waiting leaves its
-/// room to others, until its lease has lapsed and a sweep comes by. A refund that a provider refuses
-/// for days would else keep a new payment out.
+/// room to others, until its lease has lapsed and a sweep comes by. A refund that is refused for
+/// days would else keep a new payment out.
 pub(crate) const TURNS_WITHOUT_NEWS_MAX: u32 = 8;
 
 /// The part of the room for orders that sweeps leave to new payments: one in so many.

@@ -105,8 +105,8 @@ impl Order {
         }
     }
 
-    /// Whether nothing but money is waited for, and it is on its way back: no place becomes free and
-    /// no fan hears of their payment by that.
+    /// Whether nothing but money is waited for, and it is on its way back: no place becomes free
+    /// and no fan hears of their payment by that.
     pub(crate) fn keeps_nobody_waiting(&self) -> bool {
         matches!(self.state, State::Paid | State::Refunding | State::ReviewNeeded)
     }

@@ -156,7 +156,8 @@ impl Asks<'_> {
     }
 
     /// Takes the place, or finds the one that the person or the key has. A place that is over, or
-    /// whose token is good no more, makes room for another, where a person may have one after the other.
+    /// whose token is good no more, makes room for another, where a person may have one after the
+    /// other.
     async fn take(&self, asked: Asked) -> Result<Joined, Problem> {
         let joined = take_place(self.room, asked).await?;
         let may_join_again = self.person.is_some_and(|person| person.may_join_again);

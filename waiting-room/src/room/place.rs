@@ -38,8 +38,8 @@ impl Room {
         self.ledger().draw_of(number).cloned()
     }
 
-    /// Whether the place's token is good no more. That of a pre-queue is good until the draw, and for
-    /// as long as others from then on.
+    /// Whether the place's token is good no more. That of a pre-queue is good until the draw, and
+    /// for as long as others from then on.
     pub(crate) fn has_lapsed(&self, token: &Token, now: UnixMillis) -> bool {
         let since = match token.kind {
             PlaceKind::Line => token.issued_at,

@@ -1,15 +1,16 @@
 //! What people try who want more than their place: `waiting-room/SECURITY.md` says what each test
 //! here answers.
 
-use super::world::{Instance, World, soon};
+use super::world::{Instance, World, event, soon};
 use axum::body::Body;
 use chassis::base64url;
 use chassis::keys::sha256;
 use futures_util::future::join_all;
 use http::{Method, Request};
-use schema::RoomMode;
+use schema::{RoomMode, UnixMillis};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use waiting_room_core::{PlaceKind, Token};
 
 const ID: &str = "EVT001";
 
@@ -382,4 +383,35 @@ async fn settings_that_an_operator_made_hold_from_the_first_answer_of_a_new_proc
             "before the first look at them"
         );
     }
+}
+
+/// A token of ours from so many days ago.
+fn aged(world: &World, kind: PlaceKind, number: u64, days: u64) -> String {
+    let key = world.key_folder().hmac("token").unwrap();
+    let token = Token {
+        kid: base64url::decode(&key.kid).unwrap().try_into().unwrap(),
+        kind,
+        event: event(ID),
+        epoch: 1,
+        number,
+        issued_at: UnixMillis(chassis::clock::now().0 - days * 86_400_000),
+        pop_hash: None,
+    };
+    let mut bytes = token.body();
+    bytes.extend(key.mac(&[Token::DOMAIN, &bytes]));
+    base64url::encode(&bytes)
+}
+
+#[tokio::test]
+async fn a_place_in_line_is_good_for_a_week_and_one_in_a_pre_queue_until_the_draw_at_least() {
+    let world = World::new().await;
+    let room = held(&world).await;
+    room.place(ID).await;
+    let told = async |kind, days| {
+        let me = room.me(ID, &aged(&world, kind, 1, days)).await;
+        (me.status, me.body["code"].clone())
+    };
+    assert_eq!(told(PlaceKind::Line, 6).await, (200, Value::Null));
+    assert_eq!(told(PlaceKind::Line, 8).await, (401, json!("TOKEN_EXPIRED")));
+    assert_eq!(told(PlaceKind::PreQueue, 30).await, (200, Value::Null), "it is not drawn yet");
 }
