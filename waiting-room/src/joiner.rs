@@ -24,6 +24,8 @@ pub(crate) struct Asked {
     /// By what a repeat of it is known.
     pub keyed: Option<Keyed>,
     pub pop_hash: Option<[u8; 32]>,
+    /// A hash of the account that joins, where the room wants to know.
+    pub owner: Option<[u8; 32]>,
     pub issued_at: UnixMillis,
 }
 

@@ -5,7 +5,7 @@ use chassis::keys::{HmacKey, sha256};
 use schema::EventId;
 use waiting_room_core::{MAC_BYTES, Token, jitter, token_hash};
 
-/// Longest token text: 24 bytes of event, a hash, a MAC and 30 bytes, in base64.
+/// Longest token text: 24 bytes of event, two hashes, a MAC and 31 bytes, in base64.
 const TEXT_BYTES_MAX: usize = 256;
 
 /// Makes and checks tokens.
@@ -112,6 +112,7 @@ mod tests {
             number: 70_000,
             issued_at: UnixMillis(1_000),
             pop_hash: Some([5; 32]),
+            owner: Some([6; 32]),
         };
         let Sealed { token: text, place } = sealer.seal(token.clone());
         let open = |text: &str, id| sealer.open(text, &event(id));

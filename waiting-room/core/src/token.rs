@@ -24,6 +24,8 @@ pub struct Token {
     pub issued_at: UnixMillis,
     /// SHA-256 of the secret that a claim must show.
     pub pop_hash: Option<[u8; 32]>,
+    /// A hash of the account that joined, where the room wanted a login.
+    pub owner: Option<[u8; 32]>,
 }
 
 /// Whether the number is the place's number in line.
@@ -47,9 +49,10 @@ impl Token {
     pub fn body(&self) -> Vec<u8> {
         let event = self.event.as_str().as_bytes();
         let event_len = u8::try_from(event.len()).expect("an event id has at most 24 bytes");
-        let flags =
-            u8::from(self.kind == PlaceKind::PreQueue) | u8::from(self.pop_hash.is_some()) << 1;
-        let mut body = Vec::with_capacity(64 + event.len() + MAC_BYTES);
+        let flags = u8::from(self.kind == PlaceKind::PreQueue)
+            | u8::from(self.pop_hash.is_some()) << 1
+            | u8::from(self.owner.is_some()) << 2;
+        let mut body = Vec::with_capacity(96 + event.len() + MAC_BYTES);
         body.extend([VERSION, flags]);
         body.extend(self.kid);
         body.extend(self.epoch.to_be_bytes());
@@ -58,6 +61,7 @@ impl Token {
         body.push(event_len);
         body.extend(event);
         body.extend(self.pop_hash.iter().flatten());
+        body.extend(self.owner.iter().flatten());
         body
     }
 
@@ -76,7 +80,7 @@ impl Token {
     pub fn read(body: &[u8]) -> Result<Self, TokenFault> {
         let mut rest = body;
         let [version, flags] = take(&mut rest)?;
-        if version != VERSION || 3 < flags {
+        if version != VERSION || 7 < flags {
             return Err(TokenFault);
         }
         let key_name = take(&mut rest)?;
@@ -88,11 +92,12 @@ impl Token {
         let event = std::str::from_utf8(event).map_err(|_| TokenFault)?;
         let event = event.parse().map_err(|_| TokenFault)?;
         let pop_hash = if flags & 2 == 0 { None } else { Some(take(&mut rest)?) };
+        let owner = if flags & 4 == 0 { None } else { Some(take(&mut rest)?) };
         if !rest.is_empty() {
             return Err(TokenFault);
         }
         let kind = if flags & 1 == 0 { PlaceKind::Line } else { PlaceKind::PreQueue };
-        Ok(Self { kid: key_name, kind, event, epoch, number, issued_at, pop_hash })
+        Ok(Self { kid: key_name, kind, event, epoch, number, issued_at, pop_hash, owner })
     }
 
     /// The key's name in a body that has not been checked yet.
@@ -116,7 +121,8 @@ mod tests {
     fn token(kind: PlaceKind, number: u64, pop_hash: Option<[u8; 32]>) -> Token {
         let event = "EVT001".parse().unwrap();
         let issued_at = UnixMillis(1_800_000_000_000);
-        Token { kid: *b"key-id-0", kind, event, epoch: 3, number, issued_at, pop_hash }
+        let (key, owner) = (*b"key-id-0", None);
+        Token { kid: key, kind, event, epoch: 3, number, issued_at, pop_hash, owner }
     }
 
     #[test]
@@ -131,9 +137,10 @@ mod tests {
         #[test]
         fn a_token_survives_the_way_to_bytes_and_back(
             is_pre_queue in any::<bool>(), number in any::<u64>(), pop in any::<Option<[u8; 32]>>(),
+            owner in any::<Option<[u8; 32]>>(),
         ) {
             let kind = if is_pre_queue { PlaceKind::PreQueue } else { PlaceKind::Line };
-            let token = token(kind, number, pop);
+            let token = Token { owner, ..token(kind, number, pop) };
             prop_assert_eq!(Token::read(&token.body()), Ok(token));
         }
 

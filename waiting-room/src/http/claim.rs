@@ -90,7 +90,7 @@ pub(super) async fn claim(
         Standing::Left | Standing::Over => return Err(claim_expired()),
     };
     if let Some(account) = account.filter(|_| room.settings().options.login_required) {
-        check_owner(&room, &place.token, account).await?;
+        check_owner(&room, &place.token, account)?;
     }
     secure_claim(&room, &blessed, terms, number, now).await?;
     metrics::claimed();

@@ -137,7 +137,12 @@ impl Asks<'_> {
             let (key, fingerprint) = (person.hash, self.pop_hash.unwrap_or_default());
             Keyed { by: KeyedBy::Person, key, fingerprint, issued_at }
         });
-        let asked = Asked { keyed: by_person.or(by_request), pop_hash: self.pop_hash, issued_at };
+        let asked = Asked {
+            keyed: by_person.or(by_request),
+            pop_hash: self.pop_hash,
+            owner: self.person.and_then(|person| person.account),
+            issued_at,
+        };
         let joined = self.take(asked).await?;
         let is_repeat = joined.kept.is_some();
         let kept = joined.kept.zip(asked.keyed).filter(|(_, keyed)| keyed.by == KeyedBy::Request);

@@ -5,7 +5,7 @@ use super::{App, problems};
 use crate::config::{JOIN_AGAIN, JOIN_WAIT};
 use crate::enqueue;
 use crate::room::Room;
-use crate::store::{Bound, Fault, Keyed, KeyedBy, Recalled};
+use crate::store::{Bound, Fault};
 use chassis::clock::Monotonic;
 use chassis::{Problem, keys};
 use http::HeaderMap;
@@ -17,6 +17,8 @@ use waiting_room_core::Token;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Person {
     pub hash: [u8; 32],
+    /// The hash of their account, where the room wants a login.
+    pub account: Option<[u8; 32]>,
     /// Whether a place that is over makes room for another. A promoter's token is good for one.
     pub may_join_again: bool,
 }
@@ -49,7 +51,7 @@ pub(super) async fn who(
         None if options.enqueue_token_required => return Err(problems::enqueue_token_required()),
         None => None,
     };
-    let person = |hash, may_join_again| Some(Person { hash, may_join_again });
+    let person = |hash, may_join_again| Some(Person { hash, account, may_join_again });
     match (account, named) {
         (None, None) => Ok(None),
         (Some(account), None) => Ok(person(account, true)),
@@ -84,29 +86,15 @@ async fn bind(room: &Room, named: &[u8; 32], account: &[u8; 32]) -> Result<bool,
     Ok(false)
 }
 
-/// Sees to it that a place is claimed by the account that joined with it, as far as Redis remembers
-/// that: where a room wants a login, a place is no good to another.
+/// Sees to it that a place is claimed by the account that joined with it. Who joined while the room
+/// wanted no login was asked for no account, and claims with any.
 ///
 /// # Errors
-/// 403 `PLACE_FOREIGN`, 503 while nobody knows whose the place is.
-pub(super) async fn check_owner(
-    room: &Room,
-    token: &Token,
-    account: AccountId,
-) -> Result<(), Problem> {
-    let (fingerprint, issued_at) = ([0; 32], token.issued_at);
-    let by = KeyedBy::Person;
-    let person = Keyed { by, key: hash_of(room, account), fingerprint, issued_at };
-    match room.store.recall(&room.blessed(), &person, room.giver).await {
-        Ok(Recalled::Kept(kept)) if (kept.epoch, kept.number) != (token.epoch, token.number) => {
-            Err(problems::place_foreign())
-        }
-        Ok(Recalled::Nothing) if token.epoch == room.blessed().epoch => {
-            Err(problems::place_foreign())
-        }
-        // What Redis has lost nobody can tell, and the place stays good.
-        Ok(_) | Err(Fault::Unblessed) => Ok(()),
-        Err(_) => Err(problems::unavailable("whose the place is cannot be read now; ask again")),
+/// 403 `PLACE_FOREIGN`.
+pub(super) fn check_owner(room: &Room, token: &Token, account: AccountId) -> Result<(), Problem> {
+    match token.owner {
+        Some(owner) if owner != hash_of(room, account) => Err(problems::place_foreign()),
+        _ => Ok(()),
     }
 }
 

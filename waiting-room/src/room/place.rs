@@ -21,7 +21,8 @@ impl Room {
             Some(kept) => (kept.fingerprint != [0; 32]).then_some(kept.fingerprint),
             None => asked.pop_hash,
         };
-        Token { kid, kind, event, epoch, number, issued_at, pop_hash }
+        let owner = asked.owner;
+        Token { kid, kind, event, epoch, number, issued_at, pop_hash, owner }
     }
 
     /// Whether the place of a pre-queue is in its cohort. A draw that is made of nothing had none.

@@ -396,6 +396,7 @@ fn aged(world: &World, kind: PlaceKind, number: u64, days: u64) -> String {
         number,
         issued_at: UnixMillis(chassis::clock::now().0 - days * 86_400_000),
         pop_hash: None,
+        owner: None,
     };
     let mut bytes = token.body();
     bytes.extend(key.mac(&[Token::DOMAIN, &bytes]));

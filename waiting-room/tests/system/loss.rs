@@ -161,6 +161,7 @@ async fn when_process_and_redis_are_lost_together_nobody_is_overtaken_and_no_pha
         number: cursor + 700,
         issued_at: chassis::clock::now(),
         pop_hash: None,
+        owner: None,
     };
     let mut bytes = token.body();
     bytes.extend(key.mac(&[waiting_room_core::Token::DOMAIN, &bytes]));

@@ -105,8 +105,15 @@ async fn an_account_has_one_live_place_from_wherever_it_joins_and_another_when_t
 async fn where_a_login_is_wanted_a_place_is_claimed_by_the_account_that_joined_and_no_other() {
     let world = World::new().await;
     let room = world.instance("a").await;
-    world.set(ID, |settings| settings.options.login_required = true).await;
+    world.set(ID, |settings| settings.mode = RoomMode::Hold).await;
     world.list(ID, 1_000).await;
+    let before = token(&join(&room, &[], json!({})).await);
+    world.set(ID, |settings| settings.options.login_required = true).await;
+    let nobody = soon(async || {
+        let answer = join(&room, &[], json!({})).await;
+        (answer.status != 201).then_some(answer)
+    });
+    assert_eq!(nobody.await.body["code"], "LOGIN_REQUIRED");
     let (me, other) = (login(&world, 1), login(&world, 2));
     let mine = token(&join_as(&room, &me, json!({})).await);
     let others = token(&join_as(&room, &other, json!({})).await);
@@ -124,6 +131,9 @@ async fn where_a_login_is_wanted_a_place_is_claimed_by_the_account_that_joined_a
     assert_eq!(claim(&mine, Some(&me)).await, (200, Value::Null));
     assert_eq!(claim(&others, Some(&other)).await, (200, Value::Null));
     assert_eq!(claim(&mine, Some(&stranger)).await, (403, json!("PLACE_FOREIGN")), "never joined");
+    // Nobody was asked for a login when it was given out.
+    assert_eq!(claim(&before, None).await, (401, json!("LOGIN_REQUIRED")));
+    assert_eq!(claim(&before, Some(&stranger)).await, (200, Value::Null));
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@ pub fn benches(criterion: &mut Criterion) {
         number: 70_000,
         issued_at: UnixMillis(1_800_000_000_000),
         pop_hash: Some([5; 32]),
+        owner: None,
     };
     let text = seal(&key, &token);
     assert!(open(&key, &text).is_some_and(|opened| opened == token));
