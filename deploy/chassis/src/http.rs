@@ -20,15 +20,19 @@ use crate::{Error, Shutdown, tasks};
 
 mod accept;
 mod body;
+mod bypass;
 mod connection;
+mod date;
 mod forwarded;
 mod framing;
+mod lines;
 mod respond;
 mod shortcut;
 mod slots;
 mod stream;
 mod watch;
 
+pub use lines::Lines;
 pub use shortcut::{Direct, Head, Routes, Shortcut, Whole};
 
 /// How many connections the kernel may hold for us before we accept them.

@@ -24,7 +24,7 @@ pub struct Checks {
 /// Does to a request all that is done to every one.
 pub async fn around(State(checks): State<Checks>, mut request: Request, next: Next) -> Response {
     let started = Monotonic::now();
-    let id = request_id(request.headers());
+    let id = request_id(request.headers().into());
     let route = request.extensions().get::<MatchedPath>().cloned();
     let method = request.method().clone();
     request.extensions_mut().insert(RequestId(id.clone()));

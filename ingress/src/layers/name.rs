@@ -1,5 +1,6 @@
 //! Names each request, and sets the headers that every answer has.
 
+use chassis::http::Lines;
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
@@ -23,8 +24,8 @@ const HEADERS: usize = 5;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestId(pub String);
 
-pub(super) fn request_id(headers: &HeaderMap) -> String {
-    let chosen = headers.get(&REQUEST_ID).and_then(|value| value.to_str().ok());
+pub(super) fn request_id(headers: Lines<'_>) -> String {
+    let chosen = headers.first(&REQUEST_ID).and_then(|value| std::str::from_utf8(value).ok());
     let plain = |text: &&str| {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
         (1..=REQUEST_ID_BYTES_MAX).contains(&text.len()) && text.bytes().all(allowed)
@@ -75,6 +76,7 @@ pub(super) fn finish(headers: &mut HeaderMap, id: String) {
 #[cfg(test)]
 mod tests {
     use super::{push_hex, request_id};
+    use chassis::http::Lines;
     use http::HeaderMap;
 
     #[test]
@@ -91,12 +93,12 @@ mod tests {
         let with = |value: &str| {
             let mut headers = HeaderMap::new();
             headers.insert("x-request-id", value.parse().unwrap());
-            request_id(&headers)
+            request_id(Lines::from(&headers))
         };
         assert_eq!(with("abc-1.2:3_4"), "abc-1.2:3_4");
         for hostile in ["", "a b", "a\"b", &"x".repeat(65)] {
             assert_ne!(with(hostile), hostile);
         }
-        assert_ne!(request_id(&HeaderMap::new()), request_id(&HeaderMap::new()));
+        assert_ne!(request_id(Lines::Raw(&[])), request_id(Lines::Raw(&[])));
     }
 }

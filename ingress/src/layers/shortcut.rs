@@ -44,7 +44,8 @@ impl Shortcut for Layered {
             let (path, now) = (request.head.uri.path(), clock::now());
             let place = self.limiter.enter(Some(request.peer.ip()), path, now);
             let (begun, route) = (request.begun, request.route);
-            let (method, id) = (request.head.method.clone(), request_id(&request.head.headers));
+            let (method, id) =
+                (request.head.method.clone(), request_id((&request.head.headers).into()));
             let mut response = match place {
                 Ok(_place) => self.shortcut.take(request).await,
                 Err(problem) => problem.into_whole_response(),
@@ -61,7 +62,8 @@ mod tests {
     use super::{Arc, BoxFuture, Bytes, Direct, Head, Layered, Limiter, Response, Shortcut, Whole};
     use crate::buckets::Rate;
     use crate::config::RequestLimits;
-    use http::{HeaderMap, Method};
+    use chassis::http::Lines;
+    use http::Method;
 
     struct Always;
 
@@ -101,9 +103,9 @@ mod tests {
         let limits = RequestLimits { address, ..RequestLimits::default() };
         let limiter = Arc::new(Limiter::new(limits, false));
         let layered = Layered { shortcut: Arc::new(Never), limiter: Arc::clone(&limiter) };
-        let (headers, peer) = (HeaderMap::new(), ([192, 0, 2, 1], 1).into());
+        let peer = ([192, 0, 2, 1], 1).into();
         for _ in 0..9 {
-            let head = Head { method: &Method::GET, path: "/", headers: &headers, peer };
+            let head = Head { method: &Method::GET, path: "/", headers: Lines::Raw(&[]), peer };
             assert!(layered.answer(&head).is_none());
         }
         let now = chassis::clock::now();
@@ -117,11 +119,16 @@ mod tests {
         let limits = RequestLimits { address, ..RequestLimits::default() };
         let limiter = Arc::new(Limiter::new(limits, false));
         let layered = Layered { shortcut: Arc::new(Always), limiter: Arc::clone(&limiter) };
-        let headers =
-            HeaderMap::from_iter([("x-request-id".parse().unwrap(), "mine".parse().unwrap())]);
+        let mut headers = http::HeaderMap::new();
+        headers.insert("x-request-id", "mine".parse().unwrap());
         let ask = |last: u8| {
             let peer = ([192, 0, 2, last], 1).into();
-            layered.answer(&Head { method: &Method::GET, path: "/", headers: &headers, peer })
+            layered.answer(&Head {
+                method: &Method::GET,
+                path: "/",
+                headers: Lines::from(&headers),
+                peer,
+            })
         };
         for _ in 0..3 {
             let response = ask(1).expect("within the burst").response;

@@ -10,9 +10,11 @@ use super::{App, join, place};
 use crate::room::{Room, View, of_room};
 use bytes::Bytes;
 use chassis::Problem;
-use chassis::http::{Direct, Head, Shortcut, Whole};
+use chassis::http::{Direct, Head, Lines, Shortcut, Whole};
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, Method, Response};
+use http::{HeaderName, Method, Response};
+
+const TOKEN: HeaderName = HeaderName::from_static("waiting-room-token");
 
 impl Shortcut for App {
     fn answer(&self, head: &Head<'_>) -> Option<Direct> {
@@ -58,9 +60,9 @@ fn joins(path: &str) -> Option<&str> {
 }
 
 /// The answer to a poll, if the place waits; `None` before anything has been noted.
-fn poll(app: &App, room: &Room, view: &View, headers: &HeaderMap) -> Option<Response<Bytes>> {
+fn poll(app: &App, room: &Room, view: &View, headers: Lines<'_>) -> Option<Response<Bytes>> {
     let now = chassis::clock::now();
-    let token = headers.get("waiting-room-token")?.to_str().ok()?;
+    let token = std::str::from_utf8(headers.first(&TOKEN)?).ok()?;
     let place = app.sealer.open(token, &room.event).ok()?;
     if room.has_lapsed(&place.token, now) {
         return None;

@@ -212,6 +212,7 @@ impl Instance {
     /// What the shortcut answers, if anything.
     pub fn short(&self, request: &Request<Body>) -> Option<Response<Body>> {
         let (method, path, headers) = (request.method(), request.uri().path(), request.headers());
+        let headers = headers.into();
         let head = Head { method, path, headers, peer: ([127, 0, 0, 1], 1).into() };
         let shortcut = self.routes.shortcut.as_ref().unwrap();
         shortcut.answer(&head).map(|direct| direct.response.map(Body::from))
@@ -220,7 +221,7 @@ impl Instance {
     /// What the shortcut answers once the body is there, or the request back.
     pub async fn taken(&self, request: Request<Body>) -> Result<Response<Body>, Request<Body>> {
         let (method, path, headers) = (request.method(), request.uri().path(), request.headers());
-        let peer = ([127, 0, 0, 1], 1).into();
+        let (headers, peer) = (headers.into(), ([127, 0, 0, 1], 1).into());
         let shortcut = self.routes.shortcut.as_ref().unwrap();
         let Some(route) = shortcut.takes(&Head { method, path, headers, peer }) else {
             return Err(request);

@@ -23,6 +23,13 @@ const SALES_PER_SECOND: u32 = 25;
 /// Joins of a turn, far from being taken: its time ends it.
 const JOINS_MAX: u32 = u32::MAX;
 
+/// How many wait for each place that polls.
+///
+/// The room goes on calling people while polls are measured, and a place that was called does not
+/// wait: of a line that is no longer than those who poll, more and more of them are no polls of
+/// places that wait. More takes longer to join.
+const WAITING_FOR_EACH: u32 = 5;
+
 /// How long joining, or reserving what is then paid for, may take.
 const STOCKING_WAIT: Duration = Duration::from_mins(1);
 
@@ -139,7 +146,7 @@ impl Side {
 
     /// Joins, and makes polls of the places.
     pub async fn join(&mut self, terms: &Terms) -> anyhow::Result<Measured> {
-        let line = Line { waiting: terms.places, polling: terms.places };
+        let line = Line { waiting: WAITING_FOR_EACH * terms.places, polling: terms.places };
         let joining = Joining::all(&self.door, ROOM, terms.connections, line).await?;
         let (joined, measured) = run(joining, STOCKING_WAIT).await?;
         self.numbers.extend(joined.iter().flat_map(Joining::numbers));

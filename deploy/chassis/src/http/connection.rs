@@ -5,7 +5,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderMap;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -13,6 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use super::accept::Server;
 use super::forwarded::asker;
+use super::lines::Lines;
 use super::respond::respond;
 use super::slots::Slot;
 use super::stream::WatchedStream;
@@ -27,7 +27,7 @@ pub(super) struct Context {
 
 impl Context {
     /// Who asks with these headers.
-    pub(super) fn asker(&self, headers: &HeaderMap) -> SocketAddr {
+    pub(super) fn asker(&self, headers: Lines<'_>) -> SocketAddr {
         asker(&self.server.limits.trusted_proxies, self.peer, headers)
     }
 }
@@ -41,8 +41,8 @@ pub(super) async fn run(server: Arc<Server>, stream: TcpStream, peer: SocketAddr
         return;
     }
     let watch = Arc::new(Watch::default());
-    let io = TokioIo::new(WatchedStream::new(stream, watch.clone(), &server.limits));
     let context = Arc::new(Context { server: server.clone(), watch: watch.clone(), peer });
+    let io = TokioIo::new(WatchedStream::new(stream, Arc::clone(&context)));
     let service = service_fn(move |request| respond(&context, request));
     let mut connection = pin!(server.builder.serve_connection(io, service));
 
@@ -67,7 +67,11 @@ pub(super) async fn run(server: Arc<Server>, stream: TcpStream, peer: SocketAddr
             () = &mut closing, if !draining => {
                 draining = true;
                 timer.as_mut().reset(Instant::now() + drain);
-                connection.as_mut().graceful_shutdown();
+                watch.progress().is_closing = true;
+                // What was answered goes out first: hyper knows nothing of it, and closes.
+                if !watch.progress().is_unsent {
+                    connection.as_mut().graceful_shutdown();
+                }
             }
             () = &mut timer => {
                 if draining {
@@ -75,10 +79,12 @@ pub(super) async fn run(server: Arc<Server>, stream: TcpStream, peer: SocketAddr
                     return;
                 }
                 let progress = *watch.progress();
-                if progress.in_flight == 0 && progress.requests == requests_before {
+                let requests = progress.requests + progress.bypassed;
+                let is_idle = progress.in_flight == 0 && !progress.is_unsent;
+                if is_idle && requests == requests_before {
                     connection.as_mut().graceful_shutdown();
                 }
-                requests_before = progress.requests;
+                requests_before = requests;
                 timer.as_mut().reset(Instant::now() + idle);
             }
         }

@@ -2,7 +2,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use http::{HeaderMap, HeaderName};
+use http::HeaderName;
+
+use super::lines::Lines;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -11,13 +13,13 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// Each proxy adds whom it has heard from at the end, so the list is read from there, past those
 /// that are trusted; what stands before the first stranger is the stranger's own word. A list that
 /// cannot be read there counts as none: the proxy itself asks.
-pub(super) fn asker(trusted: &[IpAddr], peer: SocketAddr, headers: &HeaderMap) -> SocketAddr {
+pub(super) fn asker(trusted: &[IpAddr], peer: SocketAddr, headers: Lines<'_>) -> SocketAddr {
     let is_trusted = |address: IpAddr| trusted.contains(&address.to_canonical());
     if trusted.is_empty() || !is_trusted(peer.ip()) {
         return peer;
     }
-    for line in headers.get_all(FORWARDED_FOR).iter().rev() {
-        for hop in line.as_bytes().rsplit(|&byte| byte == b',') {
+    for line in headers.all(&FORWARDED_FOR).into_iter().rev() {
+        for hop in line.rsplit(|&byte| byte == b',') {
             let hop = std::str::from_utf8(hop).ok().map(str::trim);
             let Some(address) = hop.and_then(|hop| hop.parse::<IpAddr>().ok()) else { return peer };
             if !is_trusted(address) {
@@ -41,7 +43,7 @@ mod tests {
             headers.append("x-forwarded-for", line.parse().expect("a header's value"));
         }
         let peer = (peer.parse::<IpAddr>().expect("an address"), 5).into();
-        asker(&trusted, peer, &headers).ip().to_string()
+        asker(&trusted, peer, (&headers).into()).ip().to_string()
     }
 
     #[test]

@@ -37,6 +37,14 @@ impl Framing {
         self.doubtful
     }
 
+    /// Begins a new block: between the bytes before and the next ones was a whole head with neither
+    /// line.
+    pub(super) fn skip_head(&mut self) {
+        self.prefix_len = 0;
+        self.has_length = false;
+        self.has_coding = false;
+    }
+
     fn extend(&mut self, part: &[u8]) {
         let count = part.len().min(PREFIX_BYTES - self.prefix_len);
         self.prefix[self.prefix_len..self.prefix_len + count].copy_from_slice(&part[..count]);

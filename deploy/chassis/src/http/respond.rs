@@ -63,7 +63,7 @@ enum Way {
 }
 
 async fn route(context: &Context, mut request: Request<Incoming>) -> Response<Body> {
-    let asker = context.asker(request.headers());
+    let asker = context.asker(request.headers().into());
     request.extensions_mut().insert(Peer(asker));
     let body_bytes_max = usize::try_from(context.server.limits.body_bytes_max).expect("64-bit");
     DefaultBodyLimit::max(body_bytes_max).apply(&mut request);
@@ -79,7 +79,7 @@ fn way(context: &Context, request: &Request<Incoming>) -> Way {
     if is_watched {
         return Way::Routed;
     }
-    let asker = context.asker(request.headers());
+    let asker = context.asker(request.headers().into());
     match shortcut::answer(known, request, asker) {
         Ok(Some(whole)) => Way::Answered(whole),
         Ok(None) => {
@@ -101,7 +101,7 @@ async fn take(
     request: Request<Incoming>,
 ) -> Response<Bytes> {
     let known = context.server.routes.shortcut.as_deref().expect("it takes the request");
-    let (safe, asker) = (request.method().is_safe(), context.asker(request.headers()));
+    let (safe, asker) = (request.method().is_safe(), context.asker(request.headers().into()));
     let limit = Duration::from(context.server.limits.request_ms);
     let answer = AssertUnwindSafe(shortcut::take(known, route, request, asker)).catch_unwind();
     match tokio::time::timeout(limit, answer).await {

@@ -12,10 +12,11 @@ use axum::Router;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, Response};
+use http::{Method, Request, Response};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 
+use super::lines::Lines;
 use crate::clock::Monotonic;
 
 /// What a [`Shortcut`] sees of a request.
@@ -24,7 +25,7 @@ pub struct Head<'a> {
     pub method: &'a Method,
     /// As it was sent: nothing is decoded.
     pub path: &'a str,
-    pub headers: &'a HeaderMap,
+    pub headers: Lines<'a>,
     pub peer: SocketAddr,
 }
 
@@ -93,7 +94,8 @@ pub(super) fn answer(
     if request.uri().query().is_some() || !request.body().is_end_stream() {
         return Ok(None);
     }
-    let (method, path, headers) = (request.method(), request.uri().path(), request.headers());
+    let (method, path) = (request.method(), request.uri().path());
+    let headers = Lines::from(request.headers());
     let head = Head { method, path, headers, peer };
     // Unwind safety: as for the router, what a request shares with others is behind locks that
     // outlive a panic.
@@ -114,7 +116,8 @@ pub(super) fn takes(
     if request.uri().query().is_some() {
         return None;
     }
-    let (method, path, headers) = (request.method(), request.uri().path(), request.headers());
+    let (method, path) = (request.method(), request.uri().path());
+    let headers = Lines::from(request.headers());
     let head = Head { method, path, headers, peer };
     // Unwind safety: as in `answer`. What has a bug here is left to the router.
     catch_unwind(AssertUnwindSafe(|| shortcut.takes(&head))).unwrap_or_default()

@@ -24,9 +24,9 @@ use crate::{Error, Shutdown, tasks};
 /// How long a test waits for what must happen.
 const LONG: Duration = Duration::from_secs(10);
 
-struct TestServer {
+pub(super) struct TestServer {
     address: SocketAddr,
-    shutdown: Shutdown,
+    pub(super) shutdown: Shutdown,
     serving: JoinHandle<Result<(), Error>>,
 }
 
@@ -79,7 +79,7 @@ fn start(limits: HttpLimits) -> TestServer {
     start_routes(router().into(), limits)
 }
 
-fn start_routes(routes: Routes, limits: HttpLimits) -> TestServer {
+pub(super) fn start_routes(routes: Routes, limits: HttpLimits) -> TestServer {
     let listener = bind("127.0.0.1:0".parse().expect("address")).expect("a free port");
     let address = listener.local_addr().expect("bound");
     let shutdown = Shutdown::new();
@@ -88,19 +88,19 @@ fn start_routes(routes: Routes, limits: HttpLimits) -> TestServer {
 }
 
 impl TestServer {
-    async fn connect(&self) -> TcpStream {
+    pub(super) async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address).await.expect("the server accepts")
     }
 
     /// Sends raw bytes on a connection of their own and returns all that comes until it closes.
-    async fn raw(&self, request: &str) -> String {
+    pub(super) async fn raw(&self, request: &str) -> String {
         let mut stream = self.connect().await;
         stream.write_all(request.as_bytes()).await.expect("written");
         read_to_close(&mut stream).await
     }
 }
 
-async fn read_to_close(stream: &mut TcpStream) -> String {
+pub(super) async fn read_to_close(stream: &mut TcpStream) -> String {
     let mut answer = Vec::new();
     let read = tokio::time::timeout(LONG, stream.read_to_end(&mut answer));
     // A reset after the answer is an end too.
@@ -109,7 +109,7 @@ async fn read_to_close(stream: &mut TcpStream) -> String {
 }
 
 /// Sends a request on a kept connection and reads an answer whose body is `body`.
-async fn exchange(stream: &mut TcpStream, request: &str, body: &str) -> String {
+pub(super) async fn exchange(stream: &mut TcpStream, request: &str, body: &str) -> String {
     stream.write_all(request.as_bytes()).await.expect("written");
     let mut answer = Vec::new();
     let whole = async {
@@ -128,7 +128,7 @@ fn ms(limits: &mut HttpLimits) -> [&mut DurationMs; 5] {
 }
 
 /// Limits whose times are all far away, so that a test sees only the one it brings near.
-fn patient() -> HttpLimits {
+pub(super) fn patient() -> HttpLimits {
     let mut limits = HttpLimits { peer_connections_max: 1_000, ..HttpLimits::default() };
     for span in ms(&mut limits) {
         *span = DurationMs::from_secs(60);

@@ -9,8 +9,14 @@ pub(super) struct Watch(Mutex<Progress>);
 
 #[derive(Default, Clone, Copy)]
 pub(super) struct Progress {
-    /// Requests that have begun.
+    /// Requests that have come to hyper's service.
     pub(super) requests: u64,
+    /// Requests that were answered before hyper heard of them.
+    pub(super) bypassed: u64,
+    /// Whether the socket has not taken all of those answers yet.
+    pub(super) is_unsent: bool,
+    /// The connection is to end once it has.
+    pub(super) is_closing: bool,
     /// Requests whose answer has not been handed over whole.
     pub(super) in_flight: u32,
     /// The bytes so far had `Content-Length` and `Transfer-Encoding` lines next to each other.
