@@ -57,7 +57,9 @@ CREATE TRIGGER orders_move BEFORE UPDATE OF state ON orders FOR EACH ROW
         ('paying', 'review_needed'), ('declined', 'paying'), ('declined', 'cancelled'),
         ('cancelling', 'cancelled'), ('cancelling', 'paid'), ('cancelling', 'review_needed'),
         ('paid', 'refunding'), ('paid', 'review_needed'),
-        ('refunding', 'refunded'), ('refunding', 'review_needed')))
+        ('refunding', 'refunded'), ('refunding', 'review_needed'),
+        ('review_needed', 'paid'), ('review_needed', 'refunding'),
+        ('review_needed', 'cancelled')))
     EXECUTE FUNCTION refuse('no such move');
 
 -- A row exists from the moment that the provider's id of the payment is known. How the payment is

@@ -37,20 +37,22 @@ CREATE INDEX provider_event_seen ON provider_event (seen_at);
 -- How far a provider's list has been compared, and until when nobody else need look.
 CREATE TABLE reconciled (
     provider   TEXT   PRIMARY KEY,
-    seen_to    BIGINT NOT NULL,
-    rest_until BIGINT NOT NULL
+    seen_to     BIGINT NOT NULL,
+    -- The same of its disputes, which may be told by another key, or not at all.
+    disputes_to BIGINT NOT NULL,
+    rest_until  BIGINT NOT NULL
 );
 
--- Begins a look at the list if it is time for one. Returns from where, or nothing.
+-- Begins a look at the lists if it is time for one. Returns from where, or no row.
 CREATE FUNCTION reconcile_begin(p_provider TEXT, p_now BIGINT, p_rest_until BIGINT)
-RETURNS BIGINT LANGUAGE plpgsql AS $$
-DECLARE seen BIGINT;
+RETURNS TABLE (seen_to BIGINT, disputes_to BIGINT) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
 BEGIN
-    INSERT INTO reconciled (provider, seen_to, rest_until) VALUES (p_provider, 0, 0)
-    ON CONFLICT DO NOTHING;
-    UPDATE reconciled SET rest_until = p_rest_until
-    WHERE provider = p_provider AND rest_until <= p_now RETURNING seen_to INTO seen;
-    RETURN seen;
+    INSERT INTO reconciled (provider, seen_to, disputes_to, rest_until)
+    VALUES (p_provider, 0, 0, 0) ON CONFLICT DO NOTHING;
+    RETURN QUERY UPDATE reconciled r SET rest_until = p_rest_until
+        WHERE r.provider = p_provider AND r.rest_until <= p_now
+        RETURNING r.seen_to, r.disputes_to;
 END $$;
 
 -- Notes that a payment has no place. False for one that was found without an order and that an order
@@ -97,4 +99,57 @@ BEGIN
         FROM unnest(p_kind, p_account, p_amount, p_party) AS b(kind, account, amount, party);
     END IF;
     RETURN true;
+END $$;
+
+-- What persons have decided about orders that no rule could decide about.
+CREATE TABLE review_end (
+    order_id UUID   NOT NULL,
+    ended_at BIGINT NOT NULL,
+    ending   TEXT   NOT NULL CHECK (ending IN ('keep', 'refund')),
+    -- Why a person had to look, and what they say to it.
+    reason   TEXT   NOT NULL,
+    note     TEXT   NOT NULL CHECK (note <> ''),
+    PRIMARY KEY (order_id, ended_at)
+);
+CREATE TRIGGER review_end_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON review_end
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse('it is only added to');
+
+-- Ends the review of an order, if it may end so; says how it went. A driver that has gone on without
+-- the order's newest state has given up on it after two minutes.
+CREATE FUNCTION review_close(p_order UUID, p_ending TEXT, p_note TEXT, p_now BIGINT)
+RETURNS TEXT LANGUAGE plpgsql AS $$
+DECLARE o orders; has_part BOOLEAN; is_disputed BOOLEAN; target TEXT; is_left BOOLEAN := false;
+BEGIN
+    SELECT * INTO o FROM orders WHERE order_id = p_order FOR UPDATE;
+    IF NOT FOUND OR o.state <> 'review_needed' THEN RETURN 'none'; END IF;
+    IF o.todo OR p_now < o.updated_at + 120000 THEN RETURN 'at_work'; END IF;
+    has_part := EXISTS (SELECT FROM order_part p
+        WHERE p.order_id = p_order AND p.state = 'refunding');
+    is_disputed := EXISTS (SELECT FROM disputed_order d WHERE d.order_id = p_order);
+    IF o.sold_at IS NULL THEN
+        IF p_ending = 'keep' THEN RETURN 'unsold'; END IF;
+        target := 'cancelled';
+    ELSIF is_disputed AND (p_ending = 'refund' OR has_part) THEN
+        RETURN 'disputed';
+    ELSIF p_ending = 'keep' THEN
+        target := 'paid';
+        is_left := has_part OR (o.captured_at IS NULL AND o.method <> 'PARTNER');
+    ELSE
+        -- As of any cancellation.
+        IF EXISTS (SELECT FROM spent_ticket s WHERE s.order_id = p_order) THEN RETURN 'spent'; END IF;
+        IF has_part THEN RETURN 'part'; END IF;
+        target := 'refunding';
+        is_left := true;
+    END IF;
+    INSERT INTO review_end (order_id, ended_at, ending, reason, note)
+    VALUES (p_order, p_now, p_ending, o.reason, p_note);
+    UPDATE orders SET state = target, todo = is_left, lease_until = 0, updated_at = p_now,
+        reason = CASE target WHEN 'cancelled' THEN reason END
+    WHERE order_id = p_order;
+    -- The provider is asked how the money is: a person may have moved it there.
+    INSERT INTO ended_payment (order_id, attempt, looks, look_at)
+    SELECT t.order_id, t.attempt, 0, p_now FROM payment_attempt t
+    WHERE t.order_id = p_order AND t.attempt = o.attempt AND target <> 'refunding'
+    ON CONFLICT (order_id, attempt) DO NOTHING;
+    RETURN 'ended';
 END $$;

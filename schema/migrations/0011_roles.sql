@@ -12,7 +12,7 @@ BEGIN
     ALTER DEFAULT PRIVILEGES GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO usher_app;
     ALTER DEFAULT PRIVILEGES GRANT USAGE ON SEQUENCES TO usher_app;
     FOREACH only_added_to IN ARRAY ARRAY['ledger_transaction', 'ledger_entry', 'audit_entry',
-        'checkin', 'ticket_transfer']
+        'checkin', 'ticket_transfer', 'review_end']
     LOOP
         EXECUTE format('REVOKE UPDATE, DELETE, TRUNCATE ON %s FROM usher_app', only_added_to);
     END LOOP;

@@ -1,7 +1,7 @@
 //! Cancellations of bookings and of single tickets: refunds them and says so once the seats are
 //! free.
 
-use crate::config::{CANCEL_LOOK_EVERY, CANCEL_WAIT};
+use crate::config::{CANCEL_LOOK_AFTER, CANCEL_LOOK_EVERY, CANCEL_WAIT};
 use crate::desk::Question;
 use crate::error::Error;
 use crate::store::{Alone, Moving, Parts, Spent};
@@ -10,6 +10,7 @@ use chassis::clock::Monotonic;
 use chassis::telemetry::TraceContext;
 use schema::{CancelAnswer, CancelBooking, CancelTicket, TicketId, subject};
 use settlement_core::{State, Trigger};
+use std::time::Duration;
 
 impl Question for CancelBooking {
     type Answer = CancelAnswer;
@@ -22,12 +23,34 @@ impl Question for CancelBooking {
     }
 }
 
+/// Looks at an order until its refund is there, ever more seldom: most are there soon, and many who
+/// wait for a slow provider would ask the database of little else.
+struct Looks {
+    began: Monotonic,
+    pause: Duration,
+}
+
+impl Looks {
+    fn begin() -> Self {
+        Self { began: Monotonic::now(), pause: CANCEL_LOOK_AFTER }
+    }
+
+    fn go_on(&self) -> bool {
+        self.began.elapsed() < CANCEL_WAIT
+    }
+
+    async fn pause(&mut self) {
+        tokio::time::sleep(self.pause).await;
+        self.pause = CANCEL_LOOK_EVERY.min(self.pause * 3 / 2);
+    }
+}
+
 /// Sees a cancellation through, or as far as the wait allows.
 async fn cancel(work: &Work, wanted: CancelBooking) -> Result<CancelAnswer, Error> {
     let store = &work.context.store;
-    let began = Monotonic::now();
+    let mut looks = Looks::begin();
     let mut is_begun = false;
-    while began.elapsed() < CANCEL_WAIT {
+    while looks.go_on() {
         let Some(order) = store.refund_of(wanted.order).await? else {
             return Ok(CancelAnswer::Unknown);
         };
@@ -41,12 +64,12 @@ async fn cancel(work: &Work, wanted: CancelBooking) -> Result<CancelAnswer, Erro
                 Some(Spent::Given) => return Ok(CancelAnswer::Transferred),
                 None if order.disputed => return Ok(CancelAnswer::Disputed),
                 // Nothing begins while a ticket of it is on the way back alone.
-                None if !begin(work, wanted).await? => tokio::time::sleep(CANCEL_LOOK_EVERY).await,
+                None if !begin(work, wanted).await? => looks.pause().await,
                 None => is_begun = true,
             },
             (State::Refunding | State::Refunded, _) => {
                 is_begun = true;
-                tokio::time::sleep(CANCEL_LOOK_EVERY).await;
+                looks.pause().await;
             }
             (State::ReviewNeeded, _) => return Ok(CancelAnswer::UnderReview),
             (
@@ -94,9 +117,9 @@ impl Question for CancelTicket {
 async fn cancel_ticket(work: &Work, wanted: CancelTicket) -> Result<CancelAnswer, Error> {
     let CancelTicket { ticket, account } = wanted;
     let whole = CancelBooking { order: ticket.order, account };
-    let began = Monotonic::now();
+    let mut looks = Looks::begin();
     let mut is_begun = false;
-    while began.elapsed() < CANCEL_WAIT {
+    while looks.go_on() {
         let found = work.context.store.ticket_back(ticket).await?;
         let Some(found) = found.filter(|found| found.account == account) else {
             return Ok(CancelAnswer::Unknown);
@@ -113,12 +136,12 @@ async fn cancel_ticket(work: &Work, wanted: CancelTicket) -> Result<CancelAnswer
                 None if found.disputed => return Ok(CancelAnswer::Disputed),
                 None if found.valid <= 1 => return cancel(work, whole).await,
                 None if begin_part(work, ticket, found.parts).await? => is_begun = true,
-                None => tokio::time::sleep(CANCEL_LOOK_EVERY).await,
+                None => looks.pause().await,
             },
             (Alone::No, State::Refunding | State::Refunded) => return cancel(work, whole).await,
             (Alone::Underway, _) => {
                 is_begun = true;
-                tokio::time::sleep(CANCEL_LOOK_EVERY).await;
+                looks.pause().await;
             }
             (Alone::No, _) => return Ok(CancelAnswer::NotConfirmed),
         }

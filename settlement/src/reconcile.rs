@@ -108,20 +108,26 @@ async fn look_at_news(pool: &PgPool, provider: &dyn Provider) -> Result<(), Erro
     let money = FoundMoney { pool, provider: provider.name() };
     let now = clock::now();
     let Some(seen_to) = money.begin(now + RECONCILE_EVERY).await? else { return Ok(()) };
-    let from = UnixMillis(seen_to.0.saturating_sub(RECONCILE_OVERLAP.0));
+    let from = overlapping(seen_to.payments);
     let created_before = before(now);
     let look = Look { money, provider, created_before, only_looks: false };
     let mut differences = look.from(from).await?;
     differences.extend(look.at_ended().await?);
     differences.extend(look.at_open().await?);
-    chargeback::look(money, provider, from).await?;
     for difference in differences {
         tracing::error!(%difference, "provider and orders differ");
     }
     money.end(created_before).await?;
     money.forget_events().await?;
     metrics::reconciled(now);
-    Ok(())
+    // A key that is good for payments only makes no look at them longer and longer.
+    chargeback::look(money, provider, overlapping(seen_to.disputes)).await?;
+    money.end_disputes(created_before).await
+}
+
+/// From when on something is compared that was compared up to `seen_to`.
+fn overlapping(seen_to: UnixMillis) -> UnixMillis {
+    UnixMillis(seen_to.0.saturating_sub(RECONCILE_OVERLAP.0))
 }
 
 /// Compares the provider's whole list with the orders once, and mends what has a rule. Disputes are
@@ -227,8 +233,13 @@ impl Look<'_> {
     /// it was booked, and nothing in the list is amiss then. Returns the rest, as it is.
     async fn end_open(&self) -> Result<(Vec<Difference>, Vec<Listed>), Error> {
         let (mut ended, mut rest) = (Vec::new(), Vec::new());
-        for (payment, why) in self.money.open().await? {
+        for (payment, why, was_taken) in self.money.open().await? {
             let payment = self.fetched(payment).await?;
+            // Money that was there is not gone because an account or a key is another one now.
+            if was_taken && payment.seen == Seen::Cancelled {
+                ended.push(Difference { payment, remedy: Remedy::Refund(why), is_mended: false });
+                continue;
+            }
             let Some(outcome) = outcome_of(&payment.seen) else {
                 rest.push(payment);
                 continue;

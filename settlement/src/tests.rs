@@ -16,6 +16,7 @@ mod owner;
 mod part;
 mod partner;
 mod reconcile;
+mod review;
 mod rig;
 mod stripe;
 mod tables;

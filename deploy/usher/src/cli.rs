@@ -1,7 +1,7 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use schema::{DurationMs, EventId};
+use schema::{DurationMs, EventId, OrderId};
 use std::path::PathBuf;
 
 /// Sells seats when far more people come than there are seats.
@@ -36,6 +36,8 @@ pub enum Command {
     Ledger(Ledger),
     /// Compare the payment provider's list with the orders, and mend what has a rule
     Reconcile(Reconcile),
+    /// List the bookings that wait for a person to look, or end such a review
+    Review(Review),
     /// Check a draw on files that were downloaded, without asking any server
     VerifyDraw(VerifyDraw),
     /// Play a sale in virtual time: how long the line gets, who waits how long, when it is sold out
@@ -172,6 +174,28 @@ pub struct Reconcile {
     /// One look, of which each difference is printed
     #[arg(long, required = true)]
     pub once: bool,
+    #[command(flatten)]
+    pub target: Target,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The exit code is 0 if the review has ended, or nothing waits; 1 if something \
+                        waits, or the review could not end; 2 if the database did not answer."
+)]
+pub struct Review {
+    /// The booking whose review ends; without it those that wait are listed, 1,000 at most
+    #[arg(requires = "ending")]
+    pub booking: Option<OrderId>,
+    /// The sale stands, and what was under way is tried again
+    #[arg(long, group = "ending", requires = "booking")]
+    pub keep: bool,
+    /// The booking is paid back; one that sold nothing is over
+    #[arg(long, group = "ending", requires = "booking")]
+    pub refund: bool,
+    /// Why; kept with the decision
+    #[arg(long, requires = "booking", required_if_eq_any([("keep", "true"), ("refund", "true")]))]
+    pub because: Option<String>,
     #[command(flatten)]
     pub target: Target,
 }

@@ -11,6 +11,7 @@ mod migrate;
 mod output;
 mod reconcile;
 mod rehearse;
+mod review;
 mod run;
 mod running;
 mod shards;
@@ -60,6 +61,7 @@ async fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Audit(audit) => audit::audit(audit).await,
         Command::Ledger(asked) => ledger::ledger(asked).await,
         Command::Reconcile(asked) => reconcile::reconcile(asked).await,
+        Command::Review(asked) => review::review(asked).await,
         Command::VerifyDraw(files) => verify_draw::verify_draw(&files),
         Command::Rehearse(asked) => rehearse::rehearse(&asked),
         Command::Explain(explain) => explain::explain(explain).await,

@@ -43,6 +43,12 @@ pub enum Trigger {
     Cancel,
     /// A rule found what must not be; needs a reason.
     Review,
+    /// A person has looked: the sale stands.
+    Uphold,
+    /// A person has looked: the booking is paid back.
+    GiveBack,
+    /// A person has looked: nothing was sold, and the order is over.
+    Dismiss,
 }
 
 /// One legal move.
@@ -76,6 +82,9 @@ pub const TRANSITIONS: &[Move] = &[
     legal(State::Paid, Trigger::Review, State::ReviewNeeded),
     legal(State::Refunding, Trigger::MoneyBack, State::Refunded),
     legal(State::Refunding, Trigger::Review, State::ReviewNeeded),
+    legal(State::ReviewNeeded, Trigger::Uphold, State::Paid),
+    legal(State::ReviewNeeded, Trigger::GiveBack, State::Refunding),
+    legal(State::ReviewNeeded, Trigger::Dismiss, State::Cancelled),
 ];
 
 /// A move that the table does not have.
@@ -125,7 +134,7 @@ impl State {
 }
 
 impl Trigger {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::Start,
         Self::Sell,
         Self::Decline,
@@ -134,6 +143,9 @@ impl Trigger {
         Self::HoldEnded,
         Self::Cancel,
         Self::Review,
+        Self::Uphold,
+        Self::GiveBack,
+        Self::Dismiss,
     ];
 }
 

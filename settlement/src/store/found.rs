@@ -17,6 +17,13 @@ pub(crate) struct FoundMoney<'a> {
     pub provider: &'static str,
 }
 
+/// Up to when everything has been compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SeenTo {
+    pub payments: UnixMillis,
+    pub disputes: UnixMillis,
+}
+
 /// What became of a payment that no order accounts for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MoneyOutcome {
@@ -34,14 +41,16 @@ impl MoneyOutcome {
 }
 
 impl FoundMoney<'_> {
-    /// Begins a look at the list, unless somebody looks or has looked lately. Says how far the last
-    /// one came.
-    pub(crate) async fn begin(self, rest_until: UnixMillis) -> Result<Option<UnixMillis>, Error> {
-        let query = sqlx::query("SELECT reconcile_begin($1, $2, $3) AS seen_to");
+    /// Begins a look at the lists, unless somebody looks or has looked lately. Says how far the
+    /// last one came.
+    pub(crate) async fn begin(self, rest_until: UnixMillis) -> Result<Option<SeenTo>, Error> {
+        let query = sqlx::query("SELECT seen_to, disputes_to FROM reconcile_begin($1, $2, $3)");
         let query = query.bind(self.provider).bind(millis(clock::now())).bind(millis(rest_until));
-        let row = in_time("begin to reconcile", query.fetch_one(self.pool)).await?;
-        let seen_to: Option<i64> = row.get("seen_to");
-        Ok(seen_to.map(super::time_of))
+        let row = in_time("begin to reconcile", query.fetch_optional(self.pool)).await?;
+        Ok(row.map(|row| SeenTo {
+            payments: super::time_of(row.get("seen_to")),
+            disputes: super::time_of(row.get("disputes_to")),
+        }))
     }
 
     /// Ends a look that has compared everything up to then.
@@ -49,6 +58,13 @@ impl FoundMoney<'_> {
         let query = sqlx::query("UPDATE reconciled SET seen_to = $2 WHERE provider = $1");
         let query = query.bind(self.provider).bind(millis(seen_to));
         in_time("end a reconciliation", query.execute(self.pool)).await.map(drop)
+    }
+
+    /// Ends a look at the disputes, likewise.
+    pub(crate) async fn end_disputes(self, seen_to: UnixMillis) -> Result<(), Error> {
+        let query = sqlx::query("UPDATE reconciled SET disputes_to = $2 WHERE provider = $1");
+        let query = query.bind(self.provider).bind(millis(seen_to));
+        in_time("end a look at disputes", query.execute(self.pool)).await.map(drop)
     }
 
     /// Lets nobody look before then, and somebody from then on.
@@ -180,10 +196,10 @@ impl FoundMoney<'_> {
         in_time("forget events", query.execute(self.pool)).await.map(drop)
     }
 
-    /// Found money without an outcome, with why it was found.
-    pub(crate) async fn open(self) -> Result<Vec<(Listed, Stray)>, Error> {
+    /// Found money without an outcome, with why it was found and whether it had been taken.
+    pub(crate) async fn open(self) -> Result<Vec<(Listed, Stray, bool)>, Error> {
         let query = sqlx::query(
-            "SELECT provider_id, order_id, amount, currency::TEXT AS currency, why,
+            "SELECT provider_id, order_id, amount, currency::TEXT AS currency, why, taken,
                  found_at AS created_at
              FROM found_money WHERE provider = $1 AND outcome IS NULL ORDER BY found_at LIMIT $2",
         );
@@ -192,7 +208,7 @@ impl FoundMoney<'_> {
         let why = |row: &PgRow| {
             Stray::from_text(row.get("why")).expect("the table allows known reasons only")
         };
-        Ok(rows.iter().map(|row| (listed_of(row), why(row))).collect())
+        Ok(rows.iter().map(|row| (listed_of(row), why(row), row.get("taken"))).collect())
     }
 
     /// Lets late money ask for the places of its order.

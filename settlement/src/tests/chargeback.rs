@@ -4,8 +4,19 @@ use super::audit::assert_seen;
 use super::cancel;
 use super::crash::look_is_due;
 use super::rig::{ACCOUNT, Point, Rig, asked, eventually, plan};
-use schema::{AccountId, CancelAnswer, CancelTicket, HoldId, OrderId, Terms, TicketId, subject};
-use sqlx::Executor;
+use crate::guarded::Guarded;
+use crate::provider::{
+    Cursor, Dispute, Disputes, Failure, NewPayment, Page, Payment, Provider, Verb,
+};
+use crate::store::FoundMoney;
+use crate::{Sandbox, chargeback};
+use futures_util::future::BoxFuture;
+use schema::{
+    AccountId, CancelAnswer, CancelTicket, HoldId, OrderId, Terms, TicketId, UnixMillis, subject,
+};
+use settlement_core::Seen;
+use sqlx::{Executor, PgPool};
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// The sandbox's payments were taken so long ago, and everything is looked at now.
@@ -136,4 +147,104 @@ async fn overtaken(begun: &'static str) {
     rig.wait_for(hold, "review_needed").await;
     let given = "SELECT count(*) FROM sandbox.payment WHERE back <> 0 OR state <> 'captured'";
     assert_eq!(rig.count(given).await, 0, "it went back once, and not twice");
+}
+
+/// A provider whose disputes cannot be told: those with this word in their names, or all of them.
+#[derive(Debug)]
+struct Mute {
+    sandbox: Sandbox,
+    about: Option<String>,
+}
+
+impl Provider for Mute {
+    fn name(&self) -> &'static str {
+        self.sandbox.name()
+    }
+
+    fn create<'a>(&'a self, new: &'a NewPayment) -> BoxFuture<'a, Result<Payment, Failure>> {
+        self.sandbox.create(new)
+    }
+
+    fn act<'a>(&'a self, id: &'a str, verb: Verb) -> BoxFuture<'a, Result<Seen, Failure>> {
+        self.sandbox.act(id, verb)
+    }
+
+    fn give_back<'a>(&'a self, id: &'a str, back: i64) -> BoxFuture<'a, Result<i64, Failure>> {
+        self.sandbox.give_back(id, back)
+    }
+
+    fn list<'a>(&'a self, after: &'a Cursor) -> BoxFuture<'a, Result<Page, Failure>> {
+        self.sandbox.list(after)
+    }
+
+    fn disputes<'a>(&'a self, after: &'a Cursor) -> BoxFuture<'a, Result<Disputes, Failure>> {
+        if self.about.is_none() { refused("list") } else { self.sandbox.disputes(after) }
+    }
+
+    fn dispute<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Dispute>, Failure>> {
+        match &self.about {
+            Some(word) if !id.contains(word) => self.sandbox.dispute(id),
+            _ => refused("fetch"),
+        }
+    }
+}
+
+fn refused<T: Send + 'static>(what: &'static str) -> BoxFuture<'static, Result<T, Failure>> {
+    let why = "the key may not see disputes".to_owned();
+    Box::pin(async move { Err(Failure::Unknown { what, why }) })
+}
+
+#[tokio::test]
+async fn a_provider_that_tells_of_no_dispute_is_not_taken_for_one_that_is_away() {
+    let rig = Rig::start().await;
+    let sandbox = Sandbox::start(&rig.pool);
+    let guarded = Guarded::new(Arc::new(Mute { sandbox, about: None }));
+    let after = Cursor { created_at: UnixMillis(0), id: String::new() };
+    for _ in 0..40 {
+        guarded.disputes(&after).await.unwrap_err();
+        guarded.dispute("dp_1").await.unwrap_err();
+    }
+    assert!(!guarded.is_down());
+    assert!(guarded.list(&after).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_dispute_that_cannot_be_told_holds_up_no_other() {
+    let mut rig = Rig::start().await;
+    let stage = rig.stage(Point::Never);
+    let mut holds = Vec::new();
+    for seat in 0..6 {
+        holds.push(rig.pay(&[seat], "tok_chargeback_won").await);
+    }
+    for &hold in &holds {
+        rig.wait_for(hold, "paid").await;
+    }
+    rig.rest().await;
+    drop(stage);
+    let first = OrderId::from(holds[0]).to_string();
+    let provider = Mute { sandbox: Sandbox::start(&rig.pool), about: Some(first) };
+    let money = FoundMoney { pool: &rig.pool, provider: provider.name() };
+    captured_ago(&rig, 2_000).await;
+    // All are in the list, and those that are known are looked at one by one.
+    chargeback::look(money, &provider, UnixMillis(0)).await.unwrap();
+    captured_ago(&rig, 120_000).await;
+    let late = UnixMillis(u64::MAX >> 1);
+    chargeback::look(money, &provider, late).await.unwrap_err();
+    let stand = "SELECT count(*) FROM chargeback WHERE state = 'won'";
+    assert_eq!(rig.count(stand).await, 5);
+}
+
+#[tokio::test]
+async fn disputes_that_are_not_told_keep_no_look_at_payments_from_its_end() {
+    let rig = Rig::start().await;
+    let mute = |pool: &PgPool| -> Vec<Arc<dyn Provider>> {
+        vec![Arc::new(Mute { sandbox: Sandbox::start(pool), about: None })]
+    };
+    let _stage = rig.stage_at(mute, |_| {});
+    eventually("a look that has ended", || async {
+        let ended = "SELECT count(*) FROM reconciled WHERE provider = 'sandbox' AND 0 < seen_to";
+        rig.count(ended).await == 1
+    })
+    .await;
+    assert_eq!(rig.count("SELECT max(disputes_to) FROM reconciled").await, 0);
 }

@@ -94,13 +94,14 @@ const FOUND: [&str; 13] = [
     "forget events",
 ];
 const FOUND_UNTAKEN: &str = "cancel";
-/// Of disputes, the last two when one is there already.
-const DISPUTED: [&str; 5] = [
+/// Of disputes, the fourth and the fifth when one is there already.
+const DISPUTED: [&str; 6] = [
     "list disputes",
     "look up a dispute",
     "note a dispute",
     "take open disputes",
     "fetch a dispute",
+    "end a look at disputes",
 ];
 /// Of late money, on its way to seats, and to none.
 pub(super) const RESEATED: [&str; 4] =

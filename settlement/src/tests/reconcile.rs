@@ -1,7 +1,7 @@
 //! Money that the provider has and no order accounts for.
 
 use super::late::late;
-use super::rig::{ACCOUNT, Point, Rig, asked, eventually};
+use super::rig::{ACCOUNT, Point, Rig, asked, eventually, trapped};
 use crate::provider::{Cursor, Failure, NewPayment, Page, Payment, Provider, Verb};
 use crate::store::FoundMoney;
 use crate::{Error, Sandbox, books, compare_provider, reconcile_once};
@@ -269,6 +269,24 @@ async fn money_that_was_back_when_its_finder_died_is_booked_by_the_next() {
     rig.assert_clean().await;
     let booked = "SELECT count(*) FROM ledger_transaction WHERE kind IN ('capture', 'payout')";
     assert_eq!(rig.count(booked).await, 2);
+}
+
+#[tokio::test]
+async fn money_that_was_there_is_not_gone_because_its_provider_does_not_know_it_any_more() {
+    let rig = Rig::start().await;
+    let sandbox = Sandbox::start(&rig.pool);
+    take(&sandbox, OrderId(7), 1).await;
+    note_all(&rig).await;
+    // As with the key of another account.
+    let other = &trapped(&rig.pool, Point::Forgotten)[0];
+    let open = "SELECT count(*) FROM found_money WHERE outcome IS NULL";
+    let lines = reconcile_once(&rig.pool, &**other).await.unwrap();
+    let [line] = &lines[..] else { panic!("{lines:?}") };
+    assert!(line.to_string().ends_with("no order has this payment; not mended yet"), "{line}");
+    assert_eq!(rig.count(open).await, 1);
+    age(&rig).await;
+    reconciled(&rig, &sandbox).await;
+    assert_given_back(&rig, &sandbox, 0).await;
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Calls at which no process is killed, and why.
-const ELSEWHERE: [(&str, &str); 14] = [
+const ELSEWHERE: [(&str, &str); 16] = [
     ("act on sandbox payments", "within a provider's calls"),
     ("list sandbox payments", "within a provider's call"),
     ("list sandbox disputes", "within a provider's call"),
@@ -14,6 +14,8 @@ const ELSEWHERE: [(&str, &str); 14] = [
     ("begin an audit", "reads, for an operator"),
     ("begin a check of the ledger", "reads, for an operator"),
     ("read the ledger", "reads, for an operator"),
+    ("list reviews", "reads, for an operator"),
+    ("end a review", "one statement, for an operator"),
     ("read a payment", "reads, for an event that its provider brings again"),
     ("look up an event", "reads, for an event that its provider brings again"),
     ("note an event", "last of its event, whose repetition does nothing"),
