@@ -213,6 +213,7 @@ mod tests {
         assert_eq!(inside.count(MonoMs(0)), 25);
         // Who is called late by the last of them is not looked for where the others were.
         assert_eq!(inside.count(MonoMs(2_500_000)), 8);
+        assert!(!inside.late.contains(3), "who was called by a release that is over is not kept");
         inside.completed(9);
         inside.called(entry((30, 30), &[9], 3_000_000));
         inside.completed(9);
