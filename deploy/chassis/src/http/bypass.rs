@@ -1,9 +1,9 @@
 //! Answers what the shortcut knows before hyper hears of it.
 //!
-//! Of what a poll costs, more than half was hyper's: its states between two requests, its bodies,
-//! its encoder. So a request that came whole, has no body, and finds hyper with nothing to do is
-//! answered from here. All other bytes go to hyper as they came, and it waits on as if there had
-//! been no other.
+//! Of a poll's time in this process hyper took more than the answer itself: its states between two
+//! requests, its bodies, its encoder. So a request that came whole, has no body, and finds hyper
+//! with nothing to do is answered from here. All other bytes go to hyper as they came, and it waits
+//! on as if there had been no other.
 //!
 //! Whether hyper is between two requests is known only while everything that it was given was one
 //! whole request after the other. After anything else the connection is hyper's for good: nothing
@@ -101,7 +101,7 @@ fn digits(text: &[u8]) -> Option<u64> {
 /// leaves it to hyper; nothing has happened to it then.
 pub(super) fn answer(context: &Context, bytes: &[u8], out: &mut Vec<u8>) -> Option<usize> {
     let shortcut = context.server.routes.shortcut.as_deref()?;
-    // So does whoever logs requests.
+    // Whoever logs requests wants the long way too.
     let is_logged = tracing::enabled!(target: "chassis::http::respond", tracing::Level::DEBUG);
     if is_logged || !bytes.starts_with(b"GET /") {
         return None;
