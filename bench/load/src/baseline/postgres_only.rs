@@ -6,8 +6,8 @@
 use super::hall::Hall;
 use super::store::{self, Held, Paid, Payment, Wish};
 use anyhow::Context as _;
-use sqlx::PgPool;
 use sqlx::error::ErrorKind;
+use sqlx::{PgConnection, PgPool};
 
 /// Most seats of a reservation: as many codes go along with a payment.
 const SEATS_MAX: usize = 10;
@@ -42,9 +42,16 @@ impl PostgresOnly {
     }
 
     pub async fn hold(&self, wish: &Wish, hall: &Hall, choice: Choice) -> anyhow::Result<Held> {
+        // Postgres tells of an error before it takes back what was done: the next question on the
+        // same connection waits until the seats are unlocked, so a refusal holds nothing when told.
+        let mut connection = self.pool.acquire().await?;
         let held = match choice {
-            Choice::Named(seats) => self.hold_named(wish, hall, &seats).await.map(|()| seats),
-            Choice::Best { from, count } => self.hold_best(wish, hall, from, count).await,
+            Choice::Named(seats) => {
+                hold_named(&mut connection, wish, hall, &seats).await.map(|()| seats)
+            }
+            Choice::Best { from, count } => {
+                hold_best(&mut connection, wish, hall, from, count).await
+            }
         };
         let error = match held {
             Ok(seats) => return Ok(Held::Fresh { seats }),
@@ -58,45 +65,7 @@ impl PostgresOnly {
         if !expected {
             return Err(error.into());
         }
-        Ok(store::find_key(&self.pool, wish).await?.unwrap_or(Held::Taken))
-    }
-
-    async fn hold_named(&self, wish: &Wish, hall: &Hall, seats: &[i32]) -> sqlx::Result<()> {
-        sqlx::query("SELECT hold_named($1, $2, $3, $4, $5, $6, $7, $8, $9)")
-            .bind(wish.id)
-            .bind(wish.account)
-            .bind(hall.number)
-            .bind(seats)
-            .bind(wish.expires_at)
-            .bind(wish.now)
-            .bind(&hall.currency)
-            .bind(wish.key.as_deref())
-            .bind(wish.fingerprint)
-            .execute(&self.pool)
-            .await?;
-        Ok(())
-    }
-
-    async fn hold_best(
-        &self,
-        wish: &Wish,
-        hall: &Hall,
-        from: i32,
-        count: i32,
-    ) -> sqlx::Result<Vec<i32>> {
-        sqlx::query_scalar("SELECT hold_best($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)")
-            .bind(wish.id)
-            .bind(wish.account)
-            .bind(hall.number)
-            .bind(from)
-            .bind(count)
-            .bind(wish.expires_at)
-            .bind(wish.now)
-            .bind(&hall.currency)
-            .bind(wish.key.as_deref())
-            .bind(wish.fingerprint)
-            .fetch_one(&self.pool)
-            .await
+        Ok(store::find_key(&mut *connection, wish).await?.unwrap_or(Held::Taken))
     }
 
     pub async fn pay(&self, payment: &Payment) -> anyhow::Result<Paid> {
@@ -116,4 +85,49 @@ impl PostgresOnly {
             _ => Paid::Sold { event_no, seats, codes },
         })
     }
+}
+
+/// Holds the named seats.
+async fn hold_named(
+    connection: &mut PgConnection,
+    wish: &Wish,
+    hall: &Hall,
+    seats: &[i32],
+) -> sqlx::Result<()> {
+    sqlx::query("SELECT hold_named($1, $2, $3, $4, $5, $6, $7, $8, $9)")
+        .bind(wish.id)
+        .bind(wish.account)
+        .bind(hall.number)
+        .bind(seats)
+        .bind(wish.expires_at)
+        .bind(wish.now)
+        .bind(&hall.currency)
+        .bind(wish.key.as_deref())
+        .bind(wish.fingerprint)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Holds the next free seats, and says which.
+async fn hold_best(
+    connection: &mut PgConnection,
+    wish: &Wish,
+    hall: &Hall,
+    from: i32,
+    count: i32,
+) -> sqlx::Result<Vec<i32>> {
+    sqlx::query_scalar("SELECT hold_best($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)")
+        .bind(wish.id)
+        .bind(wish.account)
+        .bind(hall.number)
+        .bind(from)
+        .bind(count)
+        .bind(wish.expires_at)
+        .bind(wish.now)
+        .bind(&hall.currency)
+        .bind(wish.key.as_deref())
+        .bind(wish.fingerprint)
+        .fetch_one(connection)
+        .await
 }

@@ -3,6 +3,7 @@
 use super::hall::Hall;
 use super::tokens::random_text;
 use anyhow::Context as _;
+use sqlx::PgExecutor;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use uuid::Uuid;
@@ -87,12 +88,15 @@ pub async fn analyze(pool: &PgPool) -> Result<(), sqlx::Error> {
 }
 
 /// Looks for what a key stands for.
-pub async fn find_key(pool: &PgPool, wish: &Wish) -> Result<Option<Held>, sqlx::Error> {
+pub async fn find_key(
+    postgres: impl PgExecutor<'_>,
+    wish: &Wish,
+) -> Result<Option<Held>, sqlx::Error> {
     let Some(key) = &wish.key else { return Ok(None) };
     let find = "SELECT i.fingerprint, r.reservation_id, r.seats, r.expires_at FROM idempotency i \
                 JOIN reservation r USING (reservation_id) WHERE i.account_id = $1 AND i.key = $2";
     let find = sqlx::query_as::<_, (i64, Uuid, Vec<i32>, i64)>(find);
-    let found = find.bind(wish.account).bind(key).fetch_optional(pool).await?;
+    let found = find.bind(wish.account).bind(key).fetch_optional(postgres).await?;
     Ok(found.map(|(fingerprint, id, seats, expires_at)| {
         let is_same = fingerprint == wish.fingerprint;
         if is_same { Held::Replayed { id, seats, expires_at } } else { Held::Mismatch }
