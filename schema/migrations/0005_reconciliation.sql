@@ -14,11 +14,13 @@ CREATE TABLE found_money (
     found_at    BIGINT  NOT NULL,
     outcome     TEXT    CHECK (outcome IN ('voided', 'refunded', 'reseated')),
     settled_at  BIGINT,
+    -- When the provider was last asked about it, after it was found.
+    looked_at   BIGINT  NOT NULL DEFAULT 0,
     PRIMARY KEY (provider, provider_id),
     CHECK ((outcome IS NULL) = (settled_at IS NULL))
 );
 CREATE INDEX found_money_of_order ON found_money (order_id);
-CREATE INDEX found_money_open ON found_money (found_at) WHERE outcome IS NULL;
+CREATE INDEX found_money_open ON found_money (provider, looked_at) WHERE outcome IS NULL;
 -- What has bought places is found once more if its order was given up too.
 CREATE TRIGGER found_money_outcome BEFORE UPDATE ON found_money FOR EACH ROW
     WHEN (OLD.outcome IS NOT NULL AND NOT (OLD.outcome = 'reseated' AND NEW.outcome IS NULL))

@@ -69,6 +69,9 @@ impl Difference {
     }
 }
 
+/// Found money that is over, and what is not.
+type Ended = (Vec<Difference>, Vec<Listed>);
+
 /// What a look at the whole list, or at what is new of it, needs.
 struct Look<'a> {
     money: FoundMoney<'a>,
@@ -141,7 +144,10 @@ pub async fn reconcile_once(
 ) -> Result<Vec<Difference>, Error> {
     let money = FoundMoney { pool, provider: provider.name() };
     let look = Look { money, provider, created_before: before(clock::now()), only_looks: false };
-    let (mut differences, _) = look.end_open().await?;
+    let (begun, mut differences) = (clock::now(), Vec::new());
+    while let Some((ended, _)) = look.end_open(begun).await? {
+        differences.extend(ended);
+    }
     differences.extend(look.from(UnixMillis(0)).await?);
     chargeback::look(money, provider, UnixMillis(0)).await?;
     Ok(differences)
@@ -222,7 +228,9 @@ impl Look<'_> {
     /// Goes on with found money that has no outcome yet: its places are asked for, or the provider
     /// has not said that it is back.
     async fn at_open(&self) -> Result<Vec<Difference>, Error> {
-        let (mut differences, rest) = self.end_open().await?;
+        let Some((mut differences, rest)) = self.end_open(clock::now()).await? else {
+            return Ok(Vec::new());
+        };
         for payment in rest {
             differences.extend(self.compare(payment).await?);
         }
@@ -230,10 +238,15 @@ impl Look<'_> {
     }
 
     /// Gives found money its outcome whose payment is over: whoever was at it may have died before
-    /// it was booked, and nothing in the list is amiss then. Returns the rest, as it is.
-    async fn end_open(&self) -> Result<(Vec<Difference>, Vec<Listed>), Error> {
+    /// it was booked, and nothing in the list is amiss then. Returns the rest beside it, as it is;
+    /// `None` if all was looked at since `since`.
+    async fn end_open(&self, since: UnixMillis) -> Result<Option<Ended>, Error> {
+        let open = self.money.open(since).await?;
+        if open.is_empty() {
+            return Ok(None);
+        }
         let (mut ended, mut rest) = (Vec::new(), Vec::new());
-        for (payment, why, was_taken) in self.money.open().await? {
+        for (payment, why, was_taken) in open {
             let payment = self.fetched(payment).await?;
             // Money that was there is not gone because an account or a key is another one now.
             if was_taken && payment.seen == Seen::Cancelled {
@@ -251,7 +264,7 @@ impl Look<'_> {
             let is_mended = self.settle(&payment, why, outcome).await?;
             ended.push(Difference { payment, remedy, is_mended });
         }
-        Ok((ended, rest))
+        Ok(Some((ended, rest)))
     }
 
     /// Asks how a payment is, and compares that.

@@ -196,14 +196,20 @@ impl FoundMoney<'_> {
         in_time("forget events", query.execute(self.pool)).await.map(drop)
     }
 
-    /// Found money without an outcome, with why it was found and whether it had been taken.
-    pub(crate) async fn open(self) -> Result<Vec<(Listed, Stray, bool)>, Error> {
+    /// Takes found money without an outcome that nobody has looked at since `since`, with why it was
+    /// found and whether it had been taken. Some of it may stay like that for long: it comes last
+    /// the next time.
+    pub(crate) async fn open(self, since: UnixMillis) -> Result<Vec<(Listed, Stray, bool)>, Error> {
         let query = sqlx::query(
-            "SELECT provider_id, order_id, amount, currency::TEXT AS currency, why, taken,
-                 found_at AS created_at
-             FROM found_money WHERE provider = $1 AND outcome IS NULL ORDER BY found_at LIMIT $2",
+            "UPDATE found_money SET looked_at = greatest($2, $3) WHERE (provider, provider_id) IN (
+                 SELECT provider, provider_id FROM found_money
+                 WHERE provider = $1 AND outcome IS NULL AND looked_at < $3
+                 ORDER BY looked_at LIMIT $4 FOR UPDATE SKIP LOCKED)
+             RETURNING provider_id, order_id, amount, currency::TEXT AS currency, why, taken,
+                 found_at AS created_at",
         );
-        let query = query.bind(self.provider).bind(ENDED_AT_ONCE_MAX);
+        let query = query.bind(self.provider).bind(millis(clock::now())).bind(millis(since));
+        let query = query.bind(ENDED_AT_ONCE_MAX);
         let rows = in_time("read found money", query.fetch_all(self.pool)).await?;
         let why = |row: &PgRow| {
             Stray::from_text(row.get("why")).expect("the table allows known reasons only")

@@ -247,7 +247,7 @@ async fn note_all(rig: &Rig) {
     let note = "INSERT INTO found_money (provider, provider_id, order_id, amount, currency, why,
             taken, found_at)
         SELECT 'sandbox', payment_id, gen_random_uuid(), amount, currency, 'orphan',
-            state = 'captured', 1 FROM sandbox.payment";
+            state = 'captured', 1000 FROM sandbox.payment";
     rig.pool.execute(note).await.unwrap();
 }
 
@@ -287,6 +287,34 @@ async fn money_that_was_there_is_not_gone_because_its_provider_does_not_know_it_
     age(&rig).await;
     reconciled(&rig, &sandbox).await;
     assert_given_back(&rig, &sandbox, 0).await;
+}
+
+/// However much there is that nobody can end, what can be ended has its turn.
+#[tokio::test]
+async fn found_money_that_stays_as_it_is_holds_up_no_other() {
+    let rig = Rig::start().await;
+    let sandbox = Sandbox::start(&rig.pool);
+    let unknown = "INSERT INTO found_money (provider, provider_id, order_id, amount, currency, why,
+            taken, found_at)
+        SELECT 'sandbox', 'of another account ' || n, gen_random_uuid(), 100, 'EUR', 'orphan', true,
+            n FROM generate_series(1, 300) n";
+    rig.pool.execute(unknown).await.unwrap();
+    let money = FoundMoney { pool: &rig.pool, provider: sandbox.name() };
+    let mut seen = Vec::new();
+    // After everything that was looked at before.
+    for since in [UnixMillis(1 << 50), UnixMillis(1 << 51)] {
+        let taken = money.open(since).await.unwrap();
+        seen.extend(taken.into_iter().map(|(payment, ..)| payment.id));
+    }
+    seen.sort_unstable();
+    seen.dedup();
+    assert_eq!(seen.len(), 300, "who was looked at is last");
+    rig.pool.execute("UPDATE found_money SET looked_at = 0").await.unwrap();
+    let taken = take(&sandbox, OrderId(7), 1).await;
+    note_all(&rig).await;
+    assert_eq!(sandbox.act(&taken, Verb::Refund).await, Ok(Seen::Refunded));
+    assert_eq!(reconciled(&rig, &sandbox).await.len(), 301, "one look at each");
+    assert_eq!(rig.count("SELECT count(*) FROM found_money WHERE outcome IS NULL").await, 300);
 }
 
 #[tokio::test]
