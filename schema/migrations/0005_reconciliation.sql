@@ -42,7 +42,10 @@ CREATE TABLE reconciled (
     seen_to     BIGINT NOT NULL,
     -- The same of its disputes, which may be told by another key, or not at all.
     disputes_to BIGINT NOT NULL,
-    rest_until  BIGINT NOT NULL
+    rest_until  BIGINT NOT NULL,
+    -- Behind which payment the look at the whole list goes on: each look takes a part of it.
+    gone_on_to  BIGINT NOT NULL DEFAULT 0,
+    gone_on_id  TEXT   NOT NULL DEFAULT ''
 );
 
 -- Begins a look at the lists if it is time for one. Returns from where, or no row.
@@ -92,6 +95,8 @@ BEGIN
     IF NOT FOUND THEN RETURN false; END IF;
     IF p_outcome = 'refunded' THEN
         PERFORM FROM orders WHERE order_id = money.order_id FOR UPDATE;
+        -- There may be no such order.
+        PERFORM payment_claim(money.order_id::TEXT);
         next_part := (SELECT 1 + count(*) FROM found_money f WHERE f.order_id = money.order_id
             AND f.outcome = 'refunded' AND f.provider_id <> p_id);
         INSERT INTO ledger_transaction (order_id, kind, part, event_id, at, currency, account,
@@ -108,7 +113,7 @@ CREATE TABLE review_end (
     order_id UUID   NOT NULL,
     ended_at BIGINT NOT NULL,
     ending   TEXT   NOT NULL CHECK (ending IN ('keep', 'refund')),
-    -- Why a person had to look, and what they say to it.
+    -- Why a person had to look, if anything said so, and what they say to it.
     reason   TEXT   NOT NULL,
     note     TEXT   NOT NULL CHECK (note <> ''),
     PRIMARY KEY (order_id, ended_at)
@@ -116,15 +121,20 @@ CREATE TABLE review_end (
 CREATE TRIGGER review_end_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON review_end
     FOR EACH STATEMENT EXECUTE FUNCTION refuse('it is only added to');
 
--- Ends the review of an order, if it may end so; says how it went. A driver that has gone on without
--- the order's newest state has given up on it after two minutes.
+-- Ends the review of an order, or pays back one that is paid, if that may be; says how it went. A
+-- driver that has gone on without the newest state of an order under review has given up on it after
+-- two minutes.
 CREATE FUNCTION review_close(p_order UUID, p_ending TEXT, p_note TEXT, p_now BIGINT)
 RETURNS TEXT LANGUAGE plpgsql AS $$
 DECLARE o orders; has_part BOOLEAN; is_disputed BOOLEAN; target TEXT; is_left BOOLEAN := false;
 BEGIN
     SELECT * INTO o FROM orders WHERE order_id = p_order FOR UPDATE;
-    IF NOT FOUND OR o.state <> 'review_needed' THEN RETURN 'none'; END IF;
-    IF o.todo OR p_now < o.updated_at + 120000 THEN RETURN 'at_work'; END IF;
+    IF NOT FOUND OR NOT (o.state = 'review_needed' OR o.state = 'paid' AND p_ending = 'refund') THEN
+        RETURN 'none';
+    END IF;
+    IF o.todo OR o.state = 'review_needed' AND p_now < o.updated_at + 120000 THEN
+        RETURN 'at_work';
+    END IF;
     has_part := EXISTS (SELECT FROM order_part p
         WHERE p.order_id = p_order AND p.state = 'refunding');
     is_disputed := EXISTS (SELECT FROM disputed_order d WHERE d.order_id = p_order);
@@ -137,14 +147,16 @@ BEGIN
         target := 'paid';
         is_left := has_part OR (o.captured_at IS NULL AND o.method <> 'PARTNER');
     ELSE
-        -- As of any cancellation.
-        IF EXISTS (SELECT FROM spent_ticket s WHERE s.order_id = p_order) THEN RETURN 'spent'; END IF;
+        -- As of any cancellation, but that a person may void the ticket of who was given it.
+        IF EXISTS (SELECT FROM spent_ticket s WHERE s.order_id = p_order AND s.is_in) THEN
+            RETURN 'spent';
+        END IF;
         IF has_part THEN RETURN 'part'; END IF;
         target := 'refunding';
         is_left := true;
     END IF;
     INSERT INTO review_end (order_id, ended_at, ending, reason, note)
-    VALUES (p_order, p_now, p_ending, o.reason, p_note);
+    VALUES (p_order, p_now, p_ending, coalesce(o.reason, ''), p_note);
     UPDATE orders SET state = target, todo = is_left, lease_until = 0, updated_at = p_now,
         reason = CASE target WHEN 'cancelled' THEN reason END
     WHERE order_id = p_order;

@@ -313,6 +313,13 @@ const QUESTIONS: &[Question] = &[
     },
     Question {
         promise: InvariantId::Ord3,
+        query:
+            "SELECT 'order ' || order_id || ': the owner of its seats has not answered \"' || kind
+                || '\"' AS what
+            FROM outbox WHERE done_at IS NULL AND created_at < $2 LIMIT $1",
+    },
+    Question {
+        promise: InvariantId::Ord3,
         query: "SELECT 'order ' || order_id || ': the owner of its seats refused part ' || part
                 || ' with ' || answer AS what
             FROM order_part WHERE answer IS NOT NULL AND $2 IS NOT NULL LIMIT $1",

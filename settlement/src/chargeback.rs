@@ -9,7 +9,7 @@ use crate::metrics;
 use crate::provider::{Cursor, Dispute, Failure, Provider};
 use crate::store::FoundMoney;
 use schema::UnixMillis;
-use settlement_core::{Bearer, Moved, moved, on_chargeback, on_chargeback_won};
+use settlement_core::{Bearer, Disputed, Moved, moved, on_chargeback, on_chargeback_won};
 
 /// Looks at the disputes that are new since `from`, and at those that are not over.
 pub(crate) async fn look(
@@ -43,6 +43,31 @@ pub(crate) async fn look_at(
         Some(dispute) => note(money, &dispute).await,
         None => Ok(()),
     }
+}
+
+/// The disputes that are not noted as they stand, each as a line of text.
+pub(crate) async fn not_noted(
+    money: FoundMoney<'_>,
+    provider: &dyn Provider,
+) -> Result<Vec<String>, Error> {
+    let (mut lines, mut next) =
+        (Vec::new(), Some(Cursor { created_at: UnixMillis(0), id: String::new() }));
+    while let Some(after) = next {
+        let (disputes, following) = in_time(provider.disputes(&after)).await?;
+        for dispute in &disputes {
+            let Some(known) = money.disputed(dispute).await? else { continue };
+            if moved(known.before, dispute.stands).is_some() {
+                let Dispute { id, payment, stands, .. } = dispute;
+                let noted = known.before.map_or("nothing", Disputed::as_str);
+                let stands = stands.as_str();
+                lines.push(format!(
+                    "dispute {id} of payment {payment} is {stands}, noted is {noted}"
+                ));
+            }
+        }
+        next = following;
+    }
+    Ok(lines)
 }
 
 /// Notes and books how a dispute stands.

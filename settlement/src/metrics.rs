@@ -25,6 +25,9 @@ pub(crate) fn declare(shards: Shards) {
     for stands in Disputed::ALL {
         counter!("usher_settlement_disputes_total", "stands" => stands.as_str()).increment(0);
     }
+    for what in ["missing", "uneven"] {
+        counter!("usher_settlement_money_amiss_total", "what" => what).increment(0);
+    }
     for what in [Verb::Authorise, Verb::Capture, Verb::Cancel, Verb::Refund].map(Verb::as_str) {
         counter!("usher_settlement_provider_refusals_total", "what" => what).increment(0);
     }
@@ -79,6 +82,12 @@ pub(crate) fn provider_refused(what: &'static str) {
 /// A dispute was seen to stand like that.
 pub(crate) fn dispute_noted(stands: Disputed) {
     counter!("usher_settlement_disputes_total", "stands" => stands.as_str()).increment(1);
+}
+
+/// A paid order's money is not as it should be at the provider: somebody has to look. Counted at each
+/// look that sees it.
+pub(crate) fn money_amiss(what: &'static str) {
+    counter!("usher_settlement_money_amiss_total", "what" => what).increment(1);
 }
 
 pub(crate) fn reconcile_failed() {

@@ -36,7 +36,7 @@ impl fmt::Display for UnderReview {
 pub enum Ending {
     /// The sale stands, and what was under way is tried again.
     Keep,
-    /// The booking is paid back. One that sold nothing is over, and what money there is of it goes
+    /// The booking is paid back, whether it is under review or paid. One that sold nothing is over, and what money there is of it goes
     /// back like any that no order accounts for.
     Refund,
 }
@@ -45,13 +45,13 @@ pub enum Ending {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reviewed {
     Ended,
-    /// There is no such order, or it is not under review.
+    /// There is no such order, or it is neither under review nor to be paid back.
     NotUnderReview,
     /// A driver is at its money still, or was two minutes ago.
     AtWork,
     /// Nothing was sold that could stand.
     Unsold,
-    /// A ticket of it was let in, or is somebody else's.
+    /// A ticket of it was let in.
     Spent,
     /// The buyer's bank has its money.
     Disputed,
@@ -63,10 +63,10 @@ impl fmt::Display for Reviewed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Ended => "the review has ended",
-            Self::NotUnderReview => "no such booking is under review",
+            Self::NotUnderReview => "no such booking is under review, nor can one be paid back",
             Self::AtWork => "its money was looked at just now; ask again in two minutes",
             Self::Unsold => "nothing was sold that could stand: it can only be given up",
-            Self::Spent => "a ticket of it was let in, or was transferred: it cannot be paid back",
+            Self::Spent => "a ticket of it was let in: it cannot be paid back",
             Self::Disputed => "the buyer's bank has its money: it cannot be paid back",
             Self::PartUnderWay => "a ticket of it is on the way back alone: keep it first",
         })

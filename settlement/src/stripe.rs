@@ -172,8 +172,9 @@ impl Stripe {
         if intent.told() != Told::Seen(Seen::Captured) || left <= stays {
             return Ok(intent);
         }
-        let form = [("payment_intent", id.to_owned()), ("amount", (left - stays).to_string())];
-        for key in self.keys.refund(id, left, chassis::clock::now()) {
+        let amount = left - stays;
+        let form = [("payment_intent", id.to_owned()), ("amount", amount.to_string())];
+        for key in self.keys.refund(id, left, amount, chassis::clock::now()) {
             let call = Call { what, method: Method::PostOnce, path: "refunds", form: &form, key };
             match self.api.call::<serde::de::IgnoredAny>(&call).await {
                 // It is over, so how the payment is says what it has done.

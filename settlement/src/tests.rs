@@ -11,6 +11,7 @@ mod interleave;
 mod kill;
 mod late;
 mod ledger;
+mod look;
 mod outage;
 mod owner;
 mod part;

@@ -4,7 +4,7 @@ use super::booking::Bookings;
 use super::{Reseats, millis, state_of, uuid_of};
 use crate::config::{ENDED_AT_ONCE_MAX, EVENTS_KEPT, LOOKS_AFTER};
 use crate::error::{Error, in_time};
-use crate::provider::Listed;
+use crate::provider::{Cursor, Listed};
 use chassis::clock;
 use schema::{Money, UnixMillis};
 use settlement_core::{Claim, Seen, Standing, Stray, on_return};
@@ -65,6 +65,24 @@ impl FoundMoney<'_> {
         let query = sqlx::query("UPDATE reconciled SET disputes_to = $2 WHERE provider = $1");
         let query = query.bind(self.provider).bind(millis(seen_to));
         in_time("end a look at disputes", query.execute(self.pool)).await.map(drop)
+    }
+
+    /// How far the look at the whole list has come.
+    pub(crate) async fn gone_on_to(self) -> Result<Cursor, Error> {
+        let query =
+            sqlx::query("SELECT gone_on_to, gone_on_id FROM reconciled WHERE provider = $1");
+        let query = query.bind(self.provider);
+        let row = in_time("read how far the list was compared", query.fetch_one(self.pool)).await?;
+        Ok(Cursor { created_at: super::time_of(row.get("gone_on_to")), id: row.get("gone_on_id") })
+    }
+
+    /// Notes how far it has come.
+    pub(crate) async fn go_on(self, next: &Cursor) -> Result<(), Error> {
+        let query = sqlx::query(
+            "UPDATE reconciled SET gone_on_to = $2, gone_on_id = $3 WHERE provider = $1",
+        );
+        let query = query.bind(self.provider).bind(millis(next.created_at)).bind(&next.id);
+        in_time("note how far the list was compared", query.execute(self.pool)).await.map(drop)
     }
 
     /// Lets nobody look before then, and somebody from then on.

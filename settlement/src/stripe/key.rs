@@ -37,10 +37,10 @@ impl Keys {
 
     /// The keys under which a refund is asked for, one after the other, until Stripe grants it.
     ///
-    /// What is `left` of the payment is in them: the same refund is never made twice, the next one
-    /// can. The first one is the same for ever, so two that are under way at once are one.
-    pub(super) fn refund(&self, id: &str, left: i64, now: UnixMillis) -> Vec<String> {
-        let first = format!("{id}/refund/{left}");
+    /// What is `left` of the payment and the amount are in them: the same refund is never made
+    /// twice, another one can be, and Stripe never finds two things under one. The first one is the same for ever, so two that are under way at once are one.
+    pub(super) fn refund(&self, id: &str, left: i64, amount: i64, now: UnixMillis) -> Vec<String> {
+        let first = format!("{id}/refund/{left}-{amount}");
         let (span, within) = (now.0 / self.refund_every.0, now.0 % self.refund_every.0);
         let again = format!("{first}/{span}");
         let count = if within < self.refund_apart.0 { 1 } else { 2 };
@@ -63,7 +63,7 @@ mod tests {
     }
 
     fn refund(left: i64, now: u64) -> Vec<String> {
-        Keys::default().refund("pi_1", left, UnixMillis(now))
+        Keys::default().refund("pi_1", left, 300, UnixMillis(now))
     }
 
     #[test]
@@ -76,12 +76,13 @@ mod tests {
 
     #[test]
     fn a_refund_has_one_key_for_ever_and_another_each_hour_but_for_its_first_minute() {
-        let (first, tenth) = ("pi_1/refund/500".to_owned(), "pi_1/refund/500/10".to_owned());
+        let (first, tenth) =
+            ("pi_1/refund/500-300".to_owned(), "pi_1/refund/500-300/10".to_owned());
         assert_eq!(refund(500, 10 * HOUR), [first.as_str()]);
         assert_eq!(refund(500, 10 * HOUR + 59_999), [first.as_str()]);
         assert_eq!(refund(500, 10 * HOUR + 60_000), [first.as_str(), &tenth]);
         assert_eq!(refund(500, 11 * HOUR - 1), [first.as_str(), &tenth]);
-        assert_eq!(refund(500, 11 * HOUR + 60_000), [first.as_str(), "pi_1/refund/500/11"]);
-        assert_eq!(refund(400, 10 * HOUR), ["pi_1/refund/400"]);
+        assert_eq!(refund(500, 11 * HOUR + 60_000), [first.as_str(), "pi_1/refund/500-300/11"]);
+        assert_eq!(refund(400, 10 * HOUR), ["pi_1/refund/400-300"]);
     }
 }

@@ -165,6 +165,7 @@ const PLANTED: &[(&str, &str)] = &[
         "was used and is missing",
     ),
     ("UPDATE ticket SET account_id = gen_random_uuid()", "or given to last"),
+    ("UPDATE outbox SET done_at = NULL, created_at = 0", "has not answered \"sold\""),
     ("UPDATE outbox SET answer = 'RESERVATION_UNKNOWN'", "refused \"sold\""),
     ("UPDATE orders SET todo = true, payment_deadline = 0, updated_at = 0", "its deadline"),
 ];

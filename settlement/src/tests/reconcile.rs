@@ -141,10 +141,12 @@ async fn a_payment_that_nobody_heard_of_is_voided_before_it_can_be_taken() {
 
 #[tokio::test]
 async fn money_that_comes_after_its_order_was_given_up_goes_back() {
-    // It is old, and no list of new ones shows it: only the look at ended payments does.
+    // It is old, and no list of new ones shows it, nor the part of the whole list that is next:
+    // only the look at ended payments does.
     let (rig, _) = late().await;
     rig.pool.execute("UPDATE ended_payment SET look_at = look_at - 30000").await.unwrap();
-    let seen = "UPDATE reconciled SET seen_to = extract(epoch FROM now()) * 1000, rest_until = 0";
+    let seen = "UPDATE reconciled SET seen_to = extract(epoch FROM now()) * 1000, rest_until = 0,
+            gone_on_to = extract(epoch FROM now()) * 1000";
     rig.pool.execute(seen).await.unwrap();
     rig.pool.execute("UPDATE sandbox.payment SET created_at = 1").await.unwrap();
     let _stage = rig.stage(Point::Never);
