@@ -181,6 +181,10 @@ pub struct Release {
     pub late: Vec<u64>,
     /// When it was decided, by a clock that never steps. `None` if the machine has none.
     pub clock: Option<MachineClock>,
+    /// What the stages behind a room that adapts bore then, in calls a minute: the next leader goes
+    /// on from there. `None` for all that the operator allows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pace: Option<u32>,
 }
 
 /// A machine's uptime: comparable between processes of one boot, and only between those.

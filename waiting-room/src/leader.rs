@@ -152,10 +152,10 @@ async fn take_over(
         room: Arc::clone(room),
         nats: deps.nats.clone(),
         clock: clock.clone(),
+        // Who adapts anew would begin with the whole rate.
+        adapt: Adapt::resume(ledger.pace, origin.wall),
         ledger,
         rules,
-        // A part of the last leader's word: who adapts anew would begin with the whole rate.
-        adapt: room.told(|status| Adapt::resume(status.rate_per_minute)).unwrap_or_default(),
         headroom: Headroom::default(),
         fence: owner.epoch,
         generations: Generations::new(owner.epoch, now),

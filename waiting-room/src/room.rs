@@ -385,11 +385,6 @@ impl Room {
         Some(status)
     }
 
-    /// A part of the leader's last word, which is true of when it was said.
-    pub(crate) fn told<T>(&self, part: impl FnOnce(&RoomStatus) -> T) -> Option<T> {
-        read(&self.status).as_ref().map(|(status, _)| part(status))
-    }
-
     /// Positions are asked for: the index shall be read again.
     pub(crate) fn want_index(&self) {
         // Relaxed: a wish; the index itself is behind its lock. Mostly it is wished for already,

@@ -190,7 +190,8 @@ pub struct Review {
     /// The sale stands, and what was under way is tried again
     #[arg(long, group = "ending", requires = "booking")]
     pub keep: bool,
-    /// The booking is paid back; one that sold nothing is over
+    /// The booking is paid back, also one that is paid and under no review; one that sold nothing is
+    /// over
     #[arg(long, group = "ending", requires = "booking")]
     pub refund: bool,
     /// Why; kept with the decision

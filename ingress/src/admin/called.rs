@@ -133,6 +133,7 @@ mod tests {
                 skipped,
                 late,
                 clock,
+                pace: None,
             }))
         };
         let records = subject::admission(&event);

@@ -8,7 +8,7 @@
 
 use crate::mono::MonoMs;
 use schema::admission::LimitedBy;
-use schema::{AllocatorLoad, DurationMs, SettlementLoad, limits};
+use schema::{AllocatorLoad, DurationMs, SettlementLoad, UnixMillis, limits};
 
 /// How often a rate changes at most: a stage's word is about its last second.
 pub const ADAPT_STEP: DurationMs = DurationMs(1_000);
@@ -49,6 +49,10 @@ pub const SIGNAL_FRESH: DurationMs = DurationMs(3_000);
 /// Some times what a restart, a take-over or an election takes. Whoever is let in meanwhile finds a
 /// stage that does not answer, and their time to buy runs.
 pub const SIGNAL_LOST: DurationMs = DurationMs(30_000);
+
+/// How long the pace of a leader that is gone means something: within it the increases alone go from
+/// nothing to the whole cap.
+pub const PACE_KEPT: DurationMs = DurationMs(ADAPT_STEP.0 * INCREASE_PARTS);
 
 /// Commands that may wait to be decided: those of one batch. More do not fit the next one.
 pub const PENDING_TARGET: u32 = {
@@ -118,10 +122,22 @@ pub struct Adapt {
 }
 
 impl Adapt {
-    /// Goes on at the rate at which another leader was, whichever stage that was for.
-    pub fn resume(rate_per_minute: u32) -> Self {
-        let pressure = Pressure { rate: Some(u64::from(rate_per_minute) * MILLI) };
+    /// Goes on at the pace at which the last leader called somebody, whichever stage that was for.
+    /// One that is older than [`PACE_KEPT`] would have risen to the whole cap by now.
+    pub fn resume(pace: Option<(UnixMillis, u32)>, now: UnixMillis) -> Self {
+        let Some((_, pace)) = pace.filter(|&(at, _)| now < at + PACE_KEPT) else {
+            return Self::default();
+        };
+        let pressure = Pressure { rate: Some(u64::from(pace) * MILLI) };
         Self { allocator: pressure, settlement: pressure, ..Self::default() }
+    }
+
+    /// What the stages bear of `cap` calls a minute, whatever the payment provider does; `None` for
+    /// all of it.
+    pub fn pace(&self, cap: u32) -> Option<u32> {
+        let cap = u64::from(cap) * MILLI;
+        let paces = [self.allocator.shown(cap), self.settlement.shown(cap)];
+        paces.into_iter().flatten().min()
     }
 
     /// Takes a step if one is due at `now`, and returns what the stages bear under `cap` calls a

@@ -67,6 +67,9 @@ pub struct Ledger {
     left: BTreeMap<u64, UnixMillis>,
     /// How many were called from the line in all, without those of the late lane.
     pub called: u64,
+    /// What the stages behind the room bore at the last release, in calls a minute, and when; `None`
+    /// if they bore all that the operator allows.
+    pub pace: Option<(UnixMillis, u32)>,
     /// A room in standby that became a line.
     pub is_armed: bool,
     /// All places were gone once: who waits since then waits for returns.
@@ -273,6 +276,7 @@ impl Ledger {
             pass_until: release.pass_until,
             counted: None,
         };
+        self.pace = release.pace.map(|pace| (release.at, pace));
         self.called += u64::from(release.called).saturating_sub(release.late.len() as u64);
         self.skipped.extend(release.skipped.iter().copied());
         let is_known = self.passed.back().is_some_and(|&(at, _)| release.at < at + PASSED_STEP);

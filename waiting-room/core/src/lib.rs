@@ -39,8 +39,8 @@ mod window;
 mod hash_for_tests;
 
 pub use adapt::{
-    ADAPT_STEP, Adapt, COMMIT_TARGET, DECREASE_REST, Headroom, ORDERS_TARGET_MILLI, PENDING_TARGET,
-    REPLY_TARGET, SIGNAL_FRESH, SIGNAL_LOST, Signals,
+    ADAPT_STEP, Adapt, COMMIT_TARGET, DECREASE_REST, Headroom, ORDERS_TARGET_MILLI, PACE_KEPT,
+    PENDING_TARGET, REPLY_TARGET, SIGNAL_FRESH, SIGNAL_LOST, Signals,
 };
 pub use basket::Basket;
 pub use bits::{Bits, LiveIndex};

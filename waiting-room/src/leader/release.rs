@@ -74,6 +74,7 @@ impl Leader {
             skipped: plan.skipped,
             late: plan.late,
             clock: self.clock.stamp(self.clock.now()),
+            pace: self.adapt.pace(settings.admission_rate_per_minute),
         };
         self.append(owner, AdmissionRecord::Released(release)).await?;
         self.rules.acked(self.clock.now(), claim_window, pass_life);

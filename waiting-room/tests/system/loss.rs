@@ -214,6 +214,32 @@ async fn admission_goes_on_within_two_seconds_of_the_return_of_redis() {
 }
 
 #[tokio::test]
+async fn admission_goes_on_within_two_seconds_of_a_leaders_leave_and_of_the_return_of_nats() {
+    let world = World::new().await;
+    let first = world.instance("a").await;
+    world.list(ID, 10_000).await;
+    let room = world.instance("b").await;
+    for _ in 0..300 {
+        room.place(ID).await;
+    }
+    let cursor = async || room.room_status(ID).await.body["cursor"].as_u64().unwrap_or(0);
+    let goes_on = async |what: &str| {
+        let (since, held_at) = (Instant::now(), cursor().await);
+        soon(async || (held_at < cursor().await).then_some(())).await;
+        eprintln!("{what}: admission again after {:?}", since.elapsed());
+        assert!(since.elapsed().as_millis() < 2_000, "{what}: {:?}", since.elapsed());
+    };
+    soon(async || (0 < cursor().await).then_some(())).await;
+    drop(first);
+    goes_on("a leader has left").await;
+    world.servers.kill(Which::Nats).await;
+    let silent = async || room.room_status(ID).await.body["holdReason"] == "leader-silent";
+    soon(async || silent().await.then_some(())).await;
+    world.servers.restart(Which::Nats).await;
+    goes_on("NATS").await;
+}
+
+#[tokio::test]
 async fn a_restart_of_nats_and_of_the_process_forgets_nobody() {
     let world = World::new().await;
     let room = world.instance("a").await;

@@ -549,6 +549,7 @@ fn release() -> Release {
         skipped: vec![(138, 139)],
         late: vec![140],
         clock: Some(MachineClock { boot: 141, uptime: DurationMs(142) }),
+        pace: Some(143),
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
 use crate::mono::MonoMs;
 use proptest::prelude::*;
 use schema::admission::LimitedBy;
-use schema::{AllocatorLoad, DurationMs, SettlementLoad, ShardId};
+use schema::{AllocatorLoad, DurationMs, SettlementLoad, ShardId, UnixMillis};
 
 const FRESH: DurationMs = DurationMs(400);
 const STALE: DurationMs = DurationMs(SIGNAL_FRESH.0 + 1);
@@ -143,14 +143,36 @@ fn while_nobody_can_pay_the_rate_is_at_its_floor_and_then_where_it_fell_to() {
     assert_eq!(Headroom::of_outage(&down(FRESH), 0).binding(0).0, 0);
 }
 
+/// As a leader goes on whose predecessor called somebody at that pace just now.
+fn resumed(pace: u32) -> Adapt {
+    Adapt::resume(Some((UnixMillis(1), pace)), UnixMillis(2))
+}
+
 #[test]
 fn a_new_leader_goes_on_where_the_last_one_was() {
-    let (mut adapt, mut now) = (Adapt::resume(1_000), 0);
+    let (mut adapt, mut now) = (resumed(1_000), 0);
     let held = steps(&mut adapt, &mut now, 6_000, &signals(true, true, STALE), 3);
     assert_eq!(held, [(1_000, LimitedBy::Allocator); 3]);
+    assert_eq!(adapt.pace(6_000), Some(1_000));
     assert_eq!(steps(&mut adapt, &mut now, 6_000, &signals(true, true, FRESH), 1)[0].0, 1_020);
-    let unlimited = Adapt::resume(6_000).step(MonoMs(0), 6_000, &signals(true, true, FRESH));
-    assert_eq!(unlimited, Headroom::default());
+    let mut unlimited = resumed(6_000);
+    let headroom = unlimited.step(MonoMs(0), 6_000, &signals(true, true, FRESH));
+    assert_eq!((headroom, unlimited.pace(6_000)), (Headroom::default(), None));
+    // After five minutes of increases the whole cap would be borne.
+    let long_ago = Adapt::resume(Some((UnixMillis(1), 1_000)), UnixMillis(300_001));
+    assert_eq!(long_ago.pace(6_000), None);
+    assert_eq!(Adapt::resume(None, UnixMillis(0)).pace(6_000), None);
+}
+
+#[test]
+fn an_outage_of_the_provider_is_no_pace_of_the_stages() {
+    let mut adapt = resumed(1_000);
+    let mut down = signals(true, true, STALE);
+    if let Some((load, age)) = &mut down.settlement {
+        (load.provider_down, *age) = (true, FRESH);
+    }
+    assert_eq!(adapt.step(MonoMs(0), 6_000, &down).binding(6_000).0, 300, "the floor");
+    assert!(adapt.pace(6_000).is_some_and(|pace| 300 < pace), "{adapt:?}");
 }
 
 #[test]
@@ -188,7 +210,7 @@ fn it_comes_to_rest_near_what_is_borne_wherever_it_starts() {
     for (feels_after, share_min) in [(10, 80), (30, 65), (90, 60)] {
         for borne in [1_000, 2_500, 4_500] {
             for start in [300, 3_000, 6_000] {
-                let mean = mean_rate(Adapt::resume(start), borne, feels_after);
+                let mean = mean_rate(resumed(start), borne, feels_after);
                 let share = mean * 100 / borne;
                 assert!(
                     (share_min..=100).contains(&share),
@@ -197,7 +219,7 @@ fn it_comes_to_rest_near_what_is_borne_wherever_it_starts() {
             }
         }
     }
-    assert_eq!(mean_rate(Adapt::resume(300), 6_000, 10), 6_000);
+    assert_eq!(mean_rate(resumed(300), 6_000, 10), 6_000);
 }
 
 /// Which of the two is well, how old the word is, and the time to the next look.

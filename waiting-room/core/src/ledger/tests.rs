@@ -18,6 +18,7 @@ fn release(before: u64, cursor: u64, skipped: &[(u64, u64)], late: &[u64]) -> Ad
         skipped: skipped.to_vec(),
         late: late.to_vec(),
         clock: None,
+        pace: None,
     })
 }
 

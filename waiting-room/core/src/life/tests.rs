@@ -133,6 +133,7 @@ impl World {
             skipped: Vec::new(),
             late: Vec::new(),
             clock: None,
+            pace: None,
         }));
         true
     }

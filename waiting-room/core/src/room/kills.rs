@@ -398,6 +398,7 @@ impl World {
             skipped: plan.skipped,
             late: plan.late,
             clock: Some(leader.clock(self.now)),
+            pace: None,
         };
         self.append(leader, AdmissionRecord::Released(release));
         if self.dice.one_in(400) {

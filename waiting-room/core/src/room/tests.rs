@@ -145,6 +145,7 @@ impl World {
             skipped: plan.skipped,
             late: plan.late,
             clock: Some(MachineClock { boot: 1, uptime: DurationMs(self.now) }),
+            pace: None,
         });
     }
 
