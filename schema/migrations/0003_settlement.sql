@@ -593,8 +593,8 @@ BEGIN
     RETURN QUERY SELECT o.order_id, o.state FROM orders o WHERE o.order_id = ANY(p_order);
 END $$;
 
--- A move without seats and money, for each order whose state and attempt are still those named. No
--- order is refunded of which a ticket was used or is somebody else's: whoever checks a ticket in or
+-- A move without seats and money, for each order whose state and attempt are still those named. By it
+-- no order is refunded of which a ticket was used or is somebody else's: whoever checks a ticket in or
 -- transfers it locks its order too. Nor is one while a ticket of its own is on the way back, or while
 -- the buyer's bank has its money.
 -- A payment that has ended is asked about again later. `p_kind` and `p_command` are NULL where

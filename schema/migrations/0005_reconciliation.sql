@@ -44,8 +44,11 @@ CREATE TABLE reconciled (
     disputes_to BIGINT NOT NULL,
     rest_until  BIGINT NOT NULL,
     -- Behind which payment the look at the whole list goes on: each look takes a part of it.
-    gone_on_to  BIGINT NOT NULL DEFAULT 0,
-    gone_on_id  TEXT   NOT NULL DEFAULT ''
+    gone_on_to     BIGINT NOT NULL DEFAULT 0,
+    gone_on_id     TEXT   NOT NULL DEFAULT '',
+    -- When it was at its beginning, and how often the next part was asked for in vain.
+    gone_on_since  BIGINT NOT NULL DEFAULT 0,
+    gone_on_failed INT    NOT NULL DEFAULT 0
 );
 
 -- Begins a look at the lists if it is time for one. Returns from where, or no row.
@@ -165,5 +168,5 @@ BEGIN
     SELECT t.order_id, t.attempt, 0, p_now FROM payment_attempt t
     WHERE t.order_id = p_order AND t.attempt = o.attempt AND target <> 'refunding'
     ON CONFLICT (order_id, attempt) DO NOTHING;
-    RETURN 'ended';
+    RETURN CASE o.state WHEN 'paid' THEN 'begun' ELSE 'ended' END;
 END $$;

@@ -316,7 +316,8 @@ const QUESTIONS: &[Question] = &[
         query:
             "SELECT 'order ' || order_id || ': the owner of its seats has not answered \"' || kind
                 || '\"' AS what
-            FROM outbox WHERE done_at IS NULL AND created_at < $2 LIMIT $1",
+            -- One that is told anew keeps the time of its first round.
+            FROM outbox WHERE done_at IS NULL AND round = 0 AND created_at < $2 LIMIT $1",
     },
     Question {
         promise: InvariantId::Ord3,

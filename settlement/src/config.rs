@@ -167,9 +167,21 @@ pub(crate) const LOOKS_AFTER: [Duration; 3] =
 /// Most ended payments that one look asks about; the others wait for the next.
 pub(crate) const ENDED_AT_ONCE_MAX: i64 = 256;
 
-/// How many ended payments the provider is asked about side by side: with an answer in 200 ms the
-/// 256 of a look take 3 s, and up to 25 a second are looked at when it is their time.
+/// How many payments the provider is asked about side by side, in any part of a look: with an
+/// answer in 200 ms the 256 ended ones of a look take 3 s, and up to 25 a second are looked at when
+/// it is their time.
 pub(crate) const LOOKS_SIDE_BY_SIDE: usize = 16;
+
+/// How soon the whole list is gone through again. Each look takes a part; what is amiss for long is
+/// told as often.
+pub(crate) const WHOLE_LIST_EVERY: DurationMs = DurationMs::from_secs(600);
+
+/// How often a part of it is asked for that is not told, before all begins anew.
+pub(crate) const PART_TRIES: i32 = 3;
+
+/// For how long looks begin where the last one that heard everything ended. What cannot be told for
+/// longer than that comes again with the whole list; each look would read more than the one before.
+pub(crate) const SEEN_TO_KEPT: DurationMs = DurationMs::from_secs(600);
 
 /// How far a look goes back behind the last one: clocks of providers differ from ours.
 pub(crate) const RECONCILE_OVERLAP: DurationMs = DurationMs(120_000);

@@ -48,7 +48,7 @@ pub use config::Config;
 pub use error::Error;
 pub use ledger::{CheckedLedger, check_ledger};
 pub use provider::{Cursor, Dispute, Failure, Listed, NewPayment, Page, Payment, Provider, Verb};
-pub use reconcile::{Difference, compare_provider, reconcile_once};
+pub use reconcile::{Difference, Findings, compare_provider, reconcile_once};
 pub use review::{Ending, Reviewed, UnderReview, end_review, under_review};
 pub use sandbox::Sandbox;
 pub use stage::{Deps, providers, run, run_with};

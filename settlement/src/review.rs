@@ -36,8 +36,8 @@ impl fmt::Display for UnderReview {
 pub enum Ending {
     /// The sale stands, and what was under way is tried again.
     Keep,
-    /// The booking is paid back, whether it is under review or paid. One that sold nothing is over, and what money there is of it goes
-    /// back like any that no order accounts for.
+    /// The booking is paid back, whether it is under review or paid. One that sold nothing is over,
+    /// and what money there is of it goes back like any that no order accounts for.
     Refund,
 }
 
@@ -45,6 +45,8 @@ pub enum Ending {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reviewed {
     Ended,
+    /// The booking was paid, and goes back.
+    Begun,
     /// There is no such order, or it is neither under review nor to be paid back.
     NotUnderReview,
     /// A driver is at its money still, or was two minutes ago.
@@ -63,8 +65,11 @@ impl fmt::Display for Reviewed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Ended => "the review has ended",
+            Self::Begun => "it is on its way back",
             Self::NotUnderReview => "no such booking is under review, nor can one be paid back",
-            Self::AtWork => "its money was looked at just now; ask again in two minutes",
+            Self::AtWork => {
+                "its money is being looked at, or was just now; ask again in two minutes"
+            }
             Self::Unsold => "nothing was sold that could stand: it can only be given up",
             Self::Spent => "a ticket of it was let in: it cannot be paid back",
             Self::Disputed => "the buyer's bank has its money: it cannot be paid back",
@@ -122,6 +127,7 @@ pub async fn end_review(
     let said: String = in_time("end a review", query.fetch_one(pool)).await?;
     Ok(match said.as_str() {
         "ended" => Reviewed::Ended,
+        "begun" => Reviewed::Begun,
         "none" => Reviewed::NotUnderReview,
         "at_work" => Reviewed::AtWork,
         "unsold" => Reviewed::Unsold,

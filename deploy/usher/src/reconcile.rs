@@ -15,20 +15,19 @@ pub async fn reconcile(asked: Reconcile) -> anyhow::Result<ExitCode> {
     let (mut differ, mut silent) = (false, false);
     for provider in settlement::providers(&config.settlement, &pool)? {
         let name = provider.name();
-        let differences = match settlement::reconcile_once(&pool, &*provider).await {
-            Ok(differences) => differences,
-            Err(error) => {
-                let error = chassis::telemetry::chain(&error);
-                output::line(&format!("not reconciled with {name}: {error}"));
-                silent = true;
-                continue;
-            }
-        };
-        for difference in &differences {
+        let found = settlement::reconcile_once(&pool, &*provider).await;
+        for difference in &found.differences {
             output::line(&difference.to_string());
         }
-        output::line(&format!("reconciled with {name}, {} differences", differences.len()));
-        differ |= !differences.is_empty();
+        differ |= !found.differences.is_empty();
+        match found.whole() {
+            Ok(all) => output::line(&format!("reconciled with {name}, {} differences", all.len())),
+            Err(error) => {
+                let error = chassis::telemetry::chain(&error);
+                output::line(&format!("not reconciled with all of {name}: {error}"));
+                silent = true;
+            }
+        }
     }
     match settlement::compare_books(&pool).await {
         Ok(differences) => {

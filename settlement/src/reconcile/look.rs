@@ -26,7 +26,7 @@ pub(super) struct Look<'a> {
 
 /// What a look has come upon.
 #[derive(Debug, Default)]
-pub(super) struct Findings {
+pub struct Findings {
     pub differences: Vec<Difference>,
     /// Why it does not know all that it asked about, if it does not: one payment that cannot be
     /// told now holds up no other.
@@ -42,7 +42,15 @@ enum Open {
 }
 
 impl Findings {
-    fn add(&mut self, found: Result<Option<Difference>, Error>) {
+    /// The differences, if they are all there are.
+    ///
+    /// # Errors
+    /// Why they may not be.
+    pub fn whole(self) -> Result<Vec<Difference>, Error> {
+        self.failed.map_or(Ok(self.differences), Err)
+    }
+
+    pub(super) fn add(&mut self, found: Result<Option<Difference>, Error>) {
         match found {
             Ok(difference) => self.differences.extend(difference),
             Err(error) => drop(self.failed.get_or_insert(error)),
@@ -58,11 +66,6 @@ impl Findings {
         while let Some(found) = looked.next().await {
             self.add(found);
         }
-    }
-
-    /// The differences, if they are all there are.
-    pub(super) fn whole(self) -> Result<Vec<Difference>, Error> {
-        self.failed.map_or(Ok(self.differences), Err)
     }
 }
 
@@ -80,11 +83,17 @@ impl Look<'_> {
         Ok(())
     }
 
-    /// Compares the next part of the whole list; behind its end, it begins again.
+    /// Compares the next part of the whole list, unless the last look at all of it began lately;
+    /// behind its end, it begins again.
     pub(super) async fn go_on(&self, findings: &mut Findings) -> Result<(), Error> {
-        let after = self.money.gone_on_to().await?;
-        let next = self.part(&after, findings).await?;
-        self.money.go_on(&next.unwrap_or(FIRST)).await
+        let Some(after) = self.money.gone_on_to().await? else { return Ok(()) };
+        match self.part(&after, findings).await {
+            Ok(next) => self.money.go_on(&next.unwrap_or(FIRST)).await,
+            Err(error) => {
+                findings.add(Err(error));
+                self.money.go_on_failed().await
+            }
+        }
     }
 
     /// Compares a part of the list, and says where the next one begins.
@@ -111,9 +120,12 @@ impl Look<'_> {
             let id = payment.id.clone();
             // No money is found where nothing was to be paid.
             let is_free = payment.amount.amount == 0;
-            let difference = if is_free { None } else { self.at(payment).await? };
-            self.money.looked(&id, looks).await?;
-            Ok(difference)
+            let difference = if is_free { Ok(None) } else { self.at(payment).await };
+            match difference {
+                Ok(_) => self.money.looked(&id, looks).await?,
+                Err(_) => self.money.put_off(&id).await?,
+            }
+            difference
         });
         findings.add_all(looks).await;
         Ok(())
@@ -145,7 +157,7 @@ impl Look<'_> {
         for end in ends {
             match end {
                 Ok(Open::Goes(payment)) => rest.push(payment),
-                Ok(Open::Differs(difference)) => findings.add(Ok(Some(difference))),
+                Ok(Open::Differs(difference)) => findings.differences.push(difference),
                 Err(error) => findings.add(Err(error)),
             }
         }

@@ -2,7 +2,7 @@
 
 use super::booking::Bookings;
 use super::{Reseats, millis, state_of, uuid_of};
-use crate::config::{ENDED_AT_ONCE_MAX, EVENTS_KEPT, LOOKS_AFTER};
+use crate::config::{ENDED_AT_ONCE_MAX, EVENTS_KEPT, LOOKS_AFTER, PART_TRIES, WHOLE_LIST_EVERY};
 use crate::error::{Error, in_time};
 use crate::provider::{Cursor, Listed};
 use chassis::clock;
@@ -67,19 +67,41 @@ impl FoundMoney<'_> {
         in_time("end a look at disputes", query.execute(self.pool)).await.map(drop)
     }
 
-    /// How far the look at the whole list has come.
-    pub(crate) async fn gone_on_to(self) -> Result<Cursor, Error> {
-        let query =
-            sqlx::query("SELECT gone_on_to, gone_on_id FROM reconciled WHERE provider = $1");
-        let query = query.bind(self.provider);
-        let row = in_time("read how far the list was compared", query.fetch_one(self.pool)).await?;
-        Ok(Cursor { created_at: super::time_of(row.get("gone_on_to")), id: row.get("gone_on_id") })
+    /// How far the look at the whole list has come; `None` if it is not time for the next one.
+    pub(crate) async fn gone_on_to(self) -> Result<Option<Cursor>, Error> {
+        let query = sqlx::query(
+            "UPDATE reconciled SET gone_on_since = CASE gone_on_id WHEN '' THEN $2
+                 ELSE gone_on_since END
+             WHERE provider = $1 AND (gone_on_id <> '' OR gone_on_since <= $2 - $3)
+             RETURNING gone_on_to, gone_on_id",
+        );
+        let every = i64::try_from(WHOLE_LIST_EVERY.0).expect("minutes");
+        let query = query.bind(self.provider).bind(millis(clock::now())).bind(every);
+        let row = in_time("go on with the whole list", query.fetch_optional(self.pool)).await?;
+        Ok(row.map(|row| Cursor {
+            created_at: super::time_of(row.get("gone_on_to")),
+            id: row.get("gone_on_id"),
+        }))
+    }
+
+    /// Notes that a part was not told. What never is does not keep the look where it is: it begins
+    /// again at last, with payments that the provider does know.
+    pub(crate) async fn go_on_failed(self) -> Result<(), Error> {
+        let query = sqlx::query(
+            "UPDATE reconciled SET gone_on_failed = (gone_on_failed + 1) % $2,
+                 gone_on_to = CASE WHEN gone_on_failed + 1 < $2 THEN gone_on_to ELSE 0 END,
+                 gone_on_id = CASE WHEN gone_on_failed + 1 < $2 THEN gone_on_id ELSE '' END
+             WHERE provider = $1",
+        );
+        let query = query.bind(self.provider).bind(PART_TRIES);
+        in_time("note a part that was not told", query.execute(self.pool)).await.map(drop)
     }
 
     /// Notes how far it has come.
     pub(crate) async fn go_on(self, next: &Cursor) -> Result<(), Error> {
         let query = sqlx::query(
-            "UPDATE reconciled SET gone_on_to = $2, gone_on_id = $3 WHERE provider = $1",
+            "UPDATE reconciled SET gone_on_to = $2, gone_on_id = $3, gone_on_failed = 0
+             WHERE provider = $1",
         );
         let query = query.bind(self.provider).bind(millis(next.created_at)).bind(&next.id);
         in_time("note how far the list was compared", query.execute(self.pool)).await.map(drop)
@@ -108,8 +130,8 @@ impl FoundMoney<'_> {
         Ok(known.map(|(payment, row)| (payment, standing(row))).collect())
     }
 
-    /// Those of payments whose orders are paid and have been at rest since `since`, and of which
-    /// something else went back than their tickets that were paid back alone.
+    /// Those of payments whose orders have been at rest since `since`, and of which something else
+    /// went back than their tickets that were paid back alone, or than all of it.
     pub(crate) async fn uneven(
         self,
         payments: &[Listed],
@@ -121,9 +143,10 @@ impl FoundMoney<'_> {
             "SELECT a.id FROM unnest($2::TEXT[], $3::BIGINT[]) AS a(id, back)
              JOIN payment_attempt t ON t.provider = $1 AND t.provider_id = a.id
              JOIN orders o ON o.order_id = t.order_id AND o.attempt = t.attempt
-             WHERE o.state = 'paid' AND NOT o.todo AND o.updated_at < $4
-                 AND a.back <> (SELECT coalesce(sum(p.amount), 0) FROM order_part p
-                     WHERE p.order_id = o.order_id AND p.state = 'refunded')",
+             WHERE NOT o.todo AND o.updated_at < $4 AND CASE o.state
+                 WHEN 'paid' THEN a.back <> (SELECT coalesce(sum(p.amount), 0) FROM order_part p
+                     WHERE p.order_id = o.order_id AND p.state = 'refunded')
+                 WHEN 'refunded' THEN a.back <> t.amount ELSE false END",
         );
         let query = query
             .bind(self.provider)
@@ -170,6 +193,18 @@ impl FoundMoney<'_> {
         let looks = i32::try_from(looks).expect("a few");
         let query = query.bind(self.provider).bind(id).bind(next).bind(looks);
         in_time("note a look", query.execute(self.pool)).await.map(drop)
+    }
+
+    /// Puts a look that told nothing behind the others that are due.
+    pub(crate) async fn put_off(self, id: &str) -> Result<(), Error> {
+        let query = sqlx::query(
+            "UPDATE ended_payment e SET look_at = greatest(e.look_at, $3) FROM payment_attempt t
+             WHERE t.provider = $1 AND t.provider_id = $2
+                 AND (e.order_id, e.attempt) = (t.order_id, t.attempt)",
+        );
+        let last = millis(clock::now()) - look_after(0);
+        let query = query.bind(self.provider).bind(id).bind(last);
+        in_time("put a look off", query.execute(self.pool)).await.map(drop)
     }
 
     /// The payment with this id, as far as the orders know it, and whether a driver has something

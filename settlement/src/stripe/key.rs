@@ -38,7 +38,8 @@ impl Keys {
     /// The keys under which a refund is asked for, one after the other, until Stripe grants it.
     ///
     /// What is `left` of the payment and the amount are in them: the same refund is never made
-    /// twice, another one can be, and Stripe never finds two things under one. The first one is the same for ever, so two that are under way at once are one.
+    /// twice, another one can be, and Stripe never finds two things under one. The first key is the
+    /// same for ever, so two that are under way at once are one.
     pub(super) fn refund(&self, id: &str, left: i64, amount: i64, now: UnixMillis) -> Vec<String> {
         let first = format!("{id}/refund/{left}-{amount}");
         let (span, within) = (now.0 / self.refund_every.0, now.0 % self.refund_every.0);

@@ -161,7 +161,7 @@ async fn a_payment_that_an_order_stores_while_it_is_found_without_one_is_left_to
     let binding = unstored(&mut rig, &store).await;
     let (sandbox, id) = (Sandbox::start(&rig.pool), binding.payment.clone());
     let meanwhile = Meanwhile { sandbox: Sandbox::start(&rig.pool), store, binding };
-    assert_eq!(reconcile_once(&rig.pool, &meanwhile).await.unwrap(), []);
+    assert_eq!(reconcile_once(&rig.pool, &meanwhile).await.whole().unwrap(), []);
     assert_eq!(rig.count("SELECT count(*) FROM found_money").await, 0);
     assert_eq!(sandbox.act(&id, Verb::Authorise).await, Ok(Seen::Authorised), "it was not voided");
 }

@@ -155,7 +155,7 @@ async fn assert_whole(rig: &Rig) {
     rig.assert_clean().await;
     age(rig).await;
     let sandbox = Sandbox::start(&rig.pool);
-    assert_eq!(reconcile_once(&rig.pool, &sandbox).await.unwrap(), []);
+    assert_eq!(reconcile_once(&rig.pool, &sandbox).await.whole().unwrap(), []);
     let stuck = "SELECT count(*) FROM orders
         WHERE state NOT IN ('paid', 'declined', 'cancelled', 'refunded')";
     assert_eq!(rig.count(stuck).await, 0);

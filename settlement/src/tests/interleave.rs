@@ -281,7 +281,7 @@ impl World {
         age(&self.rig).await;
         let what = format!("seed {seed}: what came late to find its end");
         eventually(&what, || async {
-            reconcile_once(&self.rig.pool, &sandbox).await.unwrap().is_empty()
+            reconcile_once(&self.rig.pool, &sandbox).await.whole().unwrap().is_empty()
         })
         .await;
         self.rig.rest().await;

@@ -3,11 +3,14 @@
 use super::crash::look_is_due;
 use super::entrance::{OTHER, give, ticket};
 use super::reconcile::{PRICE, age, reconciled, take};
-use super::rig::{ACCOUNT, Point, Rig, eventually};
+use super::rig::{ACCOUNT, Point, Rig, asked, eventually};
 use crate::provider::{Cursor, Failure, NewPayment, Page, Payment, Provider, Verb};
+use crate::store::FoundMoney;
 use crate::{Ending, Reviewed, Sandbox, compare_provider, end_review, reconcile_once};
 use futures_util::future::BoxFuture;
-use schema::{OrderId, TransferAnswer, VerdictKind};
+use schema::{
+    CancelAnswer, CancelBooking, OrderId, TransferAnswer, UnixMillis, VerdictKind, subject,
+};
 use settlement_core::Seen;
 use sqlx::{Executor, PgPool};
 use std::sync::Arc;
@@ -59,7 +62,8 @@ async fn the_whole_list_is_gone_through_part_by_part_and_again() {
     let _stage = rig.stage(Point::Never);
     let round = async |count: i64| {
         eventually("old money to be found", || async {
-            rig.pool.execute("UPDATE reconciled SET rest_until = 0").await.unwrap();
+            let due = "UPDATE reconciled SET rest_until = 0, gone_on_since = 0";
+            rig.pool.execute(due).await.unwrap();
             rig.count(GIVEN_BACK).await == count
         })
         .await;
@@ -71,6 +75,18 @@ async fn the_whole_list_is_gone_through_part_by_part_and_again() {
         .await
         .unwrap();
     round(2).await;
+    // The cursor names a payment that is of another account: no part is told from there on.
+    let foreign = "UPDATE reconciled SET gone_on_id = 'unheard of', gone_on_to = 1 << 50";
+    rig.pool.execute(foreign).await.unwrap();
+    let money = FoundMoney { pool: &rig.pool, provider: "sandbox" };
+    for _ in 0..2 {
+        money.go_on_failed().await.unwrap();
+        assert_eq!(money.gone_on_to().await.unwrap().unwrap().id, "unheard of");
+    }
+    money.go_on_failed().await.unwrap();
+    let begin = money.gone_on_to().await.unwrap().unwrap();
+    assert_eq!((begin.created_at, begin.id.as_str()), (UnixMillis(0), ""));
+    assert_eq!(money.gone_on_to().await.unwrap(), None, "the next one is later");
 }
 
 #[tokio::test]
@@ -92,7 +108,7 @@ async fn a_person_books_what_went_back_at_the_provider_by_paying_the_booking_bac
     assert!(lines[0].ends_with("the money is not there; a person has to look"), "{lines:?}");
     let end = async |ending| end_review(&rig.pool, order, ending, "gone by hand").await.unwrap();
     assert_eq!(end(Ending::Keep).await, Reviewed::NotUnderReview, "it stands as it is");
-    assert_eq!(end(Ending::Refund).await, Reviewed::Ended);
+    assert_eq!(end(Ending::Refund).await, Reviewed::Begun);
     let _stage = rig.stage(Point::Never);
     rig.wait_for(hold, "refunded").await;
     rig.rest().await;
@@ -112,12 +128,39 @@ async fn a_person_pays_back_a_booking_of_which_a_ticket_was_given_away() {
     let given = give(&rig, ticket(hold, 0), ACCOUNT, OTHER).await;
     assert!(given == TransferAnswer::Transferred, "{given:?}");
     let ended = end_review(&rig.pool, hold.into(), Ending::Refund, "the event is off").await;
-    assert_eq!(ended.unwrap(), Reviewed::Ended);
+    assert_eq!(ended.unwrap(), Reviewed::Begun);
     rig.wait_for(hold, "refunded").await;
     rig.rest().await;
     rig.assert_clean().await;
     assert_eq!(rig.count("SELECT count(*) FROM ticket WHERE state = 'valid'").await, 0);
     assert_eq!(rig.count("SELECT count(*) FROM sandbox.payment WHERE back = amount").await, 1);
+}
+
+#[tokio::test]
+async fn money_of_a_refunded_order_that_is_here_again_goes_back_once_more_and_is_told_after_that() {
+    let mut rig = Rig::start().await;
+    let stage = rig.stage(Point::Never);
+    let hold = rig.pay(&[1], "tok_ok").await;
+    rig.wait_for(hold, "paid").await;
+    rig.rest().await;
+    let wanted = CancelBooking { order: hold.into(), account: ACCOUNT };
+    let answer: CancelAnswer = asked(&rig, subject::SETTLE_CANCEL, &wanted).await;
+    assert!(matches!(answer, CancelAnswer::Refunded { .. }), "{answer:?}");
+    rig.rest().await;
+    drop(stage);
+    age(&rig).await;
+    rig.pool.execute("UPDATE orders SET updated_at = updated_at - 100000").await.unwrap();
+    let sandbox = Sandbox::start(&rig.pool);
+    assert_eq!(reconciled(&rig, &sandbox).await, [""; 0]);
+    let failed = "UPDATE sandbox.payment SET state = 'captured', back = 0";
+    rig.pool.execute(failed).await.unwrap();
+    let lines = reconciled(&rig, &sandbox).await;
+    assert!(lines.iter().any(|line| line.ends_with("was paid back; refunded")), "{lines:?}");
+    rig.assert_clean().await;
+    rig.pool.execute(failed).await.unwrap();
+    let lines = reconciled(&rig, &sandbox).await;
+    let [line] = &lines[..] else { panic!("{lines:?}") };
+    assert!(line.ends_with("a person has to look"), "{line}");
 }
 
 /// A provider that does not tell of one payment.
@@ -170,7 +213,7 @@ async fn a_payment_that_cannot_be_told_now_holds_up_no_other() {
     }
     age(&rig).await;
     let deaf = Deaf { sandbox, about: about.clone() };
-    reconcile_once(&rig.pool, &deaf).await.unwrap_err();
+    reconcile_once(&rig.pool, &deaf).await.whole().unwrap_err();
     assert_eq!(rig.count(GIVEN_BACK).await, 20);
     let before = rig.count(seen_to).await;
     look_is_due(&rig).await;

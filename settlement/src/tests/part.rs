@@ -40,7 +40,7 @@ async fn assert_whole(rig: &Rig) {
     assert_eq!(check_ledger(&rig.pool).await.unwrap().differences, [""; 0]);
     age(rig).await;
     let sandbox = Sandbox::start(&rig.pool);
-    assert_eq!(reconcile_once(&rig.pool, &sandbox).await.unwrap(), []);
+    assert_eq!(reconcile_once(&rig.pool, &sandbox).await.whole().unwrap(), []);
 }
 
 #[tokio::test]
@@ -317,11 +317,11 @@ async fn money_that_somebody_else_gave_back_is_a_difference_of_the_list() {
     let older = "UPDATE orders SET updated_at = updated_at - 100000";
     rig.pool.execute(older).await.unwrap();
     let sandbox = Sandbox::start(&rig.pool);
-    assert_eq!(reconcile_once(&rig.pool, &sandbox).await.unwrap(), []);
+    assert_eq!(reconcile_once(&rig.pool, &sandbox).await.whole().unwrap(), []);
     rig.pool.execute("UPDATE sandbox.payment SET back = back + 1").await.unwrap();
-    let found = reconcile_once(&rig.pool, &sandbox).await.unwrap();
+    let found = reconcile_once(&rig.pool, &sandbox).await.whole().unwrap();
     let lines: Vec<String> = found.iter().map(ToString::to_string).collect();
-    let says = "other money is back than of its tickets; a person has to look";
+    let says = "other money is back than of its order's tickets; a person has to look";
     assert!(lines.len() == 1 && lines[0].ends_with(says), "{lines:?}");
 }
 
@@ -332,7 +332,7 @@ async fn a_part_whose_money_is_back_before_it_is_booked_is_no_difference_of_the_
     rig.pool.execute("UPDATE sandbox.payment SET back = 5000").await.unwrap();
     age(&rig).await;
     let sandbox = Sandbox::start(&rig.pool);
-    let differences = async || reconcile_once(&rig.pool, &sandbox).await.unwrap().len();
+    let differences = async || reconcile_once(&rig.pool, &sandbox).await.whole().unwrap().len();
     let older = "UPDATE orders SET updated_at = updated_at - 100000";
     rig.pool.execute(older).await.unwrap();
     assert_eq!(differences().await, 0, "its driver is at it");

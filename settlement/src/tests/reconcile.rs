@@ -31,7 +31,7 @@ pub(super) async fn age(rig: &Rig) {
 }
 
 pub(super) async fn reconciled(rig: &Rig, sandbox: &Sandbox) -> Vec<String> {
-    let differences = reconcile_once(&rig.pool, sandbox).await.unwrap();
+    let differences = reconcile_once(&rig.pool, sandbox).await.whole().unwrap();
     differences.iter().map(ToString::to_string).collect()
 }
 
@@ -208,7 +208,7 @@ async fn a_list_that_is_older_than_a_refund_finds_nothing() {
     drop(stage);
     age(&rig).await;
     let sandbox = Sandbox::start(&rig.pool);
-    let told = reconcile_once(&rig.pool, &Behind(sandbox)).await.unwrap();
+    let told = reconcile_once(&rig.pool, &Behind(sandbox)).await.whole().unwrap();
     assert_eq!(told, []);
     assert_eq!(rig.count("SELECT count(*) FROM found_money").await, 0);
     rig.assert_clean().await;
@@ -282,7 +282,7 @@ async fn money_that_was_there_is_not_gone_because_its_provider_does_not_know_it_
     // As with the key of another account.
     let other = &trapped(&rig.pool, Point::Forgotten)[0];
     let open = "SELECT count(*) FROM found_money WHERE outcome IS NULL";
-    let lines = reconcile_once(&rig.pool, &**other).await.unwrap();
+    let lines = reconcile_once(&rig.pool, &**other).await.whole().unwrap();
     let [line] = &lines[..] else { panic!("{lines:?}") };
     assert!(line.to_string().ends_with("no order has this payment; not mended yet"), "{line}");
     assert_eq!(rig.count(open).await, 1);
@@ -370,7 +370,7 @@ async fn an_auditor_tells_what_differs_at_the_provider_and_mends_nothing() {
 async fn of_a_provider_that_does_not_answer_nothing_is_concluded() {
     let (rig, hold) = Rig::paid(&[1]).await;
     age(&rig).await;
-    let told = reconcile_once(&rig.pool, &Silent::default()).await;
+    let told = reconcile_once(&rig.pool, &Silent::default()).await.whole();
     assert!(matches!(told, Err(Error::Provider { .. })), "{told:?}");
     assert_eq!(rig.state(hold).await, "paid");
     assert_eq!(rig.count("SELECT count(*) FROM found_money").await, 0);
@@ -382,8 +382,9 @@ async fn a_payment_that_the_provider_does_not_tell_of_is_not_taken_for_unpaid() 
     let sandbox = Sandbox::start(&rig.pool);
     let lines = reconciled(&rig, &sandbox).await;
     assert!(lines[0].ends_with("its places are asked for"), "{lines:?}");
-    let told =
-        reconcile_once(&rig.pool, &Silent { listed: Some(sandbox), ..Silent::default() }).await;
+    let told = reconcile_once(&rig.pool, &Silent { listed: Some(sandbox), ..Silent::default() })
+        .await
+        .whole();
     assert!(matches!(told, Err(Error::Provider { .. })), "{told:?}");
     let open = "SELECT count(*) FROM found_money WHERE outcome IS NULL";
     assert_eq!(rig.count(open).await, 1);

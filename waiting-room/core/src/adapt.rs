@@ -50,8 +50,8 @@ pub const SIGNAL_FRESH: DurationMs = DurationMs(3_000);
 /// stage that does not answer, and their time to buy runs.
 pub const SIGNAL_LOST: DurationMs = DurationMs(30_000);
 
-/// How long the pace of a leader that is gone means something: within it the increases alone go from
-/// nothing to the whole cap.
+/// How long the pace of a leader that is gone means something: within it the increases alone go
+/// from nothing to the whole cap, where the stages are well.
 pub const PACE_KEPT: DurationMs = DurationMs(ADAPT_STEP.0 * INCREASE_PARTS);
 
 /// Commands that may wait to be decided: those of one batch. More do not fit the next one.
@@ -123,7 +123,7 @@ pub struct Adapt {
 
 impl Adapt {
     /// Goes on at the pace at which the last leader called somebody, whichever stage that was for.
-    /// One that is older than [`PACE_KEPT`] would have risen to the whole cap by now.
+    /// One that is older than [`PACE_KEPT`] says nothing of now.
     pub fn resume(pace: Option<(UnixMillis, u32)>, now: UnixMillis) -> Self {
         let Some((_, pace)) = pace.filter(|&(at, _)| now < at + PACE_KEPT) else {
             return Self::default();
