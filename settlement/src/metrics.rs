@@ -84,7 +84,7 @@ pub(crate) fn dispute_noted(stands: Disputed) {
     counter!("usher_settlement_disputes_total", "stands" => stands.as_str()).increment(1);
 }
 
-/// A paid order's money is not as it should be at the provider: somebody has to look. Counted at each
+/// An order's money is not as it should be at the provider: somebody has to look. Counted at each
 /// look that sees it.
 pub(crate) fn money_amiss(what: &'static str) {
     counter!("usher_settlement_money_amiss_total", "what" => what).increment(1);

@@ -190,8 +190,7 @@ pub struct Review {
     /// The sale stands, and what was under way is tried again
     #[arg(long, group = "ending", requires = "booking")]
     pub keep: bool,
-    /// The booking is paid back, also one that is paid and under no review; one that sold nothing is
-    /// over
+    /// The booking is paid back, a paid one without a review too; one that sold nothing is over
     #[arg(long, group = "ending", requires = "booking")]
     pub refund: bool,
     /// Why; kept with the decision

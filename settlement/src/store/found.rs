@@ -249,7 +249,7 @@ impl FoundMoney<'_> {
         in_time("forget events", query.execute(self.pool)).await.map(drop)
     }
 
-    /// Takes found money without an outcome that nobody has looked at since `since`, with why it was
+    /// Takes found money without an outcome at which nobody has looked since then, with why it was
     /// found and whether it had been taken. Some of it may stay like that for long: it comes last
     /// the next time.
     pub(crate) async fn open(self, since: UnixMillis) -> Result<Vec<(Listed, Stray, bool)>, Error> {

@@ -78,7 +78,7 @@ const PAID_BACK_ALONE: [&str; 12] = [
     "close parts",
     "answer a question",
 ];
-const FOUND: [&str; 13] = [
+const FOUND: [&str; 15] = [
     "begin to reconcile",
     "read found money",
     "list",
@@ -92,6 +92,8 @@ const FOUND: [&str; 13] = [
     "note a look",
     "end a reconciliation",
     "forget events",
+    "go on with the whole list",
+    "note how far the list was compared",
 ];
 const FOUND_UNTAKEN: &str = "cancel";
 /// Of disputes, the fourth and the fifth when one is there already.
@@ -396,9 +398,10 @@ async fn lose(rig: &Rig, sandbox: &Sandbox, number: u128, is_taken: bool) {
     sqlx::query(aged).bind(order.to_string()).execute(&rig.pool).await.unwrap();
 }
 
-/// It is time for a look at the provider's list, and at payments that have ended.
+/// It is time for a look at the provider's list, also at all of it, and at ended payments.
 pub(super) async fn look_is_due(rig: &Rig) {
-    rig.pool.execute("UPDATE reconciled SET rest_until = 0").await.unwrap();
+    let due = "UPDATE reconciled SET rest_until = 0, gone_on_since = 0";
+    rig.pool.execute(due).await.unwrap();
     rig.pool.execute("UPDATE ended_payment SET look_at = 0, looks = 0").await.unwrap();
 }
 

@@ -67,8 +67,8 @@ pub struct Ledger {
     left: BTreeMap<u64, UnixMillis>,
     /// How many were called from the line in all, without those of the late lane.
     pub called: u64,
-    /// What the stages behind the room bore at the last release, in calls a minute, and when; `None`
-    /// if they bore all that the operator allows.
+    /// When the last release was, and what the stages behind the room bore then, in calls a minute;
+    /// `None` if they bore all that the operator allows.
     pub pace: Option<(UnixMillis, u32)>,
     /// A room in standby that became a line.
     pub is_armed: bool,

@@ -350,11 +350,10 @@ impl World {
         }
         let now = wall(self.now, leader.skew);
         let life = Life { gathering: false, is_armed: false, is_over: false, now };
-        let line_last = leader.ledger.line_last(store.last);
         let sight = Sight {
             settings: &self.settings,
             manner: manner(&self.settings, life),
-            line_last,
+            line_last: leader.ledger.line_last(store.last),
             sight_last: u64::MAX,
             live: &store.live,
             seen: &store.seen,
