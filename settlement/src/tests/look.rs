@@ -71,7 +71,7 @@ async fn the_whole_list_is_gone_through_part_by_part_and_again() {
     round(1).await;
     take(&sandbox, OrderId(8), 1).await;
     rig.pool
-        .execute("UPDATE sandbox.payment SET created_at = 1 WHERE state = 'captured'")
+        .execute("UPDATE sandbox.payment SET created_at = 0 WHERE state = 'captured'")
         .await
         .unwrap();
     round(2).await;
