@@ -20,6 +20,7 @@ use settlement_core::{Remedy, Stray};
 use sqlx::PgPool;
 use std::collections::HashSet;
 use std::fmt;
+use std::mem::discriminant;
 use std::sync::Arc;
 
 /// Something that provider and orders do not agree about.
@@ -107,7 +108,7 @@ async fn look_at_news(pool: &PgPool, provider: &dyn Provider) -> Result<(), Erro
     // What is new is in the whole list too.
     let mut told = HashSet::new();
     for difference in &findings.differences {
-        if told.insert(&difference.payment.id) {
+        if told.insert((&difference.payment.id, discriminant(&difference.remedy))) {
             tell(difference);
         }
     }

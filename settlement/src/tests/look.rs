@@ -91,6 +91,7 @@ async fn the_whole_list_is_gone_through_part_by_part_and_again() {
 
 #[tokio::test]
 async fn a_person_books_what_went_back_at_the_provider_by_paying_the_booking_back() {
+    let metrics = chassis::metrics::install(&chassis::Shutdown::new()).unwrap();
     let mut rig = Rig::start().await;
     let hold = {
         let _stage = rig.stage(Point::Never);
@@ -103,6 +104,12 @@ async fn a_person_books_what_went_back_at_the_provider_by_paying_the_booking_bac
     let gone = "UPDATE sandbox.payment SET state = 'refunded', back = amount";
     rig.pool.execute(gone).await.unwrap();
     age(&rig).await;
+    {
+        look_is_due(&rig).await;
+        let _stage = rig.stage(Point::Never);
+        let alarm = "settlement_money_amiss_total{what=\"missing\"} 1";
+        eventually("the alarm", async || metrics.render().contains(alarm)).await;
+    }
     let sandbox = Sandbox::start(&rig.pool);
     let lines = reconciled(&rig, &sandbox).await;
     assert!(lines[0].ends_with("the money is not there; a person has to look"), "{lines:?}");
