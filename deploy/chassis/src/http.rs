@@ -30,6 +30,8 @@ mod respond;
 mod shortcut;
 mod slots;
 mod stream;
+mod taking;
+mod timer;
 mod watch;
 
 pub use lines::Lines;

@@ -6,10 +6,11 @@
 
 mod store;
 
-use http::{HeaderMap, HeaderName};
+use http::HeaderName;
 use serde_json::Value;
 
 use crate::Problem;
+use crate::http::Lines;
 pub use store::{Attempt, Begun, Claim, Deed, Kept, Keys, finish};
 
 /// Longest `Idempotency-Key`. A UUID has 36 bytes; 255 is what other services take.
@@ -21,9 +22,9 @@ const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 ///
 /// # Errors
 /// 400 `IDEMPOTENCY_KEY_INVALID` for what is no key.
-pub fn key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
-    let Some(value) = headers.get(KEY) else { return Ok(None) };
-    let text = value.to_str().ok().map(unquote).filter(|text| {
+pub fn key<'a>(headers: impl Into<Lines<'a>>) -> Result<Option<&'a str>, Problem> {
+    let Some(value) = headers.into().first(&KEY) else { return Ok(None) };
+    let text = std::str::from_utf8(value).ok().map(unquote).filter(|text| {
         (1..=KEY_BYTES_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
     });
     text.map(Some).ok_or_else(|| {

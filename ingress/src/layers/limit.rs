@@ -1,10 +1,11 @@
 //! How much one address may ask, and how much is served at once.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use chassis::Problem;
 use schema::UnixMillis;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::accounts::network;
 use crate::buckets::{Buckets, Rate, Spot};
@@ -46,7 +47,7 @@ pub struct Limiter {
     limits: RequestLimits,
     demo: bool,
     addresses: Buckets,
-    places: Semaphore,
+    places: Arc<Semaphore>,
 }
 
 /// A request that was counted.
@@ -59,7 +60,7 @@ pub(super) struct Taken {
 impl Limiter {
     pub fn new(limits: RequestLimits, demo: bool) -> Self {
         let places = usize::try_from(limits.concurrent_max).expect("usize has 32 bits or more");
-        let (addresses, places) = (Buckets::new(ADDRESSES), Semaphore::new(places));
+        let (addresses, places) = (Buckets::new(ADDRESSES), Arc::new(Semaphore::new(places)));
         Self { limits, demo, addresses, places }
     }
 
@@ -92,11 +93,11 @@ impl Limiter {
         address: Option<IpAddr>,
         path: &str,
         now: UnixMillis,
-    ) -> Result<SemaphorePermit<'_>, Problem> {
+    ) -> Result<OwnedSemaphorePermit, Problem> {
         if let Some(address) = address {
             self.check(address, path, now)?;
         }
-        self.places.try_acquire().map_err(|_| {
+        Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
             metrics::shed();
             problems::unavailable("OVERLOADED", "the service is at its limit; try again")
         })

@@ -1,10 +1,12 @@
 //! The layers around a shortcut: what they do for the router's requests, they do for its too.
 
+use std::future::ready;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use chassis::clock::{self, Monotonic};
 use chassis::http::{Direct, Head, Shortcut, Whole};
+use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use http::Response;
 
@@ -39,17 +41,17 @@ impl Shortcut for Layered {
         self.shortcut.takes(head)
     }
 
-    fn take(&self, request: Whole) -> BoxFuture<'_, Response<Bytes>> {
-        Box::pin(async move {
-            let (path, now) = (request.head.uri.path(), clock::now());
-            let place = self.limiter.enter(Some(request.peer.ip()), path, now);
-            let (begun, route) = (request.begun, request.route);
-            let (method, id) =
-                (request.head.method.clone(), request_id((&request.head.headers).into()));
-            let mut response = match place {
-                Ok(_place) => self.shortcut.take(request).await,
-                Err(problem) => problem.into_whole_response(),
+    fn take(self: Arc<Self>, request: &Whole<'_>) -> BoxFuture<'static, Response<Bytes>> {
+        let &Whole { route, head, begun, .. } = request;
+        let (method, id) = (head.method.clone(), request_id(head.headers));
+        let (answer, place) =
+            match self.limiter.enter(Some(head.peer.ip()), head.path, clock::now()) {
+                Ok(place) => (Arc::clone(&self.shortcut).take(request), Some(place)),
+                Err(problem) => (ready(problem.into_whole_response()).boxed(), None),
             };
+        Box::pin(async move {
+            let mut response = answer.await;
+            drop(place);
             metrics::request(route, &method, response.status().as_u16(), begun.elapsed());
             finish(response.headers_mut(), id);
             response
@@ -76,7 +78,7 @@ mod tests {
             None
         }
 
-        fn take(&self, _: Whole) -> BoxFuture<'_, Response<Bytes>> {
+        fn take(self: Arc<Self>, _: &Whole<'_>) -> BoxFuture<'static, Response<Bytes>> {
             unreachable!("it takes nothing")
         }
     }
@@ -92,7 +94,7 @@ mod tests {
             None
         }
 
-        fn take(&self, _: Whole) -> BoxFuture<'_, Response<Bytes>> {
+        fn take(self: Arc<Self>, _: &Whole<'_>) -> BoxFuture<'static, Response<Bytes>> {
             unreachable!("it takes nothing")
         }
     }

@@ -1,9 +1,8 @@
 //! Request bodies and headers.
 
 use super::problems;
-use bytes::Bytes;
+use chassis::http::Lines;
 use chassis::{Problem, base64url};
-use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -14,8 +13,8 @@ const SECRET_BYTES_MAX: usize = 256;
 /// Reads a JSON object, as what the handler wants and as it was sent, or says why there is none, by
 /// the status that stands for it; no body at all is an empty one.
 pub(super) fn json<T: DeserializeOwned + Default>(
-    headers: &HeaderMap,
-    body: Result<Bytes, u16>,
+    headers: Lines<'_>,
+    body: Result<&[u8], u16>,
 ) -> Result<(T, Value), Problem> {
     let body = body.map_err(|status| {
         problems::unreadable(status.max(400), "the body did not arrive whole or is too large")
@@ -30,7 +29,7 @@ pub(super) fn json<T: DeserializeOwned + Default>(
     if *body == *b"{}" {
         return Ok((T::default(), Value::Object(Map::new())));
     }
-    let sent: Value = serde_json::from_slice(&body)
+    let sent: Value = serde_json::from_slice(body)
         .map_err(|error| problems::unreadable(400, error.to_string()))?;
     // A list would be read as the fields in their order.
     if !sent.is_object() {
@@ -40,8 +39,8 @@ pub(super) fn json<T: DeserializeOwned + Default>(
     Ok((value, sent))
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
-    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+fn is_json(headers: Lines<'_>) -> bool {
+    let value = headers.first(&CONTENT_TYPE).and_then(|value| std::str::from_utf8(value).ok());
     let kind = value.and_then(|value| value.split(';').next()).unwrap_or_default();
     let kind = kind.trim().to_ascii_lowercase();
     kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))

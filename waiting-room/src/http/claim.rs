@@ -66,7 +66,8 @@ pub(super) async fn claim(
     let now = room.wall();
     let place = opened(&app, &room, &headers, now)?;
     let body = body.map_err(|rejection| rejection.into_response().status().as_u16());
-    let (request, _): (ClaimRequest, _) = bodies::json(&headers, body)?;
+    let body = body.as_deref().map_err(|&status| status);
+    let (request, _): (ClaimRequest, _) = bodies::json((&headers).into(), body)?;
     check_secret(&place, request.pop_secret.as_deref())?;
     let known = room.line_number(&place.token).map(|number| (number, room.standing(number)));
     let login = bearer(&headers);

@@ -3,7 +3,7 @@
 use super::me::{BODY_BYTES, HEADERS};
 use super::place::{PlaceBody, describe, is_over};
 use super::room_of_path::RoomOfPath;
-use super::who::{Person, who};
+use super::who::{Person, Who};
 use super::{App, bodies, problems};
 use crate::cohorts::Entered;
 use crate::config::{AT_ONCE_WAIT, JOIN_AGAIN, JOIN_WAIT};
@@ -20,11 +20,13 @@ use axum::extract::rejection::BytesRejection;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use chassis::clock::Monotonic;
+use chassis::http::Lines;
 use chassis::{Problem, idempotency, keys};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use schema::{EventStatus, RoomMode, UnixMillis};
 use serde::{Deserialize, Serialize};
+use std::pin::Pin;
 use std::sync::Arc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
@@ -72,45 +74,71 @@ pub(super) async fn join(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let body = body.map_err(|rejection| rejection.into_response().status().as_u16());
-    joined(&app, &room, &headers, body).await.map(|response| response.map(Body::from))
+    let body = body.as_deref().map_err(|&status| status);
+    let join = Join::read(&app, &room, (&headers).into(), body)?;
+    join.answer(&app, &room).await.map(|response| response.map(Body::from))
 }
 
-/// Joins, with the body or the status that stands for why there is none.
-pub(super) async fn joined(
-    app: &App,
-    room: &Room,
-    headers: &HeaderMap,
-    body: Result<Bytes, u16>,
-) -> Result<http::Response<Bytes>, Problem> {
-    let (request, sent): (JoinRequest, _) = bodies::json(headers, body)?;
-    let pop_hash = request.pop_hash.as_deref().map(bodies::pop_hash).transpose()?;
-    let key = idempotency::key(headers)?;
-    let person = who(app, room, headers, request.enqueue_token.as_deref()).await?;
-    let asks = Asks { app, room, pop_hash, person };
-    let Some(key) = key else { return asks.answer(None).await };
-    let event = room.event.as_str().as_bytes();
-    let key = match asks.person {
-        None => keys::sha256(&[event, b"\0", key.as_bytes()]),
-        // Keys of two persons are two keys.
-        Some(person) => keys::sha256(&[event, b"\0", key.as_bytes(), b"\0", &person.hash]),
-    };
-    let path = format!("/api/queue/{}/join", room.event);
-    // The caller is a part of the key. Half of the hash tells bodies apart, in half of the memory.
-    let mut fingerprint = keys::sha256(&[&idempotency::canonical("POST", &path, b"", &sent)]);
-    fingerprint[16..].fill(0);
-    match app.remembered.begin(key, fingerprint) {
-        Recall::Answered(token) => {
-            let place = app.sealer.open(&token, &room.event).map_err(problems::token)?;
-            let place = Sealed { token, place };
-            return answer(room, place, true).await.map(|(_, response)| response);
-        }
-        Recall::InFlight => return Err(idempotency::in_flight()),
-        Recall::Mismatch => return Err(idempotency::mismatch()),
-        Recall::Fresh => {}
+/// A join as it was asked for.
+pub(super) struct Join {
+    pop_hash: Option<[u8; 32]>,
+    who: Who,
+    /// The `Idempotency-Key`, and what tells another request under it from this one.
+    key: Option<(String, [u8; 32])>,
+}
+
+impl Join {
+    /// Reads a join, with its body or the status that stands for why there is none.
+    pub(super) fn read(
+        app: &App,
+        room: &Room,
+        headers: Lines<'_>,
+        body: Result<&[u8], u16>,
+    ) -> Result<Self, Problem> {
+        let (request, sent): (JoinRequest, _) = bodies::json(headers, body)?;
+        let pop_hash = request.pop_hash.as_deref().map(bodies::pop_hash).transpose()?;
+        let key = idempotency::key(headers)?;
+        let who = Who::read(app, room, headers, request.enqueue_token.as_deref())?;
+        let key = key.map(|key| {
+            let path = format!("/api/queue/{}/join", room.event);
+            // The caller is a part of the key. Half of the hash tells bodies apart, in half of the
+            // memory.
+            let canonical = idempotency::canonical("POST", &path, b"", &sent);
+            let mut fingerprint = keys::sha256(&[&canonical]);
+            fingerprint[16..].fill(0);
+            (key.to_owned(), fingerprint)
+        });
+        Ok(Self { pop_hash, who, key })
     }
-    // Forgets the key if the fan goes away in between, or a refusal comes.
-    let pending = Pending { app, key, token: None };
-    asks.answer(Some((pending, fingerprint))).await
+
+    pub(super) async fn answer(
+        self,
+        app: &App,
+        room: &Room,
+    ) -> Result<http::Response<Bytes>, Problem> {
+        let person = self.who.person(room).await?;
+        let asks = Asks { app, room, pop_hash: self.pop_hash, person };
+        let Some((key, fingerprint)) = self.key else { return asks.answer(None).await };
+        let event = room.event.as_str().as_bytes();
+        let key = match person {
+            None => keys::sha256(&[event, b"\0", key.as_bytes()]),
+            // Keys of two persons are two keys.
+            Some(person) => keys::sha256(&[event, b"\0", key.as_bytes(), b"\0", &person.hash]),
+        };
+        match app.remembered.begin(key, fingerprint) {
+            Recall::Answered(token) => {
+                let place = app.sealer.open(&token, &room.event).map_err(problems::token)?;
+                let place = Sealed { token, place };
+                return answer(room, place, true).await.map(|(_, response)| response);
+            }
+            Recall::InFlight => return Err(idempotency::in_flight()),
+            Recall::Mismatch => return Err(idempotency::mismatch()),
+            Recall::Fresh => {}
+        }
+        // Forgets the key if the fan goes away in between, or a refusal comes.
+        let pending = Pending { app, key, token: None };
+        asks.answer(Some((pending, fingerprint))).await
+    }
 }
 
 /// A join that may be answered.
@@ -171,11 +199,12 @@ impl Asks<'_> {
         };
         let token = self.room.token(&asked, &joined);
         if !self.room.has_lapsed(&token, asked.issued_at)
-            && !is_over(self.room, &token, asked.issued_at).await
+            && !seldom(is_over(self.room, &token, asked.issued_at)).await
         {
             return Ok(joined);
         }
-        let forgotten = self.room.store.forget(&self.room.blessed(), &keyed, joined.number).await;
+        let blessed = self.room.blessed();
+        let forgotten = seldom(self.room.store.forget(&blessed, &keyed, joined.number)).await;
         forgotten.map_err(|_| problems::unavailable("the last place is not forgotten yet"))?;
         take_place(self.room, asked).await
     }
@@ -189,9 +218,9 @@ async fn first_answer(
     joined: &Joined,
 ) -> Result<http::Response<Bytes>, Problem> {
     if joined.kind == PlaceKind::Line && room.manner() == Manner::AtOnce {
-        let called = room.is_called(joined.number);
+        let called = seldom(tokio::time::timeout(AT_ONCE_WAIT, room.is_called(joined.number)));
         // Who is not called in time hears of it by polls.
-        tokio::time::timeout(AT_ONCE_WAIT, called).await.unwrap_or_default();
+        called.await.unwrap_or_default();
     }
     let (told, response) = answer(room, sealed, false).await?;
     if let Some((number, seconds)) = told {
@@ -218,7 +247,7 @@ impl Drop for Pending<'_> {
 async fn take_place(room: &Room, asked: Asked) -> Result<Joined, Problem> {
     if let Err(refused) = may_take(room, asked.issued_at) {
         let Some(keyed) = &asked.keyed else { return Err(refused) };
-        return recall(room, &asked, keyed).await?.ok_or(refused);
+        return seldom(recall(room, &asked, keyed)).await?.ok_or(refused);
     }
     let (answer, joined) = oneshot::channel();
     room.joins.try_send(JoinAsk { asked, answer }).map_err(|error| {
@@ -293,6 +322,12 @@ async fn answer(
         headers.insert("idempotency-replayed", HeaderValue::from_static("true"));
     }
     Ok((told, response))
+}
+
+/// A step that few joins take. Behind a pointer, so that it is no weight for all others, whose
+/// state is moved to where it waits.
+fn seldom<F: Future>(step: F) -> Pin<Box<F>> {
+    Box::pin(step)
 }
 
 impl JoinBody {

@@ -229,7 +229,8 @@ pub(super) async fn describe(room: &Room, place: &Opened, now: UnixMillis) -> Pl
     let (standing, claimed) = match number {
         None => (None, false),
         Some(number) => {
-            let (standing, claimed) = standing(room, number, now).await;
+            // Behind a pointer: most who are described wait.
+            let (standing, claimed) = Box::pin(standing(room, number, now)).await;
             (Some(standing), claimed)
         }
     };

@@ -4,15 +4,18 @@
 //! Polls that would have to wait for Redis, refusals of tokens and everything unusual are left to
 //! the routes.
 
+use super::join::{self, Join};
 use super::me::{self, ROUTE as ME};
 use super::status::{self, ROUTE as STATUS};
-use super::{App, join, place};
+use super::{App, place};
 use crate::room::{Room, View, of_room};
 use bytes::Bytes;
 use chassis::Problem;
 use chassis::http::{Direct, Head, Lines, Shortcut, Whole};
 use futures_util::future::BoxFuture;
 use http::{HeaderName, Method, Response};
+use std::future::ready;
+use std::sync::Arc;
 
 const TOKEN: HeaderName = HeaderName::from_static("waiting-room-token");
 
@@ -40,17 +43,21 @@ impl Shortcut for App {
         of_room(&self.rooms, joins(head.path)?, |_, _| Some(join::ROUTE))
     }
 
-    fn take(&self, request: Whole) -> BoxFuture<'_, Response<Bytes>> {
-        Box::pin(async move {
-            // As the extractor says it of a body that broke off.
-            let body = request.body.ok_or(400);
-            let event = joins(request.head.uri.path()).unwrap_or_default();
-            let response = match self.room(event) {
-                Ok(room) => join::joined(self, &room, &request.head.headers, body).await,
-                Err(problem) => Err(problem),
-            };
-            response.unwrap_or_else(Problem::into_whole_response)
-        })
+    fn take(self: Arc<Self>, request: &Whole<'_>) -> BoxFuture<'static, Response<Bytes>> {
+        // As the extractor says it of a body that broke off.
+        let (head, body) = (&request.head, request.body.ok_or(400));
+        let event = joins(head.path).unwrap_or_default();
+        let read = self.room(event).and_then(|room| {
+            let join = Join::read(&self, &room, head.headers, body)?;
+            Ok((room, join))
+        });
+        match read {
+            Ok((room, join)) => Box::pin(async move {
+                let answer = join.answer(&self, &room).await;
+                answer.unwrap_or_else(Problem::into_whole_response)
+            }),
+            Err(problem) => Box::pin(ready(problem.into_whole_response())),
+        }
     }
 }
 

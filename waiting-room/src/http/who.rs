@@ -7,8 +7,8 @@ use crate::enqueue;
 use crate::room::Room;
 use crate::store::{Bound, Fault};
 use chassis::clock::Monotonic;
+use chassis::http::Lines;
 use chassis::{Problem, keys};
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use schema::AccountId;
 use waiting_room_core::Token;
@@ -23,43 +23,63 @@ pub(super) struct Person {
     pub may_join_again: bool,
 }
 
-/// The person who joins; `None` where anybody may.
-///
-/// Where the room wants a login the account is the person, whatever a promoter calls them: each
-/// whom the promoter names is one account's, the first one's that joins with such a token.
-///
-/// # Errors
-/// 401 `LOGIN_REQUIRED`, 403 `ENQUEUE_TOKEN_REQUIRED`, `ENQUEUE_TOKEN_INVALID` and
-/// `ENQUEUE_TOKEN_TAKEN`, 503 while nobody knows whose a token is.
-pub(super) async fn who(
-    app: &App,
-    room: &Room,
-    headers: &HeaderMap,
-    enqueue_token: Option<&str>,
-) -> Result<Option<Person>, Problem> {
-    let settings = room.settings();
-    let options = &settings.options;
-    let account = if options.login_required { Some(account(app, headers)?) } else { None };
-    let account = account.map(|account| hash_of(room, account));
-    // Without a key nothing could be checked, and a token is one of the fields that are ignored.
-    let token = options.enqueue_key.as_ref().zip(enqueue_token);
-    let named = match token {
-        Some((key, token)) => {
-            let person = enqueue::person(token, key, &room.event);
-            Some(person.ok_or_else(problems::enqueue_token_invalid)?)
-        }
-        None if options.enqueue_token_required => return Err(problems::enqueue_token_required()),
-        None => None,
-    };
-    let person = |hash, may_join_again| Some(Person { hash, account, may_join_again });
-    match (account, named) {
-        (None, None) => Ok(None),
-        (Some(account), None) => Ok(person(account, true)),
-        (None, Some(named)) => Ok(person(hash(room, "enqueue", &named), false)),
-        (Some(account), Some(named)) => {
-            // A token that this account has joined with before was good for that place.
-            let is_fresh = bind(room, &hash(room, "named", &named), &account).await?;
-            Ok(person(account, is_fresh))
+/// What a join says of who asks.
+pub(super) struct Who {
+    /// The hash of the account, where the room wants a login.
+    account: Option<[u8; 32]>,
+    /// Whom the promoter names.
+    named: Option<String>,
+}
+
+impl Who {
+    /// # Errors
+    /// 401 `LOGIN_REQUIRED`, 403 `ENQUEUE_TOKEN_REQUIRED` and `ENQUEUE_TOKEN_INVALID`.
+    pub(super) fn read(
+        app: &App,
+        room: &Room,
+        headers: Lines<'_>,
+        enqueue_token: Option<&str>,
+    ) -> Result<Self, Problem> {
+        let settings = room.settings();
+        let options = &settings.options;
+        let account = if options.login_required { Some(account(app, headers)?) } else { None };
+        let account = account.map(|account| hash_of(room, account));
+        // Without a key nothing could be checked, and a token is one of the fields that are
+        // ignored.
+        let token = options.enqueue_key.as_ref().zip(enqueue_token);
+        let named = match token {
+            Some((key, token)) => {
+                let person = enqueue::person(token, key, &room.event);
+                Some(person.ok_or_else(problems::enqueue_token_invalid)?)
+            }
+            None if options.enqueue_token_required => {
+                return Err(problems::enqueue_token_required());
+            }
+            None => None,
+        };
+        Ok(Self { account, named })
+    }
+
+    /// The person who joins; `None` where anybody may.
+    ///
+    /// Where the room wants a login the account is the person, whatever a promoter calls them: each
+    /// whom the promoter names is one account's, the first one's that joins with such a token.
+    ///
+    /// # Errors
+    /// 403 `ENQUEUE_TOKEN_TAKEN`, 503 while nobody knows whose a token is.
+    pub(super) async fn person(&self, room: &Room) -> Result<Option<Person>, Problem> {
+        let account = self.account;
+        let person = |hash, may_join_again| Some(Person { hash, account, may_join_again });
+        match (account, &self.named) {
+            (None, None) => Ok(None),
+            (Some(account), None) => Ok(person(account, true)),
+            (None, Some(named)) => Ok(person(hash(room, "enqueue", named), false)),
+            (Some(account), Some(named)) => {
+                // A token that this account has joined with before was good for that place.
+                let named = hash(room, "named", named);
+                let is_fresh = Box::pin(bind(room, &named, &account)).await?;
+                Ok(person(account, is_fresh))
+            }
         }
     }
 }
@@ -102,7 +122,7 @@ fn hash_of(room: &Room, account: AccountId) -> [u8; 32] {
     hash(room, "account", &account.to_string())
 }
 
-fn account(app: &App, headers: &HeaderMap) -> Result<AccountId, Problem> {
+fn account(app: &App, headers: Lines<'_>) -> Result<AccountId, Problem> {
     let token = bearer(headers).and_then(|token| app.accounts.verify(token));
     token.ok_or_else(|| {
         let title = "The event wants to know who joins";
@@ -116,8 +136,8 @@ fn hash(room: &Room, kind: &str, name: &str) -> [u8; 32] {
 }
 
 /// The token of the `Authorization` header, if it is one of a bearer.
-pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
+pub(super) fn bearer<'a>(headers: impl Into<Lines<'a>>) -> Option<&'a str> {
+    let value = std::str::from_utf8(headers.into().first(&AUTHORIZATION)?).ok()?;
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }

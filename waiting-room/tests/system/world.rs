@@ -13,6 +13,7 @@ use schema::{
     subject,
 };
 use serde_json::{Value, json};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tower::ServiceExt;
 use waiting_room::{Config, Deps, Stage};
@@ -220,16 +221,19 @@ impl Instance {
 
     /// What the shortcut answers once the body is there, or the request back.
     pub async fn taken(&self, request: Request<Body>) -> Result<Response<Body>, Request<Body>> {
-        let (method, path, headers) = (request.method(), request.uri().path(), request.headers());
-        let (headers, peer) = (headers.into(), ([127, 0, 0, 1], 1).into());
+        fn head(parts: &http::request::Parts) -> Head<'_> {
+            let (method, path, headers) = (&parts.method, parts.uri.path(), &parts.headers);
+            Head { method, path, headers: headers.into(), peer: ([127, 0, 0, 1], 1).into() }
+        }
         let shortcut = self.routes.shortcut.as_ref().unwrap();
-        let Some(route) = shortcut.takes(&Head { method, path, headers, peer }) else {
-            return Err(request);
+        let (parts, body) = request.into_parts();
+        let Some(route) = shortcut.takes(&head(&parts)) else {
+            return Err(Request::from_parts(parts, body));
         };
-        let (head, body) = request.into_parts();
-        let body = Some(body.collect().await.unwrap().to_bytes());
+        let body = body.collect().await.unwrap().to_bytes();
         let begun = chassis::clock::Monotonic::now();
-        Ok(shortcut.take(Whole { route, head, body, peer, begun }).await.map(Body::from))
+        let whole = Whole { route, head: head(&parts), body: Some(&*body), begun };
+        Ok(Arc::clone(shortcut).take(&whole).await.map(Body::from))
     }
 
     pub async fn join(&self, id: &str) -> Answer {

@@ -1,15 +1,16 @@
 //! Answers what the shortcut knows before hyper hears of it.
 //!
 //! Of a poll's time in this process hyper took more than the answer itself: its states between two
-//! requests, its bodies, its encoder. So a request that came whole, has no body, and finds hyper
-//! with nothing to do is answered from here. All other bytes go to hyper as they came, and it waits
-//! on as if there had been no other.
+//! requests, its bodies, its encoder; of a join's a third. So a request that came whole and finds
+//! hyper with nothing to do is answered from here, if the shortcut answers or takes it. All other
+//! bytes go to hyper as they came, and it waits on as if there had been no other.
 //!
 //! Whether hyper is between two requests is known only while everything that it was given was one
 //! whole request after the other. After anything else the connection is hyper's for good: nothing
 //! is ever guessed about where a request begins.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use http::header::{
     CONNECTION, CONTENT_LENGTH, DATE, EXPECT, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE,
@@ -17,11 +18,13 @@ use http::header::{
 use http::{Method, Response, StatusCode};
 use httparse::{EMPTY_HEADER, Header, Status};
 
-use super::Head;
 use super::connection::Context;
 use super::date;
 use super::lines::{Lines, is_named};
+use super::taking::Taking;
 use super::watch::Progress;
+use super::{Head, Whole};
+use crate::clock::Monotonic;
 
 /// Whoever is traced wants the long way.
 const TRACE: HeaderName = HeaderName::from_static("traceparent");
@@ -101,25 +104,18 @@ fn digits(text: &[u8]) -> Option<u64> {
 /// leaves it to hyper; nothing has happened to it then.
 pub(super) fn answer(context: &Context, bytes: &[u8], out: &mut Vec<u8>) -> Option<usize> {
     let shortcut = context.server.routes.shortcut.as_deref()?;
-    // Whoever logs requests wants the long way too.
-    let is_logged = tracing::enabled!(target: "chassis::http::respond", tracing::Level::DEBUG);
-    if is_logged || !bytes.starts_with(b"GET /") {
+    if !bytes.starts_with(b"GET /") {
         return None;
     }
     let mut lines = [EMPTY_HEADER; LINES_MAX];
-    let (head_bytes, request) = whole(bytes, &mut lines)?;
-    let path = request.path.filter(|path| path.bytes().all(is_plain))?;
-    let count_max = usize::try_from(context.server.limits.header_count_max).expect("64-bit");
-    if count_max < request.headers.len() || !is_bare(request.headers) {
-        return None;
-    }
-    let headers = Lines::Raw(request.headers);
-    let head = Head { method: &Method::GET, path, headers, peer: context.asker(headers) };
+    let plain = plain(context, bytes, &mut lines)?;
+    let is_bodiless = plain.body_bytes.is_none();
+    let head = is_bodiless.then(|| plain.head(context, &Method::GET))?;
     let before = out.len();
     let written = || {
         let direct = shortcut.answer(&head)?;
         write(out, &direct.response);
-        Some(usize::try_from(head_bytes).expect("it was read"))
+        Some(plain.head_bytes)
     };
     // Unwind safety: what a request shares with others is behind locks that outlive a panic, and
     // half of an answer is taken back. The long way comes upon the same bug, counts it, and
@@ -128,6 +124,78 @@ pub(super) fn answer(context: &Context, bytes: &[u8], out: &mut Vec<u8>) -> Opti
         out.truncate(before);
         None
     })
+}
+
+/// The way to the answer of the request that the bytes are, with its whole body. `None` leaves them
+/// to hyper; nothing has happened then.
+pub(super) fn take(context: &Context, bytes: &[u8]) -> Option<Taking> {
+    let shortcut = context.server.routes.shortcut.as_ref()?;
+    if !bytes.starts_with(b"POST /") {
+        return None;
+    }
+    let mut lines = [EMPTY_HEADER; LINES_MAX];
+    let plain = plain(context, bytes, &mut lines)?;
+    let body = &bytes[plain.head_bytes..];
+    let is_whole = plain.body_bytes == Some(body.len() as u64);
+    let is_short = body.len() as u64 <= u64::from(context.server.limits.body_bytes_max);
+    let head = (is_whole && is_short).then(|| plain.head(context, &Method::POST))?;
+    let begun = Monotonic::now();
+    let taken = || {
+        let route = shortcut.takes(&head)?;
+        Some(Arc::clone(shortcut).take(&Whole { route, head, body: Some(body), begun }))
+    };
+    // Unwind safety: as above.
+    let answer = catch_unwind(AssertUnwindSafe(taken)).unwrap_or_default()?;
+    Some(Taking::begin(context, answer))
+}
+
+/// A request about which nothing is out of the ordinary.
+struct Plain<'a> {
+    head_bytes: usize,
+    path: &'a str,
+    lines: &'a [Header<'a>],
+    /// How long its body is, if it may have one.
+    body_bytes: Option<u64>,
+}
+
+impl Plain<'_> {
+    fn head<'a>(&'a self, context: &Context, method: &'a Method) -> Head<'a> {
+        let headers = Lines::Raw(self.lines);
+        Head { method, path: self.path, headers, peer: context.asker(headers) }
+    }
+}
+
+/// The request that begins here, if its head is whole, has one host, and wants nothing of the
+/// connection but that it stays. Whoever logs requests wants the long way.
+fn plain<'a>(
+    context: &Context,
+    bytes: &'a [u8],
+    lines: &'a mut [Header<'a>; LINES_MAX],
+) -> Option<Plain<'a>> {
+    if tracing::enabled!(target: "chassis::http::respond", tracing::Level::DEBUG) {
+        return None;
+    }
+    let (head_bytes, request) = whole(bytes, lines)?;
+    let path = request.path.filter(|path| path.bytes().all(is_plain))?;
+    let count_max = usize::try_from(context.server.limits.header_count_max).expect("64-bit");
+    if count_max < request.headers.len() {
+        return None;
+    }
+    let (mut hosts, mut body_bytes) = (0, None);
+    for line in request.headers.iter() {
+        if is_any(line, &[&TRANSFER_ENCODING, &EXPECT, &UPGRADE, &TRACE]) {
+            return None;
+        }
+        if is_named(line, &CONNECTION) && !line.value.eq_ignore_ascii_case(b"keep-alive") {
+            return None;
+        }
+        if is_named(line, &CONTENT_LENGTH) && body_bytes.replace(digits(line.value)?).is_some() {
+            return None;
+        }
+        hosts += usize::from(is_named(line, &HOST));
+    }
+    let head_bytes = usize::try_from(head_bytes).expect("it was read");
+    (hosts == 1).then_some(Plain { head_bytes, path, lines: request.headers, body_bytes })
 }
 
 /// The head that begins here, if all of it is there, in HTTP/1.1. hyper reads heads with the same
@@ -147,28 +215,12 @@ fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte)
 }
 
-/// Whether the request has one host and no body, and wants nothing of the connection but that it
-/// stays.
-fn is_bare(lines: &[Header<'_>]) -> bool {
-    let mut hosts = 0;
-    for line in lines {
-        if is_any(line, &[&CONTENT_LENGTH, &TRANSFER_ENCODING, &EXPECT, &UPGRADE, &TRACE]) {
-            return false;
-        }
-        if is_named(line, &CONNECTION) && !line.value.eq_ignore_ascii_case(b"keep-alive") {
-            return false;
-        }
-        hosts += usize::from(is_named(line, &HOST));
-    }
-    hosts == 1
-}
-
 fn is_any(line: &Header<'_>, names: &[&HeaderName]) -> bool {
     names.iter().any(|name| is_named(line, name))
 }
 
 /// Adds an answer as hyper would write it.
-fn write(out: &mut Vec<u8>, response: &Response<bytes::Bytes>) {
+pub(super) fn write(out: &mut Vec<u8>, response: &Response<bytes::Bytes>) {
     let (status, body) = (response.status(), response.body());
     out.reserve(HEAD_BYTES + body.len());
     out.extend_from_slice(b"HTTP/1.1 ");

@@ -68,8 +68,8 @@ pub(super) async fn run(server: Arc<Server>, stream: TcpStream, peer: SocketAddr
                 draining = true;
                 timer.as_mut().reset(Instant::now() + drain);
                 watch.progress().is_closing = true;
-                // What was answered goes out first: hyper knows nothing of it, and closes.
-                if !watch.progress().is_unsent {
+                // What hyper knows nothing of is answered first: it would close.
+                if !watch.progress().is_owing {
                     connection.as_mut().graceful_shutdown();
                 }
             }
@@ -80,7 +80,7 @@ pub(super) async fn run(server: Arc<Server>, stream: TcpStream, peer: SocketAddr
                 }
                 let progress = *watch.progress();
                 let requests = progress.requests + progress.bypassed;
-                let is_idle = progress.in_flight == 0 && !progress.is_unsent;
+                let is_idle = progress.in_flight == 0 && !progress.is_owing;
                 if is_idle && requests == requests_before {
                     connection.as_mut().graceful_shutdown();
                 }

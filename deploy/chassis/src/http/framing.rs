@@ -37,9 +37,9 @@ impl Framing {
         self.doubtful
     }
 
-    /// Begins a new block: between the bytes before and the next ones was a whole head with neither
-    /// line.
-    pub(super) fn skip_head(&mut self) {
+    /// Begins a new block: between the bytes before and the next ones was a whole request, whose
+    /// head had not both lines.
+    pub(super) fn skip_request(&mut self) {
         self.prefix_len = 0;
         self.has_length = false;
         self.has_coding = false;

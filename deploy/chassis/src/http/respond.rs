@@ -1,7 +1,7 @@
 //! One request: checks its shape, hands it to the router, bounds the time to the answer.
 
 use std::convert::Infallible;
-use std::future::{Ready, ready};
+use std::future::{Ready, poll_fn, ready};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +21,8 @@ use super::Peer;
 use super::body::TrackedBody;
 use super::connection::Context;
 use super::shortcut;
+use super::taking::Taking;
+use super::timer::Timer;
 use crate::telemetry::{TraceContext, traced};
 use crate::{Problem, metrics};
 
@@ -100,21 +102,11 @@ async fn take(
     route: &'static str,
     request: Request<Incoming>,
 ) -> Response<Bytes> {
-    let known = context.server.routes.shortcut.as_deref().expect("it takes the request");
-    let (safe, asker) = (request.method().is_safe(), context.asker(request.headers().into()));
-    let limit = Duration::from(context.server.limits.request_ms);
-    let answer = AssertUnwindSafe(shortcut::take(known, route, request, asker)).catch_unwind();
-    match tokio::time::timeout(limit, answer).await {
-        Ok(Ok(response)) => response,
-        Ok(Err(_)) => {
-            metrics::request_refused("panic");
-            broken().into_whole_response()
-        }
-        Err(_) => {
-            metrics::request_refused("timeout");
-            overdue(limit, safe).into_whole_response()
-        }
-    }
+    let known = context.server.routes.shortcut.clone().expect("it takes the request");
+    let asker = context.asker(request.headers().into());
+    let answer = Box::pin(shortcut::take(known, route, request, asker));
+    let (mut taking, mut timer) = (Taking::begin(context, answer), Timer::default());
+    poll_fn(|cx| taking.poll(cx, &mut timer)).await
 }
 
 /// Answers, and says so: in the log of who looks that close, and to a caller that keeps a trace.
@@ -209,14 +201,14 @@ fn closing(mut response: Response<Body>, version: Version) -> Response<Body> {
     response
 }
 
-fn overdue(limit: Duration, safe: bool) -> Problem {
+pub(super) fn overdue(limit: Duration, safe: bool) -> Problem {
     let detail = format!("no answer within {} ms", limit.as_millis());
     let problem = Problem::retryable(503, "TIMEOUT", "The answer took too long", detail, 1);
     // What a changing request has done by now is not known here.
     Problem { retryable: safe, ..problem }
 }
 
-fn broken() -> Problem {
+pub(super) fn broken() -> Problem {
     let detail = "a bug of ours; what the request has done is not known";
     Problem::new(500, "INTERNAL", "The request failed", detail)
 }

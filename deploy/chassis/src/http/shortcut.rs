@@ -11,7 +11,6 @@ use std::sync::Arc;
 use axum::Router;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::request::Parts;
 use http::{Method, Request, Response};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
@@ -38,14 +37,13 @@ pub struct Direct {
 }
 
 /// A request with its whole body.
-#[derive(Debug)]
-pub struct Whole {
+#[derive(Debug, Clone, Copy)]
+pub struct Whole<'a> {
     /// As [`Shortcut::takes`] said it.
     pub route: &'static str,
-    pub head: Parts,
+    pub head: Head<'a>,
     /// `None` if it did not arrive whole.
-    pub body: Option<Bytes>,
-    pub peer: SocketAddr,
+    pub body: Option<&'a [u8]>,
     /// When its head was whole.
     pub begun: Monotonic,
 }
@@ -61,8 +59,9 @@ pub trait Shortcut: Send + Sync {
     /// whole; `None` leaves it to the router. Nothing must have happened to it by that.
     fn takes(&self, head: &Head<'_>) -> Option<&'static str>;
 
-    /// The answer to a request that it takes, on its way.
-    fn take(&self, request: Whole) -> BoxFuture<'_, Response<Bytes>>;
+    /// The answer to a request that it takes, on its way. What it needs of the request is read at
+    /// once.
+    fn take(self: Arc<Self>, request: &Whole<'_>) -> BoxFuture<'static, Response<Bytes>>;
 }
 
 /// All that a listener answers with.
@@ -125,13 +124,18 @@ pub(super) fn takes(
 
 /// The answer to a request that the shortcut takes.
 pub(super) async fn take(
-    shortcut: &dyn Shortcut,
+    shortcut: Arc<dyn Shortcut>,
     route: &'static str,
     request: Request<Incoming>,
     peer: SocketAddr,
 ) -> Response<Bytes> {
     let begun = Monotonic::now();
-    let (head, body) = request.into_parts();
+    let (parts, body) = request.into_parts();
     let body = body.collect().await.ok().map(http_body_util::Collected::to_bytes);
-    shortcut.take(Whole { route, head, body, peer, begun }).await
+    let answer = {
+        let (path, headers) = (parts.uri.path(), Lines::from(&parts.headers));
+        let head = Head { method: &parts.method, path, headers, peer };
+        shortcut.take(&Whole { route, head, body: body.as_deref(), begun })
+    };
+    answer.await
 }

@@ -12,11 +12,13 @@ use std::time::Duration;
 use bytes::{Buf as _, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
 use super::bypass::{self, Turn};
 use super::connection;
 use super::framing::Framing;
+use super::taking::Taking;
+use super::timer::Timer;
 use super::watch::Progress;
 
 /// The first bytes of an HTTP/2 connection, of which 14 tell it from any HTTP/1 request.
@@ -54,6 +56,9 @@ pub(super) struct WatchedStream {
     /// How much of the preface has come; `None` once it is known which protocol this is.
     preface_seen: Option<usize>,
     turn: Turn,
+    /// The request that the shortcut takes now. Nothing is read meanwhile.
+    taking: Option<Taking>,
+    take_timer: Timer,
     /// Bytes for hyper, which it has not asked for yet.
     ahead: Bytes,
     /// What the socket has not taken yet of our answers. Nothing is read meanwhile.
@@ -81,6 +86,8 @@ impl WatchedStream {
             framing: Some(Framing::default()),
             preface_seen: Some(0),
             turn,
+            taking: None,
+            take_timer: Timer::default(),
             ahead: Bytes::new(),
             unsent: Bytes::new(),
             is_writing: false,
@@ -103,7 +110,9 @@ impl WatchedStream {
                 Poll::Pending => return self.poll_head_deadline(cx),
             }
             let rest = self.answer(cx, read.filled())?;
-            if !rest.is_empty() || read.filled().is_empty() {
+            if self.unsent.is_empty() && self.take(rest) {
+                ready!(self.poll_taking(cx))?;
+            } else if !rest.is_empty() || read.filled().is_empty() {
                 self.turn.begin(rest);
                 self.ahead = Bytes::copy_from_slice(rest);
                 return Poll::Ready(self.after_read(rest));
@@ -125,18 +134,55 @@ impl WatchedStream {
             count += 1;
         }
         if 0 < count {
-            self.head_deadline = None;
-            self.connection.watch.progress().bypassed += count;
-            if let Some(framing) = &mut self.framing {
-                framing.skip_head();
-            }
+            self.pass_by(count);
             self.send(cx, &answers)?;
         }
-        answers.clear();
-        if answers.capacity() <= 2 * ANSWERS_BYTES_MAX {
-            ANSWERS.set(answers);
-        }
+        give_back(answers);
         Ok(rest)
+    }
+
+    /// Lets the shortcut take the request that the bytes are, if it does that.
+    fn take(&mut self, bytes: &[u8]) -> bool {
+        self.taking = bypass::take(&self.connection, bytes);
+        if self.taking.is_some() {
+            self.pass_by(1);
+            self.connection.watch.progress().is_owing = true;
+        }
+        self.taking.is_some()
+    }
+
+    /// Notes that hyper hears nothing of so many requests.
+    fn pass_by(&mut self, count: u64) {
+        self.head_deadline = None;
+        self.connection.watch.progress().bypassed += count;
+        if let Some(framing) = &mut self.framing {
+            framing.skip_request();
+        }
+    }
+
+    /// Goes on with the request that the shortcut takes, until it is answered; fails if the client
+    /// goes away first.
+    fn poll_taking(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(taking) = &mut self.taking else { return Poll::Ready(Ok(())) };
+        let Poll::Ready(response) = taking.poll(cx, &mut self.take_timer) else {
+            return self.poll_gone(cx);
+        };
+        self.taking = None;
+        let mut answers = ANSWERS.take();
+        bypass::write(&mut answers, &response);
+        self.send(cx, &answers)?;
+        give_back(answers);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Fails once the client has gone away, which is what hyper calls it when it sends no more.
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut space = [MaybeUninit::uninit(); 1];
+        match ready!(self.stream.poll_peek(cx, &mut ReadBuf::uninit(&mut space)))? {
+            0 => Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into())),
+            // Another request, which has to wait.
+            _ => Poll::Pending,
+        }
     }
 
     /// Sends answers, and keeps what the socket does not take.
@@ -147,10 +193,8 @@ impl WatchedStream {
             Poll::Ready(count) => count?,
             Poll::Pending => 0,
         };
-        if count < answers.len() {
-            self.unsent = Bytes::copy_from_slice(&answers[count..]);
-            self.connection.watch.progress().is_unsent = true;
-        }
+        self.unsent = Bytes::copy_from_slice(&answers[count..]);
+        self.connection.watch.progress().is_owing = !self.unsent.is_empty();
         Ok(())
     }
 
@@ -167,7 +211,7 @@ impl WatchedStream {
             }
             self.unsent.advance(count);
         }
-        self.connection.watch.progress().is_unsent = false;
+        self.connection.watch.progress().is_owing = false;
         Poll::Ready(Ok(()))
     }
 
@@ -233,6 +277,14 @@ impl WatchedStream {
     }
 }
 
+/// Keeps the space of answers for the next ones, unless it has become large.
+fn give_back(mut answers: Vec<u8>) {
+    answers.clear();
+    if answers.capacity() <= 2 * ANSWERS_BYTES_MAX {
+        ANSWERS.set(answers);
+    }
+}
+
 fn overdue(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, format!("{what} overdue"))
 }
@@ -244,6 +296,7 @@ impl AsyncRead for WatchedStream {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        ready!(this.poll_taking(cx))?;
         if !this.unsent.is_empty() {
             // hyper writes nothing behind answers that are not sent, so it is given nothing.
             ready!(this.poll_unsent(cx))?;
@@ -327,35 +380,4 @@ impl AsyncWrite for WatchedStream {
 /// Whether a write has taken all of so many bytes.
 fn is_whole(written: &Poll<io::Result<usize>>, bytes: usize) -> bool {
     matches!(written, Poll::Ready(Ok(count)) if *count == bytes)
-}
-
-/// A timer that costs nothing until something waits.
-#[derive(Default)]
-struct Timer {
-    sleep: Option<Pin<Box<Sleep>>>,
-    running: bool,
-}
-
-impl Timer {
-    fn poll_until(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        if sleep.deadline() != deadline {
-            sleep.as_mut().reset(deadline);
-        }
-        sleep.as_mut().poll(cx)
-    }
-
-    /// Counts `span` from the first call after [`stop`](Self::stop).
-    fn poll_after(&mut self, span: Duration, cx: &mut Context<'_>) -> Poll<()> {
-        let deadline = match &self.sleep {
-            Some(sleep) if self.running => sleep.deadline(),
-            _ => Instant::now() + span,
-        };
-        self.running = true;
-        self.poll_until(deadline, cx)
-    }
-
-    fn stop(&mut self) {
-        self.running = false;
-    }
 }

@@ -200,14 +200,16 @@ impl Shortcut for Short {
         is_taken.then_some("/taken")
     }
 
-    fn take(&self, request: Whole) -> BoxFuture<'_, http::Response<Bytes>> {
+    fn take(self: Arc<Self>, request: &Whole<'_>) -> BoxFuture<'static, http::Response<Bytes>> {
+        let (path, body) = (request.head.path.to_owned(), request.body.expect("it came whole"));
+        let body = Bytes::copy_from_slice(body);
         Box::pin(async move {
-            match request.head.uri.path() {
+            match path.as_str() {
                 "/taken/broken" => drop(broken()),
                 "/taken/late" => std::future::pending().await,
                 _ => {}
             }
-            http::Response::new(request.body.expect("it came whole"))
+            http::Response::new(body)
         })
     }
 }

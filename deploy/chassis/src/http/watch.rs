@@ -11,11 +11,11 @@ pub(super) struct Watch(Mutex<Progress>);
 pub(super) struct Progress {
     /// Requests that have come to hyper's service.
     pub(super) requests: u64,
-    /// Requests that were answered before hyper heard of them.
+    /// Requests of which hyper heard nothing.
     pub(super) bypassed: u64,
-    /// Whether the socket has not taken all of those answers yet.
-    pub(super) is_unsent: bool,
-    /// The connection is to end once it has.
+    /// Whether one of those has no answer yet, or the socket has not taken all of it.
+    pub(super) is_owing: bool,
+    /// The connection is to end once that is done.
     pub(super) is_closing: bool,
     /// Requests whose answer has not been handed over whole.
     pub(super) in_flight: u32,

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Path;
@@ -17,16 +19,27 @@ use super::super::connection::Context;
 use super::super::tests::{TestServer, exchange, patient, read_to_close, start_routes};
 use super::super::watch::{Progress, Watch};
 use super::super::{Direct, Head, HttpLimits, Routes, Shortcut, Whole};
-use super::{Turn, answer};
+use super::{Turn, answer, take};
 use crate::Shutdown;
 
 /// More than a socket takes at once.
 const LARGE_BYTES: usize = 20_000_000;
 
-/// Knows paths that begin with `/q/`, and answers with what follows.
+/// Knows paths that begin with `/q/`, and answers with what follows; takes those that begin with
+/// `/t/`.
 struct Echo {
     /// How often the answer is repeated.
     repeats: usize,
+    /// How many of the requests that it took have ended, in whatever way.
+    ended: Arc<AtomicUsize>,
+}
+
+struct Ending(Arc<AtomicUsize>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
 }
 
 impl Shortcut for Echo {
@@ -40,27 +53,51 @@ impl Shortcut for Echo {
         Some(Direct { route: "/q/{text}", response })
     }
 
-    fn takes(&self, _: &Head<'_>) -> Option<&'static str> {
-        None
+    fn takes(&self, head: &Head<'_>) -> Option<&'static str> {
+        let text = head.path.strip_prefix("/t/")?;
+        assert_ne!(text, "unread");
+        Some("/t/{text}")
     }
 
-    fn take(&self, _: Whole) -> BoxFuture<'_, Response<Bytes>> {
-        unreachable!("it takes none")
+    fn take(self: Arc<Self>, request: &Whole<'_>) -> BoxFuture<'static, Response<Bytes>> {
+        let text = request.head.path.strip_prefix("/t/").expect("it is taken").to_owned();
+        assert_ne!(text, "misread");
+        let sent = request.body.expect("it came whole").len();
+        let (repeats, ending) = (self.repeats, Ending(Arc::clone(&self.ended)));
+        Box::pin(async move {
+            let _ending = ending;
+            match text.as_str() {
+                "broken" => panic!("a bug of a test"),
+                "never" => std::future::pending().await,
+                "later" => tokio::time::sleep(Duration::from_millis(200)).await,
+                _ => tokio::task::yield_now().await,
+            }
+            let text = if text == "sent" { sent.to_string() } else { text };
+            Response::new(Bytes::from(text.repeat(repeats)))
+        })
     }
 }
 
 fn routes(repeats: usize) -> Routes {
+    routes_counted(repeats, &Arc::default())
+}
+
+fn routes_counted(repeats: usize, ended: &Arc<AtomicUsize>) -> Routes {
     let router = Router::new()
         .route("/r/{text}", get(|Path(text): Path<String>| async move { text }))
         .route("/large", get(|| async { "x".repeat(LARGE_BYTES) }))
         .route("/e/{text}", post(|Path(text): Path<String>, _: Bytes| async move { text }));
-    Routes { router, shortcut: Some(Arc::new(Echo { repeats })) }
+    Routes { router, shortcut: Some(Arc::new(Echo { repeats, ended: Arc::clone(ended) })) }
+}
+
+fn context(limits: HttpLimits) -> Context {
+    let server = Server::new(routes(1), limits, Shutdown::new());
+    let peer: SocketAddr = ([127, 0, 0, 1], 5).into();
+    Context { server, watch: Arc::new(Watch::default()), peer }
 }
 
 fn answered(limits: HttpLimits, bytes: &str) -> Option<(usize, String)> {
-    let server = Server::new(routes(1), limits, Shutdown::new());
-    let peer: SocketAddr = ([127, 0, 0, 1], 5).into();
-    let context = Context { server, watch: Arc::new(Watch::default()), peer };
+    let context = context(limits);
     let mut out = Vec::new();
     let head_bytes = answer(&context, bytes.as_bytes(), &mut out)?;
     Some((head_bytes, String::from_utf8(out).expect("text")))
@@ -115,6 +152,128 @@ async fn whatever_is_not_plain_is_left_to_hyper() {
     assert!(answered(few_lines, plain).is_some());
 }
 
+#[tokio::test]
+async fn a_plain_request_is_taken_if_its_body_is_whole_and_nothing_follows() {
+    let taken = |bytes: &str| take(&context(patient()), bytes.as_bytes()).is_some();
+    let plain = "POST /t/one HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nGET /";
+    let with = |line: &str| plain.replace("Host: a", &format!("Host: a\r\n{line}"));
+    assert!(taken(plain));
+    assert!(taken(&plain.replace("5\r\n\r\nGET /", "0\r\n\r\n")));
+    assert!(taken(&with("Connection: Keep-Alive")));
+    for other in [
+        plain.replace("POST", "PUT"),
+        plain.replace("POST", "GET"),
+        plain.replace("/t/one", "/t/one?a=b"),
+        plain.replace("/t/one", "/t/%6fne"),
+        plain.replace("/t/one", "/e/one"),
+        plain.replace("/t/one", "/t/unread"),
+        plain.replace("/t/one", "/t/misread"),
+        plain.replace("1.1", "1.0"),
+        plain.replace("Host: a\r\n", ""),
+        plain.replace("Content-Length: 5\r\n", ""),
+        plain.replace("Content-Length: 5", "Content-Length: +5"),
+        plain.replace("Content-Length: 5", "Content-Length: 6"),
+        plain.replace("Content-Length: 5", "Content-Length: 4"),
+        plain[..plain.len() - 1].to_owned(),
+        plain.to_owned() + "G",
+        with("Content-Length: 5"),
+        with("Transfer-Encoding: chunked"),
+        with("Expect: 100-continue"),
+        with("Connection: close"),
+        with("traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+    ] {
+        assert!(!taken(&other), "{other}");
+    }
+    let short = HttpLimits { body_bytes_max: 4, ..patient() };
+    assert!(take(&context(short), plain.as_bytes()).is_none());
+}
+
+fn posted(path: &str, body: &str) -> String {
+    format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+}
+
+const LAST: &str = "GET /r/end HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+
+/// The answer to one request, with its body.
+async fn one_answer(stream: &mut TcpStream) -> String {
+    let mut answer = Vec::new();
+    loop {
+        let mut space = [0; 4_096];
+        let count = stream.read(&mut space).await.expect("an answer");
+        assert_ne!(count, 0, "{answer:?}");
+        answer.extend_from_slice(&space[..count]);
+        let text = String::from_utf8(answer.clone()).expect("text");
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+        if length.expect("a length").parse() == Ok(body.len()) {
+            return text;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_taken_ends_in_time_and_survives_a_bug_and_the_connection_goes_on() {
+    let limits = HttpLimits { request_ms: schema::DurationMs(300), ..patient() };
+    let server = start_routes(routes(1), limits);
+    let mut stream = server.connect().await;
+    for (path, status, text) in [
+        ("/t/sent", "200", "\r\n\r\n3"),
+        ("/t/broken", "500", "\"INTERNAL\""),
+        ("/t/never", "503", "\"TIMEOUT\""),
+        ("/t/later", "200", "later"),
+        ("/t/misread", "500", "\"INTERNAL\""),
+        ("/t/later", "200", "later"),
+    ] {
+        stream.write_all(posted(path, "{ }").as_bytes()).await.expect("written");
+        let answer = one_answer(&mut stream).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{path}: {answer}");
+        assert!(answer.contains(text), "{path}: {answer}");
+        if status == "503" {
+            assert!(answer.contains("\"retryable\":false"), "it may have been done: {answer}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_comes_behind_a_request_that_is_taken_waits_for_its_answer() {
+    let server = start_routes(routes(1), patient());
+    let mut stream = server.connect().await;
+    stream.write_all(posted("/t/later", "{}").as_bytes()).await.expect("written");
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let more = "GET /q/two HTTP/1.1\r\nHost: a\r\n\r\n".to_owned() + &posted("/t/three", "") + LAST;
+    stream.write_all(more.as_bytes()).await.expect("written");
+    let answers = read_to_close(&mut stream).await;
+    assert_eq!(bodies(&answers), ["later", "two", "three", "end"]);
+}
+
+#[tokio::test]
+async fn nobody_goes_on_for_a_client_that_has_gone_away() {
+    let ended = Arc::default();
+    let server = start_routes(routes_counted(1, &ended), patient());
+    let mut stream = server.connect().await;
+    stream.write_all(posted("/t/never", "{}").as_bytes()).await.expect("written");
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(ended.load(Ordering::SeqCst), 0);
+    drop(stream);
+    let is_over = async {
+        while ended.load(Ordering::SeqCst) == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), is_over).await.expect("it is dropped");
+}
+
+#[tokio::test]
+async fn what_is_taken_is_answered_though_the_server_ends() {
+    let server = start_routes(routes(REPEATS), patient());
+    let mut stream = server.connect().await;
+    stream.write_all(posted("/t/later", "{}").as_bytes()).await.expect("written");
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    server.shutdown.close("the test ends");
+    let bodies = bodies(&read_to_close(&mut stream).await);
+    assert_eq!((bodies.len(), bodies[0].len()), (1, 5 * REPEATS));
+}
+
 #[test]
 fn hypers_place_is_known_only_after_whole_requests() {
     let whole = b"POST /e/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nGET /";
@@ -162,6 +321,7 @@ fn request(kind: u64, number: usize) -> String {
         0..=3 => format!("GET /q/{number} HTTP/1.1\r\nHost: a\r\n\r\n"),
         4 => format!("GET /r/{number} HTTP/1.1\r\nHost: a\r\n\r\n"),
         5 => format!("{post}Content-Length: {length}\r\n\r\n{trap}"),
+        7 => format!("{post}Content-Length: {length}\r\n\r\n{trap}").replace("/e/", "/t/"),
         6 => format!("{post}Transfer-Encoding: chunked\r\n\r\n{length:x}\r\n{trap}\r\n0\r\n\r\n"),
         _ => format!("\r\nGET /q/{number} HTTP/1.1\r\nHost: a\r\ncontent-length: 0\r\n\r\n"),
     }
@@ -198,7 +358,7 @@ async fn each_request_is_answered_once_and_in_order_however_the_bytes_are_cut() 
     for seed in 1..=300 {
         let mut dice = dice(seed);
         let count = 1 + usize::try_from(dice(12)).expect("few");
-        let mut sent: String = (0..count).map(|at| request(dice(8), at)).collect();
+        let mut sent: String = (0..count).map(|at| request(dice(9), at)).collect();
         sent += "GET /r/end HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
         let mut stream = server.connect().await;
         stream.set_nodelay(true).expect("a socket");
