@@ -40,8 +40,8 @@ pub(super) fn json<T: DeserializeOwned + Default>(
 }
 
 fn is_json(headers: Lines<'_>) -> bool {
-    let value = headers.first(&CONTENT_TYPE).and_then(|value| std::str::from_utf8(value).ok());
-    let kind = value.and_then(|value| value.split(';').next()).unwrap_or_default();
+    let kind =
+        headers.text(&CONTENT_TYPE).and_then(|value| value.split(';').next()).unwrap_or_default();
     let kind = kind.trim().to_ascii_lowercase();
     kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
 }

@@ -137,7 +137,6 @@ fn hash(room: &Room, kind: &str, name: &str) -> [u8; 32] {
 
 /// The token of the `Authorization` header, if it is one of a bearer.
 pub(super) fn bearer<'a>(headers: impl Into<Lines<'a>>) -> Option<&'a str> {
-    let value = std::str::from_utf8(headers.into().first(&AUTHORIZATION)?).ok()?;
-    let (scheme, token) = value.split_once(' ')?;
+    let (scheme, token) = headers.into().text(&AUTHORIZATION)?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }

@@ -9,6 +9,7 @@
 //! whole request after the other. After anything else the connection is hyper's for good: nothing
 //! is ever guessed about where a request begins.
 
+use std::future::ready;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ use httparse::{EMPTY_HEADER, Header, Status};
 use super::connection::Context;
 use super::date;
 use super::lines::{Lines, is_named};
+use super::respond::panicked;
 use super::taking::Taking;
 use super::watch::Progress;
 use super::{Head, Whole};
@@ -114,7 +116,7 @@ pub(super) fn answer(context: &Context, bytes: &[u8], out: &mut Vec<u8>) -> Opti
     let before = out.len();
     let written = || {
         let direct = shortcut.answer(&head)?;
-        write(out, &direct.response);
+        write(out, &direct.response, false);
         Some(plain.head_bytes)
     };
     // Unwind safety: what a request shares with others is behind locks that outlive a panic, and
@@ -127,7 +129,7 @@ pub(super) fn answer(context: &Context, bytes: &[u8], out: &mut Vec<u8>) -> Opti
 }
 
 /// The way to the answer of the request that the bytes are, with its whole body. `None` leaves them
-/// to hyper; nothing has happened then.
+/// to hyper; nothing has happened then. A bug has one too: what has happened is not known then.
 pub(super) fn take(context: &Context, bytes: &[u8]) -> Option<Taking> {
     let shortcut = context.server.routes.shortcut.as_ref()?;
     if !bytes.starts_with(b"POST /") {
@@ -145,7 +147,8 @@ pub(super) fn take(context: &Context, bytes: &[u8]) -> Option<Taking> {
         Some(Arc::clone(shortcut).take(&Whole { route, head, body: Some(body), begun }))
     };
     // Unwind safety: as above.
-    let answer = catch_unwind(AssertUnwindSafe(taken)).unwrap_or_default()?;
+    let answer = catch_unwind(AssertUnwindSafe(taken));
+    let answer = answer.unwrap_or_else(|_| Some(Box::pin(ready(panicked()))))?;
     Some(Taking::begin(context, answer))
 }
 
@@ -219,8 +222,9 @@ fn is_any(line: &Header<'_>, names: &[&HeaderName]) -> bool {
     names.iter().any(|name| is_named(line, name))
 }
 
-/// Adds an answer as hyper would write it.
-pub(super) fn write(out: &mut Vec<u8>, response: &Response<bytes::Bytes>) {
+/// Adds an answer as hyper would write it. What frames it is said here alone, and that it is the
+/// connection's last one.
+pub(super) fn write(out: &mut Vec<u8>, response: &Response<bytes::Bytes>, is_last: bool) {
     let (status, body) = (response.status(), response.body());
     out.reserve(HEAD_BYTES + body.len());
     out.extend_from_slice(b"HTTP/1.1 ");
@@ -229,8 +233,12 @@ pub(super) fn write(out: &mut Vec<u8>, response: &Response<bytes::Bytes>) {
     out.extend_from_slice(status.canonical_reason().unwrap_or("-").as_bytes());
     out.extend_from_slice(b"\r\n");
     for (name, value) in response.headers() {
-        assert!(![CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, DATE].contains(name));
-        put(out, name.as_str(), value.as_bytes());
+        if ![CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, DATE].contains(name) {
+            put(out, name.as_str(), value.as_bytes());
+        }
+    }
+    if is_last {
+        put(out, "connection", b"close");
     }
     put(out, "date", &date::now());
     // RFC 9110, 8.6 and 15.4.5.

@@ -24,6 +24,14 @@ impl<'a> Lines<'a> {
         }
     }
 
+    /// Returns the value of the first line with that name, if it is text as [`http::HeaderValue`]
+    /// has it: visible ASCII, spaces and tabs.
+    pub fn text(self, name: &HeaderName) -> Option<&'a str> {
+        let value = self.first(name)?;
+        let is_text = value.iter().all(|&byte| matches!(byte, b' '..=b'~' | b'\t'));
+        std::str::from_utf8(value).ok().filter(|_| is_text)
+    }
+
     /// Returns the values of all lines with that name, in their order.
     pub fn all(self, name: &HeaderName) -> Vec<&'a [u8]> {
         match self {
@@ -68,6 +76,14 @@ mod tests {
             assert_eq!(lines.all(&name("x-a")), [b"1", b"3"]);
             assert_eq!(lines.first(&name("x-c")), None);
             assert_eq!(lines.all(&name("x-c")), [b""; 0]);
+        }
+        for (value, is_text) in [("a\tb c~", true), ("\u{fc}", false), ("\u{a0}a", false)] {
+            let raw = [Header { name: "x-t", value: value.as_bytes() }];
+            map.insert("x-t", http::HeaderValue::from_bytes(value.as_bytes()).expect("a value"));
+            for lines in [Lines::Raw(&raw), Lines::from(&map)] {
+                assert_eq!(lines.text(&name("x-t")).is_some(), is_text, "{value:?}");
+            }
+            assert_eq!(map["x-t"].to_str().is_ok(), is_text, "{value:?}");
         }
         assert_eq!(Lines::Raw(&shouted).first(&name("x-a")), Some(b"1".as_slice()));
     }

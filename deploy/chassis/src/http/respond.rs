@@ -89,10 +89,7 @@ fn way(context: &Context, request: &Request<Incoming>) -> Way {
             let taken = shortcut::takes(known, request, asker, body_bytes_max);
             taken.map_or(Way::Routed, Way::Taken)
         }
-        Err(()) => {
-            metrics::request_refused("panic");
-            Way::Answered(broken().into_whole_response())
-        }
+        Err(()) => Way::Answered(panicked()),
     }
 }
 
@@ -208,7 +205,13 @@ pub(super) fn overdue(limit: Duration, safe: bool) -> Problem {
     Problem { retryable: safe, ..problem }
 }
 
-pub(super) fn broken() -> Problem {
+/// The answer after a panic, which is counted.
+pub(super) fn panicked() -> Response<Bytes> {
+    metrics::request_refused("panic");
+    broken().into_whole_response()
+}
+
+fn broken() -> Problem {
     let detail = "a bug of ours; what the request has done is not known";
     Problem::new(500, "INTERNAL", "The request failed", detail)
 }

@@ -169,7 +169,8 @@ impl WatchedStream {
         };
         self.taking = None;
         let mut answers = ANSWERS.take();
-        bypass::write(&mut answers, &response);
+        let is_last = self.connection.watch.progress().is_closing;
+        bypass::write(&mut answers, &response, is_last);
         self.send(cx, &answers)?;
         give_back(answers);
         Poll::Ready(Ok(()))
@@ -183,6 +184,14 @@ impl WatchedStream {
             // Another request, which has to wait.
             _ => Poll::Pending,
         }
+    }
+
+    /// Reads what has come behind the last request: the kernel of a socket that is closed with
+    /// something unread takes back what is not delivered yet.
+    fn discard(&self) {
+        let mut space = [0; READ_BYTES];
+        let is_more = |_: &u32| self.stream.try_read(&mut space).is_ok_and(|count| 0 < count);
+        (0..ROUNDS_MAX).take_while(is_more).for_each(drop);
     }
 
     /// Sends answers, and keeps what the socket does not take.
@@ -305,6 +314,7 @@ impl AsyncRead for WatchedStream {
         if this.is_ours(&progress) {
             // As if the client had ended it.
             if progress.is_closing {
+                this.discard();
                 return Poll::Ready(Ok(()));
             }
             ready!(this.poll_ours(cx))?;

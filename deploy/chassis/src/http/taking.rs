@@ -11,7 +11,7 @@ use http::Response;
 use tokio::time::Instant;
 
 use super::connection::Context;
-use super::respond::{broken, overdue};
+use super::respond::{overdue, panicked};
 use super::timer::Timer;
 use crate::metrics;
 
@@ -40,14 +40,11 @@ impl Taking {
         match catch_unwind(answer) {
             Ok(Poll::Ready(response)) => return Poll::Ready(response),
             Ok(Poll::Pending) => {}
-            Err(_) => {
-                metrics::request_refused("panic");
-                return Poll::Ready(broken().into_whole_response());
-            }
+            Err(_) => return Poll::Ready(panicked()),
         }
         ready!(timer.poll_until(self.deadline, cx));
         metrics::request_refused("timeout");
-        // What is taken has a body, so it may have changed something.
+        // What is taken may have changed something by now.
         Poll::Ready(overdue(self.limit, false).into_whole_response())
     }
 }
