@@ -41,6 +41,7 @@ mod test_holds;
 mod test_kill_server;
 mod test_kill_usher;
 mod test_late;
+mod test_leader;
 mod test_ledger;
 mod test_outage;
 mod test_owners;

@@ -109,13 +109,23 @@ impl Split {
         self.add(name, stage, &[]).await;
     }
 
-    async fn add(&mut self, name: &str, stage: &str, settings: &[(&str, &str)]) {
+    /// Starts one more process of the waiting room with an address of its own, and waits until it
+    /// lives; returns clients of that and of its metrics.
+    pub async fn open_room(&mut self, name: &str) -> (Client, Client) {
+        let address = format!("127.0.0.1:{}", free_port());
+        let settings = [("USHER__WAITING_ROOM__LISTEN", address.as_str())];
+        let pages = self.add(name, "waiting-room", &settings).await;
+        (Client::new(&format!("http://{address}")), pages)
+    }
+
+    async fn add(&mut self, name: &str, stage: &str, settings: &[(&str, &str)]) -> Client {
         let pages = self.spawn(name, stage, settings);
         until("the new process to live", async || {
             let answer = pages.send(Call::get("/healthz")).await.ok()?;
             (answer.status == 200).then_some(())
         })
         .await;
+        pages
     }
 
     /// Starts a process of `stage` under a name of its own; returns a client of its metrics
