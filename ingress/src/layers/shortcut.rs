@@ -65,6 +65,7 @@ mod tests {
     use crate::buckets::Rate;
     use crate::config::RequestLimits;
     use chassis::http::Lines;
+    use futures_util::FutureExt as _;
     use http::Method;
 
     struct Always;
@@ -141,5 +142,46 @@ mod tests {
         let now = chassis::clock::now();
         assert!(limiter.enter(Some([192, 0, 2, 1].into()), "/", now).is_err());
         assert!(ask(2).is_some(), "another address has its own");
+    }
+
+    /// Takes everything, and never ends.
+    struct Endless;
+
+    impl Shortcut for Endless {
+        fn answer(&self, _: &Head<'_>) -> Option<Direct> {
+            None
+        }
+
+        fn takes(&self, _: &Head<'_>) -> Option<&'static str> {
+            Some("/")
+        }
+
+        fn take(self: Arc<Self>, _: &Whole<'_>) -> BoxFuture<'static, Response<Bytes>> {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    #[test]
+    fn what_it_takes_counts_against_the_address_and_holds_a_place_until_it_ends() {
+        let address = Rate { burst: 3, per_minute: 1 };
+        let limits = RequestLimits { address, concurrent_max: 1, ..RequestLimits::default() };
+        let limiter = Arc::new(Limiter::new(limits, false));
+        let layered = Arc::new(Layered { shortcut: Arc::new(Endless), limiter });
+        let take = || {
+            let (headers, peer) = (Lines::Raw(&[]), ([192, 0, 2, 1], 1).into());
+            let head = Head { method: &Method::POST, path: "/", headers, peer };
+            let begun = chassis::clock::Monotonic::now();
+            let whole = Whole { route: "/", head, body: Some(&[]), begun };
+            let mut answer = Arc::clone(&layered).take(&whole);
+            let now = (&mut answer).now_or_never().map(|response| response.status().as_u16());
+            (answer, now)
+        };
+        let (first, at_first) = take();
+        assert_eq!(at_first, None, "it is under way");
+        assert_eq!(take().1, Some(503), "the place is taken");
+        drop(first);
+        let (_third, at_third) = take();
+        assert_eq!(at_third, None, "the place is free again");
+        assert_eq!(take().1, Some(429), "all four were counted");
     }
 }
