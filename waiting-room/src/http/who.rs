@@ -32,6 +32,8 @@ pub(super) struct Who {
 }
 
 impl Who {
+    /// Reads and checks it, as far as that asks nobody.
+    ///
     /// # Errors
     /// 401 `LOGIN_REQUIRED`, 403 `ENQUEUE_TOKEN_REQUIRED` and `ENQUEUE_TOKEN_INVALID`.
     pub(super) fn read(

@@ -1,7 +1,7 @@
 //! Answers what the shortcut knows before hyper hears of it.
 //!
 //! Of a poll's time in this process hyper took more than the answer itself: its states between two
-//! requests, its bodies, its encoder; of a join's a third. So a request that came whole and finds
+//! requests, its bodies, its encoder; of a join's a fifth. So a request that came whole and finds
 //! hyper with nothing to do is answered from here, if the shortcut answers or takes it. All other
 //! bytes go to hyper as they came, and it waits on as if there had been no other.
 //!
