@@ -1,4 +1,5 @@
-//! The pace that the stages behind the room bear: it rises slowly and falls fast.
+//! The pace that the stages behind the room bear: it rises slowly and falls fast, and nobody is
+//! called into a stage that answers nobody in time.
 //!
 //! Additive increase while a stage is well and multiplicative decrease while it is not is the one
 //! linear rule that comes to rest near what is borne, wherever it starts (Chiu and Jain, "Analysis
@@ -50,6 +51,14 @@ pub const SIGNAL_FRESH: DurationMs = DurationMs(3_000);
 /// stage that does not answer, and their time to buy runs.
 pub const SIGNAL_LOST: DurationMs = DurationMs(30_000);
 
+/// An owner whose answers take longer stops the line.
+///
+/// Half of the time that askers wait for them is gone then: with a few more people nobody would be
+/// answered. Short of that the rate alone gives way, as a call is felt only when people choose, and
+/// each stop is followed by as long a lull. Settlement stops nobody: a call is felt there after a
+/// minute and more, and who waits for a payment is told that it is on its way.
+pub const REPLY_STOP: DurationMs = DurationMs(REPLY_TARGET.0 * 5);
+
 /// How long the pace of a leader that is gone means something: within it the increases alone go
 /// from nothing to the whole cap, where the stages are well.
 pub const PACE_KEPT: DurationMs = DurationMs(ADAPT_STEP.0 * INCREASE_PARTS);
@@ -77,6 +86,7 @@ pub const COMMIT_TARGET: DurationMs = DurationMs(1_000);
 
 const _: () = {
     assert!(REPLY_TARGET.0 < limits::ASK_AGAIN.0);
+    assert!(REPLY_STOP.0 * 2 == limits::ASK_WAIT.0);
     assert!(limits::LOAD_SPAN.0 <= ADAPT_STEP.0);
     assert!(limits::LOAD_EVERY.0 * 4 <= SIGNAL_FRESH.0);
     assert!(SIGNAL_FRESH.0 < SIGNAL_LOST.0);
@@ -141,7 +151,7 @@ impl Adapt {
     }
 
     /// Takes a step if one is due at `now`, and returns what the stages bear under `cap` calls a
-    /// minute.
+    /// minute: nothing, without waiting for a step, while the allocator stops the line.
     pub fn step(&mut self, now: MonoMs, cap: u32, signals: &Signals) -> Headroom {
         let cap = u64::from(cap) * MILLI;
         if self.stepped_at.is_none_or(|at| ADAPT_STEP <= now.since(at)) {
@@ -166,11 +176,11 @@ impl Adapt {
                 assert!(stage.under(cap) <= cap);
             }
         }
-        let settlement = self.settlement.shown(cap);
-        let outage = outage(signals, cap);
+        let allocator = [self.allocator.shown(cap), stop(signals)];
+        let settlement = [self.settlement.shown(cap), outage(signals, cap)];
         Headroom {
-            allocator: self.allocator.shown(cap),
-            settlement: settlement.into_iter().chain(outage).min(),
+            allocator: allocator.into_iter().flatten().min(),
+            settlement: settlement.into_iter().flatten().min(),
         }
     }
 }
@@ -248,6 +258,13 @@ fn health(age: DurationMs, is_over: bool) -> Health {
 fn allocator_health(signals: &Signals) -> Health {
     let Some((load, age)) = &signals.allocator else { return Health::Well };
     health(*age, PENDING_TARGET < load.pending || REPLY_TARGET < load.reply_p99)
+}
+
+/// No calls while the owner answers too late for most askers, by its last word: one that was so
+/// slow and is silent is not well yet. After [`SIGNAL_LOST`] the word says nothing any more.
+fn stop(signals: &Signals) -> Option<u32> {
+    let (load, age) = signals.allocator.as_ref()?;
+    (*age <= SIGNAL_LOST && REPLY_STOP < load.reply_p99).then_some(0)
 }
 
 fn settlement_health(signals: &Signals) -> Health {

@@ -40,7 +40,7 @@ mod hash_for_tests;
 
 pub use adapt::{
     ADAPT_STEP, Adapt, COMMIT_TARGET, DECREASE_REST, Headroom, ORDERS_TARGET_MILLI, PACE_KEPT,
-    PENDING_TARGET, REPLY_TARGET, SIGNAL_FRESH, SIGNAL_LOST, Signals,
+    PENDING_TARGET, REPLY_STOP, REPLY_TARGET, SIGNAL_FRESH, SIGNAL_LOST, Signals,
 };
 pub use basket::Basket;
 pub use bits::{Bits, LiveIndex};

@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 use schema::admission::{LimitedBy, RoomStatus};
 use schema::limits::BATCH_OUTCOMES_MAX;
 use schema::{AllocatorLoad, DurationMs, RoomSettings, SettlementLoad, Shards, codec, subject};
+use waiting_room_core::REPLY_STOP;
 
 const ID: &str = "EVT001";
 
@@ -13,13 +14,13 @@ fn adaptive(settings: &mut RoomSettings) {
     (settings.adaptive, settings.admission_rate_per_minute) = (true, 600);
 }
 
-/// What the owner of the event's shard says.
+/// What the owner of the event's shard says of what waits.
 async fn say(world: &World, pending: u32) {
-    let load = AllocatorLoad {
-        shard: Shards::default().of(&event(ID)),
-        pending,
-        reply_p99: DurationMs(4),
-    };
+    say_of_answers(world, pending, DurationMs(4)).await;
+}
+
+async fn say_of_answers(world: &World, pending: u32, reply_p99: DurationMs) {
+    let load = AllocatorLoad { shard: Shards::default().of(&event(ID)), pending, reply_p99 };
     let subject = subject::load_allocator(load.shard);
     world.nats.client.publish(subject, codec::encode(&load).into()).await.unwrap();
 }
@@ -78,6 +79,31 @@ async fn a_crowded_allocator_slows_the_line_silence_holds_it_and_the_next_leader
     let plain = |settings: &mut RoomSettings| settings.admission_rate_per_minute = 600;
     world.set(ID, plain).await;
     assert_eq!(rate_when(&world, crowd, LimitedBy::Rate).await, 600, "it adapts no more");
+}
+
+#[tokio::test]
+async fn an_owner_that_answers_too_late_stops_the_line_until_its_next_good_word() {
+    let world = World::new().await;
+    let room = world.instance("a").await;
+    world.list(ID, 100_000).await;
+    world.set(ID, adaptive).await;
+    join_all((0..300).map(|_| room.place(ID))).await;
+    assert_eq!(rate_when(&world, 0, LimitedBy::Rate).await, 600);
+    let stopped = soon(async || {
+        say_of_answers(&world, 0, DurationMs(REPLY_STOP.0 + 1)).await;
+        let tick = ticks(&world, 1).await.remove(0);
+        (tick.rate_per_minute == 0).then_some(tick)
+    })
+    .await;
+    assert_eq!(stopped.limited_by, LimitedBy::Allocator);
+    // Its word holds while it is silent.
+    for tick in ticks(&world, 8).await {
+        assert_eq!((tick.rate_per_minute, tick.cursor), (0, stopped.cursor), "{tick:?}");
+    }
+    let again = rate_when(&world, 0, LimitedBy::Allocator).await;
+    assert!((1..600).contains(&again), "it has fallen, and rises: {again}");
+    let called = async || ticks(&world, 1).await.remove(0).cursor;
+    soon(async || (stopped.cursor < called().await).then_some(())).await;
 }
 
 #[tokio::test]

@@ -1,12 +1,13 @@
 //! Tests of the controller, with the trouble and the silence that stages may be in.
 
 use super::{
-    ADAPT_STEP, Adapt, COMMIT_TARGET, DECREASE_REST, Headroom, PENDING_TARGET, REPLY_TARGET,
-    SIGNAL_FRESH, SIGNAL_LOST, Signals,
+    ADAPT_STEP, Adapt, COMMIT_TARGET, DECREASE_REST, Headroom, PENDING_TARGET, REPLY_STOP,
+    REPLY_TARGET, SIGNAL_FRESH, SIGNAL_LOST, Signals,
 };
 use crate::mono::MonoMs;
 use proptest::prelude::*;
 use schema::admission::LimitedBy;
+use schema::limits::ASK_WAIT;
 use schema::{AllocatorLoad, DurationMs, SettlementLoad, ShardId, UnixMillis};
 
 const FRESH: DurationMs = DurationMs(400);
@@ -188,29 +189,97 @@ fn what_the_operator_sets_is_the_cap_at_once() {
     assert_eq!(steps(&mut adapt, &mut now, 90, &well, 1), [(90, LimitedBy::Rate)]);
 }
 
-/// The mean rate under a cap of 6,000 for a stage that bears `borne`, and feels after so many
-/// seconds what was let in.
-fn mean_rate(mut adapt: Adapt, borne: u32, feels_after: usize) -> u32 {
+/// The words of an owner that is so slow, and of a settlement that is well.
+fn slow(reply_p99: DurationMs, age: DurationMs) -> Signals {
+    Signals { allocator: Some((allocator(0, reply_p99), age)), ..signals(true, true, age) }
+}
+
+#[test]
+fn ten_times_as_slow_for_half_a_minute_stops_the_line_at_the_next_tick_and_once() {
+    let (mut adapt, tick) = (Adapt::default(), 250);
+    let ten_times = DurationMs(REPLY_TARGET.0 * 10);
+    let mut rates = Vec::new();
+    for at in (0..600_000).step_by(tick) {
+        let is_slow = (60_250..90_250).contains(&at);
+        let reply_p99 = if is_slow { ten_times } else { REPLY_TARGET };
+        let now = MonoMs(u64::try_from(at).unwrap());
+        let bound = adapt.step(now, 6_000, &slow(reply_p99, FRESH)).binding(6_000);
+        if is_slow {
+            assert_eq!(bound, (0, LimitedBy::Allocator), "at {at} ms");
+        } else {
+            rates.push(bound.0);
+        }
+    }
+    let (before, after) = rates.split_at(241);
+    assert!(before.iter().all(|rate| *rate == 6_000), "{before:?}");
+    // Three decreases were due meanwhile; from there on it only rises, to where it was.
+    assert_eq!((after[0], after.last()), (2_058, Some(&6_000)));
+    assert!(after.is_sorted(), "no swing: {after:?}");
+}
+
+#[test]
+fn a_stop_needs_answers_beyond_its_limit_outlasts_silence_and_ends_with_the_next_good_word() {
+    let beyond = DurationMs(REPLY_STOP.0 + 1);
+    let rate = |adapt: &mut Adapt, now, signals: &Signals| {
+        adapt.step(MonoMs(now), 6_000, signals).binding(6_000)
+    };
+    let mut adapt = Adapt::default();
+    assert_eq!(rate(&mut adapt, 0, &slow(REPLY_STOP, FRESH)).0, 4_200, "it slows");
+    let stopped = (0, LimitedBy::Allocator);
+    for (at, age) in [(1, FRESH), (2, STALE), (3, SIGNAL_LOST)] {
+        assert_eq!(rate(&mut adapt, at, &slow(beyond, age)), stopped);
+    }
+    assert_eq!(rate(&mut adapt, 4, &slow(beyond, LOST)).0, 4_200);
+    assert_eq!(rate(&mut adapt, 5, &slow(REPLY_TARGET, FRESH)).0, 4_200);
+}
+
+/// A stage that feels after so many seconds who was let in under a cap of 6,000, and bears `borne`
+/// people a minute. Returns the mean rate of the last 100 of 120 minutes; `say` is what it says
+/// when whoever comes waits for so long.
+fn mean_rate(
+    mut adapt: Adapt,
+    borne: u32,
+    feels_after: usize,
+    say: fn(DurationMs) -> Signals,
+) -> u32 {
     let mut let_in = vec![0; feels_after];
-    let mut waiting: i64 = 0;
+    // In sixtieths of a person: the rates are of a minute.
+    let mut waiting: u32 = 0;
     for second in 0..7_200_u64 {
-        // In sixtieths of a person: the rates are of a minute.
-        waiting += i64::from(let_in[let_in.len() - feels_after]) - i64::from(borne);
-        waiting = waiting.max(0);
-        let well = waiting < i64::from(borne);
-        let rate = adapt.step(MonoMs(second * 1_000), 6_000, &signals(well, true, FRESH));
-        let_in.push(rate.binding(6_000).0);
+        waiting += let_in[let_in.len() - feels_after];
+        waiting = waiting.saturating_sub(borne);
+        let wait = DurationMs(u64::from(waiting) * 1_000 / u64::from(borne));
+        let headroom = adapt.step(MonoMs(second * 1_000), 6_000, &say(wait));
+        let_in.push(headroom.binding(6_000).0);
     }
     let last: &[u32] = &let_in[let_in.len() - 6_000..];
     last.iter().sum::<u32>() / 6_000
 }
 
+fn settlement_says(wait: DurationMs) -> Signals {
+    Signals { allocator: None, settlement: Some((settlement(0, wait), FRESH)) }
+}
+
+/// An owner answers nothing that nobody waits for any more.
+fn allocator_says(wait: DurationMs) -> Signals {
+    Signals { allocator: Some((allocator(0, wait.min(ASK_WAIT)), FRESH)), settlement: None }
+}
+
 #[test]
 fn it_comes_to_rest_near_what_is_borne_wherever_it_starts() {
-    for (feels_after, share_min) in [(10, 80), (30, 65), (90, 60)] {
+    type Stage = (fn(DurationMs) -> Signals, usize, u32);
+    let stages: [Stage; 5] = [
+        (settlement_says, 10, 80),
+        (settlement_says, 30, 65),
+        (settlement_says, 90, 60),
+        // Its stops cost a part of it.
+        (allocator_says, 10, 70),
+        (allocator_says, 30, 60),
+    ];
+    for (say, feels_after, share_min) in stages {
         for borne in [1_000, 2_500, 4_500] {
             for start in [300, 3_000, 6_000] {
-                let mean = mean_rate(resumed(start), borne, feels_after);
+                let mean = mean_rate(resumed(start), borne, feels_after, say);
                 let share = mean * 100 / borne;
                 assert!(
                     (share_min..=100).contains(&share),
@@ -219,7 +288,7 @@ fn it_comes_to_rest_near_what_is_borne_wherever_it_starts() {
             }
         }
     }
-    assert_eq!(mean_rate(resumed(300), 6_000, 10), 6_000);
+    assert_eq!(mean_rate(resumed(300), 6_000, 10, settlement_says), 6_000);
 }
 
 /// Which of the two is well, how old the word is, and the time to the next look.
