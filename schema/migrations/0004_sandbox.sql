@@ -33,19 +33,19 @@ CREATE INDEX payment_created ON sandbox.payment (created_at, payment_id);
 CREATE INDEX payment_charged_back ON sandbox.payment (payment_id) WHERE charged_back IS NOT NULL;
 
 -- How the dispute of a payment stands by now: a second after it was taken the bank has the money, and
--- a minute later it has decided. NULL for none.
-CREATE FUNCTION sandbox.stands(p_charged_back TEXT, p_state TEXT, p_captured_at BIGINT, p_now BIGINT)
-RETURNS TEXT LANGUAGE sql IMMUTABLE AS $$
-    SELECT CASE WHEN p_state = 'captured' AND p_captured_at + 1000 <= p_now
-        THEN CASE WHEN p_captured_at + 61000 <= p_now THEN p_charged_back
-            WHEN p_charged_back IS NOT NULL THEN 'taken' END END
+-- a minute later it has decided. NULL for none. What it has left with us may go back after that.
+CREATE FUNCTION sandbox.stands(p sandbox.payment, p_now BIGINT) RETURNS TEXT
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN p.captured_at + 1000 <= p_now AND (p.state = 'captured'
+            OR (p.state = 'refunded' AND p.captured_at + 61000 <= p.updated_at))
+        THEN CASE WHEN p.captured_at + 61000 <= p_now THEN p.charged_back
+            WHEN p.charged_back IS NOT NULL THEN 'taken' END END
 $$;
 
 -- Whether the bank has the money of a payment: it cannot be given back then.
 CREATE FUNCTION sandbox.is_gone(p sandbox.payment, p_now BIGINT) RETURNS BOOLEAN
 LANGUAGE sql IMMUTABLE AS $$
-    SELECT coalesce(sandbox.stands(p.charged_back, p.state, p.captured_at, p_now)
-        IN ('taken', 'lost'), false)
+    SELECT coalesce(sandbox.stands(p, p_now) IN ('taken', 'lost'), false)
 $$;
 
 -- What a verb makes of a payment; one that does not fit changes nothing.
@@ -137,7 +137,7 @@ LANGUAGE plpgsql STABLE AS $$
 BEGIN
     RETURN QUERY SELECT p.payment_id, p.amount, p.currency::TEXT, d.stands
         FROM sandbox.payment p,
-            sandbox.stands(p.charged_back, p.state, p.captured_at, p_now) AS d(stands)
+            sandbox.stands(p, p_now) AS d(stands)
         WHERE p.charged_back IS NOT NULL AND d.stands IS NOT NULL
             AND p_since <= p.captured_at + 1000
         ORDER BY p.payment_id;

@@ -12,7 +12,7 @@ CREATE TABLE found_money (
     -- Whether the provider had taken it.
     taken       BOOLEAN NOT NULL,
     found_at    BIGINT  NOT NULL,
-    outcome     TEXT    CHECK (outcome IN ('voided', 'refunded', 'reseated')),
+    outcome     TEXT    CHECK (outcome IN ('voided', 'refunded', 'charged_back', 'reseated')),
     settled_at  BIGINT,
     -- When the provider was last asked about it, after it was found.
     looked_at   BIGINT  NOT NULL DEFAULT 0,
@@ -84,8 +84,8 @@ BEGIN
     RETURN true;
 END $$;
 
--- Gives found money its outcome. What was taken is booked as taken and given back, in a part of its
--- own: the order's own money is part 0.
+-- Gives found money its outcome. What was taken is booked as taken and given back, by us or by the
+-- buyer's bank, in a part of its own: the order's own money is part 0.
 CREATE FUNCTION found_settle(
     p_provider TEXT, p_id TEXT, p_outcome TEXT, p_kind TEXT[], p_account TEXT[], p_amount TEXT[],
     p_party TEXT[], p_event TEXT, p_now BIGINT
@@ -96,12 +96,12 @@ BEGIN
     WHERE provider = p_provider AND provider_id = p_id AND outcome IS NULL
     RETURNING * INTO money;
     IF NOT FOUND THEN RETURN false; END IF;
-    IF p_outcome = 'refunded' THEN
+    IF p_outcome IN ('refunded', 'charged_back') THEN
         PERFORM FROM orders WHERE order_id = money.order_id FOR UPDATE;
         -- There may be no such order.
         PERFORM payment_claim(money.order_id::TEXT);
         next_part := (SELECT 1 + count(*) FROM found_money f WHERE f.order_id = money.order_id
-            AND f.outcome = 'refunded' AND f.provider_id <> p_id);
+            AND f.outcome IN ('refunded', 'charged_back') AND f.provider_id <> p_id);
         INSERT INTO ledger_transaction (order_id, kind, part, event_id, at, currency, account,
             amount, party)
         SELECT money.order_id, b.kind, next_part, p_event, p_now, money.currency,

@@ -13,7 +13,8 @@ SELECT order_id AS booking_id, account_id, event_id, state,
                 -- Money that came late buys places in another booking or goes back, and until then
                 -- the outcome is open.
                 ELSE coalesce((SELECT CASE WHEN NOT bool_and(outcome IS NOT NULL) THEN 'PENDING'
-                        WHEN bool_or(outcome = 'refunded') THEN 'REFUNDED' ELSE 'CANCELLED' END
+                        WHEN bool_or(outcome IN ('refunded', 'charged_back')) THEN 'REFUNDED'
+                        ELSE 'CANCELLED' END
                     FROM found_money f WHERE f.order_id = orders.order_id AND f.taken
                     HAVING 0 < count(*)), 'CANCELLED')
             END

@@ -3,6 +3,8 @@
 CREATE TABLE chargeback (
     provider    TEXT    NOT NULL,
     dispute_id  TEXT    NOT NULL,
+    -- Of whose payment it is: that of the order, or one that was found beside it.
+    payment_id  TEXT    NOT NULL,
     order_id    UUID    NOT NULL,
     -- Counted from 1 in its order: its part in the ledger.
     part        INT     NOT NULL CHECK (0 < part),
@@ -16,6 +18,7 @@ CREATE TABLE chargeback (
     PRIMARY KEY (provider, dispute_id),
     UNIQUE (order_id, part)
 );
+CREATE INDEX chargeback_of_payment ON chargeback (provider, payment_id);
 CREATE INDEX chargeback_open ON chargeback (provider, look_at) WHERE state IN ('inquiry', 'taken');
 CREATE TRIGGER chargeback_move BEFORE UPDATE OF state ON chargeback FOR EACH ROW
     WHEN (OLD.state <> NEW.state AND (OLD.state, NEW.state) NOT IN (
@@ -26,19 +29,19 @@ CREATE TRIGGER chargeback_move BEFORE UPDATE OF state ON chargeback FOR EACH ROW
 -- Notes how a dispute stands, and books what that means, if it still stood as `p_before` says (NULL
 -- for one that is new). Says whether it did.
 CREATE FUNCTION chargeback_note(
-    p_provider TEXT, p_dispute TEXT, p_order UUID, p_amount BIGINT, p_currency TEXT,
-    p_before TEXT, p_state TEXT, p_kind TEXT[], p_account TEXT[], p_entry_amount TEXT[],
-    p_party TEXT[], p_now BIGINT, p_look_at BIGINT
+    p_provider TEXT, p_dispute TEXT, p_payment TEXT, p_order UUID, p_amount BIGINT,
+    p_currency TEXT, p_before TEXT, p_state TEXT, p_kind TEXT[], p_account TEXT[],
+    p_entry_amount TEXT[], p_party TEXT[], p_now BIGINT, p_look_at BIGINT
 ) RETURNS BOOLEAN LANGUAGE plpgsql AS $$
 DECLARE noted chargeback; o orders;
 BEGIN
     -- Whoever gives money back locks the order too.
     SELECT * INTO o FROM orders WHERE order_id = p_order FOR UPDATE;
     IF p_before IS NULL THEN
-        INSERT INTO chargeback (provider, dispute_id, order_id, part, amount, currency, state,
-            noted_at, look_at)
-        SELECT p_provider, p_dispute, p_order, 1 + count(*), p_amount, p_currency, p_state, p_now,
-            p_look_at
+        INSERT INTO chargeback (provider, dispute_id, payment_id, order_id, part, amount, currency,
+            state, noted_at, look_at)
+        SELECT p_provider, p_dispute, p_payment, p_order, 1 + count(*), p_amount, p_currency,
+            p_state, p_now, p_look_at
         FROM chargeback c WHERE c.order_id = p_order
         ON CONFLICT (provider, dispute_id) DO NOTHING
         RETURNING * INTO noted;
@@ -56,7 +59,18 @@ BEGIN
     RETURN true;
 END $$;
 
+-- Payments whose money the buyer's bank has.
+CREATE VIEW banked_payment AS
+SELECT provider, payment_id, order_id, state FROM chargeback WHERE state IN ('taken', 'lost');
+
+-- Payments that no order has: found, and not spent on other places since.
+CREATE VIEW payment_of_nobody AS
+SELECT provider, provider_id AS payment_id FROM found_money
+WHERE outcome IS DISTINCT FROM 'reseated';
+
 -- Orders of which a bank has money: nothing else of it is paid back. A bank that only asks is told so
--- best by paying it back.
+-- best by paying it back, and money that was found beside an order is not the order's.
 CREATE VIEW disputed_order AS
-SELECT DISTINCT order_id FROM chargeback WHERE state IN ('taken', 'lost');
+SELECT DISTINCT order_id FROM banked_payment b
+WHERE NOT EXISTS (SELECT FROM payment_of_nobody n
+    WHERE (n.provider, n.payment_id) = (b.provider, b.payment_id));

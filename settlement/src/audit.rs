@@ -68,7 +68,8 @@ const QUESTIONS: &[Question] = &[
                     AND kind NOT IN ('part_reversal', 'part_payout') GROUP BY order_id, kind) b
             FULL JOIN (SELECT order_id, k.kind, count(*) AS times, sum(amount) AS amount
                 FROM found_money, unnest(ARRAY['capture', 'payout']) AS k(kind)
-                WHERE outcome = 'refunded' GROUP BY order_id, k.kind) f USING (order_id, kind)
+                WHERE outcome IN ('refunded', 'charged_back') GROUP BY order_id, k.kind) f
+                USING (order_id, kind)
             WHERE (b.times, b.amount) IS DISTINCT FROM (f.times, f.amount)
                 AND $2 IS NOT NULL LIMIT $1",
     },
@@ -120,7 +121,7 @@ const QUESTIONS: &[Question] = &[
         query: "SELECT 'payment ' || p.payment_id || ' was taken back by its bank, and nobody has '
                 || 'noted it' AS what
             FROM sandbox.payment p
-            WHERE sandbox.stands(p.charged_back, p.state, p.captured_at, $2) IS NOT NULL
+            WHERE sandbox.stands(p, $2) IS NOT NULL
                 AND NOT EXISTS (SELECT FROM chargeback c WHERE c.provider = 'sandbox'
                     AND c.dispute_id = 'dp_' || p.payment_id) LIMIT $1",
     },
@@ -249,7 +250,10 @@ const QUESTIONS: &[Question] = &[
         promise: InvariantId::Ord2,
         query: "SELECT 'payment ' || provider_id || ' was found without a place and is still there'
                 AS what
-            FROM found_money WHERE outcome IS NULL AND found_at < $2 LIMIT $1",
+            FROM found_money f WHERE outcome IS NULL AND found_at < $2
+                -- Its bank has it, and has not decided yet.
+                AND NOT EXISTS (SELECT FROM banked_payment b WHERE b.provider = f.provider
+                    AND b.payment_id = f.provider_id AND b.state = 'taken') LIMIT $1",
     },
     Question {
         promise: InvariantId::Ord2,
@@ -267,6 +271,8 @@ const QUESTIONS: &[Question] = &[
         promise: InvariantId::Ord2,
         query: "SELECT p.order_ref || ' was charged ' || count(*) || ' times' AS what
             FROM sandbox.payment p WHERE p.state = 'captured' AND $2 IS NOT NULL
+                AND NOT EXISTS (SELECT FROM banked_payment b
+                    WHERE b.provider = 'sandbox' AND b.payment_id = p.payment_id)
             GROUP BY p.order_ref HAVING 1 < count(*) LIMIT $1",
     },
     Question {
@@ -278,7 +284,8 @@ const QUESTIONS: &[Question] = &[
             LEFT JOIN orders o USING (order_id)
             WHERE (p.state = 'captured' OR p.state = 'authorised') AND $2 IS NOT NULL
                 AND NOT coalesce(o.todo OR (o.state = 'paid' AND p.state = 'captured'), false)
-            LIMIT $1",
+                AND NOT EXISTS (SELECT FROM banked_payment b
+                    WHERE b.provider = 'sandbox' AND b.payment_id = p.payment_id) LIMIT $1",
     },
     Question {
         promise: InvariantId::Ord2,

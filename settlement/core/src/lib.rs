@@ -25,7 +25,7 @@ pub use order::{Move, MoveRefused, State, TRANSITIONS, Trigger, transition};
 pub use part::{PartRecord, part_command, reduce};
 pub use posting::{
     Account, Bearer, Entry, Payer, Posting, PostingKind, on_capture, on_chargeback,
-    on_chargeback_won, on_part_refund, on_refund, on_return, on_sale, ticket_of,
+    on_chargeback_won, on_part_refund, on_refund, on_return, on_return_by_bank, on_sale, ticket_of,
 };
 pub use reseat::{ReseatRecord, reseat, reseat_ids};
 pub use step::{Facts, Seen, Step, next};

@@ -198,6 +198,14 @@ pub fn on_return(total: Money) -> Vec<Posting> {
     vec![on_capture(total), payout(total)]
 }
 
+/// Books money that was taken without a sale and that the buyer's bank has taken back: it is here
+/// no more ([`on_chargeback`]), and nobody has lost anything.
+pub fn on_return_by_bank(total: Money) -> Vec<Posting> {
+    let returned =
+        transfer(PostingKind::Payout, total, Account::FanReceivable, Account::Chargeback);
+    vec![on_capture(total), returned]
+}
+
 /// Books that the buyer's bank took back `total`, which was captured. The sale stays: its loss is
 /// the bearer's.
 pub fn on_chargeback(total: Money, bearer: Bearer) -> Posting {

@@ -5,11 +5,11 @@ use crate::config::{LOOKS_SIDE_BY_SIDE, PROVIDER_WAIT};
 use crate::error::Error;
 use crate::metrics;
 use crate::provider::{Cursor, Failure, Listed, Page, Provider, Verb};
-use crate::store::{FoundMoney, MoneyOutcome};
+use crate::store::{FoundMoney, MoneyOutcome, OpenMoney};
 use chassis::clock;
 use futures_util::stream::{self, StreamExt as _};
 use schema::UnixMillis;
-use settlement_core::{Late, Remedy, Rung, Seen, Standing, Stray, late, remedy};
+use settlement_core::{Disputed, Late, Remedy, Rung, Seen, Standing, Stray, late, remedy};
 
 /// Before everything in a list.
 const FIRST: Cursor = Cursor { created_at: UnixMillis(0), id: String::new() };
@@ -39,6 +39,8 @@ enum Open {
     Differs(Difference),
     /// Nothing has ended it.
     Goes(Listed),
+    /// The buyer's bank has it, and has not decided who keeps it.
+    Waits,
 }
 
 impl Findings {
@@ -151,12 +153,13 @@ impl Look<'_> {
         if open.is_empty() {
             return Ok(None);
         }
-        let ends = open.into_iter().map(|(payment, why, taken)| self.end_one(payment, why, taken));
+        let ends = open.into_iter().map(|money| self.end_one(money));
         let ends: Vec<_> = stream::iter(ends).buffer_unordered(LOOKS_SIDE_BY_SIDE).collect().await;
         let mut rest = Vec::new();
         for end in ends {
             match end {
                 Ok(Open::Goes(payment)) => rest.push(payment),
+                Ok(Open::Waits) => {}
                 Ok(Open::Differs(difference)) => findings.differences.push(difference),
                 Err(error) => findings.add(Err(error)),
             }
@@ -164,17 +167,23 @@ impl Look<'_> {
         Ok(Some(rest))
     }
 
-    async fn end_one(&self, payment: Listed, why: Stray, was_taken: bool) -> Result<Open, Error> {
+    async fn end_one(&self, money: OpenMoney) -> Result<Open, Error> {
+        let OpenMoney { payment, why, was_taken, disputed } = money;
         let payment = self.fetched(payment).await?;
         // Money that was there is not gone because an account or a key is another one now.
         if was_taken && payment.seen == Seen::Cancelled {
             let remedy = Remedy::Refund(why);
             return Ok(Open::Differs(Difference { payment, remedy, is_mended: false }));
         }
-        let Some(outcome) = outcome_of(&payment.seen) else { return Ok(Open::Goes(payment)) };
+        let outcome = match (outcome_of(&payment.seen), disputed) {
+            (Some(outcome), _) => outcome,
+            (None, Some(Disputed::Lost)) => MoneyOutcome::ChargedBack,
+            (None, Some(Disputed::Taken)) => return Ok(Open::Waits),
+            (None, _) => return Ok(Open::Goes(payment)),
+        };
         let remedy = match outcome {
             MoneyOutcome::Voided => Remedy::Void(why),
-            MoneyOutcome::Refunded => Remedy::Refund(why),
+            MoneyOutcome::Refunded | MoneyOutcome::ChargedBack => Remedy::Refund(why),
         };
         let is_mended = self.settle(&payment, why, outcome).await?;
         Ok(Open::Differs(Difference { payment, remedy, is_mended }))
@@ -269,7 +278,7 @@ impl Look<'_> {
         let settled = self.money.settle(payment, outcome).await?;
         if settled {
             metrics::money_found(stray, outcome);
-            if (stray, outcome) == (Stray::Late, MoneyOutcome::Refunded) {
+            if stray == Stray::Late && outcome != MoneyOutcome::Voided {
                 metrics::late_money(Rung::Refund);
             }
         }

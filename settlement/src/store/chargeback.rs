@@ -15,7 +15,8 @@ use uuid::Uuid;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Known {
     pub order: OrderId,
-    /// To whom the money of the order's sale is owed, if not to the house itself.
+    /// To whom the money of the order's sale is owed, if not to the house itself. What was found
+    /// beside a sale is nobody's but the house's.
     pub promoter: Option<AccountId>,
     /// How it stood when it was looked at last; `None` for a new one.
     pub before: Option<Disputed>,
@@ -27,7 +28,9 @@ impl FoundMoney<'_> {
         let query = sqlx::query(
             "SELECT p.order_id, (SELECT e.party FROM ledger_entry e
                      WHERE e.order_id = p.order_id AND e.kind = 'sale'
-                         AND e.account = 'promoter_payable' LIMIT 1) AS promoter,
+                         AND e.account = 'promoter_payable'
+                         AND NOT EXISTS (SELECT FROM payment_of_nobody
+                             WHERE provider = $1 AND payment_id = $2) LIMIT 1) AS promoter,
                  c.state
              FROM (SELECT coalesce(
                  (SELECT order_id FROM payment_attempt WHERE provider = $1 AND provider_id = $2),
@@ -61,12 +64,13 @@ impl FoundMoney<'_> {
         let mut bookings = Bookings::default();
         bookings.push(known.order, postings);
         let query = sqlx::query(
-            "SELECT chargeback_note($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+            "SELECT chargeback_note($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
                  AS noted",
         );
         let query = query
             .bind(self.provider)
             .bind(&dispute.id)
+            .bind(&dispute.payment)
             .bind(uuid_of(known.order))
             .bind(dispute.amount.amount)
             .bind(dispute.amount.currency.to_string())

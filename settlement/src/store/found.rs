@@ -7,7 +7,7 @@ use crate::error::{Error, in_time};
 use crate::provider::{Cursor, Listed};
 use chassis::clock;
 use schema::{Money, UnixMillis};
-use settlement_core::{Claim, Seen, Standing, Stray, on_return};
+use settlement_core::{Claim, Disputed, Seen, Standing, Stray, on_return, on_return_by_bank};
 use sqlx::{PgPool, Row, postgres::PgRow};
 
 /// Found money in the database.
@@ -29,6 +29,20 @@ pub(crate) struct SeenTo {
 pub(crate) enum MoneyOutcome {
     Voided,
     Refunded,
+    /// The buyer's bank has taken it back, and keeps it.
+    ChargedBack,
+}
+
+/// A payment without an outcome.
+#[derive(Debug)]
+pub(crate) struct OpenMoney {
+    pub payment: Listed,
+    /// Why it was found.
+    pub why: Stray,
+    /// Whether it had been taken then.
+    pub was_taken: bool,
+    /// How the buyer's bank disputes all of it, if it does.
+    pub disputed: Option<Disputed>,
 }
 
 impl MoneyOutcome {
@@ -36,6 +50,7 @@ impl MoneyOutcome {
         match self {
             Self::Voided => "voided",
             Self::Refunded => "refunded",
+            Self::ChargedBack => "charged_back",
         }
     }
 }
@@ -249,25 +264,25 @@ impl FoundMoney<'_> {
         in_time("forget events", query.execute(self.pool)).await.map(drop)
     }
 
-    /// Takes found money without an outcome at which nobody has looked since then, with why it was
-    /// found and whether it had been taken. Some of it may stay like that for long: it comes last
-    /// the next time.
-    pub(crate) async fn open(self, since: UnixMillis) -> Result<Vec<(Listed, Stray, bool)>, Error> {
+    /// Takes found money without an outcome at which nobody has looked since then. Some of it may
+    /// stay like that for long: it comes last the next time.
+    pub(crate) async fn open(self, since: UnixMillis) -> Result<Vec<OpenMoney>, Error> {
         let query = sqlx::query(
             "UPDATE found_money SET looked_at = greatest($2, $3) WHERE (provider, provider_id) IN (
                  SELECT provider, provider_id FROM found_money
                  WHERE provider = $1 AND outcome IS NULL AND looked_at < $3
                  ORDER BY looked_at LIMIT $4 FOR UPDATE SKIP LOCKED)
              RETURNING provider_id, order_id, amount, currency::TEXT AS currency, why, taken,
-                 found_at AS created_at",
+                 found_at AS created_at, (SELECT c.state FROM chargeback c
+                     WHERE c.provider = found_money.provider
+                         AND c.payment_id = found_money.provider_id
+                         AND (c.amount, c.currency) = (found_money.amount, found_money.currency)
+                     ORDER BY c.noted_at DESC LIMIT 1) AS disputed",
         );
         let query = query.bind(self.provider).bind(millis(clock::now())).bind(millis(since));
         let query = query.bind(ENDED_AT_ONCE_MAX);
         let rows = in_time("read found money", query.fetch_all(self.pool)).await?;
-        let why = |row: &PgRow| {
-            Stray::from_text(row.get("why")).expect("the table allows known reasons only")
-        };
-        Ok(rows.iter().map(|row| (listed_of(row), why(row), row.get("taken"))).collect())
+        Ok(rows.iter().map(open_of).collect())
     }
 
     /// Lets late money ask for the places of its order.
@@ -303,8 +318,12 @@ impl FoundMoney<'_> {
         payment: &Listed,
         outcome: MoneyOutcome,
     ) -> Result<bool, Error> {
+        let postings = match outcome {
+            MoneyOutcome::Voided | MoneyOutcome::Refunded => on_return(payment.amount),
+            MoneyOutcome::ChargedBack => on_return_by_bank(payment.amount),
+        };
         let mut bookings = Bookings::default();
-        bookings.push(payment.order, &on_return(payment.amount));
+        bookings.push(payment.order, &postings);
         let query = sqlx::query(
             "SELECT found_settle($1, $2, $3, $4, $5, $6, $7,
                  coalesce((SELECT event_id FROM orders WHERE order_id = $8), ''), $9) AS settled",
@@ -339,6 +358,18 @@ fn listed_of(row: &PgRow) -> Listed {
         seen: Seen::Processing,
         back: None,
         created_at: super::time_of(row.get("created_at")),
+    }
+}
+
+fn open_of(row: &PgRow) -> OpenMoney {
+    let why = Stray::from_text(row.get("why")).expect("the table allows known reasons only");
+    let disputed: Option<&str> = row.get("disputed");
+    let read = |text| Disputed::from_text(text).expect("the table allows known states only");
+    OpenMoney {
+        payment: listed_of(row),
+        why,
+        was_taken: row.get("taken"),
+        disputed: disputed.map(read),
     }
 }
 

@@ -3,6 +3,7 @@
 use super::audit::assert_seen;
 use super::cancel;
 use super::crash::look_is_due;
+use super::reconcile::{PRICE, age, reconciled, take_by};
 use super::rig::{ACCOUNT, Point, Rig, asked, eventually, plan};
 use crate::guarded::Guarded;
 use crate::provider::{
@@ -82,6 +83,12 @@ async fn what_a_bank_took_back_is_booked_once_and_nobody_pays_it_back_again() {
 }
 
 const PLANTED: &[(&str, &str)] = &[
+    // A bank that has decided for us has nothing any more.
+    (
+        "ALTER TABLE orders DISABLE TRIGGER ALL; UPDATE orders SET state = 'cancelled';
+             ALTER TABLE chargeback DISABLE TRIGGER ALL; UPDATE chargeback SET state = 'won'",
+        "is captured, its order is cancelled",
+    ),
     ("DELETE FROM chargeback", "nobody has noted it"),
     ("UPDATE chargeback SET part = 2", "its bank has taken nothing"),
     ("UPDATE chargeback SET amount = amount - 1", "its bank has taken 9999"),
@@ -118,6 +125,74 @@ async fn a_chargeback_is_the_loss_of_whose_event_it_is_until_it_is_won() {
     assert!(matches!(answer, CancelAnswer::Refunded { .. }), "{answer:?}");
     rig.rest().await;
     rig.assert_clean().await;
+}
+
+/// What a look says of found money, and its outcome after that.
+async fn looked(rig: &Rig, sandbox: &Sandbox) -> (Vec<String>, Option<String>) {
+    let said = reconciled(rig, sandbox).await;
+    rig.assert_clean().await;
+    let outcome = sqlx::query_scalar("SELECT outcome FROM found_money");
+    (said, outcome.fetch_one(&rig.pool).await.unwrap())
+}
+
+#[tokio::test]
+async fn money_that_no_order_has_is_over_when_its_bank_keeps_it_and_goes_back_when_it_does_not() {
+    let over =
+        [("tok_chargeback", "lost", "charged_back"), ("tok_chargeback_won", "won", "refunded")];
+    for (token, state, outcome) in over {
+        let rig = Rig::start().await;
+        let sandbox = Sandbox::start(&rig.pool);
+        take_by(&sandbox, OrderId(7), 1, token).await;
+        age(&rig).await;
+        captured_ago(&rig, 2_000).await;
+        // The bank has it before anybody has found it, and until it decides nothing ends that.
+        for _ in 0..3 {
+            let (said, open) = looked(&rig, &sandbox).await;
+            assert!(said[0].ends_with("no order has this payment; not mended yet"), "{said:?}");
+            assert_eq!(open, None);
+            assert_eq!(balance(&rig, "provider_clearing").await, -PRICE.amount);
+            captured_ago(&rig, 2_000).await;
+        }
+        stands(&rig, "taken").await;
+        captured_ago(&rig, 120_000).await;
+        for _ in 0..2 {
+            reconciled(&rig, &sandbox).await;
+        }
+        stands(&rig, state).await;
+        assert_eq!(looked(&rig, &sandbox).await, (vec![], Some(outcome.to_owned())));
+        for account in ["provider_clearing", "chargeback", "fan_receivable"] {
+            assert_eq!(balance(&rig, account).await, 0, "{account}, {state}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_bank_takes_of_a_second_payment_is_no_matter_of_the_order_nor_of_its_promoter() {
+    const PROMOTER: AccountId = AccountId(5);
+    let mut rig = Rig::start().await;
+    rig.publish(&plan(None), Terms { promoter: Some(PROMOTER), ..Terms::default() }).await;
+    let _stage = rig.stage(Point::Never);
+    let hold = rig.pay(&[1], "tok_ok").await;
+    rig.wait_for(hold, "paid").await;
+    rig.rest().await;
+    let sandbox = Sandbox::start(&rig.pool);
+    take_by(&sandbox, OrderId::from(hold), 2, "tok_chargeback").await;
+    age(&rig).await;
+    captured_ago(&rig, 2_000).await;
+    let (said, _) = looked(&rig, &sandbox).await;
+    assert!(said[0].ends_with("no order has this payment; not mended yet"), "{said:?}");
+    stands(&rig, "taken").await;
+    let owed = [balance(&rig, "partner_receivable").await, balance(&rig, "chargeback").await];
+    assert_eq!(owed, [0, PRICE.amount]);
+    let answer = cancel::ask(&rig, hold, ACCOUNT).await;
+    assert!(matches!(answer, CancelAnswer::Refunded { .. }), "its own money is there: {answer:?}");
+    rig.rest().await;
+    captured_ago(&rig, 120_000).await;
+    for _ in 0..2 {
+        reconciled(&rig, &sandbox).await;
+    }
+    assert_eq!(looked(&rig, &sandbox).await, (vec![], Some("charged_back".to_owned())));
+    assert_eq!(balance(&rig, "chargeback").await, 0);
 }
 
 #[tokio::test]

@@ -17,7 +17,17 @@ pub(super) const PRICE: Money = Money { amount: 5_000, currency: Currency::EUR }
 
 /// A payment that the provider has taken for an order, whatever we know of it.
 pub(super) async fn take(sandbox: &Sandbox, order: OrderId, attempt: u32) -> String {
-    let new = NewPayment { order, attempt, total: PRICE, token: "tok_ok".to_owned() };
+    take_by(sandbox, order, attempt, "tok_ok").await
+}
+
+/// As [`take`], by that token.
+pub(super) async fn take_by(
+    sandbox: &Sandbox,
+    order: OrderId,
+    attempt: u32,
+    token: &str,
+) -> String {
+    let new = NewPayment { order, attempt, total: PRICE, token: token.to_owned() };
     let created = sandbox.create(&new).await.unwrap();
     sandbox.act(&created.id, Verb::Authorise).await.unwrap();
     assert_eq!(sandbox.act(&created.id, Verb::Capture).await, Ok(Seen::Captured));
@@ -306,7 +316,7 @@ async fn found_money_that_stays_as_it_is_holds_up_no_other() {
     // After everything that was looked at before.
     for since in [UnixMillis(1 << 50), UnixMillis(1 << 51)] {
         let taken = money.open(since).await.unwrap();
-        seen.extend(taken.into_iter().map(|(payment, ..)| payment.id));
+        seen.extend(taken.into_iter().map(|money| money.payment.id));
     }
     seen.sort_unstable();
     seen.dedup();
