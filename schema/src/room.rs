@@ -1,5 +1,6 @@
 //! What an operator may set of a room beyond its pace: when it arms itself, how it queues.
 
+use crate::UnixMillis;
 use serde::{Deserialize, Serialize};
 
 /// How a room deals with those who come.
@@ -62,6 +63,9 @@ pub struct RoomOptions {
     pub enqueue_token_required: bool,
     /// What the promoter's tokens are checked with; without it none is looked at.
     pub enqueue_key: Option<EnqueueKey>,
+    /// Until then nobody may join a pre-queue.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prequeue_from: Option<UnixMillis>,
 }
 
 /// Shortest and longest secret of [`EnqueueKey::Hs256`], in bytes: not shorter than the hash, and

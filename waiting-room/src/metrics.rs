@@ -21,8 +21,8 @@ pub(crate) fn declare() {
     for cause in ["rate", "token", "claim", "busy"] {
         counter!("usher_room_refused_total", "cause" => cause).increment(0);
     }
-    for within in ["yes", "no"] {
-        counter!("usher_room_waits_total", "within_p90" => within).increment(0);
+    for within in [Within::P50, Within::P90, Within::Neither] {
+        counter!("usher_room_waits_total", "within" => within.as_str()).increment(0);
     }
     for what in ["tick", "check_in", "index"] {
         counter!("usher_room_store_failures_total", "what" => what).increment(0);
@@ -52,10 +52,28 @@ pub(crate) fn refused(cause: &'static str) {
     counter!("usher_room_refused_total", "cause" => cause).increment(1);
 }
 
-/// A place was called; whether it was before the time that nine of ten were told at their join.
-pub(crate) fn waited(within_p90: bool) {
-    let within = if within_p90 { "yes" } else { "no" };
-    counter!("usher_room_waits_total", "within_p90" => within).increment(1);
+/// Which of the two figures that it was told a wait was within.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Within {
+    P50,
+    /// The upper one alone.
+    P90,
+    Neither,
+}
+
+impl Within {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::P50 => "p50",
+            Self::P90 => "p90",
+            Self::Neither => "neither",
+        }
+    }
+}
+
+/// A place was called that had been told how long it will wait.
+pub(crate) fn waited(within: Within) {
+    counter!("usher_room_waits_total", "within" => within.as_str()).increment(1);
 }
 
 pub(crate) fn claimed() {

@@ -4,7 +4,7 @@ use crate::cohorts::Cohorts;
 use crate::guards::PollGuards;
 use crate::joiner::JoinAsk;
 use crate::loads::Loads;
-use crate::metrics;
+use crate::metrics::{self, Within};
 use crate::outside::Outside;
 use crate::seal::Sealer;
 use crate::seats::Seats;
@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 use tokio::sync::{mpsc, watch};
 use waiting_room_core::{
     Baskets, Bits, Ending, Ledger, Life, LiveIndex, Manner, MonoMs, NumberSet, POLLS, Paces, Speed,
-    Standing, Told, ending, manner, terms_in,
+    Standing, Told, Until, Wait, ending, manner, terms_in,
 };
 
 use crate::config::{CHECK_INS_MAX, LATE_SEEN_MAX, STATUS_AGE_MAX};
@@ -408,10 +408,12 @@ impl Room {
         self.changed();
     }
 
-    /// The place was told that it is called within so many seconds, nine times in ten.
-    pub(crate) fn note_told(&self, number: u64, seconds: u64) {
-        let until = self.now() + DurationMs(seconds.saturating_mul(1_000));
-        lock(&self.told).note(number, until);
+    /// The place was told that it waits so long.
+    pub(crate) fn note_told(&self, number: u64, wait: Wait) {
+        let now = self.now();
+        let [p50, p90] =
+            [wait.p50, wait.p90].map(|seconds| now + DurationMs(seconds.saturating_mul(1_000)));
+        lock(&self.told).note(number, Until { p50, p90 });
     }
 
     /// Holds what was told against what came of it.
@@ -419,7 +421,11 @@ impl Room {
         let ledger = self.ledger();
         for (number, until) in lock(&self.told).passed(ledger.cursor) {
             if matches!(ledger.standing(number), Standing::Called(_)) {
-                metrics::waited(now <= until);
+                metrics::waited(match until {
+                    Until { p50, .. } if now <= p50 => Within::P50,
+                    Until { p90, .. } if now <= p90 => Within::P90,
+                    _ => Within::Neither,
+                });
             }
         }
     }

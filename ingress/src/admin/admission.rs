@@ -23,7 +23,7 @@ use crate::extract::{Id, Json, json};
 use crate::layers::RequestId;
 use crate::problems::{self, Answered};
 use crate::rooms::Versioned;
-use options::{OptionsBody, OptionsChange, either, without_key};
+use options::{OptionsBody, OptionsChange, either, time_of, without_key};
 
 /// Bounds of the settings. A claim window under 5 s cannot be met by people; an hour of it blocks
 /// the line.
@@ -208,17 +208,14 @@ pub(super) async fn store(
 
 impl AdmissionChange {
     fn apply(self, mut settings: RoomSettings) -> Result<RoomSettings, Problem> {
-        let opens_at = match &self.opens_at {
-            None => settings.opens_at,
-            Some(text) => {
-                let time = UnixMillis::parse_rfc3339(text);
-                Some(time.ok_or_else(|| problems::invalid("opensAt is an RFC 3339 time"))?)
-            }
-        };
-        settings.opens_at = opens_at;
+        let options = self.options;
+        let names = "opensAt and event_start_time";
+        let opens_at = either(self.opens_at, options.event_start_time.clone(), names)?;
+        if let Some(text) = opens_at {
+            settings.opens_at = Some(time_of(&text, "opensAt")?);
+        }
         settings.mode = self.mode.unwrap_or(settings.mode);
         settings.adaptive = self.adaptive.unwrap_or(settings.adaptive);
-        let options = self.options;
         let names = "admissionRatePerMinute and new_users_per_minute";
         let rate = either(self.admission_rate_per_minute, options.new_users_per_minute, names)?;
         settings.admission_rate_per_minute = rate.unwrap_or(settings.admission_rate_per_minute);
@@ -252,6 +249,10 @@ fn check(settings: &RoomSettings) -> Result<(), Problem> {
     }
     if settings.mode == RoomMode::PreQueue && settings.opens_at.is_none() {
         return Err(problems::invalid("a pre-queue needs opensAt"));
+    }
+    let begins_late = |opens_at| settings.options.prequeue_from.is_some_and(|at| opens_at <= at);
+    if settings.opens_at.is_some_and(begins_late) {
+        return Err(problems::invalid("prequeue_start_time is before opensAt"));
     }
     Ok(())
 }

@@ -72,4 +72,4 @@ pub use speed::{Paces, Speed, Wait};
 pub use standby::{Crowd, Watch};
 pub use statement::{Ingredients, commitment, encoding, revealed, seed, token_hash};
 pub use token::{MAC_BYTES, PlaceKind, Token, TokenFault};
-pub use told::Told;
+pub use told::{Told, Until};

@@ -127,8 +127,10 @@ pub fn drawn_at(settings: &RoomSettings, now: UnixMillis) -> UnixMillis {
 pub enum JoinRefusal {
     /// There is no room: reserve needs no pass.
     Off,
-    /// It opens at this time.
+    /// The pre-queue begins at this time.
     NotYet(UnixMillis),
+    /// It is closed, and its sale is announced for this time.
+    Announced(UnixMillis),
     Closed,
     SoldOut,
 }
@@ -143,13 +145,15 @@ pub fn may_join(
     now: UnixMillis,
 ) -> Result<(), JoinRefusal> {
     let is_rejecting = settings.options.queueing_method == QueueingMethod::Reject;
-    match (settings.mode, settings.opens_at) {
-        (RoomMode::Off, _) => Err(JoinRefusal::Off),
-        (RoomMode::Closed, Some(opens_at)) if now < opens_at => Err(JoinRefusal::NotYet(opens_at)),
+    let ahead = |time: Option<UnixMillis>| time.filter(|&time| now < time);
+    match (settings.mode, ahead(settings.opens_at), ahead(settings.options.prequeue_from)) {
+        (RoomMode::Off, ..) => Err(JoinRefusal::Off),
+        (RoomMode::Closed, Some(opens_at), _) => Err(JoinRefusal::Announced(opens_at)),
         _ if sold_out => Err(JoinRefusal::SoldOut),
-        (RoomMode::Closed | RoomMode::Drain, _) => Err(JoinRefusal::Closed),
+        (RoomMode::Closed | RoomMode::Drain, ..) => Err(JoinRefusal::Closed),
         _ if is_rejecting => Err(JoinRefusal::Closed),
-        (RoomMode::PreQueue | RoomMode::Open | RoomMode::Hold | RoomMode::Standby, _) => Ok(()),
+        (RoomMode::PreQueue, _, Some(begins_at)) => Err(JoinRefusal::NotYet(begins_at)),
+        (RoomMode::PreQueue | RoomMode::Open | RoomMode::Hold | RoomMode::Standby, ..) => Ok(()),
     }
 }
 
@@ -280,7 +284,22 @@ mod tests {
         assert_eq!(join(RoomMode::Off, fifo, LATER, true), Err(JoinRefusal::Off));
         assert_eq!(join(RoomMode::Drain, fifo, None, false), Err(JoinRefusal::Closed));
         assert_eq!(join(RoomMode::Closed, fifo, BEFORE, false), Err(JoinRefusal::Closed));
+        let announced = Err(JoinRefusal::Announced(UnixMillis(1_001)));
+        assert_eq!(join(RoomMode::Closed, fifo, LATER, true), announced);
+    }
+
+    #[test]
+    fn a_pre_queue_begins_at_its_time_and_no_other_mode_knows_that() {
+        let join = |mode, begins_at: u64| {
+            let mut settings = room(mode, QueueingMethod::Random, Some(UnixMillis(5_000)));
+            settings.options.prequeue_from = Some(UnixMillis(begins_at));
+            may_join(&settings, false, NOW)
+        };
         let not_yet = Err(JoinRefusal::NotYet(UnixMillis(1_001)));
-        assert_eq!(join(RoomMode::Closed, fifo, LATER, true), not_yet);
+        assert_eq!(join(RoomMode::PreQueue, 1_001), not_yet);
+        assert_eq!(join(RoomMode::PreQueue, 1_000), Ok(()));
+        for mode in [RoomMode::Open, RoomMode::Hold, RoomMode::Standby] {
+            assert_eq!(join(mode, 1_001), Ok(()));
+        }
     }
 }

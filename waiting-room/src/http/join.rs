@@ -31,7 +31,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
 use utoipa::ToSchema;
-use waiting_room_core::{Manner, PlaceKind, may_join};
+use waiting_room_core::{Manner, PlaceKind, Wait, may_join};
 
 /// What a fan may say when joining.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -223,8 +223,8 @@ async fn first_answer(
         called.await.unwrap_or_default();
     }
     let (told, response) = answer(room, sealed, false).await?;
-    if let Some((number, seconds)) = told {
-        room.note_told(number, seconds);
+    if let Some((number, wait)) = told {
+        room.note_told(number, wait);
     }
     Ok(response)
 }
@@ -303,12 +303,12 @@ async fn recall(room: &Room, asked: &Asked, keyed: &Keyed) -> Result<Option<Join
     Err(problems::unavailable("what was answered to this key cannot be read now; ask again"))
 }
 
-/// The answer, and which number was told to wait for how many seconds at most, if any was.
+/// The answer, and which number was told to wait for how long, if any was.
 async fn answer(
     room: &Room,
     sealed: Sealed,
     replayed: bool,
-) -> Result<(Option<(u64, u64)>, http::Response<Bytes>), Problem> {
+) -> Result<(Option<(u64, Wait)>, http::Response<Bytes>), Problem> {
     let Sealed { token, place } = sealed;
     let place = describe(room, &place, chassis::clock::now()).await;
     let told = place.told();

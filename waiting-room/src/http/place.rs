@@ -11,8 +11,12 @@ use schema::{DurationMs, UnixMillis};
 use serde::Serialize;
 use utoipa::ToSchema;
 use waiting_room_core::{
-    Demand, Ending, Known, LAPSE_MARGIN, POLLS, Standing, State, Terms, Token, outlook as sell_out,
+    Demand, Ending, Known, LAPSE_MARGIN, POLLS, Standing, State, Terms, Token, Wait,
+    outlook as sell_out,
 };
+
+/// One place in so many is followed from what a poll tells it.
+const POLLS_TOLD: u64 = 64;
 
 /// What is said about a place.
 #[derive(Debug, Serialize, ToSchema)]
@@ -53,10 +57,16 @@ struct WaitBody {
     p90: u64,
 }
 
+impl WaitBody {
+    fn wait(&self) -> Wait {
+        Wait { p50: self.p50, p90: self.p90 }
+    }
+}
+
 impl PlaceBody {
-    /// The number, and the seconds that it waits at most nine times in ten, if it is told any.
-    pub(super) fn told(&self) -> Option<(u64, u64)> {
-        self.number.zip(self.estimated_wait_seconds.as_ref().map(|wait| wait.p90))
+    /// The number, and the wait, if it is told any.
+    pub(super) fn told(&self) -> Option<(u64, Wait)> {
+        self.number.zip(self.estimated_wait_seconds.as_ref().map(WaitBody::wait))
     }
 
     /// Adds the body as JSON to `text`, byte by byte as `serde_json` would, in a quarter of the
@@ -272,11 +282,16 @@ fn body(room: &Room, view: &View, place: &Opened, stand: Stand, now: UnixMillis)
         .zip(before)
         .and_then(|(paces, (ahead, doubt_ahead))| paces.wait(ahead, doubt_ahead, lapse));
     // Before the draw, and where nobody is called any more, everybody is as far as everybody else;
-    // and in the late lane, where nobody's rank is known here.
-    let is_far = number.is_none() || outlook.ended.is_some() || is_late;
+    // so is in the late lane, where nobody's rank is known here, and whose turn has been.
+    let is_turn_ahead = matches!(state, State::Queued | State::Ready) && !is_late;
+    let is_far = number.is_none() || outlook.ended.is_some() || !is_turn_ahead;
     let distance = if is_far { u64::MAX } else { ahead.unwrap_or(0) };
     // Those who must check in, and those who have been called, come soon however long the line is.
     let far = waits(standing) && view.is_far(number);
+    // Who has heard nothing at the join, as where nobody was called yet, is told by a poll.
+    if let (Some(number), Some(wait)) = (waiting.filter(|n| n.is_multiple_of(POLLS_TOLD)), wait) {
+        room.note_told(number, wait);
+    }
     let far_ceiling = far.then_some(view.poll_ceiling);
     PlaceBody {
         state: told_name(state),

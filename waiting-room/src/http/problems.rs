@@ -17,17 +17,12 @@ pub(super) fn room_off() -> Problem {
 pub(super) fn join_refused(refusal: JoinRefusal, now: UnixMillis) -> Problem {
     match refusal {
         JoinRefusal::Off => room_off(),
-        JoinRefusal::NotYet(opens_at) => {
-            let detail = format!("it opens at {opens_at}");
-            let seconds = opens_at.since(now).0.div_ceil(1_000);
-            let wait = u32::try_from(seconds).unwrap_or(u32::MAX).max(1);
-            Problem::retryable(
-                423,
-                "NOT_OPEN_YET",
-                "The waiting room is not open yet",
-                detail,
-                wait,
-            )
+        JoinRefusal::NotYet(begins_at) => {
+            not_open_yet(format!("its pre-queue begins at {begins_at}"), begins_at, now)
+        }
+        JoinRefusal::Announced(opens_at) => {
+            let detail = format!("it is closed, and announced for {opens_at}");
+            not_open_yet(detail, opens_at, now)
         }
         JoinRefusal::Closed => {
             let title = "The waiting room takes nobody any more";
@@ -37,6 +32,12 @@ pub(super) fn join_refused(refusal: JoinRefusal, now: UnixMillis) -> Problem {
             Problem::new(409, "SOLD_OUT", "No place is free", "every place is sold")
         }
     }
+}
+
+fn not_open_yet(detail: String, until: UnixMillis, now: UnixMillis) -> Problem {
+    let seconds = until.since(now).0.div_ceil(1_000);
+    let wait = u32::try_from(seconds).unwrap_or(u32::MAX).max(1);
+    Problem::retryable(423, "NOT_OPEN_YET", "The waiting room is not open yet", detail, wait)
 }
 
 pub(super) fn enqueue_token_required() -> Problem {

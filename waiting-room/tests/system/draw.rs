@@ -7,7 +7,7 @@ use chassis::{Followed, Stored};
 use http::Method;
 use http_body_util::BodyExt;
 use schema::admission::{AdmissionRecord, Beacon, Beacons, COMMITMENT_DOMAIN, Witnesses};
-use schema::{RoomMode, RoomSettings, codec, subject};
+use schema::{RoomMode, RoomSettings, UnixMillis, codec, subject};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 use waiting_room::{DrawFile, DrawFiles, Finding, Verdict, verify_draw};
@@ -445,4 +445,36 @@ async fn redis_lost_after_the_draw_holds_nobody_up_with_numbers_of_nobody() {
     for token in &tokens {
         assert_eq!(other.me(ID, token).await.body["state"], "ready");
     }
+}
+
+#[tokio::test]
+async fn nobody_joins_a_pre_queue_before_its_time_and_everybody_from_then_on() {
+    let world = World::new().await;
+    let room = world.instance("a").await;
+    world.list(ID, 100).await;
+    let begins_at = UnixMillis(chassis::clock::now().0 + 2_500);
+    world
+        .set(ID, |settings| {
+            settings.mode = RoomMode::PreQueue;
+            settings.opens_at = Some(UnixMillis(begins_at.0 + 60_000));
+            settings.options.prequeue_from = Some(begins_at);
+        })
+        .await;
+    let refused = soon(async || {
+        let refused = room.join(ID).await;
+        (refused.body["code"] == "NOT_OPEN_YET").then_some(refused)
+    })
+    .await;
+    assert_eq!(refused.status, 423);
+    let text = refused.headers["retry-after"].to_str().unwrap();
+    assert!((1..=3).contains(&text.parse::<u64>().unwrap()), "{text} s");
+    let detail = refused.body["detail"].as_str().unwrap();
+    assert!(detail.contains(&begins_at.to_string()), "{detail}");
+    let joined = soon(async || {
+        let joined = room.join(ID).await;
+        (joined.status == 201).then_some(joined)
+    })
+    .await;
+    assert!(begins_at <= chassis::clock::now());
+    assert_eq!(joined.body["state"], "prequeued");
 }

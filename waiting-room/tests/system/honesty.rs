@@ -97,8 +97,8 @@ async fn told(room: &Instance) -> (String, u64) {
 async fn whether_a_told_wait_was_true_is_counted_when_the_place_is_called() {
     let counted = Counted::default();
     let _local = ::metrics::set_default_local_recorder(&counted);
-    let told_true = || counted.waits("yes");
-    let told_false = || counted.waits("no");
+    let told_true = || counted.waits(&["p50", "p90"]);
+    let told_false = || counted.waits(&["neither"]);
     let world = World::new().await;
     let room = world.instance("a").await;
     world.list(ID, 1_000).await;
@@ -129,4 +129,34 @@ async fn whether_a_told_wait_was_true_is_counted_when_the_place_is_called() {
     world.set(ID, at(6_000)).await;
     room.claimed(ID, &token).await;
     soon(async || (0 < told_false()).then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_wait_that_no_join_could_tell_is_followed_from_what_a_poll_tells() {
+    let counted = Counted::default();
+    let _local = ::metrics::set_default_local_recorder(&counted);
+    let world = World::new().await;
+    let room = world.instance("a").await;
+    world.list(ID, 1_000).await;
+    world.set(ID, |settings| settings.mode = RoomMode::Hold).await;
+    let mut followed = None;
+    for _ in 0..130 {
+        let token = room.place(ID).await;
+        let place = room.me(ID, &token).await.body;
+        assert_eq!(place["estimatedWaitSeconds"], Value::Null);
+        if place["number"] == 128 {
+            followed = Some(token);
+        }
+    }
+    let followed = followed.expect("numbers are given in order");
+    world.set(ID, |settings| settings.admission_rate_per_minute = 120).await;
+    soon(async || {
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        room.me(ID, &followed).await.body["estimatedWaitSeconds"]["p90"].as_u64()
+    })
+    .await;
+    world.set(ID, |settings| settings.admission_rate_per_minute = 6_000).await;
+    room.claimed(ID, &followed).await;
+    soon(async || (counted.waits(&["p50", "p90"]) == 1).then_some(())).await;
+    assert_eq!(counted.waits(&["neither"]), 0);
 }

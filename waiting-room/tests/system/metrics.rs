@@ -15,9 +15,10 @@ pub struct Counted(Mutex<BTreeMap<String, Arc<One>>>);
 struct One(AtomicU64);
 
 impl Counted {
-    /// How many places were called within what they were told at most, or after it.
-    pub fn waits(&self, within_p90: &str) -> u64 {
-        self.total(&format!("usher_room_waits_total{{within_p90=\"{within_p90}\"}}"))
+    /// How many places were called within these of the figures that they were told.
+    pub fn waits(&self, within: &[&str]) -> u64 {
+        let name = |within: &&str| format!("usher_room_waits_total{{within=\"{within}\"}}");
+        within.iter().map(|within| self.total(&name(within))).sum()
     }
 
     /// The counter of this name with these labels, as `name{label="value"}`.

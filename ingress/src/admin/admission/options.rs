@@ -4,6 +4,7 @@ use chassis::Problem;
 use chassis::base64url;
 use schema::{
     ENQUEUE_SECRET_BYTES, EnqueueKey, QueueingMethod, RoomOptions, RoomSettings, Standby,
+    UnixMillis,
 };
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
@@ -34,6 +35,12 @@ pub struct OptionsBody {
     new_users_per_minute: u32,
     /// `passTtlSeconds` in minutes, rounded up.
     session_duration: u32,
+    /// The same as `opensAt`.
+    event_start_time: Option<String>,
+    /// From when on people may join a pre-queue; null for at once.
+    prequeue_start_time: Option<String>,
+    /// Whether `queueing_method` is `random`.
+    shuffle_at_event_start: bool,
     standby: StandbyBody,
     /// Joining needs a login, and an account has one live place.
     #[serde(rename = "loginRequired")]
@@ -75,6 +82,14 @@ pub struct OptionsChange {
     pub(super) new_users_per_minute: Option<u32>,
     /// `passTtlSeconds` in minutes, 1 to 60.
     session_duration: Option<u32>,
+    /// The same as `opensAt`.
+    pub(super) event_start_time: Option<String>,
+    /// RFC 3339, before `opensAt`, or null to take it away.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    prequeue_start_time: Change<String>,
+    /// True is `queueing_method` `random`, false is `fifo`.
+    shuffle_at_event_start: Option<bool>,
     standby: Option<StandbyChange>,
     #[serde(rename = "loginRequired")]
     login_required: Option<bool>,
@@ -84,7 +99,7 @@ pub struct OptionsChange {
     /// A key, or null to take it away.
     #[serde(rename = "enqueueKey", default)]
     #[schema(value_type = Option<EnqueueKeyChange>)]
-    enqueue_key: KeyChange,
+    enqueue_key: Change<EnqueueKeyChange>,
 }
 
 /// The key that a promoter signs with, or signs by.
@@ -96,19 +111,34 @@ pub struct EnqueueKeyChange {
     key: String,
 }
 
-/// What becomes of the key: a member that is null is not one that is not there.
+/// What becomes of a setting that may be absent: a member that is null is not one that is not
+/// there.
 #[derive(Debug, Default, PartialEq, Eq)]
-enum KeyChange {
+enum Change<T> {
     #[default]
     Keep,
     Remove,
-    Set(EnqueueKeyChange),
+    Set(T),
 }
 
-impl<'de> Deserialize<'de> for KeyChange {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Change<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let named = Option::<EnqueueKeyChange>::deserialize(deserializer)?;
+        let named = Option::<T>::deserialize(deserializer)?;
         Ok(named.map_or(Self::Remove, Self::Set))
+    }
+}
+
+impl<T> Change<T> {
+    fn apply<U>(
+        self,
+        before: Option<U>,
+        read: impl FnOnce(T) -> Result<U, Problem>,
+    ) -> Result<Option<U>, Problem> {
+        match self {
+            Self::Keep => Ok(before),
+            Self::Remove => Ok(None),
+            Self::Set(value) => read(value).map(Some),
+        }
     }
 }
 
@@ -136,6 +166,9 @@ impl OptionsBody {
             total_active_users: settings.active_max,
             new_users_per_minute: settings.admission_rate_per_minute,
             session_duration: settings.pass_ttl_seconds.div_ceil(MINUTE_S),
+            event_start_time: settings.opens_at.map(UnixMillis::to_rfc3339),
+            prequeue_start_time: options.prequeue_from.map(UnixMillis::to_rfc3339),
+            shuffle_at_event_start: options.queueing_method == QueueingMethod::Random,
             standby: StandbyBody {
                 joins_per_second: standby.joins_per_second,
                 window_seconds: standby.window_seconds,
@@ -196,7 +229,16 @@ impl OptionsChange {
     }
 
     pub(super) fn apply(self, options: &mut RoomOptions) -> Result<(), Problem> {
-        options.queueing_method = self.queueing_method.unwrap_or(options.queueing_method);
+        let shuffled = self.shuffle_at_event_start.map(|is_shuffled| match is_shuffled {
+            true => QueueingMethod::Random,
+            false => QueueingMethod::Fifo,
+        });
+        let names = "queueing_method and shuffle_at_event_start";
+        let method = either(self.queueing_method, shuffled, names)?;
+        options.queueing_method = method.unwrap_or(options.queueing_method);
+        options.prequeue_from = self
+            .prequeue_start_time
+            .apply(options.prequeue_from, |text| time_of(&text, "prequeue_start_time"))?;
         options.queue_all = self.queue_all.unwrap_or(options.queue_all);
         if let Some(change) = self.standby {
             options.standby = change.apply(options.standby)?;
@@ -204,11 +246,8 @@ impl OptionsChange {
         options.login_required = self.login_required.unwrap_or(options.login_required);
         let is_required = self.enqueue_token_required;
         options.enqueue_token_required = is_required.unwrap_or(options.enqueue_token_required);
-        match &self.enqueue_key {
-            KeyChange::Keep => {}
-            KeyChange::Remove => options.enqueue_key = None,
-            KeyChange::Set(key) => options.enqueue_key = Some(key.read()?),
-        }
+        let key = options.enqueue_key.take();
+        options.enqueue_key = self.enqueue_key.apply(key, |key| key.read())?;
         if options.enqueue_token_required && options.enqueue_key.is_none() {
             return Err(problems::invalid("enqueueTokenRequired needs an enqueueKey"));
         }
@@ -240,15 +279,21 @@ impl StandbyChange {
     }
 }
 
+/// A time that was named.
+pub(super) fn time_of(text: &str, name: &str) -> Result<UnixMillis, Problem> {
+    let time = UnixMillis::parse_rfc3339(text);
+    time.ok_or_else(|| problems::invalid(format!("{name} is an RFC 3339 time")))
+}
+
 /// A setting that has two names.
 ///
 /// # Errors
 /// When both are named and differ.
-pub(super) fn either(
-    ours: Option<u32>,
-    theirs: Option<u32>,
+pub(super) fn either<T: PartialEq>(
+    ours: Option<T>,
+    theirs: Option<T>,
     names: &str,
-) -> Result<Option<u32>, Problem> {
+) -> Result<Option<T>, Problem> {
     match (ours, theirs) {
         (Some(ours), Some(theirs)) if ours != theirs => {
             Err(problems::invalid(format!("{names} are two names of one setting")))
@@ -262,7 +307,7 @@ mod tests {
     use super::super::AdmissionChange;
     use super::{OptionsBody, without_key};
     use chassis::base64url;
-    use schema::{EnqueueKey, QueueingMethod, RoomMode, RoomSettings, Standby};
+    use schema::{EnqueueKey, QueueingMethod, RoomMode, RoomSettings, Standby, UnixMillis};
     use serde_json::{Value, json};
 
     fn apply(change: Value) -> Result<RoomSettings, u16> {
@@ -301,6 +346,44 @@ mod tests {
             json!({"total_active_users": 0}),
         ] {
             assert_eq!(apply(twice.clone()), Err(422), "{twice}");
+        }
+    }
+
+    #[test]
+    fn a_pre_queue_has_its_times_by_the_names_of_the_field() {
+        let (begins, opens) = ("2027-03-01T09:30:00Z", "2027-03-01T10:00:00Z");
+        let changed = apply(json!({
+            "mode": "pre-queue", "event_start_time": opens, "prequeue_start_time": begins,
+            "shuffle_at_event_start": true,
+        }));
+        let changed = changed.unwrap();
+        assert_eq!(changed.options.prequeue_from, UnixMillis::parse_rfc3339(begins));
+        assert_eq!(changed.opens_at, UnixMillis::parse_rfc3339(opens));
+        assert_eq!(changed.options.queueing_method, QueueingMethod::Random);
+        let told = serde_json::to_value(OptionsBody::of(&changed)).unwrap();
+        let times = [("event_start_time", opens), ("prequeue_start_time", begins)];
+        for (name, time) in times {
+            let told = UnixMillis::parse_rfc3339(told[name].as_str().unwrap());
+            assert_eq!(told, UnixMillis::parse_rfc3339(time), "{name}");
+        }
+        assert_eq!(told["shuffle_at_event_start"], json!(true));
+        let change = |change: Value| {
+            let change: AdmissionChange = serde_json::from_value(change).unwrap();
+            change.apply(changed.clone()).map_err(|problem| problem.status)
+        };
+        let kept = change(json!({"shuffle_at_event_start": false})).unwrap();
+        assert_eq!(kept.options.prequeue_from, changed.options.prequeue_from);
+        assert_eq!(kept.options.queueing_method, QueueingMethod::Fifo);
+        let removed = change(json!({"prequeue_start_time": null})).unwrap();
+        assert_eq!(removed.options.prequeue_from, None);
+        for wrong in [
+            json!({"prequeue_start_time": "soon"}),
+            json!({"prequeue_start_time": opens}),
+            json!({"event_start_time": begins}),
+            json!({"event_start_time": opens, "opensAt": begins}),
+            json!({"queueing_method": "fifo", "shuffle_at_event_start": true}),
+        ] {
+            assert_eq!(change(wrong.clone()), Err(422), "{wrong}");
         }
     }
 

@@ -534,6 +534,7 @@ fn options() -> RoomOptions {
         login_required: true,
         enqueue_token_required: false,
         enqueue_key: Some(EnqueueKey::EdDsa { public: [130; 32] }),
+        prequeue_from: Some(UnixMillis(131)),
     }
 }
 
