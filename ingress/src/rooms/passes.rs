@@ -69,8 +69,8 @@ mod tests {
     use schema::{EventId, PassPlace, UnixMillis};
 
     fn key(name: &str) -> Ed25519Key {
-        let dir = std::env::temp_dir().join(format!("usher-passes-{}", std::process::id()));
-        KeyFolder::open(&dir).unwrap().ed25519(name).unwrap()
+        let dir = tempfile::tempdir().unwrap();
+        KeyFolder::open(dir.path()).unwrap().ed25519(name).unwrap()
     }
 
     fn sign(key: &Ed25519Key, claims: &PassClaims) -> String {

@@ -5,8 +5,9 @@ use chassis::{Health, Nats, Shutdown, TestServers, Which};
 use ingress::{Config, Deps, Ingress, NewAccount, QueueRoutes, Role, Roles, create_account};
 use schema::{AccountId, CommandId, HoldId, OrderId, ShardId, Shards, UnixMillis};
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
+use tempfile::TempDir;
 
 use crate::client::Http;
 
@@ -15,7 +16,7 @@ pub struct Rig {
     pub nats: Nats,
     pub postgres: sqlx::PgPool,
     config: Config,
-    keys: PathBuf,
+    keys: TempDir,
     gateways: Vec<Gateway>,
     // Last: the servers end when everything that talks to them has.
     _servers: TestServers,
@@ -35,11 +36,11 @@ impl Rig {
         let servers = TestServers::with(&[Which::Nats, Which::Postgres]).await;
         let (nats, postgres) = (servers.nats().await, servers.postgres().await);
         chassis::migrate(&postgres).await.unwrap();
-        let keys = std::env::temp_dir().join(format!("usher-keys-{}", uuid::Uuid::now_v7()));
+        let keys = tempfile::tempdir().unwrap();
         let mut config =
             Config { listen: ([127, 0, 0, 1], 0).into(), demo: true, ..Config::default() };
         change(&mut config);
-        let gateway = Gateway::start(config.clone(), &nats, &postgres, &keys).await;
+        let gateway = Gateway::start(config.clone(), &nats, &postgres, keys.path()).await;
         let http = Http::new(format!("http://{}", gateway.ingress.address));
         Self { http, nats, postgres, config, keys, gateways: vec![gateway], _servers: servers }
     }
@@ -47,7 +48,7 @@ impl Rig {
     /// A gateway that starts now, beside the first one.
     pub async fn another(&mut self) -> Http {
         let config = self.config.clone();
-        let gateway = Gateway::start(config, &self.nats, &self.postgres, &self.keys).await;
+        let gateway = Gateway::start(config, &self.nats, &self.postgres, self.keys.path()).await;
         let http = Http::new(format!("http://{}", gateway.ingress.address));
         self.gateways.push(gateway);
         http

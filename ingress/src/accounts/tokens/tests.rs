@@ -9,8 +9,8 @@ use schema::{AccountId, UnixMillis};
 const TTL_S: u64 = 900;
 
 fn tokens(name: &str) -> Tokens {
-    let dir = std::env::temp_dir().join(format!("usher-tokens-{}", std::process::id()));
-    let folder = KeyFolder::open(&dir).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let folder = KeyFolder::open(dir.path()).unwrap();
     Tokens::new(&folder.ed25519(name).unwrap(), TTL_S)
 }
 
