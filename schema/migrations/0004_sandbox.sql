@@ -37,7 +37,8 @@ CREATE INDEX payment_charged_back ON sandbox.payment (payment_id) WHERE charged_
 CREATE FUNCTION sandbox.stands(p sandbox.payment, p_now BIGINT) RETURNS TEXT
 LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN p.captured_at + 1000 <= p_now AND (p.state = 'captured'
-            OR (p.state = 'refunded' AND p.captured_at + 61000 <= p.updated_at))
+            OR (p.state = 'refunded' AND p.charged_back = 'won'
+                AND p.captured_at + 61000 <= p.updated_at))
         THEN CASE WHEN p.captured_at + 61000 <= p_now THEN p.charged_back
             WHEN p.charged_back IS NOT NULL THEN 'taken' END END
 $$;

@@ -59,18 +59,22 @@ BEGIN
     RETURN true;
 END $$;
 
--- Payments whose money the buyer's bank has.
-CREATE VIEW banked_payment AS
-SELECT provider, payment_id, order_id, state FROM chargeback WHERE state IN ('taken', 'lost');
-
 -- Payments that no order has: found, and not spent on other places since.
 CREATE VIEW payment_of_nobody AS
 SELECT provider, provider_id AS payment_id FROM found_money
 WHERE outcome IS DISTINCT FROM 'reseated';
 
+-- Those of which the buyer's bank has all the money: there is nothing to give back.
+CREATE VIEW found_at_bank AS
+SELECT f.provider, f.provider_id AS payment_id, c.state
+FROM found_money f JOIN chargeback c ON (c.provider, c.payment_id) = (f.provider, f.provider_id)
+WHERE c.state IN ('taken', 'lost') AND (c.amount, c.currency) = (f.amount, f.currency)
+    AND (f.outcome IS NULL OR f.outcome = 'charged_back');
+
 -- Orders of which a bank has money: nothing else of it is paid back. A bank that only asks is told so
 -- best by paying it back, and money that was found beside an order is not the order's.
 CREATE VIEW disputed_order AS
-SELECT DISTINCT order_id FROM banked_payment b
-WHERE NOT EXISTS (SELECT FROM payment_of_nobody n
-    WHERE (n.provider, n.payment_id) = (b.provider, b.payment_id));
+SELECT DISTINCT t.order_id FROM payment_attempt t
+JOIN chargeback c ON (c.provider, c.payment_id) = (t.provider, t.provider_id)
+WHERE c.state IN ('taken', 'lost') AND NOT EXISTS (SELECT FROM payment_of_nobody n
+    WHERE (n.provider, n.payment_id) = (c.provider, c.payment_id));

@@ -252,7 +252,7 @@ const QUESTIONS: &[Question] = &[
                 AS what
             FROM found_money f WHERE outcome IS NULL AND found_at < $2
                 -- Its bank has it, and has not decided yet.
-                AND NOT EXISTS (SELECT FROM banked_payment b WHERE b.provider = f.provider
+                AND NOT EXISTS (SELECT FROM found_at_bank b WHERE b.provider = f.provider
                     AND b.payment_id = f.provider_id AND b.state = 'taken') LIMIT $1",
     },
     Question {
@@ -271,7 +271,7 @@ const QUESTIONS: &[Question] = &[
         promise: InvariantId::Ord2,
         query: "SELECT p.order_ref || ' was charged ' || count(*) || ' times' AS what
             FROM sandbox.payment p WHERE p.state = 'captured' AND $2 IS NOT NULL
-                AND NOT EXISTS (SELECT FROM banked_payment b
+                AND NOT EXISTS (SELECT FROM found_at_bank b
                     WHERE b.provider = 'sandbox' AND b.payment_id = p.payment_id)
             GROUP BY p.order_ref HAVING 1 < count(*) LIMIT $1",
     },
@@ -284,7 +284,7 @@ const QUESTIONS: &[Question] = &[
             LEFT JOIN orders o USING (order_id)
             WHERE (p.state = 'captured' OR p.state = 'authorised') AND $2 IS NOT NULL
                 AND NOT coalesce(o.todo OR (o.state = 'paid' AND p.state = 'captured'), false)
-                AND NOT EXISTS (SELECT FROM banked_payment b
+                AND NOT EXISTS (SELECT FROM found_at_bank b
                     WHERE b.provider = 'sandbox' AND b.payment_id = p.payment_id) LIMIT $1",
     },
     Question {

@@ -28,6 +28,8 @@ use std::sync::Arc;
 pub struct Difference {
     payment: Listed,
     remedy: Remedy,
+    /// Whether the buyer's bank has done it.
+    by_bank: bool,
     /// Whether it is mended; else the next look tries again, or a person has to.
     pub is_mended: bool,
 }
@@ -36,6 +38,7 @@ impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = self.what();
         let done = match (self.is_mended, self.remedy) {
+            (true, _) if self.by_bank => "its bank has given it back",
             (true, Remedy::Void(_)) => "voided",
             (true, _) => "refunded",
             (false, Remedy::Missing | Remedy::Uneven) => "a person has to look",

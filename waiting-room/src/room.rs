@@ -333,14 +333,16 @@ impl Room {
             return;
         }
         let (limited_by, active) = (status.limited_by, status.active);
+        let may_call = status.rate_per_minute != 0;
         *heard = Some((status, Monotonic::now()));
         drop(heard);
         self.changed();
         let now = self.now();
-        let is_line_moving = !matches!(
+        let is_held = matches!(
             limited_by,
             LimitedBy::Nothing | LimitedBy::Mode | LimitedBy::Recovery | LimitedBy::Seats
         );
+        let is_line_moving = may_call && !is_held;
         let called = self.ledger().called;
         let paces = {
             let mut speed = lock(&self.speed);

@@ -209,11 +209,13 @@ pub(super) async fn store(
 impl AdmissionChange {
     fn apply(self, mut settings: RoomSettings) -> Result<RoomSettings, Problem> {
         let options = self.options;
-        let names = "opensAt and event_start_time";
-        let opens_at = either(self.opens_at, options.event_start_time.clone(), names)?;
-        if let Some(text) = opens_at {
-            settings.opens_at = Some(time_of(&text, "opensAt")?);
-        }
+        let time = |text: &Option<String>, name| {
+            text.as_deref().map(|text| time_of(text, name)).transpose()
+        };
+        let ours = time(&self.opens_at, "opensAt")?;
+        let theirs = time(&options.event_start_time, "event_start_time")?;
+        let opens_at = either(ours, theirs, "opensAt and event_start_time")?;
+        settings.opens_at = opens_at.or(settings.opens_at);
         settings.mode = self.mode.unwrap_or(settings.mode);
         settings.adaptive = self.adaptive.unwrap_or(settings.adaptive);
         let names = "admissionRatePerMinute and new_users_per_minute";

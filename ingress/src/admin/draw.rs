@@ -229,7 +229,9 @@ async fn open_now(app: &App, event: &EventId, before: Versioned) -> Result<RoomS
     if settings.opens_at.is_some_and(|opens_at| opens_at <= now) {
         return Ok(settings);
     }
-    let settings = RoomSettings { opens_at: Some(now), ..settings };
+    let mut settings = RoomSettings { opens_at: Some(now), ..settings };
+    // It is over before it has begun, and settings that say so could be changed no more.
+    settings.options.prequeue_from = settings.options.prequeue_from.filter(|&from| from < now);
     let revision = store(app, event, &settings, revision).await?;
     app.rooms.note(event.clone(), Versioned { settings: settings.clone(), revision });
     Ok(settings)

@@ -4,7 +4,7 @@ use chassis::base64url;
 use ingress::Role;
 use schema::admission::{AdmissionRecord, Draw};
 use schema::{codec, subject};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::rig::{Rig, event};
 
@@ -154,12 +154,17 @@ async fn a_draw_is_begun_in_a_pre_queue_only_and_takes_what_was_promised_for_eac
     assert_eq!(same["secretsRevealed"], 1, "who is named again has revealed what it has");
 
     let path = "/api/admin/events/EVT100/admission";
-    let pre_queue = json!({"mode": "pre-queue", "opensAt": "2100-01-01T00:00:00Z"});
+    let pre_queue = json!({"mode": "pre-queue", "opensAt": "2100-01-01T00:00:00Z",
+        "prequeue_start_time": "2099-12-31T00:00:00Z"});
     let set = rig.http.json("PATCH", path, &operator, &[("if-match", "*")], pre_queue).await;
     assert_eq!(set.status, 200, "{set:?}");
     assert_eq!(draw(json!({})).await.status, 202);
-    let opens_at = rig.http.get(path, &operator).await.json()["opensAt"].clone();
-    assert!(opens_at.as_str().unwrap() < "2100", "{opens_at}");
+    let drawn = rig.http.get(path, &operator).await.json();
+    assert!(drawn["opensAt"].as_str().unwrap() < "2100", "{drawn}");
+    assert_eq!(drawn["prequeue_start_time"], Value::Null, "it is over before it has begun");
+    let rate = json!({"admissionRatePerMinute": 60});
+    let set = rig.http.json("PATCH", path, &operator, &[("if-match", "*")], rate).await;
+    assert_eq!(set.status, 200, "{set:?}");
 }
 
 #[tokio::test]

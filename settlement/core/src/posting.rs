@@ -198,21 +198,20 @@ pub fn on_return(total: Money) -> Vec<Posting> {
     vec![on_capture(total), payout(total)]
 }
 
-/// Books money that was taken without a sale and that the buyer's bank has taken back: it is here
-/// no more ([`on_chargeback`]), and nobody has lost anything.
-pub fn on_return_by_bank(total: Money) -> Vec<Posting> {
-    let returned =
-        transfer(PostingKind::Payout, total, Account::FanReceivable, Account::Chargeback);
-    vec![on_capture(total), returned]
+/// Books money that was taken without a sale and that the buyer's bank has taken back, which was
+/// booked as the bearer's loss ([`on_chargeback`]): nobody has lost anything.
+pub fn on_return_by_bank(total: Money, bearer: Bearer) -> Vec<Posting> {
+    let (account, party) = loss_of(bearer);
+    let given = Money { amount: -total.amount, ..total };
+    let entries =
+        vec![entry(Account::FanReceivable, total), Entry { party, ..entry(account, given) }];
+    vec![on_capture(total), Posting::balanced(PostingKind::Payout, entries)]
 }
 
 /// Books that the buyer's bank took back `total`, which was captured. The sale stays: its loss is
 /// the bearer's.
 pub fn on_chargeback(total: Money, bearer: Bearer) -> Posting {
-    let (account, party) = match bearer {
-        Bearer::House => (Account::Chargeback, None),
-        Bearer::Partner(partner) => (Account::PartnerReceivable, Some(partner)),
-    };
+    let (account, party) = loss_of(bearer);
     let taken = Money { amount: -total.amount, ..total };
     let entries =
         vec![Entry { party, ..entry(account, total) }, entry(Account::ProviderClearing, taken)];
@@ -223,6 +222,14 @@ pub fn on_chargeback(total: Money, bearer: Bearer) -> Posting {
 pub fn on_chargeback_won(chargeback: &Posting) -> Posting {
     assert!(chargeback.kind == PostingKind::Chargeback);
     undo(PostingKind::ChargebackWon, chargeback)
+}
+
+/// The account of a chargeback's loss, and whose it is.
+fn loss_of(bearer: Bearer) -> (Account, Option<AccountId>) {
+    match bearer {
+        Bearer::House => (Account::Chargeback, None),
+        Bearer::Partner(partner) => (Account::PartnerReceivable, Some(partner)),
+    }
 }
 
 fn payout(total: Money) -> Posting {

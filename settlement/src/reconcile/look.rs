@@ -5,11 +5,11 @@ use crate::config::{LOOKS_SIDE_BY_SIDE, PROVIDER_WAIT};
 use crate::error::Error;
 use crate::metrics;
 use crate::provider::{Cursor, Failure, Listed, Page, Provider, Verb};
-use crate::store::{FoundMoney, MoneyOutcome, OpenMoney};
+use crate::store::{Banked, FoundMoney, MoneyOutcome};
 use chassis::clock;
 use futures_util::stream::{self, StreamExt as _};
 use schema::UnixMillis;
-use settlement_core::{Disputed, Late, Remedy, Rung, Seen, Standing, Stray, late, remedy};
+use settlement_core::{Late, Remedy, Rung, Seen, Standing, Stray, late, remedy};
 
 /// Before everything in a list.
 const FIRST: Cursor = Cursor { created_at: UnixMillis(0), id: String::new() };
@@ -39,8 +39,6 @@ enum Open {
     Differs(Difference),
     /// Nothing has ended it.
     Goes(Listed),
-    /// The buyer's bank has it, and has not decided who keeps it.
-    Waits,
 }
 
 impl Findings {
@@ -107,7 +105,12 @@ impl Look<'_> {
         // The list may be older than what is stored; what has not changed since is not.
         for payment in self.money.uneven(&old, self.created_before).await? {
             let remedy = Remedy::Uneven;
-            findings.differences.push(Difference { payment, remedy, is_mended: false });
+            findings.differences.push(Difference {
+                payment,
+                remedy,
+                by_bank: false,
+                is_mended: false,
+            });
         }
         let known = self.money.standings(old).await?;
         let mends = known.into_iter().map(|(payment, standing)| self.mend(payment, standing));
@@ -153,13 +156,12 @@ impl Look<'_> {
         if open.is_empty() {
             return Ok(None);
         }
-        let ends = open.into_iter().map(|money| self.end_one(money));
+        let ends = open.into_iter().map(|(payment, why, taken)| self.end_one(payment, why, taken));
         let ends: Vec<_> = stream::iter(ends).buffer_unordered(LOOKS_SIDE_BY_SIDE).collect().await;
         let mut rest = Vec::new();
         for end in ends {
             match end {
                 Ok(Open::Goes(payment)) => rest.push(payment),
-                Ok(Open::Waits) => {}
                 Ok(Open::Differs(difference)) => findings.differences.push(difference),
                 Err(error) => findings.add(Err(error)),
             }
@@ -167,26 +169,26 @@ impl Look<'_> {
         Ok(Some(rest))
     }
 
-    async fn end_one(&self, money: OpenMoney) -> Result<Open, Error> {
-        let OpenMoney { payment, why, was_taken, disputed } = money;
+    async fn end_one(&self, payment: Listed, why: Stray, was_taken: bool) -> Result<Open, Error> {
         let payment = self.fetched(payment).await?;
         // Money that was there is not gone because an account or a key is another one now.
         if was_taken && payment.seen == Seen::Cancelled {
             let remedy = Remedy::Refund(why);
-            return Ok(Open::Differs(Difference { payment, remedy, is_mended: false }));
+            return Ok(Open::Differs(Difference {
+                payment,
+                remedy,
+                by_bank: false,
+                is_mended: false,
+            }));
         }
-        let outcome = match (outcome_of(&payment.seen), disputed) {
-            (Some(outcome), _) => outcome,
-            (None, Some(Disputed::Lost)) => MoneyOutcome::ChargedBack,
-            (None, Some(Disputed::Taken)) => return Ok(Open::Waits),
-            (None, _) => return Ok(Open::Goes(payment)),
-        };
+        // What its bank has, the comparison ends.
+        let Some(outcome) = outcome_of(&payment.seen) else { return Ok(Open::Goes(payment)) };
         let remedy = match outcome {
             MoneyOutcome::Voided => Remedy::Void(why),
-            MoneyOutcome::Refunded | MoneyOutcome::ChargedBack => Remedy::Refund(why),
+            MoneyOutcome::Refunded | MoneyOutcome::ChargedBack(_) => Remedy::Refund(why),
         };
         let is_mended = self.settle(&payment, why, outcome).await?;
-        Ok(Open::Differs(Difference { payment, remedy, is_mended }))
+        Ok(Open::Differs(Difference { payment, remedy, by_bank: false, is_mended }))
     }
 
     /// Asks how a payment is, and compares that.
@@ -220,7 +222,12 @@ impl Look<'_> {
             return Ok(None);
         }
         if self.only_looks {
-            return Ok(Some(Difference { payment, remedy: remedy_told, is_mended: false }));
+            return Ok(Some(Difference {
+                payment,
+                remedy: remedy_told,
+                by_bank: false,
+                is_mended: false,
+            }));
         }
         // The list may be older than the standing: a driver's last step may lie between them.
         let seen = match in_time(self.provider.act(&payment.id, Verb::Fetch)).await {
@@ -229,6 +236,16 @@ impl Look<'_> {
         };
         let remedy = remedy(&seen, standing);
         let payment = Listed { seen, ..payment };
+        let stray = match remedy {
+            Remedy::Refund(stray) => Some(stray),
+            Remedy::Reseat => Some(Stray::Late),
+            _ => None,
+        };
+        if let Some(stray) = stray
+            && let Some(banked) = self.money.banked(&payment).await?
+        {
+            return self.leave_to_bank(payment, stray, banked).await;
+        }
         let is_mended = match remedy {
             Remedy::Rest => None,
             Remedy::Missing | Remedy::Uneven => Some(false),
@@ -240,7 +257,24 @@ impl Look<'_> {
                 Late::GiveBack => self.give_back(&payment, Stray::Late, Verb::Refund).await?,
             },
         };
-        Ok(is_mended.map(|is_mended| Difference { payment, remedy, is_mended }))
+        Ok(is_mended.map(|is_mended| Difference { payment, remedy, by_bank: false, is_mended }))
+    }
+
+    /// Money that the buyer's bank has buys no places, and cannot be given back. If the bank keeps
+    /// it, that is its outcome.
+    async fn leave_to_bank(
+        &self,
+        payment: Listed,
+        stray: Stray,
+        banked: Banked,
+    ) -> Result<Option<Difference>, Error> {
+        if !self.money.note(&payment, stray, true).await? || !banked.is_lost {
+            return Ok(None);
+        }
+        let outcome = MoneyOutcome::ChargedBack(banked.bearer);
+        let is_mended = self.settle(&payment, stray, outcome).await?;
+        let remedy = Remedy::Refund(stray);
+        Ok(Some(Difference { payment, remedy, by_bank: true, is_mended }))
     }
 
     /// Lets late money ask for its places, which the relay does from then on; says what is to be
@@ -278,7 +312,7 @@ impl Look<'_> {
         let settled = self.money.settle(payment, outcome).await?;
         if settled {
             metrics::money_found(stray, outcome);
-            if stray == Stray::Late && outcome != MoneyOutcome::Voided {
+            if (stray, outcome) == (Stray::Late, MoneyOutcome::Refunded) {
                 metrics::late_money(Rung::Refund);
             }
         }

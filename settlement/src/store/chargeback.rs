@@ -15,8 +15,8 @@ use uuid::Uuid;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Known {
     pub order: OrderId,
-    /// To whom the money of the order's sale is owed, if not to the house itself. What was found
-    /// beside a sale is nobody's but the house's.
+    /// To whom the money of the order's sale is owed, if not to the house itself; whose loss was
+    /// booked, once it was. What was found beside a sale is nobody's but the house's.
     pub promoter: Option<AccountId>,
     /// How it stood when it was looked at last; `None` for a new one.
     pub before: Option<Disputed>,
@@ -26,12 +26,17 @@ impl FoundMoney<'_> {
     /// What is known of a dispute. `None` if no order has had its payment, nor was it found.
     pub(crate) async fn disputed(self, dispute: &Dispute) -> Result<Option<Known>, Error> {
         let query = sqlx::query(
-            "SELECT p.order_id, (SELECT e.party FROM ledger_entry e
+            "SELECT coalesce(c.order_id, p.order_id) AS order_id, c.state,
+                 CASE WHEN EXISTS (SELECT FROM ledger_transaction t
+                     WHERE (t.order_id, t.part) = (c.order_id, c.part) AND t.kind = 'chargeback')
+                 THEN (SELECT e.party FROM ledger_entry e
+                     WHERE (e.order_id, e.part) = (c.order_id, c.part) AND e.kind = 'chargeback'
+                         AND e.account = 'partner_receivable')
+                 ELSE (SELECT e.party FROM ledger_entry e
                      WHERE e.order_id = p.order_id AND e.kind = 'sale'
                          AND e.account = 'promoter_payable'
                          AND NOT EXISTS (SELECT FROM payment_of_nobody
-                             WHERE provider = $1 AND payment_id = $2) LIMIT 1) AS promoter,
-                 c.state
+                             WHERE provider = $1 AND payment_id = $2) LIMIT 1) END AS promoter
              FROM (SELECT coalesce(
                  (SELECT order_id FROM payment_attempt WHERE provider = $1 AND provider_id = $2),
                  (SELECT order_id FROM found_money WHERE provider = $1 AND provider_id = $2)

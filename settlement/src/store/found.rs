@@ -6,9 +6,10 @@ use crate::config::{ENDED_AT_ONCE_MAX, EVENTS_KEPT, LOOKS_AFTER, PART_TRIES, WHO
 use crate::error::{Error, in_time};
 use crate::provider::{Cursor, Listed};
 use chassis::clock;
-use schema::{Money, UnixMillis};
-use settlement_core::{Claim, Disputed, Seen, Standing, Stray, on_return, on_return_by_bank};
+use schema::{AccountId, Money, UnixMillis};
+use settlement_core::{Bearer, Claim, Seen, Standing, Stray, on_return, on_return_by_bank};
 use sqlx::{PgPool, Row, postgres::PgRow};
+use uuid::Uuid;
 
 /// Found money in the database.
 #[derive(Debug, Clone, Copy)]
@@ -29,20 +30,17 @@ pub(crate) struct SeenTo {
 pub(crate) enum MoneyOutcome {
     Voided,
     Refunded,
-    /// The buyer's bank has taken it back, and keeps it.
-    ChargedBack,
+    /// The buyer's bank has taken it back and keeps it, which was booked as that bearer's loss.
+    ChargedBack(Bearer),
 }
 
-/// A payment without an outcome.
-#[derive(Debug)]
-pub(crate) struct OpenMoney {
-    pub payment: Listed,
-    /// Why it was found.
-    pub why: Stray,
-    /// Whether it had been taken then.
-    pub was_taken: bool,
-    /// How the buyer's bank disputes all of it, if it does.
-    pub disputed: Option<Disputed>,
+/// All of a payment that its buyer's bank has.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Banked {
+    /// Whether the bank keeps it; else it has not decided yet.
+    pub is_lost: bool,
+    /// Who bears it, as it was booked.
+    pub bearer: Bearer,
 }
 
 impl MoneyOutcome {
@@ -50,7 +48,7 @@ impl MoneyOutcome {
         match self {
             Self::Voided => "voided",
             Self::Refunded => "refunded",
-            Self::ChargedBack => "charged_back",
+            Self::ChargedBack(_) => "charged_back",
         }
     }
 }
@@ -264,25 +262,48 @@ impl FoundMoney<'_> {
         in_time("forget events", query.execute(self.pool)).await.map(drop)
     }
 
-    /// Takes found money without an outcome at which nobody has looked since then. Some of it may
-    /// stay like that for long: it comes last the next time.
-    pub(crate) async fn open(self, since: UnixMillis) -> Result<Vec<OpenMoney>, Error> {
+    /// Whether the buyer's bank has all of a payment.
+    pub(crate) async fn banked(self, payment: &Listed) -> Result<Option<Banked>, Error> {
+        let query = sqlx::query(
+            "SELECT c.state = 'lost' AS is_lost, (SELECT e.party FROM ledger_entry e
+                 WHERE e.order_id = c.order_id AND e.part = c.part AND e.kind = 'chargeback'
+                     AND e.account = 'partner_receivable') AS party
+             FROM chargeback c
+             WHERE c.provider = $1 AND c.payment_id = $2 AND c.state IN ('taken', 'lost')
+                 AND (c.amount, c.currency::TEXT) = ($3, $4)
+             ORDER BY is_lost DESC LIMIT 1",
+        );
+        let amount = payment.amount;
+        let query = query.bind(self.provider).bind(&payment.id);
+        let query = query.bind(amount.amount).bind(amount.currency.to_string());
+        let row = in_time("look for a bank", query.fetch_optional(self.pool)).await?;
+        Ok(row.map(|row| {
+            let party: Option<Uuid> = row.get("party");
+            let bearer =
+                party.map_or(Bearer::House, |party| Bearer::Partner(AccountId(party.as_u128())));
+            Banked { is_lost: row.get("is_lost"), bearer }
+        }))
+    }
+
+    /// Takes found money without an outcome at which nobody has looked since then, with why it was
+    /// found and whether it had been taken. Some of it may stay like that for long: it comes last
+    /// the next time.
+    pub(crate) async fn open(self, since: UnixMillis) -> Result<Vec<(Listed, Stray, bool)>, Error> {
         let query = sqlx::query(
             "UPDATE found_money SET looked_at = greatest($2, $3) WHERE (provider, provider_id) IN (
                  SELECT provider, provider_id FROM found_money
                  WHERE provider = $1 AND outcome IS NULL AND looked_at < $3
                  ORDER BY looked_at LIMIT $4 FOR UPDATE SKIP LOCKED)
              RETURNING provider_id, order_id, amount, currency::TEXT AS currency, why, taken,
-                 found_at AS created_at, (SELECT c.state FROM chargeback c
-                     WHERE c.provider = found_money.provider
-                         AND c.payment_id = found_money.provider_id
-                         AND (c.amount, c.currency) = (found_money.amount, found_money.currency)
-                     ORDER BY c.noted_at DESC LIMIT 1) AS disputed",
+                 found_at AS created_at",
         );
         let query = query.bind(self.provider).bind(millis(clock::now())).bind(millis(since));
         let query = query.bind(ENDED_AT_ONCE_MAX);
         let rows = in_time("read found money", query.fetch_all(self.pool)).await?;
-        Ok(rows.iter().map(open_of).collect())
+        let why = |row: &PgRow| {
+            Stray::from_text(row.get("why")).expect("the table allows known reasons only")
+        };
+        Ok(rows.iter().map(|row| (listed_of(row), why(row), row.get("taken"))).collect())
     }
 
     /// Lets late money ask for the places of its order.
@@ -320,7 +341,7 @@ impl FoundMoney<'_> {
     ) -> Result<bool, Error> {
         let postings = match outcome {
             MoneyOutcome::Voided | MoneyOutcome::Refunded => on_return(payment.amount),
-            MoneyOutcome::ChargedBack => on_return_by_bank(payment.amount),
+            MoneyOutcome::ChargedBack(bearer) => on_return_by_bank(payment.amount, bearer),
         };
         let mut bookings = Bookings::default();
         bookings.push(payment.order, &postings);
@@ -358,18 +379,6 @@ fn listed_of(row: &PgRow) -> Listed {
         seen: Seen::Processing,
         back: None,
         created_at: super::time_of(row.get("created_at")),
-    }
-}
-
-fn open_of(row: &PgRow) -> OpenMoney {
-    let why = Stray::from_text(row.get("why")).expect("the table allows known reasons only");
-    let disputed: Option<&str> = row.get("disputed");
-    let read = |text| Disputed::from_text(text).expect("the table allows known states only");
-    OpenMoney {
-        payment: listed_of(row),
-        why,
-        was_taken: row.get("taken"),
-        disputed: disputed.map(read),
     }
 }
 

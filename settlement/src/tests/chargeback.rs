@@ -3,6 +3,7 @@
 use super::audit::assert_seen;
 use super::cancel;
 use super::crash::look_is_due;
+use super::late::late;
 use super::reconcile::{PRICE, age, reconciled, take_by};
 use super::rig::{ACCOUNT, Point, Rig, asked, eventually, plan};
 use crate::guarded::Guarded;
@@ -83,10 +84,9 @@ async fn what_a_bank_took_back_is_booked_once_and_nobody_pays_it_back_again() {
 }
 
 const PLANTED: &[(&str, &str)] = &[
-    // A bank that has decided for us has nothing any more.
+    // That its bank has it is no excuse for a payment that nobody has found.
     (
-        "ALTER TABLE orders DISABLE TRIGGER ALL; UPDATE orders SET state = 'cancelled';
-             ALTER TABLE chargeback DISABLE TRIGGER ALL; UPDATE chargeback SET state = 'won'",
+        "ALTER TABLE orders DISABLE TRIGGER ALL; UPDATE orders SET state = 'cancelled'",
         "is captured, its order is cancelled",
     ),
     ("DELETE FROM chargeback", "nobody has noted it"),
@@ -147,18 +147,21 @@ async fn money_that_no_order_has_is_over_when_its_bank_keeps_it_and_goes_back_wh
         captured_ago(&rig, 2_000).await;
         // The bank has it before anybody has found it, and until it decides nothing ends that.
         for _ in 0..3 {
-            let (said, open) = looked(&rig, &sandbox).await;
-            assert!(said[0].ends_with("no order has this payment; not mended yet"), "{said:?}");
+            let (_, open) = looked(&rig, &sandbox).await;
             assert_eq!(open, None);
             assert_eq!(balance(&rig, "provider_clearing").await, -PRICE.amount);
             captured_ago(&rig, 2_000).await;
         }
         stands(&rig, "taken").await;
+        assert_eq!(looked(&rig, &sandbox).await, (vec![], None), "nobody can do anything");
         captured_ago(&rig, 120_000).await;
+        let mut said = Vec::new();
         for _ in 0..2 {
-            reconciled(&rig, &sandbox).await;
+            said.extend(reconciled(&rig, &sandbox).await);
         }
         stands(&rig, state).await;
+        let ends = if state == "lost" { "its bank has given it back" } else { "refunded" };
+        assert!(said.len() == 1 && said[0].ends_with(ends), "{said:?}");
         assert_eq!(looked(&rig, &sandbox).await, (vec![], Some(outcome.to_owned())));
         for account in ["provider_clearing", "chargeback", "fan_receivable"] {
             assert_eq!(balance(&rig, account).await, 0, "{account}, {state}");
@@ -179,8 +182,10 @@ async fn what_a_bank_takes_of_a_second_payment_is_no_matter_of_the_order_nor_of_
     take_by(&sandbox, OrderId::from(hold), 2, "tok_chargeback").await;
     age(&rig).await;
     captured_ago(&rig, 2_000).await;
-    let (said, _) = looked(&rig, &sandbox).await;
-    assert!(said[0].ends_with("no order has this payment; not mended yet"), "{said:?}");
+    for _ in 0..2 {
+        reconciled(&rig, &sandbox).await;
+    }
+    rig.assert_clean().await;
     stands(&rig, "taken").await;
     let owed = [balance(&rig, "partner_receivable").await, balance(&rig, "chargeback").await];
     assert_eq!(owed, [0, PRICE.amount]);
@@ -193,6 +198,30 @@ async fn what_a_bank_takes_of_a_second_payment_is_no_matter_of_the_order_nor_of_
     }
     assert_eq!(looked(&rig, &sandbox).await, (vec![], Some("charged_back".to_owned())));
     assert_eq!(balance(&rig, "chargeback").await, 0);
+}
+
+#[tokio::test]
+async fn late_money_that_its_bank_has_buys_no_places() {
+    let (rig, _) = late().await;
+    let sandbox = Sandbox::start(&rig.pool);
+    let money = FoundMoney { pool: &rig.pool, provider: sandbox.name() };
+    rig.pool.execute("UPDATE sandbox.payment SET charged_back = 'lost'").await.unwrap();
+    captured_ago(&rig, 2_000).await;
+    chargeback::look(money, &sandbox, UnixMillis(0)).await.unwrap();
+    stands(&rig, "taken").await;
+    for _ in 0..2 {
+        assert_eq!(reconciled(&rig, &sandbox).await, [""; 0]);
+    }
+    assert_eq!(looked(&rig, &sandbox).await, (vec![], None));
+    captured_ago(&rig, 120_000).await;
+    for _ in 0..2 {
+        reconciled(&rig, &sandbox).await;
+    }
+    assert_eq!(looked(&rig, &sandbox).await, (vec![], Some("charged_back".to_owned())));
+    assert_eq!(rig.count("SELECT count(*) FROM reseat").await, 0);
+    let left = "SELECT coalesce(sum(abs(amount)), 0)::BIGINT FROM (SELECT sum(amount) AS amount
+        FROM ledger_entry GROUP BY account) a";
+    assert_eq!(rig.count(left).await, 0, "nobody has lost anything");
 }
 
 #[tokio::test]

@@ -78,13 +78,14 @@ const PAID_BACK_ALONE: [&str; 12] = [
     "close parts",
     "answer a question",
 ];
-const FOUND: [&str; 15] = [
+const FOUND: [&str; 16] = [
     "begin to reconcile",
     "read found money",
     "list",
     "compare what went back",
     "look up payments",
     "fetch",
+    "look for a bank",
     "note found money",
     "refund",
     "settle found money",

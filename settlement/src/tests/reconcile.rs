@@ -316,7 +316,7 @@ async fn found_money_that_stays_as_it_is_holds_up_no_other() {
     // After everything that was looked at before.
     for since in [UnixMillis(1 << 50), UnixMillis(1 << 51)] {
         let taken = money.open(since).await.unwrap();
-        seen.extend(taken.into_iter().map(|money| money.payment.id));
+        seen.extend(taken.into_iter().map(|(payment, ..)| payment.id));
     }
     seen.sort_unstable();
     seen.dedup();

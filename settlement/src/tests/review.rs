@@ -115,8 +115,9 @@ async fn what_no_cancellation_may_pay_back_no_person_does() {
 async fn what_a_bank_has_taken_no_person_pays_back() {
     let mut rig = Rig::start().await;
     let hold = refused(&mut rig).await;
-    let taken = "INSERT INTO chargeback SELECT 'sandbox', 'dp_1', 'pay_1', order_id, 1, amount,
-        currency, 'lost', 1, 1 FROM orders";
+    let taken = "INSERT INTO chargeback SELECT 'sandbox', 'dp_1', t.provider_id, order_id, 1,
+        o.amount, o.currency, 'lost', 1, 1 FROM orders o JOIN payment_attempt t
+            USING (order_id, attempt)";
     rig.pool.execute(taken).await.unwrap();
     assert_eq!(end(&rig, hold, Ending::Refund).await, Reviewed::Disputed);
     assert_eq!(rig.state(hold).await, "review_needed");

@@ -39,7 +39,7 @@ pub const DECREASE_REST: DurationMs = DurationMs(10_000);
 /// The floor is this part of the cap, and at least one a minute.
 ///
 /// A twentieth is no load to speak of, and by it the room hears whether a stage is well again.
-/// Nobody at all is let in by the operator's word alone (mode `hold`).
+/// Nobody at all is let in by the operator's word (mode `hold`), or above [`REPLY_STOP`].
 const FLOOR_PARTS: u64 = 20;
 
 /// A word older than this says nothing of now: the rate stays as it is. Six are lost by then.
@@ -51,12 +51,13 @@ pub const SIGNAL_FRESH: DurationMs = DurationMs(3_000);
 /// stage that does not answer, and their time to buy runs.
 pub const SIGNAL_LOST: DurationMs = DurationMs(30_000);
 
-/// An owner whose answers take longer stops the line.
+/// An owner that takes longer from its decision to its answer stops the line.
 ///
-/// Half of the time that askers wait for them is gone then: with a few more people nobody would be
-/// answered. Short of that the rate alone gives way, as a call is felt only when people choose, and
-/// each stop is followed by as long a lull. Settlement stops nobody: a call is felt there after a
-/// minute and more, and who waits for a payment is told that it is on its way.
+/// Half of the time that askers wait is gone then, whatever they waited for the decision: with a
+/// few more people nobody would be answered. Owners tell the end of a class of times, so it begins
+/// at 768 ms. Short of that the rate alone gives way, as a call is felt only when people choose,
+/// and each stop is followed by as long a lull. Settlement stops nobody: a call is felt there after
+/// a minute and more, and who waits for a payment is told that it is on its way.
 pub const REPLY_STOP: DurationMs = DurationMs(REPLY_TARGET.0 * 5);
 
 /// How long the pace of a leader that is gone means something: within it the increases alone go

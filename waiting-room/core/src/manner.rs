@@ -152,7 +152,7 @@ pub fn may_join(
         _ if sold_out => Err(JoinRefusal::SoldOut),
         (RoomMode::Closed | RoomMode::Drain, ..) => Err(JoinRefusal::Closed),
         _ if is_rejecting => Err(JoinRefusal::Closed),
-        (RoomMode::PreQueue, _, Some(begins_at)) => Err(JoinRefusal::NotYet(begins_at)),
+        (RoomMode::PreQueue, Some(_), Some(begins_at)) => Err(JoinRefusal::NotYet(begins_at)),
         (RoomMode::PreQueue | RoomMode::Open | RoomMode::Hold | RoomMode::Standby, ..) => Ok(()),
     }
 }
@@ -301,5 +301,8 @@ mod tests {
         for mode in [RoomMode::Open, RoomMode::Hold, RoomMode::Standby] {
             assert_eq!(join(mode, 1_001), Ok(()));
         }
+        let mut open = room(RoomMode::PreQueue, QueueingMethod::Random, BEFORE);
+        open.options.prequeue_from = LATER;
+        assert_eq!(may_join(&open, false, NOW), Ok(()), "its line goes on");
     }
 }

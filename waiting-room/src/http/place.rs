@@ -282,9 +282,10 @@ fn body(room: &Room, view: &View, place: &Opened, stand: Stand, now: UnixMillis)
         .zip(before)
         .and_then(|(paces, (ahead, doubt_ahead))| paces.wait(ahead, doubt_ahead, lapse));
     // Before the draw, and where nobody is called any more, everybody is as far as everybody else;
-    // so is in the late lane, where nobody's rank is known here, and whose turn has been.
-    let is_turn_ahead = matches!(state, State::Queued | State::Ready) && !is_late;
-    let is_far = number.is_none() || outlook.ended.is_some() || !is_turn_ahead;
+    // so is in the late lane, where nobody's rank is known here, and whose way has ended. Who has
+    // claimed may need the pass again, and asks soon.
+    let has_ended = matches!(state, State::Completed | State::Expired | State::Abandoned);
+    let is_far = number.is_none() || outlook.ended.is_some() || is_late || has_ended;
     let distance = if is_far { u64::MAX } else { ahead.unwrap_or(0) };
     // Those who must check in, and those who have been called, come soon however long the line is.
     let far = waits(standing) && view.is_far(number);

@@ -88,7 +88,7 @@ pub struct OptionsChange {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     prequeue_start_time: Change<String>,
-    /// True is `queueing_method` `random`, false is `fifo`.
+    /// True is `queueing_method` `random`; false is `fifo`, where it was `random`.
     shuffle_at_event_start: Option<bool>,
     standby: Option<StandbyChange>,
     #[serde(rename = "loginRequired")]
@@ -228,14 +228,23 @@ impl OptionsChange {
         self.session_duration.map(|minutes| minutes.saturating_mul(MINUTE_S))
     }
 
+    /// The method, `before` being the one of now.
+    fn method(&self, before: QueueingMethod) -> Result<QueueingMethod, Problem> {
+        let method = self.queueing_method.unwrap_or(before);
+        let is_random = method == QueueingMethod::Random;
+        match self.shuffle_at_event_start {
+            Some(shuffles) if shuffles != is_random && self.queueing_method.is_some() => {
+                let detail = "queueing_method and shuffle_at_event_start contradict each other";
+                Err(problems::invalid(detail))
+            }
+            Some(true) => Ok(QueueingMethod::Random),
+            Some(false) if is_random => Ok(QueueingMethod::Fifo),
+            Some(false) | None => Ok(method),
+        }
+    }
+
     pub(super) fn apply(self, options: &mut RoomOptions) -> Result<(), Problem> {
-        let shuffled = self.shuffle_at_event_start.map(|is_shuffled| match is_shuffled {
-            true => QueueingMethod::Random,
-            false => QueueingMethod::Fifo,
-        });
-        let names = "queueing_method and shuffle_at_event_start";
-        let method = either(self.queueing_method, shuffled, names)?;
-        options.queueing_method = method.unwrap_or(options.queueing_method);
+        options.queueing_method = self.method(options.queueing_method)?;
         options.prequeue_from = self
             .prequeue_start_time
             .apply(options.prequeue_from, |text| time_of(&text, "prequeue_start_time"))?;
@@ -374,6 +383,10 @@ mod tests {
         let kept = change(json!({"shuffle_at_event_start": false})).unwrap();
         assert_eq!(kept.options.prequeue_from, changed.options.prequeue_from);
         assert_eq!(kept.options.queueing_method, QueueingMethod::Fifo);
+        let rejects = apply(json!({"queueing_method": "reject", "shuffle_at_event_start": false}));
+        assert_eq!(rejects.unwrap().options.queueing_method, QueueingMethod::Reject);
+        let same = json!({"event_start_time": opens, "opensAt": "2027-03-01T10:00:00.000Z"});
+        assert_eq!(change(same).unwrap().opens_at, changed.opens_at);
         let removed = change(json!({"prequeue_start_time": null})).unwrap();
         assert_eq!(removed.options.prequeue_from, None);
         for wrong in [
