@@ -22,6 +22,7 @@ const MINUTE_S: u32 = 60;
 
 /// The options of a room, and its settings by the names that Cloudflare gave them.
 #[derive(Debug, Serialize, ToSchema)]
+#[expect(clippy::struct_excessive_bools, reason = "the field has named them so")]
 pub struct OptionsBody {
     /// `fifo`, `random` (a pre-queue is drawn, who comes later is behind it), `passthrough` or
     /// `reject`.
