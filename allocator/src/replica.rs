@@ -190,9 +190,9 @@ impl Replica {
                 }
                 Some(request) = requests.recv() => waiting.push(request),
                 Some(show) = shows.recv() => {
-                    let state = tokio::task::block_in_place(|| self.show());
+                    let state = tokio::task::block_in_place(|| self.show(show.only.as_ref()));
                     // An asker that has gone needs no answer.
-                    drop(show.send(state));
+                    drop(show.answer.send(state));
                 }
                 _ = turns.tick() => {
                     let storing = Box::pin(self.store_checkpoint());
@@ -218,14 +218,18 @@ impl Replica {
         State { snapshot, sequence: applied.sequence, time, received: self.received }
     }
 
-    fn show(&self) -> ShardState {
-        let mut events = self.shard.show();
+    fn show(&self, only: Option<&EventId>) -> ShardState {
+        let mut events = match only {
+            Some(event) => self.shard.show_event(event).into_iter().collect(),
+            None => self.shard.show(),
+        };
         for event in &mut events {
             event.version = self.changed.get(&event.event).copied().unwrap_or_default();
         }
         let Position { applied, time } = self.position;
         let ago = u64::try_from(self.received.elapsed().as_millis()).expect("584 million years");
-        ShardState { applied, time, ago: DurationMs(ago), events, ended: self.shard.show_ended() }
+        let ended = if only.is_some() { Vec::new() } else { self.shard.show_ended() };
+        ShardState { applied, time, ago: DurationMs(ago), events, ended }
     }
 
     fn decode(&self, payload: &[u8]) -> Result<Batch, Error> {

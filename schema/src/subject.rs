@@ -78,7 +78,8 @@ pub fn inspect(shard: ShardId) -> String {
     format!("inspect.alloc.{shard}")
 }
 
-/// Where any replica of a shard tells its state, to who finds the beginning of the journal gone.
+/// Where any replica of a shard tells its state, to who finds the beginning of the journal gone; to
+/// who sends an event's id that of the event alone, without the holds that have ended.
 pub fn state(shard: ShardId) -> String {
     format!("state.alloc.{shard}")
 }

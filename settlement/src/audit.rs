@@ -5,7 +5,7 @@ use crate::error::{Error, in_time, within};
 use crate::store::millis;
 use chassis::clock;
 use schema::InvariantId;
-use sqlx::{PgConnection, PgPool, Row};
+use sqlx::{PgConnection, PgPool, Postgres, Row, Transaction};
 use std::time::Duration;
 
 /// How long after its deadline an order may be unfinished: the provider may take its time to
@@ -367,12 +367,17 @@ const QUESTIONS: &[Question] = &[
 /// # Errors
 /// [`Error::Postgres`] and [`Error::Slow`].
 pub async fn audit(pool: &PgPool) -> Result<Vec<String>, Error> {
+    differences(&mut *patient(pool).await?, AUDIT_WAIT, |_| true).await
+}
+
+/// A session that reads, and whose questions may take [`AUDIT_WAIT`].
+pub(crate) async fn patient(pool: &PgPool) -> Result<Transaction<'static, Postgres>, Error> {
     let what = "begin an audit";
     let mut session = in_time(what, pool.begin_with("BEGIN READ ONLY")).await?;
     let patient = sqlx::query("SELECT set_config('statement_timeout', $1, true)");
     let patient = patient.bind(AUDIT_WAIT.as_millis().to_string());
     in_time(what, patient.execute(&mut *session)).await?;
-    differences(&mut session, AUDIT_WAIT, |_| true).await
+    Ok(session)
 }
 
 /// Asks about some promises; an answer may take `wait`.

@@ -237,6 +237,9 @@ pub(crate) const BOOKS_LONGEST: DurationMs = DurationMs::from_secs(600);
 /// How long a difference between the books must stand to be one: an order may be moving.
 pub(crate) const BOOKS_AGAIN: Duration = Duration::from_secs(5);
 
+/// How long each part of what a replica tells of an event may take.
+pub(crate) const OWNER_PART_WAIT: Duration = Duration::from_secs(5);
+
 /// Most differences that an audit lists of each kind: the first ones say what is wrong.
 pub(crate) const DIFFERENCES_MAX: i64 = 1_000;
 

@@ -28,6 +28,7 @@ mod provider_event;
 mod reconcile;
 mod review;
 mod sandbox;
+mod seats;
 mod stage;
 mod store;
 mod stripe;
@@ -43,7 +44,7 @@ pub mod testing;
 mod tests;
 
 pub use audit::audit;
-pub use books::compare_books;
+pub use books::{Compared, compare_books};
 pub use config::Config;
 pub use error::Error;
 pub use ledger::{CheckedLedger, check_ledger};

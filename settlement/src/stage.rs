@@ -2,7 +2,7 @@
 //! what others ask.
 
 use crate::area::Areas;
-use crate::books;
+use crate::books::{self, Books};
 use crate::catalogue::Catalogue;
 use crate::config::Config;
 use crate::desk;
@@ -15,6 +15,7 @@ use crate::metrics;
 use crate::provider::Provider;
 use crate::reconcile;
 use crate::sandbox::Sandbox;
+use crate::seats::Owners;
 use crate::store::{Lease, Store};
 use crate::stripe::{self, Stripe};
 use crate::terms::TermsBook;
@@ -120,7 +121,8 @@ pub async fn run_with(
         let reconciling = reconcile::run(pool, provider, shutdown.clone());
         tasks::spawn("settlement-reconcile", reconciling);
     }
-    let comparing = books::run(deps.postgres.clone(), shutdown.clone());
+    let owners = Owners { nats: nats.clone(), shards: *shards };
+    let comparing = books::run(Books { pool: deps.postgres.clone(), owners }, shutdown.clone());
     tasks::spawn("settlement-books", comparing);
     tasks::spawn("settlement-messages", webhooks::relay(Arc::clone(context)));
     let webhook_key = deps.keys.hmac(WEBHOOK_KEY).map_err(prepared("load the webhook key"))?;

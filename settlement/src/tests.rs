@@ -19,6 +19,7 @@ mod partner;
 mod reconcile;
 mod review;
 mod rig;
+mod seats;
 mod stripe;
 mod tables;
 mod tokens;

@@ -8,25 +8,32 @@ use schema::{Currency, EndedHold, EventId, EventState, LiveHold, PassPlace, Phas
 impl Shard {
     /// Shows all events with traces of outcomes, in order of id; their versions are 0. O(state).
     pub fn show(&self) -> Vec<EventState> {
-        let events = self.catalogue.events.iter().enumerate();
-        let shown = events.filter_map(|(at, state)| {
-            let sale = state.sale.as_ref().filter(|sale| !sale.is_pristine())?;
-            let mut holds: Vec<(u32, &Hold)> = self.holds.of_event(at).collect();
-            holds.sort_unstable_by_key(|(slot, _)| *slot);
-            let spent = sale.passes.iter().filter(|(_, used)| used.spent);
-            let mut spent: Vec<PassPlace> = spent.map(|(place, _)| *place).collect();
-            spent.sort_unstable();
-            Some(EventState {
-                event: state.id.clone(),
-                version: 0,
-                free: sale.counts.free,
-                holds: holds.into_iter().map(|(_, hold)| standing(hold)).collect(),
-                spent,
-            })
-        });
-        let mut shown: Vec<EventState> = shown.collect();
+        let mut shown: Vec<EventState> =
+            (0..self.catalogue.events.len()).filter_map(|at| self.show_at(at)).collect();
         shown.sort_unstable_by(|a, b| a.event.cmp(&b.event));
         shown
+    }
+
+    /// Shows one event as [`show`](Self::show) does; `None` without traces of outcomes.
+    pub fn show_event(&self, event: &EventId) -> Option<EventState> {
+        self.show_at(self.catalogue.find(event)?)
+    }
+
+    fn show_at(&self, at: usize) -> Option<EventState> {
+        let state = &self.catalogue.events[at];
+        let sale = state.sale.as_ref().filter(|sale| !sale.is_pristine())?;
+        let mut holds: Vec<(u32, &Hold)> = self.holds.of_event(at).collect();
+        holds.sort_unstable_by_key(|(slot, _)| *slot);
+        let spent = sale.passes.iter().filter(|(_, used)| used.spent);
+        let mut spent: Vec<PassPlace> = spent.map(|(place, _)| *place).collect();
+        spent.sort_unstable();
+        Some(EventState {
+            event: state.id.clone(),
+            version: 0,
+            free: sale.counts.free,
+            holds: holds.into_iter().map(|(_, hold)| standing(hold)).collect(),
+            spent,
+        })
     }
 
     /// Shows the holds that ended lately, in the order of their end.

@@ -391,10 +391,10 @@ impl Bench {
         assert_eq!(stored.execute(&self.postgres).await.unwrap().rows_affected(), 1);
     }
 
-    /// What a replica tells of the test event's shard.
-    pub async fn state(&self) -> ShardState {
-        let shard = shard();
-        let asked = chassis::ask_in_parts(&self.nats, subject::state(shard), vec![], PATIENCE);
+    /// What a replica tells of the test event's shard: of the event `only`, or of all without one.
+    pub async fn state(&self, only: &str) -> ShardState {
+        let (shard, question) = (shard(), only.as_bytes().to_vec());
+        let asked = chassis::ask_in_parts(&self.nats, subject::state(shard), question, PATIENCE);
         let answer = asked.await.unwrap().expect("a replica answers");
         sealed::unseal(&answer).expect("it is a state")
     }

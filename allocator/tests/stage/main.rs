@@ -325,15 +325,18 @@ async fn the_journal_is_trimmed_behind_checkpoints_and_settlement_and_a_replica_
     bench.wait_for_checkpoint_of(third).await;
     assert!(matches!(bench.ask(&command).await, Reply::Done { replayed: true, .. }));
     assert_eq!(bench.epoch().await, epoch, "nobody was deposed");
-    let told = bench.state().await;
+    let told = bench.state("").await;
     assert!(told.reaches(&batch, begins));
     bench.restart().await;
     assert!(matches!(bench.ask(&command).await, Reply::Done { replayed: true, .. }));
     let refused = bench.ask(&Bench::hold(4, &[4, 5, 6])).await;
     assert!(matches!(refusal(&refused), Refusal::SeatTaken { seats } if seats.len() == 3));
-    let again = bench.state().await;
+    let again = bench.state("").await;
     assert_eq!(places(&told), places(&again));
     assert_eq!(places(&again), [(37, vec![vec![4], vec![5], vec![6]])]);
+    let alone = bench.state(again.events[0].event.as_str()).await;
+    assert_eq!(alone.events, again.events);
+    assert_eq!(bench.state("another").await.events, []);
     bench.stop().await;
 }
 

@@ -1,12 +1,20 @@
-//! `usher reconcile`: the payment provider's list beside the orders, and these beside tickets,
-//! seats and the ledger.
+//! `usher reconcile`: the payment provider's list beside the orders, and these beside tickets, the
+//! ledger and what the owners of the seats have.
 
 use crate::cli::Reconcile;
-use crate::{config, output};
+use crate::config::{self, Config};
+use crate::{output, shards};
+use anyhow::Context as _;
+use chassis::Nats;
+use settlement::Compared;
+use sqlx::PgPool;
 use std::process::ExitCode;
 
-/// When the provider could not be asked.
+/// When somebody could not be asked.
 const NOT_RECONCILED: u8 = 2;
+
+/// How long NATS may take to be there.
+const CONNECT_WAIT_MS: u64 = 5_000;
 
 pub async fn reconcile(asked: Reconcile) -> anyhow::Result<ExitCode> {
     let config = config::load_for(asked.target.config.as_deref(), &asked.target.data)?;
@@ -29,17 +37,22 @@ pub async fn reconcile(asked: Reconcile) -> anyhow::Result<ExitCode> {
             }
         }
     }
-    match settlement::compare_books(&pool).await {
-        Ok(differences) => {
+    match compare(config, &pool).await {
+        Ok(Compared { differences, silent: shards }) => {
             for difference in &differences {
                 output::line(difference);
             }
+            for shard in &shards {
+                output::line(&format!(
+                    "seats of shard {shard} not compared: no replica tells them"
+                ));
+            }
             output::line(&format!("compared the books, {} differences", differences.len()));
             differ |= !differences.is_empty();
+            silent |= !shards.is_empty();
         }
         Err(error) => {
-            let error = chassis::telemetry::chain(&error);
-            output::line(&format!("books not compared: {error}"));
+            output::line(&format!("books not compared: {error:#}"));
             silent = true;
         }
     }
@@ -48,4 +61,12 @@ pub async fn reconcile(asked: Reconcile) -> anyhow::Result<ExitCode> {
         (false, true) => ExitCode::FAILURE,
         (false, false) => ExitCode::SUCCESS,
     })
+}
+
+/// Compares the books with each other and with the owners of the seats.
+async fn compare(mut config: Config, pool: &PgPool) -> anyhow::Result<Compared> {
+    config.nats.connect_wait_ms = CONNECT_WAIT_MS;
+    let nats = Nats::connect(&config.nats, "usher reconcile").await?;
+    let shards = shards::of_system(&nats).await?;
+    settlement::compare_books(pool, &nats, shards).await.context("compare the books")
 }

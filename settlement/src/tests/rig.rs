@@ -1,9 +1,11 @@
 //! Servers, an owner, and a stage that can be killed at any point.
 
 use super::owner::{Owner, payment};
+use crate::books::Books;
 use crate::provider::{
     Cursor, Dispute, Disputes, Failure, NewPayment, Page, Payment, Provider, Verb,
 };
+use crate::seats::Owners;
 use crate::{Config, Deps, Sandbox, run_with};
 use chassis::keys::KeyFolder;
 use chassis::{
@@ -320,6 +322,12 @@ impl Rig {
 
     pub(super) async fn count(&self, query: &'static str) -> i64 {
         sqlx::query(query).fetch_one(&self.pool).await.unwrap().get(0)
+    }
+
+    /// What a process compares.
+    pub(super) async fn books(&self) -> Books {
+        let owners = Owners { nats: self.servers.nats().await, shards: Shards::default() };
+        Books { pool: self.pool.clone(), owners }
     }
 
     /// Nothing differs from what should agree.

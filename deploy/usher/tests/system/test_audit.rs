@@ -1,6 +1,6 @@
 //! `usher audit` finds what was planted, and nothing else.
 
-use crate::auditor::{assert_clean, assert_found, audit, postgres};
+use crate::auditor::{assert_clean, assert_found, audit, postgres, reconcile};
 use crate::crowd::sell_out;
 use crate::fan::{Fan, best};
 use crate::journal::{Bus, Entry, shard_of};
@@ -70,11 +70,13 @@ async fn plant_in_postgres(reach: &Reach, pool: &PgPool, sold: &Sold) {
             "UPDATE live_seat SET event_id = 'EVT003'",
             "UPDATE live_seat SET event_id = 'EVT002'",
             format!("ORD-3 EVT002: seat {seat} is sold to {hold} in the journal only"),
+            format!("ORD-3: event EVT002: seat {seat} is sold to {hold} at its owner only"),
         ),
         (
             "INSERT INTO live_seat SELECT event_id, 299, order_id, 7 FROM live_seat",
             "DELETE FROM live_seat WHERE line = 7",
             format!("ORD-3 EVT002: seat {FREE_SEAT} is sold to {hold} in Postgres only"),
+            format!("ORD-3: event EVT002: seat {FREE_SEAT} is sold to {hold} in Postgres only"),
         ),
         (
             "UPDATE live_seat SET order_id = (left(order_id::text, 35) || \
@@ -84,11 +86,15 @@ async fn plant_in_postgres(reach: &Reach, pool: &PgPool, sold: &Sold) {
             format!(
                 "SEAT-1 EVT002: seat {seat} is {other}'s in Postgres and {hold}'s in the journal"
             ),
+            format!("ORD-3: event EVT002: seat {seat} is sold to {other} in Postgres only"),
         ),
     ];
-    for (plant, repair, expected) in plants {
+    for (plant, repair, expected, reconciled) in plants {
         sqlx::query(plant).execute(pool).await.unwrap();
         assert_found(reach, EVENT, &expected).await;
+        let (code, printed) = reconcile(&reach.variables).await;
+        assert_eq!(code, 1, "{printed}");
+        assert!(printed.lines().any(|line| line == reconciled), "{reconciled}: {printed}");
         sqlx::query(repair).execute(pool).await.unwrap();
         assert_clean(reach, EVENT).await;
     }

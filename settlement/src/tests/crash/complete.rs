@@ -5,13 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Calls at which no process is killed, and why.
-const ELSEWHERE: [(&str, &str); 18] = [
+const ELSEWHERE: [(&str, &str); 21] = [
     ("act on sandbox payments", "within a provider's calls"),
     ("list sandbox payments", "within a provider's call"),
     ("list sandbox disputes", "within a provider's call"),
     ("give sandbox money back", "within a provider's call"),
     ("audit", "reads, for an operator"),
     ("begin an audit", "reads, for an operator"),
+    ("read what is sold", "reads, to compare"),
+    ("read orders on their way", "reads, to compare"),
+    ("ask a replica", "reads, to compare"),
     ("begin a check of the ledger", "reads, for an operator"),
     ("read the ledger", "reads, for an operator"),
     ("list reviews", "reads, for an operator"),
@@ -27,8 +30,16 @@ const ELSEWHERE: [(&str, &str); 18] = [
 ];
 
 /// Sources whose awaits are all within one call: of a provider, or of an operator's tool.
-const WITHIN_CALLS: [&str; 7] =
-    ["audit.rs", "books.rs", "error.rs", "ledger.rs", "outside.rs", "sandbox.rs", "stripe"];
+const WITHIN_CALLS: [&str; 8] = [
+    "audit.rs",
+    "books.rs",
+    "error.rs",
+    "ledger.rs",
+    "outside.rs",
+    "sandbox.rs",
+    "seats.rs",
+    "stripe",
+];
 
 /// Awaits that leave the process for nothing: clocks, queues, switches, and futures made elsewhere.
 const IN_MEMORY: [&str; 16] = [
@@ -115,6 +126,7 @@ fn names(text: &str) -> BTreeSet<String> {
     for call in [
         "in_time(",
         "outside(",
+        "within(AUDIT_WAIT, ",
         "within(LEDGER_WAIT, ",
         "within(wait, ",
         "let what = ",

@@ -254,6 +254,7 @@ impl World {
         let shown = |shard: &Shard| (shard.show(), shard.show_ended());
         assert_eq!(shown(&self.restarted), shown(&self.owner));
         for event in self.owner.show() {
+            assert_eq!(self.owner.show_event(&event.event).as_ref(), Some(&event));
             let phase = |wanted| event.holds.iter().filter(move |hold| hold.phase == wanted);
             let places = |wanted| phase(wanted).map(|hold| hold.held.place_count()).sum::<u32>();
             let counts = self.owner.counts(&event.event).unwrap();
