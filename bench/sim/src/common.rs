@@ -10,12 +10,14 @@ use crate::journal::{Journal, Record};
 use crate::mutation::Mutation;
 use crate::promises::Promises;
 use crate::provider::Provider;
+use crate::provider_event::Events;
 use crate::room::Rooms;
 use crate::spread::Presence;
 use crate::store::Store;
 use crate::trace::Trace;
 use crate::wire::Wire;
-use schema::{DurationMs, UnixMillis};
+use schema::{DurationMs, OrderId, UnixMillis};
+use settlement_core::Seen;
 use std::fmt;
 
 /// Where the journal's clocks begin.
@@ -47,6 +49,8 @@ pub struct Common {
     skews: [DurationMs; 2],
     /// Nothing fails while it is calm.
     pub calm: bool,
+    /// Everybody goes home: what is not our own does nothing unheard of any more either.
+    pub ends: bool,
     pub dice: Dice,
     pub trace: Trace,
     pub tally: Tally,
@@ -62,6 +66,9 @@ pub struct Common {
     pub archive: Archive,
     pub store: Store,
     pub provider: Provider,
+    pub events: Events,
+    /// An order that an event has brought, and what that is believed to say.
+    pub brought: Option<(OrderId, Option<Seen>)>,
     pub promises: Promises,
 }
 
@@ -78,6 +85,7 @@ impl Common {
             wall: START,
             skews,
             calm: false,
+            ends: false,
             dice,
             trace: Trace::new(START),
             tally: Tally::default(),
@@ -93,6 +101,8 @@ impl Common {
             archive: Archive::default(),
             store: Store::default(),
             provider: Provider::default(),
+            events: Events::default(),
+            brought: None,
             promises,
         }
     }
@@ -120,6 +130,11 @@ impl Common {
     /// Whether a fault of this likelihood strikes now.
     pub fn happens(&mut self, percent: u64) -> bool {
         !self.calm && self.dice.hits(percent)
+    }
+
+    /// Whether somebody who is not of the system does what nobody expects: in a calm as ever.
+    pub fn surprises(&mut self, percent: u64) -> bool {
+        !self.ends && self.dice.hits(percent)
     }
 
     /// Which of `count` that wait comes next: the oldest while it is calm.

@@ -15,6 +15,9 @@ use schema::{
 /// Most holds that a fan remembers, ended ones among them.
 const HOLDS_MAX: usize = 6;
 
+/// How likely who has paid for an event does not buy more of it before that is decided.
+const WAITS_PERCENT: u64 = 95;
+
 #[derive(Debug)]
 pub struct Fan {
     asker: Asker,
@@ -90,6 +93,9 @@ impl Fan {
     fn look(&mut self, front: &Front, common: &mut Common) {
         for mine in &mut self.holds {
             let Some(attempt) = mine.paying else { continue };
+            if let Some(bought) = front.late(mine.hold) {
+                (mine.hold, mine.paying) = (bought, Some(1));
+            }
             if front.is_declined(mine.hold, attempt) {
                 (mine.paying, mine.declined) = (None, true);
             } else if front.confirm(mine.hold, common) {
@@ -100,6 +106,10 @@ impl Fan {
 
     fn reserve(&mut self, common: &mut Common) {
         let event = any_event(common);
+        let waits = self.holds.iter().any(|mine| mine.paying.is_some() && mine.event == event);
+        if waits && common.dice.hits(WAITS_PERCENT) {
+            return;
+        }
         if let Some(ask) = any_ask(&event, self.asker.account, common) {
             self.asker.ask(event, ask, common);
         }
@@ -131,10 +141,10 @@ impl Fan {
     fn pay(&mut self, common: &mut Common) {
         let Some((hold, event)) = self.any_hold(common) else { return };
         let token = match common.dice.within(1, 100) {
-            1..=55 => "tok_ok",
-            56..=80 => "tok_declined",
-            81..=90 => "tok_slow",
-            91..=96 => "tok_slow_declined",
+            1..=50 => "tok_ok",
+            51..=72 => "tok_declined",
+            73..=78 => "tok_slow",
+            79..=82 => "tok_slow_declined",
             _ => "tok_never",
         };
         let ask = StartPayment { hold, method: "CREDIT_CARD".into(), token: token.into() };

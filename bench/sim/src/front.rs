@@ -22,6 +22,8 @@ pub struct Front {
     holds: BTreeMap<HoldId, Standing>,
     sold: BTreeSet<HoldId>,
     declined: BTreeSet<(HoldId, u32)>,
+    /// What late money has bought, by the hold that it was for.
+    late: BTreeMap<HoldId, HoldId>,
 }
 
 /// A hold as a view shows it.
@@ -107,6 +109,12 @@ impl Front {
                 self.set(*hold, Phase::Sold);
                 self.sold.insert(*hold);
             }
+            OutcomeBody::Reseated(payment) => {
+                self.put(&outcome.event, &payment.held);
+                self.set(payment.held.hold, Phase::Paying);
+                let before = payment.token.parse().expect("its token is the hold before");
+                self.late.insert(before, payment.held.hold);
+            }
             OutcomeBody::AllottedSold { parts, payment } => {
                 self.reduce(parts);
                 self.put(&outcome.event, &payment.held);
@@ -167,6 +175,11 @@ impl Front {
 
     pub fn is_declined(&self, hold: HoldId, attempt: u32) -> bool {
         self.declined.contains(&(hold, attempt))
+    }
+
+    /// What the late money of a hold has bought.
+    pub fn late(&self, hold: HoldId) -> Option<HoldId> {
+        self.late.get(&hold).copied()
     }
 
     /// Answers CONFIRMED, if the hold is sold.

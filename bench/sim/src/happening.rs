@@ -36,6 +36,10 @@ happenings! {
     Replayed, Archived, Recalled, NotRecalled, Mismatch, TooLate, Confirmed,
     // Payments.
     ProviderSilent, CommitUnknown, VerdictAgain, AttemptAgain, PaidOut, Voided,
+    // Money beside the orders.
+    EventTold, EventAgain, EventLost, Brought, ListUnanswered, LookerCrash, Orphan, OrphanVoided,
+    OrphanRefunded, DuplicateRefunded, LateMoney, LateRefunded, Reseated, NoPlaces, SameSeats,
+    EqualSeats, ByHand, MoneyGone, ReviewClosed,
 }
 
 impl Happening {
@@ -53,7 +57,8 @@ impl Happening {
             },
             OutcomeBody::HoldExtended { .. } => Self::Extended,
             OutcomeBody::SeatsSwapped(_) => Self::Swapped,
-            OutcomeBody::PaymentStarted(_) | OutcomeBody::Reseated(_) => Self::PaymentStarted,
+            OutcomeBody::PaymentStarted(_) => Self::PaymentStarted,
+            OutcomeBody::Reseated(_) => Self::Reseated,
             OutcomeBody::AllottedSold { .. } => Self::PartnerSold,
             OutcomeBody::PaymentAwaited(_) => Self::Reminded,
             OutcomeBody::PaymentDeclined { .. } => Self::Declined,

@@ -16,16 +16,25 @@ pub fn sale_of(total: Money, payer: Payer) -> Posting {
 
 /// Postings of each order, in the order of their commits. Nothing is changed or taken out.
 #[derive(Debug, Default)]
-pub struct Ledger(pub BTreeMap<OrderId, Vec<Posting>>);
+pub struct Ledger {
+    pub orders: BTreeMap<OrderId, Vec<Posting>>,
+    /// Those of found money, by the provider's id.
+    pub beside: BTreeMap<String, Vec<Posting>>,
+}
 
 impl Ledger {
     /// A part of the commit that moves the order.
     pub fn book(&mut self, order: OrderId, postings: impl IntoIterator<Item = Posting>) {
-        self.0.entry(order).or_default().extend(postings);
+        self.orders.entry(order).or_default().extend(postings);
+    }
+
+    /// A part of the commit that gives found money its outcome.
+    pub fn book_beside(&mut self, payment: &str, postings: impl IntoIterator<Item = Posting>) {
+        self.beside.entry(payment.to_owned()).or_default().extend(postings);
     }
 
     pub fn of(&self, order: OrderId) -> &[Posting] {
-        self.0.get(&order).map_or(&[], Vec::as_slice)
+        self.orders.get(&order).map_or(&[], Vec::as_slice)
     }
 
     /// What of the sale of an order for `total` its parts have not given back.

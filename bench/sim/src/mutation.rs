@@ -143,6 +143,32 @@ pub enum Mutation {
     RefundUnbooked,
     /// A refund books money as paid out that was never taken.
     PayOutVoided,
+    /// What an event of the provider says is believed.
+    BelieveEvents,
+    /// Money that came for an order that was given up is left where it is.
+    IgnoreLate,
+    /// Late money goes back while the owner of its places is asked, and buys these too.
+    SpendSpent,
+    /// The order that late money buys is paid once more, with a payment of its own.
+    PayLateAgain,
+    /// The owner is asked for late money's places once, and not until it is heard.
+    ClaimOnce,
+    /// The owner has no places for late money.
+    RefuseLate,
+    /// Late money has other seats although its own are free.
+    ReseatElsewhere,
+    /// Where the list is not answered, found money is taken for gone.
+    ConcludeFromSilence,
+    /// A payment without an order is taken for nobody's, although one has stored it since.
+    TakeForOrphan,
+    /// An order stores a payment that was found and is nobody's.
+    BindFound,
+    /// Found money is given back each time that it is looked at.
+    RefundFoundAgain,
+    /// Found money that went back is not booked.
+    FoundUnbooked,
+    /// Found money is booked by everybody who gives it back.
+    BookFoundAgain,
 }
 
 impl Mutation {
@@ -167,7 +193,8 @@ impl Mutation {
             | Self::SwapKeepsPlaces
             | Self::SkipGuards
             | Self::GuardByView
-            | Self::EndSpendsPass => InvariantId::Seat4,
+            | Self::EndSpendsPass
+            | Self::RefuseLate => InvariantId::Seat4,
             Self::AnswerBeforeAck
             | Self::RefuseBeforeAck
             | Self::CheckpointOfOwner
@@ -189,13 +216,6 @@ impl Mutation {
             | Self::IgnoreFence
             | Self::AnswerDeposed
             | Self::TrimEpochs => InvariantId::Fence1,
-            Self::ConfirmEarly | Self::MoveBlindly => InvariantId::Ord1,
-            Self::ChargeUnbound | Self::RefundOnPaper => InvariantId::Ord2,
-            Self::TicketsLater
-            | Self::SendVerdictOnce
-            | Self::PartUntold
-            | Self::LateVerdictWins
-            | Self::SellFirstLines => InvariantId::Ord3,
             Self::AdmitWithoutPass
             | Self::AdmitOtherEvents
             | Self::LendPasses
@@ -204,13 +224,29 @@ impl Mutation {
             | Self::PassForEver
             | Self::PassByJournalTime
             | Self::ForgetSpent => InvariantId::Line4,
-            Self::BookAgain
-            | Self::BookOneSide
-            | Self::BookLater
-            | Self::RefundUnbooked
-            | Self::PartOnPaper
-            | Self::GiveBackAgain
-            | Self::PayOutVoided => InvariantId::Mon1,
+            _ => self.breaks_of_money(),
+        }
+    }
+
+    /// The same of mistakes with orders and money.
+    const fn breaks_of_money(self) -> InvariantId {
+        match self {
+            Self::ConfirmEarly | Self::MoveBlindly => InvariantId::Ord1,
+            Self::ChargeUnbound
+            | Self::IgnoreLate
+            | Self::SpendSpent
+            | Self::PayLateAgain
+            | Self::ClaimOnce
+            | Self::ConcludeFromSilence
+            | Self::TakeForOrphan
+            | Self::BindFound => InvariantId::Ord2,
+            Self::ReseatElsewhere
+            | Self::TicketsLater
+            | Self::SendVerdictOnce
+            | Self::PartUntold
+            | Self::LateVerdictWins
+            | Self::SellFirstLines => InvariantId::Ord3,
+            _ => InvariantId::Mon1,
         }
     }
 }

@@ -6,11 +6,13 @@ mod best;
 mod book;
 mod guards;
 mod hold;
+mod late;
 mod ledger;
 mod lifetimes;
 mod meant;
 mod money;
 mod passes;
+mod payments;
 mod refusals;
 
 use crate::happening::Tally;
@@ -233,8 +235,9 @@ impl Promises {
     /// What holds at every instant of settlement.
     pub fn check_money(&mut self, store: &Store, provider: &Provider) {
         self.take(money::confirmed_orders_live(&self.confirmed, &self.refund_asked, store));
-        self.take(money::orders_are_whole(store));
-        self.take(money::charged_once(provider));
+        self.take(money::orders_are_whole(store, provider));
+        self.take(payments::charged_once(provider));
+        self.take(payments::found_is_booked(store));
         self.take(ledger::is_kept(store));
     }
 
@@ -253,7 +256,8 @@ impl Promises {
     /// Everybody has come to rest.
     pub fn at_the_end(&mut self, store: &Store, provider: &Provider) {
         self.take(self.book.has_come_to_rest());
-        self.take(money::everything_is_settled(store, provider));
-        self.take(ledger::is_settled(store, provider));
+        self.take(money::everything_is_settled(store));
+        self.take(payments::have_come_to_rest(&self.book, store, provider));
+        self.take(ledger::is_settled(store));
     }
 }

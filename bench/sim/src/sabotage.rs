@@ -1,6 +1,7 @@
 //! What mutations do to an owner's decisions. Without one, the shard decides as it is.
 
 mod books;
+mod late;
 mod passes;
 mod places;
 
@@ -67,6 +68,13 @@ pub fn decide(
             passes::refuse_used(shard, time, command).unwrap_or_else(|| shard.decide(time, command))
         }
         Some(Mutation::SkipChannels) => shard.decide(time, &with_key(command)),
+        Some(Mutation::RefuseLate) => {
+            late::refuse(shard, time, command).unwrap_or_else(|| shard.decide(time, command))
+        }
+        Some(Mutation::ReseatElsewhere) => {
+            let shifted = late::shifted(shard, command);
+            shard.decide(time, shifted.as_ref().unwrap_or(command))
+        }
         Some(Mutation::SkipArchive) => decide_again(shard, time, command, common),
         Some(Mutation::LateVerdictWins) => late_verdict(shard, time, command),
         Some(Mutation::SwapReleasesFirst) => {

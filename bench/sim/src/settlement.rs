@@ -10,19 +10,32 @@ use crate::journal::Record;
 use crate::mutation::Mutation;
 use crate::provider::Verb;
 use crate::sabotage;
-use crate::store::Order;
+use crate::store::{LateMistake, Order};
 use schema::limits::ASK_WAIT;
 use schema::{
-    AccountId, Batch, DurationMs, InvariantId, OrderId, Outcome, OutcomeBody, Released,
-    SYSTEM_ACCOUNT, UnixMillis, codec,
+    AccountId, Batch, DurationMs, EventId, InvariantId, LATE_MONEY, LATE_MONEY_ACCOUNT, Money,
+    OrderId, Outcome, OutcomeBody, Payment, Released, SYSTEM_ACCOUNT, UnixMillis, codec,
 };
-use settlement_core::{Payer, Seen, State, Step, Trigger, next, reduce, transition, verdict};
+use settlement_core::{
+    Payer, Rung, Seen, State, Step, Trigger, next, reduce, reseat, transition, verdict,
+};
 
 /// How many messages of the journal are under way to the reader: they may overtake each other.
 const MESSAGES_AT_ONCE: usize = 3;
 
 /// How many sales are cancelled before their money is taken.
 const CANCELLED_AT_ONCE_PERCENT: u64 = 5;
+
+/// How likely the provider takes money after all that it has just called off or refused, and how
+/// much later.
+const CALLED_OFF_IN_VAIN_PERCENT: u64 = 80;
+const REFUSED_IN_VAIN_PERCENT: u64 = 8;
+const AFTER_ALL_MAX: DurationMs = DurationMs(30_000);
+
+/// How many payments are made and nobody knows of them, and how many of these are paid by their
+/// buyer.
+const ORPHAN_PERCENT: u64 = 4;
+const ORPHANS_PAID_PERCENT: u64 = 50;
 
 /// One who works on orders.
 #[derive(Debug, Default)]
@@ -72,12 +85,7 @@ impl Driver {
             return;
         }
         let Some(task) = &mut self.task else {
-            let open: Vec<OrderId> =
-                common.store.orders.values().filter(|o| o.is_open()).map(|o| o.id).collect();
-            if !open.is_empty() {
-                let order = common.store.orders[&open[common.dice.index(open.len())]].clone();
-                self.task = Some(Task { order, seen: None, created: None, given: None });
-            }
+            self.task = Task::take_up(common);
             return;
         };
         let step = next(&task.order.facts(), task.seen.as_ref(), common.wall());
@@ -94,15 +102,47 @@ impl Driver {
         match turn {
             Turn::Seen(seen) if task.seen.as_ref() != Some(&seen) => task.seen = Some(seen),
             Turn::Seen(_) | Turn::Reload | Turn::Done => self.task = None,
+            Turn::Moved if step == Step::Create && common.surprises(8) => {
+                // Its payment may be found before it is stored.
+                let by = DurationMs(common.dice.within(500, 6_000));
+                self.pause(common, by);
+            }
             Turn::Moved => {}
         }
     }
 }
 
 impl Task {
+    /// Takes up an order that was brought, or one with something left to do.
+    fn take_up(common: &mut Common) -> Option<Self> {
+        if let Some((id, seen)) = common.brought.take() {
+            let order = common.store.orders[&id].clone();
+            common.note(Happening::Brought, format_args!("{id} is brought by an event"));
+            return Some(Self { order, seen, created: None, given: None });
+        }
+        let open = common.store.orders.values().filter(|order| order.is_open());
+        let open: Vec<OrderId> = open.map(|order| order.id).collect();
+        if open.is_empty() {
+            return None;
+        }
+        let order = common.store.orders[&open[common.dice.index(open.len())]].clone();
+        Some(Self { order, seen: None, created: None, given: None })
+    }
+
     fn perform(&mut self, step: &Step, common: &mut Common) -> Turn {
         match step {
-            Step::Rest | Step::Wait | Step::CloseReview | Step::RecordReturn => Turn::Done,
+            Step::Rest | Step::Wait => Turn::Done,
+            Step::RecordReturn => {
+                common.store.record_return(&self.order);
+                self.order.captured = true;
+                Turn::Moved
+            }
+            Step::CloseReview => {
+                if common.store.close_review(&self.order, common.now) {
+                    common.tally.add(Happening::ReviewClosed);
+                }
+                Turn::Done
+            }
             Step::Create => self.create(common),
             Step::Fetch => self.act(Verb::Fetch, common),
             Step::Authorise => self.act(Verb::Authorise, common),
@@ -195,7 +235,12 @@ impl Task {
             if unbound {
                 key = format!("{key}/{}", common.dice.roll());
             }
-            common.provider.create(&key, *id, token, self.order.total());
+            let new = (*id, token.as_str(), self.order.total());
+            if common.surprises(ORPHAN_PERCENT) {
+                create_orphan(&key, new, common);
+                return Turn::Reload;
+            }
+            common.provider.create(&key, new, common.now);
             if unbound {
                 common.provider.act(&key, Verb::Authorise, common.now);
                 common.provider.act(&key, Verb::Capture, common.now);
@@ -204,7 +249,10 @@ impl Task {
             return Turn::Moved;
         };
         // ORD-2: only an id that is stored is ever authorised.
-        let Some(stored) = common.store.bind(*id, *attempt, &key) else { return Turn::Reload };
+        let blindly = common.is_broken(Mutation::BindFound);
+        let Some(stored) = common.store.bind(*id, *attempt, &key, blindly) else {
+            return Turn::Reload;
+        };
         self.order.payment = Some(stored);
         Turn::Moved
     }
@@ -217,6 +265,7 @@ impl Task {
             return Turn::Reload;
         }
         let seen = common.provider.act(key, verb, common.now);
+        break_word(key, &seen, common);
         if common.happens(8) {
             common.note(Happening::ProviderSilent, format_args!("{verb:?} without an answer"));
             return Turn::Reload;
@@ -233,6 +282,35 @@ impl Task {
         self.order.state = to;
         Turn::Moved
     }
+}
+
+/// The provider has made a payment, told nobody, and makes another one when it is asked again.
+fn create_orphan(key: &str, new: (OrderId, &str, Money), common: &mut Common) {
+    let key = format!("{key}+{}", common.dice.within(1, 1_000_000));
+    common.provider.create(&key, new, common.now);
+    common.note(Happening::Orphan, format_args!("nobody knows of payment {key}"));
+    if common.dice.hits(ORPHANS_PAID_PERCENT) {
+        take_after_all(&key, common);
+    }
+}
+
+/// What the provider has called off, or refused, it may take after all.
+fn break_word(key: &str, seen: &Seen, common: &mut Common) {
+    let percent = match seen {
+        Seen::Cancelled => CALLED_OFF_IN_VAIN_PERCENT,
+        Seen::Declined { .. } => REFUSED_IN_VAIN_PERCENT,
+        _ => return,
+    };
+    // Nobody looks at a payment again that was found and is over.
+    if !common.store.beside.found.contains_key(key) && common.surprises(percent) {
+        take_after_all(key, common);
+    }
+}
+
+fn take_after_all(key: &str, common: &mut Common) {
+    let at = common.now + DurationMs(common.dice.within(0, AFTER_ALL_MAX.0));
+    common.provider.take_after_all(key, at);
+    common.write(format_args!("payment {key} is going to be taken by itself"));
 }
 
 /// Reads one message of the journal; its acknowledgement may be lost, and then it comes again.
@@ -263,8 +341,18 @@ fn take(outcome: &Outcome, sequence: u64, common: &mut Common) {
         }
         common.store.close(asked.command, sequence);
     }
+    let claim = outcome.asked.filter(|asked| asked.account == LATE_MONEY_ACCOUNT);
+    if let (Some(asked), OutcomeBody::Refused(refusal)) = (claim, &outcome.body) {
+        common.note(Happening::NoPlaces, format_args!("{}: {refusal:?}", asked.command));
+        common.store.refuse_claim(asked.command);
+    }
     let now = common.now;
     match &outcome.body {
+        OutcomeBody::Reseated(payment) | OutcomeBody::PaymentAwaited(payment)
+            if payment.method == LATE_MONEY =>
+        {
+            start_late(&outcome.event, payment, sequence, common);
+        }
         OutcomeBody::PaymentStarted(payment)
         | OutcomeBody::PaymentAwaited(payment)
         | OutcomeBody::AllottedSold { payment, .. } => {
@@ -284,7 +372,26 @@ fn take(outcome: &Outcome, sequence: u64, common: &mut Common) {
     }
 }
 
-/// Sends the verdicts that are due.
+/// Late money has places.
+fn start_late(event: &EventId, payment: &Payment, sequence: u64, common: &mut Common) {
+    let mistake = match common.mutation {
+        Some(Mutation::SpendSpent) => LateMistake::SpendSpent,
+        Some(Mutation::PayLateAgain) => LateMistake::LeavePayment,
+        _ => LateMistake::None,
+    };
+    let now = common.now;
+    let Some(rung) = common.store.start_late(event, payment, mistake, now) else {
+        return common.store.reopen(payment, sequence, now);
+    };
+    let happening = match rung {
+        Rung::SameSeats => Happening::SameSeats,
+        Rung::EqualSeats => Happening::EqualSeats,
+        Rung::Refund => Happening::MoneyGone,
+    };
+    common.note(happening, format_args!("{} begins", payment.held.hold));
+}
+
+/// Sends the verdicts that are due, and what late money and parts ask.
 pub fn relay(common: &mut Common) {
     for record in common.store.due(common.now) {
         let command = verdict(&record, common.wall() + ASK_WAIT);
@@ -293,6 +400,11 @@ pub fn relay(common: &mut Common) {
         if common.is_broken(Mutation::SendVerdictOnce) {
             common.store.close_unread(order);
         }
+        bus::publish(common, &command);
+    }
+    let once = common.is_broken(Mutation::ClaimOnce);
+    for record in common.store.due_claims(common.now, once) {
+        let command = reseat(&record, common.wall() + ASK_WAIT);
         bus::publish(common, &command);
     }
     for record in common.store.due_parts(common.now) {

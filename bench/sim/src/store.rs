@@ -1,7 +1,12 @@
 //! Settlement's database: each function is one commit, and what is committed survives.
 
+mod found;
+mod late;
+mod review;
+
 use crate::ledger::{Ledger, sale_of};
 use crate::standing::Standing;
+use schema::limits::PAYMENT_WAIT_MAX;
 use schema::{
     AccountId, CommandId, Currency, DurationMs, EventId, Held, HoldId, Money, OrderId,
     PARTNER_SALE, Payment, UnixMillis, VerdictKind,
@@ -11,6 +16,13 @@ use settlement_core::{
     on_part_refund, on_refund, part_command, ticket_of, verdict_of,
 };
 use std::collections::{BTreeMap, BTreeSet};
+
+pub use found::{Attempt, Beside, MoneyOutcome};
+pub use late::{LateMistake, Reseat};
+
+/// How long a payment is waited for. Shorter than what the owner says, so that a run sees orders
+/// given up.
+const PAYMENT_WAIT: DurationMs = DurationMs(7_000);
 
 /// How long until an unanswered verdict is sent again.
 const VERDICT_AGAIN: DurationMs = DurationMs(1_000);
@@ -29,8 +41,12 @@ pub struct Order {
     pub payer: Payer,
     /// The provider's id of the current attempt's payment.
     pub payment: Option<String>,
+    /// Why its fan was told that it is not paid, if that has not tried another card since.
+    pub reason: Option<&'static str>,
     pub sold: bool,
     pub captured: bool,
+    /// Of an order under review: nothing is left to do that needs no person.
+    pub closed: bool,
     /// Tickets that are paid back alone, in their order.
     pub parts: Vec<Part>,
     /// When it came into its state, in true time.
@@ -67,6 +83,9 @@ pub struct Store {
     /// Valid tickets of an order.
     pub tickets: BTreeMap<OrderId, usize>,
     pub ledger: Ledger,
+    pub beside: Beside,
+    /// What late money asks, by the order that it came for.
+    pub reseats: BTreeMap<OrderId, Reseat>,
     outbox: BTreeMap<(OrderId, u32, VerdictKind), Posted>,
     /// All journal messages up to here are committed and acknowledged, and those of `read_ahead`.
     pub read_to: u64,
@@ -91,6 +110,7 @@ impl Order {
         match self.state {
             State::Paying | State::Cancelling | State::Refunding => true,
             State::Paid => !self.is_at_rest() || self.open_part().is_some(),
+            State::ReviewNeeded => !self.closed,
             _ => false,
         }
     }
@@ -148,15 +168,17 @@ impl Order {
             attempt: payment.attempt,
             token: payment.token.to_string(),
             lines: lines_of(held),
-            payment_deadline: payment.payment_deadline,
+            payment_deadline: payment.payment_deadline - PAYMENT_WAIT_MAX + PAYMENT_WAIT,
             payer: if payment.method == PARTNER_SALE {
                 Payer::Partner(held.account)
             } else {
                 Payer::Fan
             },
             payment: None,
+            reason: None,
             sold: false,
             captured: false,
+            closed: false,
             parts: Vec::new(),
             since: now,
         }
@@ -189,12 +211,26 @@ impl Store {
         }
     }
 
-    /// Stores the provider's id. `None` when the order is not Paying that attempt any more.
-    pub fn bind(&mut self, id: OrderId, attempt: u32, payment: &str) -> Option<String> {
+    /// Stores the provider's id. `None` when the order is not Paying that attempt any more, or when
+    /// the payment was found meanwhile and taken for nobody's, unless `blindly`.
+    pub fn bind(
+        &mut self,
+        id: OrderId,
+        attempt: u32,
+        payment: &str,
+        blindly: bool,
+    ) -> Option<String> {
         let order = self.orders.get_mut(&id).expect("an order in work is stored");
-        let current = order.state == State::Paying && order.attempt == attempt;
-        let stored = || order.payment.get_or_insert_with(|| payment.to_owned()).clone();
-        current.then(stored)
+        if order.state != State::Paying || order.attempt != attempt {
+            return None;
+        }
+        let is_found = self.beside.found.contains_key(payment) && !blindly;
+        if order.payment.is_none() && !is_found {
+            order.payment = Some(payment.to_owned());
+            let stored = Attempt { order: id, number: attempt, amount: order.total() };
+            self.beside.attempts.insert(payment.to_owned(), stored);
+        }
+        order.payment.clone()
     }
 
     /// Paying => Paid, Cancelling => Paid (the money was taken), Paying => `ReviewNeeded`. What is
@@ -248,6 +284,13 @@ impl Store {
             return order.state;
         }
         (order.state, order.since) = (to, now);
+        if to == State::Declined {
+            order.reason = Some("card declined");
+        }
+        let ended = matches!(to, State::Declined | State::Cancelled);
+        if let Some(payment) = order.payment.clone().filter(|_| ended) {
+            self.payment_ended(&payment, now);
+        }
         // Sold was told when it was sold.
         if let Some(kind) = verdict_of(to, false).filter(|_| to != State::Refunding) {
             self.post(seen.id, kind, now);

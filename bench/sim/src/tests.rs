@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 const STEPS: u32 = 600;
 
 /// The seeds that must do all that may happen, and those in one of which a mutation has to show.
-const HOLDING: RangeInclusive<u64> = 1..=40;
+const HOLDING: RangeInclusive<u64> = 1..=80;
 const BREAKING: RangeInclusive<u64> = 1..=600;
 
 /// The seeds in which somebody dies after each step.

@@ -9,9 +9,11 @@ use crate::bus;
 use crate::common::Common;
 use crate::fan::Fan;
 use crate::front::Front;
+use crate::looker::Looker;
 use crate::mutation::Mutation;
 use crate::partner::Partner;
 use crate::process::Process;
+use crate::provider_event;
 use crate::settlement::{self, Driver};
 use crate::wire;
 use clap::ValueEnum;
@@ -46,6 +48,7 @@ pub struct World {
     pub common: Common,
     processes: [Process; 2],
     drivers: [Driver; 2],
+    lookers: [Looker; 2],
     front: Front,
     fans: Vec<Fan>,
     /// One who sells, and the house.
@@ -57,9 +60,10 @@ impl World {
         let mut common = Common::new(seed, mutation);
         let processes = [Process::start(0, &mut common), Process::start(1, &mut common)];
         let fans = (0..FANS).map(Fan::new).collect();
-        let (drivers, front) = (<[Driver; 2]>::default(), Front::default());
+        let (drivers, lookers) = (<[Driver; 2]>::default(), <[Looker; 2]>::default());
+        let front = Front::default();
         let partners = [Partner::new(FANS), Partner::house(FANS + 1)];
-        Self { common, processes, drivers, front, fans, partners }
+        Self { common, processes, drivers, lookers, front, fans, partners }
     }
 
     /// Plays `steps` steps and an end, as far as the promises hold.
@@ -84,7 +88,7 @@ impl World {
         common.pass(DurationMs(ms));
         let process = common.dice.index(self.processes.len());
         let driver = common.dice.index(self.drivers.len());
-        match common.dice.within(1, 100) {
+        match common.dice.within(1, 120) {
             1..=22 => self.processes[process].turn(common),
             23..=31 => wire::carry_append(common),
             32..=40 => self.deliver_ack(),
@@ -107,6 +111,7 @@ impl World {
             94 => self.front.follow(&self.processes, common, 5),
             95..=96 => self.keep_house(process),
             97..=99 => self.strike(process, driver),
+            101..=120 => self.lookers[driver].turn(common),
             _ => {
                 self.calm();
                 // Before anybody has stirred.
@@ -115,6 +120,7 @@ impl World {
                 }
             }
         }
+        provider_event::tell_news(&mut self.common);
         let Common { promises, store, provider, .. } = &mut self.common;
         promises.check_money(store, provider);
     }

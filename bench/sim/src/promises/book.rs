@@ -10,9 +10,9 @@ use crate::standing::Standing;
 use allocator_core::Shard;
 use schema::limits::{DECLINED_HOLD_LEFT_MIN, DECLINES_PROLONGED_MAX, PAYMENT_WAIT_MAX};
 use schema::{
-    AreaIdx, Command, CommandBody, DurationMs, EventId, Held, HoldId, InvariantId, Outcome,
-    OutcomeBody, OwnerKind, PassPlace, Payment, PlaceCounts, Refusal, Released, ReturnedPart,
-    UnixMillis, Verdict, VerdictKind,
+    AreaIdx, Command, CommandBody, DurationMs, EventId, Held, HoldId, InvariantId, OrderId,
+    Outcome, OutcomeBody, OwnerKind, PassPlace, Payment, PlaceCounts, Refusal, Released,
+    ReturnedPart, UnixMillis, Verdict, VerdictKind,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,8 +20,10 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Book {
     pub holds: BTreeMap<HoldId, Hold>,
     pub passes: Passes,
+    /// Which order the late money of another one has bought.
+    pub bought: BTreeMap<OrderId, OrderId>,
     /// How each ended hold ended.
-    ended: BTreeMap<HoldId, Released>,
+    pub ended: BTreeMap<HoldId, Released>,
     /// The time that counts as such in which holds could have ended.
     pub calm: DurationMs,
     /// The places of each event behind each batch, and what its areas have left.
@@ -92,7 +94,7 @@ impl Book {
             OutcomeBody::Unchanged { .. } | OutcomeBody::SeatsUnchanged => {}
             OutcomeBody::SaleReduced { part, places } => self.reduce_sale(*part, places, asked)?,
             OutcomeBody::AllottedSold { .. } => self.sell_allotted(time, outcome, asked)?,
-            OutcomeBody::Reseated(_) => return Err(wrong()),
+            OutcomeBody::Reseated(_) => self.reseat(time, outcome, asked)?,
         }
         tally.add(Happening::of(&outcome.body));
         let free = self.counts_of(event).free;
@@ -157,7 +159,7 @@ impl Book {
     }
 
     /// SEAT-1: no other hold has the places of this one.
-    fn is_free(&self, event: &EventId, id: HoldId, places: &Hold) -> Checked {
+    pub fn is_free(&self, event: &EventId, id: HoldId, places: &Hold) -> Checked {
         let others = || self.of_event(event).filter(|(other, _)| **other != id);
         for (other, owner) in others() {
             let both: Vec<_> = owner.seats.intersection(&places.seats).collect();

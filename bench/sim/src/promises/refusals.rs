@@ -42,11 +42,9 @@ pub fn is_true(book: &Book, time: UnixMillis, asked: &Command, refusal: &Refusal
             *refusal == Refusal::NotAllotted
                 && !has_allotted(book, &asked.event, asked.account, seats, standing)
         }
-        // Settlement's reader looks at refused verdicts and parts, and nobody asks for late money
-        // here.
-        CommandBody::RecordVerdict(_) | CommandBody::Reseat(_) | CommandBody::ReduceSale { .. } => {
-            true
-        }
+        CommandBody::Reseat(ask) => book.late_is_refused(time, asked, ask, refusal),
+        // Settlement's reader looks at refused verdicts and parts.
+        CommandBody::RecordVerdict(_) | CommandBody::ReduceSale { .. } => true,
     };
     expect(InvariantId::Seat4, holds, || format!("{refusal:?} is no answer to {asked:?}"))
 }

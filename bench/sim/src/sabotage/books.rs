@@ -9,7 +9,7 @@ use settlement_core::{PostingKind, Step, on_capture, on_refund};
 /// Makes a mistake in what a driver's step has booked; before it there were so many postings.
 pub fn cook(step: &Step, order: &Order, count_before: usize, common: &mut Common) {
     let Some(mutation) = common.mutation else { return };
-    let Some(postings) = common.store.ledger.0.get_mut(&order.id) else { return };
+    let Some(postings) = common.store.ledger.orders.get_mut(&order.id) else { return };
     let is_repeated = postings.len() == count_before;
     let total = order.total();
     match (mutation, step) {

@@ -3,7 +3,7 @@
 use super::World;
 use crate::common::Common;
 use crate::process::MOVES_WITHIN;
-use crate::{settlement, wire};
+use crate::{provider_event, settlement, wire};
 use schema::{DurationMs, InvariantId};
 
 /// How long after trouble a shard serves again: a lease's silence, a take-over, and a margin.
@@ -19,6 +19,9 @@ const ROUND_OF_THE_END: DurationMs = DurationMs(400);
 /// How often in a round messages go to and fro: the longest way, from a fan to its confirmed
 /// payment, may take several rounds.
 const WAYS_PER_ROUND: usize = 3;
+
+/// How many calls of each look go to and fro meanwhile: a payment takes five.
+const LOOKS_PER_WAY: usize = 5;
 
 /// How likely each fan and the partner do something in a round.
 const PEOPLE_PERCENT: u64 = 25;
@@ -55,6 +58,7 @@ impl World {
     /// Everybody goes home.
     pub(super) fn end(&mut self) {
         self.common.write(format_args!("the end"));
+        self.common.ends = true;
         self.begin_calm();
         self.rounds(END, ROUND_OF_THE_END, 0);
         let Common { promises, store, provider, .. } = &mut self.common;
@@ -136,6 +140,12 @@ impl World {
         for _ in 0..4 {
             for driver in &mut self.drivers {
                 driver.turn(&mut self.common);
+            }
+        }
+        provider_event::tell_news(&mut self.common);
+        for _ in 0..LOOKS_PER_WAY {
+            for looker in &mut self.lookers {
+                looker.turn(&mut self.common);
             }
         }
         settlement::relay(&mut self.common);

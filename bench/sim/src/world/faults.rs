@@ -31,10 +31,15 @@ impl World {
                 let way = if forward { "on" } else { "back" };
                 common.note(Happening::ClockStep, format_args!("clocks go {way} by {}", by.0));
             }
-            65..=74 => self.drivers[driver].crash(common),
-            75..=86 => {
+            65..=72 => self.drivers[driver].crash(common),
+            73..=75 => self.lookers[driver].crash(common),
+            76..=84 => {
                 let by = DurationMs(common.dice.within(1_000, 20_000));
                 self.drivers[driver].pause(common, by);
+            }
+            85..=86 => {
+                let by = DurationMs(common.dice.within(1_000, 20_000));
+                self.lookers[driver].pause(by, common);
             }
             87..=88 => self.front.restart(common),
             89..=94 => restart_server(common),
@@ -70,6 +75,9 @@ impl World {
     fn kill_drivers(&mut self) {
         for driver in &mut self.drivers {
             driver.crash(&mut self.common);
+        }
+        for looker in &mut self.lookers {
+            looker.crash(&mut self.common);
         }
     }
 }
