@@ -206,6 +206,7 @@ const LATE =
 
 const ENDINGS = {
   bought: "You have bought with your place in this line.",
+  "given-back": "Your visit is over. You may join again.",
   abandoned: "You gave your place up. You may join again.",
   "not-claimed": "You were called but did not come in time. You may join again.",
   "pass-ended": "The time to buy with your place is over. You may join again.",

@@ -73,6 +73,16 @@ pub enum AdmissionRecord {
     ClaimsClosed { epoch: u32, number: u64, claimed: Vec<(u64, u64)> },
 }
 
+/// The pass of a place of a room without seats was given back before it ended: its visit is over.
+///
+/// A message of its own beside the records, which the leader alone appends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PassGivenBack {
+    /// The place's number in line.
+    pub number: u64,
+    pub at: UnixMillis,
+}
+
 /// What the draws of a room take from outside; an operator says it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Beacons {

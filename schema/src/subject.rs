@@ -127,6 +127,11 @@ pub fn admission_cohort(event: &EventId) -> String {
     format!("adm.{event}.cohort")
 }
 
+/// Passes that were given back, from every instance that was asked to take one.
+pub fn admission_given_back(event: &EventId) -> String {
+    format!("adm.{event}.back")
+}
+
 /// The leader's tick: cursor and status of a room, for every instance that answers polls.
 pub fn room_status(event: &EventId) -> String {
     format!("room.{event}.status")

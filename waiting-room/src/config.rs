@@ -133,6 +133,18 @@ pub(crate) const PERSON_BUCKETS: u16 = 4_096;
 /// Some restarts of a stream's leader; with [`LEDGER_WAIT`] it leaves [`JOIN_WAIT`] a second try.
 pub(crate) const ENTER_WAIT: Duration = Duration::from_millis(1_500);
 
+/// How long the record of a pass that is given back may take, before its fan is told to ask again.
+///
+/// As an entry: what is in doubt may be repeated. Longer, and who leaves waits for a server that is
+/// away.
+pub(crate) const GIVE_BACK_WAIT: Duration = ENTER_WAIT;
+
+/// How long a start waits for the streams of rooms without seats.
+///
+/// Some hundred thousand records are read in a second. Until they are, a gate of the room says that
+/// it does not know (503); longer would keep all else from being served.
+pub(crate) const BEGIN_WAIT: Duration = Duration::from_secs(10);
+
 /// How long a draw waits for entries of places that were given out before its pre-queue closed.
 ///
 /// An instance that is well needs some milliseconds. Whatever comes later gets a place behind the

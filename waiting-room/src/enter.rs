@@ -1,11 +1,12 @@
 //! Enters places of a pre-queue in their cohort, durably, before their tokens are answered.
 
+use crate::append::{Message, append as append_to};
 use crate::cohorts::Entered;
-use crate::config::{ENTER_WAIT, LEDGER_WAIT};
+use crate::config::ENTER_WAIT;
 use crate::joiner::{Asked, JoinAsk, Joined};
 use crate::room::Room;
 use crate::store::KeyedBy;
-use bytes::Bytes;
+use async_nats::header::HeaderMap;
 use chassis::Nats;
 use schema::cohort::{self, Entry};
 use schema::subject;
@@ -59,24 +60,9 @@ pub(crate) fn entry(room: &Room, asked: &Asked, joined: &Joined) -> Option<Entry
 ///
 /// Repeating it is harmless: the first entry of a place counts.
 async fn append(room: &Room, nats: &Nats, entries: &[Entry]) -> bool {
-    let payload = Bytes::from(cohort::encode(entries));
-    let published = async {
-        nats.jetstream.publish(subject::admission_cohort(&room.event), payload).await?.await
-    };
-    let sequence = match tokio::time::timeout(ENTER_WAIT, published).await {
-        Ok(Ok(stored)) => stored.sequence,
-        Ok(Err(error)) => {
-            tracing::warn!(event = %room.event, %error, "places were not entered");
-            return false;
-        }
-        Err(_) => {
-            tracing::warn!(event = %room.event, "nobody says whether places are entered");
-            return false;
-        }
-    };
-    let mut read_to = room.read_to.subscribe();
-    let read = read_to.wait_for(|&read| sequence <= read);
-    tokio::time::timeout(LEDGER_WAIT, read).await.is_ok_and(|read| read.is_ok())
+    let (subject, headers) = (subject::admission_cohort(&room.event), HeaderMap::new());
+    let message = Message { subject, headers, payload: cohort::encode(entries).into() };
+    append_to(room, nats, message, ENTER_WAIT).await
 }
 
 /// The key of a place that came too late for its cohort leads to a new place the next time.

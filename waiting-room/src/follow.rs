@@ -6,7 +6,7 @@ use crate::room::Room;
 use crate::rooms::Rooms;
 use chassis::{Backoff, Followed, Follower, Nats, Pause, Shutdown, StartAt, telemetry};
 use futures_util::StreamExt;
-use schema::admission::{AdmissionRecord, Beacons, RoomStatus, Witnesses};
+use schema::admission::{AdmissionRecord, Beacons, PassGivenBack, RoomStatus, Witnesses};
 use schema::{EventId, RoomSettings, codec, cohort, subject};
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -17,6 +17,7 @@ pub(crate) async fn records(room: Arc<Room>, nats: Nats, clock: BootClock, shutd
     let (stream, all) =
         (subject::admission_stream(&room.event), subject::admission_all(&room.event));
     let (data, cohort) = (subject::admission(&room.event), subject::admission_cohort(&room.event));
+    let given_back = subject::admission_given_back(&room.event);
     let mut follower = Follower::start(nats, &stream, &all, StartAt::First);
     loop {
         let Some(message) = next(&mut follower, &shutdown).await else { return };
@@ -24,6 +25,8 @@ pub(crate) async fn records(room: Arc<Room>, nats: Nats, clock: BootClock, shutd
             take_record(&room, &message, &clock)
         } else if message.subject == cohort {
             take_entries(&room, &message)
+        } else if message.subject == given_back {
+            take_given_back(&room, &message)
         } else {
             Ok(())
         };
@@ -48,6 +51,40 @@ fn take_entries(room: &Room, message: &Followed) -> Result<(), String> {
     let mark = room.ledger().mark;
     room.cohorts.enter(&entries, mark);
     Ok(())
+}
+
+fn take_given_back(room: &Room, message: &Followed) -> Result<(), String> {
+    let record = codec::decode::<PassGivenBack>(&message.payload);
+    let record = record.map_err(|error| telemetry::chain(&error).to_string())?;
+    room.give_back(record.number);
+    Ok(())
+}
+
+/// Waits until what the room's stream holds now has been read.
+pub(crate) async fn begin(room: Arc<Room>, nats: Nats, shutdown: Shutdown) {
+    let stream = subject::admission_stream(&room.event);
+    let mut backoff = Backoff::new(AGAIN_FIRST, AGAIN_MAX, None);
+    let stored = loop {
+        match chassis::last_sequence(&nats, &stream).await {
+            Ok(stored) => break stored,
+            Err(error) => {
+                let error = telemetry::chain(&error);
+                tracing::warn!(stream, %error, "waiting for the end of the room's stream");
+            }
+        }
+        if backoff.pause(&shutdown).await != Pause::Elapsed {
+            return;
+        }
+    };
+    let mut read_to = room.read_to.subscribe();
+    // Cancel-safe: both only wait.
+    let is_read = tokio::select! {
+        read = read_to.wait_for(|&sequence| stored <= sequence) => read.is_ok(),
+        () = shutdown.begun() => false,
+    };
+    if is_read {
+        room.begin();
+    }
 }
 
 /// The stream of the settings' bucket.

@@ -7,6 +7,7 @@ mod fairness;
 mod join;
 mod leave;
 mod me;
+mod pass;
 mod place;
 mod problems;
 mod room_of_path;
@@ -23,10 +24,10 @@ use crate::rooms::Rooms;
 use crate::seal::Sealer;
 use crate::secret::Secrets;
 use axum::Router;
-use axum::routing::{get, on, post};
-use chassis::Problem;
+use axum::routing::{delete, get, on, post};
 use chassis::clock::Monotonic;
 use chassis::http::Routes;
+use chassis::{Nats, Problem};
 use std::sync::Arc;
 use utoipa::OpenApi;
 
@@ -37,6 +38,7 @@ pub(crate) struct App {
     pub passes: Passes,
     pub accounts: Accounts,
     pub remembered: Remembered,
+    pub nats: Nats,
     started: Monotonic,
 }
 
@@ -51,6 +53,7 @@ impl App {
             passes: Passes::new(&deps.keys.ed25519("pass")?),
             accounts: Accounts::new(&deps.keys.ed25519("account")?),
             remembered: Remembered::default(),
+            nats: deps.nats.clone(),
             started: Monotonic::now(),
         })
     }
@@ -81,6 +84,7 @@ pub(crate) fn routes(app: Arc<App>) -> Routes {
         .route(me::ROUTE, get(me::me).delete(leave::leave))
         .route("/api/queue/{eventId}/me/proof", get(fairness::proof))
         .route("/api/queue/{eventId}/claim", post(claim::claim))
+        .route("/api/queue/{eventId}/pass", delete(pass::give_back))
         .route("/api/queue/{eventId}/fairness", get(fairness::fairness))
         .route("/api/queue/{eventId}/fairness/cohort", get(fairness::cohort))
         .with_state(Arc::clone(&app));
@@ -94,6 +98,7 @@ pub(crate) fn routes(app: Arc<App>) -> Routes {
     me::me,
     leave::leave,
     claim::claim,
+    pass::give_back,
     fairness::fairness,
     fairness::cohort,
     fairness::proof,

@@ -102,6 +102,7 @@ async fn lead(room: &Arc<Room>, deps: &Deps, tick: Duration, clock: &BootClock, 
         None => Ok(()),
     };
     metrics::leads(&room.event, false);
+    room.completed().fresh = None;
     match ended {
         Ok(()) => owner.release().await,
         Err(AppendError::Deposed { .. }) => {
@@ -140,7 +141,7 @@ async fn take_over(
     let ledger = room.ledger().clone();
     let completed: NumberSet = {
         let mut completed = room.completed();
-        completed.fresh.clear();
+        completed.fresh = Some(Vec::new());
         completed.numbers.clone()
     };
     let now = clock.now();

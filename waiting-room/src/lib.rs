@@ -7,6 +7,7 @@
 //! Redis holds the next number and who is alive, which tokens and the stream could replace, and for
 //! ten minutes which key of a join got which number, which they could not.
 
+mod append;
 mod away;
 mod boot;
 mod cohorts;
@@ -18,6 +19,7 @@ mod enter;
 mod error;
 mod eviction;
 mod follow;
+mod give_back;
 mod guards;
 mod http;
 mod joiner;

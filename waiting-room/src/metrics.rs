@@ -18,7 +18,7 @@ pub(crate) fn declare() {
     ] {
         counter!(name).increment(0);
     }
-    for cause in ["rate", "token", "claim", "busy"] {
+    for cause in ["rate", "token", "claim", "pass", "busy"] {
         counter!("usher_room_refused_total", "cause" => cause).increment(0);
     }
     for within in [Within::P50, Within::P90, Within::Neither] {
@@ -47,7 +47,7 @@ pub(crate) fn polled() {
     POLLS.increment(1);
 }
 
-/// `cause` is one of `rate`, `token`, `claim`, `busy`.
+/// `cause` is one of `rate`, `token`, `claim`, `pass`, `busy`.
 pub(crate) fn refused(cause: &'static str) {
     counter!("usher_room_refused_total", "cause" => cause).increment(1);
 }

@@ -26,9 +26,11 @@ use crate::config::{CHECK_INS_MAX, LATE_SEEN_MAX, STATUS_AGE_MAX};
 use crate::document::Document;
 use schema::DurationMs;
 
+mod completed;
 mod place;
 mod view;
 
+pub(crate) use completed::{Completed, Visit};
 pub(crate) use view::{View, of_room};
 
 /// One room.
@@ -84,6 +86,10 @@ pub(crate) struct Room {
     pub guards: PollGuards,
     /// Of what places ask besides polls: claims and leaves.
     pub acts: PollGuards,
+    /// Of passes that are given back, by numbers in line and not by those of tokens.
+    pub give_backs: PollGuards,
+    /// Whether what the stream held when this process came has been read.
+    pub begun: watch::Sender<bool>,
     version: AtomicU64,
     /// As of some version.
     view: RwLock<Arc<View>>,
@@ -116,14 +122,6 @@ pub(crate) struct Outlook {
     pub baskets: Baskets,
     pub basket_max: u16,
     pub ended: Option<Ending>,
-}
-
-/// Places that bought.
-#[derive(Debug, Default)]
-pub(crate) struct Completed {
-    pub numbers: NumberSet,
-    /// Those that the room's leader has not counted yet.
-    pub fresh: Vec<u64>,
 }
 
 /// What a room has from its process.
@@ -184,6 +182,8 @@ impl Room {
             claimed: Mutex::default(),
             guards: PollGuards::default(),
             acts: PollGuards::default(),
+            give_backs: PollGuards::default(),
+            begun: watch::Sender::new(false),
             version: AtomicU64::new(1),
             view: RwLock::default(),
         }
@@ -196,6 +196,7 @@ impl Room {
     pub(crate) fn list(&self, listing: EventListing) {
         lock(&self.seats).list(listing.places_total);
         *write(&self.listing) = Arc::new(listing);
+        self.changed();
     }
 
     pub(crate) fn settings(&self) -> Arc<RoomSettings> {
@@ -230,15 +231,9 @@ impl Room {
         self.changed();
     }
 
-    /// Notes places that have bought, each once.
-    pub(crate) fn complete(&self, numbers: impl Iterator<Item = u64>) {
-        let mut completed = self.completed();
-        for number in numbers {
-            if completed.numbers.insert(number) {
-                completed.fresh.push(number);
-            }
-        }
-        drop(completed);
+    /// What the stream held when this process came has been read.
+    pub(crate) fn begin(&self) {
+        self.begun.send_replace(true);
         self.changed();
     }
 
@@ -315,10 +310,6 @@ impl Room {
 
     pub(crate) fn seats(&self) -> MutexGuard<'_, Seats> {
         lock(&self.seats)
-    }
-
-    pub(crate) fn completed(&self) -> MutexGuard<'_, Completed> {
-        lock(&self.completed)
     }
 
     pub(crate) fn claimed(&self) -> MutexGuard<'_, NumberSet> {

@@ -18,6 +18,7 @@ use schema::admission::{Beacons, Witnesses};
 use schema::{EventId, EventListing, RoomMode, RoomSettings, ShardId, codec, stream, subject};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// Every event of the catalogue, with its room if it has one.
@@ -79,6 +80,22 @@ impl Rooms {
     pub(crate) fn sale(&self, event: &EventId) -> Option<Sale> {
         let known = self.events.get(event)?;
         Some(Sale { seats: Arc::clone(&known.seats), room: known.room.clone() })
+    }
+
+    /// Waits, for so long at most, until what the streams of rooms without seats held when this
+    /// process came has been read. Cancel-safe.
+    pub(crate) async fn begun(&self, patience: Duration) {
+        let rooms = self.events.iter().filter(|known| !known.listing.has_seats());
+        let rooms: Vec<Arc<Room>> = rooms.filter_map(|known| known.room.clone()).collect();
+        let all = async {
+            for room in rooms {
+                // The sender lives in the room.
+                room.begun.subscribe().wait_for(|&begun| begun).await.map(drop).unwrap_or_default();
+            }
+        };
+        if tokio::time::timeout(patience, all).await.is_err() {
+            tracing::warn!("a room's stream is still being read: its gate does not answer yet");
+        }
     }
 
     /// Forgets what was journaled of the events of a shard.
@@ -203,6 +220,8 @@ impl Rooms {
                 "room-records",
                 follow::records(room, nats.clone(), clock.clone(), stop_room),
             );
+            let beginning = follow::begin(Arc::clone(&opened), nats.clone(), stop.clone());
+            tasks::spawn("room-begins", beginning);
             let joining = joiner::run(Arc::clone(&opened), nats.clone(), asks, stop.clone());
             tasks::spawn("room-joins", joining);
             tasks::spawn("room-pulse", pulse::run(Arc::clone(&opened), nats, stop));

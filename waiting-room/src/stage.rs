@@ -1,6 +1,6 @@
 //! The stage: follows what it needs, opens rooms, serves their routes.
 
-use crate::config::{Config, Deps};
+use crate::config::{BEGIN_WAIT, Config, Deps};
 use crate::error::Error;
 use crate::eviction;
 use crate::follow;
@@ -29,7 +29,7 @@ pub struct Stage {
     _announcement: Announcement,
 }
 
-/// Starts the stage; returns when it has read settings and catalogue.
+/// Starts the stage; returns when it has read settings, catalogue and rooms without seats.
 ///
 /// # Errors
 /// [`Error`] when a stream cannot be prepared, Redis evicts, or the address is taken.
@@ -52,6 +52,7 @@ pub async fn start(config: Config, deps: Deps) -> Result<Stage, Error> {
     tasks::spawn("room-loads", listening);
     read_settings(&rooms, &nats, &shutdown).await?;
     read_catalog(&rooms, &nats).await?;
+    rooms.begun(BEGIN_WAIT).await;
     for shard in deps.shards.all() {
         let health = deps.health.register(format!("waiting room journal {shard}"));
         let (rooms, nats, shutdown) = (Arc::clone(&rooms), nats.clone(), shutdown.clone());

@@ -30,7 +30,7 @@ struct Batch {
 /// any more, was used up, or that its pass has ended. That a claim window is over makes nothing
 /// certain: a claim may be under way. Whoever counts the claims first sees to it that there can be
 /// no more of them. What is not known counts. Who leaves with a
-/// pass counts too: the pass stays good until it ends.
+/// pass counts too, unless it is given back for good: it stays good until it ends.
 #[derive(Debug, Clone, Default)]
 pub struct Inside {
     /// In ascending order of `cursor`: each begins where the one before it ends.
@@ -117,7 +117,7 @@ impl Inside {
         }
     }
 
-    /// The place bought: its pass is spent. Repeats are the caller's to leave out.
+    /// The place bought, or gave its pass back: that is spent. Repeats are the caller's to leave out.
     pub fn completed(&mut self, number: u64) {
         if let Some(batch) = self.owner(number) {
             batch.completed = (batch.completed + 1).min(batch.called);

@@ -14,7 +14,7 @@ pub enum State {
     Ready,
     /// Has a pass.
     Admitted,
-    /// Has bought.
+    /// Has bought, or has given the pass back.
     Completed,
     /// Given up after the call and before a claim.
     Abandoned,
@@ -32,6 +32,8 @@ pub enum Move {
     Claim,
     /// The journal says that the place's pass has bought.
     Buy,
+    /// A pass of an event without seats is given back.
+    GiveBack,
     /// The fan gives the place up.
     Leave,
     ClaimEnds,
@@ -65,7 +67,8 @@ impl State {
     /// Where a move leads; `None` where it is refused or does not concern the place.
     ///
     /// Leaving is never refused. A place that waits is only passed by it, so that its fan may come
-    /// back; a pass stays good until it ends. A sale may be journaled after its pass has ended: the
+    /// back; a pass stays good until it ends, or is given back by it where no seats are sold. A
+    /// sale may be journaled after its pass has ended: the
     /// payment had begun before.
     pub fn after(self, event: Move) -> Option<Self> {
         MOVES[self as usize][event as usize]
@@ -73,11 +76,12 @@ impl State {
 }
 
 impl Move {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Draw,
         Self::Call,
         Self::Claim,
         Self::Buy,
+        Self::GiveBack,
         Self::Leave,
         Self::ClaimEnds,
         Self::PassEnds,
@@ -86,7 +90,7 @@ impl Move {
 }
 
 /// By state, then by move, each in the order of its declaration.
-const MOVES: [[Option<State>; 8]; 7] = {
+const MOVES: [[Option<State>; 9]; 7] = {
     const QU: Option<State> = Some(State::Queued);
     const RE: Option<State> = Some(State::Ready);
     const AD: Option<State> = Some(State::Admitted);
@@ -96,14 +100,14 @@ const MOVES: [[Option<State>; 8]; 7] = {
     const PR: Option<State> = Some(State::Prequeued);
     const NO: Option<State> = None;
     [
-        // Draw, Call, Claim, Buy, Leave, ClaimEnds, PassEnds, CancelEvent.
-        [QU, NO, NO, NO, PR, NO, NO, EX],
-        [NO, RE, NO, NO, QU, NO, NO, EX],
-        [NO, NO, AD, NO, AB, EX, NO, NO],
-        [NO, NO, AD, CO, AD, NO, EX, NO],
-        [NO, NO, CO, NO, CO, NO, NO, NO],
-        [NO, NO, NO, NO, AB, NO, NO, NO],
-        [NO, NO, NO, CO, EX, NO, NO, NO],
+        // Draw, Call, Claim, Buy, GiveBack, Leave, ClaimEnds, PassEnds, CancelEvent.
+        [QU, NO, NO, NO, NO, PR, NO, NO, EX],
+        [NO, RE, NO, NO, NO, QU, NO, NO, EX],
+        [NO, NO, AD, NO, NO, AB, EX, NO, NO],
+        [NO, NO, AD, CO, CO, AD, NO, EX, NO],
+        [NO, NO, CO, NO, CO, CO, NO, NO, NO],
+        [NO, NO, NO, NO, NO, AB, NO, NO, NO],
+        [NO, NO, NO, CO, NO, EX, NO, NO, NO],
     ]
 };
 

@@ -237,7 +237,7 @@ impl Room {
         self.horizons.interrupt();
     }
 
-    /// The place bought.
+    /// The place bought, or gave its pass back.
     pub fn completed(&mut self, number: u64) {
         self.inside.completed(number);
     }

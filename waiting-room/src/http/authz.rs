@@ -1,8 +1,10 @@
 //! The gate for others' sites: may this request pass?
 //!
-//! Nothing is asked of Redis, NATS or a ledger: the pass itself says it, and its signature.
+//! Nothing is asked of Redis or NATS: the pass itself says it, and its signature; and that it was
+//! not given back, what this process has read of its room's stream.
 
 use super::{App, problems};
+use crate::room::{Room, Visit, of_room};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
@@ -70,7 +72,9 @@ enum WhenOff {
             headers(("Admission-Place" = String))),
         (status = 400, description = "QUERY_INVALID"),
         (status = 401, description = "PASS_REQUIRED, with the room's address",
-            headers(("Waiting-Room" = String)))))]
+            headers(("Waiting-Room" = String))),
+        (status = 503, description = "ROOM_UNAVAILABLE: a process that has just begun does not \
+            know yet which passes were given back")))]
 pub(super) async fn authz(
     State(app): State<Arc<App>>,
     query: Result<Query<AuthzQuery>, QueryRejection>,
@@ -83,8 +87,12 @@ pub(super) async fn authz(
         Ok((Err(()), _)) => problems::pass_required(None).into_response(),
         Ok((Ok(event), when_off)) => answer(&app, event.as_ref(), when_off, &headers),
     };
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().insert(CACHE_CONTROL, no_store());
     response
+}
+
+pub(super) fn no_store() -> HeaderValue {
+    HeaderValue::from_static("no-store")
 }
 
 /// The event that the gate asks for; `Err` for a text that names none.
@@ -98,13 +106,35 @@ fn answer(app: &App, event: Option<&EventId>, when_off: WhenOff, headers: &Heade
     let room = event.and_then(|event| app.rooms.find(event));
     let now = room.map_or_else(chassis::clock::now, |room| room.wall());
     let is_for = |claims: &PassClaims| event.is_none_or(|event| claims.event == *event);
-    let mut passes = passes(headers, event).take(PASSES_TRIED_MAX);
-    if let Some(claims) = passes.find_map(|pass| app.passes.verify(pass, now).filter(is_for)) {
-        return admitted(&claims);
+    let mut is_unknown = false;
+    let passes = passes(headers, event).take(PASSES_TRIED_MAX);
+    for claims in passes.filter_map(|pass| app.passes.verify(pass, now)).filter(is_for) {
+        match visit(app, &claims) {
+            Visit::Good => return admitted(&claims),
+            Visit::GivenBack => {}
+            Visit::Unknown => is_unknown = true,
+        }
     }
     if when_off == WhenOff::Allow && event.is_some_and(|event| app.rooms.is_off(event)) {
         return StatusCode::NO_CONTENT.into_response();
     }
+    if is_unknown {
+        return problems::visit_unknown().into_response();
+    }
+    refused(event)
+}
+
+/// Whether a pass was given back, by the room that it is for, whatever the gate asks about. Each
+/// event without seats has a room in each process; an event that has none sells seats.
+fn visit(app: &App, claims: &PassClaims) -> Visit {
+    let visit = of_room(&app.rooms, claims.event.as_str(), |room, view| {
+        Some(room.visit(view, claims.number))
+    });
+    visit.unwrap_or(Visit::Good)
+}
+
+/// The answer to who brings no pass that is good, with the way to one.
+pub(super) fn refused(event: Option<&EventId>) -> Response {
     let address = event.map(|event| format!("/api/queue/{event}"));
     let mut response = problems::pass_required(address.clone()).into_response();
     if let Some(address) = address {
@@ -113,6 +143,19 @@ fn answer(app: &App, event: Option<&EventId>, when_off: WhenOff, headers: &Heade
         response.headers_mut().insert("waiting-room", address);
     }
     response
+}
+
+/// The numbers in line of the passes for the room's event that a request brings, those of them that
+/// were given back too.
+pub(super) fn good_passes<'a>(
+    app: &'a App,
+    room: &'a Room,
+    headers: &'a HeaderMap,
+) -> impl Iterator<Item = u64> + 'a {
+    let now = room.wall();
+    let passes = passes(headers, Some(&room.event)).take(PASSES_TRIED_MAX);
+    let passes = passes.filter_map(move |pass| app.passes.verify(pass, now));
+    passes.filter(|claims| claims.event == room.event).map(|claims| claims.number)
 }
 
 /// With whose pass it is: a site that ties its session to it sees when a pass is passed on.

@@ -79,6 +79,8 @@ pub(super) async fn claim(
     let account = claimer(&app, &room, login)?;
     let (number, (blessed, standing)) = known.ok_or_else(problems::not_called)?;
     let terms = match standing {
+        // Its slot may be another's by now.
+        Standing::Called(_) if has_given_back(&room, number) => return Err(claim_expired()),
         Standing::Called(terms) => terms,
         Standing::Waiting | Standing::Skipped => {
             // As a poll: who asks all the time is known to be there.
@@ -161,6 +163,11 @@ async fn secure_claim(
         },
         Claim::TooLate => Err(claim_expired()),
     }
+}
+
+/// Where seats are sold a place that has bought may see its pass again: it buys nothing more.
+fn has_given_back(room: &Room, number: u64) -> bool {
+    !room.listing().has_seats() && room.has_completed(number)
 }
 
 fn claim_expired() -> Problem {

@@ -1,9 +1,10 @@
 //! Leaving the line.
 
-use super::place::{guard_act, opened};
+use super::place::{guard_act, marks, opened};
 use super::room_of_path::RoomOfPath;
 use super::{App, problems};
 use crate::config::{LEAVE_AGAIN, LEAVE_WAIT};
+use crate::give_back::give_back;
 use crate::room::Room;
 use crate::store::{Fault, Phase};
 use axum::extract::State;
@@ -18,8 +19,8 @@ use waiting_room_core::{Standing, Token};
 ///
 /// A place that waits is passed; its fan may come back, into the late lane if it was passed
 /// already. A called place that is not claimed ends at once and makes room for the next. After the
-/// claim nothing changes: the pass stays good until it ends, and takes up its slot until then or
-/// until it has bought.
+/// claim of an event without seats the pass is given back. Where seats are sold nothing changes:
+/// the pass stays good until it ends, and takes up its slot until then or until it has bought.
 #[utoipa::path(delete, path = "/api/queue/{eventId}/me", tag = "queue",
     params(("eventId" = String, Path), ("Waiting-Room-Token" = String, Header)),
     responses((status = 204), (status = 401), (status = 403),
@@ -39,6 +40,14 @@ pub(super) async fn leave(
     if room.line_number(&place.token).is_none() && room.ledger().awaits_a_word() {
         return Err(no_leave());
     }
+    match visiting(&room, &place.token, now).await {
+        Ok(None) => {}
+        Ok(Some(number)) if give_back(&room, &app.nats, number).await => {
+            return Ok(StatusCode::NO_CONTENT);
+        }
+        Ok(Some(_)) => return Err(problems::not_given_back()),
+        Err(_) => return Err(no_leave()),
+    }
     loop {
         match try_leave(&room, &place.token, now).await {
             Ok(true) => return Ok(StatusCode::NO_CONTENT),
@@ -46,6 +55,25 @@ pub(super) async fn leave(
             Ok(false) | Err(_) => return Err(no_leave()),
         }
     }
+}
+
+/// The number of a place with a pass that is good at a gate; `None` for any other.
+///
+/// Where nobody knows since a loss of Redis whether it was claimed, the pass itself can be given
+/// back.
+async fn visiting(room: &Room, token: &Token, now: UnixMillis) -> Result<Option<u64>, Fault> {
+    if room.listing().has_seats() {
+        return Ok(None);
+    }
+    let Some(number) = room.line_number(token) else { return Ok(None) };
+    let (blessed, standing) = room.standing(number);
+    let Standing::Called(terms) = standing else { return Ok(None) };
+    let claimed = match terms.counted {
+        _ if terms.pass_until <= now => false,
+        Some(claimed) => claimed,
+        None => marks(room, &blessed, number).await?.claimed,
+    };
+    Ok(claimed.then_some(number))
 }
 
 /// Leaves if there is something to leave; false while the place is being drawn.

@@ -37,8 +37,8 @@ pub(crate) struct PlaceBody {
     sold_out: bool,
     /// `cancelled` or `closed`: nobody is called any more.
     ended: Option<&'static str>,
-    /// How the way of this place has ended: `bought`, `abandoned`, `not-claimed`, `pass-ended` or
-    /// `event-cancelled`.
+    /// How the way of this place has ended: `bought`, `given-back`, `abandoned`, `not-claimed`,
+    /// `pass-ended` or `event-cancelled`.
     end: Option<&'static str>,
     pub poll_after_ms: u64,
     /// How long the claim is open; only when ready.
@@ -162,10 +162,12 @@ pub(super) fn opened(
 /// Lets a claim or a leave of the place ask Redis, or have something signed, as often as it may
 /// poll; counted beside polls, which tell when to claim.
 pub(super) fn guard_act(app: &App, room: &Room, place: &Opened) -> Result<(), Problem> {
-    room.acts.pass(place.token.number, app.uptime_ms()).map_err(|wait| {
-        metrics::refused("rate");
-        problems::too_soon(wait)
-    })
+    room.acts.pass(place.token.number, app.uptime_ms()).map_err(too_often)
+}
+
+pub(super) fn too_often(wait: DurationMs) -> Problem {
+    metrics::refused("rate");
+    problems::too_soon(wait)
 }
 
 /// A place that waits in line, or before the draw of its pre-queue.
@@ -251,7 +253,7 @@ pub(super) async fn describe(room: &Room, place: &Opened, now: UnixMillis) -> Pl
 pub(super) async fn is_over(room: &Room, token: &Token, now: UnixMillis) -> bool {
     let Some(number) = room.line_number(token) else { return false };
     let (standing, claimed) = standing(room, number, now).await;
-    let completed = room.completed().numbers.contains(number);
+    let completed = room.has_completed(number);
     let known = Known { standing: Some(standing), claimed, completed, is_over: false, now };
     matches!(known.state(), State::Completed | State::Abandoned | State::Expired)
 }
@@ -267,7 +269,7 @@ struct Stand {
 
 fn body(room: &Room, view: &View, place: &Opened, stand: Stand, now: UnixMillis) -> PlaceBody {
     let Stand { number, standing, claimed } = stand;
-    let completed = number.is_some_and(|number| has_bought(room, view, number));
+    let completed = number.is_some_and(|number| view.has_completed(room, number));
     let outlook = view.outlook;
     let is_over = outlook.ended == Some(Ending::Cancelled);
     let state = Known { standing, claimed, completed, is_over, now }.state();
@@ -302,7 +304,7 @@ fn body(room: &Room, view: &View, place: &Opened, stand: Stand, now: UnixMillis)
         sell_out_likelihood: ahead.and_then(|ahead| likelihood(&outlook, ahead)),
         sold_out: outlook.free == Some(0),
         ended: outlook.ended.map(Ending::name),
-        end: end(state, claimed, is_over),
+        end: end(state, view.has_seats, claimed, is_over),
         poll_after_ms: POLLS
             .poll_after(distance, view.rate_per_minute, far_ceiling, place.jitter)
             .0,
@@ -312,12 +314,6 @@ fn body(room: &Room, view: &View, place: &Opened, stand: Stand, now: UnixMillis)
         },
         lane: is_late.then_some("late"),
     }
-}
-
-/// Whether the place has bought. Hardly any that waits has to be looked up for that.
-fn has_bought(room: &Room, view: &View, number: u64) -> bool {
-    view.completed_last.is_some_and(|last| number <= last)
-        && room.completed().numbers.contains(number)
 }
 
 /// Whether the place waits in line, or before the draw of its pre-queue.
@@ -343,9 +339,10 @@ fn told_name(state: State) -> &'static str {
 }
 
 /// How the way of a place has ended.
-fn end(state: State, claimed: bool, is_over: bool) -> Option<&'static str> {
+fn end(state: State, has_seats: bool, claimed: bool, is_over: bool) -> Option<&'static str> {
     match state {
-        State::Completed => Some("bought"),
+        State::Completed if has_seats => Some("bought"),
+        State::Completed => Some("given-back"),
         State::Abandoned => Some("abandoned"),
         State::Expired if claimed => Some("pass-ended"),
         State::Expired if is_over => Some("event-cancelled"),

@@ -143,6 +143,20 @@ pub(super) fn pass_required(room: Option<String>) -> Problem {
     problem
 }
 
+pub(super) fn pass_buys_seats() -> Problem {
+    let title = "The pass buys seats, and is not given back";
+    let detail = "it ends when it has bought, or when its time is over";
+    Problem::new(409, "PASS_BUYS_SEATS", title, detail)
+}
+
+pub(super) fn visit_unknown() -> Problem {
+    unavailable("which passes were given back is being read; ask again")
+}
+
+pub(super) fn not_given_back() -> Problem {
+    unavailable("nobody knows if the pass is given back; ask again, or it just ends")
+}
+
 pub(super) fn not_drawn() -> Problem {
     let title = "The place is in no draw";
     Problem::new(404, "NOT_DRAWN", title, "only places of a pre-queue are drawn, when it closes")

@@ -136,9 +136,10 @@ impl Leader {
         self.rules.check_ins_failed();
     }
 
+    /// Who is over makes room, whether by buying or by giving the pass back.
     fn take_completed(&mut self) {
-        let fresh = std::mem::take(&mut self.room.completed().fresh);
-        for number in fresh {
+        let fresh = self.room.completed().fresh.replace(Vec::new());
+        for number in fresh.into_iter().flatten() {
             self.rules.completed(number);
         }
     }

@@ -32,8 +32,11 @@ pub(crate) struct View {
     pub(crate) rate_per_minute: u32,
     /// The longest that anybody is told to wait before the next poll.
     pub(crate) poll_ceiling: DurationMs,
-    /// No number above it has bought.
-    pub(crate) completed_last: Option<u64>,
+    /// No number above it has bought, or given its pass back.
+    completed_last: Option<u64>,
+    pub(crate) has_seats: bool,
+    /// Whether what the stream held when this process came has been read.
+    pub(crate) has_begun: bool,
     /// The horizon of the leader's last word, and when that was heard.
     pub(crate) horizon: Option<(u64, Monotonic)>,
 }
@@ -44,6 +47,11 @@ impl View {
     pub(crate) fn is_far(&self, number: Option<u64>) -> bool {
         let fresh = self.horizon.filter(|(_, heard)| heard.elapsed() <= STATUS_AGE_MAX);
         fresh.is_some_and(|(horizon, _)| number.is_none_or(|number| horizon < number))
+    }
+
+    /// Whether the place has bought, or given its pass back. Hardly any has to be looked up.
+    pub(crate) fn has_completed(&self, room: &Room, number: u64) -> bool {
+        self.completed_last.is_some_and(|last| number <= last) && room.has_completed(number)
     }
 }
 
@@ -75,6 +83,7 @@ impl Room {
         let rate_per_minute = self.settings().admission_rate_per_minute;
         let poll_ceiling = self.poll_ceiling();
         let completed_last = lock(&self.completed).numbers.last();
+        let (has_seats, has_begun) = (self.listing().has_seats(), *self.begun.borrow());
         let horizon = read(&self.status).as_ref().map(|(said, at)| (said.check_in_horizon, *at));
         let view = Arc::new(View {
             version,
@@ -84,6 +93,8 @@ impl Room {
             rate_per_minute,
             poll_ceiling,
             completed_last,
+            has_seats,
+            has_begun,
             horizon,
         });
         let mut newest = write(&self.view);

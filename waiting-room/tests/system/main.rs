@@ -7,6 +7,7 @@ mod draw;
 mod ends;
 mod eviction;
 mod flow;
+mod giving_back;
 mod honesty;
 mod keys;
 mod leaving;

@@ -87,6 +87,7 @@ async fn behind_nginx_a_site_is_seen_with_a_pass_and_by_nobody_else() {
     Box::pin(who_has_no_pass_is_sent_to_the_room(&gate)).await;
     let pass = Box::pin(who_was_called_comes_in(&gate)).await;
     Box::pin(no_other_pass_opens_the_gate(&gate, &pass)).await;
+    Box::pin(a_pass_that_is_given_back_opens_nothing_and_lets_the_next_in(&gate)).await;
     Box::pin(a_room_that_is_off_lets_everybody_in(&gate)).await;
     Box::pin(a_pass_that_has_ended_opens_nothing(&gate)).await;
     Box::pin(the_keys_alone_tell_a_pass(&gate, &pass)).await;
@@ -178,6 +179,36 @@ fn signed_by_a_stranger(pass: &str) -> String {
     let key = KeyFolder::open(folder.path()).unwrap().ed25519("pass").unwrap();
     let head = pass.rsplit_once('.').unwrap().0;
     format!("{head}.{}", chassis::base64url::encode(&key.sign(head.as_bytes())))
+}
+
+/// As a browser does it, from a page of the site.
+async fn a_pass_that_is_given_back_opens_nothing_and_lets_the_next_in(gate: &Gate) {
+    // One is inside already.
+    gate.rooms.set(EVENT, &json!({"activeMax": 2})).await;
+    let (place, pass) = Place::pass(&gate.front, EVENT).await;
+    let waiting = Place::join(&gate.front, EVENT).await;
+    let delete = |cookie: &str| {
+        let call = Call::new(Method::DELETE, &format!("/api/queue/{EVENT}/pass"));
+        gate.front.ask(call.header("cookie", cookie))
+    };
+    assert_eq!(delete("theme=dark").await.code(), "PASS_REQUIRED");
+    assert!(gate.lets_in(&pass).await);
+    pause(std::time::Duration::from_secs(1)).await;
+    assert_eq!(waiting.me().await["state"], "queued", "both are inside");
+    for _ in 0..2 {
+        let cookie = format!("theme=dark; __Host-admission_pass-{EVENT}={pass}");
+        let answer = delete(&cookie).await;
+        assert_eq!(answer.status, 204, "{answer:?}");
+        let gone = format!("__Host-admission_pass-{EVENT}=; Path=/; Max-Age=0; ");
+        assert!(answer.header("set-cookie").starts_with(&gone), "{answer:?}");
+        assert!(!gate.lets_in(&pass).await, "from the answer on");
+    }
+    let me = place.me().await;
+    assert_eq!((&me["state"], &me["end"]), (&json!("completed"), &json!("given-back")));
+    let claim = gate.front.ask_patiently(place.claim()).await;
+    assert_eq!((claim.status, claim.code().as_str()), (410, "CLAIM_EXPIRED"));
+    waiting.wait_until_called().await;
+    gate.rooms.set(EVENT, &json!({"activeMax": 2_000})).await;
 }
 
 async fn a_room_that_is_off_lets_everybody_in(gate: &Gate) {

@@ -10,7 +10,7 @@ use super::super::{Error, decode, decode_checked, encode, encode_checked};
 use super::hex;
 use crate::admission::{
     AdmissionRecord, Beacon, Beacons, Draw, DrawMadeOf, GivenReport, HoldReason, LimitedBy,
-    MachineClock, Release, RoomLife, RoomStatus, SeatsBand, Witnesses,
+    MachineClock, PassGivenBack, Release, RoomLife, RoomStatus, SeatsBand, Witnesses,
 };
 use crate::search::{
     Answer, FacetCount, Facets, Hit, Page, Query, Sort, SuggestQuery, Suggestions,
@@ -629,6 +629,8 @@ fn rooms() -> Vec<Sample> {
     let told = RoomStatus { life, ..status.clone() };
     samples.extend([sample("RoomStatus", status), sample("RoomStatus-life", told)]);
     samples.push(sample("GivenReport", report));
+    let given_back = PassGivenBack { number: 185, at: UnixMillis(186) };
+    samples.push(sample("PassGivenBack", given_back));
     samples.extend(draws());
     samples.extend(variants!(LimitedBy:
         Nothing => LimitedBy::Nothing,

@@ -100,6 +100,12 @@ impl World {
                 self.completed |= is_taken;
                 is_taken
             }
+            Move::GiveBack => {
+                // Only a pass that is good is taken.
+                let is_good = matches!(self.state(), State::Admitted | State::Completed);
+                self.completed |= is_good;
+                is_good
+            }
             Move::Leave => {
                 let is_open = matches!(self.standing(), Some(Standing::Called(_)));
                 if is_open && self.state() == State::Ready {
@@ -173,12 +179,12 @@ fn every_move_leads_from_every_state_to_where_the_table_says_and_what_is_refused
 #[test]
 fn the_table_is_the_one_that_is_promised() {
     let promised = "prequeued: Draw queued, Leave prequeued, CancelEvent expired
-                    queued: Call ready, Leave queued, CancelEvent expired
-                    ready: Claim admitted, Leave abandoned, ClaimEnds expired
-                    admitted: Claim admitted, Buy completed, Leave admitted, PassEnds expired
-                    completed: Claim completed, Leave completed
-                    abandoned: Leave abandoned
-                    expired: Buy completed, Leave expired";
+          queued: Call ready, Leave queued, CancelEvent expired
+          ready: Claim admitted, Leave abandoned, ClaimEnds expired
+          admitted: Claim admitted, Buy completed, GiveBack completed, Leave admitted, PassEnds expired
+          completed: Claim completed, GiveBack completed, Leave completed
+          abandoned: Leave abandoned
+          expired: Buy completed, Leave expired";
     let told = State::ALL.map(|state| {
         let moves = Move::ALL.into_iter().filter_map(|step| {
             let next = state.after(step)?;
@@ -195,7 +201,7 @@ fn who_never_claimed_has_expired_for_good() {
     let mut world = World::at(State::Ready);
     assert!(world.step(Move::ClaimEnds));
     assert_eq!(world.state(), State::Expired);
-    for step in [Move::Claim, Move::Buy, Move::Call, Move::PassEnds] {
+    for step in [Move::Claim, Move::Buy, Move::GiveBack, Move::Call, Move::PassEnds] {
         assert!(!world.step(step), "{step:?}");
         assert_eq!(world.state(), State::Expired);
     }
