@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use chassis::keys::sha256;
 use http::StatusCode;
+use schema::codec::MESSAGE_BYTES_MAX;
 use schema::{
     CheckIn, CheckInAnswer, EventId, Found, PlanIndex, Scan, Scanned, TITLE_BYTES_MAX, UnixMillis,
     subject,
@@ -26,6 +27,27 @@ pub const SCANS_MAX: usize = 1_000;
 const SCAN_ID_BYTES_MAX: usize = 64;
 const CODE_BYTES_MAX: usize = 200;
 
+/// Longest time of a scan that the bound of a request allows for: nanoseconds and an offset.
+const SCANNED_AT_BYTES_MAX: usize = 35;
+
+/// What a byte of text takes in JSON at most: written as `\u0000`.
+const ESCAPED_BYTES: usize = 6;
+
+/// The names of a scan's fields, its brackets and quotes, and as much again to indent them.
+const SCAN_FRAME_BYTES: usize = 128;
+
+/// Longest request: [`SCANS_MAX`] of the longest scans, in whatever way they are written, and the
+/// event and the entrance before them. A smaller one would refuse what the fields allow; a larger
+/// one would be read in vain.
+pub const CHECK_IN_BYTES_MAX: usize = SCANS_MAX
+    * (SCAN_FRAME_BYTES
+        + SCANNED_AT_BYTES_MAX
+        + ESCAPED_BYTES * (SCAN_ID_BYTES_MAX + CODE_BYTES_MAX))
+    + 2 * ESCAPED_BYTES * TITLE_BYTES_MAX;
+
+// What settlement is asked has of each scan the code, and less than 64 bytes of all the rest.
+const _: () = assert!(SCANS_MAX * (CODE_BYTES_MAX + 64) < MESSAGE_BYTES_MAX);
+
 /// Separates these digests from any others.
 const DOMAIN: &[u8] = b"usher scan 1";
 
@@ -35,7 +57,7 @@ pub struct CheckInInput {
     event_id: String,
     /// Its name, shown to whoever scans the ticket again.
     entrance: String,
-    /// 1 to 1,000.
+    /// 1 to 1,000. A request of all of them at their longest is taken: up to 1.7 MB.
     scans: Vec<ScanInput>,
 }
 
@@ -88,6 +110,7 @@ pub struct ScannedBody {
         (status = 404, description = "EVENT_UNKNOWN"),
         (status = 503, description = "SETTLEMENT_UNAVAILABLE")))]
 pub async fn check_in(
+        (status = 413, description = "BODY_TOO_LARGE: above what 1,000 scans can take"),
     State(app): State<Arc<App>>,
     Steward(caller): Steward,
     Json { value, .. }: Json<CheckInInput>,
