@@ -77,3 +77,21 @@ async fn a_thousand_scans_are_one_request_however_long_they_are() {
     assert_eq!(heard.len(), 1, "settlement hears of none that was refused");
     assert_eq!(heard[0].scans[0].code, "");
 }
+
+#[tokio::test]
+async fn a_scan_is_known_again_by_its_id_and_the_login_that_has_made_it() {
+    let rig = Rig::start().await;
+    let operator = rig.login("operator", &[Role::Operator]).await;
+    let steward = rig.login("steward", &[Role::Steward]).await;
+    rig.event(&operator, "EVT100").await;
+    let heard = settlement(rig.nats.clone()).await;
+    let login = json!({"email": "steward@usher.test", "password": "usher-demo"});
+    let later = rig.http.post("/api/auth/login", "", login).await.json()["token"].clone();
+    for token in [&steward, &operator, later.as_str().unwrap()] {
+        let scan = request(&[json!({"scanId": "1", "code": "x"})]);
+        assert_eq!(rig.http.post(PATH, token, scan).await.status, 200);
+    }
+    let ids: Vec<[u8; 16]> = heard.lock().unwrap().iter().map(|one| one.scans[0].id).collect();
+    assert_ne!(ids[0], ids[1], "two scanners, two scans");
+    assert_eq!(ids[0], ids[2], "the same scanner, logged in again");
+}
