@@ -139,11 +139,12 @@ fn booking_routes() -> Vec<Route> {
 }
 
 fn ticket_routes() -> Vec<Route> {
+    let check_in = route(Method::POST, "/api/checkin", tickets::check_in);
     vec![
         route(Method::GET, "/api/tickets", tickets::tickets),
         route(Method::GET, "/api/tickets/{ticketId}", tickets::ticket),
         route(Method::POST, "/api/tickets/{ticketId}/transfer", tickets::transfer),
-        route(Method::POST, "/api/checkin", tickets::check_in),
+        sized(check_in, tickets::CHECK_IN_BYTES_MAX),
     ]
 }
 

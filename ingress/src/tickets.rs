@@ -6,7 +6,7 @@ mod stored;
 mod transfer;
 
 pub(crate) use check_in::__path_check_in;
-pub use check_in::check_in;
+pub use check_in::{CHECK_IN_BYTES_MAX, check_in};
 pub(crate) use show::{__path_ticket, __path_tickets};
 pub use show::{ticket, tickets};
 pub(crate) use transfer::__path_transfer;

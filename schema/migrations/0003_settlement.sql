@@ -191,20 +191,28 @@ CREATE VIEW ledger_entry AS
 SELECT t.order_id, t.kind, t.part, t.event_id, t.at, e.account, e.amount, t.currency, e.party
 FROM ledger_transaction t, unnest(t.account, t.amount, t.party) AS e(account, amount, party);
 
--- What GET /api/partners/statements and /api/admin/events/{id}/statement show: sums of what was
--- booked before `p_to`, of one event or one party, or of both. Rows without a kind are the balances
--- at `p_from`.
+-- What GET /api/partners/statements and /api/admin/events/{id}/statement show, of one event or one
+-- party, or of both: sums of what was booked in `[p_from, p_to)`. Rows without a kind and event are
+-- the balances at `p_from`: one sum an account, whose orders nobody has to count.
 CREATE FUNCTION ledger_statement(p_event TEXT, p_party UUID, p_from BIGINT, p_to BIGINT)
 RETURNS TABLE (
     currency TEXT, account TEXT, event_id TEXT, kind TEXT, transactions BIGINT, amount BIGINT
 ) LANGUAGE sql STABLE AS $$
-    SELECT t.currency::TEXT, e.account, t.event_id, CASE WHEN p_from <= t.at THEN t.kind END,
-        count(DISTINCT t.order_id), sum(e.amount)::BIGINT
+    SELECT t.currency::TEXT, e.account, '', NULL, 0, sum(e.amount)::BIGINT
     FROM ledger_transaction t, unnest(t.account, t.amount, t.party) AS e(account, amount, party)
-    WHERE t.at < p_to AND (p_event IS NULL OR t.event_id = p_event)
+    WHERE t.at < p_from AND (p_event IS NULL OR t.event_id = p_event)
         AND (p_party IS NULL OR (e.party = p_party AND array_remove(t.party, NULL) <> '{}'
             AND t.party @> ARRAY[p_party]))
-    GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4 NULLS FIRST
+    GROUP BY 1, 2
+    UNION ALL
+    SELECT t.currency::TEXT, e.account, t.event_id, t.kind, count(DISTINCT t.order_id),
+        sum(e.amount)::BIGINT
+    FROM ledger_transaction t, unnest(t.account, t.amount, t.party) AS e(account, amount, party)
+    WHERE p_from <= t.at AND t.at < p_to AND (p_event IS NULL OR t.event_id = p_event)
+        AND (p_party IS NULL OR (e.party = p_party AND array_remove(t.party, NULL) <> '{}'
+            AND t.party @> ARRAY[p_party]))
+    GROUP BY 1, 2, 3, 4
+    ORDER BY 1, 2, 3, 4 NULLS FIRST
 $$;
 
 -- Verdicts on their way to the owner of the shard. Done when the answer was read back from the

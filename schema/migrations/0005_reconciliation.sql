@@ -119,17 +119,33 @@ CREATE TABLE review_end (
     -- Why a person had to look, if anything said so, and what they say to it.
     reason   TEXT   NOT NULL,
     note     TEXT   NOT NULL CHECK (note <> ''),
+    -- The ticket that was on its way back alone and stays valid, if one does.
+    kept_line INT,
     PRIMARY KEY (order_id, ended_at)
 );
 CREATE TRIGGER review_end_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON review_end
     FOR EACH STATEMENT EXECUTE FUNCTION refuse('it is only added to');
+
+-- Withdraws the part that is on its way back, of an order that is locked: its ticket is valid again.
+-- No provider has given its money back, nothing is booked, and the owner of the place has not heard
+-- of it. Returns the line of the ticket.
+CREATE FUNCTION part_withdraw(p_order UUID) RETURNS INT LANGUAGE plpgsql AS $$
+DECLARE kept INT;
+BEGIN
+    DELETE FROM order_part WHERE order_id = p_order AND state = 'refunding' RETURNING line INTO kept;
+    UPDATE ticket SET state = 'valid'
+    WHERE order_id = p_order AND line = kept AND state = 'refunding';
+    ASSERT FOUND, 'ORD-3: a part is of a ticket';
+    RETURN kept;
+END $$;
 
 -- Ends the review of an order, or pays back one that is paid, if that may be; says how it went. A
 -- driver that has gone on without the newest state of an order under review has given up on it after
 -- two minutes.
 CREATE FUNCTION review_close(p_order UUID, p_ending TEXT, p_note TEXT, p_now BIGINT)
 RETURNS TEXT LANGUAGE plpgsql AS $$
-DECLARE o orders; has_part BOOLEAN; is_disputed BOOLEAN; target TEXT; is_left BOOLEAN := false;
+DECLARE
+    o orders; has_part BOOLEAN; dispute RECORD; target TEXT; is_left BOOLEAN := false; kept INT;
 BEGIN
     SELECT * INTO o FROM orders WHERE order_id = p_order FOR UPDATE;
     IF NOT FOUND OR NOT (o.state = 'review_needed' OR o.state = 'paid' AND p_ending = 'refund') THEN
@@ -140,14 +156,19 @@ BEGIN
     END IF;
     has_part := EXISTS (SELECT FROM order_part p
         WHERE p.order_id = p_order AND p.state = 'refunding');
-    is_disputed := EXISTS (SELECT FROM disputed_order d WHERE d.order_id = p_order);
+    SELECT * INTO dispute FROM disputed_order d WHERE d.order_id = p_order;
     IF o.sold_at IS NULL THEN
         IF p_ending = 'keep' THEN RETURN 'unsold'; END IF;
         target := 'cancelled';
-    ELSIF is_disputed AND (p_ending = 'refund' OR has_part) THEN
+    ELSIF dispute.order_id IS NOT NULL AND p_ending = 'refund' OR dispute.is_open AND has_part THEN
         RETURN 'disputed';
     ELSIF p_ending = 'keep' THEN
         target := 'paid';
+        -- The bank keeps the money: nothing of it can go back any more.
+        IF has_part AND NOT dispute.is_open THEN
+            kept := part_withdraw(p_order);
+            has_part := false;
+        END IF;
         is_left := has_part OR (o.captured_at IS NULL AND o.method <> 'PARTNER');
     ELSE
         -- As of any cancellation, but that a person may void the ticket of who was given it.
@@ -158,8 +179,8 @@ BEGIN
         target := 'refunding';
         is_left := true;
     END IF;
-    INSERT INTO review_end (order_id, ended_at, ending, reason, note)
-    VALUES (p_order, p_now, p_ending, coalesce(o.reason, ''), p_note);
+    INSERT INTO review_end (order_id, ended_at, ending, reason, note, kept_line)
+    VALUES (p_order, p_now, p_ending, coalesce(o.reason, ''), p_note, kept);
     UPDATE orders SET state = target, todo = is_left, lease_until = 0, updated_at = p_now,
         reason = CASE target WHEN 'cancelled' THEN reason END
     WHERE order_id = p_order;
@@ -168,5 +189,6 @@ BEGIN
     SELECT t.order_id, t.attempt, 0, p_now FROM payment_attempt t
     WHERE t.order_id = p_order AND t.attempt = o.attempt AND target <> 'refunding'
     ON CONFLICT (order_id, attempt) DO NOTHING;
-    RETURN CASE o.state WHEN 'paid' THEN 'begun' ELSE 'ended' END;
+    RETURN CASE WHEN kept IS NOT NULL THEN 'withdrawn' WHEN o.state = 'paid' THEN 'begun'
+        ELSE 'ended' END;
 END $$;

@@ -30,6 +30,9 @@ CREATE INDEX order_part_untold ON order_part (send_at) WHERE done_at IS NULL;
 CREATE TRIGGER order_part_over BEFORE UPDATE ON order_part FOR EACH ROW
     WHEN (OLD.done_at IS NOT NULL OR (OLD.state = 'refunded' AND NEW.state <> 'refunded'))
     EXECUTE FUNCTION refuse('what went back stays so');
+-- One that is on its way may be withdrawn: see review_close.
+CREATE TRIGGER order_part_stays BEFORE DELETE ON order_part FOR EACH ROW
+    WHEN (OLD.state <> 'refunding') EXECUTE FUNCTION refuse('what went back stays so');
 
 -- Begins part `p_part` of an order: a ticket that its buyer still has and that was not used. The
 -- last one goes with its order. Its money was taken, for until then the order has its driver for
@@ -98,8 +101,9 @@ BEGIN
     RETURN true;
 END $$;
 
--- Verdicts and parts that may become messages: no earlier verdict of their order is still on its
--- way to the journal, so that the messages of a booking are made in its order.
+-- Verdicts and parts that may become messages: no earlier verdict or part of their order is still on
+-- its way to the journal, so that the messages of a booking are made in its order. Whatever clocks
+-- say, parts come before the end of their order.
 CREATE VIEW webhook_ready AS
 SELECT d.order_id, d.attempt, d.kind, d.part, p.line, o.event_id,
     coalesce(x.done_sequence, p.done_sequence) AS done_sequence,
@@ -110,7 +114,9 @@ LEFT JOIN outbox x
 LEFT JOIN order_part p ON p.order_id = d.order_id AND p.part = d.part
 WHERE coalesce(x.done_at, p.done_at) IS NOT NULL AND NOT EXISTS (SELECT FROM outbox y
     WHERE y.order_id = d.order_id AND y.done_at IS NULL
-        AND y.created_at <= coalesce(x.created_at, p.begun_at));
+        AND y.created_at <= coalesce(x.created_at, p.begun_at))
+    AND NOT EXISTS (SELECT FROM order_part q WHERE q.order_id = d.order_id AND q.done_at IS NULL
+        AND (d.kind = 'refunded' OR q.part < d.part));
 
 CALL keep_plans('part_begin');
 CALL keep_plans('part_finish');

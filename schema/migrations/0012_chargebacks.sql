@@ -72,9 +72,11 @@ WHERE c.state IN ('taken', 'lost') AND (c.amount, c.currency) = (f.amount, f.cur
     AND (f.outcome IS NULL OR f.outcome = 'charged_back');
 
 -- Orders of which a bank has money: nothing else of it is paid back. A bank that only asks is told so
--- best by paying it back, and money that was found beside an order is not the order's.
+-- best by paying it back, and money that was found beside an order is not the order's. Open: a bank
+-- has not decided yet whether it keeps the money.
 CREATE VIEW disputed_order AS
-SELECT DISTINCT t.order_id FROM payment_attempt t
+SELECT t.order_id, bool_or(c.state = 'taken') AS is_open FROM payment_attempt t
 JOIN chargeback c ON (c.provider, c.payment_id) = (t.provider, t.provider_id)
 WHERE c.state IN ('taken', 'lost') AND NOT EXISTS (SELECT FROM payment_of_nobody n
-    WHERE (n.provider, n.payment_id) = (c.provider, c.payment_id));
+    WHERE (n.provider, n.payment_id) = (c.provider, c.payment_id))
+GROUP BY t.order_id;

@@ -34,7 +34,8 @@ impl fmt::Display for UnderReview {
 /// How a person ends a review.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// The sale stands, and what was under way is tried again.
+    /// The sale stands, and what was under way is tried again, or withdrawn if a bank keeps the
+    /// money.
     Keep,
     /// The booking is paid back, whether it is under review or paid. One that sold nothing is over,
     /// and what money there is of it goes back like any that no order accounts for.
@@ -45,6 +46,8 @@ pub enum Ending {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reviewed {
     Ended,
+    /// And the ticket that was on its way back is valid again: the buyer's bank keeps the money.
+    Withdrawn,
     /// The booking was paid, and goes back.
     Begun,
     /// There is no such order, or it is neither under review nor to be paid back.
@@ -55,7 +58,7 @@ pub enum Reviewed {
     Unsold,
     /// A ticket of it was let in.
     Spent,
-    /// The buyer's bank has its money.
+    /// The buyer's bank has its money. A ticket that is on its way back waits for its decision.
     Disputed,
     /// A ticket of it is on the way back alone.
     PartUnderWay,
@@ -65,6 +68,10 @@ impl fmt::Display for Reviewed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Ended => "the review has ended",
+            Self::Withdrawn => {
+                "the review has ended; the ticket that was on its way back is valid again, for the \
+                 buyer's bank keeps the money"
+            }
             Self::Begun => "it is on its way back",
             Self::NotUnderReview => "no such booking is under review, nor can one be paid back",
             Self::AtWork => {
@@ -72,7 +79,10 @@ impl fmt::Display for Reviewed {
             }
             Self::Unsold => "nothing was sold that could stand: it can only be given up",
             Self::Spent => "a ticket of it was let in: it cannot be paid back",
-            Self::Disputed => "the buyer's bank has its money: it cannot be paid back",
+            Self::Disputed => {
+                "the buyer's bank has its money: nothing of it can be paid back, and a ticket that \
+                 is on its way back can be kept when the bank has decided"
+            }
             Self::PartUnderWay => "a ticket of it is on the way back alone: keep it first",
         })
     }
@@ -127,6 +137,7 @@ pub async fn end_review(
     let said: String = in_time("end a review", query.fetch_one(pool)).await?;
     Ok(match said.as_str() {
         "ended" => Reviewed::Ended,
+        "withdrawn" => Reviewed::Withdrawn,
         "begun" => Reviewed::Begun,
         "none" => Reviewed::NotUnderReview,
         "at_work" => Reviewed::AtWork,

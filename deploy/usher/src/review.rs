@@ -61,6 +61,6 @@ async fn end(
     let ended = settlement::end_review(pool, booking, ending, because).await;
     let ended = ended.context("end a review")?;
     output::line(&format!("{booking}: {ended}"));
-    let is_done = matches!(ended, Reviewed::Ended | Reviewed::Begun);
+    let is_done = matches!(ended, Reviewed::Ended | Reviewed::Withdrawn | Reviewed::Begun);
     Ok(if is_done { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

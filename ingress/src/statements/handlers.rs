@@ -47,6 +47,8 @@ struct Asked {
 }
 
 /// Shows what one is owed, holds and has sold as a partner.
+///
+/// At most 500,000 transactions lie between `from` and `to`; how many were before is no matter.
 #[utoipa::path(get, path = "/api/partners/statements", tag = "partners", params(StatementParams),
     security(("bearer" = []), ("apiKey" = [])),
     responses(
@@ -54,7 +56,7 @@ struct Asked {
             (`opening`, a kind, `closing`), orders, amount",
             content((PartnerStatementBody = "application/json"), (String = "text/csv"))),
         (status = 422, description = "REQUEST_INVALID, STATEMENT_TOO_LONG"),
-        (status = 503, description = "STATEMENT_BUSY")))]
+        (status = 503, description = "STATEMENT_BUSY, STATEMENT_SLOW")))]
 pub async fn partner_statements(
     State(app): State<Arc<App>>,
     Partner(caller): Partner,
@@ -80,6 +82,8 @@ pub async fn partner_statements(
 }
 
 /// Shows what was booked for an event.
+///
+/// At most 500,000 transactions lie between `from` and `to`; how many were before is no matter.
 #[utoipa::path(get, path = "/api/admin/events/{eventId}/statement", tag = "operators",
     params(("eventId" = String, Path), StatementParams), security(("bearer" = [])),
     responses(
@@ -89,7 +93,7 @@ pub async fn partner_statements(
         (status = 403, description = "ROLE_REQUIRED"),
         (status = 404, description = "EVENT_UNKNOWN"),
         (status = 422, description = "REQUEST_INVALID, STATEMENT_TOO_LONG"),
-        (status = 503, description = "STATEMENT_BUSY")))]
+        (status = 503, description = "STATEMENT_BUSY, STATEMENT_SLOW")))]
 pub async fn event_statement(
     State(app): State<Arc<App>>,
     _operator: Operator,

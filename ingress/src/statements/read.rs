@@ -10,10 +10,10 @@ use uuid::Uuid;
 
 use crate::problems;
 
-/// Most transactions, or entries of a party, up to the end of a statement.
+/// Most transactions in the time of a statement.
 ///
-/// All of them are summed up, those of before for the opening balance: more would take longer than
-/// an answer may take to begin.
+/// They are sorted to be summed up line by line: more would take longer than an answer may take to
+/// begin. What was before them is one sum an account, which has no bound but the time.
 const STATEMENT_ENTRIES_MAX: i64 = 500_000;
 
 /// How long a statement may be read: below the time in which every answer has to begin.
@@ -41,6 +41,7 @@ pub struct Period {
 pub struct Sum {
     pub currency: String,
     pub account: String,
+    /// Empty for a balance.
     pub event_id: String,
     /// `None`: the balance at the beginning of the period.
     pub kind: Option<String>,
@@ -79,6 +80,9 @@ impl Of {
     }
 }
 
+/// What Postgres says when a question has taken longer than it may.
+const QUERY_CANCELED: &str = "57014";
+
 /// Reads a statement; refuses one that would take too long.
 pub async fn read(pool: &PgPool, of: &Of, period: Period) -> Result<Booked, Problem> {
     let read = async {
@@ -95,35 +99,43 @@ pub async fn read(pool: &PgPool, of: &Of, period: Period) -> Result<Booked, Prob
     };
     let read = tokio::time::timeout(READ_WAIT, read).await;
     let read = read.unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())));
-    read.map_err(|error| problems::store(&error))?.ok_or_else(too_long)
+    read.map_err(|error| not_read(&error))?.ok_or_else(too_long)
+}
+
+fn not_read(error: &sqlx::Error) -> Problem {
+    let code = error.as_database_error().and_then(|error| error.code());
+    if code.as_deref() != Some(QUERY_CANCELED) {
+        return problems::store(error);
+    }
+    let detail = "what was booked before `from` and since is not summed up in time now; try again";
+    problems::unavailable("STATEMENT_SLOW", detail)
 }
 
 fn too_long() -> Problem {
-    let detail = format!("{STATEMENT_ENTRIES_MAX} entries at most are summed up to `to`");
+    let detail = format!(
+        "{STATEMENT_ENTRIES_MAX} transactions at most are summed up from `from` to `to`: ask for a \
+         shorter time"
+    );
     Problem::new(422, "STATEMENT_TOO_LONG", "The statement is too long for one answer", detail)
 }
 
-/// Counts what would have to be summed up, not much further than to the limit.
+/// Counts what would have to be summed up line by line, not much further than to the limit.
 async fn count(connection: &mut PgConnection, of: &Of, period: Period) -> Result<i64, sqlx::Error> {
     let most = STATEMENT_ENTRIES_MAX + 1;
     let query = match of {
         Of::Event(event) => sqlx::query_scalar(
             "SELECT count(*) FROM (SELECT FROM ledger_transaction
-                 WHERE event_id = $1 AND at < $3 LIMIT $2) t",
+                 WHERE event_id = $1 AND $3 <= at AND at < $4 LIMIT $2) t",
         )
-        .bind(event.as_str())
-        .bind(most)
-        .bind(period.to),
+        .bind(event.as_str()),
         Of::Party(_) => sqlx::query_scalar(
             "SELECT count(*) FROM (SELECT FROM ledger_transaction
                  WHERE party @> ARRAY[$1::UUID] AND array_remove(party, NULL) <> '{}'
-                     AND at < $3 LIMIT $2) t",
+                     AND $3 <= at AND at < $4 LIMIT $2) t",
         )
-        .bind(of.party())
-        .bind(most)
-        .bind(period.to),
+        .bind(of.party()),
     };
-    query.fetch_one(connection).await
+    query.bind(most).bind(period.from).bind(period.to).fetch_one(connection).await
 }
 
 async fn sums(
@@ -157,12 +169,16 @@ async fn tickets(
     of: &Of,
     period: Period,
 ) -> Result<Vec<Tickets>, sqlx::Error> {
-    let select = "SELECT t.event_id, count(*) FILTER (WHERE $3 <= t.issued_at) AS sold,
+    // Tickets come and go in the commits that book it.
+    let select = "SELECT t.event_id,
+             count(*) FILTER (WHERE $3 <= t.issued_at AND t.issued_at < $4) AS sold,
              count(*) FILTER (WHERE $3 <= t.voided_at AND t.voided_at < $4) AS refunded
          FROM ticket t
-         WHERE t.issued_at < $4 AND t.order_id IN (SELECT b.order_id FROM ledger_transaction b
-             WHERE b.kind = 'sale' AND b.at < $4 AND ($1::TEXT IS NULL OR b.event_id = $1)
-                 AND ($2::UUID IS NULL OR b.party @> ARRAY[$2]))
+         WHERE t.order_id IN (SELECT b.order_id FROM ledger_transaction b
+             WHERE b.kind IN ('sale', 'reversal', 'part_reversal') AND $3 <= b.at AND b.at < $4
+                 AND ($1::TEXT IS NULL OR b.event_id = $1)
+                 AND ($2::UUID IS NULL OR b.party @> ARRAY[$2]
+                     AND array_remove(b.party, NULL) <> '{}'))
          GROUP BY t.event_id ORDER BY t.event_id";
     let select = sqlx::query(select)
         .bind(of.event())

@@ -7,6 +7,7 @@ mod accounts;
 mod bench_door;
 mod bookings;
 mod channels;
+mod check_in;
 mod client;
 mod keys;
 mod operators;

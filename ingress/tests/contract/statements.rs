@@ -145,15 +145,70 @@ async fn statements_are_for_whom_they_concern_and_of_what_there_is() {
         assert_eq!(answer.problem(), (422, "REQUEST_INVALID".to_owned()), "{faulty}");
     }
     assert_eq!(get(EVENT, &operator).await.json()["accounts"], json!([]), "nothing is booked");
+}
 
+#[tokio::test]
+async fn a_statement_is_bounded_in_its_own_time_whatever_was_before() {
+    let rig = Rig::start().await;
+    let operator = rig.login("operator", &[Role::Operator]).await;
+    let partner = rig.login("partner", &[Role::Partner]).await;
+    rig.event(&operator, "EVT100").await;
+    let promoter = account(&rig, &partner).await;
     let many = "INSERT INTO ledger_transaction SELECT gen_random_uuid(), 'sale', 0, 'EVT100', 1,
-        'EUR', ARRAY['fees', 'fees'], ARRAY[1, -1], ARRAY[NULL, NULL]::UUID[]
+        'EUR', ARRAY['fees', 'promoter_payable'], ARRAY[1, -1], ARRAY[NULL, $1]
         FROM generate_series(1, 500001)";
     let mut patient = rig.postgres.acquire().await.unwrap();
     sqlx::query("SET statement_timeout = 0").execute(&mut *patient).await.unwrap();
-    sqlx::query(many).execute(&mut *patient).await.unwrap();
-    let long = get(EVENT, &operator).await;
-    assert_eq!(long.problem(), (422, "STATEMENT_TOO_LONG".to_owned()));
-    let before = get(&format!("{EVENT}?to=1970-01-01T00:00:00Z"), &operator).await;
-    assert_eq!(before.status, 200, "what is not summed up does not count");
+    let many = sqlx::query(many).bind(Uuid::from_u128(promoter.0));
+    many.execute(&mut *patient).await.unwrap();
+    let order = rig.booked(promoter, 0, "paid").await;
+    book(&rig, order, "sale", promoter, 2_000).await;
+    let since = "?from=1970-01-01T00:00:01Z";
+    for (path, token, closing) in [(EVENT, &operator, -503_001), (PARTNER, &partner, 503_001)] {
+        let sign = if closing < 0 { -1 } else { 1 };
+        let get = async |query: &str| rig.http.get(&format!("{path}{query}"), token).await;
+        let long = get("").await;
+        assert_eq!(long.problem(), (422, "STATEMENT_TOO_LONG".to_owned()), "{path}");
+        assert_eq!(get("?to=1970-01-01T00:00:00Z").await.status, 200, "{path}");
+        let narrow = get(since).await;
+        assert_eq!(narrow.status, 200, "{path}: {narrow:?}");
+        let narrow = narrow.json();
+        let accounts = narrow["accounts"].as_array().unwrap();
+        let payable = accounts.iter().find(|of| of["account"] == "promoter_payable");
+        let expected = json!({"account": "promoter_payable", "opening": euros(sign * 500_001),
+            "lines": [line("sale", 1, sign * 3_000)], "closing": euros(closing)});
+        assert_eq!(payable, Some(&expected), "{path}");
+    }
+    // A ledger that cannot be summed up in time says so.
+    let slow = "ALTER FUNCTION ledger_statement RENAME TO summed;
+        CREATE FUNCTION ledger_statement(a TEXT, b UUID, c BIGINT, d BIGINT) RETURNS TABLE (
+            currency TEXT, account TEXT, event_id TEXT, kind TEXT, transactions BIGINT,
+            amount BIGINT) LANGUAGE sql AS
+            'SELECT s.* FROM pg_sleep(60), summed(a, b, c, d) s'";
+    sqlx::raw_sql(slow).execute(&rig.postgres).await.unwrap();
+    let slow = rig.http.get(&format!("{PARTNER}{since}"), &partner).await;
+    assert_eq!(slow.problem(), (503, "STATEMENT_SLOW".to_owned()));
+}
+
+#[tokio::test]
+async fn a_ticket_that_is_paid_back_later_than_it_was_sold_counts_where_each_was() {
+    let rig = Rig::start().await;
+    let partner = rig.login("partner", &[Role::Partner]).await;
+    let promoter = account(&rig, &partner).await;
+    let order = rig.booked(promoter, 0, "refunded").await;
+    let times = "UPDATE ticket SET issued_at = 1000, voided_at = 5000";
+    sqlx::query(times).execute(&rig.postgres).await.unwrap();
+    book(&rig, order, "sale", promoter, 1_000).await;
+    book(&rig, order, "reversal", promoter, 5_000).await;
+    for (from, to, tickets) in [
+        (0, 1, json!([])),
+        (1, 2, json!([{"eventId": "EVT100", "sold": 1, "refunded": 0}])),
+        (2, 5, json!([])),
+        (5, 6, json!([{"eventId": "EVT100", "sold": 0, "refunded": 1}])),
+        (0, 9, json!([{"eventId": "EVT100", "sold": 1, "refunded": 1}])),
+    ] {
+        let period = format!("?from=1970-01-01T00:00:0{from}Z&to=1970-01-01T00:00:0{to}Z");
+        let shown = rig.http.get(&format!("{PARTNER}{period}"), &partner).await.json();
+        assert_eq!(shown["tickets"], tickets, "{period}");
+    }
 }

@@ -30,7 +30,7 @@ pub(super) async fn captured_ago(rig: &Rig, ms: i64) {
     look_is_due(rig).await;
 }
 
-async fn stands(rig: &Rig, state: &'static str) {
+pub(super) async fn stands(rig: &Rig, state: &'static str) {
     eventually(&format!("a dispute that is {state}"), || async {
         let found = sqlx::query_scalar("SELECT count(*) FROM chargeback WHERE state = $1");
         let found: i64 = found.bind(state).fetch_one(&rig.pool).await.unwrap();

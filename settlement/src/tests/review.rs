@@ -1,13 +1,15 @@
 //! A person's end of a review.
 
 use super::cancel;
+use super::chargeback::{captured_ago, stands};
 use super::crash::healthy;
-use super::entrance::ticket;
+use super::entrance::{code, scan, ticket};
 use super::part;
 use super::rig::{ACCOUNT, Point, Rig, eventually};
+use super::webhooks;
 use crate::provider::Verb;
 use crate::{Ending, Reviewed, Sandbox, end_review, under_review};
-use schema::{CancelAnswer, HoldId, OrderId, VerdictKind};
+use schema::{CancelAnswer, Found, HoldId, OrderId, VerdictKind};
 use sqlx::Executor as _;
 use uuid::Uuid;
 
@@ -126,6 +128,70 @@ async fn what_a_bank_has_taken_no_person_pays_back() {
         Reviewed::Ended,
         "the sale stands all the same"
     );
+}
+
+/// A booking of two whose first ticket was asked back when the bank had its money, and nobody knew.
+async fn overtaken(rig: &mut Rig) -> HoldId {
+    let hold = rig.pay(&[1, 2], "tok_chargeback").await;
+    rig.wait_for(hold, "paid").await;
+    rig.rest().await;
+    let looked = "SELECT count(*) FROM reconciled WHERE 0 < rest_until";
+    eventually("the first look", || async { rig.count(looked).await == 1 }).await;
+    rig.pool.execute("UPDATE reconciled SET rest_until = 9000000000000").await.unwrap();
+    let gone = "UPDATE sandbox.payment SET captured_at = captured_at - 2000";
+    rig.pool.execute(gone).await.unwrap();
+    assert_eq!(part::ask(rig, ticket(hold, 0), ACCOUNT).await, CancelAnswer::UnderReview);
+    closed(rig, hold).await;
+    hold
+}
+
+#[tokio::test]
+async fn a_ticket_on_its_way_back_stays_when_the_bank_keeps_the_money() {
+    let mut rig = webhooks::start().await;
+    let promoter = webhooks::Receiver::start(&[]).await;
+    webhooks::listen(&rig, webhooks::PROMOTER, &promoter.url(), webhooks::ALL).await;
+    let _stage = rig.stage(Point::Never);
+    let hold = overtaken(&mut rig).await;
+    captured_ago(&rig, 2_000).await;
+    stands(&rig, "taken").await;
+    let code = code(&rig, ticket(hold, 0)).await;
+    let scanned = async |id: u8| scan(&rig, "EVT001", "North", &[(id, &code)]).await;
+    assert_eq!(scanned(1).await, [Found::Void], "it is on its way back");
+    for ending in [Ending::Keep, Ending::Refund] {
+        assert_eq!(end(&rig, hold, ending).await, Reviewed::Disputed, "nobody knows yet");
+    }
+    captured_ago(&rig, 120_000).await;
+    stands(&rig, "lost").await;
+    assert_eq!(end(&rig, hold, Ending::Refund).await, Reviewed::Disputed);
+    assert_eq!(end(&rig, hold, Ending::Keep).await, Reviewed::Withdrawn);
+    assert_eq!(end(&rig, hold, Ending::Keep).await, Reviewed::NotUnderReview, "once");
+    let kept = "SELECT kept_line::BIGINT FROM review_end WHERE ending = 'keep'";
+    assert_eq!(rig.count(kept).await, 0, "the ticket's line");
+    for asked in
+        [part::ask(&rig, ticket(hold, 0), ACCOUNT).await, cancel::ask(&rig, hold, ACCOUNT).await]
+    {
+        assert_eq!(asked, CancelAnswer::Disputed, "as of any booking that a bank has paid back");
+    }
+    part::assert_whole(&rig).await;
+    assert_eq!(rig.state(hold).await, "paid");
+    let valid = "SELECT count(*) FROM ticket JOIN live_seat USING (order_id, line)
+        WHERE state = 'valid'";
+    assert_eq!(rig.count(valid).await, 2);
+    assert_eq!(scanned(1).await, [Found::Admitted]);
+    assert_eq!(rig.owner.heard.lock().unwrap().parts, [], "its place stays sold");
+    assert_eq!(rig.owner.verdicts(hold), [(1, VerdictKind::Sold)]);
+    let told: Vec<String> = promoter.got().iter().map(|got| got.kind().to_owned()).collect();
+    assert_eq!(told, ["booking.confirmed"], "nobody hears of a refund");
+    assert_eq!(rig.count("SELECT count(*) FROM webhook_due").await, 0);
+}
+
+#[tokio::test]
+async fn what_went_back_alone_is_taken_back_by_nobody() {
+    let (rig, hold) = Rig::paid(&[1, 2]).await;
+    let _stage = healthy(&rig).await;
+    let back = part::ask(&rig, ticket(hold, 0), ACCOUNT).await;
+    assert!(matches!(back, CancelAnswer::Refunded { .. }), "{back:?}");
+    assert!(rig.pool.execute("DELETE FROM order_part").await.is_err());
 }
 
 #[tokio::test]

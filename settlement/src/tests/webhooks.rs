@@ -7,8 +7,10 @@ use chassis::keys::{KeyFolder, random_bytes};
 use chassis::webhook::Secret;
 use chassis::{clock, tasks};
 use schema::{
-    AccountId, CancelAnswer, CancelBooking, HoldId, OrderId, Terms, UnixMillis, codec, subject,
+    AccountId, CancelAnswer, CancelBooking, CancelTicket, HoldId, OrderId, Terms, UnixMillis,
+    codec, subject,
 };
+use sqlx::Executor as _;
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -346,6 +348,46 @@ async fn of_a_refund_nobody_hears_before_its_sale() {
     let _stage = rig.stage(Point::Never);
     receiver.has(2).await;
     assert_eq!(receiver.kinds(), ["booking.confirmed", "booking.refunded"]);
+}
+
+#[tokio::test]
+async fn of_a_refund_nobody_hears_before_the_ticket_that_went_back_alone() {
+    let mut rig = start().await;
+    let receiver = Receiver::start(&[]).await;
+    listen(&rig, PROMOTER, &receiver.url(), ALL).await;
+    let stage = rig.stage(Point::Never);
+    let hold = rig.pay(&[1, 2], "tok_ok").await;
+    rig.wait_for(hold, "paid").await;
+    rig.rest().await;
+    receiver.has(1).await;
+    // The owner answers neither, so nobody waits for the answer.
+    rig.owner.heard.lock().unwrap().deaf = true;
+    let nats = rig.servers.nats().await;
+    let wanted = CancelTicket { ticket: ticket(hold, 0), account: ACCOUNT };
+    nats.client
+        .publish(subject::SETTLE_CANCEL_TICKET, codec::encode(&wanted).into())
+        .await
+        .unwrap();
+    let back = "SELECT count(*) FROM order_part WHERE state = 'refunded'";
+    eventually("the ticket's money to be back", || async { rig.count(back).await == 1 }).await;
+    let wanted = CancelBooking { order: OrderId::from(hold), account: ACCOUNT };
+    nats.client.publish(subject::SETTLE_CANCEL, codec::encode(&wanted).into()).await.unwrap();
+    rig.wait_for(hold, "refunded").await;
+    drop(stage);
+    // The clock of the process that has begun the part was ahead.
+    rig.pool.execute("UPDATE order_part SET begun_at = begun_at + 60000").await.unwrap();
+    close(&rig, "refunded", 8).await;
+    let ready = "SELECT count(*) FROM webhook_ready";
+    assert_eq!(rig.count(ready).await, 0, "its part is still on its way to the journal");
+    let closed = "WITH closed AS (UPDATE order_part SET done_at = 9, done_sequence = 9
+            RETURNING order_id, part)
+        INSERT INTO webhook_due SELECT order_id, 1, 'ticket_refunded', part FROM closed";
+    rig.pool.execute(closed).await.unwrap();
+    assert_eq!(rig.count(ready).await, 2);
+    let _stage = rig.stage(Point::Never);
+    receiver.has(3).await;
+    let told = ["booking.confirmed", "booking.ticket_refunded", "booking.refunded"];
+    assert_eq!(receiver.kinds(), told);
 }
 
 #[tokio::test]

@@ -1,7 +1,9 @@
 //! Tickets in the hands of their holders, and at the entrances.
 
+use crate::auditor::postgres;
 use crate::client::{Call, Client};
-use crate::fan::{Fan, best, text};
+use crate::fan::{Fan, PASSWORD, best, text};
+use crate::up::Reach;
 use chassis::base64url;
 use chassis::keys::verify_ed25519;
 use serde_json::{Value, json};
@@ -9,7 +11,8 @@ use serde_json::{Value, json};
 const EVENT: &str = "EVT002";
 
 /// One ticket is checked in, one is given away, and both of a third booking are paid back.
-pub async fn tickets_open_entrances_and_change_hands(client: &Client) {
+pub async fn tickets_open_entrances_and_change_hands(reach: &Reach) {
+    let client = &reach.client;
     let (owner, friend) = (Fan::new(client, "owner").await, Fan::new(client, "friend").await);
     let operator = Fan::demo(client, "operator").await;
     let booking = owner.buy(&best(EVENT, 2)).await;
@@ -30,6 +33,7 @@ pub async fn tickets_open_entrances_and_change_hands(client: &Client) {
     let (_, twice) = scan(&operator, &[("s3", &code)]).await;
     assert_eq!(results(&twice), ["DUPLICATE"]);
     assert!(twice["results"][0]["firstScanAt"].is_string(), "{twice}");
+    who_counts_scans_alike_lets_in_nobody_twice(reach, &code, &twice["results"][0]).await;
     let cancelled = owner.cancel(&booking.id).await;
     assert_eq!((cancelled.status, cancelled.code().as_str()), (409, "TICKET_USED"));
 
@@ -55,6 +59,26 @@ pub async fn tickets_open_entrances_and_change_hands(client: &Client) {
     let elsewhere = scan_at(&operator, "EVT003", &[("s6", &new)]).await;
     assert_eq!(results(&elsewhere.1), ["OTHER_EVENT"]);
     what_makes_no_sense_is_refused(&operator).await;
+}
+
+/// Another scanner at the same entrance has numbered its scans from 1 too; `first` is what a scan of
+/// the ticket finds that was not the first.
+async fn who_counts_scans_alike_lets_in_nobody_twice(reach: &Reach, code: &str, first: &Value) {
+    let client = &reach.client;
+    Fan::new(client, "steward").await;
+    let role = "UPDATE account SET roles = 8 WHERE email = 'steward@example.test'";
+    sqlx::query(role).execute(&postgres(reach).await).await.unwrap();
+    let steward = Fan::login(client, "steward@example.test", PASSWORD).await;
+    for _ in 0..2 {
+        let (_, other) = scan(&steward, &[("s1", code)]).await;
+        assert_eq!(results(&other), ["DUPLICATE"], "{other}");
+        let found = &other["results"][0];
+        assert_eq!(found["firstScanAt"], first["firstScanAt"], "{other}");
+        assert_eq!(found["firstEntrance"], "North", "{other}");
+    }
+    // Who logs in again after a lost answer is the same scanner.
+    let again = Fan::demo(client, "operator").await;
+    assert_eq!(results(&scan(&again, &[("s1", code)]).await.1), ["ADMITTED"]);
 }
 
 async fn what_makes_no_sense_is_refused(operator: &Fan) {

@@ -38,7 +38,7 @@ pub async fn a_fan_goes_the_whole_way(reach: &Reach) {
     a_reservation_swaps_its_seats(client).await;
     operators_kill_places(client).await;
     operators_switch_a_room_off_and_on(client).await;
-    tickets_open_entrances_and_change_hands(client).await;
+    tickets_open_entrances_and_change_hands(reach).await;
     a_seat_is_explained(reach).await;
     late_money_buys_seats_or_goes_back(reach).await;
     assert_clean(reach, &["--all"]).await;
