@@ -135,8 +135,8 @@ impl Looked {
         };
         let state = told.events.into_iter().find(|state| state.event == *event);
         let found = differences(live, state.as_ref()).into_iter().map(|(hold, what)| {
-            let line = format!("{}: event {event}: {what}", InvariantId::Ord3);
-            (hold, line)
+            let text = format!("{}: event {event}: {what}", InvariantId::Ord3);
+            (hold, text)
         });
         let room = usize::try_from(DIFFERENCES_MAX).expect("some lines") - self.differences.len();
         self.differences.extend(found.take(room));
@@ -167,8 +167,8 @@ fn differences(live: &Live, state: Option<&EventState>) -> Vec<(HoldId, String)>
     let mut found = Vec::new();
     for (seat, hold) in &live.seats {
         if !bought.get(hold).is_some_and(|bought| has_seat(&bought.held, *seat)) {
-            let line = format!("seat {} is sold to {hold} in Postgres only", seat.0);
-            found.push((*hold, line));
+            let text = format!("seat {} is sold to {hold} in Postgres only", seat.0);
+            found.push((*hold, text));
         }
     }
     for (&(hold, area), &tickets) in &live.areas {
@@ -180,8 +180,8 @@ fn differences(live: &Live, state: Option<&EventState>) -> Vec<(HoldId, String)>
     for (&hold, bought) in bought.iter().filter(|(_, bought)| bought.phase == Phase::Sold) {
         let seats = bought.held.seats.iter().map(|held| held.seat);
         for seat in seats.filter(|seat| live.seats.get(seat) != Some(&hold)) {
-            let line = format!("seat {} is sold to {hold} at its owner only", seat.0);
-            found.push((hold, line));
+            let text = format!("seat {} is sold to {hold} at its owner only", seat.0);
+            found.push((hold, text));
         }
         for part in &bought.held.areas {
             if !live.areas.contains_key(&(hold, part.area)) {

@@ -37,7 +37,7 @@ pub async fn reconcile(asked: Reconcile) -> anyhow::Result<ExitCode> {
             }
         }
     }
-    match compare(config, &pool).await {
+    match Box::pin(compare(config, &pool)).await {
         Ok(Compared { differences, silent: shards }) => {
             for difference in &differences {
                 output::line(difference);

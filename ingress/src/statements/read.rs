@@ -103,7 +103,7 @@ pub async fn read(pool: &PgPool, of: &Of, period: Period) -> Result<Booked, Prob
 }
 
 fn not_read(error: &sqlx::Error) -> Problem {
-    let code = error.as_database_error().and_then(|error| error.code());
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     if code.as_deref() != Some(QUERY_CANCELED) {
         return problems::store(error);
     }

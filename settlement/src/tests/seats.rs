@@ -85,11 +85,11 @@ async fn sold() -> (Rig, Held) {
 
 #[tokio::test]
 async fn what_is_sold_in_one_of_the_two_only_is_found() {
-    let (rig, held) = sold().await;
+    let (rig, bought) = sold().await;
     let (replica, books) = (Replica::start(&rig).await, rig.books().await);
-    let hold = held.hold;
+    let hold = bought.hold;
     for phase in [Phase::Paying, Phase::Sold] {
-        replica.has(&[(phase, &held)]);
+        replica.has(&[(phase, &bought)]);
         assert_eq!(found(&books).await, [""; 0], "{phase:?}");
     }
     assert_eq!(*replica.asked.lock().unwrap(), [b"EVT001"; 2]);
@@ -101,10 +101,10 @@ async fn what_is_sold_in_one_of_the_two_only_is_found() {
     ];
     replica.has(&[]);
     assert_eq!(found(&books).await, nothing);
-    replica.has(&[(Phase::Held, &held)]);
+    replica.has(&[(Phase::Held, &bought)]);
     assert_eq!(found(&books).await, nothing, "a hold that nobody pays for has bought nothing");
 
-    let mut other = held.clone();
+    let mut other = bought.clone();
     other.areas[0].quantity = 2;
     other.seats[1] = HeldSeat { seat: SeatIdx(9), ..other.seats[1] };
     replica.has(&[(Phase::Sold, &other)]);
@@ -116,7 +116,7 @@ async fn what_is_sold_in_one_of_the_two_only_is_found() {
     assert_eq!(found(&books).await, moved);
 
     let stranger = Held { hold: HoldId(hold.0 ^ 1), ..other.clone() };
-    replica.has(&[(Phase::Sold, &held), (Phase::Sold, &stranger), (Phase::Blocked, &other)]);
+    replica.has(&[(Phase::Sold, &bought), (Phase::Sold, &stranger), (Phase::Blocked, &other)]);
     let stranger = stranger.hold;
     let twice = [
         format!("{stranger} has 0 places of area 0 in Postgres and 2 at their owner"),
@@ -128,7 +128,7 @@ async fn what_is_sold_in_one_of_the_two_only_is_found() {
 
 #[tokio::test]
 async fn what_its_owner_has_not_heard_yet_and_what_nobody_tells_is_no_difference() {
-    let (rig, held) = sold().await;
+    let (rig, bought) = sold().await;
     let books = rig.books().await;
     let compared = books::look(&books, Duration::ZERO).await.unwrap();
     assert_eq!(compared.differences, BTreeSet::new());
@@ -137,7 +137,7 @@ async fn what_its_owner_has_not_heard_yet_and_what_nobody_tells_is_no_difference
     let _replica = Replica::start(&rig).await;
     let compared = books::look(&books, Duration::ZERO).await.unwrap();
     assert_eq!((compared.differences.len(), compared.silent.len()), (3, 0));
-    let order = uuid::Uuid::from_u128(OrderId::from(held.hold).0);
+    let order = uuid::Uuid::from_u128(OrderId::from(bought.hold).0);
     for (moving, rests) in [
         ("UPDATE orders SET todo = true WHERE order_id = $1", "UPDATE orders SET todo = false"),
         (
