@@ -117,7 +117,8 @@ impl Inside {
         }
     }
 
-    /// The place bought, or gave its pass back: that is spent. Repeats are the caller's to leave out.
+    /// The place bought, or gave its pass back: that is spent. Repeats are the caller's to leave
+    /// out.
     pub fn completed(&mut self, number: u64) {
         if let Some(batch) = self.owner(number) {
             batch.completed = (batch.completed + 1).min(batch.called);

@@ -61,8 +61,8 @@ pub async fn tickets_open_entrances_and_change_hands(reach: &Reach) {
     what_makes_no_sense_is_refused(&operator).await;
 }
 
-/// Another scanner at the same entrance has numbered its scans from 1 too; `first` is what a scan of
-/// the ticket finds that was not the first.
+/// Another scanner at the same entrance has numbered its scans from 1 too; `first` is what a scan
+/// of the ticket finds that was not the first.
 async fn who_counts_scans_alike_lets_in_nobody_twice(reach: &Reach, code: &str, first: &Value) {
     let client = &reach.client;
     Fan::new(client, "steward").await;

@@ -181,7 +181,8 @@ fn the_table_is_the_one_that_is_promised() {
     let promised = "prequeued: Draw queued, Leave prequeued, CancelEvent expired
           queued: Call ready, Leave queued, CancelEvent expired
           ready: Claim admitted, Leave abandoned, ClaimEnds expired
-          admitted: Claim admitted, Buy completed, GiveBack completed, Leave admitted, PassEnds expired
+          admitted: Claim admitted, Buy completed, GiveBack completed, \
+            Leave admitted, PassEnds expired
           completed: Claim completed, GiveBack completed, Leave completed
           abandoned: Leave abandoned
           expired: Buy completed, Leave expired";

@@ -1,3 +1,5 @@
+//! Visits that are over, as a process that begins learns of them.
+
 use super::Visit;
 use crate::room::{Around, Room};
 use crate::seal::Sealer;
