@@ -370,11 +370,14 @@ pub async fn audit(pool: &PgPool) -> Result<Vec<String>, Error> {
     differences(&mut *patient(pool).await?, AUDIT_WAIT, |_| true).await
 }
 
-/// A session that reads, and whose questions may take [`AUDIT_WAIT`].
+/// A session that reads, whose questions may take [`AUDIT_WAIT`], as may what is done between two.
 pub(crate) async fn patient(pool: &PgPool) -> Result<Transaction<'static, Postgres>, Error> {
     let what = "begin an audit";
     let mut session = in_time(what, pool.begin_with("BEGIN READ ONLY")).await?;
-    let patient = sqlx::query("SELECT set_config('statement_timeout', $1, true)");
+    let patient = sqlx::query(
+        "SELECT set_config('statement_timeout', $1, true),
+             set_config('idle_in_transaction_session_timeout', $1, true)",
+    );
     let patient = patient.bind(AUDIT_WAIT.as_millis().to_string());
     in_time(what, patient.execute(&mut *session)).await?;
     Ok(session)

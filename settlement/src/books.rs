@@ -2,7 +2,7 @@
 //! the owners of the seats have.
 
 use crate::audit::audit;
-use crate::config::{BOOKS_AGAIN, BOOKS_EVERY, BOOKS_LONGEST, BOOKS_REST};
+use crate::config::{BOOKS_AGAIN, BOOKS_EVERY, BOOKS_LONGEST, BOOKS_REST, DIFFERENCES_MAX};
 use crate::error::Error;
 use crate::metrics;
 use crate::seats::{self, Owners};
@@ -106,6 +106,8 @@ pub(crate) async fn look(books: &Books, again: Duration) -> Result<Compared, Err
     tokio::time::sleep(again).await;
     let mut standing = look_once(books).await?;
     standing.differences.retain(|difference| first.differences.contains(difference));
+    let most = usize::try_from(DIFFERENCES_MAX).expect("some lines");
+    standing.differences = standing.differences.into_iter().take(most).collect();
     standing.silent.extend(first.silent);
     Ok(standing)
 }

@@ -237,6 +237,14 @@ pub(crate) const BOOKS_LONGEST: DurationMs = DurationMs::from_secs(600);
 /// How long a difference between the books must stand to be one: an order may be moving.
 pub(crate) const BOOKS_AGAIN: Duration = Duration::from_secs(5);
 
+/// Most differences that a look at the owners keeps until it is known which of them pass: what is
+/// sold while it looks is among them.
+pub(crate) const CANDIDATES_MAX: usize = 100_000;
+
+/// How often a replica that is behind the journal's end is asked again, and after how long.
+pub(crate) const BEHIND_TRIES: u32 = 5;
+pub(crate) const BEHIND_AGAIN: Duration = Duration::from_millis(200);
+
 /// How long each part of what a replica tells of an event may take.
 pub(crate) const OWNER_PART_WAIT: Duration = Duration::from_secs(5);
 

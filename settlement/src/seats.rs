@@ -1,12 +1,14 @@
 //! Compares what Postgres has sold with what replicas tell of the shards that own the seats.
 //!
-//! A replica tells one event at a time, some time after Postgres was read. What moves meanwhile
-//! differs in one look and not in the next: a hold is sold once, and given back once.
+//! A replica tells one event at a time, some time after Postgres was read, and includes all that
+//! the journal held before. What moves meanwhile differs in one look and not in the next: a hold is
+//! sold once, and given back once.
 
 use crate::audit::patient;
-use crate::config::{AUDIT_WAIT, DIFFERENCES_MAX, OWNER_PART_WAIT};
+use crate::config::{AUDIT_WAIT, BEHIND_AGAIN, BEHIND_TRIES, CANDIDATES_MAX, OWNER_PART_WAIT};
 use crate::error::{Error, within};
 use crate::outside::outside;
+use async_nats::jetstream::stream::LastRawMessageErrorKind;
 use chassis::Nats;
 use schema::{
     AreaIdx, EventId, EventState, Held, HoldId, InvariantId, LiveHold, Phase, SeatIdx, ShardId,
@@ -50,8 +52,10 @@ pub(crate) struct Owners {
 pub(crate) struct Looked {
     /// By the hold that they are about.
     pub differences: BTreeSet<(HoldId, String)>,
-    /// Of whose events nothing is known: no replica tells them.
+    /// Of whose events nothing is known: no replica tells them, or one that is behind.
     pub silent: BTreeSet<ShardId>,
+    /// Where the journals ended when the look began.
+    ends: BTreeMap<ShardId, u64>,
 }
 
 /// What one event has sold in Postgres, by the orders' holds.
@@ -66,7 +70,7 @@ struct Live {
 /// # Errors
 /// [`Error::Postgres`], [`Error::Slow`] and [`Error::Bus`].
 pub(crate) async fn look(pool: &PgPool, owners: &Owners) -> Result<Looked, Error> {
-    let mut looked = Looked::default();
+    let mut looked = Looked { ends: ends(owners).await?, ..Looked::default() };
     let mut session = patient(pool).await?;
     let what = "read what is sold";
     within(AUDIT_WAIT, what, sqlx::query(SOLD).execute(&mut *session)).await?;
@@ -93,6 +97,52 @@ pub(crate) async fn look(pool: &PgPool, owners: &Owners) -> Result<Looked, Error
     }
     looked.leave_out_moving(&mut session).await?;
     Ok(looked)
+}
+
+/// The last batch of each shard's journal.
+async fn ends(owners: &Owners) -> Result<BTreeMap<ShardId, u64>, Error> {
+    let mut ends = BTreeMap::new();
+    for shard in owners.shards.all() {
+        ends.insert(shard, end(&owners.nats, shard).await?);
+    }
+    Ok(ends)
+}
+
+/// The sequence of the last batch of a journal; 0 before there is one.
+async fn end(nats: &Nats, shard: ShardId) -> Result<u64, Error> {
+    let what = "read where a journal ends";
+    let read = async {
+        let stream = nats.jetstream.get_stream(subject::journal_stream(shard)).await;
+        let stream = stream.map_err(|error| Error::bus(what, &error))?;
+        match stream.get_last_raw_message_by_subject(&subject::journal(shard)).await {
+            Ok(batch) => Ok(batch.sequence),
+            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(0),
+            Err(error) => Err(Error::bus(what, &error)),
+        }
+    };
+    outside(what, read).await
+}
+
+/// What a replica tells of an event that includes the journal up to `end`; `None` if none does.
+async fn ask(
+    nats: &Nats,
+    shard: ShardId,
+    event: &EventId,
+    end: u64,
+) -> Result<Option<ShardState>, Error> {
+    for _ in 0..BEHIND_TRIES {
+        let question = event.as_str().as_bytes().to_vec();
+        let asked = chassis::ask_in_parts(nats, subject::state(shard), question, OWNER_PART_WAIT);
+        let what = "ask a replica";
+        let told = outside(what, asked).await.map_err(|error| Error::bus(what, &error))?;
+        let told: Option<ShardState> = told.and_then(|bytes| sealed::unseal(&bytes));
+        let Some(told) = told else { return Ok(None) };
+        if end <= told.applied.sequence {
+            return Ok(Some(told));
+        }
+        tokio::time::sleep(BEHIND_AGAIN).await;
+    }
+    Ok(None)
 }
 
 impl Live {
@@ -123,13 +173,7 @@ impl Looked {
         if self.silent.contains(&shard) {
             return Ok(());
         }
-        let question = event.as_str().as_bytes().to_vec();
-        let asked =
-            chassis::ask_in_parts(&owners.nats, subject::state(shard), question, OWNER_PART_WAIT);
-        let what = "ask a replica";
-        let told = outside(what, asked).await.map_err(|error| Error::bus(what, &error))?;
-        let told: Option<ShardState> = told.and_then(|bytes| sealed::unseal(&bytes));
-        let Some(told) = told else {
+        let Some(told) = ask(&owners.nats, shard, event, self.ends[&shard]).await? else {
             self.silent.insert(shard);
             return Ok(());
         };
@@ -138,7 +182,7 @@ impl Looked {
             let text = format!("{}: event {event}: {what}", InvariantId::Ord3);
             (hold, text)
         });
-        let room = usize::try_from(DIFFERENCES_MAX).expect("some lines") - self.differences.len();
+        let room = CANDIDATES_MAX - self.differences.len();
         self.differences.extend(found.take(room));
         Ok(())
     }

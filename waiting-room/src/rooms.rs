@@ -114,6 +114,11 @@ impl Rooms {
         self.events.contains_key(event)
     }
 
+    /// Whether the event is known, and has seats.
+    pub(crate) fn sells_seats(&self, event: &EventId) -> bool {
+        self.events.get(event).is_some_and(|known| known.listing.has_seats())
+    }
+
     /// Whether the event has no room now, for certain: settings and catalogue are read before
     /// anybody is answered.
     pub(crate) fn is_off(&self, event: &EventId) -> bool {

@@ -11,6 +11,7 @@ use schema::{
     ShardId, ShardState, Shards, sealed, subject,
 };
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ struct Replica {
     holds: Arc<Mutex<Vec<(Phase, Held)>>>,
     /// What it was asked for.
     asked: Arc<Mutex<Vec<Vec<u8>>>>,
+    is_behind: Arc<AtomicBool>,
 }
 
 impl Replica {
@@ -37,8 +39,11 @@ impl Replica {
                 let holds = holds.into_iter().map(live).collect();
                 let event =
                     EventState { event: event.clone(), version: 1, free: 1, holds, spent: vec![] };
+                // Relaxed: only one task changes it, between two questions.
+                let is_behind = answering.is_behind.load(Ordering::Relaxed);
+                let sequence = if is_behind { 1 } else { u64::MAX };
                 let told = ShardState {
-                    applied: Applied::default(),
+                    applied: Applied { sequence, ..Applied::default() },
                     time: None,
                     ago: DurationMs(0),
                     events: vec![event],
@@ -134,7 +139,11 @@ async fn what_its_owner_has_not_heard_yet_and_what_nobody_tells_is_no_difference
     assert_eq!(compared.differences, BTreeSet::new());
     assert_eq!(compared.silent, BTreeSet::from([shard(&rig)]));
 
-    let _replica = Replica::start(&rig).await;
+    let replica = Replica::start(&rig).await;
+    replica.is_behind.store(true, Ordering::Relaxed);
+    let compared = books::look(&books, Duration::ZERO).await.unwrap();
+    assert_eq!((compared.differences.len(), compared.silent.len()), (0, 1), "it is behind");
+    replica.is_behind.store(false, Ordering::Relaxed);
     let compared = books::look(&books, Duration::ZERO).await.unwrap();
     assert_eq!((compared.differences.len(), compared.silent.len()), (3, 0));
     let order = uuid::Uuid::from_u128(OrderId::from(bought.hold).0);

@@ -140,7 +140,12 @@ impl Inside {
             return self.batches.iter_mut().rev().find(|batch| batch.late.contains(&number));
         }
         let idx = self.batches.partition_point(|batch| batch.cursor < number);
-        self.batches.get_mut(idx).filter(|batch| batch.cursor_before < number)
+        // Who was passed as gone there was called by another, which may have ended.
+        let called = |batch: &&mut Batch| {
+            let at = batch.line.partition_point(|&(_, last)| last < number);
+            batch.line.get(at).is_some_and(|&(first, _)| first <= number)
+        };
+        self.batches.get_mut(idx).filter(called)
     }
 
     /// Releases whose claim window is over and whose claims have not been counted.
@@ -219,5 +224,19 @@ mod tests {
         inside.called(entry((30, 30), &[9], 3_000_000));
         inside.completed(9);
         assert_eq!(bought(&inside), [2, 1]);
+    }
+
+    #[test]
+    fn who_is_over_makes_no_room_in_the_release_that_passed_them_as_gone() {
+        let mut inside = Inside::default();
+        inside.called(Entry { skipped: vec![(4, 5)], ..entry((0, 12), &[], 1_000_000) });
+        for gone in [4, 5] {
+            inside.completed(gone);
+            inside.left(gone);
+        }
+        assert_eq!(inside.count(MonoMs(0)), 10, "a release that is over called them late");
+        inside.completed(3);
+        inside.completed(6);
+        assert_eq!(inside.count(MonoMs(0)), 8);
     }
 }

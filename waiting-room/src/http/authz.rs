@@ -124,13 +124,16 @@ fn answer(app: &App, event: Option<&EventId>, when_off: WhenOff, headers: &Heade
     refused(event)
 }
 
-/// Whether a pass was given back, by the room that it is for, whatever the gate asks about. Each
-/// event without seats has a room in each process; an event that has none sells seats.
+/// Whether a pass was given back, by the room that it is for, whatever the gate asks about. Of an
+/// event without seats, or one that this process has not heard of, nobody knows without its room.
 fn visit(app: &App, claims: &PassClaims) -> Visit {
     let visit = of_room(&app.rooms, claims.event.as_str(), |room, view| {
         Some(room.visit(view, claims.number))
     });
-    visit.unwrap_or(Visit::Good)
+    let without_room = || {
+        if app.rooms.sells_seats(&claims.event) { Visit::Good } else { Visit::Unknown }
+    };
+    visit.unwrap_or_else(without_room)
 }
 
 /// The answer to who brings no pass that is good, with the way to one.

@@ -82,8 +82,9 @@ impl Room {
         let outlook = *read(&self.outlook);
         let rate_per_minute = self.settings().admission_rate_per_minute;
         let poll_ceiling = self.poll_ceiling();
-        let completed_last = lock(&self.completed).numbers.last();
+        // Whether all is read comes before what was read.
         let (has_seats, has_begun) = (self.listing().has_seats(), *self.begun.borrow());
+        let completed_last = lock(&self.completed).numbers.last();
         let horizon = read(&self.status).as_ref().map(|(said, at)| (said.check_in_horizon, *at));
         let view = Arc::new(View {
             version,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Calls at which no process is killed, and why.
-const ELSEWHERE: [(&str, &str); 21] = [
+const ELSEWHERE: [(&str, &str); 22] = [
     ("act on sandbox payments", "within a provider's calls"),
     ("list sandbox payments", "within a provider's call"),
     ("list sandbox disputes", "within a provider's call"),
@@ -15,6 +15,7 @@ const ELSEWHERE: [(&str, &str); 21] = [
     ("read what is sold", "reads, to compare"),
     ("read orders on their way", "reads, to compare"),
     ("ask a replica", "reads, to compare"),
+    ("read where a journal ends", "reads, to compare"),
     ("begin a check of the ledger", "reads, for an operator"),
     ("read the ledger", "reads, for an operator"),
     ("list reviews", "reads, for an operator"),
