@@ -202,7 +202,7 @@ async fn a_stage_of_its_own_serves_its_routes_and_is_found_by_name() {
     assert!(answer.contains("\"cursor\":0"), "{answer}");
     let paths = waiting_room::openapi().paths.paths;
     assert!(paths.contains_key("/api/queue/{eventId}/join"));
-    assert_eq!(paths.len(), 8);
+    assert_eq!(paths.len(), 9);
 }
 
 #[tokio::test]
