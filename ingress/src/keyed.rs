@@ -191,7 +191,13 @@ pub fn sweep(keys: Keys, shutdown: Shutdown) {
             // Both branches are cancel-safe.
             tokio::select! {
                 _ = every.tick() => {
-                    tell("keys not swept", async { keys.sweep().await.map(drop) }).await;
+                    let mut is_full = false;
+                    let swept = async { keys.sweep().await.map(|full| is_full = full) };
+                    tell("keys not swept", swept).await;
+                    // More are left, and may come faster than full sweeps at this pace take them.
+                    if is_full {
+                        every.reset_immediately();
+                    }
                 }
                 () = shutdown.begun() => return,
             }

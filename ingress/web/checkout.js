@@ -114,7 +114,10 @@ async function confirmPayment(page, paymentToken) {
       return waitForPayment(page);
     }
     // A declined card may have moved the deadline: the page is made again from the server's word.
-    if (error.code === "PAYMENT_DECLINED") await showAgain(page);
+    if (error.code === "PAYMENT_DECLINED") {
+      if (!error.retryable) return showEnd(page, "The card was declined, and your time is up.");
+      await showAgain(page);
+    }
     throw error;
   }
 }

@@ -538,12 +538,13 @@ END $$;
 
 -- Paying => Paid, Cancelling => Paid (the money was found taken), Paying => ReviewNeeded.
 -- For each order: ticket codes as an array literal, what it books, the command of the verdict.
--- Returns the state of every order of `p_order` after it; one that is Paid already stays as it is.
+-- Returns the state of every order of `p_order` after it, and why a person has to look, if one has
+-- to; one that is Paid already stays as it is.
 CREATE FUNCTION sell(
     p_order UUID[], p_attempt INT[], p_charged BOOLEAN[], p_codes TEXT[], p_command UUID[],
     p_booked UUID[], p_entry_kind TEXT[], p_entry_account TEXT[], p_entry_amount TEXT[],
     p_entry_party TEXT[], p_now BIGINT, p_send_at BIGINT
-) RETURNS TABLE (order_id UUID, state TEXT) LANGUAGE plpgsql AS $$
+) RETURNS TABLE (order_id UUID, state TEXT, review TEXT) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE one RECORD; culprit TEXT;
 BEGIN
@@ -551,8 +552,8 @@ BEGIN
         PERFORM orders_sell(p_order, p_attempt, p_charged, p_codes, p_command, p_booked,
             p_entry_kind, p_entry_account, p_entry_amount, p_entry_party, p_now, p_send_at);
     EXCEPTION WHEN unique_violation OR check_violation THEN
-        -- SEAT-1 is about to break: the orders go one by one, so that only the culprit fails. They
-        -- are locked all at once first, because the failure has let go of them.
+        -- SEAT-1 or a capacity is about to break: the orders go one by one, so that only the
+        -- culprit fails. They are locked all at once first, because the failure has let go of them.
         PERFORM FROM orders o WHERE o.order_id = ANY(p_order) ORDER BY o.order_id FOR UPDATE;
         FOR one IN
             SELECT * FROM unnest(p_order, p_attempt, p_charged, p_codes, p_command)
@@ -576,7 +577,8 @@ BEGIN
             END;
         END LOOP;
     END;
-    RETURN QUERY SELECT o.order_id, o.state FROM orders o WHERE o.order_id = ANY(p_order);
+    RETURN QUERY SELECT o.order_id, o.state, CASE WHEN o.state = 'review_needed' THEN o.reason END
+        FROM orders o WHERE o.order_id = ANY(p_order);
 END $$;
 
 -- The provider has taken the money. Returns the state of every order after it.

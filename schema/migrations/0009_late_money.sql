@@ -26,8 +26,9 @@ CREATE TRIGGER reseat_rung BEFORE UPDATE ON reseat FOR EACH ROW
     WHEN (OLD.rung IS NOT NULL) EXECUTE FUNCTION refuse('it has its outcome');
 
 -- Lets a payment ask for the places of its order, which was given up; the first of an order may. Who
--- was told that the card was refused does not expect them. Returns the rung that its claim has come
--- to and whether the order that it has bought was given up too, or no row for one that may not ask.
+-- was told that the card was refused, by the verdict on the last attempt, does not expect them.
+-- Returns the rung that its claim has come to and whether the order that it has bought was given up
+-- too, or no row for one that may not ask.
 CREATE FUNCTION reseat_ask(
     p_provider TEXT, p_id TEXT, p_order UUID, p_amount BIGINT, p_currency TEXT, p_hold UUID,
     p_command UUID, p_now BIGINT
@@ -39,7 +40,9 @@ BEGIN
     SELECT o.order_id, p_provider, p_id, p_hold, p_command, p_now, p_now,
         CASE WHEN w.why IS NOT NULL THEN 'refund' END, w.why,
         CASE WHEN w.why IS NOT NULL THEN p_now END
-    FROM orders o CROSS JOIN LATERAL (SELECT CASE WHEN o.reason IS NOT NULL THEN 'CARD_DECLINED'
+    FROM orders o CROSS JOIN LATERAL (SELECT CASE WHEN EXISTS (SELECT FROM outbox x
+            WHERE x.order_id = o.order_id AND x.attempt = o.attempt AND x.kind = 'declined')
+            THEN 'CARD_DECLINED'
         WHEN (o.amount, o.currency::TEXT) <> (p_amount, p_currency) THEN 'AMOUNT_DIFFERS' END
         AS why) w
     WHERE o.order_id = p_order AND o.state = 'cancelled'

@@ -211,6 +211,13 @@ pub(crate) const MESSAGES_OF_ENDPOINT: i64 = 8;
 /// transaction, also where nobody listens.
 pub(crate) const MESSAGES_EVERY: Duration = Duration::from_secs(1);
 
+/// How long the messages of an event wait whose listing could not be read, before it is asked for
+/// again.
+///
+/// Longer, and they come later once it can be read; shorter, and one that is gone is asked for and
+/// logged more often.
+pub(crate) const LISTING_AGAIN: Duration = Duration::from_secs(5);
+
 /// Most verdicts that become messages in one commit.
 pub(crate) const MESSAGES_MADE_AT_ONCE: i64 = 256;
 

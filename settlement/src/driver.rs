@@ -23,6 +23,9 @@ use settlement_core::{
 };
 use std::sync::Arc;
 
+/// Why a sale comes to a review that has broken on SEAT-1's last guard, as the database words it.
+const SEAT_TAKEN: &str = "a seat belongs to another order";
+
 /// What every driver shares.
 #[derive(Debug)]
 pub(crate) struct Context {
@@ -72,6 +75,7 @@ pub(crate) async fn drive(context: &Context, mut order: Order, brought: impl Fn(
         if step == Step::Rest {
             return;
         }
+        let is_sale = matches!(step, Step::Sell { .. });
         let turn = perform(context, &mut order, step).await;
         match turn {
             Ok(Turn::Done) => return,
@@ -93,6 +97,7 @@ pub(crate) async fn drive(context: &Context, mut order: Order, brought: impl Fn(
                 }
             }
             Ok(Turn::Reload) | Err(_) => {
+                let is_unheard = is_sale && turn.is_err();
                 if let Err(error) = turn {
                     tracing::warn!(order = %order.id, error = %chassis::telemetry::chain(&error),
                         "order waits");
@@ -101,6 +106,10 @@ pub(crate) async fn drive(context: &Context, mut order: Order, brought: impl Fn(
                 match reload(context, &order, &mut backoff, &brought).await {
                     Some(now) => order = now,
                     None => return,
+                }
+                // Its commit may have been made, and have come to a review.
+                if is_unheard && let Some(reason) = &order.review {
+                    unsold(&order, reason);
                 }
             }
         }
@@ -252,21 +261,27 @@ async fn sell(context: &Context, order: &mut Order, charged: bool) -> Result<Tur
     }
     let posting = context.terms.sale_of(order).await?;
     let (id, attempt) = (order.id, order.attempt);
-    let state = context.store.sell(Sale { order: id, attempt, posting, charged, codes }).await?;
-    match state {
-        State::Paid => {
-            order.sold = true;
-            moved(order, State::Paid);
-            context.verdicts.send(record_of(order, VerdictKind::Sold));
-            Ok(Turn::Moved)
-        }
-        State::ReviewNeeded => {
-            chassis::metrics::invariant_broken(InvariantId::Seat1);
-            alarm(order, InvariantId::Seat1.says());
-            Ok(Turn::Reload)
-        }
-        _ => Ok(Turn::Reload),
+    let sale = Sale { order: id, attempt, posting, charged, codes };
+    let (state, review) = context.store.sell(sale).await?;
+    if let Some(reason) = review {
+        unsold(order, &reason);
     }
+    if state != State::Paid {
+        return Ok(Turn::Reload);
+    }
+    order.sold = true;
+    moved(order, State::Paid);
+    context.verdicts.send(record_of(order, VerdictKind::Sold));
+    Ok(Turn::Moved)
+}
+
+/// A sale has come to a review: the database did not make its places live.
+fn unsold(order: &Order, reason: &str) {
+    if reason != SEAT_TAKEN {
+        return alarm(order, reason);
+    }
+    chassis::metrics::invariant_broken(InvariantId::Seat1);
+    alarm(order, InvariantId::Seat1.says());
 }
 
 async fn record(context: &Context, order: &mut Order, returned: bool) -> Result<Turn, Error> {

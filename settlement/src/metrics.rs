@@ -31,7 +31,9 @@ pub(crate) fn declare(shards: Shards) {
     for what in [Verb::Authorise, Verb::Capture, Verb::Cancel, Verb::Refund].map(Verb::as_str) {
         counter!("usher_settlement_provider_refusals_total", "what" => what).increment(0);
     }
-    counter!("usher_settlement_provider_refusals_total", "what" => GIVE_BACK).increment(0);
+    for what in ["create", GIVE_BACK] {
+        counter!("usher_settlement_provider_refusals_total", "what" => what).increment(0);
+    }
     for outcome in ["delivered", "again", "parked", "gone"] {
         counter!("usher_settlement_webhooks_total", "outcome" => outcome).increment(0);
     }
@@ -51,7 +53,7 @@ pub(crate) fn ticket_refunded() {
     counter!("usher_settlement_tickets_refunded_total").increment(1);
 }
 
-/// SEAT-1 or ORD-2 was about to break: somebody has to look.
+/// No rule can decide about an order: somebody has to look.
 pub(crate) fn review_needed() {
     counter!("usher_settlement_reviews_total").increment(1);
 }

@@ -29,6 +29,8 @@ pub(crate) struct Order {
     pub untouched: bool,
     pub sold: bool,
     pub captured: bool,
+    /// Why a person has to look, if one had to when it was read.
+    pub review: Option<String>,
     /// Lines of tickets that were paid back alone.
     pub gone: Vec<u16>,
     /// The ticket whose own money is on the way back.
@@ -87,6 +89,7 @@ impl Order {
             provider: None,
             sold: false,
             captured: false,
+            review: None,
             gone: Vec::new(),
             part: None,
             trace: payment.trace.as_deref().and_then(TraceContext::parse),

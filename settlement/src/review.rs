@@ -38,7 +38,8 @@ pub enum Ending {
     /// money.
     Keep,
     /// The booking is paid back, whether it is under review or paid. One that sold nothing is over,
-    /// and what money there is of it goes back like any that no order accounts for.
+    /// and what money there is of it is found: what was taken asks for places as any late money
+    /// does, the rest goes back.
     Refund,
 }
 

@@ -40,7 +40,7 @@ pub(crate) struct Store {
     pub pool: PgPool,
     starts: Group<Announced, bool, Error>,
     bindings: Group<Binding, Option<String>, Error>,
-    sales: Group<Sale, State, Error>,
+    sales: Group<Sale, (State, Option<String>), Error>,
     captures: Group<Capture, State, Error>,
     moves: Group<Moving, State, Error>,
     refunds: Group<Refund, State, Error>,
@@ -124,8 +124,9 @@ impl Store {
         self.bindings.submit(binding).await
     }
 
-    /// Commits seats, tickets, ledger and verdict. Returns the order's state after it.
-    pub(crate) async fn sell(&self, sale: Sale) -> Result<State, Error> {
+    /// Commits seats, tickets, ledger and verdict. Returns the order's state after it, and why a
+    /// person has to look, if one has to.
+    pub(crate) async fn sell(&self, sale: Sale) -> Result<(State, Option<String>), Error> {
         self.sales.submit(sale).await
     }
 

@@ -97,6 +97,9 @@ impl Stripe {
             Err(Fault::Unknown(failure) | Fault::Over(failure)) => return Err(failure),
             // Nothing was charged, so whatever it is about, another attempt may do better.
             Err(Fault::Refused(refused)) => {
+                if !refused.is_of_card() {
+                    refuse(what, &new.order.to_string(), &refused);
+                }
                 return Err(Failure::Rejected { what, why: refused.reason() });
             }
         };
@@ -292,10 +295,11 @@ impl Stripe {
     }
 }
 
-/// Notes that something was refused: what is refused again and again waits for a person.
-fn refuse(what: &'static str, id: &str, refused: &Refused) {
+/// Notes that something was refused of a payment, or of an order that has none yet: what is refused
+/// again and again waits for a person.
+fn refuse(what: &'static str, of: &str, refused: &Refused) {
     metrics::provider_refused(what);
-    tracing::info!(what, payment = id, why = refused.reason(), "the provider refuses");
+    tracing::info!(what, of, why = refused.reason(), "the provider refuses");
 }
 
 /// Whether it can be an id of an intent.

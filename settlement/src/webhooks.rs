@@ -5,7 +5,7 @@
 //! stays the same however often it is sent, so whoever keeps the ids sees each once.
 
 use crate::config::{
-    MESSAGE_KEPT_FOR, MESSAGES_AT_ONCE, MESSAGES_EVERY, MESSAGES_MADE_AT_ONCE,
+    LISTING_AGAIN, MESSAGE_KEPT_FOR, MESSAGES_AT_ONCE, MESSAGES_EVERY, MESSAGES_MADE_AT_ONCE,
     MESSAGES_OF_ENDPOINT, MESSAGES_SWEPT, MESSAGES_SWEPT_EVERY, SECRET_OVERLAP, SEND_LEASE,
     SENT_AGAIN_AFTER,
 };
@@ -15,7 +15,7 @@ use crate::metrics;
 use crate::outside::outside;
 use crate::store::{Message, Ready, Told, Webhooks};
 use bytes::Bytes;
-use chassis::clock;
+use chassis::clock::{self, Monotonic};
 use chassis::http_client::{HttpClient, Reach};
 use chassis::keys::{HmacKey, random_bytes};
 use chassis::telemetry::chain;
@@ -36,10 +36,11 @@ pub(crate) async fn relay(context: Arc<Context>) {
     let mut tick = tokio::time::interval(MESSAGES_EVERY);
     let mut sweep = tokio::time::interval(MESSAGES_SWEPT_EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut unread = HashMap::new();
     loop {
         // Cancel-safe: ticks and a switch.
         let done = tokio::select! {
-            _ = tick.tick() => make(&context).await,
+            _ = tick.tick() => make(&context, &mut unread).await,
             _ = sweep.tick() => forget(&context).await,
             () = context.shutdown.begun() => return,
         };
@@ -54,23 +55,38 @@ async fn forget(context: &Context) -> Result<(), Error> {
     Webhooks(&context.store).sweep(before, MESSAGES_SWEPT).await.map(drop)
 }
 
-/// Makes the messages of all verdicts and parts that wait to be told.
-async fn make(context: &Context) -> Result<(), Error> {
+/// Makes the messages of all verdicts and parts that wait to be told. Those of an event whose
+/// listing was `unread` a moment ago wait as they are, and hold up nobody else's.
+async fn make(context: &Context, unread: &mut HashMap<EventId, Monotonic>) -> Result<(), Error> {
+    unread.retain(|_, since| since.elapsed() < LISTING_AGAIN);
     let webhooks = Webhooks(&context.store);
     let mut promoters: HashMap<EventId, Option<AccountId>> = HashMap::new();
     loop {
-        let ready = webhooks.ready(MESSAGES_MADE_AT_ONCE).await?;
+        // Each turn tells what it has read, or has one more event to leave out.
+        let without = unread.keys().map(EventId::as_str).collect();
+        let ready = webhooks.ready(without, MESSAGES_MADE_AT_ONCE).await?;
         if ready.is_empty() {
             return Ok(());
         }
-        let mut told: Vec<(Ready, Option<AccountId>)> = Vec::with_capacity(ready.len());
+        for Ready { event, .. } in &ready {
+            if promoters.contains_key(event) || unread.contains_key(event) {
+                continue;
+            }
+            match context.terms.promoter_of(event).await {
+                Ok(promoter) => {
+                    promoters.insert(event.clone(), promoter);
+                }
+                Err(error) => {
+                    tracing::warn!(%event, error = %chain(&error), "messages of an event wait");
+                    unread.insert(event.clone(), Monotonic::now());
+                }
+            }
+        }
+        let mut told = Vec::with_capacity(ready.len());
         for ready in ready {
-            let promoter = match promoters.get(&ready.event) {
-                Some(promoter) => *promoter,
-                None => context.terms.promoter_of(&ready.event).await?,
-            };
-            promoters.insert(ready.event.clone(), promoter);
-            told.push((ready, promoter));
+            if let Some(&promoter) = promoters.get(&ready.event) {
+                told.push((ready, promoter));
+            }
         }
         webhooks.expand(&told).await?;
     }

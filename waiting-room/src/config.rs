@@ -7,7 +7,6 @@ use schema::{DurationMs, Shards};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::time::Duration;
-use waiting_room_core::TOKEN_AGE_MAX;
 
 /// Section `[waiting_room]` of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,8 +21,8 @@ pub struct Config {
     /// same in each process, for the leader waits so long for those who are silent.
     ///
     /// Less costs less, and a fan far from the front hears of a change later: at 20,000 a million
-    /// are told to come back after 51 to 66 s. Nobody is told more than 300 s, or than three
-    /// quarters of the claim window; lines that would need longer ask more.
+    /// are told to come back after 51 to 66 s. Nobody is told more than 300 s, or than the longer of
+    /// 30 s and three quarters of the claim window; lines that would need longer ask more.
     pub polls_per_second_max: u32,
     /// What a stranger can take of the listener.
     pub http: HttpLimits,
@@ -119,11 +118,7 @@ pub(crate) const JOIN_KEYS_BUCKETS: u16 = 512;
 /// A fifth of a second of that rush, and some megabytes.
 pub(crate) const JOINS_REMEMBERED_MAX: usize = 8_192;
 
-/// How long the place of a person is remembered, where a room gives each only one: as long as its
-/// token is good. About 100 bytes each in Redis.
-pub(crate) const PERSON_AGE_MAX: Duration = Duration::from_millis(TOKEN_AGE_MAX.0);
-
-/// In how many hashes of a room persons are spread. With a million of them each has 250, which is
+/// In how many hashes of a room persons are spread, at about 100 bytes each. With a million of them each has 250, which is
 /// small enough for Redis to keep it dense.
 pub(crate) const PERSON_BUCKETS: u16 = 4_096;
 

@@ -166,6 +166,7 @@ async fn take_over(
         wanted_at: now,
         givers: None,
         doubt: Bits::default(),
+        heard_since: now,
         is_troubled: false,
         refused: None,
         closing_since: None,
@@ -205,6 +206,8 @@ struct Leader {
     givers: Option<BTreeMap<u64, MonoMs>>,
     /// Numbers in line of which nobody knows whether anybody has them.
     doubt: Bits,
+    /// Since when this leader's sets have taken all check-ins.
+    heard_since: MonoMs,
     /// Redis did not do its part in this tick.
     is_troubled: bool,
     /// The epoch that Redis has refused to begin, so nobody has a number of it.

@@ -186,7 +186,7 @@ impl<'a> Stage<'a> {
         // Everybody who is there checks in when asked to.
         let nowhere = Bits::default();
         let crowd = given.saturating_sub(self.rules.cursor);
-        let ceiling = POLLS.ceiling_for(crowd, &self.settings, POLLS_PER_SECOND_MAX);
+        let ceiling = POLLS.ceilings_for(crowd, &self.settings, POLLS_PER_SECOND_MAX).longest();
         self.rules.publish_horizon(MonoMs(now), given, &nowhere, &self.settings, ceiling);
         let cap = self.settings.admission_rate_per_minute;
         let look = course::Look {

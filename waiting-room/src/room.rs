@@ -18,8 +18,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::sync::{mpsc, watch};
 use waiting_room_core::{
-    Baskets, Bits, Ending, Ledger, Life, LiveIndex, Manner, MonoMs, NumberSet, POLLS, Paces, Speed,
-    Standing, Told, Until, Wait, ending, manner, terms_in,
+    Baskets, Bits, Ceilings, Ending, Ledger, Life, LiveIndex, Manner, MonoMs, NumberSet, POLLS,
+    Paces, Speed, Standing, Told, Until, Wait, ending, manner, terms_in,
 };
 
 use crate::config::{CHECK_INS_MAX, LATE_SEEN_MAX, STATUS_AGE_MAX};
@@ -213,9 +213,9 @@ impl Room {
     }
 
     /// The longest that anybody is told to wait before the next poll now.
-    pub(crate) fn poll_ceiling(&self) -> DurationMs {
+    pub(crate) fn poll_ceilings(&self) -> Ceilings {
         let crowd = self.ledger().crowd();
-        POLLS.ceiling_for(crowd, &read(&self.settings), self.polls_per_second_max)
+        POLLS.ceilings_for(crowd, &read(&self.settings), self.polls_per_second_max)
     }
 
     /// Takes in the next record of the stream, heard of at `at`.

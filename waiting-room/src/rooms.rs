@@ -130,32 +130,28 @@ impl Rooms {
     /// Takes the catalogue's entry of an event, and opens its room if it has one.
     pub(crate) fn list(&self, listing: EventListing) {
         let event = listing.event.clone();
-        if let Some(room) = self.find(&event) {
-            room.list(listing);
-            return;
-        }
         let mut known = self.events.entry(event.clone()).or_insert_with(|| Known {
             listing: listing.clone(),
             room: None,
             seats: Arc::default(),
         });
         lock(&known.seats).list(listing.places_total);
-        known.listing = listing;
+        known.listing = listing.clone();
+        let room = known.room.clone();
         drop(known);
-        self.open_if_wanted(&event);
+        if let Some(room) = room {
+            room.list(listing);
+        }
+        self.apply_settings(&event);
     }
 
     /// Takes an event's settings; `None` for those that were deleted.
     pub(crate) fn set(&self, event: &EventId, settings: Option<RoomSettings>) {
-        match &settings {
-            Some(settings) => drop(self.settings.insert(event.clone(), settings.clone())),
+        match settings {
+            Some(settings) => drop(self.settings.insert(event.clone(), settings)),
             None => drop(self.settings.remove(event)),
         }
-        if let Some(room) = self.find(event) {
-            room.set(settings.unwrap_or_else(|| default_settings(&room.listing())));
-            return;
-        }
-        self.open_if_wanted(event);
+        self.apply_settings(event);
     }
 
     /// Takes what an event's draws take from outside; `None` for nothing.
@@ -176,12 +172,20 @@ impl Rooms {
         }
     }
 
-    /// Opens the room of an event that was set up with one, or that an operator switched on.
-    fn open_if_wanted(&self, event: &EventId) {
+    /// Gives an event's room the settings in force, and opens that of an event that was set up with
+    /// one, or that an operator switched on.
+    ///
+    /// Whoever has changed one of the two that they follow from comes here, one after the other,
+    /// and reads both.
+    fn apply_settings(&self, event: &EventId) {
         let Some(mut known) = self.events.get_mut(event) else { return };
         let set = self.settings.get(event).map(|settings| settings.clone());
         let settings = set.unwrap_or_else(|| default_settings(&known.listing));
-        if known.room.is_some() || !(known.listing.waiting_room || settings.mode.is_on()) {
+        if let Some(room) = &known.room {
+            room.set(settings);
+            return;
+        }
+        if !(known.listing.waiting_room || settings.mode.is_on()) {
             return;
         }
         let seats = Arc::clone(&known.seats);

@@ -10,7 +10,7 @@ mod scripts;
 
 use chassis::Redis;
 use redis::ScriptInvocation;
-use schema::{EventId, UnixMillis};
+use schema::{DurationMs, EventId, UnixMillis};
 use waiting_room_core::{Bits, GENERATION, Ledger, NumberSet};
 
 pub(crate) use claims::Marks;
@@ -114,6 +114,16 @@ pub(crate) enum Closing {
     Drain,
 }
 
+/// What came of a leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leave {
+    Left,
+    /// Nothing has changed.
+    Claimed,
+    /// A draw makes it unclear whose number this is: nothing has changed.
+    Unclear,
+}
+
 /// What a tick reads.
 #[derive(Debug, Clone)]
 pub(crate) struct Look {
@@ -160,6 +170,8 @@ pub(crate) struct Giving {
     pub least: u64,
     /// The settings ask for a pre-queue: no place of the line is given any more.
     pub is_to_gather: bool,
+    /// How long the places of persons are remembered from now on.
+    pub person_life: DurationMs,
 }
 
 /// A change of the room's fields; `None` and empty leave what is there.
@@ -227,13 +239,13 @@ impl Store {
         &self,
         blessed: &Blessed,
         asks: &[Option<Keyed>],
-        Giving { giver, least, is_to_gather }: Giving,
+        Giving { giver, least, is_to_gather, person_life }: Giving,
     ) -> Result<Given, Fault> {
         let mut call = self.scripts.join.prepare_invoke();
         call.key(&self.room).key(&self.live).key(&self.givers).key(&self.asking);
         call.arg(&blessed.run_id).arg(blessed.epoch).arg(asks.len()).arg(giver).arg(least);
         call.arg(u8::from(is_to_gather));
-        self.add_keyed(&mut call, asks, blessed.epoch);
+        self.add_keyed(&mut call, asks, blessed.epoch, person_life);
         let (after, count, phase, kept): (u64, u64, String, Vec<Vec<u8>>) =
             self.run(blessed, &call).await?;
         let kept = kept.iter().map(|bytes| Kept::read(bytes)).collect::<Result<_, Fault>>()?;
@@ -381,8 +393,7 @@ impl Store {
         Ok(())
     }
 
-    /// The place's fan leaves, unless the place was claimed. False while a draw makes it unclear
-    /// whose number this is.
+    /// The place's fan leaves, unless the place was claimed.
     ///
     /// With `Phase::Gather` it is the number that a pre-queue gave, else a number in line; only of
     /// those the leader hears.
@@ -391,13 +402,17 @@ impl Store {
         blessed: &Blessed,
         number: u64,
         phase: Option<Phase>,
-    ) -> Result<bool, Fault> {
+    ) -> Result<Leave, Fault> {
         let mut call = self.scripts.leave.prepare_invoke();
         call.key(&self.room).key(&self.live).key(&self.late);
         call.key(&self.claimed).key(&self.leaves);
         call.arg(&blessed.run_id).arg(blessed.epoch).arg(number);
         call.arg(phase.map_or("", Phase::text));
-        Ok(self.run::<u8>(blessed, &call).await? == 1)
+        Ok(match self.run::<u8>(blessed, &call).await? {
+            0 => Leave::Unclear,
+            1 => Leave::Left,
+            _ => Leave::Claimed,
+        })
     }
 
     /// Makes sure that these called places are never claimed, but for those that were; returns the

@@ -167,8 +167,9 @@ pub struct Config {
 #[derive(Debug, Args)]
 #[command(
     after_help = "A running settlement does the same by itself; this looks at the whole list. The \
-                        exit code is 0 if nothing differs, 1 if something does, 2 if the provider \
-                        could not be asked: then nothing is concluded."
+                        exit code is 0 if nothing differs, 1 if something does, 2 if the provider, \
+                        Postgres or the replicas of a shard could not be asked: from what was not \
+                        told nothing is concluded."
 )]
 pub struct Reconcile {
     /// One look, of which each difference is printed

@@ -13,12 +13,24 @@ use std::process::ExitCode;
 /// When somebody could not be asked.
 const NOT_RECONCILED: u8 = 2;
 
-/// How long NATS may take to be there.
+/// How long a server may take to be there. A start waits longer; a look shall say so.
 const CONNECT_WAIT_MS: u64 = 5_000;
 
 pub async fn reconcile(asked: Reconcile) -> anyhow::Result<ExitCode> {
     let config = config::load_for(asked.target.config.as_deref(), &asked.target.data)?;
     chassis::telemetry::init(&config.log)?;
+    match Box::pin(look(config)).await {
+        Ok(code) => Ok(code),
+        Err(error) => {
+            output::line(&format!("not reconciled: {error:#}"));
+            Ok(ExitCode::from(NOT_RECONCILED))
+        }
+    }
+}
+
+/// Looks at the whole list of each provider, and then at the books.
+async fn look(mut config: Config) -> anyhow::Result<ExitCode> {
+    config.postgres.connect_wait_ms = CONNECT_WAIT_MS;
     let pool = chassis::connect_postgres(&config.postgres, "usher reconcile").await?;
     let (mut differ, mut silent) = (false, false);
     for provider in settlement::providers(&config.settlement, &pool)? {

@@ -51,9 +51,9 @@ pub struct EventInput {
     account_places_max: Option<u16>,
     /// Most places in one reservation: 1 to 12; 10 without.
     request_places_max: Option<u16>,
-    /// Whether the event has a waiting room, which is open from the start.
-    #[serde(default)]
-    waiting_room: bool,
+    /// Whether the event has a waiting room, which is open from the start, unless its settings say
+    /// another mode; without it as the event is known, a new one without a room.
+    waiting_room: Option<bool>,
     /// Seats for those who know a code, at most 16 channels; without it those that the event has
     /// stay. May change at any time.
     channels: Option<Vec<ChannelInput>>,
@@ -106,6 +106,8 @@ impl EventInput {
         }
         let starts_at = time("startsAt", Some(&self.starts_at))?.expect("a text was given");
         let sale_starts_at = time("saleStartsAt", self.sale_starts_at.as_deref())?.unwrap_or(now);
+        let waiting_room =
+            self.waiting_room.unwrap_or(known.is_some_and(|known| known.waiting_room));
         let known = known.map_or(&[][..], |known| &known.channels);
         let channels = match self.channels {
             None if known.is_empty() => Vec::new(),
@@ -129,7 +131,7 @@ impl EventInput {
                 .account_places_max
                 .unwrap_or(ACCOUNT_PLACES_MAX.max(request_places_max))
                 .max(1),
-            waiting_room: self.waiting_room,
+            waiting_room,
             channels,
             request_places_max,
             terms,

@@ -11,7 +11,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use chassis::Problem;
 use http::{HeaderMap, StatusCode};
-use schema::{CommandBody, HoldId, OrderId, OutcomeBody, Refusal, StartPayment};
+use schema::{CommandBody, HoldId, OrderId, OutcomeBody, Refusal, StartPayment, UnixMillis};
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -45,7 +45,10 @@ pub struct ConfirmBody {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
     Sold,
+    /// Another card may be tried.
     Declined,
+    /// The hold takes no other card: it has ended or is about to, or another one has paid for it.
+    DeclinedAtLast,
     Ended,
     /// Not known yet.
     Open,
@@ -53,15 +56,16 @@ enum Verdict {
 
 /// Pays a reservation.
 ///
-/// 202 after 10 s without an outcome: ask again or look at the booking. After 402 the hold lives
-/// on until its deadline, and another card may be tried. Repeating a confirmed one gives the same
-/// booking.
+/// 202 after 10 s without an outcome: ask again or look at the booking. After 402 another card may
+/// be tried while the reservation lives: `retryable` says whether it does. Repeating a confirmed
+/// one gives the same booking.
 #[utoipa::path(post, path = "/api/bookings/confirm", tag = "bookings", request_body = ConfirmBody,
     security(("bearer" = [])), params(("Idempotency-Key" = Option<String>, Header)),
     responses((status = 200, body = BookingBody),
         (status = 202, description = "{status: PENDING, bookingId, pollAfterMs}"),
         (status = 402, description = "PAYMENT_DECLINED: the reservation lives on until its \
-            deadline, which is at least 30 s away after each of the first 5"),
+            deadline, which is at least 30 s away after each of the first 5; `retryable` is false \
+            when nothing is left of it"),
         (status = 404, description = "RESERVATION_UNKNOWN"),
         (status = 410, description = "RESERVATION_EXPIRED"),
         (status = 422, description = "REQUEST_INVALID")))]
@@ -96,7 +100,8 @@ pub async fn confirm(
                 Verdict::Sold | Verdict::Ended => {
                     stored(&app, &caller, id, Refusal::HoldEnded).await
                 }
-                Verdict::Declined => Err(declined()),
+                Verdict::Declined => Err(Problem { retryable: true, ..declined(LIVES_ON) }),
+                Verdict::DeclinedAtLast => Err(declined(TAKES_NO_CARD)),
                 Verdict::Open => Ok(pending(id, hold.event.as_str())),
             }
         }
@@ -151,7 +156,8 @@ async fn verdict(app: &App, id: HoldId, attempt: u32) -> Verdict {
             let mut view = shard.lock();
             // Registered before the look: a change between the look and the wait is not missed.
             let changed = view.watch(id);
-            match view.holds.get(&id).map_or(Verdict::Open, |hold| judge(hold, attempt)) {
+            let now = view.now().journal;
+            match view.holds.get(&id).map_or(Verdict::Open, |hold| judge(hold, attempt, now)) {
                 Verdict::Open => changed,
                 verdict => return verdict,
             }
@@ -172,10 +178,14 @@ pub async fn is_sold(app: &App, id: HoldId) -> bool {
 /// How often to look at a hold while the view is built again.
 const REBUILD_LOOK: Duration = Duration::from_millis(200);
 
-fn judge(hold: &Hold, attempt: u32) -> Verdict {
+fn judge(hold: &Hold, attempt: u32, now: UnixMillis) -> Verdict {
+    let has_time = || hold.deadline.is_some_and(|deadline| now < deadline);
+    // Whatever another card has done since: this one was declined.
+    let is_declined = attempt <= hold.attempt_declined;
     match hold.state {
-        // Whatever another card has done since: this one was declined.
-        _ if attempt <= hold.attempt_declined => Verdict::Declined,
+        HoldState::Paying if is_declined => Verdict::Declined,
+        HoldState::Held if is_declined && has_time() => Verdict::Declined,
+        _ if is_declined => Verdict::DeclinedAtLast,
         HoldState::Sold => Verdict::Sold,
         HoldState::Released(_) => Verdict::Ended,
         HoldState::Held | HoldState::Paying => Verdict::Open,
@@ -196,12 +206,12 @@ async fn stored(app: &App, caller: &Caller, id: HoldId, refusal: Refusal) -> Ans
     }
 }
 
-fn declined() -> Problem {
-    let title = "The payment was declined";
-    let detail = "the reservation lives on until its deadline: another card may be tried";
-    let mut problem = Problem::new(402, "PAYMENT_DECLINED", title, detail);
-    problem.retryable = true;
-    problem
+/// What a declined payment leaves of its reservation.
+const LIVES_ON: &str = "the reservation lives on until its deadline: another card may be tried";
+const TAKES_NO_CARD: &str = "the reservation takes no other card";
+
+fn declined(detail: &str) -> Problem {
+    Problem::new(402, "PAYMENT_DECLINED", "The payment was declined", detail)
 }
 
 fn pending(id: HoldId, event: &str) -> Response {

@@ -1,7 +1,7 @@
 //! Reserve, look, release, allocate: against an owner that the test plays.
 
 use ingress::Role;
-use schema::UnixMillis;
+use schema::{Shards, UnixMillis};
 use serde_json::{Value, json};
 
 use crate::owner::{self, HOLD_MS};
@@ -125,6 +125,50 @@ async fn the_same_key_hears_the_same_answer_and_another_body_is_refused() {
         (repeated.problem(), "true")
     );
     assert_eq!(ask("", seats(&["A-1-1"])).await.problem().1, "IDEMPOTENCY_KEY_INVALID");
+}
+
+/// A limit that is named (decision 0035): to know more, each command would wait for a place that all
+/// shards share.
+#[tokio::test]
+async fn a_key_and_a_ref_are_known_to_the_shard_of_their_event_and_to_no_other() {
+    let (rig, fan) = open().await;
+    let operator = rig.login("second", &[Role::Operator]).await;
+    let partner = rig.login("partner", &[Role::Partner]).await;
+    let shard = |event: &str| Shards::default().of(&event.parse().unwrap());
+    let others: Vec<String> = (101..150).map(|number| format!("EVT{number}")).collect();
+    let (beside, elsewhere): (Vec<&String>, Vec<&String>) =
+        others.iter().partition(|event| shard(event) == shard("EVT100"));
+    let (beside, elsewhere) = (beside[0].as_str(), elsewhere[0].as_str());
+    for event in [beside, elsewhere] {
+        rig.event(&operator, event).await;
+    }
+    let ask = async |event: &str| {
+        let want = json!({"eventId": event, "seats": [{"seatId": "A-1-1"}]});
+        rig.http.json("POST", RESERVE, &fan, &[("idempotency-key", "k")], want).await
+    };
+    let first = ask("EVT100").await;
+    assert_eq!(first.status, 201, "{first:?}");
+    assert_eq!(ask(beside).await.problem(), (422, "IDEMPOTENCY_MISMATCH".to_owned()));
+    let second = ask(elsewhere).await;
+    assert_eq!((second.status, second.header("idempotency-replayed")), (201, ""), "{second:?}");
+    assert_ne!(second.json()["reservationId"], first.json()["reservationId"]);
+    for (event, known) in [("EVT100", &first), (elsewhere, &second)] {
+        let again = ask(event).await;
+        assert_eq!((again.status, again.header("idempotency-replayed")), (201, "true"));
+        assert_eq!(again.json()["reservationId"], known.json()["reservationId"]);
+    }
+
+    let bearer = format!("Bearer {partner}");
+    let headers = [("authorization", bearer.as_str()), ("content-type", "application/x-ndjson")];
+    let lines = ["EVT100", beside, elsewhere].map(|event| {
+        json!({"ref": "1", "op": "allocate", "eventId": event, "seats": ["A-2-1"]}).to_string()
+    });
+    let answer = rig.http.send("POST", "/api/partners/allocations", &headers, lines.join("\n"));
+    let answer = answer.await;
+    let results = answer.text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let ok = json!({"ref": "1", "status": "ok", "seatIds": ["A-2-1"]});
+    let mismatch = json!({"ref": "1", "status": "invalid", "code": "IDEMPOTENCY_MISMATCH"});
+    assert_eq!(results.collect::<Vec<_>>(), [ok.clone(), mismatch, ok], "{answer:?}");
 }
 
 #[tokio::test]

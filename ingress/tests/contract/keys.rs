@@ -330,6 +330,30 @@ async fn keys_of_yesterday_are_forgotten() {
     assert_eq!(sweep(-1_000).await, 1);
 }
 
+/// More than three sweeps forget; the first gateway may still be at its first one.
+const OLD_KEYS: i32 = 30_001;
+
+#[tokio::test]
+async fn a_gateway_forgets_all_keys_of_yesterday_however_many_there_are() {
+    let mut rig = Rig::start().await;
+    let insert = "INSERT INTO keyed_answer
+        SELECT int4send(n), int4send(n), int4send(n), 1, 1, 404, '' FROM generate_series(1, $1) n";
+    sqlx::query(insert).bind(OLD_KEYS).execute(&rig.postgres).await.unwrap();
+    // It sweeps when it starts, and then in five minutes.
+    rig.another().await;
+    let left = async || {
+        let count = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM keyed_answer");
+        count.fetch_one(&rig.postgres).await.unwrap()
+    };
+    let forgotten = async {
+        while left().await != 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let forgotten = tokio::time::timeout(Duration::from_mins(1), forgotten).await;
+    assert!(forgotten.is_ok(), "{} are left", left().await);
+}
+
 /// `round` makes each example another one.
 async fn example(rig: &Rig, path: &str, round: usize) -> Example {
     let name = format!("{}-{round}", path.replace(['/', '{', '}'], "")).to_lowercase();

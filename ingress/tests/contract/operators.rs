@@ -78,6 +78,25 @@ async fn a_fee_that_the_buyer_pays_is_charged_and_shown_and_other_terms_are_not(
 }
 
 #[tokio::test]
+async fn an_event_that_is_changed_keeps_its_waiting_room_unless_it_is_told_to_have_none() {
+    let rig = Rig::start().await;
+    let operator = rig.login("operator", &[Role::Operator]).await;
+    let has_room = async |said: Value| {
+        let mut event = event("EVT100");
+        event["waitingRoom"] = said;
+        let path = "/api/admin/events/EVT100";
+        let put = rig.http.json("PUT", path, &operator, &[], event).await;
+        assert_eq!(put.status, 200, "{put:?}");
+        rig.http.get("/api/events/EVT100", "").await.json()["waitingRoom"].clone()
+    };
+    assert_eq!(has_room(Value::Null).await, false, "a new one has none");
+    assert_eq!(has_room(json!(true)).await, true);
+    assert_eq!(has_room(Value::Null).await, true, "as it was");
+    assert_eq!(has_room(json!(false)).await, false);
+    assert_eq!(has_room(Value::Null).await, false);
+}
+
+#[tokio::test]
 async fn a_room_is_changed_only_by_who_has_seen_its_latest_settings() {
     let rig = Rig::start().await;
     let operator = rig.login("operator", &[Role::Operator]).await;

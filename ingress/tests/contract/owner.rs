@@ -2,11 +2,12 @@
 //! answers. Its journal's time is behind the wall clock, as after a step of that.
 
 use chassis::{Follower, Nats, StartAt};
+use schema::limits::{DECLINED_HOLD_LEFT_MIN, DECLINES_PROLONGED_MAX};
 use schema::{
-    AreaIdx, Asked, Batch, Command, CommandBody, CommandId, Currency, Held, HeldArea, HeldSeat,
-    HoldId, HoldSeats, Outcome, OutcomeBody, OwnerKind, Payment, Refusal, Released, Reply,
-    ReplyBatch, ReturnedPart, SeatIdx, SellAllotted, ShardId, Shards, StartPayment, UnixMillis,
-    VerdictKind, Want, codec, subject,
+    AreaIdx, Asked, Batch, Command, CommandBody, CommandId, Currency, DurationMs, Held, HeldArea,
+    HeldSeat, HoldId, HoldSeats, Outcome, OutcomeBody, OwnerKind, Payment, Refusal, Released,
+    Reply, ReplyBatch, ReturnedPart, SeatIdx, SellAllotted, ShardId, Shards, StartPayment,
+    UnixMillis, Verdict, VerdictKind, Want, codec, subject,
 };
 use std::collections::{BTreeMap, HashMap};
 
@@ -44,7 +45,8 @@ fn part(parts: &mut BTreeMap<HoldId, ReturnedPart>, hold: HoldId) -> &mut Return
 
 struct Owner {
     nats: Nats,
-    answers: HashMap<CommandId, (u64, u64, Outcome)>,
+    /// Of each shard apart, as no owner knows what another one has answered.
+    answers: HashMap<(ShardId, CommandId), (u64, u64, Outcome)>,
     taken: HashMap<(schema::EventId, SeatIdx), HoldId>,
     holds: HashMap<HoldId, Held>,
     batches: HashMap<ShardId, u64>,
@@ -72,7 +74,8 @@ pub fn start(nats: Nats) {
 
 impl Owner {
     async fn hear(&mut self, command: Command) {
-        let reply = match self.answers.get(&command.id) {
+        let shard = Shards::default().of(&command.event);
+        let reply = match self.answers.get(&(shard, command.id)) {
             Some((print, _, _)) if *print != command.fingerprint => {
                 Reply::Mismatch { asked: command.fingerprint }
             }
@@ -98,15 +101,7 @@ impl Owner {
             CommandBody::SwapSeats { hold, want, .. } => self.swap(command, *hold, want),
             CommandBody::StartPayment(start) => self.start_payment(start),
             CommandBody::SellAllotted(ask) => self.sell(command, ask),
-            CommandBody::RecordVerdict(verdict) => match verdict.kind {
-                VerdictKind::Sold => OutcomeBody::SeatsSold { hold: verdict.hold, pass: None },
-                VerdictKind::Cancelled => {
-                    self.holds.remove(&verdict.hold);
-                    let why = Released::PaymentCancelled;
-                    OutcomeBody::HoldReleased { hold: verdict.hold, why }
-                }
-                other => panic!("this owner hears no verdict {other:?}"),
-            },
+            CommandBody::RecordVerdict(verdict) => self.hear_verdict(*verdict),
             other => panic!("this owner knows no {other:?}"),
         };
         let asked = Asked {
@@ -117,7 +112,8 @@ impl Owner {
         let event = command.event.clone();
         let outcome = Outcome { asked: Some(asked), event, free_after: 5, body };
         let sequence = self.journal(shard, outcome.clone()).await;
-        self.answers.insert(command.id, (command.fingerprint, sequence, outcome.clone()));
+        let answer = (command.fingerprint, sequence, outcome.clone());
+        self.answers.insert((shard, command.id), answer);
         if let OutcomeBody::AllottedSold { payment, .. } = &outcome.body
             && !is_paid_for_always(&payment.held)
         {
@@ -264,6 +260,24 @@ impl Owner {
             payment_deadline: UnixMillis(journal_time().0 + HOLD_MS),
             trace: None,
         })
+    }
+
+    /// A declined hold is one whose own deadline has passed while it was paid.
+    fn hear_verdict(&mut self, verdict: Verdict) -> OutcomeBody {
+        let Verdict { hold, attempt, kind } = verdict;
+        match kind {
+            VerdictKind::Declined => {
+                let prolongs = attempt <= DECLINES_PROLONGED_MAX;
+                let left = if prolongs { DECLINED_HOLD_LEFT_MIN } else { DurationMs(0) };
+                OutcomeBody::PaymentDeclined { hold, attempt, deadline: journal_time() + left }
+            }
+            VerdictKind::Cancelled => {
+                self.holds.remove(&hold);
+                OutcomeBody::HoldReleased { hold, why: Released::PaymentCancelled }
+            }
+            VerdictKind::Sold => OutcomeBody::SeatsSold { hold, pass: None },
+            VerdictKind::Refunded => panic!("this owner hears of no refund"),
+        }
     }
 
     /// Named seats only.

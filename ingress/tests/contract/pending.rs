@@ -2,6 +2,7 @@
 //! was taken for it.
 
 use ingress::Role;
+use schema::limits::DECLINES_PROLONGED_MAX;
 use schema::{
     AccountId, Command, CommandBody, CommandId, HoldId, OrderId, SYSTEM_ACCOUNT, Shards, TicketId,
     UnixMillis, Verdict, VerdictKind, codec, subject,
@@ -51,7 +52,7 @@ async fn account(rig: &Rig, token: &str) -> AccountId {
 }
 
 /// Tells the owner what came of a payment.
-async fn tell(rig: &Rig, hold: HoldId, kind: VerdictKind) {
+async fn tell(rig: &Rig, verdict: Verdict) {
     let command = Command {
         id: CommandId(Uuid::now_v7().as_u128()),
         fingerprint: 1,
@@ -60,7 +61,7 @@ async fn tell(rig: &Rig, hold: HoldId, kind: VerdictKind) {
         deadline: UnixMillis(u64::MAX / 2),
         reply_to: "nobody".into(),
         trace: None,
-        body: CommandBody::RecordVerdict(Verdict { hold, attempt: 1, kind }),
+        body: CommandBody::RecordVerdict(verdict),
     };
     let shard = Shards::default().of(&command.event);
     let bytes = codec::encode(&command);
@@ -131,7 +132,7 @@ async fn a_look_waits_for_the_end_of_a_payment_and_no_longer_than_it_is_asked_to
         () = tokio::time::sleep(Duration::from_millis(300)) => {}
     }
     store(&rig, &fan, hold, "paid").await;
-    tell(&rig, hold, VerdictKind::Sold).await;
+    tell(&rig, Verdict { hold, attempt: 1, kind: VerdictKind::Sold }).await;
     let waited = waiting.await;
     assert_eq!(waited.status, 200, "{waited:?}");
     let body = waited.json();
@@ -152,7 +153,7 @@ async fn what_ended_without_a_sale_says_whether_money_was_taken_and_confirm_neve
     assert_eq!(confirm(&rig, &fan, hold).await.status, 202);
     run(&rig, "UPDATE orders SET todo = false").await;
     assert_eq!(status(hold).await, "CANCELLED", "nothing was taken");
-    tell(&rig, hold, VerdictKind::Cancelled).await;
+    tell(&rig, Verdict { hold, attempt: 1, kind: VerdictKind::Cancelled }).await;
     let ended = format!("/api/bookings/reservations/{hold}");
     while rig.http.get(&ended, &fan).await.json()["status"] != "RELEASED" {
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -183,6 +184,36 @@ async fn what_ended_without_a_sale_says_whether_money_was_taken_and_confirm_neve
     assert_eq!(status(hold).await, "REFUNDED");
     let told = confirm(&rig, &fan, hold).await;
     assert_eq!((told.status, &told.json()["status"]), (200, &json!("REFUNDED")));
+}
+
+#[tokio::test]
+async fn who_is_declined_hears_whether_the_reservation_takes_another_card() {
+    let rig = Rig::start().await;
+    owner::start(rig.nats.clone());
+    let operator = rig.login("operator", &[Role::Operator]).await;
+    rig.event(&operator, "EVT100").await;
+    let fan = rig.login("fan", &[Role::Fan]).await;
+    let last = DECLINES_PROLONGED_MAX + 1;
+    let (lives, ends) = ("lives on until its deadline", "takes no other card");
+    for (seat, attempt, is_left, words) in
+        [("A-1-1", last - 1, true, lives), ("A-1-2", last, false, ends)]
+    {
+        let want = json!({"eventId": "EVT100", "seats": [{"seatId": seat}]});
+        let made = rig.http.post("/api/bookings/reserve", &fan, want).await.json();
+        let hold: HoldId = made["reservationId"].as_str().unwrap().parse().unwrap();
+        let path = format!("/api/bookings/reservations/{hold}");
+        let declined = async {
+            while rig.http.get(&path, &fan).await.json()["status"] != "PAYING" {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            tell(&rig, Verdict { hold, attempt, kind: VerdictKind::Declined }).await;
+        };
+        let (answer, ()) = tokio::join!(confirm(&rig, &fan, hold), declined);
+        assert_eq!(answer.problem(), (402, "PAYMENT_DECLINED".to_owned()), "{answer:?}");
+        let body = answer.json();
+        assert_eq!(body["retryable"], is_left, "{body}");
+        assert!(body["detail"].as_str().unwrap().contains(words), "{body}");
+    }
 }
 
 #[tokio::test]

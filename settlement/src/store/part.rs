@@ -112,15 +112,20 @@ impl Parts<'_> {
     }
 
     /// Marks parts as done whose answers have been read back, and makes due what somebody listens
-    /// for.
+    /// for. Locks them in the order of their keys, as `outbox_close` does.
     pub(crate) async fn close(self, answers: &[Answered]) -> Result<(), Error> {
         let query = sqlx::query(
-            "WITH closed AS (
-                 UPDATE order_part p
-                 SET done_at = $4, done_sequence = a.sequence, answer = a.refusal
+            "WITH locked AS (
+                 SELECT p.order_id, p.part, a.sequence, a.refusal
                  FROM unnest($1::UUID[], $2::BIGINT[], $3::TEXT[])
                      AS a(command_id, sequence, refusal)
-                 WHERE p.command_id = a.command_id AND p.done_at IS NULL AND p.state = 'refunded'
+                 JOIN order_part p ON p.command_id = a.command_id
+                 WHERE p.done_at IS NULL AND p.state = 'refunded'
+                 ORDER BY p.order_id, p.part FOR UPDATE OF p
+             ), closed AS (
+                 UPDATE order_part p
+                 SET done_at = $4, done_sequence = l.sequence, answer = l.refusal
+                 FROM locked l WHERE p.order_id = l.order_id AND p.part = l.part
                  RETURNING p.order_id, p.part, p.answer
              )
              INSERT INTO webhook_due (order_id, attempt, kind, part)

@@ -31,6 +31,7 @@ impl Store {
                  ARRAY(SELECT DISTINCT area FROM unnest(o.line_area) AS area WHERE 0 <= area)
                      AS areas,
                  o.sold_at IS NOT NULL AS sold, o.captured_at IS NOT NULL AS captured,
+                 CASE WHEN o.state = 'review_needed' THEN o.reason END AS review,
                  t.provider, t.provider_id, q.part, q.line,
                  ARRAY(SELECT p.line FROM order_part p
                      WHERE p.order_id = o.order_id AND p.state = 'refunded') AS gone
@@ -118,6 +119,7 @@ fn order_of_row(row: &PgRow) -> Order {
         untouched: false,
         sold: row.get("sold"),
         captured: row.get("captured"),
+        review: row.get("review"),
         gone: row.get::<Vec<i32>, _>("gone").into_iter().map(line_of).collect(),
         part: part_of(row),
         trace: None,

@@ -69,12 +69,17 @@ impl Reseats<'_> {
         Ok(rows.iter().map(record_of).collect())
     }
 
-    /// Notes that there are no places for late money: it goes back.
+    /// Notes that there are no places for late money: it goes back. Locks the claims in the order
+    /// of their holds, as `reseat_start` does.
     pub(crate) async fn refuse(self, refused: &[NoPlaces]) -> Result<(), Error> {
         let query = sqlx::query(
-            "UPDATE reseat r SET rung = 'refund', reason = a.why, answered_at = $3
-             FROM unnest($1::UUID[], $2::TEXT[]) AS a(command_id, why)
-             WHERE r.command_id = a.command_id AND r.rung IS NULL",
+            "WITH locked AS (
+                 SELECT r.hold_id, a.why FROM unnest($1::UUID[], $2::TEXT[]) AS a(command_id, why)
+                 JOIN reseat r ON r.command_id = a.command_id
+                 WHERE r.rung IS NULL ORDER BY r.hold_id FOR UPDATE OF r
+             )
+             UPDATE reseat r SET rung = 'refund', reason = l.why, answered_at = $3
+             FROM locked l WHERE r.hold_id = l.hold_id",
         );
         let commands = refused.iter().map(|refused| Uuid::from_u128(refused.command.0));
         let query = query

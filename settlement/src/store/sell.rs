@@ -45,7 +45,11 @@ pub(crate) struct Refund {
     pub captured: bool,
 }
 
-pub(super) async fn commit_sales(pool: &PgPool, items: &[Sale]) -> Result<Vec<State>, Error> {
+/// Returns the state of each order after it, and why a person has to look, if one has to.
+pub(super) async fn commit_sales(
+    pool: &PgPool,
+    items: &[Sale],
+) -> Result<Vec<(State, Option<String>)>, Error> {
     let orders: Vec<OrderId> = items.iter().map(|item| item.order).collect();
     let now = millis(clock::now());
     let mut bookings = Bookings::default();
@@ -53,7 +57,8 @@ pub(super) async fn commit_sales(pool: &PgPool, items: &[Sale]) -> Result<Vec<St
         bookings.push(item.order, std::slice::from_ref(&item.posting));
     }
     let query = sqlx::query(
-        "SELECT order_id, state FROM sell($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        "SELECT order_id, state, review
+         FROM sell($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
     );
     let query = query
         .bind(uuids(&orders))
@@ -63,7 +68,10 @@ pub(super) async fn commit_sales(pool: &PgPool, items: &[Sale]) -> Result<Vec<St
         .bind(commands(items.iter().map(|item| (item.order, item.attempt)), VerdictKind::Sold));
     let query = bookings.bind(query).bind(now).bind(now + VERDICT_AGAIN_MS);
     let rows = in_time("sell", query.fetch_all(pool)).await?;
-    Ok(states(&orders, &rows))
+    let reviews: HashMap<Uuid, Option<String>> =
+        rows.iter().map(|row| (row.get("order_id"), row.get("review"))).collect();
+    let reviews = orders.iter().map(|&order| reviews[&uuid_of(order)].clone());
+    Ok(states(&orders, &rows).into_iter().zip(reviews).collect())
 }
 
 pub(super) async fn commit_captures(pool: &PgPool, items: &[Capture]) -> Result<Vec<State>, Error> {

@@ -56,13 +56,14 @@ pub(crate) enum Told {
 }
 
 impl Webhooks<'_> {
-    /// Verdicts and parts whose messages may be made, `most` at most.
-    pub(crate) async fn ready(self, most: i64) -> Result<Vec<Ready>, Error> {
+    /// Verdicts and parts whose messages may be made, `most` at most and none of the events
+    /// `without`.
+    pub(crate) async fn ready(self, without: Vec<&str>, most: i64) -> Result<Vec<Ready>, Error> {
         let query = sqlx::query(
             "SELECT order_id, attempt, kind, part, line, event_id FROM webhook_ready
-             ORDER BY done_at, done_sequence LIMIT $1",
+             WHERE event_id <> ALL($1) ORDER BY done_at, done_sequence LIMIT $2",
         );
-        let rows = query.bind(most).fetch_all(&self.0.pool);
+        let rows = query.bind(without).bind(most).fetch_all(&self.0.pool);
         let rows = in_time("read what is to be told", rows).await?;
         Ok(rows.iter().map(ready_of).collect())
     }

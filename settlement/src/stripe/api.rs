@@ -75,6 +75,11 @@ impl Refused {
         self.error.code.as_deref() == Some("charge_disputed")
     }
 
+    /// Whether it is the buyer's card that is refused, and not what we have asked for.
+    pub(super) fn is_of_card(&self) -> bool {
+        self.status == StatusCode::PAYMENT_REQUIRED
+    }
+
     pub(super) fn reason(&self) -> String {
         self.error.reason().unwrap_or_else(|| format!("refused with {}", self.status.as_u16()))
     }

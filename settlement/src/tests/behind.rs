@@ -81,7 +81,7 @@ async fn who_is_an_attempt_behind_moves_nothing_and_stores_no_payment() {
     assert_eq!(store.bind(binding).await.unwrap(), None);
     assert_eq!(rig.count("SELECT count(*) FROM payment_attempt").await, 0);
     for charged in [false, true] {
-        assert_eq!(store.sell(sale(first.id, charged)).await.unwrap(), State::Paying);
+        assert_eq!(store.sell(sale(first.id, charged)).await.unwrap().0, State::Paying);
     }
     assert_eq!(rig.count("SELECT count(*) FROM ticket").await, 0, "the second has its own money");
 }
@@ -103,9 +103,9 @@ async fn an_order_that_is_given_up_gets_no_payment_and_is_sold_for_taken_money_o
     let binding = Binding { order: paying.id, attempt: 1, payment: "late".to_owned() };
     assert_eq!(store.bind(binding).await.unwrap(), None, "it must not be authorised");
     let set_aside = store.sell(sale(paying.id, false)).await.unwrap();
-    assert_eq!(set_aside, State::Cancelling, "nothing is taken yet");
+    assert_eq!(set_aside, (State::Cancelling, None), "nothing is taken yet");
     assert_eq!(rig.count("SELECT count(*) FROM ticket").await, 0);
-    assert_eq!(store.sell(sale(paying.id, true)).await.unwrap(), State::Paid);
+    assert_eq!(store.sell(sale(paying.id, true)).await.unwrap().0, State::Paid);
     assert_eq!(rig.count("SELECT count(*) FROM ticket").await, 1);
 }
 

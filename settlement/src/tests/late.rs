@@ -4,7 +4,8 @@ use super::crash::{REFUSED, RESEATED, deaths, healthy, killed, look_is_due};
 use super::owner::payment;
 use super::reconcile::{age, reconciled};
 use super::rig::{Point, Rig, eventually};
-use crate::Sandbox;
+use crate::provider::Verb;
+use crate::{Ending, Reviewed, Sandbox, end_review};
 use schema::{HoldId, Released, VerdictKind};
 use sqlx::{Executor, Row};
 
@@ -294,4 +295,27 @@ async fn who_was_told_that_the_card_was_refused_has_late_money_back_at_once() {
     assert_eq!((rung.as_str(), reason.as_str()), ("refund", "CARD_DECLINED"));
     assert_back(&rig).await;
     assert!(rig.owner.heard.lock().unwrap().reseats.is_empty());
+}
+
+#[tokio::test]
+async fn late_money_of_an_order_that_a_person_has_given_up_buys_its_seats_too() {
+    let mut rig = Rig::start().await;
+    let stage = rig.stage(Point::Refused(Verb::Authorise));
+    let before = rig.pay(&[1], "tok_ok").await;
+    rig.wait_for(before, "review_needed").await;
+    rig.rest().await;
+    drop(stage);
+    rig.pool.execute("UPDATE orders SET updated_at = 0").await.unwrap();
+    let ended = end_review(&rig.pool, before.into(), Ending::Refund, "looked at by hand").await;
+    assert_eq!(ended.unwrap(), Reviewed::Ended);
+    assert_eq!(rig.state(before).await, "cancelled");
+    rig.pool.execute("UPDATE sandbox.payment SET state = 'captured'").await.unwrap();
+    age(&rig).await;
+    give(&rig, &[1]);
+    let lines = reconciled(&rig, &Sandbox::start(&rig.pool)).await;
+    assert!(lines[0].ends_with("its places are asked for"), "{lines:?}");
+    let _stage = rig.stage(Point::Never);
+    let (rung, reason, hold) = decided(&rig).await;
+    assert_eq!((rung.as_str(), reason.as_str()), ("same_seats", ""), "no card was refused");
+    assert_seated(&rig, hold, 1).await;
 }

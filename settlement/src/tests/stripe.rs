@@ -11,6 +11,7 @@ use super::rig::{ACCOUNT, PATIENT, Point, Rig, Stage, asked, eventually};
 use crate::testing::{AtStripe, Deed, Fault, LocalStripe, Network, Proxy};
 use crate::{Config, Cursor, Failure, NewPayment, Provider, Sandbox, Stripe, StripeConfig, Verb};
 use chassis::config::Secret;
+use chassis::metrics::NAME_PREFIX;
 use futures_util::StreamExt;
 use schema::{
     CancelAnswer, CancelBooking, Currency, HoldId, Money, OrderId, SettlementLoad, VerdictKind,
@@ -170,6 +171,28 @@ async fn a_refused_card_leaves_nothing_that_could_still_be_paid() {
         row.unwrap().0
     };
     assert_eq!((count("card declined").await, count("authentication required").await), (5, 1));
+}
+
+#[tokio::test]
+async fn a_payment_that_stripe_does_not_create_is_counted_unless_its_card_is_why() {
+    let metrics = chassis::metrics::install(&chassis::Shutdown::new()).unwrap();
+    let mut world = World::start().await;
+    let _stage = world.stage();
+    let assert_counted = |count: u32| {
+        let what = "settlement_provider_refusals_total{what=\"create\"}";
+        let (line, page) = (format!("{NAME_PREFIX}{what} {count}"), metrics.render());
+        assert!(page.contains(&line), "{line} is not in {page}");
+    };
+    let card = world.pay(1, CARD, &[(Deed::Create, Fault::Says(402), 1)]).await;
+    world.rig.wait_for(card, "declined").await;
+    assert_counted(0);
+    let account = world.pay(2, CARD, &[(Deed::Create, Fault::Says(400), 1)]).await;
+    let nonsense = world.pay(3, "tok_ok", &[]).await;
+    for hold in [account, nonsense] {
+        world.rig.wait_for(hold, "declined").await;
+    }
+    assert_counted(2);
+    world.rest().await;
 }
 
 #[tokio::test]

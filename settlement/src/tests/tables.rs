@@ -1,10 +1,11 @@
-//! What the database itself refuses.
+//! What the database itself refuses, and what it does for two at once.
 
+use super::audit::one_connection;
 use super::rig::{Point, Rig};
-use crate::store::{Lease, Sale, Store};
+use crate::store::{Answered, Lease, NoPlaces, Parts, Reseats, Sale, Store};
 use crate::{Config, ticket_code};
 use chassis::keys::KeyFolder;
-use schema::{Currency, OrderId, Split, TicketId};
+use schema::{CommandId, Currency, OrderId, Split, TicketId};
 use settlement_core::{Payer, State, TRANSITIONS, on_sale};
 use sqlx::{Executor, PgPool};
 use uuid::Uuid;
@@ -91,8 +92,79 @@ async fn selling_twice_is_selling_once() {
     let lease = Lease { owner: Uuid::nil(), ms: 1_000 };
     let store = Store::start(&rig.pool, &Config::default(), "sandbox", lease);
     let both = futures_util::join!(store.sell(sale.clone()), store.sell(sale));
-    assert_eq!((both.0.unwrap(), both.1.unwrap()), (State::Paid, State::Paid));
+    let paid: (State, Option<String>) = (State::Paid, None);
+    assert_eq!((both.0.unwrap(), both.1.unwrap()), (paid.clone(), paid));
     assert_eq!(rig.count("SELECT count(*) FROM ticket").await, 2);
     assert_eq!(rig.count("SELECT count(*) FROM ledger_entry").await, 4);
     rig.assert_clean().await;
+}
+
+/// Rows that wait for answers, in each table that has such ones.
+const UNANSWERED: &str = "
+    INSERT INTO outbox (order_id, attempt, kind, round, command_id, event_id, created_at, send_at)
+    SELECT gen_random_uuid(), 1, 'sold', 0, gen_random_uuid(), 'EVT001', 1, 1
+    FROM generate_series(1, 200);
+    INSERT INTO order_part (order_id, part, line, amount, state, begun_at, refunded_at, command_id,
+        send_at)
+    SELECT gen_random_uuid(), 1, 0, 1, 'refunded', 1, 1, gen_random_uuid(), 1
+    FROM generate_series(1, 200);
+    INSERT INTO reseat (order_id, provider, provider_id, hold_id, command_id, asked_at, send_at)
+    SELECT gen_random_uuid(), 'sandbox', gen_random_uuid()::TEXT, gen_random_uuid(),
+        gen_random_uuid(), 1, 1
+    FROM generate_series(1, 200)";
+
+/// The commands of what waits in each of them.
+const COMMANDS: [(&str, &str); 3] = [
+    ("outbox", "SELECT command_id FROM outbox WHERE done_at IS NULL"),
+    ("order_part", "SELECT command_id FROM order_part WHERE done_at IS NULL"),
+    ("reseat", "SELECT command_id FROM reseat WHERE rung IS NULL"),
+];
+
+/// Takes the answers to commands, in their order.
+async fn close(pool: &PgPool, table: &str, commands: Vec<Uuid>) {
+    let count = commands.len();
+    let ids = commands.iter().map(|command| CommandId(command.as_u128()));
+    match table {
+        "outbox" => {
+            let close = sqlx::query("SELECT outbox_close($1, $2, $3, 1)");
+            let close = close.bind(commands).bind(vec![1_i64; count]);
+            close.bind(vec![None::<&str>; count]).execute(pool).await.unwrap();
+        }
+        "order_part" => {
+            let answered = |command| Answered { command, sequence: 1, refusal: None };
+            Parts(pool).close(&ids.map(answered).collect::<Vec<_>>()).await.unwrap();
+        }
+        "reseat" => {
+            let refused = |command| NoPlaces { command, why: "SOLD_OUT" };
+            Reseats(pool).refuse(&ids.map(refused).collect::<Vec<_>>()).await.unwrap();
+        }
+        other => unreachable!("nothing waits in {other}"),
+    }
+}
+
+#[tokio::test]
+async fn two_who_close_the_same_rows_in_opposite_orders_never_wait_for_each_other() {
+    let rig = Rig::start().await;
+    let pools = [one_connection(&rig).await, one_connection(&rig).await];
+    for pool in &pools {
+        // As a large table is gone through: by index, one row after the other.
+        let by_index = "SET enable_seqscan = off; SET enable_hashjoin = off;
+            SET enable_mergejoin = off";
+        pool.execute(sqlx::raw_sql(by_index)).await.unwrap();
+    }
+    for _ in 0..10 {
+        rig.pool.execute(sqlx::raw_sql(UNANSWERED)).await.unwrap();
+        for (table, commands) in COMMANDS {
+            let waiting = async || {
+                sqlx::query_scalar::<_, Uuid>(commands).fetch_all(&rig.pool).await.unwrap()
+            };
+            let forwards = waiting().await;
+            let backwards = forwards.iter().rev().copied().collect();
+            futures_util::join!(
+                close(&pools[0], table, forwards),
+                close(&pools[1], table, backwards)
+            );
+            assert_eq!(waiting().await, Vec::<Uuid>::new(), "{table}");
+        }
+    }
 }

@@ -292,6 +292,41 @@ async fn a_message_is_signed_by_the_secret_before_too_for_a_day_after_the_change
     }
 }
 
+#[tokio::test]
+async fn an_event_whose_listing_nobody_can_read_holds_up_its_own_messages_only() {
+    let mut rig = start().await;
+    let stage = rig.stage(Point::Never);
+    paid(&mut rig, 1).await;
+    let unreadable = std::mem::replace(&mut rig.event, "EVT002".parse().unwrap());
+    let terms = Terms { promoter: Some(PROMOTER), ..Terms::default() };
+    rig.publish(&plan(None), terms.clone()).await;
+    let other = paid(&mut rig, 2).await;
+    rig.rest().await;
+    drop(stage);
+    let nats = rig.servers.nats().await;
+    let listing = nats.jetstream.publish(subject::catalog_event(&unreadable), "nonsense".into());
+    listing.await.unwrap().await.unwrap();
+    let receiver = Receiver::start(&[]).await;
+    listen(&rig, PROMOTER, &receiver.url(), ALL).await;
+    // More than are made at once, and older.
+    let due = "INSERT INTO outbox (order_id, attempt, kind, round, command_id, event_id,
+            created_at, send_at, done_at, done_sequence)
+        SELECT order_id, n, 'declined', 0, gen_random_uuid(), event_id, 1, 1, 1, 1
+        FROM orders, generate_series(2, 300) AS n WHERE event_id = 'EVT001';
+        INSERT INTO webhook_due SELECT order_id, attempt, kind FROM outbox";
+    rig.pool.execute(sqlx::raw_sql(due)).await.unwrap();
+    let _stage = rig.stage(Point::Never);
+    receiver.has(1).await;
+    let got = receiver.got();
+    assert!(got[0].body.contains(&OrderId::from(other).to_string()), "{got:?}");
+    assert_eq!(rig.count("SELECT count(*) FROM webhook_due").await, 300, "nothing is lost");
+    rig.event = unreadable;
+    rig.publish(&plan(None), terms).await;
+    let made = "SELECT count(*) FROM webhook_message";
+    eventually("a message of each", || async { rig.count(made).await == 301 }).await;
+    assert_eq!(rig.count("SELECT count(*) FROM webhook_due").await, 0);
+}
+
 /// A booking that was paid and paid back, of which the journal has heard nothing yet.
 async fn sold_and_refunded(rig: &mut Rig, receiver: &Receiver) {
     listen(rig, PROMOTER, &receiver.url(), ALL).await;

@@ -63,7 +63,7 @@ pub use mono::MonoMs;
 pub use number_set::NumberSet;
 pub use outlook::{Demand, Outlook, outlook};
 pub use place::{Claim, claim, terms_in};
-pub use poll::{POLLS, PollGuard, PollPolicy, jitter};
+pub use poll::{Ceilings, POLLS, PollGuard, PollPolicy, jitter};
 pub use positions::Positions;
 pub use restore::{Origin, restore};
 pub use returns::{Baskets, Returns};

@@ -6,7 +6,7 @@ use schema::{DurationMs, RoomSettings};
 /// What a fan is told to wait between polls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PollPolicy {
-    /// Shorter gains a fan nothing: the claim window is a minute and more.
+    /// Shorter gains a fan nothing: three quarters of the shortest claim window are longer.
     pub floor: DurationMs,
     /// Longer and a fan near the front would not check in within a horizon's lapse.
     pub ceiling: DurationMs,
@@ -17,6 +17,23 @@ pub struct PollPolicy {
     pub far_ceiling: DurationMs,
     /// A fan asks this many times on the way from here to the cursor.
     pub divisor: u64,
+}
+
+/// The longest that anybody is told to wait.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Ceilings {
+    /// Those who must check in or have been called.
+    pub near: DurationMs,
+    /// Those who wait and are not asked to check in: as long or longer.
+    pub far: DurationMs,
+}
+
+impl Ceilings {
+    /// The longest that a process can have told which had heard of other settings a moment ago, if
+    /// no far ceiling was longer.
+    pub fn longest(self) -> DurationMs {
+        self.far.max(POLLS.ceiling)
+    }
 }
 
 pub const POLLS: PollPolicy = PollPolicy {
@@ -35,56 +52,64 @@ impl PollPolicy {
     ///
     /// What those near the front ask, who must check in, is left to them: some 30 polls for each
     /// person called, half of the budget at most. Nobody is told to stay away for longer than three
-    /// quarters of the claim window, whatever the budget: a rate that is raised at once, or a draw,
-    /// may call a place that was far a moment ago.
-    pub fn ceiling_for(
+    /// quarters of the claim window: a rate that is raised at once, or a draw, may call a place
+    /// that was far a moment ago. The far are told 30 s all the same if the budget needs it, so a
+    /// window shorter than 40 s keeps that promise only in a line that the budget bears.
+    pub fn ceilings_for(
         &self,
         crowd: u64,
         settings: &RoomSettings,
         polls_per_second_max: u32,
-    ) -> DurationMs {
-        let near = settings.admission_rate_per_minute / 2;
-        let far = polls_per_second_max.saturating_sub(near).max(polls_per_second_max / 2);
+    ) -> Ceilings {
+        let asked = settings.admission_rate_per_minute / 2;
+        let left = polls_per_second_max.saturating_sub(asked).max(polls_per_second_max / 2);
         let away_max = u64::from(settings.claim_window_seconds) * 750;
-        self.spread(crowd, far).min(DurationMs(away_max).max(self.ceiling))
+        // The jitter comes on top of the floor, too.
+        let near_min = self.floor.0 * (256 + JITTER_MAX) / 256 + 1;
+        let near = DurationMs(away_max.clamp(near_min, self.ceiling.0));
+        let far = self.spread(crowd, left, near).min(DurationMs(away_max).max(self.ceiling));
+        Ceilings { near, far }
     }
 
-    /// The longest that [`PollPolicy::ceiling_for`] can have been, whatever the settings were.
+    /// The longest that [`Ceilings::longest`] can have been, whatever the settings were.
     pub fn ceiling_max(&self, crowd: u64, polls_per_second_max: u32) -> DurationMs {
-        self.spread(crowd, polls_per_second_max / 2)
+        self.spread(crowd, polls_per_second_max / 2, self.ceiling)
     }
 
-    fn spread(&self, crowd: u64, per_second: u32) -> DurationMs {
+    fn spread(&self, crowd: u64, per_second: u32, least: DurationMs) -> DurationMs {
         assert!(0 < per_second);
         let mean = crowd.saturating_mul(1_000) / u64::from(per_second);
         let longest = mean.saturating_mul(256 + JITTER_MAX) / 256;
-        DurationMs(longest.clamp(self.ceiling.0, self.far_ceiling.0))
+        DurationMs(longest.clamp(least.0, self.far_ceiling.0))
     }
 
     /// How long a place with `ahead` people before it waits until its next poll.
     ///
-    /// `far_ceiling` is [`PollPolicy::ceiling_for`] the crowd for a place that is not asked to
-    /// check in; `None` for one that is. `jitter` is a byte that belongs to the place: the same
-    /// place keeps its rhythm, and a crowd that joined in one second does not ask in one second.
+    /// `is_far` is a place that is not asked to check in. `jitter` is a byte that belongs to the
+    /// place: the same place keeps its rhythm, and a crowd that joined in one second does not ask
+    /// in one second.
     pub fn poll_after(
         &self,
         ahead: u64,
         rate_per_minute: u32,
-        far_ceiling: Option<DurationMs>,
+        ceilings: Ceilings,
+        is_far: bool,
         jitter: u8,
     ) -> DurationMs {
         let minute = 60_000;
         // A room that calls nobody is asked as seldom as one that calls one a second.
         let rate = u64::from(rate_per_minute).max(60);
         let wait = ahead.saturating_mul(minute) / rate / self.divisor;
-        let base = match far_ceiling.filter(|&ceiling| self.ceiling < ceiling) {
-            None => wait.clamp(self.floor.0, base_max(self.ceiling)),
+        let Ceilings { near, far } = ceilings;
+        let base = if is_far && near < far {
             // The crowd is what counts: nobody so far from the front misses anything.
-            Some(ceiling) => base_max(ceiling),
+            base_max(far)
+        } else {
+            wait.clamp(self.floor.0, base_max(near))
         };
         let poll_after = DurationMs(base + base * JITTER_MAX * u64::from(jitter) / (256 * 255));
         assert!(self.floor <= poll_after);
-        assert!(poll_after <= far_ceiling.unwrap_or(self.ceiling));
+        assert!(poll_after <= if is_far { far } else { near });
         poll_after
     }
 }
@@ -128,21 +153,31 @@ impl PollGuard {
 
 #[cfg(test)]
 mod tests {
-    use super::{POLLS, PollGuard};
+    use super::{Ceilings, POLLS, PollGuard};
     use schema::{DurationMs, RoomSettings};
+
+    fn ceilings(near_ms: u64, far_ms: u64) -> Ceilings {
+        Ceilings { near: DurationMs(near_ms), far: DurationMs(far_ms) }
+    }
 
     #[test]
     fn the_next_poll_is_far_for_the_far_and_within_bounds_for_all() {
         for jitter in [0, 128, 255] {
             for ahead in [0, 1, 100, 1_000, 1_000_000, u64::MAX] {
-                let wait = POLLS.poll_after(ahead, 600, None, jitter);
+                let long = ceilings(30_000, 90_000);
+                let wait = POLLS.poll_after(ahead, 600, long, false, jitter);
                 assert!(POLLS.floor <= wait && wait <= POLLS.ceiling, "{ahead}: {wait:?}");
-                let wait = POLLS.poll_after(ahead, 600, Some(DurationMs(90_000)), jitter);
+                let wait = POLLS.poll_after(ahead, 600, long, true, jitter);
                 assert!(wait <= DurationMs(90_000), "{ahead}: {wait:?}");
+                let short = ceilings(3_750, 3_750);
+                for is_far in [false, true] {
+                    let wait = POLLS.poll_after(ahead, 600, short, is_far, jitter);
+                    assert!(POLLS.floor <= wait && wait <= short.near, "{ahead}: {wait:?}");
+                }
             }
         }
-        assert_eq!(POLLS.poll_after(400, 600, None, 0), DurationMs(10_000));
-        assert_eq!(POLLS.poll_after(400, 600, None, 255), DurationMs(13_007));
+        let wait = |jitter| POLLS.poll_after(400, 600, ceilings(30_000, 30_000), false, jitter).0;
+        assert_eq!((wait(0), wait(255)), (10_000, 13_007));
     }
 
     fn settings(rate_per_minute: u32, claim_window_seconds: u32) -> RoomSettings {
@@ -153,14 +188,13 @@ mod tests {
     /// Polls a second of `crowd` people who do as they are told, the first 4 minutes of the rate
     /// near the front.
     fn polls_per_second(crowd: u64, settings: &RoomSettings, budget: u32) -> u64 {
-        let ceiling = POLLS.ceiling_for(crowd, settings, budget);
+        let told = POLLS.ceilings_for(crowd, settings, budget);
         let rate = settings.admission_rate_per_minute;
         let near = u64::from(rate) * 4;
         let steps = 10_000;
         let polls_a_million_seconds = |step: u64| {
             let ahead = crowd * step / steps;
-            let far = (near <= ahead).then_some(ceiling);
-            1_000_000_000 / POLLS.poll_after(ahead, rate, far, 128).0
+            1_000_000_000 / POLLS.poll_after(ahead, rate, told, near <= ahead, 128).0
         };
         (0..steps).map(polls_a_million_seconds).sum::<u64>() * (crowd / steps) / 1_000_000
     }
@@ -182,23 +216,32 @@ mod tests {
         assert!(fast <= 20_000, "{fast}");
         let short = settings(600, 120);
         assert!(polls_per_second(1_000_000, &short, 20_000) <= 20_000);
-        assert_eq!(POLLS.ceiling_for(400_000, &short, 20_000), POLLS.ceiling, "as in a short line");
+        let told = POLLS.ceilings_for(400_000, &short, 20_000);
+        assert_eq!(told, ceilings(30_000, 30_000), "as in a short line");
+        // However short the claim window is, the far keep within the budget.
+        let hasty = polls_per_second(400_000, &settings(60, 10), 20_000);
+        assert!(hasty <= 20_000, "{hasty}");
     }
 
     #[test]
     fn nobody_is_told_to_stay_away_for_a_claim_window_or_shorter_than_in_a_short_line() {
-        let ceiling = |crowd, claim_s| POLLS.ceiling_for(crowd, &settings(600, claim_s), 20_000).0;
-        assert_eq!(ceiling(0, 600), POLLS.ceiling.0);
-        assert_eq!(ceiling(1_000_000, 600), 66_028);
-        assert_eq!(ceiling(1_000_000, 120), 66_028);
-        assert_eq!(ceiling(2_000_000, 120), 90_000);
-        assert_eq!(ceiling(2_000_000, 5), POLLS.ceiling.0);
-        assert_eq!(ceiling(u64::MAX, 3_600), POLLS.far_ceiling.0);
+        let told = |crowd, claim_s| POLLS.ceilings_for(crowd, &settings(600, claim_s), 20_000);
+        assert_eq!(told(0, 600), ceilings(30_000, 30_000));
+        assert_eq!(told(1_000_000, 600), ceilings(30_000, 66_028));
+        assert_eq!(told(1_000_000, 120), ceilings(30_000, 66_028));
+        assert_eq!(told(2_000_000, 120), ceilings(30_000, 90_000));
+        assert_eq!(told(u64::MAX, 3_600), ceilings(30_000, 300_000));
+        // Whoever is called within a short window has asked before its end.
+        assert_eq!(told(0, 40), ceilings(30_000, 30_000));
+        assert_eq!(told(50_000, 10), ceilings(7_500, 7_500));
+        assert_eq!(told(2_000_000, 5), ceilings(3_750, 30_000), "more than the budget bears");
+        assert_eq!(told(0, 1), ceilings(2_602, 2_602), "with jitter on top of the floor");
+        assert_eq!(told(0, 5).longest(), POLLS.ceiling, "of another window a moment ago");
         let any = POLLS.ceiling_max(1_000_000, 20_000);
         for rate in [0, 600, 1_000_000] {
             for claim_s in [5, 3_600] {
-                let now = POLLS.ceiling_for(1_000_000, &settings(rate, claim_s), 20_000);
-                assert!(now <= any, "{rate} {claim_s}");
+                let now = POLLS.ceilings_for(1_000_000, &settings(rate, claim_s), 20_000);
+                assert!(now.longest() <= any, "{rate} {claim_s}");
             }
         }
     }
@@ -209,7 +252,7 @@ mod tests {
         let mut per_second = [0_u32; 400];
         for place in 0..100_000 {
             let jitter = super::jitter(&bytes(place));
-            let wait = POLLS.poll_after(900_000, 600, Some(DurationMs(130_000)), jitter);
+            let wait = POLLS.poll_after(900_000, 600, ceilings(30_000, 130_000), true, jitter);
             per_second[usize::try_from(wait.0 / 1_000).unwrap()] += 1;
         }
         let busiest = per_second.into_iter().max().unwrap();

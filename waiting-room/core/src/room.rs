@@ -93,9 +93,15 @@ impl Room {
         }
         let line_waits = sight.live.count(self.cursor, sight.line_last) != 0;
         let late_waiting = u32::try_from(sight.late.len()).unwrap_or(u32::MAX);
-        let late_called = self.late.of(limit, late_waiting, line_waits);
-        let (mut plan, is_held) = self.walk(sight, checked, limit - late_called);
+        let late_share = self.late.of(limit, late_waiting, line_waits);
+        let (mut plan, is_held) = self.walk(sight, checked, limit - late_share);
         let line_called = plan.called;
+        let line_is_through = !is_held
+            && sight.line_last <= sight.sight_last
+            && sight.live.count(plan.cursor, sight.line_last) == 0;
+        // What the line has nobody for is the lane's: rate that nobody uses is lost.
+        let late_called =
+            if line_is_through { late_waiting.min(limit - line_called) } else { late_share };
         plan.called += late_called;
         plan.late = sight.late.iter().copied().take(late_called as usize).collect();
         let still_waiting = sight.live.count(plan.cursor, sight.line_last) != 0

@@ -6,7 +6,7 @@ use super::{App, problems};
 use crate::config::{LEAVE_AGAIN, LEAVE_WAIT};
 use crate::give_back::give_back;
 use crate::room::Room;
-use crate::store::{Fault, Phase};
+use crate::store::{Fault, Leave, Phase};
 use axum::extract::State;
 use chassis::Problem;
 use chassis::clock::Monotonic;
@@ -40,59 +40,65 @@ pub(super) async fn leave(
     if room.line_number(&place.token).is_none() && room.ledger().awaits_a_word() {
         return Err(no_leave());
     }
-    match visiting(&room, &place.token, now).await {
-        Ok(None) => {}
-        Ok(Some(number)) if give_back(&room, &app.nats, number).await => {
-            return Ok(StatusCode::NO_CONTENT);
-        }
-        Ok(Some(_)) => return Err(problems::not_given_back()),
-        Err(_) => return Err(no_leave()),
-    }
     loop {
         match try_leave(&room, &place.token, now).await {
-            Ok(true) => return Ok(StatusCode::NO_CONTENT),
-            Ok(false) if started.elapsed() < LEAVE_WAIT => tokio::time::sleep(LEAVE_AGAIN).await,
-            Ok(false) | Err(_) => return Err(no_leave()),
+            Ok(Leave::Left) => return Ok(StatusCode::NO_CONTENT),
+            Ok(Leave::Claimed) => return end_visit(&app, &room, &place.token, now).await,
+            Ok(Leave::Unclear) if started.elapsed() < LEAVE_WAIT => {
+                tokio::time::sleep(LEAVE_AGAIN).await;
+            }
+            Ok(Leave::Unclear) | Err(_) => return Err(no_leave()),
         }
     }
 }
 
-/// The number of a place with a pass that is good at a gate; `None` for any other.
-///
-/// Where nobody knows since a loss of Redis whether it was claimed, the pass itself can be given
-/// back.
-async fn visiting(room: &Room, token: &Token, now: UnixMillis) -> Result<Option<u64>, Fault> {
-    if room.listing().has_seats() {
-        return Ok(None);
+/// Ends the visit of a place that was claimed, if its pass is good at a gate and nowhere else.
+async fn end_visit(
+    app: &App,
+    room: &Room,
+    token: &Token,
+    now: UnixMillis,
+) -> Result<StatusCode, Problem> {
+    let number = room.line_number(token).filter(|&number| {
+        let standing = room.standing(number).1;
+        let is_good = matches!(standing, Standing::Called(terms) if now < terms.pass_until);
+        is_good && !room.listing().has_seats()
+    });
+    match number {
+        Some(number) if !give_back(room, &app.nats, number).await => {
+            Err(problems::not_given_back())
+        }
+        _ => Ok(StatusCode::NO_CONTENT),
     }
-    let Some(number) = room.line_number(token) else { return Ok(None) };
-    let (blessed, standing) = room.standing(number);
-    let Standing::Called(terms) = standing else { return Ok(None) };
-    let claimed = match terms.counted {
-        _ if terms.pass_until <= now => false,
-        Some(claimed) => claimed,
-        None => marks(room, &blessed, number).await?.claimed,
-    };
-    Ok(claimed.then_some(number))
 }
 
-/// Leaves if there is something to leave; false while the place is being drawn.
-async fn try_leave(room: &Room, token: &Token, now: UnixMillis) -> Result<bool, Fault> {
+/// Leaves if there is something to leave.
+///
+/// Where nobody knows since a loss of Redis whether a place was claimed, it was not: the pass itself
+/// can be given back.
+async fn try_leave(room: &Room, token: &Token, now: UnixMillis) -> Result<Leave, Fault> {
     let Some(number) = room.line_number(token) else {
         // Before its draw a place has its bit where it was given out.
         return room.store.leave(&room.blessed(), token.number, Some(Phase::Gather)).await;
     };
     let (blessed, standing) = room.standing(number);
-    let is_over = match standing {
-        Standing::Waiting | Standing::Skipped => false,
-        Standing::Called(terms) => {
-            let is_closed = terms.claim_until <= now || terms.counted.is_some();
-            is_closed || room.claimed().contains(number)
-        }
-        Standing::Left | Standing::Over => true,
-    };
-    if is_over {
-        return Ok(true);
+    match standing {
+        Standing::Waiting | Standing::Skipped => {}
+        Standing::Called(terms) => match terms.counted {
+            Some(true) => return Ok(Leave::Claimed),
+            Some(false) => return Ok(Leave::Left),
+            None if room.claimed().contains(number) => return Ok(Leave::Claimed),
+            None if terms.claim_until <= now && room.listing().has_seats() => {
+                return Ok(Leave::Left);
+            }
+            // Nobody but those who have claimed in time can have a pass.
+            None if terms.claim_until <= now => {
+                let claimed = marks(room, &blessed, number).await?.claimed;
+                return Ok(if claimed { Leave::Claimed } else { Leave::Left });
+            }
+            None => {}
+        },
+        Standing::Left | Standing::Over => return Ok(Leave::Left),
     }
     room.forget_presence(number);
     room.store.leave(&blessed, number, None).await

@@ -278,7 +278,7 @@ fn body(room: &Room, view: &View, place: &Opened, stand: Stand, now: UnixMillis)
     let waiting = number.filter(|_| is_queued && !is_late);
     let before = waiting.map(|number| before(room, view, number));
     let ahead = before.map(|(ahead, _)| ahead);
-    let lapse = view.poll_ceiling + LAPSE_MARGIN;
+    let lapse = view.poll_ceilings.longest() + LAPSE_MARGIN;
     let wait = outlook
         .paces
         .zip(before)
@@ -295,7 +295,6 @@ fn body(room: &Room, view: &View, place: &Opened, stand: Stand, now: UnixMillis)
     if let (Some(number), Some(wait)) = (waiting.filter(|n| n.is_multiple_of(POLLS_TOLD)), wait) {
         room.note_told(number, wait);
     }
-    let far_ceiling = far.then_some(view.poll_ceiling);
     PlaceBody {
         state: told_name(state),
         number,
@@ -306,7 +305,7 @@ fn body(room: &Room, view: &View, place: &Opened, stand: Stand, now: UnixMillis)
         ended: outlook.ended.map(Ending::name),
         end: end(state, view.has_seats, claimed, is_over),
         poll_after_ms: POLLS
-            .poll_after(distance, view.rate_per_minute, far_ceiling, place.jitter)
+            .poll_after(distance, view.rate_per_minute, view.poll_ceilings, far, place.jitter)
             .0,
         claim_within_ms: match (state, standing) {
             (State::Ready, Some(Standing::Called(terms))) => Some(terms.claim_until.since(now).0),

@@ -147,7 +147,7 @@ fn describe(room: &Room) -> StatusBody {
         called_last_minute: status.as_ref().map_or(0, |status| status.called_last_minute),
         poll_policy: PollPolicyBody {
             floor_ms: POLLS.floor.0,
-            ceiling_ms: room.poll_ceiling().0,
+            ceiling_ms: room.poll_ceilings().far.0,
             divisor: POLLS.divisor,
         },
         message: message(ended, hold_reason, sold_out),

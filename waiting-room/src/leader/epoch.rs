@@ -48,6 +48,7 @@ impl Leader {
             self.append(owner, AdmissionRecord::MarkRaised { epoch, number_max }).await?;
         }
         self.rules.epoch_started();
+        self.lost_check_ins();
         let given_before = if start.has_doubt() { self.given_before(epoch).await } else { None };
         if let Some(given_before) = given_before {
             self.append(owner, start.doubt_ended(given_before)).await?;

@@ -115,7 +115,7 @@ impl Leader {
     /// Takes in what instances have said since the last tick.
     pub(super) fn hear(&mut self) {
         if self.presence.is_none() {
-            self.rules.check_ins_failed();
+            self.lost_check_ins();
         }
         while let Some(message) = self.next_word() {
             self.hear_one(&message.payload);
@@ -129,7 +129,7 @@ impl Leader {
     /// Takes in one word: that check-ins were lost, or what was given out.
     fn hear_one(&mut self, payload: &Bytes) -> Option<GivenReport> {
         if payload.is_empty() {
-            self.rules.check_ins_failed();
+            self.lost_check_ins();
             return None;
         }
         let report = match codec::decode::<GivenReport>(payload) {

@@ -8,7 +8,7 @@ use chassis::clock::Monotonic;
 use chassis::{AppendError, Owner};
 use schema::admission::{AdmissionRecord, HoldReason, LimitedBy, Release};
 use schema::{DurationMs, RoomMode, RoomSettings};
-use waiting_room_core::{Bits, Plan, SIGHT_NUMBERS, Sight, Standing, Uncounted};
+use waiting_room_core::{Bits, GENERATION, Plan, SIGHT_NUMBERS, Sight, Standing, Uncounted};
 
 impl Leader {
     /// Decides over the line as it was just seen; returns what binds.
@@ -84,10 +84,15 @@ impl Leader {
 
     /// Takes those out of the late lane who were called, are not late, or have gone again: these
     /// come back by asking.
+    ///
+    /// LINE-3: who is silent keeps the turn until all who are there must have been heard, as those
+    /// in line do. A new leader's sets are empty at first.
     async fn drop_late(&self, look: &Look) {
         let over = |number: &u64| self.ledger.standing(*number) != Standing::Skipped;
         let mut gone: Vec<u64> = look.late.iter().copied().filter(over).collect();
-        gone.extend(&look.late_gone);
+        if GENERATION <= self.clock.now().since(self.heard_since) {
+            gone.extend(&look.late_gone);
+        }
         if gone.is_empty() {
             return;
         }

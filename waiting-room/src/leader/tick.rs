@@ -133,7 +133,13 @@ impl Leader {
         tracing::debug!(event = %self.room.event, %fault, "the room holds");
         self.is_troubled = true;
         self.hold.get_or_insert(HoldReason::RedisAway);
+        self.lost_check_ins();
+    }
+
+    /// Some check-ins were lost, or may be: nobody's silence of before means anything.
+    pub(super) fn lost_check_ins(&mut self) {
         self.rules.check_ins_failed();
+        self.heard_since = self.clock.now();
     }
 
     /// Who is over makes room, whether by buying or by giving the pass back.
@@ -190,10 +196,10 @@ impl Leader {
         let given = self.ledger.line_last(self.last_seen.unwrap_or(self.ledger.cursor));
         let now = self.clock.now();
         let polls = self.room.polls_per_second_max;
-        let ceiling = POLLS.ceiling_for(self.ledger.crowd(), settings, polls);
+        let ceiling = POLLS.ceilings_for(self.ledger.crowd(), settings, polls).longest();
         let horizon = self.rules.publish_horizon(now, given, &self.doubt, settings, ceiling);
         if self.is_troubled {
-            self.rules.check_ins_failed();
+            self.lost_check_ins();
         }
         horizon
     }

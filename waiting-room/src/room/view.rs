@@ -8,11 +8,11 @@ use super::{Outlook, Room, lock, read, write};
 use crate::config::STATUS_AGE_MAX;
 use crate::rooms::Rooms;
 use chassis::clock::Monotonic;
-use schema::{DurationMs, EventId};
+use schema::EventId;
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use waiting_room_core::{LiveIndex, Positions};
+use waiting_room_core::{Ceilings, LiveIndex, Positions};
 
 /// How many rooms a thread remembers; a crowd asks about few at a time.
 ///
@@ -31,7 +31,7 @@ pub(crate) struct View {
     pub(crate) outlook: Outlook,
     pub(crate) rate_per_minute: u32,
     /// The longest that anybody is told to wait before the next poll.
-    pub(crate) poll_ceiling: DurationMs,
+    pub(crate) poll_ceilings: Ceilings,
     /// No number above it has bought, or given its pass back.
     completed_last: Option<u64>,
     pub(crate) has_seats: bool,
@@ -81,7 +81,7 @@ impl Room {
         let positions = self.ledger().positions();
         let outlook = *read(&self.outlook);
         let rate_per_minute = self.settings().admission_rate_per_minute;
-        let poll_ceiling = self.poll_ceiling();
+        let poll_ceilings = self.poll_ceilings();
         // Whether all is read comes before what was read.
         let (has_seats, has_begun) = (self.listing().has_seats(), *self.begun.borrow());
         let completed_last = lock(&self.completed).numbers.last();
@@ -92,7 +92,7 @@ impl Room {
             positions,
             outlook,
             rate_per_minute,
-            poll_ceiling,
+            poll_ceilings,
             completed_last,
             has_seats,
             has_begun,

@@ -52,6 +52,7 @@ for at = 10, #ARGV, 4 do
   local turn = tonumber(ARGV[at]) - repeats
   if found then
     repeats = repeats + 1
+    if not is_request then redis.call('PEXPIRE', even, ARGV[9]) end
   elseif turn <= free then
     local join = struct.pack('>I8', last + turn) .. string.sub(room[3], 1, 1) .. ARGV[at + 3]
     if is_request then

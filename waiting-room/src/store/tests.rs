@@ -1,16 +1,17 @@
 //! Tests of the scripts, on a real Redis.
 
 use super::{
-    Blessed, Closing, Fault, Giving, Kept, Keyed, KeyedBy, Leading, Marks, Phase, Recalled, Shift,
-    Store,
+    Blessed, Closing, Fault, Giving, Kept, Keyed, KeyedBy, Leading, Leave, Marks, Phase, Recalled,
+    Shift, Store,
 };
 use crate::config::{JOIN_BATCH_MAX, JOIN_KEYS_AGE, JOIN_KEYS_BUCKETS, JOIN_KEYS_GENERATION};
 use chassis::{TestServers, Which};
-use schema::UnixMillis;
-use waiting_room_core::{Bits, NumberSet};
+use schema::{DurationMs, UnixMillis};
+use waiting_room_core::{Bits, NumberSet, TOKEN_AGE_MAX};
 
 const GIVER: u64 = 7;
-const GIVING: Giving = Giving { giver: GIVER, least: 0, is_to_gather: false };
+const GIVING: Giving =
+    Giving { giver: GIVER, least: 0, is_to_gather: false, person_life: TOKEN_AGE_MAX };
 
 /// As that of a request: half of it says something.
 const FINGERPRINT: [u8; 32] = {
@@ -136,6 +137,39 @@ async fn a_person_has_one_number_beside_requests_until_the_place_is_forgotten() 
 }
 
 #[tokio::test]
+async fn a_persons_place_is_remembered_from_the_last_time_that_somebody_asks_for_it() {
+    let servers = TestServers::with(&[Which::Redis]).await;
+    let (store, blessed) = blessed_store(&servers).await;
+    let (person, owner) = (Keyed { by: KeyedBy::Person, ..keyed(1) }, keyed(2).key);
+    let redis = servers.redis().await;
+    let lives = async |name: &str| {
+        let left: i64 = redis.query(redis::cmd("PTTL").arg(name)).await.unwrap();
+        u64::try_from(left).unwrap()
+    };
+    let (joined, bound) = (store.person_name(&person.key), store.person_name(&keyed(3).key));
+    for days in [30, 8, 20] {
+        let person_life = DurationMs(days * 86_400_000);
+        let giving = Giving { person_life, ..GIVING };
+        store.join(&blessed, &[Some(person)], giving).await.unwrap();
+        store.bind(&blessed, &keyed(3).key, &owner, person_life).await.unwrap();
+        for name in [&joined, &bound] {
+            let left = lives(name).await;
+            assert!((person_life.0 - 60_000..=person_life.0).contains(&left), "{days}: {left}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_claimed_place_is_not_left_by_whoever_has_not_heard_of_the_claim() {
+    let servers = TestServers::with(&[Which::Redis]).await;
+    let (store, blessed) = blessed_store(&servers).await;
+    assert!(store.claim(&blessed, 4).await.unwrap());
+    assert_eq!(store.leave(&blessed, 4, None).await.unwrap(), Leave::Claimed);
+    assert_eq!(store.leave(&blessed, 3, None).await.unwrap(), Leave::Left);
+    assert!(!store.claim(&blessed, 3).await.unwrap());
+}
+
+#[tokio::test]
 async fn keys_of_two_generations_are_remembered_and_a_third_forgets_the_first() {
     let servers = TestServers::with(&[Which::Redis]).await;
     let (store, blessed) = blessed_store(&servers).await;
@@ -197,7 +231,7 @@ async fn an_overtaken_leader_deals_with_no_leave_and_takes_nobody_out_of_the_lat
     let servers = TestServers::with(&[Which::Redis]).await;
     let (store, blessed) = blessed_store(&servers).await;
     let [old, new] = [10, 20].map(|fence| Leading { blessed: blessed.clone(), fence });
-    assert!(store.leave(&blessed, 4, None).await.unwrap());
+    assert_eq!(store.leave(&blessed, 4, None).await.unwrap(), Leave::Left);
     store.come_back(&blessed, &[3], UnixMillis(1_800_000_000_000)).await.unwrap();
     let look = async || store.look(&new, (0, 1), (1, 0), (9, 9)).await.unwrap();
     let (first, rank) = look().await.leaves[0];

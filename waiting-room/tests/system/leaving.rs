@@ -179,6 +179,41 @@ async fn a_crowd_in_the_late_lane_asks_redis_less_often_than_it_is_asked() {
 }
 
 #[tokio::test]
+async fn the_next_leader_calls_from_the_late_lane_in_the_order_of_coming_back() {
+    let world = World::new().await;
+    let (one, two) = (world.instance("a").await, world.instance("b").await);
+    world.set(ID, |settings| settings.mode = RoomMode::Hold).await;
+    world.list(ID, 100).await;
+    let (first, second) = (two.place(ID).await, two.place(ID).await);
+    let stayed = two.place(ID).await;
+    for token in [&first, &second] {
+        assert_eq!(leave(&two, token).await, 204);
+    }
+    one_at_a_time(&world).await;
+    assert_eq!(two.claimed(ID, &stayed).await.status, 200);
+    let is_late = async |token: &str| two.me(ID, token).await.body["lane"] == "late";
+    let mut ticks = world.ticks(ID).await;
+    for token in [&first, &second] {
+        soon(async || is_late(token).await.then_some(())).await;
+        ticks.pass(4).await;
+    }
+    // Whoever led, the other one leads now; it has heard nobody yet.
+    drop(one);
+    drop(two);
+    let three = world.instance("c").await;
+    ticks.pass(2).await;
+    soon(async || (three.room_status(ID).await.body["waiting"] == 0).then_some(())).await;
+    ticks.pass(4).await;
+    assert_eq!(three.me(ID, &second).await.body["lane"], "late");
+    ticks.pass(4).await;
+    assert_eq!(three.me(ID, &first).await.body["lane"], "late");
+    ticks.pass(4).await;
+    world.set(ID, |settings| settings.active_max = 2).await;
+    assert_eq!(three.claimed(ID, &first).await.status, 200);
+    assert_eq!(three.me(ID, &second).await.body["lane"], "late");
+}
+
+#[tokio::test]
 async fn who_leaves_the_late_lane_is_not_called_from_it() {
     let world = World::new().await;
     let room = world.instance("a").await;

@@ -84,6 +84,27 @@ async fn a_room_that_passes_through_calls_each_with_its_join_and_keeps_its_caps(
 }
 
 #[tokio::test]
+async fn a_room_without_settings_of_its_own_is_what_its_listing_says_before_and_after_a_restart() {
+    let world = World::new().await;
+    let mut room = world.instance("a").await;
+    for (has_room, mode) in [(true, "open"), (false, "off"), (true, "open")] {
+        world.list_with(ID, 1_000, |listing| listing.waiting_room = has_room).await;
+        comes_to(&room, ID, "mode", json!(mode)).await;
+        drop(room);
+        room = world.instance("b").await;
+        soon(async || {
+            (room.join(ID).await.status == if has_room { 201 } else { 409 }).then_some(())
+        })
+        .await;
+    }
+    world.set(ID, |settings| settings.mode = RoomMode::Hold).await;
+    comes_to(&room, ID, "mode", json!("hold")).await;
+    world.list_with(ID, 1_000, |listing| listing.waiting_room = false).await;
+    world.ticks(ID).await.pass(4).await;
+    assert_eq!(status(&room, ID, "mode").await, "hold", "what was set is in force");
+}
+
+#[tokio::test]
 async fn a_pre_queue_in_the_order_of_joins_stands_until_it_opens_and_is_not_drawn() {
     let world = World::new().await;
     let room = world.instance("a").await;

@@ -25,6 +25,9 @@ pub const ATTEMPT_MAX: Duration = Duration::from_secs(30);
 const KEPT_FOR: Duration = Duration::from_hours(24);
 
 /// Most answers that one sweep forgets: some 20 ms of work.
+///
+/// With more, who comes with one of their keys would wait for longer; with fewer, there would be
+/// more commits.
 const SWEPT_MAX: i64 = 10_000;
 
 /// A request that is to be done once.
@@ -137,12 +140,13 @@ impl Keys {
         update.execute(&self.postgres).await.map(drop)
     }
 
-    /// Forgets keys of more than a day ago, and says how many.
-    pub async fn sweep(&self) -> Result<u64, sqlx::Error> {
+    /// Forgets keys of more than a day ago. `true` if they were as many as one sweep may forget:
+    /// then more may be left.
+    pub async fn sweep(&self) -> Result<bool, sqlx::Error> {
         let age = i64::try_from(KEPT_FOR.as_millis()).expect("a day");
         let sweep = sqlx::query("SELECT keys_sweep($1, $2)").bind(age).bind(SWEPT_MAX);
         let swept: i64 = sweep.fetch_one(&self.postgres).await?.try_get(0)?;
-        Ok(swept.unsigned_abs())
+        Ok(swept == SWEPT_MAX)
     }
 
     /// A secret that belongs to `nonce`, which may be stored in its place.

@@ -46,6 +46,7 @@ mod test_ledger;
 mod test_outage;
 mod test_owners;
 mod test_partners;
+mod test_passes;
 mod test_readiness;
 mod test_refusals;
 mod test_split;

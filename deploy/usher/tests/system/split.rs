@@ -118,6 +118,21 @@ impl Split {
         (Client::new(&format!("http://{address}")), pages)
     }
 
+    /// Starts one more gateway with an address of its own, and waits until it serves and knows the
+    /// demo; returns a client of it.
+    pub async fn open_gateway(&mut self, name: &str) -> Client {
+        let address = format!("127.0.0.1:{}", free_port());
+        self.add(name, "ingress", &[("USHER__INGRESS__LISTEN", address.as_str())]).await;
+        let client = Client::new(&format!("http://{address}"));
+        until("the new gateway to serve", async || {
+            let ready = client.send(Call::get("/readyz")).await.ok()?;
+            let known = client.send(Call::get("/api/events/EVT001/seats")).await.ok()?;
+            ([ready.status, known.status] == [200, 200]).then_some(())
+        })
+        .await;
+        client
+    }
+
     async fn add(&mut self, name: &str, stage: &str, settings: &[(&str, &str)]) -> Client {
         let pages = self.spawn(name, stage, settings);
         until("the new process to live", async || {

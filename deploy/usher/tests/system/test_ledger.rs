@@ -1,12 +1,13 @@
 //! `usher audit --all` and `usher ledger check` fail on what must never be, each in its own way,
 //! and on nothing else.
 
-use crate::auditor::{assert_clean, audit, check_ledger, postgres};
+use crate::auditor::{assert_clean, audit, check_ledger, postgres, reconcile};
 use crate::fan::{Fan, best};
 use crate::process::free_port;
 use crate::system::System;
 use crate::up::{Reach, Up};
 use crate::wait::until;
+use chassis::{TestServers, Which};
 use schema::OrderId;
 use sqlx::types::Uuid;
 use sqlx::{AssertSqlSafe, PgPool, Row};
@@ -170,4 +171,18 @@ async fn a_ledger_that_cannot_be_read_is_said_to_be_unchecked() {
     let (code, printed) = check_ledger(&variables).await;
     assert_eq!(code, 2, "{printed}");
     assert!(printed.starts_with("not checked: connect to P"), "{printed}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_cannot_be_asked_is_no_difference_to_a_reconcile() {
+    let nowhere = format!("postgres://a@127.0.0.1:{}/a", free_port());
+    let servers = TestServers::with(&[Which::Postgres]).await;
+    let here = servers.url(Which::Postgres).to_owned();
+    for (url, why) in [(nowhere, "connect to P"), (here, "use payment provider nobody")] {
+        let variables = [("POSTGRES__URL", url.as_str()), ("SETTLEMENT__PROVIDER", "nobody")];
+        let variables = variables.map(|(name, value)| (format!("USHER__{name}"), value.to_owned()));
+        let (code, printed) = reconcile(&variables).await;
+        assert_eq!(code, 2, "{printed}");
+        assert!(printed.starts_with(&format!("not reconciled: {why}")), "{printed}");
+    }
 }

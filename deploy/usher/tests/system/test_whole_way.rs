@@ -27,11 +27,8 @@ pub async fn a_fan_goes_the_whole_way(reach: &Reach) {
     named_seats_are_held_paid_and_shown(&fan).await;
     best_available_seats_are_adjacent(&fan).await;
     standing_places_are_sold_by_number(&fan).await;
-    tokio::join!(
-        every_sandbox_token_does_what_it_says(client),
-        a_cancelled_booking_is_refunded_and_its_seats_are_free(client),
-        a_room_lets_in_who_claims(client),
-    );
+    tokio::join!(every_sandbox_token_does_what_it_says(client), a_room_lets_in_who_claims(client));
+    a_cancelled_booking_is_refunded_and_its_seats_are_free(client).await;
     a_ticket_is_refunded_alone_and_its_seat_is_free(reach).await;
     partners_get_an_allotment_and_give_it_back(client).await;
     a_reservation_is_extended(client).await;
@@ -194,6 +191,7 @@ async fn every_sandbox_token_does_what_it_says(client: &Client) {
         let reservation = hold("EVT002").await;
         let answer = fan.confirm(&reservation, "tok_declined").await;
         assert_eq!((answer.status, answer.code().as_str()), (402, "PAYMENT_DECLINED"));
+        assert_eq!(answer.json()["retryable"], true, "{answer:?}");
         assert_eq!(fan.reservation_status(&reservation).await, "HELD");
         Booking::read(&fan.confirm(&reservation, "tok_ok").await.expect(200));
     };
@@ -222,12 +220,20 @@ async fn every_sandbox_token_does_what_it_says(client: &Client) {
     tokio::join!(slow, unknown, lost, declined, paying, released);
 }
 
+/// How late after the answer to a cancel search may count its seats as free, in this test.
+///
+/// The product promises a second, and what it took is printed. This bound is for two cores that run
+/// everything: an index that is many seconds behind breaks it, a loaded machine does not.
+const SEARCH_LATE_MAX: Duration = Duration::from_secs(10);
+
+/// Nobody else buys meanwhile, so search is behind for as long as its count is another one.
 async fn a_cancelled_booking_is_refunded_and_its_seats_are_free(client: &Client) {
     let fan = Fan::new(client, "cancel").await;
-    // Far from the best seats, which others take at the same time.
     let far = json!({"eventId": "EVT002", "bestAvailable": {"quantity": 2, "section": "BALCONY"}});
     let booking = fan.buy(&far).await;
+    search_counts_what_is_free(client).await;
     let cancelled = fan.cancel(&booking.id).await.expect(200);
+    let answered = Instant::now();
     assert!(matches!(text(&cancelled["status"]).as_str(), "CANCELLED" | "REFUNDED"), "{cancelled}");
     until_equal("the refund", "REFUNDED".to_owned(), async || {
         text(&fan.booking(&booking.id).await["status"])
@@ -235,17 +241,23 @@ async fn a_cancelled_booking_is_refunded_and_its_seats_are_free(client: &Client)
     .await;
     let map = SeatMap::of(client, "EVT002").await;
     assert!(booking.places.iter().all(|seat| map.status(seat) == "free"), "{booking:?}");
+    search_counts_what_is_free(client).await;
+    let late = answered.elapsed();
+    eprintln!("search counts cancelled seats as free after {late:?}");
+    assert!(late < SEARCH_LATE_MAX, "{late:?}");
+    assert_eq!(fan.cancel(&booking.id).await.status, 200, "repeating it is harmless");
+    let other = Fan::new(client, "after-cancel").await;
+    assert_eq!(other.buy(&named("EVT002", &booking.places)).await.places, booking.places);
+}
+
+async fn search_counts_what_is_free(client: &Client) {
     until_equal("search to count what is free", true, async || {
-        // Others buy meanwhile, so both are looked at until they agree.
         let free = SeatMap::of(client, "EVT002").await.count("free");
         let found = client.get("/api/search?q=glass%20lighthouse").await;
         let mut hits = found["hits"].as_array().unwrap().iter();
         hits.any(|hit| hit["eventId"] == "EVT002" && hit["seatsFree"] == free)
     })
     .await;
-    assert_eq!(fan.cancel(&booking.id).await.status, 200, "repeating it is harmless");
-    let other = Fan::new(client, "after-cancel").await;
-    assert_eq!(other.buy(&named("EVT002", &booking.places)).await.places, booking.places);
 }
 
 async fn a_ticket_is_refunded_alone_and_its_seat_is_free(reach: &Reach) {

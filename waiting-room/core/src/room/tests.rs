@@ -502,6 +502,28 @@ fn returners_get_a_share_and_all_of_an_empty_line() {
 }
 
 #[test]
+fn what_a_short_line_leaves_of_the_rate_is_the_returners() {
+    let mut world = World::new(24_000);
+    world.join(60);
+    world.tick(1, 0);
+    for _ in 0..3 {
+        world.join(3);
+        world.now += 250;
+        world.late = (1..=200).collect();
+        let (plan, limited_by) = world.tick(1, 0);
+        let plan = plan.unwrap();
+        assert_eq!((plan.called, plan.late.len()), (100, 97));
+        assert_eq!(limited_by, LimitedBy::Rate, "which is used up");
+    }
+    // Who is in line and may be there keeps the share of the line.
+    world.lose(69, 1_000);
+    world.join(1);
+    world.now += 250;
+    let (plan, limited_by) = world.tick(1, 0);
+    assert_eq!((plan.unwrap().late.len(), limited_by), (25, LimitedBy::Recovery));
+}
+
+#[test]
 fn ninety_eight_of_a_hundred_come_in_when_most_of_the_line_has_gone() {
     let mut world = World::new(6_000);
     world.join(60_000);
