@@ -18,6 +18,7 @@ const CARDS = [
   ["tok_slow", "Slow bank (2 seconds)"],
   ["tok_unknown", "Bank that answers late, then pays"],
   ["tok_lost", "Bank that never answers (nothing is charged)"],
+  ["tok_duplicate", "Card that is charged twice (the second charge goes back)"],
   ["tok_chargeback", "Card whose bank takes the money back"],
   ["tok_chargeback_won", "Card whose bank takes the money back, and returns it"],
 ];

@@ -21,8 +21,8 @@ pub struct Config {
     /// same in each process, for the leader waits so long for those who are silent.
     ///
     /// Less costs less, and a fan far from the front hears of a change later: at 20,000 a million
-    /// are told to come back after 51 to 66 s. Nobody is told more than 300 s, or than the longer of
-    /// 30 s and three quarters of the claim window; lines that would need longer ask more.
+    /// are told to come back after 51 to 66 s. Nobody is told more than 300 s, or than the longer
+    /// of 30 s and three quarters of the claim window; lines that would need longer ask more.
     pub polls_per_second_max: u32,
     /// What a stranger can take of the listener.
     pub http: HttpLimits,
@@ -118,8 +118,8 @@ pub(crate) const JOIN_KEYS_BUCKETS: u16 = 512;
 /// A fifth of a second of that rush, and some megabytes.
 pub(crate) const JOINS_REMEMBERED_MAX: usize = 8_192;
 
-/// In how many hashes of a room persons are spread, at about 100 bytes each. With a million of them each has 250, which is
-/// small enough for Redis to keep it dense.
+/// In how many hashes of a room persons are spread, at about 100 bytes each. With a million of them
+/// each has 250, which is small enough for Redis to keep it dense.
 pub(crate) const PERSON_BUCKETS: u16 = 4_096;
 
 /// How long the entry of a pre-queue's places in their cohort may take, before they are given up

@@ -127,8 +127,8 @@ async fn the_same_key_hears_the_same_answer_and_another_body_is_refused() {
     assert_eq!(ask("", seats(&["A-1-1"])).await.problem().1, "IDEMPOTENCY_KEY_INVALID");
 }
 
-/// A limit that is named (decision 0035): to know more, each command would wait for a place that all
-/// shards share.
+/// A limit that is named (decision 0035): to know more, each command would wait for a place that
+/// all shards share.
 #[tokio::test]
 async fn a_key_and_a_ref_are_known_to_the_shard_of_their_event_and_to_no_other() {
     let (rig, fan) = open().await;

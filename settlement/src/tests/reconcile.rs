@@ -193,6 +193,26 @@ async fn a_second_payment_of_a_paid_order_goes_back_and_the_order_stays() {
 }
 
 #[tokio::test]
+async fn a_fan_whom_the_provider_charges_twice_pays_once() {
+    let mut rig = Rig::start().await;
+    let sandbox = Sandbox::start(&rig.pool);
+    let _stage = rig.stage(Point::Never);
+    let hold = rig.pay(&[1], "tok_duplicate").await;
+    rig.wait_for(hold, "paid").await;
+    rig.rest().await;
+    let taken = "SELECT count(*) FROM sandbox.payment WHERE state = 'captured'";
+    assert_eq!(rig.count(taken).await, 2);
+    age(&rig).await;
+    eventually("the second charge to go back", || async { rig.count(taken).await == 1 }).await;
+    rig.rest().await;
+    assert_eq!(rig.state(hold).await, "paid");
+    let asked_for = "SELECT count(*) FROM sandbox.payment JOIN payment_attempt
+        ON provider_id = payment_id WHERE sandbox.payment.state = 'captured'";
+    assert_eq!(rig.count(asked_for).await, 1, "the other one went back");
+    assert_given_back(&rig, &sandbox, 1).await;
+}
+
+#[tokio::test]
 async fn a_paid_order_whose_money_is_gone_is_told_and_left_to_a_person() {
     let (rig, hold) = Rig::paid(&[1]).await;
     let sandbox = Sandbox::start(&rig.pool);
