@@ -116,8 +116,8 @@ async function confirmPayment(page, paymentToken) {
     }
     // A declined card may have moved the deadline: the page is made again from the server's word.
     if (error.code === "PAYMENT_DECLINED") {
-      if (!error.retryable) return showEnd(page, "The card was declined, and your time is up.");
       await showAgain(page);
+      if (!error.retryable) return notify("The card was declined.");
     }
     throw error;
   }
@@ -126,6 +126,7 @@ async function confirmPayment(page, paymentToken) {
 async function showAgain(page) {
   page.held = await get(page.path, { signal: page.signal });
   if (page.held.status === "HELD") showPayment(page);
+  else if (page.held.status === "CONFIRMED") await waitForPayment(page);
   else showEnd(page, sentence({ code: "RESERVATION_EXPIRED" }));
 }
 

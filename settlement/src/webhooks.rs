@@ -68,6 +68,7 @@ async fn make(context: &Context, unread: &mut HashMap<EventId, Monotonic>) -> Re
         if ready.is_empty() {
             return Ok(());
         }
+        let mut is_away = false;
         for Ready { event, .. } in &ready {
             if promoters.contains_key(event) || unread.contains_key(event) {
                 continue;
@@ -79,7 +80,12 @@ async fn make(context: &Context, unread: &mut HashMap<EventId, Monotonic>) -> Re
                 Err(error) => {
                     tracing::warn!(%event, error = %chain(&error), "messages of an event wait");
                     unread.insert(event.clone(), Monotonic::now());
+                    // Each further one may have to be waited for as long.
+                    is_away = matches!(error, Error::Slow { .. } | Error::Bus { .. });
                 }
+            }
+            if is_away {
+                break;
             }
         }
         let mut told = Vec::with_capacity(ready.len());
@@ -89,6 +95,9 @@ async fn make(context: &Context, unread: &mut HashMap<EventId, Monotonic>) -> Re
             }
         }
         webhooks.expand(&told).await?;
+        if is_away {
+            return Ok(());
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use schema::{DurationMs, Shards};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::time::Duration;
+use waiting_room_core::TOKEN_AGE_MAX;
 
 /// Section `[waiting_room]` of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,6 +119,14 @@ pub(crate) const JOIN_KEYS_BUCKETS: u16 = 512;
 /// A fifth of a second of that rush, and some megabytes.
 pub(crate) const JOINS_REMEMBERED_MAX: usize = 8_192;
 
+/// How long the place of a person is remembered, where a room gives each only one, since somebody
+/// asked for it last: as long as its token is good.
+pub(crate) const PERSON_AGE_MAX: DurationMs = TOKEN_AGE_MAX;
+
+/// As [`PERSON_AGE_MAX`], of a place in a pre-queue, whose token is good until the draw and for as
+/// long as others from then on. Who gathers for longer may give a person a second place.
+pub(crate) const PERSON_GATHERS_MAX: DurationMs = DurationMs(400 * 86_400_000);
+
 /// In how many hashes of a room persons are spread, at about 100 bytes each. With a million of them
 /// each has 250, which is small enough for Redis to keep it dense.
 pub(crate) const PERSON_BUCKETS: u16 = 4_096;
@@ -158,8 +167,13 @@ pub(crate) const INDEX_AGE_MAX: Duration = Duration::from_secs(1);
 /// Check-ins that wait for one flush; more are dropped, and the leader is told that they failed.
 pub(crate) const CHECK_INS_MAX: usize = 65_536;
 
-/// Returners that one tick looks at, and that one flush brings to the late lane.
+/// Returners that one tick may call, and that one flush brings to the late lane.
 pub(crate) const LATE_SEEN_MAX: usize = 1_024;
+
+/// Places at the head of the late lane that one tick looks at to find those who are there: some
+/// milliseconds of Redis. While nobody may be passed as gone whoever is behind more that are silent
+/// waits.
+pub(crate) const LATE_LOOKED_MAX: usize = 4 * LATE_SEEN_MAX;
 
 /// How often an instance says what it has given out, and how often at once in a new epoch: once is
 /// lost with its message.

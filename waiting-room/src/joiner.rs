@@ -147,12 +147,7 @@ async fn give(room: &Room, waiting: &[JoinAsk]) -> Result<Option<(u32, Given)>, 
     let gathered = Gathered { gathering: false, ..room.ledger().gathered() };
     let is_to_gather =
         phase_step(&room.settings(), gathered, room.wall()) == Some(PhaseStep::StartGather);
-    let giving = Giving {
-        giver: room.giver,
-        least: room.given_report().given_to,
-        is_to_gather,
-        person_life: room.person_life(room.wall()),
-    };
+    let giving = Giving { giver: room.giver, least: room.given_report().given_to, is_to_gather };
     let given = room.store.join(&blessed, &asks, giving).await?;
     // What is remembered of a key was given before, so it is not above this either.
     let last = given.after + given.count;

@@ -39,7 +39,7 @@ pub(crate) async fn run(room: Arc<Room>, nats: Nats, shutdown: Shutdown) {
             told.push(Monotonic::now());
         }
         flush_check_ins(&room, &nats).await;
-        flush_returners(&room).await;
+        flush_returners(&room, &nats).await;
         // Relaxed: a wish; see `Room::index`.
         let is_wanted = room.index_wanted.load(Ordering::Relaxed);
         if is_wanted && index_read.is_none_or(|at| INDEX_AGE_MAX <= at.elapsed()) {
@@ -73,8 +73,8 @@ async fn flush_check_ins(room: &Room, nats: &Nats) {
 }
 
 /// Brings those into the late lane, or keeps them there, who have asked since the last flush. What
-/// fails is tried again with the next one, or with their next poll.
-async fn flush_returners(room: &Room) {
+/// fails is tried again with the next one, or with their next poll, and the leader hears of it.
+async fn flush_returners(room: &Room, nats: &Nats) {
     let blessed = room.blessed();
     if blessed.epoch == 0 {
         return;
@@ -89,6 +89,7 @@ async fn flush_returners(room: &Room) {
         for number in numbers {
             room.come_back(number);
         }
+        tell(room, nats, Bytes::new()).await;
     }
 }
 

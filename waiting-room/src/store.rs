@@ -10,7 +10,7 @@ mod scripts;
 
 use chassis::Redis;
 use redis::ScriptInvocation;
-use schema::{DurationMs, EventId, UnixMillis};
+use schema::{EventId, UnixMillis};
 use waiting_room_core::{Bits, GENERATION, Ledger, NumberSet};
 
 pub(crate) use claims::Marks;
@@ -114,6 +114,16 @@ pub(crate) enum Closing {
     Drain,
 }
 
+/// How much a look reads.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LookMost {
+    /// Places of the late lane that are there.
+    pub late: usize,
+    /// Places of the late lane that are looked at, there or not.
+    pub late_looked: usize,
+    pub leaves: usize,
+}
+
 /// What came of a leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Leave {
@@ -170,8 +180,6 @@ pub(crate) struct Giving {
     pub least: u64,
     /// The settings ask for a pre-queue: no place of the line is given any more.
     pub is_to_gather: bool,
-    /// How long the places of persons are remembered from now on.
-    pub person_life: DurationMs,
 }
 
 /// A change of the room's fields; `None` and empty leave what is there.
@@ -239,13 +247,13 @@ impl Store {
         &self,
         blessed: &Blessed,
         asks: &[Option<Keyed>],
-        Giving { giver, least, is_to_gather, person_life }: Giving,
+        Giving { giver, least, is_to_gather }: Giving,
     ) -> Result<Given, Fault> {
         let mut call = self.scripts.join.prepare_invoke();
         call.key(&self.room).key(&self.live).key(&self.givers).key(&self.asking);
         call.arg(&blessed.run_id).arg(blessed.epoch).arg(asks.len()).arg(giver).arg(least);
         call.arg(u8::from(is_to_gather));
-        self.add_keyed(&mut call, asks, blessed.epoch, person_life);
+        self.add_keyed(&mut call, asks, blessed.epoch);
         let (after, count, phase, kept): (u64, u64, String, Vec<Vec<u8>>) =
             self.run(blessed, &call).await?;
         let kept = kept.iter().map(|bytes| Kept::read(bytes)).collect::<Result<_, Fault>>()?;
@@ -286,15 +294,15 @@ impl Store {
         leading: &Leading,
         (first_word, word_count): (u64, u64),
         (generation, generation_before): (u64, u64),
-        (late_max, leaves_max): (usize, usize),
+        most: LookMost,
     ) -> Result<Look, Fault> {
         let (first, last) = (first_word * 8, (first_word + word_count) * 8 - 1);
         let mut call = self.scripts.look.prepare_invoke();
         call.key(&self.room).key(&self.live).key(self.seen(generation));
         call.key(self.seen(generation_before)).key(&self.late).key(&self.leaves);
         call.key(&self.givers).key(&self.asking);
-        leading.args(&mut call).arg(first).arg(last).arg(late_max).arg(leaves_max);
-        call.arg(generation);
+        leading.args(&mut call).arg(first).arg(last).arg(most.late).arg(most.leaves);
+        call.arg(generation).arg(most.late_looked);
         let answer: LookAnswer = self.run(&leading.blessed, &call).await?;
         let (last, mark, phase, live, now, before, live_total, late, gone, leaves, givers, asking) =
             answer;

@@ -17,9 +17,7 @@ const NOT_RECONCILED: u8 = 2;
 const CONNECT_WAIT_MS: u64 = 5_000;
 
 pub async fn reconcile(asked: Reconcile) -> anyhow::Result<ExitCode> {
-    let config = config::load_for(asked.target.config.as_deref(), &asked.target.data)?;
-    chassis::telemetry::init(&config.log)?;
-    match Box::pin(look(config)).await {
+    match Box::pin(look(asked)).await {
         Ok(code) => Ok(code),
         Err(error) => {
             output::line(&format!("not reconciled: {error:#}"));
@@ -29,7 +27,9 @@ pub async fn reconcile(asked: Reconcile) -> anyhow::Result<ExitCode> {
 }
 
 /// Looks at the whole list of each provider, and then at the books.
-async fn look(mut config: Config) -> anyhow::Result<ExitCode> {
+async fn look(asked: Reconcile) -> anyhow::Result<ExitCode> {
+    let mut config = config::load_for(asked.target.config.as_deref(), &asked.target.data)?;
+    chassis::telemetry::init(&config.log)?;
     config.postgres.connect_wait_ms = CONNECT_WAIT_MS;
     let pool = chassis::connect_postgres(&config.postgres, "usher reconcile").await?;
     let (mut differ, mut silent) = (false, false);

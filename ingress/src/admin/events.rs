@@ -107,6 +107,7 @@ pub async fn replace_event(
     Id(event): Id<EventId>,
     body: Json<EventInput>,
 ) -> Answered {
+    catch_up(&app).await?;
     let known = app.catalog.find(&event);
     let before = known.as_ref().map(|known| &*known.listing);
     let (listing, plan) = listed(&app, body.value, before, chassis::clock::now()).await?;
@@ -155,6 +156,7 @@ async fn import(
     if !(1..=IMPORT_EVENTS_MAX).contains(&events.len()) {
         return Err(problems::invalid("an import has 1 to 10,000 events"));
     }
+    catch_up(app).await?;
     let mut checked = Vec::with_capacity(events.len());
     for event in events {
         let name = event.event_id.chars().take(24).collect::<String>();
@@ -222,6 +224,16 @@ fn check_plan(app: &App, listing: &EventListing) -> Result<(), Problem> {
 fn show(app: &App, listing: &EventListing) -> EventBody {
     let free = app.views.free(&listing.event);
     EventBody::new(listing, free, app.rooms.needs_pass(listing), chassis::clock::now())
+}
+
+/// Waits until the own catalogue has what is stored by now: what a request leaves out stays as it
+/// is, whichever gateway has stored it.
+async fn catch_up(app: &App) -> Result<(), Problem> {
+    let newest = chassis::last_sequence(&app.nats, subject::CATALOG);
+    match tokio::time::timeout(STORE_WAIT, newest).await {
+        Ok(Ok(sequence)) if app.catalog.reached(sequence, STORE_WAIT).await => Ok(()),
+        _ => Err(unavailable()),
+    }
 }
 
 /// Stores plan, then listing, and waits until the own catalogue has them.

@@ -11,7 +11,7 @@ use schema::{DurationMs, UnixMillis};
 use serde::Serialize;
 use utoipa::ToSchema;
 use waiting_room_core::{
-    Demand, Ending, Known, LAPSE_MARGIN, POLLS, Standing, State, Terms, Token, Wait,
+    Ceilings, Demand, Ending, Known, LAPSE_MARGIN, POLLS, Standing, State, Terms, Token, Wait,
     outlook as sell_out,
 };
 
@@ -291,6 +291,9 @@ fn body(room: &Room, view: &View, place: &Opened, stand: Stand, now: UnixMillis)
     let distance = if is_far { u64::MAX } else { ahead.unwrap_or(0) };
     // Those who must check in, and those who have been called, come soon however long the line is.
     let far = waits(standing) && view.is_far(number);
+    // Whose way has ended misses nothing, however short the time to claim is.
+    let near = if has_ended { POLLS.ceiling } else { view.poll_ceilings.near };
+    let ceilings = Ceilings { near, ..view.poll_ceilings };
     // Who has heard nothing at the join, as where nobody was called yet, is told by a poll.
     if let (Some(number), Some(wait)) = (waiting.filter(|n| n.is_multiple_of(POLLS_TOLD)), wait) {
         room.note_told(number, wait);
@@ -305,7 +308,7 @@ fn body(room: &Room, view: &View, place: &Opened, stand: Stand, now: UnixMillis)
         ended: outlook.ended.map(Ending::name),
         end: end(state, view.has_seats, claimed, is_over),
         poll_after_ms: POLLS
-            .poll_after(distance, view.rate_per_minute, view.poll_ceilings, far, place.jitter)
+            .poll_after(distance, view.rate_per_minute, ceilings, far, place.jitter)
             .0,
         claim_within_ms: match (state, standing) {
             (State::Ready, Some(Standing::Called(terms))) => Some(terms.claim_until.since(now).0),

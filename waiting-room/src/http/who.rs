@@ -88,10 +88,10 @@ impl Who {
 
 /// Makes the person whom the promoter names the account's own; says whether they became it now.
 async fn bind(room: &Room, named: &[u8; 32], account: &[u8; 32]) -> Result<bool, Problem> {
-    let (started, life) = (Monotonic::now(), room.person_life(room.wall()));
+    let started = Monotonic::now();
     // Where nobody may join, nobody becomes anybody's.
     while may_take(room, chassis::clock::now()).is_ok() {
-        match room.store.bind(&room.blessed(), named, account, life).await {
+        match room.store.bind(&room.blessed(), named, account).await {
             Ok(Bound::Now) => return Ok(true),
             Ok(Bound::Before) => return Ok(false),
             Ok(Bound::ToAnother) => return Err(problems::enqueue_token_taken()),

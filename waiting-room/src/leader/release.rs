@@ -88,15 +88,14 @@ impl Leader {
     /// LINE-3: who is silent keeps the turn until all who are there must have been heard, as those
     /// in line do. A new leader's sets are empty at first.
     async fn drop_late(&self, look: &Look) {
+        let is_heard = GENERATION <= self.clock.now().since(self.heard_since);
         let over = |number: &u64| self.ledger.standing(*number) != Standing::Skipped;
-        let mut gone: Vec<u64> = look.late.iter().copied().filter(over).collect();
-        if GENERATION <= self.clock.now().since(self.heard_since) {
-            gone.extend(&look.late_gone);
-        }
+        let silent = look.late_gone.iter().filter(|&number| is_heard || over(number));
+        let present = look.late.iter().filter(|&number| over(number));
+        let gone: Vec<u64> = present.chain(silent).copied().take(LATE_SEEN_MAX).collect();
         if gone.is_empty() {
             return;
         }
-        assert!(gone.len() <= LATE_SEEN_MAX);
         // What stays in the lane by a failure is taken out at a later tick: it is not late any
         // more.
         if let Err(fault) = self.room.store.late_over(&self.leading(), &gone).await {

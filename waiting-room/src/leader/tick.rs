@@ -2,9 +2,9 @@
 
 use super::Leader;
 use super::release::sight_words;
-use crate::config::{LATE_SEEN_MAX, LEAVES_SEEN_MAX};
+use crate::config::{LATE_LOOKED_MAX, LATE_SEEN_MAX, LEAVES_SEEN_MAX};
 use crate::metrics;
-use crate::store::{Fault, Look, Shift};
+use crate::store::{Fault, Look, LookMost, Shift};
 use bytes::Bytes;
 use chassis::{AppendError, Owner};
 use schema::admission::{AdmissionRecord, HoldReason, LimitedBy, RoomLife, RoomStatus};
@@ -94,7 +94,8 @@ impl Leader {
             return Err(Fault::Unblessed);
         }
         let words = sight_words(self.rules.cursor);
-        let most = (LATE_SEEN_MAX, LEAVES_SEEN_MAX);
+        let most =
+            LookMost { late: LATE_SEEN_MAX, late_looked: LATE_LOOKED_MAX, leaves: LEAVES_SEEN_MAX };
         let (leading, generations) = (self.leading(), self.generations.pair());
         let look = self.room.store.look(&leading, words, generations, most).await?;
         // LINE-1: it has forgotten what it gave, so it is in an older state than it was, and may

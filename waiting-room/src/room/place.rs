@@ -5,8 +5,8 @@ use crate::cohorts::Entered;
 use crate::drawn::drawn_number;
 use crate::joiner::{Asked, Joined};
 use crate::store::KeyedBy;
+use schema::UnixMillis;
 use schema::admission::Draw;
-use schema::{DurationMs, UnixMillis};
 use waiting_room_core::{PlaceKind, TOKEN_AGE_MAX, Token};
 
 impl Room {
@@ -50,12 +50,6 @@ impl Room {
             },
         };
         TOKEN_AGE_MAX < now.since(since)
-    }
-
-    /// How long the place of a person who joins now is remembered: as long as its token is good.
-    pub(crate) fn person_life(&self, now: UnixMillis) -> DurationMs {
-        let opens_in = self.settings().opens_at.map(|opens_at| opens_at.since(now));
-        TOKEN_AGE_MAX + opens_in.unwrap_or_default()
     }
 
     /// The place's number in line; `None` before the draw of its pre-queue.

@@ -1,7 +1,7 @@
 -- KEYS: room, live, givers, asking, state of the keys, and the two hashes of each ask with a key.
 -- ARGV: run, epoch, count, giver, the least last number, whether a pre-queue is due, life of a key
--- in ms, keys of a generation, life of a person's place in ms, and of each ask with a key: which of
--- the asks it is, whether it is a person's, its field, and what else is to be remembered of it.
+-- in ms, keys of a generation, life of a person's place in ms in a line and in a pre-queue, and of
+-- each ask with a key: which of the asks it is, whether it is a person's, its field, and what else is to be remembered of it.
 -- Returns: last, count, phase, and what was remembered under each key, or nothing.
 
 -- Remembers a request's join in the hash of its generation, which begins it anew if it has what
@@ -35,7 +35,7 @@ local waits = room[3] == 'closing' or (room[3] == 'line' and ARGV[6] == '1')
 local free = waits and 0 or mark - last
 local life, kept, repeats = tonumber(ARGV[7]), {}, 0
 local generation, key_count, since, now
-if #ARGV > 9 then
+if #ARGV > 10 then
   local keys = redis.call('HMGET', KEYS[5], 'generation', 'count', 'since')
   now = tonumber(redis.call('TIME')[1]) * 1000
   generation, key_count = tonumber(keys[1] or 1), tonumber(keys[2] or 0)
@@ -44,7 +44,8 @@ if #ARGV > 9 then
     generation, key_count, since = generation + 1, 0, now
   end
 end
-for at = 10, #ARGV, 4 do
+local person_life = room[3] == 'line' and ARGV[9] or ARGV[10]
+for at = 11, #ARGV, 4 do
   local even, odd = KEYS[#kept * 2 + 6], KEYS[#kept * 2 + 7]
   local field, is_request = ARGV[at + 2], ARGV[at + 1] == '0'
   local found = remembered(even, odd, field, is_request and generation)
@@ -52,7 +53,7 @@ for at = 10, #ARGV, 4 do
   local turn = tonumber(ARGV[at]) - repeats
   if found then
     repeats = repeats + 1
-    if not is_request then redis.call('PEXPIRE', even, ARGV[9]) end
+    if not is_request then redis.call('PEXPIRE', even, person_life) end
   elseif turn <= free then
     local join = struct.pack('>I8', last + turn) .. string.sub(room[3], 1, 1) .. ARGV[at + 3]
     if is_request then
@@ -60,7 +61,7 @@ for at = 10, #ARGV, 4 do
       key_count = key_count + 1
     else
       redis.call('HSET', even, field, join)
-      redis.call('PEXPIRE', even, ARGV[9])
+      redis.call('PEXPIRE', even, person_life)
     end
   end
   kept[#kept + 1] = found or ''

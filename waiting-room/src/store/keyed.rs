@@ -10,10 +10,13 @@
 //! epoch took the number for given, and began above it.
 
 use super::{Blessed, Fault, Phase, Store};
-use crate::config::{JOIN_KEYS_AGE, JOIN_KEYS_BUCKETS, JOIN_KEYS_GENERATION, PERSON_BUCKETS};
+use crate::config::{
+    JOIN_KEYS_AGE, JOIN_KEYS_BUCKETS, JOIN_KEYS_GENERATION, PERSON_AGE_MAX, PERSON_BUCKETS,
+    PERSON_GATHERS_MAX,
+};
 use crate::remembered::KeyHash;
 use redis::ScriptInvocation;
-use schema::{DurationMs, UnixMillis};
+use schema::UnixMillis;
 
 /// A join that can be repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,18 +138,18 @@ impl Store {
         self.run::<u8>(blessed, &call).await.map(drop)
     }
 
-    /// Binds `person`, whom a promoter names, to `owner` for `life`, as long as their places are
+    /// Binds `person`, whom a promoter names, to `owner` for as long as their places are
     /// remembered, unless they are bound to somebody else.
     pub(crate) async fn bind(
         &self,
         blessed: &Blessed,
         person: &KeyHash,
         owner: &KeyHash,
-        life: DurationMs,
     ) -> Result<Bound, Fault> {
         let mut call = self.scripts.bind.prepare_invoke();
         call.key(&self.room).key(self.person_name(person));
-        call.arg(&blessed.run_id).arg(blessed.epoch).arg(life.0);
+        call.arg(&blessed.run_id).arg(blessed.epoch);
+        call.arg(PERSON_AGE_MAX.0).arg(PERSON_GATHERS_MAX.0);
         call.arg(field_of(person)).arg(&owner[..16]);
         Ok(match self.run::<u8>(blessed, &call).await? {
             0 => Bound::ToAnother,
@@ -162,11 +165,10 @@ impl Store {
         call: &mut ScriptInvocation<'_>,
         asks: &[Option<Keyed>],
         epoch: u32,
-        person_life: DurationMs,
     ) {
         call.key(&self.keys);
         call.arg(JOIN_KEYS_AGE.as_millis().to_string()).arg(JOIN_KEYS_GENERATION);
-        call.arg(person_life.0);
+        call.arg(PERSON_AGE_MAX.0).arg(PERSON_GATHERS_MAX.0);
         for (idx, ask) in asks.iter().enumerate() {
             let Some(keyed) = ask else { continue };
             call.arg(idx + 1);

@@ -1,11 +1,13 @@
 -- KEYS: room, live, seen, seen before, late, leaves, givers, asking.
--- ARGV: run, epoch, leader, first byte, last byte, late count, leave count, generation.
+-- ARGV: run, epoch, leader, first byte, last byte, late count, leave count, generation, how many of
+-- the late lane to look at.
 -- Check-ins go to the set that is looked at from here on.
 redis.call('HSET', KEYS[1], 'generation', ARGV[8])
 local room = redis.call('HMGET', KEYS[1], 'last', 'mark', 'phase')
--- Of the first in the late lane: who is there, and who has gone again.
+-- The first in the late lane who are there, and those before them who have gone again.
 local late, gone = {}, {}
-for _, number in ipairs(redis.call('ZRANGE', KEYS[5], 0, tonumber(ARGV[6]) - 1)) do
+for _, number in ipairs(redis.call('ZRANGE', KEYS[5], 0, tonumber(ARGV[9]) - 1)) do
+  if #late == tonumber(ARGV[6]) then break end
   local is_there = redis.call('GETBIT', KEYS[3], number) + redis.call('GETBIT', KEYS[4], number)
   table.insert(is_there > 0 and late or gone, number)
 end

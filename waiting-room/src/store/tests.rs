@@ -1,17 +1,18 @@
 //! Tests of the scripts, on a real Redis.
 
 use super::{
-    Blessed, Closing, Fault, Giving, Kept, Keyed, KeyedBy, Leading, Leave, Marks, Phase, Recalled,
-    Shift, Store,
+    Blessed, Closing, Fault, Giving, Kept, Keyed, KeyedBy, Leading, Leave, LookMost, Marks, Phase,
+    Recalled, Shift, Store,
 };
 use crate::config::{JOIN_BATCH_MAX, JOIN_KEYS_AGE, JOIN_KEYS_BUCKETS, JOIN_KEYS_GENERATION};
 use chassis::{TestServers, Which};
-use schema::{DurationMs, UnixMillis};
+use schema::UnixMillis;
 use waiting_room_core::{Bits, NumberSet, TOKEN_AGE_MAX};
 
 const GIVER: u64 = 7;
-const GIVING: Giving =
-    Giving { giver: GIVER, least: 0, is_to_gather: false, person_life: TOKEN_AGE_MAX };
+const GIVING: Giving = Giving { giver: GIVER, least: 0, is_to_gather: false };
+
+const MOST: LookMost = LookMost { late: 9, late_looked: 9, leaves: 9 };
 
 /// As that of a request: half of it says something.
 const FINGERPRINT: [u8; 32] = {
@@ -147,14 +148,21 @@ async fn a_persons_place_is_remembered_from_the_last_time_that_somebody_asks_for
         u64::try_from(left).unwrap()
     };
     let (joined, bound) = (store.person_name(&person.key), store.person_name(&keyed(3).key));
-    for days in [30, 8, 20] {
-        let person_life = DurationMs(days * 86_400_000);
-        let giving = Giving { person_life, ..GIVING };
-        store.join(&blessed, &[Some(person)], giving).await.unwrap();
-        store.bind(&blessed, &keyed(3).key, &owner, person_life).await.unwrap();
+    let leading = Leading { blessed: blessed.clone(), fence: 10 };
+    let week = TOKEN_AGE_MAX.0;
+    for (phase, least, most) in [
+        (Phase::Line, week - 60_000, week),
+        // Its token is good until a draw that may be months away.
+        (Phase::Gather, 52 * week, 60 * week),
+        (Phase::Line, week - 60_000, week),
+    ] {
+        let shift = Shift { phase: Some(phase), ..Shift::default() };
+        store.shift(&leading, &shift).await.unwrap();
+        store.join(&blessed, &[Some(person)], GIVING).await.unwrap();
+        store.bind(&blessed, &keyed(3).key, &owner).await.unwrap();
         for name in [&joined, &bound] {
             let left = lives(name).await;
-            assert!((person_life.0 - 60_000..=person_life.0).contains(&left), "{days}: {left}");
+            assert!((least..=most).contains(&left), "{phase:?} {name}: {left}");
         }
     }
 }
@@ -207,7 +215,8 @@ async fn who_came_back_and_asks_no_more_is_gone_from_the_late_lane() {
     let leading = Leading { blessed: blessed.clone(), fence: 10 };
     let lane = async |generation: u64| {
         let generations = (generation, generation - 1);
-        let look = store.look(&leading, (0, 1), generations, (2, 10)).await.unwrap();
+        let most = LookMost { late: 2, late_looked: 2, ..MOST };
+        let look = store.look(&leading, (0, 1), generations, most).await.unwrap();
         (look.late, look.late_gone)
     };
     let came_at = |ms: u64| UnixMillis(1_800_000_000_000 + ms);
@@ -227,13 +236,31 @@ async fn who_came_back_and_asks_no_more_is_gone_from_the_late_lane() {
 }
 
 #[tokio::test]
+async fn who_is_there_is_found_behind_many_silent_ones_in_the_late_lane() {
+    let servers = TestServers::with(&[Which::Redis]).await;
+    let (store, blessed) = blessed_store(&servers).await;
+    let leading = Leading { blessed: blessed.clone(), fence: 10 };
+    let look = async |late_looked| {
+        let most = LookMost { late: 2, late_looked, leaves: 1 };
+        let look = store.look(&leading, (0, 1), (9, 8), most).await.unwrap();
+        (look.late, look.late_gone.len())
+    };
+    store.come_back(&blessed, &[11, 12, 13, 14, 15], UnixMillis(1)).await.unwrap();
+    assert_eq!(look(9).await, (vec![], 5), "of another leader's set");
+    store.come_back(&blessed, &[21, 22, 23], UnixMillis(2)).await.unwrap();
+    assert_eq!(look(9).await, (vec![21, 22], 5));
+    assert_eq!(look(6).await, (vec![21], 5));
+    assert_eq!(look(5).await, (vec![], 5));
+}
+
+#[tokio::test]
 async fn an_overtaken_leader_deals_with_no_leave_and_takes_nobody_out_of_the_late_lane() {
     let servers = TestServers::with(&[Which::Redis]).await;
     let (store, blessed) = blessed_store(&servers).await;
     let [old, new] = [10, 20].map(|fence| Leading { blessed: blessed.clone(), fence });
     assert_eq!(store.leave(&blessed, 4, None).await.unwrap(), Leave::Left);
     store.come_back(&blessed, &[3], UnixMillis(1_800_000_000_000)).await.unwrap();
-    let look = async || store.look(&new, (0, 1), (1, 0), (9, 9)).await.unwrap();
+    let look = async || store.look(&new, (0, 1), (1, 0), MOST).await.unwrap();
     let (first, rank) = look().await.leaves[0];
     assert_eq!(first, 4);
     assert!(matches!(store.void(&old, &[5]).await, Err(Fault::Unblessed)));
@@ -327,7 +354,7 @@ async fn check_ins_go_to_the_set_that_the_leader_looks_at_whatever_who_writes_th
     let leading = Leading { blessed: blessed.clone(), fence: 10 };
     let seen = async |generation: u64| {
         let sets = (generation, generation - 1);
-        let look = store.look(&leading, (0, 1), sets, (1, 1)).await.unwrap();
+        let look = store.look(&leading, (0, 1), sets, MOST).await.unwrap();
         look.seen.iter(0, 63).collect::<Vec<_>>()
     };
     let check_in = async |number: u64| {
@@ -352,7 +379,7 @@ async fn whoever_checks_in_is_live_though_the_join_that_said_so_is_lost() {
     let (store, blessed) = blessed_store(&servers).await;
     let leading = Leading { blessed: blessed.clone(), fence: 10 };
     let live = async || {
-        let look = store.look(&leading, (0, 1), (1, 0), (1, 1)).await.unwrap();
+        let look = store.look(&leading, (0, 1), (1, 0), MOST).await.unwrap();
         (look.live.iter(0, 63).collect::<Vec<_>>(), look.live_total)
     };
     assert_eq!(live().await, (vec![], 0));
