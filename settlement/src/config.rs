@@ -56,9 +56,9 @@ pub(crate) const DISPUTES_AT_ONCE_MAX: i64 = 256;
 /// How soon one call of a kind may follow another, of Postgres and of the provider.
 ///
 /// Of what a commit of a few orders costs, most is for the commit and the call. At 2,000 orders a
-/// second a call takes 24 of them. A payment passes three calls, and after a rest none of them
+/// second a call takes 36 of them. A payment passes three calls, and after a rest none of them
 /// waits; longer, and under load they are most of what a fan waits for.
-pub(crate) const CALL_EVERY: Duration = Duration::from_millis(12);
+pub(crate) const CALL_EVERY: Duration = Duration::from_millis(18);
 
 /// The same for calls that nobody waits for. An outbox row is sent again only after a second, so it
 /// is closed long before.
