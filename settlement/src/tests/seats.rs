@@ -10,6 +10,7 @@ use schema::{
     Applied, DurationMs, EventState, Held, HeldSeat, HoldId, LiveHold, OrderId, Phase, SeatIdx,
     ShardId, ShardState, Shards, sealed, subject,
 };
+use sqlx::Executor;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -129,6 +130,17 @@ async fn what_is_sold_in_one_of_the_two_only_is_found() {
         format!("seat 9 is sold to {stranger} at its owner only"),
     ];
     assert_eq!(found(&books).await, twice, "sold twice: blocked places are nobody's");
+
+    // All of the event is void, and its owner has not heard so.
+    let void = "UPDATE ticket SET state = 'void', voided_at = 1; DELETE FROM live_seat";
+    rig.pool.execute(sqlx::raw_sql(void)).await.unwrap();
+    replica.has(&[(Phase::Sold, &bought)]);
+    let kept = [
+        format!("{hold} has 0 places of area 0 in Postgres and 3 at their owner"),
+        format!("seat 1 is sold to {hold} at its owner only"),
+        format!("seat 2 is sold to {hold} at its owner only"),
+    ];
+    assert_eq!(found(&books).await, kept);
 }
 
 #[tokio::test]

@@ -248,6 +248,27 @@ async fn who_leaves_with_a_pass_gives_it_back_and_who_leaves_before_the_claim_do
 }
 
 #[tokio::test]
+async fn who_leaves_with_a_pass_long_after_its_claim_was_counted_gives_it_back() {
+    let (world, one, two) = small_shop().await;
+    world
+        .set(ID, |settings| {
+            settings.active_max = 1;
+            settings.admission_rate_per_minute = 6_000;
+            settings.claim_window_seconds = 2;
+        })
+        .await;
+    // The leader has the settings.
+    world.ticks(ID).await.pass(5).await;
+    let first = one.place(ID).await;
+    let pass = comes_in(&one, &first).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    world.ticks(ID).await.pass(3).await;
+    assert_eq!(leave(&two, &first).await, 204);
+    assert_eq!(gate(&two, &pass).await, 401);
+    assert_eq!(records(&world).await, 1);
+}
+
+#[tokio::test]
 async fn a_place_that_has_no_pass_cannot_have_given_one_back() {
     let (world, one, _two) = small_shop().await;
     let (first, second) = (one.place(ID).await, one.place(ID).await);
