@@ -130,7 +130,8 @@ pub(crate) enum Leave {
     Left,
     /// Nothing has changed.
     Claimed,
-    /// A draw makes it unclear whose number this is: nothing has changed.
+    /// Whose number this is a draw is about to say, or its call is not known here yet: nothing has
+    /// changed.
     Unclear,
 }
 

@@ -74,8 +74,7 @@ async fn end_visit(
 
 /// Leaves if there is something to leave.
 ///
-/// Where nobody knows since a loss of Redis whether a place was claimed, it was not: the pass
-/// itself can be given back.
+/// A claim that Redis has lost is not seen here: its pass can still be given back by itself.
 async fn try_leave(room: &Room, token: &Token, now: UnixMillis) -> Result<Leave, Fault> {
     let Some(number) = room.line_number(token) else {
         // Before its draw a place has its bit where it was given out.
