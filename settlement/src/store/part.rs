@@ -120,7 +120,8 @@ impl Parts<'_> {
                  FROM unnest($1::UUID[], $2::BIGINT[], $3::TEXT[])
                      AS a(command_id, sequence, refusal)
                  JOIN order_part p ON p.command_id = a.command_id
-                 WHERE p.done_at IS NULL AND p.state = 'refunded'
+                 -- Not `IS NULL`: for that the index of what is undone would be read as a whole.
+                 WHERE coalesce(p.done_at, -1) = -1 AND p.state = 'refunded'
                  ORDER BY p.order_id, p.part FOR UPDATE OF p
              ), closed AS (
                  UPDATE order_part p
