@@ -2,8 +2,7 @@
 
 use crate::config::BUS_WAIT;
 use crate::error::Error;
-use crate::outside::outside;
-use chassis::Nats;
+use chassis::{Nats, outside};
 use schema::{EventId, EventListing, PlanId, SeatingPlan, codec, subject};
 use serde::de::DeserializeOwned;
 

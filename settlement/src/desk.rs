@@ -2,11 +2,10 @@
 
 use crate::config::QUESTIONS_MAX;
 use crate::error::Error;
-use crate::outside::outside;
 use crate::work::Work;
 use async_nats::{Message, Subscriber};
 use chassis::telemetry::{TraceContext, chain, traced};
-use chassis::{Nats, tasks};
+use chassis::{Nats, outside, tasks};
 use futures_util::StreamExt;
 use schema::{codec, subject};
 use serde::Serialize;

@@ -1,9 +1,8 @@
 //! What can go wrong outside of settlement.
 
 use crate::config::STATEMENT_WAIT;
-use crate::outside::outside;
 use crate::provider::Failure;
-use chassis::GroupError;
+use chassis::{GroupError, outside};
 use schema::{EventId, OrderId, ShardId};
 use std::sync::Arc;
 use std::time::Duration;

@@ -3,11 +3,11 @@
 
 use crate::config::PROVIDER_WAIT;
 use crate::metrics;
-use crate::outside::outside;
 use crate::provider::{
     Cursor, Dispute, Disputes, Failure, GIVE_BACK, NewPayment, Page, Payment, Provider, Verb,
 };
 use chassis::clock::Monotonic;
+use chassis::outside;
 use futures_util::future::BoxFuture;
 use schema::DurationMs;
 use settlement_core::{Breaker, Seen};

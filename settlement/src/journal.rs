@@ -12,13 +12,12 @@ use crate::config::{
 use crate::error::Error;
 use crate::metrics;
 use crate::order::Order;
-use crate::outside::outside;
 use crate::provider::Provider;
 use crate::store::{Announced, Answered, NoPlaces, Outbox, Parts, Reseats};
 use crate::work::Work;
 use async_nats::jetstream::Message;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull};
-use chassis::{Backoff, Cause, HealthHandle, Nats, Pause};
+use chassis::{Backoff, Cause, HealthHandle, Nats, Pause, outside};
 use futures_util::StreamExt;
 use schema::{
     Batch, InvariantId, LATE_MONEY_ACCOUNT, OrderId, Outcome, OutcomeBody, Released,

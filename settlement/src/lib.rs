@@ -22,7 +22,6 @@ mod ledger;
 mod load;
 mod metrics;
 mod order;
-mod outside;
 mod provider;
 mod provider_event;
 mod reconcile;

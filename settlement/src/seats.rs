@@ -7,9 +7,8 @@
 use crate::audit::patient;
 use crate::config::{AUDIT_WAIT, BEHIND_AGAIN, BEHIND_TRIES, CANDIDATES_MAX, OWNER_PART_WAIT};
 use crate::error::{Error, within};
-use crate::outside::outside;
 use async_nats::jetstream::stream::LastRawMessageErrorKind;
-use chassis::Nats;
+use chassis::{Nats, outside};
 use schema::{
     AreaIdx, EventId, EventState, Held, HoldId, InvariantId, LiveHold, Phase, SeatIdx, ShardId,
     ShardState, Shards, sealed, subject,

@@ -25,5 +25,3 @@ mod tables;
 mod tokens;
 mod trace;
 mod webhooks;
-
-pub(crate) use kill::{Side, kill_point};

@@ -3,11 +3,10 @@
 
 use crate::config::{RELAY_EVERY, VERDICT_QUEUE_MAX, VERDICTS_AT_ONCE_MAX};
 use crate::metrics;
-use crate::outside::outside;
 use crate::store::{Outbox, Parts, Reseats, Store};
 use bytes::Bytes;
 use chassis::telemetry::{TraceContext, traced};
-use chassis::{Landing, Lane, Nats, Shutdown, clock, tasks};
+use chassis::{Landing, Lane, Nats, Shutdown, clock, outside, tasks};
 use futures_util::future::join_all;
 use schema::{Command, HoldId, ShardId, Shards, codec, limits, subject};
 use settlement_core::{PartRecord, ReseatRecord, VerdictRecord, reduce, reseat, verdict};

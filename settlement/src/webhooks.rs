@@ -12,12 +12,12 @@ use crate::config::{
 use crate::driver::Context;
 use crate::error::Error;
 use crate::metrics;
-use crate::outside::outside;
 use crate::store::{Message, Ready, Told, Webhooks};
 use bytes::Bytes;
 use chassis::clock::{self, Monotonic};
 use chassis::http_client::{HttpClient, Reach};
 use chassis::keys::{HmacKey, random_bytes};
+use chassis::outside;
 use chassis::telemetry::chain;
 use chassis::webhook::Secret;
 use futures_util::StreamExt;

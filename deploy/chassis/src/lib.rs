@@ -13,6 +13,8 @@ pub mod telemetry;
 pub mod webhook;
 
 mod backoff;
+#[cfg(any(test, feature = "testing"))]
+mod death;
 mod error;
 mod fenced;
 mod follow;
@@ -20,6 +22,7 @@ mod group;
 mod health;
 mod lane;
 mod nats;
+mod outside;
 mod parts;
 mod postgres;
 mod probe;
@@ -35,6 +38,8 @@ mod tell;
 mod testing;
 
 pub use backoff::{Backoff, Pause};
+#[cfg(any(test, feature = "testing"))]
+pub use death::{Death, Side};
 pub use error::{Cause, Error};
 pub use fenced::{
     AppendError, Appended, Contender, EpochRecord, FenceSpec, Owner, PresenceSpec, Present, attend,
@@ -44,6 +49,7 @@ pub use group::{Answered, Group, GroupError};
 pub use health::{Health, HealthHandle};
 pub use lane::{Landing, Lane, LaneEnded, OnItsWay};
 pub use nats::{Nats, NatsConfig};
+pub use outside::outside;
 pub use parts::{answer_in_parts, ask_in_parts};
 pub use postgres::{PostgresConfig, connect_postgres, connect_stages, migrate};
 pub use probe::{watch_nats, watch_postgres, watch_redis};

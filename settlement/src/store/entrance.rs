@@ -2,9 +2,8 @@
 
 use super::{Store, millis, order_of, time_of, uuid_of};
 use crate::error::{Error, in_time};
-use crate::outside::outside;
-use chassis::clock;
 use chassis::idempotency::{self, Claim, Kept};
+use chassis::{clock, outside};
 use schema::{
     AccountId, AreaIdx, CheckIn, EventId, Found, Receipt, Scanned, SeatIdx, TicketId,
     TransferTicket, UnixMillis,

@@ -8,7 +8,7 @@ mod complete;
 
 use super::chargeback;
 use super::entrance::{self, OTHER, begin, code, give, give_under, ticket};
-use super::kill::{Death, Doomed, Side};
+use super::kill::{Doomed, Work};
 use super::owner::payment;
 use super::part;
 use super::reconcile::{PRICE, age, take};
@@ -18,6 +18,7 @@ use crate::provider::{NewPayment, Provider, Verb};
 use crate::{Sandbox, reconcile_once};
 use chassis::idempotency::{Begun, Claim, Keys};
 use chassis::keys::HmacKey;
+use chassis::{Death, Side};
 use schema::{
     AccountId, CancelAnswer, CancelBooking, CancelTicket, CheckIn, HoldId, OrderId, Receipt,
     Released, Scan, Terms, TransferAnswer, TransferTicket, UnixMillis, VerdictKind, codec, subject,
@@ -130,11 +131,6 @@ const GIVEN: [&str; 6] = [
 const GIVEN_BEFORE: &str = "keep a receipt";
 const SCANNED: [&str; 2] = ["read the events of tickets", "check tickets in"];
 
-pub(super) fn deaths(calls: &[&'static str]) -> Vec<Death> {
-    let sides = |&what| [Side::Before, Side::After].map(|side| Death { what, side, passes: 1 });
-    calls.iter().flat_map(sides).collect()
-}
-
 /// A process that nobody kills, and that answers.
 pub(super) async fn healthy(rig: &Rig) -> Stage {
     let stage = rig.stage(Point::Never);
@@ -149,7 +145,7 @@ pub(super) async fn healthy(rig: &Rig) -> Stage {
 }
 
 pub(super) async fn killed(rig: &Rig, death: Death) {
-    Doomed::start(rig, death, false).dies().await;
+    Doomed::start(rig, death, &Work::Settles).dies().await;
 }
 
 /// Nothing differs from what should agree, at the provider neither, and no seat is stuck.
@@ -184,13 +180,13 @@ async fn pay_while_killed(calls: &[&'static str]) {
     let mut rig = Rig::start().await;
     rig.publish(&plan(Some(6)), Terms::default()).await;
     let (mut holds, mut places) = (Vec::new(), 0);
-    for (seat, death) in (0..).zip(deaths(calls)) {
+    for (seat, death) in (0..).zip(Death::all(calls)) {
         let standing = u32::from(death.what.starts_with("store capacities"));
         let held = rig.hold(&[seat], standing);
         holds.push(held.hold);
         places += 1 + i64::from(standing);
         rig.owner.announce(&rig.event, payment(held, 1, "tok_ok", PATIENT), false).await;
-        Doomed::start(&rig, death, true).dies().await;
+        Doomed::start(&rig, death, &Work::Creates).dies().await;
     }
     let _stage = healthy(&rig).await;
     assert_sold_once(&rig, &holds, places).await;
@@ -211,11 +207,11 @@ async fn an_order_outlives_who_takes_it_over_and_a_verdict_who_tells_it_again() 
     let mut rig = Rig::start().await;
     let mut holds = vec![rig.pay(&[0], "tok_ok").await];
     killed(&rig, Death { what: "store announced payments", side: Side::After, passes: 1 }).await;
-    for death in deaths(&TAKEN_OVER) {
+    for death in Death::all(&TAKEN_OVER) {
         lease_over(&rig).await;
         killed(&rig, death).await;
     }
-    for (seat, death) in (1..).zip(deaths(&[IN_WORK])) {
+    for (seat, death) in (1..).zip(Death::all(&[IN_WORK])) {
         holds.push(rig.pay(&[seat], "tok_slow").await);
         killed(&rig, death).await;
     }
@@ -224,7 +220,7 @@ async fn an_order_outlives_who_takes_it_over_and_a_verdict_who_tells_it_again() 
     holds.push(rig.pay(&[8], "tok_ok").await);
     rig.wait_for(holds[3], "paid").await;
     drop(stage);
-    for death in deaths(&[UNHEARD]) {
+    for death in Death::all(&[UNHEARD]) {
         rig.pool.execute("UPDATE outbox SET send_at = 0").await.unwrap();
         killed(&rig, death).await;
     }
@@ -254,7 +250,7 @@ async fn a_verdict_that_its_owner_forgot_is_told_again_whoever_dies_over_it() {
     }
     rig.rest().await;
     drop(stage);
-    for (paying, death) in again.iter().zip(deaths(&FORGOTTEN)) {
+    for (paying, death) in again.iter().zip(Death::all(&FORGOTTEN)) {
         rig.owner.announce(&rig.event, paying.clone(), true).await;
         killed(&rig, death).await;
     }
@@ -271,7 +267,7 @@ async fn a_verdict_that_its_owner_forgot_is_told_again_whoever_dies_over_it() {
 async fn a_payment_that_fails_ends_once_whatever_is_killed_over_it() {
     let mut rig = Rig::start().await;
     let mut ends = Vec::new();
-    for (seat, death) in (0..).zip(deaths(&[DECLINED])) {
+    for (seat, death) in (0..).zip(Death::all(&[DECLINED])) {
         ends.push((rig.pay(&[seat], "tok_declined").await, VerdictKind::Declined));
         killed(&rig, death).await;
     }
@@ -292,7 +288,7 @@ async fn a_payment_that_fails_ends_once_whatever_is_killed_over_it() {
     }
     rig.rest().await;
     drop(stage);
-    for (&(hold, _), death) in ends.iter().zip(deaths(&[DECLINED_ENDED])) {
+    for (&(hold, _), death) in ends.iter().zip(Death::all(&[DECLINED_ENDED])) {
         rig.owner.release(&rig.event, hold, Released::Expired).await;
         killed(&rig, death).await;
     }
@@ -326,11 +322,11 @@ async fn booked(rig: &mut Rig, count: u32) -> Vec<HoldId> {
 #[tokio::test]
 async fn a_refund_is_made_once_whatever_is_killed_over_it() {
     let mut rig = Rig::start().await;
-    let deaths = deaths(&REFUNDED);
+    let deaths = Death::all(&REFUNDED);
     let holds = booked(&mut rig, u32::try_from(deaths.len()).unwrap()).await;
     for (&hold, death) in holds.iter().zip(deaths) {
         let wanted = CancelBooking { order: OrderId::from(hold), account: ACCOUNT };
-        let doomed = Doomed::start(&rig, death, false);
+        let doomed = Doomed::start(&rig, death, &Work::Settles);
         doomed.dies_asked(&rig, subject::SETTLE_CANCEL, &wanted).await;
     }
     let _stage = healthy(&rig).await;
@@ -353,7 +349,7 @@ async fn a_refund_is_made_once_whatever_is_killed_over_it() {
 #[tokio::test]
 async fn a_ticket_is_paid_back_once_whatever_is_killed_over_it() {
     let mut rig = Rig::start().await;
-    let deaths = deaths(&PAID_BACK_ALONE);
+    let deaths = Death::all(&PAID_BACK_ALONE);
     let stage = healthy(&rig).await;
     let mut holds = Vec::new();
     for number in 0..u32::try_from(deaths.len()).unwrap() {
@@ -366,7 +362,7 @@ async fn a_ticket_is_paid_back_once_whatever_is_killed_over_it() {
     drop(stage);
     for (&hold, death) in holds.iter().zip(deaths) {
         let wanted = CancelTicket { ticket: ticket(hold, 1), account: ACCOUNT };
-        let doomed = Doomed::start(&rig, death, false);
+        let doomed = Doomed::start(&rig, death, &Work::Settles);
         doomed.dies_asked(&rig, subject::SETTLE_CANCEL_TICKET, &wanted).await;
     }
     let _stage = healthy(&rig).await;
@@ -415,8 +411,8 @@ async fn found_money_goes_back_once_whatever_is_killed_over_it() {
     rig.wait_for(declined, "declined").await;
     rig.rest().await;
     drop(stage);
-    let taken = deaths(&FOUND).into_iter().map(|death| (death, true));
-    let untaken = deaths(&[FOUND_UNTAKEN]).into_iter().map(|death| (death, false));
+    let taken = Death::all(&FOUND).into_iter().map(|death| (death, true));
+    let untaken = Death::all(&[FOUND_UNTAKEN]).into_iter().map(|death| (death, false));
     let mut lost = 0;
     for (death, is_taken) in taken.chain(untaken) {
         lost += 1;
@@ -452,7 +448,7 @@ async fn a_chargeback_is_booked_once_whatever_is_killed_over_it() {
     rig.wait_for(hold, "paid").await;
     rig.rest().await;
     drop(stage);
-    for death in deaths(&DISPUTED) {
+    for death in Death::all(&DISPUTED) {
         chargeback::captured_ago(&rig, 2_000).await;
         killed(&rig, death).await;
     }
@@ -481,12 +477,12 @@ async fn a_message_comes_under_one_id_whatever_is_killed_over_it() {
     let (receiver, gone) = (Receiver::start(&[]).await, Receiver::start(&[410; 64]).await);
     webhooks::listen(&rig, PROMOTER, &receiver.url(), ALL).await;
     webhooks::listen(&rig, PROMOTER, &gone.url(), ALL).await;
-    for (&hold, death) in told.iter().zip(deaths(&TOLD)) {
+    for (&hold, death) in told.iter().zip(Death::all(&TOLD)) {
         tell_of(&rig, hold).await;
         webhooks::due(&rig).await;
         killed(&rig, death).await;
     }
-    for (seat, death) in (100..).zip(deaths(&TOLD_OTHERWISE)) {
+    for (seat, death) in (100..).zip(Death::all(&TOLD_OTHERWISE)) {
         told.push(rig.pay(&[seat], "tok_ok").await);
         killed(&rig, death).await;
     }
@@ -540,9 +536,9 @@ async fn heard_under_its_key(rig: &Rig, keys: &Keys, hold: HoldId, claim: Claim)
 #[tokio::test]
 async fn a_ticket_is_given_away_once_and_its_key_answered_whatever_is_killed_over_it() {
     let mut rig = Rig::start().await;
-    let mut deaths: Vec<Death> = deaths(&GIVEN);
+    let mut deaths: Vec<Death> = Death::all(&GIVEN);
     let fresh = deaths.len();
-    deaths.extend(self::deaths(&[GIVEN_BEFORE, "answer a question"]));
+    deaths.extend(Death::all(&[GIVEN_BEFORE, "answer a question"]));
     let holds = booked(&mut rig, u32::try_from(deaths.len()).unwrap()).await;
     let stage = healthy(&rig).await;
     for &hold in &holds[fresh..] {
@@ -554,7 +550,7 @@ async fn a_ticket_is_given_away_once_and_its_key_answered_whatever_is_killed_ove
     let mut claims = Vec::new();
     for (&hold, death) in holds.iter().zip(deaths) {
         let Begun::Turn(turn) = begin(&keys, &hold.to_string()).await else { panic!("fresh") };
-        let doomed = Doomed::start(&rig, death, false);
+        let doomed = Doomed::start(&rig, death, &Work::Settles);
         let wanted = given_under(turn.claim, hold);
         doomed.dies_asked(&rig, subject::SETTLE_TRANSFER, &wanted).await;
         claims.push(turn.claim);
@@ -572,7 +568,7 @@ async fn a_ticket_is_given_away_once_and_its_key_answered_whatever_is_killed_ove
 #[tokio::test]
 async fn a_scan_lets_in_once_whatever_is_killed_over_it() {
     let mut rig = Rig::start().await;
-    let deaths = deaths(&SCANNED);
+    let deaths = Death::all(&SCANNED);
     let holds = booked(&mut rig, u32::try_from(deaths.len()).unwrap()).await;
     let mut scans = Vec::new();
     for (number, (&hold, death)) in (1..).zip(holds.iter().zip(deaths)) {
@@ -584,7 +580,7 @@ async fn a_scan_lets_in_once_whatever_is_killed_over_it() {
             account: AccountId(1),
             scans: vec![scan],
         };
-        let doomed = Doomed::start(&rig, death, false);
+        let doomed = Doomed::start(&rig, death, &Work::Settles);
         doomed.dies_asked(&rig, subject::SETTLE_CHECKIN, &wanted).await;
         scans.push((number, code));
     }

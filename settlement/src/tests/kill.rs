@@ -5,22 +5,23 @@
 //! on, no destructor and no other task.
 
 use super::rig::{Point, Rig, config, process, runtime, trapped};
+use super::stripe;
+use crate::provider::Provider;
+use crate::{Ending, Stripe, end_review};
 use chassis::config::Url;
 use chassis::keys::KeyFolder;
-use chassis::{NatsConfig, PostgresConfig, Shutdown, Which};
-use rustix::process::{Signal, getpid, kill_process};
-use schema::codec;
+use chassis::{Death, NatsConfig, PostgresConfig, Shutdown, Which, connect_stages};
+use rustix::process::Signal;
+use schema::{OrderId, codec};
 use serde::Serialize;
+use sqlx::PgPool;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// What a process is told by, in its environment.
-const DIE_AT: &str = "USHER_TEST_DIE_AT";
-const PASSES: &str = "USHER_TEST_PASSES";
-const CREATES: &str = "USHER_TEST_CREATES";
+/// What a process is told by, in its environment, besides where to die.
+const WORK: &str = "USHER_TEST_WORK";
 const NATS: &str = "USHER_TEST_NATS";
 const POSTGRES: &str = "USHER_TEST_POSTGRES";
 const KEYS: &str = "USHER_TEST_KEYS";
@@ -28,64 +29,73 @@ const KEYS: &str = "USHER_TEST_KEYS";
 /// How long a process may take to come to its call.
 const DEATH_WAIT: Duration = Duration::from_secs(30);
 
-/// Of a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Side {
-    /// Nothing was sent.
-    Before,
-    /// The answer is there, and nobody has seen it.
-    After,
+/// What a process does until it dies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Work {
+    /// Settles with the sandbox.
+    Settles,
+    /// As above, with a provider that alone makes ids of payments.
+    Creates,
+    /// Settles with what is at this address for Stripe.
+    Charges { base: String },
+    /// Ends the review of an order: it stands.
+    Reviews { order: OrderId },
 }
 
-/// A call at which a process dies, when it comes there for the `passes`-th time.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Death {
-    pub what: &'static str,
-    pub side: Side,
-    pub passes: u32,
-}
-
-impl Death {
-    pub(super) fn name(&self) -> String {
-        format!("{:?} {}", self.side, self.what)
+impl Work {
+    fn told(&self) -> String {
+        match self {
+            Self::Settles => "settles".to_owned(),
+            Self::Creates => "creates".to_owned(),
+            Self::Charges { base } => format!("charges {base}"),
+            Self::Reviews { order } => format!("reviews {order}"),
+        }
     }
-}
 
-/// Where this process is to die.
-struct Armed {
-    name: String,
-    passes_left: AtomicU32,
-}
-
-static ARMED: OnceLock<Armed> = OnceLock::new();
-
-/// Ends this process if it is to die here.
-pub(crate) fn kill_point(what: &'static str, side: Side) {
-    let Some(armed) = ARMED.get() else { return };
-    if armed.name != (Death { what, side, passes: 1 }).name() {
-        return;
-    }
-    // Relaxed: only counts.
-    if armed.passes_left.fetch_sub(1, Ordering::Relaxed) == 1 {
-        kill_process(getpid(), Signal::KILL).expect("a process may kill itself");
-        unreachable!("nobody outlives that");
+    fn read(told: &str) -> Self {
+        match told.split_once(' ') {
+            None if told == "settles" => Self::Settles,
+            None => Self::Creates,
+            Some(("charges", base)) => Self::Charges { base: base.to_owned() },
+            Some((_, order)) => Self::Reviews { order: order.parse().unwrap() },
+        }
     }
 }
 
 /// What tests start: settles until it dies. Where nobody has started it so, there is nothing to do.
 #[test]
 fn a_process_to_be_killed() {
-    let Ok(name) = std::env::var(DIE_AT) else { return };
+    let Ok(work) = std::env::var(WORK) else { return };
+    runtime().block_on(carry_out(Work::read(&work)));
+}
+
+async fn carry_out(work: Work) {
     let told = |what| std::env::var(what).unwrap();
-    let passes_left = AtomicU32::new(told(PASSES).parse().unwrap());
-    assert!(ARMED.set(Armed { name, passes_left }).is_ok());
-    let nats = NatsConfig { url: Url::new(told(NATS)), ..NatsConfig::default() };
     let postgres = PostgresConfig { url: Url::new(told(POSTGRES)), ..PostgresConfig::default() };
+    let mut config = config();
+    let point = match &work {
+        Work::Settles | Work::Charges { .. } => Point::Never,
+        Work::Creates => Point::Created,
+        Work::Reviews { order } => {
+            let pool = connect_stages(&postgres, "review").await.unwrap();
+            end_review(&pool, *order, Ending::Keep, "seen").await.unwrap();
+            return;
+        }
+    };
+    if let Work::Charges { base } = &work {
+        config.stripe = stripe::config(base);
+    }
+    let stripe = config.stripe.clone();
+    let providers = move |pool: &PgPool| -> Vec<Arc<dyn Provider>> {
+        let mut providers = trapped(pool, point);
+        if matches!(work, Work::Charges { .. }) {
+            providers.insert(0, Arc::new(Stripe::new(&stripe).unwrap()));
+        }
+        providers
+    };
+    let nats = NatsConfig { url: Url::new(told(NATS)), ..NatsConfig::default() };
     let keys = KeyFolder::open(told(KEYS).as_ref()).unwrap();
-    let point = if told(CREATES) == "true" { Point::Created } else { Point::Never };
-    let provider = move |pool: &_| trapped(pool, point);
-    let shutdown = Shutdown::new();
-    runtime().block_on(process(config(), nats, postgres, keys, shutdown, provider));
+    process(config, nats, postgres, keys, Shutdown::new(), providers).await;
 }
 
 /// A process that is going to die.
@@ -95,13 +105,11 @@ pub(super) struct Doomed {
 }
 
 impl Doomed {
-    /// Starts it. `creates`: its provider alone makes ids of payments.
-    pub(super) fn start(rig: &Rig, death: Death, creates: bool) -> Self {
+    pub(super) fn start(rig: &Rig, death: Death, work: &Work) -> Self {
         let child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "tests::kill::a_process_to_be_killed", "--nocapture"])
-            .env(DIE_AT, death.name())
-            .env(PASSES, death.passes.to_string())
-            .env(CREATES, creates.to_string())
+            .envs(death.variables())
+            .env(WORK, work.told())
             .env(NATS, rig.servers.url(Which::Nats))
             .env(POSTGRES, rig.servers.url(Which::Postgres))
             .env(KEYS, rig.keys.path())

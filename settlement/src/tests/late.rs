@@ -1,11 +1,12 @@
 //! Money that comes after its order was given up: the same places, equal ones, or back.
 
-use super::crash::{REFUSED, RESEATED, deaths, healthy, killed, look_is_due};
+use super::crash::{REFUSED, RESEATED, healthy, killed, look_is_due};
 use super::owner::payment;
 use super::reconcile::{age, reconciled};
 use super::rig::{Point, Rig, eventually};
 use crate::provider::Verb;
 use crate::{Ending, Reviewed, Sandbox, end_review};
+use chassis::Death;
 use schema::{HoldId, Released, VerdictKind};
 use sqlx::{Executor, Row};
 
@@ -196,7 +197,7 @@ async fn late_money_waits_for_an_owner_that_is_down_and_is_asked_for_until_it_an
 async fn late_money_buys_its_seats_once_wherever_its_settlement_is_killed() {
     let (rig, _) = late().await;
     give(&rig, &[1]);
-    for death in deaths(&RESEATED) {
+    for death in Death::all(&RESEATED) {
         look_is_due(&rig).await;
         killed(&rig, death).await;
     }
@@ -209,7 +210,7 @@ async fn late_money_buys_its_seats_once_wherever_its_settlement_is_killed() {
 async fn late_money_without_seats_goes_back_once_wherever_its_settlement_is_killed() {
     let (rig, _) = late().await;
     reconciled(&rig, &Sandbox::start(&rig.pool)).await;
-    for death in deaths(&[REFUSED]) {
+    for death in Death::all(&[REFUSED]) {
         killed(&rig, death).await;
     }
     let _stage = healthy(&rig).await;

@@ -2,14 +2,15 @@
 
 use super::audit::assert_seen;
 use super::cancel;
-use super::crash::{deaths, healthy};
+use super::crash::healthy;
 use super::entrance::{OTHER, code, give, scan, ticket};
-use super::kill::Doomed;
+use super::kill::{Doomed, Work};
 use super::owner::payment;
 use super::part;
 use super::reconcile::age;
 use super::rig::{ACCOUNT, PATIENT, Point, Rig, plan};
 use crate::{Sandbox, check_ledger, reconcile_once};
+use chassis::Death;
 use schema::{
     AccountId, CancelAnswer, Found, Held, HoldId, MilliPercent, OwnerKind, PARTNER_SALE, Payment,
     Terms, TransferAnswer, VerdictKind,
@@ -177,10 +178,10 @@ async fn a_sale_that_is_announced_again_is_one_order() {
 async fn a_sale_outlives_a_kill_at_any_call_of_its_way() {
     let mut rig = open().await;
     let mut holds = Vec::new();
-    for (seat, death) in (0..).zip(deaths(&WAY)) {
+    for (seat, death) in (0..).zip(Death::all(&WAY)) {
         let standing = u32::from(death.what.starts_with("store capacities"));
         holds.push(sell(&mut rig, &[seat], standing).await);
-        Doomed::start(&rig, death, true).dies().await;
+        Doomed::start(&rig, death, &Work::Creates).dies().await;
     }
     let _stage = healthy(&rig).await;
     for &hold in &holds {
