@@ -8,6 +8,7 @@
 use crate::config::{ARCHIVE_ROW_ANSWERS_MAX, STORE_WAIT};
 use crate::error::Error;
 use allocator_core::{Answer, AnsweredIds, Numbered, Shard};
+use chassis::outside;
 use chassis::telemetry::chain;
 use schema::sealed::{seal, unseal};
 use schema::{CommandId, ShardId, UnixMillis};
@@ -36,7 +37,7 @@ impl Archive {
     /// Stores the first of the answers that nobody has stored yet; returns the number up to which
     /// they are stored now, or `None` when another process stores at this moment.
     pub(crate) async fn store(&self, shard: &Shard) -> Result<Option<u64>, Error> {
-        let storing = self.store_behind_lock(shard);
+        let storing = outside("archive answers", self.store_behind_lock(shard));
         match tokio::time::timeout(STORE_WAIT, storing).await {
             Ok(stored) => stored,
             Err(_) => Err(Error::ArchiveSlow { shard: self.shard }),
@@ -60,7 +61,7 @@ impl Archive {
             to = row.to();
         }
         self.drop_old(&mut transaction, shard.answers_known_from()).await.map_err(failed)?;
-        transaction.commit().await.map_err(failed)?;
+        outside("commit archived answers", transaction.commit()).await.map_err(failed)?;
         Ok(Some(to))
     }
 
@@ -184,6 +185,7 @@ impl Archive {
         .bind(self.incarnation_ms)
         .bind(number.cast_signed())
         .fetch_optional(&self.pool);
+        let row = outside("look up an archived answer", row);
         let sealed = match tokio::time::timeout(STORE_WAIT, row).await {
             Ok(Ok(sealed)) => sealed?,
             Ok(Err(error)) => {

@@ -10,7 +10,7 @@ use crate::metrics;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull};
 use async_nats::jetstream::stream::Stream;
 use chassis::telemetry::chain;
-use chassis::{Backoff, Nats, Pause, Shutdown, stream_config};
+use chassis::{Backoff, Nats, Pause, Shutdown, outside, stream_config};
 use crossbeam_channel::{Sender, TrySendError};
 use futures_util::StreamExt;
 use schema::{Command, ShardId, codec, stream, subject};
@@ -164,7 +164,8 @@ impl Intake {
         let Some(answered) = answered.to_purge(self.reading, purged) else { return Ok(purged) };
         // The server purges below the sequence it is given.
         let request = stream.purge().filter(subject::commands(self.shard)).sequence(answered + 1);
-        tokio::time::timeout(CALL_WAIT, request).await??;
+        let purged = outside("purge answered commands", request.into_future());
+        tokio::time::timeout(CALL_WAIT, purged).await??;
         Ok(answered)
     }
 }

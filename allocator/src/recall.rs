@@ -4,7 +4,7 @@ use crate::archive::Archive;
 use crate::config::RECALLS_MAX;
 use crate::metrics;
 use bytes::Bytes;
-use chassis::{Nats, tasks};
+use chassis::{Nats, outside, tasks};
 use compact_str::CompactString;
 use schema::{Asked, CommandId, Reply, ReplyBatch, UnixMillis, codec};
 use std::sync::Arc;
@@ -67,7 +67,8 @@ impl Recall {
         let batch = ReplyBatch { time, replies: vec![(command, reply)] };
         let bytes = Bytes::from(codec::encode(&batch));
         // A lost answer is asked for again.
-        if let Err(error) = self.nats.client.publish(repeated.asker.to_string(), bytes).await {
+        let sent = self.nats.client.publish(repeated.asker.to_string(), bytes);
+        if let Err(error) = outside("answer from the archive", sent).await {
             tracing::debug!(%error, "recalled answer not sent");
         }
     }

@@ -18,7 +18,7 @@ use crate::store::{Store, Stored};
 use crate::tell::Show;
 use allocator_core::{Limits, Shard, Snapshot};
 use chassis::telemetry::chain;
-use chassis::{Backoff, Follower, HealthHandle, Nats, Pause, Shutdown, StartAt};
+use chassis::{Backoff, Follower, HealthHandle, Nats, Pause, Shutdown, StartAt, outside};
 use schema::{
     Applied, Batch, DurationMs, EventId, ShardId, ShardState, Step, UnixMillis, codec, subject,
 };
@@ -286,7 +286,8 @@ impl Replica {
         if !self.is_news || started < self.rests_until {
             return;
         }
-        match self.kept.store.save(&self.shard, self.position, &self.changed).await {
+        let storing = self.kept.store.save(&self.shard, self.position, &self.changed);
+        match outside("store a checkpoint", storing).await {
             Ok(Stored::Bytes(bytes)) => {
                 self.is_news = false;
                 self.rests_until = Instant::now() + started.elapsed() * CHECKPOINT_REST;

@@ -6,6 +6,7 @@ use crate::config::{
 };
 use crate::error::Error;
 use allocator_core::Shard;
+use chassis::outside;
 use schema::sealed::{seal, unseal};
 use schema::{Applied, DurationMs, ShardId};
 use sqlx::{PgConnection, PgPool, Row};
@@ -78,7 +79,7 @@ impl Store {
             return Ok(Stored::Elsewhere);
         }
         let bytes = turn.put(&head, shard).await?;
-        self.within(transaction.commit()).await?;
+        self.within(outside("commit a checkpoint", transaction.commit())).await?;
         self.base = Some(base);
         Ok(Stored::Bytes(bytes))
     }

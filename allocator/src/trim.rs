@@ -11,7 +11,7 @@ use crate::replica::Kept;
 use crate::store::oldest_head;
 use async_nats::jetstream::stream::{RawMessageErrorKind, Stream};
 use chassis::telemetry::chain;
-use chassis::{Cause, Nats, Shutdown};
+use chassis::{Cause, Nats, Shutdown, outside};
 use futures_util::TryStreamExt;
 use schema::{DurationMs, UnixMillis, subject};
 use std::time::Duration;
@@ -91,7 +91,7 @@ impl Trimmer {
         // records alone: the fence stands on them.
         let batches = subject::journal(self.archive.shard);
         let purge = stream.purge().filter(batches).sequence(keep_from);
-        Ok(self.ask(purge).await?.purged)
+        Ok(self.ask(outside("trim a journal", purge.into_future())).await?.purged)
     }
 
     /// The last batch that the older of the two kept checkpoints includes, so that the journal

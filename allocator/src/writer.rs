@@ -7,7 +7,7 @@ use crate::load::ReplyTimes;
 use crate::metrics;
 use crate::recall::{Recall, Repeated};
 use bytes::Bytes;
-use chassis::{AppendError, Backoff, Nats, Owner, Pause, Shutdown};
+use chassis::{AppendError, Backoff, Nats, Owner, Pause, Shutdown, outside};
 use compact_str::CompactString;
 use crossbeam_channel::Sender;
 use schema::{
@@ -164,10 +164,12 @@ impl Writer {
     async fn append(&self, owner: &Owner, batch: &Batch) -> Result<u64, AppendError> {
         let bytes = Bytes::from(codec::encode_checked(batch));
         let message_id = format!("{}/{}/{}", self.shard, batch.epoch, batch.number);
+        let is_empty = batch.outcomes.is_empty();
+        let what = if is_empty { "append an empty batch" } else { "append a batch" };
         let started = Instant::now();
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2), None);
         loop {
-            match owner.append(&message_id, bytes.clone()).await {
+            match outside(what, owner.append(&message_id, bytes.clone())).await {
                 Ok(appended) => {
                     metrics::batch_journaled(self.shard, batch, bytes.len(), started.elapsed());
                     return Ok(appended.sequence);
@@ -218,7 +220,8 @@ impl Writer {
     async fn send(&self, asker: &CompactString, batch: &ReplyBatch) {
         let bytes = Bytes::from(codec::encode(batch));
         // A lost answer is asked for again: the command is remembered.
-        if let Err(error) = self.nats.client.publish(asker.to_string(), bytes).await {
+        let sent = self.nats.client.publish(asker.to_string(), bytes);
+        if let Err(error) = outside("answer commands", sent).await {
             tracing::debug!(%error, "answers not sent");
         }
     }

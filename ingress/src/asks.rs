@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use chassis::clock::Monotonic;
 use chassis::telemetry::TraceContext;
-use chassis::{Landing, Lane, Nats, OnItsWay, Shutdown};
+use chassis::{Landing, Lane, Nats, OnItsWay, Shutdown, outside};
 use futures_util::StreamExt;
 use schema::limits::{ASK_AGAIN, ASK_WAIT, COMMANDS_BYTES_MAX};
 use schema::{AccountId, Command, CommandBody, CommandId, EventId, Outcome, OutcomeBody};
@@ -198,6 +198,10 @@ impl Asks {
 impl Sent {
     /// Waits for the answer; sends the same bytes again while none comes.
     pub async fn answer(mut self) -> Result<Answer, Unanswered> {
+        outside("hear an owner", self.reply()).await
+    }
+
+    async fn reply(&mut self) -> Result<Answer, Unanswered> {
         let mut again = tokio::time::interval(ASK_AGAIN.into());
         again.reset();
         loop {
@@ -225,7 +229,7 @@ impl Sent {
     /// Sends the bytes once more, as long as there is time. A lost connection is no failure: the
     /// next try may do.
     async fn send(&mut self) -> Result<(), Unanswered> {
-        let sending = self.lane.send(self.bytes.clone());
+        let sending = outside("send a command", self.lane.send(self.bytes.clone()));
         match tokio::time::timeout_at(self.until, sending).await {
             Ok(Ok(on_its_way)) => self.on_its_way = Some(on_its_way),
             Ok(Err(error)) => tracing::debug!(%error, "command not sent"),

@@ -64,7 +64,7 @@ pub async fn begin(app: &App, headers: &HeaderMap, deed: &Deed<'_>) -> Result<Be
         let turn = Turn { attempt: None, began_at: now, is_repeat: key.is_some() };
         return Ok(Begun::Turn(turn));
     };
-    let begun = in_time(app.keys.begin(key, deed)).await;
+    let begun = in_time("take a key", app.keys.begin(key, deed)).await;
     match begun.map_err(|error| problems::store(&error))? {
         idempotency::Begun::Turn(attempt) => {
             let Attempt { began_at, is_repeat, .. } = attempt;
@@ -95,7 +95,7 @@ impl Turn {
         kept: &Kept,
     ) -> Result<(), Problem> {
         let claim = self.claim();
-        let committed = in_time(async move {
+        let committed = in_time("commit an answer with its effect", async move {
             if let Some(claim) = claim
                 && !idempotency::finish(&mut *tx, &claim, kept).await?
             {
@@ -114,7 +114,7 @@ impl Turn {
     /// Ends the turn without a final answer: whoever comes again with the key goes on.
     pub async fn leave(mut self) {
         if let Some((keys, attempt)) = self.attempt.take() {
-            tell("key not left", keys.leave(&attempt.claim)).await;
+            tell("leave a key", keys.leave(&attempt.claim)).await;
         }
     }
 
@@ -125,21 +125,18 @@ impl Turn {
         let status = response.status();
         if !is_kept(status) {
             let claim = attempt.claim;
-            tell("key not let go of", async {
-                if status.is_server_error() {
-                    keys.leave(&claim).await
-                } else {
-                    keys.forget(&claim).await
-                }
-            })
-            .await;
+            if status.is_server_error() {
+                tell("leave a key", keys.leave(&claim)).await;
+            } else {
+                tell("forget a key", keys.forget(&claim)).await;
+            }
             return Ok(response);
         }
         let (head, body) = response.into_parts();
         let bytes = to_bytes(body, KEPT_BYTES_MAX).await.expect("answers in memory are bounded");
         let body = String::from_utf8(bytes.to_vec()).expect("answers are JSON");
         let kept = Kept { status: status.as_u16(), body };
-        let finished = in_time(keys.finish(&attempt.claim, &kept)).await;
+        let finished = in_time("keep an answer", keys.finish(&attempt.claim, &kept)).await;
         if !finished.map_err(|error| problems::store(&error))? {
             return Err(idempotency::in_flight());
         }
@@ -151,7 +148,7 @@ impl Drop for Turn {
     fn drop(&mut self) {
         let Some((keys, attempt)) = self.attempt.take() else { return };
         chassis::tasks::spawn("ingress-key-left", async move {
-            tell("key not left", keys.leave(&attempt.claim)).await;
+            tell("leave a key", keys.leave(&attempt.claim)).await;
         });
     }
 }
@@ -180,7 +177,7 @@ pub fn first(kept: Kept) -> Response {
 
 /// Opens a transaction for an effect and its answer.
 pub async fn transaction(postgres: &PgPool) -> Result<Transaction<'static, Postgres>, Problem> {
-    in_time(postgres.begin()).await.map_err(|error| problems::store(&error))
+    in_time("begin an effect", postgres.begin()).await.map_err(|error| problems::store(&error))
 }
 
 /// Forgets old keys until the process ends.
@@ -193,7 +190,7 @@ pub fn sweep(keys: Keys, shutdown: Shutdown) {
                 _ = every.tick() => {
                     let mut is_full = false;
                     let swept = async { keys.sweep().await.map(|full| is_full = full) };
-                    tell("keys not swept", swept).await;
+                    tell("forget old keys", swept).await;
                     // More are left, and may come faster than full sweeps at this pace take them.
                     if is_full {
                         every.reset_immediately();
@@ -212,8 +209,8 @@ fn is_kept(status: StatusCode) -> bool {
 
 /// Does what may fail without harm: a key that is not let go of is free in half a minute.
 async fn tell(what: &'static str, doing: impl Future<Output = Result<(), sqlx::Error>>) {
-    if let Err(error) = in_time(doing).await {
+    if let Err(error) = in_time(what, doing).await {
         let error = chassis::telemetry::chain(&error);
-        tracing::debug!(%error, what);
+        tracing::debug!(%error, what, "a key stays as it is");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chassis::{Problem, telemetry};
+use chassis::{Problem, outside, telemetry};
 use schema::codec;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -20,7 +20,7 @@ pub async fn ask<A: DeserializeOwned>(
     question: &impl Serialize,
 ) -> Result<A, Problem> {
     let request = telemetry::question(codec::encode(question).into()).timeout(Some(ANSWER_WAIT));
-    let sent = app.nats.client.send_request(subject, request);
+    let sent = outside("ask settlement", app.nats.client.send_request(subject, request));
     let answer = tokio::time::timeout(ANSWER_WAIT, sent).await.map_err(|_| unavailable())?;
     let answer = answer.map_err(|error| {
         tracing::debug!(%error, "no settlement answers");

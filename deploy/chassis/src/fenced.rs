@@ -22,7 +22,7 @@ use bytes::Bytes;
 pub use self::owner::{AppendError, Appended, Owner};
 pub use self::presence::{PresenceSpec, Present, attend};
 use self::publish::{Answer, WRONG_LAST_SEQUENCE, publish};
-use crate::{Backoff, Cause, Error, Nats, Shutdown, metrics, random, tasks};
+use crate::{Backoff, Cause, Error, Nats, Shutdown, metrics, outside, random, tasks};
 
 /// What is owned, and how contenders watch each other.
 #[derive(Debug, Clone)]
@@ -152,7 +152,8 @@ impl Contender {
         let mut backoff = Backoff::new(PAUSE_FIRST, PAUSE_MAX, None);
         loop {
             let subject = &self.spec.epoch_subject;
-            match publish(&self.nats, subject, headers.clone(), record.encode()).await {
+            let taken = publish(&self.nats, subject, headers.clone(), record.encode());
+            match outside("take a stream", taken).await {
                 Answer::Stored { sequence, .. } => return Ok(Some(sequence)),
                 // An earlier try of ours may be what is in the way: only the record itself tells.
                 Answer::Refused { code: WRONG_LAST_SEQUENCE, .. } => {

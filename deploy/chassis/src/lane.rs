@@ -4,8 +4,8 @@
 //! message then. Under load that spares the server, and both ends, most of the work that is done
 //! for each message whatever is in it; an idle lane sends at once.
 
-use crate::Nats;
 use crate::group::{Answered, Group, GroupError};
+use crate::{Nats, outside};
 use async_nats::jetstream::{self, context::PublishError, publish::PublishAck};
 use bytes::Bytes;
 use schema::codec;
@@ -64,7 +64,10 @@ impl Lane {
         let group =
             Group::start("lane", JOINED_MAX, Duration::ZERO, move |messages: Vec<Bytes>| {
                 let (jetstream, subject) = (jetstream.clone(), subject.clone());
-                async move { Ok(send(&jetstream, &subject, &messages, bytes_max).await) }
+                async move {
+                    let sent = send(&jetstream, &subject, &messages, bytes_max);
+                    Ok(outside("publish on a lane", sent).await)
+                }
             });
         Self { group }
     }

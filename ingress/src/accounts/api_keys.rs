@@ -92,7 +92,7 @@ async fn make(app: &App, turn: &mut Turn, caller: Caller, name: String) -> Answe
         .bind(&name)
         .bind(millis(chassis::clock::now()))
         .execute(&mut *tx);
-    in_time(insert).await.map_err(|error| problems::store(&error))?;
+    in_time("add an API key", insert).await.map_err(|error| problems::store(&error))?;
     let kept = keyed::kept(StatusCode::CREATED, &KeptApiKey { name, nonce });
     turn.commit(tx, &kept).await?;
     Ok(shown(app, &kept))
@@ -120,7 +120,8 @@ pub async fn find(app: &App, api_key: &str) -> Result<Caller, Problem> {
          FROM api_key JOIN account USING (account_id)
          WHERE key_hash = $1 AND revoked_at IS NULL";
     let select = sqlx::query(select).bind(hash(api_key)).fetch_optional(&app.postgres);
-    let row = in_time(select).await.map_err(|error| problems::store(&error))?;
+    let row =
+        in_time("look up an API key", select).await.map_err(|error| problems::store(&error))?;
     let row = row.ok_or_else(unknown)?;
     let read = || -> Result<Caller, sqlx::Error> {
         let account = AccountId(row.try_get::<Uuid, _>("account_id")?.as_u128());

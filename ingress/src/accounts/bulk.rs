@@ -89,7 +89,7 @@ async fn create(
     now: UnixMillis,
 ) -> Result<bool, Problem> {
     let stored = async {
-        let mut tx = in_time(postgres.begin()).await?;
+        let mut tx = in_time("begin a crowd", postgres.begin()).await?;
         let mut first = 0_i64;
         for some in accounts.chunks(ROWS_MAX) {
             let insert = "INSERT INTO account
@@ -105,12 +105,12 @@ async fn create(
                 .bind(Roles::FAN.bits())
                 .bind(store::millis(now));
             let rows = u64::try_from(some.len()).expect("a chunk has at most 10,000");
-            if in_time(insert.execute(&mut *tx)).await?.rows_affected() != rows {
-                return in_time(tx.rollback()).await.map(|()| false);
+            if in_time("add a crowd", insert.execute(&mut *tx)).await?.rows_affected() != rows {
+                return in_time("take a crowd back", tx.rollback()).await.map(|()| false);
             }
             first += i64::try_from(rows).expect("a chunk has at most 10,000");
         }
-        in_time(tx.commit()).await.map(|()| true)
+        in_time("commit a crowd", tx.commit()).await.map(|()| true)
     };
     stored.await.map_err(|error: sqlx::Error| problems::store(&error))
 }

@@ -61,7 +61,7 @@ pub async fn open(
         .bind(millis(now))
         .bind(millis(UnixMillis(now.0 + ttl_s * 1_000)))
         .execute(postgres);
-    in_time(insert).await?;
+    in_time("open a login", insert).await?;
     Ok(token.text())
 }
 
@@ -86,7 +86,7 @@ pub async fn rotate(
         .bind(next.hash())
         .bind(millis(now))
         .fetch_optional(postgres);
-    let Some(row) = in_time(update).await? else {
+    let Some(row) = in_time("renew a login", update).await? else {
         end(postgres, text, now).await?;
         return Ok(None);
     };
@@ -103,7 +103,7 @@ pub async fn end(postgres: &PgPool, text: &str, now: UnixMillis) -> Result<(), s
     let update = "UPDATE refresh_family SET ended_at = $2
          WHERE family_id = $1 AND ended_at IS NULL";
     let update = sqlx::query(update).bind(token.family).bind(millis(now)).execute(postgres);
-    in_time(update).await?;
+    in_time("end a login", update).await?;
     Ok(())
 }
 

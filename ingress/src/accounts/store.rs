@@ -72,7 +72,7 @@ pub async fn create_account(
         .bind(new.roles.bits())
         .bind(millis(now))
         .execute(postgres);
-    Ok(in_time(insert).await?.rows_affected() == 1)
+    Ok(in_time("add an account", insert).await?.rows_affected() == 1)
 }
 
 /// Adds roles to the account of an address, and renames it if a name is given; `false` when the
@@ -86,14 +86,15 @@ pub async fn grant(
     let update = "UPDATE account SET roles = roles | $2, name = COALESCE($3, name)
          WHERE email = $1";
     let update = sqlx::query(update).bind(email).bind(roles.bits()).bind(name).execute(postgres);
-    Ok(in_time(update).await?.rows_affected() == 1)
+    Ok(in_time("grant roles", update).await?.rows_affected() == 1)
 }
 
 pub async fn by_email(postgres: &PgPool, email: &str) -> Result<Option<Account>, Problem> {
     let select = "SELECT account_id, email, name, password_hash, roles FROM account
          WHERE email = $1";
     let select = sqlx::query(select).bind(email).fetch_optional(postgres);
-    let row = in_time(select).await.map_err(|error| problems::store(&error))?;
+    let row =
+        in_time("look up an address", select).await.map_err(|error| problems::store(&error))?;
     row.map(|row| read(&row)).transpose().map_err(|error| problems::store(&error))
 }
 
@@ -101,7 +102,7 @@ pub async fn by_id(postgres: &PgPool, id: AccountId) -> Result<Option<Account>, 
     let select = "SELECT account_id, email, name, password_hash, roles FROM account
          WHERE account_id = $1";
     let select = sqlx::query(select).bind(uuid(id)).fetch_optional(postgres);
-    let row = in_time(select).await.map_err(|error| problems::store(&error))?;
+    let row = in_time("read an account", select).await.map_err(|error| problems::store(&error))?;
     row.map(|row| read(&row)).transpose().map_err(|error| problems::store(&error))
 }
 

@@ -79,7 +79,7 @@ pub(crate) async fn record(
         .bind(&request.0)
         .bind(sqlx::types::Json(detail))
         .execute(&app.postgres);
-    in_time(insert).await.map(drop).map_err(|error| problems::store(&error))
+    in_time("note a deed", insert).await.map(drop).map_err(|error| problems::store(&error))
 }
 
 /// Shows the audit log, newest first.
@@ -99,7 +99,7 @@ pub async fn audit(
          FROM audit_entry WHERE entry < $1 ORDER BY entry DESC LIMIT $2";
     let before = params.before.unwrap_or(i64::MAX);
     let select = sqlx::query(select).bind(before).bind(size).fetch_all(&app.postgres);
-    let rows = in_time(select).await.map_err(|error| problems::store(&error))?;
+    let rows = in_time("list deeds", select).await.map_err(|error| problems::store(&error))?;
     let entries = rows.iter().map(read).collect::<Result<_, _>>();
     let entries = entries.map_err(|error| problems::store(&error))?;
     Ok(json(StatusCode::OK, &AuditBody { entries }))

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use chassis::Problem;
 use chassis::idempotency::Deed;
+use chassis::{Problem, outside};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use schema::{AccountId, CancelAnswer, CancelBooking, CancelTicket, OrderId, TicketId, subject};
 use serde_json::Value;
@@ -170,7 +170,7 @@ async fn refund(
 /// reads it.
 async fn wait_for_view(app: &App, order: OrderId, sequence: u64) {
     let Some(shard) = app.views.of_hold(order.into()) else { return };
-    if !shard.reached(sequence, VIEW_WAIT).await {
+    if !outside("see a refund", shard.reached(sequence, VIEW_WAIT)).await {
         tracing::debug!(%order, "the view lags behind a refund");
     }
 }

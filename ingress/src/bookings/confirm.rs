@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use chassis::Problem;
+use chassis::{Problem, outside};
 use http::{HeaderMap, StatusCode};
 use schema::{CommandBody, HoldId, OrderId, OutcomeBody, Refusal, StartPayment, UnixMillis};
 use serde::Deserialize;
@@ -94,7 +94,8 @@ pub async fn confirm(
     let outcome = match attempt(&app, &answer, id).await {
         Ok(attempt) => {
             let wait = Duration::from_millis(app.config.confirm_wait_ms);
-            let waited = tokio::time::timeout(wait, verdict(&app, id, attempt)).await;
+            let seen = outside("see a verdict", verdict(&app, id, attempt));
+            let waited = tokio::time::timeout(wait, seen).await;
             match waited.unwrap_or(Verdict::Open) {
                 // A booking that was paid back is still the answer to its confirm.
                 Verdict::Sold | Verdict::Ended => {
@@ -137,7 +138,8 @@ async fn attempt(app: &App, answer: &Answer, id: HoldId) -> Result<u32, Refusal>
             // The attempt started before this answer was journaled, so the view names it from
             // there on. A view that does not come so far in time finds no attempt ended, and 202 is
             // the answer.
-            if !shard.reached(answer.sequence, BARRIER_WAIT).await {
+            let reached = shard.reached(answer.sequence, BARRIER_WAIT);
+            if !outside("see an earlier payment", reached).await {
                 return Ok(u32::MAX);
             }
             let view = shard.lock();

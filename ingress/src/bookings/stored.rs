@@ -119,7 +119,10 @@ impl Bookings {
         let pool = postgres.clone();
         let single = Group::start("ingress-bookings", READ_MAX, READ_EVERY, move |orders| {
             let pool = pool.clone();
-            async move { in_time(by_order(&pool, &orders)).await.map_err(Unread::from) }
+            async move {
+                let read = in_time("read bookings", by_order(&pool, &orders));
+                read.await.map_err(Unread::from)
+            }
         });
         Self { postgres: postgres.clone(), single }
     }
@@ -138,7 +141,7 @@ impl Bookings {
             let stored = stored_in(&query.fetch_all(&self.postgres).await?)?;
             with_late(&self.postgres, stored).await
         };
-        Ok(in_time(read).await?)
+        Ok(in_time("list bookings", read).await?)
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use chassis::outside;
 use schema::{HoldId, OrderId, OutcomeBody};
 
 use super::operation::ResultLine;
@@ -39,7 +40,8 @@ pub async fn committed(app: &App, caller: &Caller, answer: &Answer) -> Result<()
     let OutcomeBody::AllottedSold { payment, .. } = &answer.outcome.body else { return Ok(()) };
     let hold = payment.held.hold;
     let wait = Duration::from_millis(app.config.confirm_wait_ms);
-    let shown = tokio::time::timeout(wait, shows_sold(app, hold, answer.sequence)).await;
+    let shown = outside("see a partner's sale", shows_sold(app, hold, answer.sequence));
+    let shown = tokio::time::timeout(wait, shown).await;
     if shown.map_err(|_| Unsold::Pending)? {
         return Ok(());
     }

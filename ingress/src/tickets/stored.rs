@@ -38,7 +38,7 @@ pub async fn find(postgres: &PgPool, id: TicketId) -> Result<Option<StoredTicket
     );
     let query = sqlx::query(sqlx::AssertSqlSafe(select));
     let query = query.bind(Uuid::from_u128(id.order.0)).bind(i32::from(id.line));
-    let row = in_time(query.fetch_optional(postgres)).await?;
+    let row = in_time("read a ticket", query.fetch_optional(postgres)).await?;
     row.map(|row| stored(&row)).transpose()
 }
 
@@ -60,7 +60,7 @@ pub async fn of_account(
     );
     let query = sqlx::query(sqlx::AssertSqlSafe(select));
     let query = query.bind(Uuid::from_u128(account.0)).bind(LIST_MAX);
-    in_time(query.fetch_all(postgres)).await?.iter().map(stored).collect()
+    in_time("list tickets", query.fetch_all(postgres)).await?.iter().map(stored).collect()
 }
 
 fn stored(row: &PgRow) -> Result<StoredTicket, sqlx::Error> {

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use chassis::{Nats, Shutdown};
+use chassis::{Nats, Shutdown, outside};
 use schema::{ShardId, subject};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -76,6 +76,7 @@ async fn answer(nats: Nats, shard: ShardId, mut queue: mpsc::Receiver<oneshot::S
     let mut readers = Vec::new();
     while 0 < queue.recv_many(&mut readers, READERS_WAITING_MAX).await {
         let question = chassis::last_sequence(&nats, &stream);
+        let question = outside("ask where a journal ends", question);
         match tokio::time::timeout(QUESTION_WAIT, question).await {
             Ok(Ok(sequence)) => {
                 for reader in readers.drain(..) {

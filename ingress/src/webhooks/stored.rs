@@ -70,7 +70,7 @@ pub async fn create(
         .bind(kinds)
         .bind(millis(now))
         .bind(WEBHOOKS_MAX);
-    Ok(in_time(insert.execute(tx)).await?.rows_affected() == 1)
+    Ok(in_time("add an endpoint", insert.execute(tx)).await?.rows_affected() == 1)
 }
 
 /// The endpoints of an account, oldest first.
@@ -81,7 +81,7 @@ pub async fn of_account(
     let select = "SELECT * FROM webhook_endpoint WHERE account_id = $1
          ORDER BY created_at, endpoint_id";
     let rows = sqlx::query(select).bind(uuid(account)).fetch_all(postgres);
-    in_time(rows).await?.iter().map(endpoint).collect()
+    in_time("list endpoints", rows).await?.iter().map(endpoint).collect()
 }
 
 /// Changes what is given of an endpoint of an account; `None` when it has no such one.
@@ -97,7 +97,7 @@ pub async fn change(
          WHERE endpoint_id = $1 AND account_id = $2 RETURNING *";
     let update = sqlx::query(update).bind(id.0).bind(uuid(account));
     let row = update.bind(url).bind(kinds).bind(active).fetch_optional(postgres);
-    in_time(row).await?.as_ref().map(endpoint).transpose()
+    in_time("change an endpoint", row).await?.as_ref().map(endpoint).transpose()
 }
 
 /// Gives an endpoint of an account its next secret; `None` when it has no such one.
@@ -110,7 +110,11 @@ pub async fn rotate(
     let update = "UPDATE webhook_endpoint SET secret_number = secret_number + 1, rotated_at = $3
          WHERE endpoint_id = $1 AND account_id = $2 RETURNING *";
     let update = sqlx::query(update).bind(id.0).bind(uuid(account)).bind(millis(now));
-    in_time(update.fetch_optional(tx)).await?.as_ref().map(endpoint).transpose()
+    in_time("give an endpoint a secret", update.fetch_optional(tx))
+        .await?
+        .as_ref()
+        .map(endpoint)
+        .transpose()
 }
 
 /// Takes an endpoint of an account away, with what waits for it; `false` when it has no such one.
@@ -121,7 +125,7 @@ pub async fn delete(
 ) -> Result<bool, sqlx::Error> {
     let delete = "DELETE FROM webhook_endpoint WHERE endpoint_id = $1 AND account_id = $2";
     let delete = sqlx::query(delete).bind(id.0).bind(uuid(account)).execute(postgres);
-    Ok(in_time(delete).await?.rows_affected() == 1)
+    Ok(in_time("delete an endpoint", delete).await?.rows_affected() == 1)
 }
 
 /// Whether there is such an endpoint, of an account or of anybody.
@@ -133,7 +137,7 @@ pub async fn exists(
     let select = "SELECT EXISTS (SELECT FROM webhook_endpoint
          WHERE endpoint_id = $1 AND ($2::UUID IS NULL OR account_id = $2))";
     let select = sqlx::query_scalar(select).bind(id.0).bind(account.map(uuid));
-    in_time(select.fetch_one(postgres)).await
+    in_time("look for an endpoint", select.fetch_one(postgres)).await
 }
 
 /// The newest messages of an endpoint, of one state or of all.
@@ -147,7 +151,7 @@ pub async fn messages(
          FROM webhook_message WHERE endpoint_id = $1 AND ($2::TEXT IS NULL OR state = $2)
          ORDER BY created_at DESC, message_id LIMIT $3";
     let rows = sqlx::query(select).bind(id.0).bind(state).bind(MESSAGES_MAX).fetch_all(postgres);
-    in_time(rows).await?.iter().map(message).collect()
+    in_time("list messages", rows).await?.iter().map(message).collect()
 }
 
 /// Makes messages of an endpoint wait for their first try again, and says how many. Those that wait
@@ -168,7 +172,7 @@ pub async fn replay(
     };
     let update = sqlx::query(update).bind(id.0).bind(millis(now)).bind(one);
     let update = update.bind(millis(from)).bind(millis(to)).execute(tx);
-    Ok(in_time(update).await?.rows_affected())
+    Ok(in_time("replay messages", update).await?.rows_affected())
 }
 
 fn endpoint(row: &PgRow) -> Result<WebhookBody, sqlx::Error> {

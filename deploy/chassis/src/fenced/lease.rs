@@ -18,7 +18,7 @@ use super::{
     FenceSpec, PAUSE_FIRST, PAUSE_MAX,
     publish::{Answer, publish},
 };
-use crate::{Backoff, Cause, Error, Nats};
+use crate::{Backoff, Cause, Error, Nats, outside};
 
 /// How long the bucket remembers a key that nobody bumps.
 const KEY_AGE_MAX: Duration = Duration::from_mins(10);
@@ -113,7 +113,7 @@ pub(super) async fn release(nats: &Nats, spec: &FenceSpec, epoch: u64) {
     let payload = Beat { epoch, count: 0, released: true }.encode();
     let lease = subject(spec, &spec.lease_key);
     let released = publish(nats, &lease, HeaderMap::new(), payload);
-    match timeout(RELEASE_TIMEOUT, released).await {
+    match timeout(RELEASE_TIMEOUT, outside("release a stream", released)).await {
         Ok(Answer::Stored { .. }) => {}
         other => {
             tracing::info!(?other, stream = spec.stream, "lease not released: silence will do");

@@ -87,8 +87,7 @@ impl Fan {
 
     /// Cancels one ticket of a booking, likewise.
     pub async fn cancel_ticket(&self, booking: &str, ticket: &str) -> Answer {
-        let path = format!("/api/bookings/{booking}/tickets/{ticket}/cancel");
-        self.ask_until_final(Call::post(&path, &json!({}))).await
+        self.ask_until_final(cancel_ticket(booking, ticket)).await
     }
 
     /// Asks again while the answer is that there is none yet.
@@ -159,6 +158,10 @@ pub fn confirm(reservation: &str, payment_token: &str) -> Call {
 
 pub fn cancel(booking: &str) -> Call {
     Call::post(&format!("/api/bookings/{booking}/cancel"), &json!({}))
+}
+
+pub fn cancel_ticket(booking: &str, ticket: &str) -> Call {
+    Call::post(&format!("/api/bookings/{booking}/tickets/{ticket}/cancel"), &json!({}))
 }
 
 pub fn named(event: &str, seats: &[String]) -> Value {

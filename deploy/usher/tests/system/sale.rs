@@ -93,7 +93,7 @@ fn chosen(record: &[Asked]) -> Vec<Asked> {
 }
 
 /// Asserts that exactly these bookings have the event's sold seats.
-async fn are_stored(reach: &Reach, event: &str, bookings: &[Booking]) {
+pub async fn are_stored(reach: &Reach, event: &str, bookings: &[Booking]) {
     let map = SeatMap::of(&reach.client, event).await;
     let stored = sold_in_postgres(reach, event, &map).await;
     let mut answered = BTreeMap::new();

@@ -5,9 +5,10 @@ use crate::process::{Process, free_port};
 use crate::system::System;
 use crate::up::{Reach, temporary_folder};
 use crate::wait::until;
-use chassis::{TestServers, Which};
+use chassis::{Death, TestServers, Which};
 use rustix::process::Signal;
 use std::collections::BTreeMap;
+use std::os::unix::process::ExitStatusExt;
 use tempfile::TempDir;
 
 pub const STAGES: [&str; 5] = ["allocator", "settlement", "waiting-room", "indexer", "ingress"];
@@ -94,8 +95,28 @@ impl Split {
     /// kill -9 of one stage and a new start; resolves when it serves, whatever the others do.
     pub async fn restart_alone(&mut self, stage: &str) {
         self.kill_stages(&[stage]);
+        self.start_alone(stage).await;
+    }
+
+    /// Starts a stage that has ended; resolves when it serves, whatever the others do.
+    pub async fn start_alone(&mut self, stage: &str) {
         self.spawn_all(&[stage]);
         self.stage(stage).printed("usher runs ").await;
+    }
+
+    /// kill -9 of one stage and a new start as a process that is going to die. Not waited for: that
+    /// may be before it serves.
+    pub fn doom(&mut self, stage: &str, death: Death) {
+        self.kill_stages(&[stage]);
+        let told = death.variables();
+        self.spawn(stage, stage, &told.each_ref().map(|(name, value)| (*name, value.as_str())));
+    }
+
+    /// Waits until a process has ended itself by SIGKILL, and lets go of it.
+    pub async fn dies(&mut self, name: &str) {
+        let mut process = self.stages.remove(name).expect("it was started");
+        let (status, _, log) = process.ended().await;
+        assert_eq!(status.signal(), Some(Signal::KILL.as_raw()), "{name}: {status}\n{log}");
     }
 
     /// Starts one more process of `stage`, and waits until it lives. It serves when the others are
@@ -121,16 +142,31 @@ impl Split {
     /// Starts one more gateway with an address of its own, and waits until it serves and knows the
     /// demo; returns a client of it.
     pub async fn open_gateway(&mut self, name: &str) -> Client {
+        self.open_gateway_with(name, &[]).await
+    }
+
+    /// As [`Split::open_gateway`], with settings of its own.
+    pub async fn open_gateway_with(&mut self, name: &str, settings: &[(&str, &str)]) -> Client {
         let address = format!("127.0.0.1:{}", free_port());
-        self.add(name, "ingress", &[("USHER__INGRESS__LISTEN", address.as_str())]).await;
+        let own = [settings, &[("USHER__INGRESS__LISTEN", address.as_str())]].concat();
+        self.add(name, "ingress", &own).await;
         let client = Client::new(&format!("http://{address}"));
+        // Neither question leaves the gateway: one that is to die does not die of these.
         until("the new gateway to serve", async || {
             let ready = client.send(Call::get("/readyz")).await.ok()?;
-            let known = client.send(Call::get("/api/events/EVT001/seats")).await.ok()?;
+            let known = client.send(Call::get("/api/events/EVT001")).await.ok()?;
             ([ready.status, known.status] == [200, 200]).then_some(())
         })
         .await;
         client
+    }
+
+    /// Starts one more gateway that is going to die, and is known by the name of its death; returns
+    /// a client of it.
+    pub async fn open_doomed_gateway(&mut self, death: Death) -> Client {
+        let told = death.variables();
+        let told = told.each_ref().map(|(name, value)| (*name, value.as_str()));
+        self.open_gateway_with(&death.name(), &told).await
     }
 
     async fn add(&mut self, name: &str, stage: &str, settings: &[(&str, &str)]) -> Client {

@@ -96,14 +96,18 @@ async fn what_can_be_asked_of_the_system_agrees(reach: &Reach, seat: &str) {
     }
 }
 
-fn operation(op: &str, reference: &str, seats: &[String]) -> Value {
+pub fn operation(op: &str, reference: &str, seats: &[String]) -> Value {
     json!({"ref": reference, "op": op, "eventId": EVENT, "seats": seats})
 }
 
-async fn send(partner: &Fan, lines: &[Value]) -> Vec<Value> {
+pub fn allocations(lines: &[Value]) -> Call {
     let lines: Vec<String> = lines.iter().map(Value::to_string).collect();
     let call = Call::new(hyper::Method::POST, "/api/partners/allocations");
-    let answer = partner.ask(call.body("application/x-ndjson", lines.join("\n") + "\n")).await;
+    call.body("application/x-ndjson", lines.join("\n") + "\n")
+}
+
+pub async fn send(partner: &Fan, lines: &[Value]) -> Vec<Value> {
+    let answer = partner.ask(allocations(lines)).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     let body = String::from_utf8(answer.body.to_vec()).unwrap();
     body.lines().map(|line| serde_json::from_str(line).unwrap()).collect()

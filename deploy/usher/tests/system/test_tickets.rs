@@ -127,8 +127,11 @@ fn find<'a>(tickets: &'a [Value], id: &str) -> &'a Value {
 }
 
 async fn give(owner: &Fan, ticket: &str, to: &str) -> crate::client::Answer {
-    let path = format!("/api/tickets/{ticket}/transfer");
-    owner.ask(Call::post(&path, &json!({"toEmail": to}))).await
+    owner.ask(transfer(ticket, to)).await
+}
+
+pub fn transfer(ticket: &str, to: &str) -> Call {
+    Call::post(&format!("/api/tickets/{ticket}/transfer"), &json!({"toEmail": to}))
 }
 
 pub async fn scan(who: &Fan, codes: &[(&str, &str)]) -> (u16, Value) {
@@ -136,11 +139,15 @@ pub async fn scan(who: &Fan, codes: &[(&str, &str)]) -> (u16, Value) {
 }
 
 async fn scan_at(who: &Fan, event: &str, codes: &[(&str, &str)]) -> (u16, Value) {
+    let answer = who.ask(check_in(event, codes)).await;
+    (answer.status, answer.json())
+}
+
+pub fn check_in(event: &str, codes: &[(&str, &str)]) -> Call {
     let scan = |(id, code): &(&str, &str)| json!({"scanId": id, "code": code});
     let scans: Vec<Value> = codes.iter().map(scan).collect();
     let body = json!({"eventId": event, "entrance": "North", "scans": scans});
-    let answer = who.ask(Call::post("/api/checkin", &body)).await;
-    (answer.status, answer.json())
+    Call::post("/api/checkin", &body)
 }
 
 pub fn results(answer: &Value) -> Vec<&str> {
