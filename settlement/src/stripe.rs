@@ -41,6 +41,22 @@ pub(crate) const NAME: &str = "stripe";
 /// Most payments in one part of the list: as many as Stripe gives at once.
 const PAGE_PAYMENTS: &str = "100";
 
+/// A request, and what it is called where it leaves the process.
+#[derive(Debug, Clone, Copy)]
+struct Step {
+    /// Below an intent, or below `/v1/`.
+    path: &'static str,
+    name: &'static str,
+}
+
+/// What is done to an intent that its state allows once.
+const CONFIRM: Step = Step { path: "confirm", name: "send a confirmation" };
+const CAPTURE: Step = Step { path: "capture", name: "send a capture" };
+const CANCEL: Step = Step { path: "cancel", name: "send a cancellation" };
+
+const INTENTS: Step = Step { path: "payment_intents", name: "ask for intents" };
+const DISPUTES: Step = Step { path: "disputes", name: "ask for disputes" };
+
 /// Ids of payments of nothing, which Stripe does not take and nobody has to.
 const FREE: &str = "free_";
 
@@ -91,7 +107,8 @@ impl Stripe {
             ("metadata[attempt]", attempt),
         ];
         let key = self.keys.create(&self.system, new, chassis::clock::now());
-        let call = Call { what, method: Method::Post, path: "payment_intents", form: &form, key };
+        let (method, path) = (Method::Post, "payment_intents");
+        let call = Call { what, name: "send a creation", method, path, form: &form, key };
         let intent: Intent = match self.api.call(&call).await {
             Ok(intent) => intent,
             Err(Fault::Unknown(failure) | Fault::Over(failure)) => return Err(failure),
@@ -114,7 +131,7 @@ impl Stripe {
     /// Says how the payment is.
     async fn fetch(&self, what: &'static str, id: &str) -> Result<Intent, Failure> {
         let path = format!("payment_intents/{id}");
-        let call = Call { what, method: Method::Get, path: &path, form: &[], key: String::new() };
+        let call = Call::read(what, "ask for an intent", &path, &[]);
         match self.api.call(&call).await {
             Ok(intent) => Ok(intent),
             Err(Fault::Unknown(failure) | Fault::Over(failure)) => Err(failure),
@@ -130,11 +147,13 @@ impl Stripe {
         &self,
         what: &'static str,
         id: &str,
-        verb: &str,
-        key: String,
+        Step { path, name }: Step,
     ) -> Result<Intent, Failure> {
-        let path = format!("payment_intents/{id}/{verb}");
-        let call = Call { what, method: Method::Post, path: &path, form: &[], key };
+        let path = format!("payment_intents/{id}/{path}");
+        // No key on purpose: Stripe repeats the answer to a key for a day, also a refusal that no
+        // longer holds. The intent's own state keeps each from being done twice.
+        let (method, key) = (Method::Post, String::new());
+        let call = Call { what, name, method, path: &path, form: &[], key };
         match self.api.call(&call).await {
             Ok(intent) => Ok(intent),
             Err(Fault::Unknown(failure) | Fault::Over(failure)) => Err(failure),
@@ -153,7 +172,7 @@ impl Stripe {
             Told::Seen(seen) => return Ok(seen),
             Told::Refused { reason } => reason,
         };
-        let closed = self.carry_out(what, &intent.id, "cancel", String::new()).await?;
+        let closed = self.carry_out(what, &intent.id, CANCEL).await?;
         match closed.told() {
             Told::Seen(Seen::Cancelled | Seen::Declined { .. }) => Ok(Seen::Declined { reason }),
             Told::Seen(seen) => Ok(seen),
@@ -178,7 +197,8 @@ impl Stripe {
         let amount = left - stays;
         let form = [("payment_intent", id.to_owned()), ("amount", amount.to_string())];
         for key in self.keys.refund(id, left, amount, chassis::clock::now()) {
-            let call = Call { what, method: Method::PostOnce, path: "refunds", form: &form, key };
+            let (method, path) = (Method::PostOnce, "refunds");
+            let call = Call { what, name: "send a refund", method, path, form: &form, key };
             match self.api.call::<serde::de::IgnoredAny>(&call).await {
                 // It is over, so how the payment is says what it has done.
                 Err(Fault::Over(_)) if self.fetch(what, id).await?.left() == left => {}
@@ -214,21 +234,18 @@ impl Stripe {
         if !is_id(id) {
             return Err(Failure::Rejected { what, why: "no such payment".to_owned() });
         }
-        let none = String::new();
         let intent = match verb {
             Verb::Fetch => self.fetch(what, id).await?,
-            // No keys on purpose: Stripe repeats the answer to a key for a day, also a refusal that
-            // no longer holds. The intent's own state keeps each from being done twice.
-            Verb::Authorise => self.carry_out(what, id, "confirm", none).await?,
-            Verb::Capture => self.carry_out(what, id, "capture", none).await?,
-            Verb::Cancel => self.carry_out(what, id, "cancel", none).await?,
+            Verb::Authorise => self.carry_out(what, id, CONFIRM).await?,
+            Verb::Capture => self.carry_out(what, id, CAPTURE).await?,
+            Verb::Cancel => self.carry_out(what, id, CANCEL).await?,
             Verb::Refund => self.refund(what, id, |_| 0).await?,
         };
         self.close_if_refused(what, intent).await
     }
 
     async fn list(&self, after: &Cursor) -> Result<Page, Failure> {
-        let intents: Intents = self.list_of("list", "payment_intents", after).await?;
+        let intents: Intents = self.list_of("list", INTENTS, after).await?;
         let last = intents.data.last().filter(|_| intents.has_more);
         let next = last.map(|last| Cursor { created_at: after.created_at, id: last.id.clone() });
         let ours = |intent: &Intent| self.listed(intent);
@@ -242,7 +259,7 @@ impl Stripe {
     async fn list_of<T: DeserializeOwned>(
         &self,
         what: &'static str,
-        path: &str,
+        Step { path, name }: Step,
         after: &Cursor,
     ) -> Result<T, Failure> {
         let mut form = vec![
@@ -252,7 +269,7 @@ impl Stripe {
         if !after.id.is_empty() {
             form.push(("starting_after", after.id.clone()));
         }
-        let call = Call { what, method: Method::Get, path, form: &form, key: String::new() };
+        let call = Call::read(what, name, path, &form);
         self.api.call(&call).await.map_err(|fault| match fault {
             Fault::Unknown(failure) | Fault::Over(failure) => failure,
             Fault::Refused(refused) => Failure::Unknown { what, why: refused.reason() },
@@ -260,7 +277,7 @@ impl Stripe {
     }
 
     async fn disputes(&self, after: &Cursor) -> Result<Disputes, Failure> {
-        let list: DisputesList = self.list_of("list disputes", "disputes", after).await?;
+        let list: DisputesList = self.list_of("list disputes", DISPUTES, after).await?;
         let end = list.data.last().filter(|_| list.has_more);
         let next = end.map(|end| Cursor { created_at: after.created_at, id: end.id.clone() });
         Ok((list.data.iter().filter_map(Disputing::told).collect(), next))
@@ -272,7 +289,7 @@ impl Stripe {
             return Ok(None);
         }
         let path = format!("disputes/{id}");
-        let call = Call { what, method: Method::Get, path: &path, form: &[], key: String::new() };
+        let call = Call::read(what, "ask for a dispute", &path, &[]);
         match self.api.call::<Disputing>(&call).await {
             Ok(dispute) => Ok(dispute.told()),
             Err(Fault::Unknown(failure) | Fault::Over(failure)) => Err(failure),

@@ -4,9 +4,9 @@ use super::intent::PaymentError;
 use crate::config::{PROVIDER_TRIES_WAIT, PROVIDER_TRY_FIRST, PROVIDER_TRY_MAX, RETRY_AFTER_MAX};
 use crate::provider::Failure;
 use bytes::Bytes;
-use chassis::Backoff;
 use chassis::config::Secret;
 use chassis::http_client::{HttpClient, Reach};
+use chassis::{Backoff, outside};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Request, Response, StatusCode};
 use serde::Deserialize;
@@ -38,13 +38,28 @@ pub(super) enum Method {
 
 #[derive(Debug)]
 pub(super) struct Call<'a> {
+    /// What it is a part of.
     pub what: &'static str,
+    /// What it is called where it leaves the process.
+    pub name: &'static str,
     pub method: Method,
     /// Below `/v1/`.
     pub path: &'a str,
     pub form: &'a [(&'a str, String)],
     /// The idempotency key, the same for all tries; empty for none.
     pub key: String,
+}
+
+impl<'a> Call<'a> {
+    /// One that changes nothing.
+    pub(super) fn read(
+        what: &'static str,
+        name: &'static str,
+        path: &'a str,
+        form: &'a [(&'a str, String)],
+    ) -> Self {
+        Self { what, name, method: Method::Get, path, form, key: String::new() }
+    }
 }
 
 /// Why a call did not do what it says.
@@ -154,7 +169,7 @@ impl Api {
     }
 
     async fn attempt(&self, call: &Call<'_>) -> Try {
-        let answer = match self.client.send(self.request(call)).await {
+        let answer = match outside(call.name, self.client.send(self.request(call))).await {
             Ok(answer) => answer,
             Err(error) => {
                 let why = chassis::telemetry::chain(&error).to_string();

@@ -29,6 +29,8 @@ pub enum Deed {
     Refund,
     Fetch,
     List,
+    /// A part of the list from a payment on.
+    ListOn,
     Dispute,
 }
 
@@ -147,7 +149,7 @@ impl Proxy {
         base
     }
 
-    /// Does that to the next `times` calls of an order.
+    /// Does that to the next `times` calls of an order, or of none if it is named so.
     pub fn plan(&self, order: &str, deed: Deed, fault: Fault, times: u32) {
         self.script().faults.push((order.to_owned(), deed, fault, times));
     }
@@ -215,7 +217,7 @@ impl Proxy {
         let (head, body) = request.into_parts();
         let form = body.collect().await.map_err(|_| Cut)?.to_bytes();
         let path = head.uri.path();
-        let (deed, order) = (deed_of(&head.method, path), self.order_of(path, &form));
+        let (deed, order) = (deed_of(&head.method, &head.uri), self.order_of(path, &form));
         let key = head.headers.get("idempotency-key").map(|key| key.to_str().unwrap().to_owned());
         let (fault, number) = {
             let mut script = self.script();
@@ -285,7 +287,7 @@ impl Proxy {
             Some(Fault::CutWithin(time)) => tokio::time::sleep(time).await,
             _ => {}
         }
-        if deed_of(&call.method, call.uri.path()) == Deed::Dispute {
+        if deed_of(&call.method, &call.uri) == Deed::Dispute {
             return Ok(self.disputes(call.uri.path()));
         }
         let mut forwarded = Request::builder().method(call.method).uri(self.target(&call.uri));
@@ -351,7 +353,7 @@ impl Proxy {
 impl Script {
     fn next_fault(&mut self, order: Option<&str>, deed: Deed) -> Option<Fault> {
         let planned = |(of, what, _, left): &&mut (String, Deed, Fault, u32)| {
-            Some(of.as_str()) == order && *what == deed && 0 < *left
+            of.as_str() == order.unwrap_or_default() && *what == deed && 0 < *left
         };
         let (_, _, fault, left) = self.faults.iter_mut().find(planned)?;
         *left -= 1;
@@ -359,7 +361,8 @@ impl Script {
     }
 }
 
-fn deed_of(method: &Method, path: &str) -> Deed {
+fn deed_of(method: &Method, uri: &Uri) -> Deed {
+    let (path, fields) = (uri.path(), uri.query().unwrap_or_default());
     if path.starts_with("/v1/disputes") {
         return Deed::Dispute;
     }
@@ -369,6 +372,7 @@ fn deed_of(method: &Method, path: &str) -> Deed {
         "cancel" => Deed::Cancel,
         "refunds" => Deed::Refund,
         "payment_intents" if method == Method::POST => Deed::Create,
+        "payment_intents" if fields.contains("starting_after=") => Deed::ListOn,
         "payment_intents" => Deed::List,
         _ => Deed::Fetch,
     }

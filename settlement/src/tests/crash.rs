@@ -4,6 +4,7 @@
 //! Each point has a process of its own, which finds what the ones before it left half done. At the
 //! end a healthy one brings everything to rest, and the audit looks.
 
+mod beside;
 mod complete;
 
 use super::chargeback;
@@ -134,6 +135,12 @@ const SCANNED: [&str; 2] = ["read the events of tickets", "check tickets in"];
 /// A process that nobody kills, and that answers.
 pub(super) async fn healthy(rig: &Rig) -> Stage {
     let stage = rig.stage(Point::Never);
+    answers(rig).await;
+    stage
+}
+
+/// Waits until a process answers.
+pub(super) async fn answers(rig: &Rig) {
     let unknown = CancelBooking { order: OrderId(0), account: ACCOUNT };
     let nats = rig.servers.nats().await;
     eventually("a process to answer", || async {
@@ -141,7 +148,6 @@ pub(super) async fn healthy(rig: &Rig) -> Stage {
         nats.client.request(subject::SETTLE_CANCEL, asked).await.is_ok()
     })
     .await;
-    stage
 }
 
 pub(super) async fn killed(rig: &Rig, death: Death) {

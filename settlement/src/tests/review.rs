@@ -31,7 +31,7 @@ async fn closed(rig: &Rig, hold: HoldId) {
 }
 
 /// A booking of two seats whose refund the provider has refused.
-async fn refused(rig: &mut Rig) -> HoldId {
+pub(super) async fn refused(rig: &mut Rig) -> HoldId {
     let stage = rig.stage(Point::Refused(Verb::Refund));
     let hold = rig.pay(&[1, 2], "tok_ok").await;
     rig.wait_for(hold, "paid").await;

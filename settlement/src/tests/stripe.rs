@@ -3,6 +3,7 @@
 
 mod events;
 mod keys;
+pub(super) mod killed;
 
 use super::entrance::ticket;
 use super::owner::payment;
@@ -32,7 +33,7 @@ struct World {
     proxy: Proxy,
 }
 
-fn config(base: &str) -> StripeConfig {
+pub(super) fn config(base: &str) -> StripeConfig {
     StripeConfig {
         secret_key: Secret::new("sk_test_12345"),
         api_base: base.to_owned(),
@@ -246,7 +247,7 @@ async fn whatever_the_network_does_a_payment_is_charged_exactly_once() {
             Deed::Confirm | Deed::Capture | Deed::Cancel | Deed::Fetch => {
                 assert_eq!(call.key, None);
             }
-            Deed::Refund | Deed::List | Deed::Dispute => {}
+            Deed::Refund | Deed::List | Deed::ListOn | Deed::Dispute => {}
         }
     }
     let unique: std::collections::BTreeSet<&String> = keys.values().collect();

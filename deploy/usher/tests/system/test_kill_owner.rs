@@ -16,7 +16,7 @@ use rustix::process::Signal;
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-/// A copy of the arena: it has seats for as long as this takes.
+/// A copy of the theatre: it has seats alone, and enough of them for as long as this takes.
 const EVENT: &str = "OWNED";
 
 /// For each batch that takes part in a sale: what moves deadlines after an outage, holds a seat,
@@ -56,7 +56,7 @@ fn an_owner_is_killed_at_every_call_that_writes_or_answers() {
 
 /// Lists the event, and lets a fan hold one of its seats.
 async fn open(reach: &Reach) -> (Fan, String) {
-    list(reach, "EVT001", EVENT, |listing| listing.account_places_max = 10_000).await;
+    list(reach, "EVT002", EVENT, |listing| listing.account_places_max = 10_000).await;
     let fan = Fan::new(&reach.client, "patient").await;
     let held = fan.reserve(&best(EVENT, 1)).await.expect(201);
     (fan, text(&held["reservationId"]))

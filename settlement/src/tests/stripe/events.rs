@@ -16,19 +16,23 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
 
-async fn bring(world: &World, signature: &str, body: &str) -> ProviderEventAnswer {
-    let event = ProviderEvent {
-        provider: "stripe".into(),
-        signature: signature.into(),
-        body: body.to_owned(),
-    };
-    asked(&world.rig, subject::SETTLE_EVENT, &event).await
+fn event(signature: &str, body: &str) -> ProviderEvent {
+    let (provider, signature) = ("stripe".into(), signature.into());
+    ProviderEvent { provider, signature, body: body.to_owned() }
 }
 
-/// Brings an event that is signed as Stripe would.
-async fn told(world: &World, id: &str, kind: &str, object: &str) -> ProviderEventAnswer {
+async fn bring(world: &World, signature: &str, body: &str) -> ProviderEventAnswer {
+    asked(&world.rig, subject::SETTLE_EVENT, &event(signature, body)).await
+}
+
+/// An event that is signed as Stripe would.
+pub(super) fn signed(id: &str, kind: &str, object: &str) -> ProviderEvent {
     let body = format!(r#"{{"id": "{id}", "type": "{kind}", "data": {{"object": {object}}}}}"#);
-    bring(world, &sign(SECRET, clock::now().0 / 1_000, &body), &body).await
+    event(&sign(SECRET, clock::now().0 / 1_000, &body), &body)
+}
+
+async fn told(world: &World, id: &str, kind: &str, object: &str) -> ProviderEventAnswer {
+    asked(&world.rig, subject::SETTLE_EVENT, &signed(id, kind, object)).await
 }
 
 pub(super) async fn intent_of(world: &World, hold: HoldId) -> String {
