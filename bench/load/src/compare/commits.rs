@@ -1,5 +1,6 @@
-//! How often Postgres commits for an order.
+//! How often Postgres commits for an order, and what the order takes of the cores.
 
+use super::meter::Meter;
 use super::sides::{Counted, Turned, Usher};
 use super::work::Terms;
 use crate::measure::run;
@@ -10,6 +11,13 @@ use tokio::time::sleep;
 
 /// An idle session of Postgres tells what it has done up to ten seconds late.
 const TOLD_AFTER: Duration = Duration::from_secs(11);
+
+/// What an order takes of a core, by process.
+const CPU: [(&str, &str); 3] = [
+    ("confirm_cpu_us_usher", "usher"),
+    ("confirm_cpu_us_postgres", "postgres"),
+    ("confirm_cpu_us_nats", "nats"),
+];
 
 /// One look at what was committed, and when.
 #[derive(Clone, Copy)]
@@ -27,7 +35,9 @@ pub async fn committed(usher: &mut Usher, terms: &Terms) -> anyhow::Result<Turne
     let mut looks = vec![look(&mut postgres).await?];
     sleep(TOLD_AFTER).await;
     looks.push(look(&mut postgres).await?);
+    let meter = Meter::start(&usher.data);
     let (_, measured) = run(payers, terms.turn()).await?;
+    let (_, cpu) = meter.read();
     sleep(TOLD_AFTER).await;
     looks.push(look(&mut postgres).await?);
     let [idle, before, after] = looks[..] else { unreachable!("three looks were taken") };
@@ -38,14 +48,19 @@ pub async fn committed(usher: &mut Usher, terms: &Terms) -> anyhow::Result<Turne
     let orders = u32::try_from(measured.good_all)?.max(1);
     let counted =
         |figure, count: f64| Counted { figure, unit: "commits", value: count / f64::from(orders) };
-    let counted = vec![
+    let micros = |(figure, process): (&'static str, &str)| {
+        let seconds = cpu.get(process).copied().unwrap_or_default();
+        Counted { figure, unit: "us", value: seconds * 1e6 / f64::from(orders) }
+    };
+    let mut counted = vec![
         counted("postgres_commits_per_order", committed),
         counted("postgres_writes_per_order", wrote),
     ];
+    counted.extend(CPU.map(micros));
     let note = json!({
         "orders": measured.good_all, "commits": committed, "commitsThatWrote": wrote,
         "commitsOfIdle": before.transactions.committed - idle.transactions.committed,
-        "idleSeconds": (before.at - idle.at).as_secs_f64(),
+        "idleSeconds": (before.at - idle.at).as_secs_f64(), "usherCpuSeconds": cpu,
     });
     Ok(Turned { counted, note, ..measured.into() })
 }
