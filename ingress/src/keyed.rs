@@ -211,6 +211,6 @@ fn is_kept(status: StatusCode) -> bool {
 async fn tell(what: &'static str, doing: impl Future<Output = Result<(), sqlx::Error>>) {
     if let Err(error) = in_time(what, doing).await {
         let error = chassis::telemetry::chain(&error);
-        tracing::debug!(%error, what, "a key stays as it is");
+        tracing::debug!(%error, what, "not done, and harmless");
     }
 }

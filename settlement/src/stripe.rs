@@ -43,19 +43,19 @@ const PAGE_PAYMENTS: &str = "100";
 
 /// A request, and what it is called where it leaves the process.
 #[derive(Debug, Clone, Copy)]
-struct Step {
+struct Ask {
     /// Below an intent, or below `/v1/`.
     path: &'static str,
     name: &'static str,
 }
 
 /// What is done to an intent that its state allows once.
-const CONFIRM: Step = Step { path: "confirm", name: "send a confirmation" };
-const CAPTURE: Step = Step { path: "capture", name: "send a capture" };
-const CANCEL: Step = Step { path: "cancel", name: "send a cancellation" };
+const CONFIRM: Ask = Ask { path: "confirm", name: "send a confirmation" };
+const CAPTURE: Ask = Ask { path: "capture", name: "send a capture" };
+const CANCEL: Ask = Ask { path: "cancel", name: "send a cancellation" };
 
-const INTENTS: Step = Step { path: "payment_intents", name: "ask for intents" };
-const DISPUTES: Step = Step { path: "disputes", name: "ask for disputes" };
+const INTENTS: Ask = Ask { path: "payment_intents", name: "ask for intents" };
+const DISPUTES: Ask = Ask { path: "disputes", name: "ask for disputes" };
 
 /// Ids of payments of nothing, which Stripe does not take and nobody has to.
 const FREE: &str = "free_";
@@ -147,7 +147,7 @@ impl Stripe {
         &self,
         what: &'static str,
         id: &str,
-        Step { path, name }: Step,
+        Ask { path, name }: Ask,
     ) -> Result<Intent, Failure> {
         let path = format!("payment_intents/{id}/{path}");
         // No key on purpose: Stripe repeats the answer to a key for a day, also a refusal that no
@@ -259,7 +259,7 @@ impl Stripe {
     async fn list_of<T: DeserializeOwned>(
         &self,
         what: &'static str,
-        Step { path, name }: Step,
+        Ask { path, name }: Ask,
         after: &Cursor,
     ) -> Result<T, Failure> {
         let mut form = vec![

@@ -156,6 +156,10 @@ pub fn confirm(reservation: &str, payment_token: &str) -> Call {
     Call::post("/api/bookings/confirm", &body)
 }
 
+pub fn release(reservation: &str) -> Call {
+    Call::delete(&format!("/api/bookings/reservations/{reservation}"))
+}
+
 pub fn cancel(booking: &str) -> Call {
     Call::post(&format!("/api/bookings/{booking}/cancel"), &json!({}))
 }

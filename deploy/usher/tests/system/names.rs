@@ -1,5 +1,5 @@
 //! The names of calls that leave a process, as its sources give them: who adds a call hears of it
-//! where processes are killed.
+//! where processes are killed. A call that is given no name is not found.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -19,10 +19,11 @@ use std::time::{Duration, Instant};
 /// A copy of the theatre: it has seats alone, and enough of them for as long as this takes.
 const EVENT: &str = "OWNED";
 
-/// For each batch that takes part in a sale: what moves deadlines after an outage, holds a seat,
-/// begins its payment, sells it.
+/// For each of the first batches after a start, which are: what moves deadlines after the outage,
+/// holds a seat, begins its payment, sells it. Which of these one pass meets depends on the timing:
+/// the first two may be one batch, and then the third one sells.
 const APPENDED: &str = "append a batch";
-const APPENDS: [u32; 3] = [1, 2, 3];
+const APPENDS: [u32; 4] = [1, 2, 3, 4];
 const WHILE_BUYING: [&str; 3] =
     ["append an empty batch", "answer commands", "purge answered commands"];
 

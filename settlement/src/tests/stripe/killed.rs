@@ -2,6 +2,7 @@
 
 use super::events::{intent_of, signed};
 use super::{CARD, PRICE, REFUSED, World, order};
+use crate::config::FOUND_AFTER;
 use crate::testing::{AtStripe, Deed, Fault};
 use crate::tests::crash::{answers, look_is_due};
 use crate::tests::entrance::ticket;
@@ -13,6 +14,7 @@ use schema::{
     CancelAnswer, CancelBooking, CancelTicket, HoldId, OrderId, ProviderEvent, ProviderEventAnswer,
     VerdictKind, codec, subject,
 };
+use std::time::Duration;
 
 pub(in crate::tests) const CHARGED: [&str; 4] =
     ["send a creation", "send a confirmation", "ask for an intent", "send a capture"];
@@ -24,6 +26,12 @@ pub(in crate::tests) const REFUNDED: [(&str, u32); 4] = [
     ("send a refund", 1),
     ("ask for an intent", 3),
 ];
+/// The same of a ticket, whose order is not asked about before.
+const REFUNDED_IN_PART: [(&str, u32); 3] =
+    [("ask for an intent", 1), ("send a refund", 1), ("ask for an intent", 2)];
+/// Of a payment of an order that was given up, and of money of no order.
+pub(in crate::tests) const VOIDED: &str = "send a cancellation";
+const RETURNED: &str = "send a refund";
 pub(in crate::tests) const TOLD: [&str; 5] = [
     "look up an event",
     "read a payment",
@@ -37,6 +45,9 @@ pub(in crate::tests) const UNTOLD: [&str; 2] = ["put a look off", "note a part t
 
 /// Of one request.
 const TRIES: u32 = 3;
+
+/// How long who pays waits, where that is over before the payment is.
+const SOON: u64 = 1_500;
 
 impl World {
     fn doomed(&self, death: Death) -> Doomed {
@@ -104,41 +115,116 @@ async fn a_refused_card_leaves_nothing_to_be_paid_whatever_is_killed_between_two
     }
 }
 
+fn deaths(calls: &[(&'static str, u32)]) -> Vec<Death> {
+    let sides = |&(what, passes): &(&'static str, u32)| {
+        [Side::Before, Side::After].map(|side| Death { what, side, passes })
+    };
+    calls.iter().flat_map(sides).collect()
+}
+
 #[tokio::test]
 async fn money_goes_back_once_whatever_is_killed_between_two_requests() {
     let mut world = World::start().await;
-    let deaths: Vec<Death> = REFUNDED
-        .iter()
-        .flat_map(|&(what, passes)| {
-            [Side::Before, Side::After].map(|side| Death { what, side, passes })
-        })
-        .collect();
-    let holds = world.paid(2 * deaths.len(), 2).await;
-    let (whole, parts) = holds.split_at(deaths.len());
-    for ((&whole, &part), &death) in whole.iter().zip(parts).zip(&deaths) {
-        let wanted = CancelBooking { order: OrderId::from(whole), account: ACCOUNT };
+    let deaths = deaths(&REFUNDED);
+    let holds = world.paid(deaths.len(), 1).await;
+    for (&hold, death) in holds.iter().zip(deaths) {
+        let wanted = CancelBooking { order: OrderId::from(hold), account: ACCOUNT };
         world.doomed(death).dies_asked(&world.rig, subject::SETTLE_CANCEL, &wanted).await;
-        let wanted = CancelTicket { ticket: ticket(part, 1), account: ACCOUNT };
-        world.doomed(death).dies_asked(&world.rig, subject::SETTLE_CANCEL_TICKET, &wanted).await;
-    }
-    let _stage = world.stage();
-    answers(&world.rig).await;
-    for &hold in whole {
+        // The next one asks about its own alone.
+        let _stage = world.stage();
+        answers(&world.rig).await;
         world.cancel(hold).await;
+        world.rest().await;
     }
-    for &hold in parts {
+    for hold in holds {
+        let AtStripe { charges, taken, returned, .. } = world.money(hold).await;
+        assert_eq!((charges, taken, returned), (1, PRICE, PRICE), "{hold}");
+        let told = [(1, VerdictKind::Sold), (1, VerdictKind::Refunded)];
+        assert_eq!(world.rig.owner.verdicts(hold), told);
+    }
+}
+
+#[tokio::test]
+async fn a_ticket_is_paid_back_once_whatever_is_killed_between_two_requests() {
+    let mut world = World::start().await;
+    let deaths = deaths(&REFUNDED_IN_PART);
+    let holds = world.paid(deaths.len(), 2).await;
+    for (&hold, death) in holds.iter().zip(deaths) {
+        let wanted = CancelTicket { ticket: ticket(hold, 1), account: ACCOUNT };
+        world.doomed(death).dies_asked(&world.rig, subject::SETTLE_CANCEL_TICKET, &wanted).await;
+        let _stage = world.stage();
+        answers(&world.rig).await;
         eventually("a ticket to be paid back", || async {
             let answer = part::ask(&world.rig, ticket(hold, 1), ACCOUNT).await;
             matches!(answer, CancelAnswer::Refunded { .. })
         })
         .await;
+        world.rest().await;
+    }
+    for hold in holds {
+        let AtStripe { charges, taken, returned, .. } = world.money(hold).await;
+        assert_eq!((charges, taken, returned), (1, 2 * PRICE, PRICE), "{hold}");
+    }
+}
+
+#[tokio::test]
+async fn a_payment_that_is_given_up_is_closed_whatever_is_killed_between_two_requests() {
+    let mut world = World::start().await;
+    let mut holds = Vec::new();
+    let created = Death { what: "send a confirmation", side: Side::Before, passes: 1 };
+    for (seat, death) in (0..).zip(Death::all(&[VOIDED])) {
+        holds.push(world.pay_within(seat, CARD, &[], SOON).await);
+        world.killed(created).await;
+        tokio::time::sleep(Duration::from_millis(SOON)).await;
+        world.killed(death).await;
+    }
+    let _stage = world.stage();
+    for &hold in &holds {
+        world.rig.wait_for(hold, "cancelled").await;
     }
     world.rest().await;
-    for (holds, back) in [(whole, 2 * PRICE), (parts, PRICE)] {
-        for &hold in holds {
-            let AtStripe { charges, taken, returned, .. } = world.money(hold).await;
-            assert_eq!((charges, taken, returned), (1, 2 * PRICE, back), "{hold}");
-        }
+    for hold in holds {
+        let gone = AtStripe { intents: 1, cancelled: 1, ..AtStripe::default() };
+        assert_eq!(world.money(hold).await, gone);
+        assert_eq!(world.rig.owner.verdicts(hold), [(1, VerdictKind::Cancelled)]);
+    }
+}
+
+#[tokio::test]
+async fn money_of_no_order_goes_back_once_whatever_is_killed_between_two_requests() {
+    let world = World::start().await;
+    let deaths = Death::all(&[VOIDED, RETURNED]);
+    let orders: Vec<String> =
+        (1..).take(deaths.len()).map(|number| OrderId(number).to_string()).collect();
+    for (order, death) in orders.iter().zip(&deaths) {
+        let how = if death.what == VOIDED { "manual" } else { "automatic" };
+        let form = format!(
+            "amount={PRICE}&currency=eur&payment_method={CARD}&confirm=true\
+            &capture_method={how}&metadata[system]=usher&metadata[order]={order}"
+        );
+        world.stripe.post("/v1/payment_intents", &form).await;
+    }
+    // Younger ones are left to their drivers.
+    tokio::time::sleep(Duration::from_millis(FOUND_AFTER.0) + Duration::from_secs(1)).await;
+    for death in deaths {
+        look_is_due(&world.rig).await;
+        world.killed(death).await;
+    }
+    look_is_due(&world.rig).await;
+    let _stage = world.stage();
+    let found = "SELECT count(*) FROM found_money WHERE outcome IN ('voided', 'refunded')";
+    eventually("all to be found", || async {
+        look_is_due(&world.rig).await;
+        world.rig.count(found).await == 4
+    })
+    .await;
+    world.rest().await;
+    let money = world.stripe.money().await;
+    for order in &orders[..2] {
+        assert_eq!((money[order].cancelled, money[order].charges), (1, 0), "{order}");
+    }
+    for order in &orders[2..] {
+        assert_eq!((money[order].charges, money[order].returned), (1, PRICE), "{order}");
     }
 }
 
@@ -201,7 +287,9 @@ async fn a_look_goes_on_whatever_is_killed_over_it_and_whatever_stripe_does_not_
     let intent = intent_of(&world, hold).await;
     for death in Death::all(&UNTOLD) {
         world.proxy.plan(&order(hold), Deed::Fetch, Fault::Status(500), TRIES);
-        world.proxy.plan("", Deed::ListOn, Fault::Status(500), TRIES);
+        if death.what != "put a look off" {
+            world.proxy.plan("", Deed::ListOn, Fault::Status(500), TRIES);
+        }
         look_is_due(&world.rig).await;
         let begun = "UPDATE reconciled SET gone_on_id = $1 WHERE provider = 'stripe'";
         sqlx::query(begun).bind(&intent).execute(&world.rig.pool).await.unwrap();
@@ -211,12 +299,9 @@ async fn a_look_goes_on_whatever_is_killed_over_it_and_whatever_stripe_does_not_
     let _stage = world.stage();
     let looked = "SELECT count(*) FROM ended_payment WHERE looks = 1";
     eventually("a look", || async { world.rig.count(looked).await == 1 }).await;
-    let whole = "SELECT count(*) FROM reconciled WHERE provider = 'stripe' AND gone_on_id = ''";
-    eventually("the list to be compared", || async {
-        look_is_due(&world.rig).await;
-        world.rig.count(whole).await == 1
-    })
-    .await;
+    let whole = "SELECT count(*) FROM reconciled
+        WHERE provider = 'stripe' AND gone_on_id = '' AND gone_on_failed = 0";
+    eventually("the rest of the list", || async { world.rig.count(whole).await == 1 }).await;
     world.rest().await;
     assert_eq!(world.rig.count("SELECT count(*) FROM found_money").await, 0);
 }
