@@ -10,8 +10,8 @@ use std::hash::BuildHasher as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The payments of a sale that a process has seen at rest with their orders. Looks go back behind
-/// each other, so each payment is listed a dozen times: it is compared again when the provider shows
-/// it otherwise, and with the whole list.
+/// each other, so each payment is listed a dozen times: it is compared again when the provider
+/// shows it otherwise, and with the whole list.
 #[derive(Debug, Default)]
 pub(super) struct Rested {
     /// By what the provider shows, and when the payment was created.
