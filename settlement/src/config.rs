@@ -186,10 +186,6 @@ pub(crate) const SEEN_TO_KEPT: DurationMs = DurationMs::from_secs(600);
 /// How far a look goes back behind the last one: clocks of providers differ from ours.
 pub(crate) const RECONCILE_OVERLAP: DurationMs = DurationMs(120_000);
 
-/// How old a payment is at least that looks leave out once it was seen at rest with its order: by
-/// then orders have been at rest for long enough to be compared as a whole.
-pub(crate) const RESTS_AFTER: DurationMs = DurationMs(60_000);
-
 /// When a message of a webhook is sent again that nobody has taken: three days in all, after which
 /// it is for an operator to replay.
 pub(crate) const SENT_AGAIN_AFTER: [DurationMs; 9] = [
@@ -269,8 +265,6 @@ const _: () = {
     assert!(VERDICTS_AT_ONCE_MAX <= VERDICT_QUEUE_MAX);
     // An orphan is found within a minute.
     assert!(FOUND_AFTER.0 + 2 * RECONCILE_EVERY.0 < 60_000);
-    assert!(2 * FOUND_AFTER.0 <= RESTS_AFTER.0);
-    assert!(RESTS_AFTER.0 < RECONCILE_OVERLAP.0);
     assert!(PROVIDER_WAIT.as_millis() < FOUND_AFTER.0 as u128);
     assert!(PROVIDER_TRIES_WAIT.as_millis() < PROVIDER_WAIT.as_millis());
     assert!(RETRY_AFTER_MAX.as_millis() < PROVIDER_TRIES_WAIT.as_millis());

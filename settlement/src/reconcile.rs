@@ -5,11 +5,9 @@
 //! what is new, and the next part of all that there ever was: money may leave long after it came.
 
 mod look;
-mod rested;
 
 pub use self::look::Findings;
 use self::look::Look;
-use self::rested::Rested;
 use crate::chargeback;
 use crate::config::{FOUND_AFTER, RECONCILE_EVERY, RECONCILE_OVERLAP, SEEN_TO_KEPT};
 use crate::error::Error;
@@ -82,7 +80,6 @@ impl Difference {
 pub(crate) async fn run(pool: PgPool, provider: Arc<dyn Provider>, shutdown: Shutdown) {
     let mut tick = tokio::time::interval(RECONCILE_EVERY.into());
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let rested = Rested::default();
     loop {
         // Cancel-safe: a tick and a switch.
         tokio::select! {
@@ -91,7 +88,7 @@ pub(crate) async fn run(pool: PgPool, provider: Arc<dyn Provider>, shutdown: Shu
         }
         // Dropped when the process ends: each step is repeatable.
         let looked = tokio::select! {
-            looked = look_at_news(&pool, &*provider, &rested) => looked,
+            looked = look_at_news(&pool, &*provider) => looked,
             () = shutdown.begun() => return,
         };
         if let Err(error) = looked {
@@ -104,17 +101,13 @@ pub(crate) async fn run(pool: PgPool, provider: Arc<dyn Provider>, shutdown: Shu
 
 /// Looks at payments and disputes, if it is time for it. Of what it does not hear it learns by the
 /// next look; what it has come upon is told whatever it did not hear.
-async fn look_at_news(
-    pool: &PgPool,
-    provider: &dyn Provider,
-    rested: &Rested,
-) -> Result<(), Error> {
+async fn look_at_news(pool: &PgPool, provider: &dyn Provider) -> Result<(), Error> {
     let money = FoundMoney { pool, provider: provider.name() };
     let now = clock::now();
     let Some(seen_to) = money.begin(now + RECONCILE_EVERY).await? else { return Ok(()) };
     let look = Look { money, provider, created_before: before(now), only_looks: false };
     let mut findings = Findings::default();
-    let payments = look_at_payments(&look, seen_to, rested, &mut findings).await;
+    let payments = look_at_payments(&look, seen_to, &mut findings).await;
     // What is new is in the whole list too.
     let mut told = HashSet::new();
     for difference in &findings.differences {
@@ -132,13 +125,10 @@ async fn look_at_news(
 async fn look_at_payments(
     look: &Look<'_>,
     seen_to: SeenTo,
-    rested: &Rested,
     findings: &mut Findings,
 ) -> Result<(), Error> {
     look.money.forget_events().await?;
-    let from = overlapping(seen_to.payments);
-    look.from(from, Some(rested), findings).await?;
-    rested.forget(from);
+    look.from(overlapping(seen_to.payments), findings).await?;
     let is_stuck = seen_to.payments + SEEN_TO_KEPT < look.created_before;
     if findings.failed.is_none() || is_stuck {
         look.money.end(look.created_before).await?;
@@ -191,7 +181,7 @@ pub async fn reconcile_once(pool: &PgPool, provider: &dyn Provider) -> Findings 
 async fn look_at_all(look: &Look<'_>, findings: &mut Findings) -> Result<(), Error> {
     let begun = clock::now();
     while look.end_open(begun, findings).await?.is_some() {}
-    look.from(UnixMillis(0), None, findings).await
+    look.from(UnixMillis(0), findings).await
 }
 
 /// Compares the provider's whole list with the orders, and its disputes with those that are noted,
@@ -207,7 +197,7 @@ pub async fn compare_provider(
     let money = FoundMoney { pool, provider: provider.name() };
     let look = Look { money, provider, created_before: before(clock::now()), only_looks: true };
     let mut findings = Findings::default();
-    look.from(UnixMillis(0), None, &mut findings).await?;
+    look.from(UnixMillis(0), &mut findings).await?;
     let line = |difference: &Difference| format!("{}: {}", difference.broken(), difference.what());
     let mut lines: Vec<String> = findings.whole()?.iter().map(line).collect();
     // A key that is good for payments only takes nothing else from the audit.

@@ -1,7 +1,6 @@
 //! One look at what the provider has.
 
 use super::Difference;
-use super::rested::Rested;
 use crate::config::{LOOKS_SIDE_BY_SIDE, PROVIDER_WAIT};
 use crate::error::Error;
 use crate::metrics;
@@ -71,16 +70,15 @@ impl Findings {
 }
 
 impl Look<'_> {
-    /// Compares all payments that were created since `from`, but those that are known to rest.
+    /// Compares all payments that were created since `from`.
     pub(super) async fn from(
         &self,
         from: UnixMillis,
-        rested: Option<&Rested>,
         findings: &mut Findings,
     ) -> Result<(), Error> {
         let mut next = Some(Cursor { created_at: from, id: String::new() });
         while let Some(after) = next {
-            next = self.part(&after, rested, findings).await?;
+            next = self.part(&after, findings).await?;
         }
         Ok(())
     }
@@ -89,7 +87,7 @@ impl Look<'_> {
     /// behind its end, it begins again.
     pub(super) async fn go_on(&self, findings: &mut Findings) -> Result<(), Error> {
         let Some(after) = self.money.gone_on_to().await? else { return Ok(()) };
-        match self.part(&after, None, findings).await {
+        match self.part(&after, findings).await {
             Ok(next) => self.money.go_on(&next.unwrap_or(FIRST)).await,
             Err(error) => {
                 findings.add(Err(error));
@@ -99,31 +97,13 @@ impl Look<'_> {
     }
 
     /// Compares a part of the list, and says where the next one begins.
-    async fn part(
-        &self,
-        after: &Cursor,
-        rested: Option<&Rested>,
-        findings: &mut Findings,
-    ) -> Result<Option<Cursor>, Error> {
+    async fn part(&self, after: &Cursor, findings: &mut Findings) -> Result<Option<Cursor>, Error> {
         let Page { payments, next } =
             in_time(self.provider.list(after)).await.map_err(Error::provider)?;
-        let is_wanted = |payment: &Listed| {
-            payment.created_at <= self.created_before
-                && !rested.is_some_and(|rested| rested.has(payment))
-        };
-        let old: Vec<Listed> = payments.into_iter().filter(is_wanted).collect();
-        if old.is_empty() {
-            return Ok(next);
-        }
+        let is_old = |payment: &Listed| payment.created_at <= self.created_before;
+        let old: Vec<Listed> = payments.into_iter().filter(is_old).collect();
         // The list may be older than what is stored; what has not changed since is not.
-        let uneven = self.money.uneven(&old, self.created_before).await?;
-        let known = self.money.standings(old).await?;
-        if let Some(rested) = rested {
-            let (now, is_even) = (clock::now(), |payment| !uneven.contains(payment));
-            let even = known.iter().filter(|(payment, _)| is_even(payment));
-            even.for_each(|(payment, standing)| rested.add(payment, *standing, now));
-        }
-        for payment in uneven {
+        for payment in self.money.uneven(&old, self.created_before).await? {
             let remedy = Remedy::Uneven;
             findings.differences.push(Difference {
                 payment,
@@ -132,6 +112,7 @@ impl Look<'_> {
                 is_mended: false,
             });
         }
+        let known = self.money.standings(old).await?;
         let mends = known.into_iter().map(|(payment, standing)| self.mend(payment, standing));
         findings.add_all(mends).await;
         Ok(next)

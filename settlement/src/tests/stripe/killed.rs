@@ -30,7 +30,7 @@ pub(in crate::tests) const REFUNDED: [(&str, u32); 4] = [
 const REFUNDED_IN_PART: [(&str, u32); 3] =
     [("ask for an intent", 1), ("send a refund", 1), ("ask for an intent", 2)];
 /// Of a payment of an order that was given up, and of money of no order.
-pub(in crate::tests) const VOIDED: &str = "send a cancellation";
+const VOIDED: &str = "send a cancellation";
 const RETURNED: &str = "send a refund";
 pub(in crate::tests) const TOLD: [&str; 5] = [
     "look up an event",
@@ -45,9 +45,6 @@ pub(in crate::tests) const UNTOLD: [&str; 2] = ["put a look off", "note a part t
 
 /// Of one request.
 const TRIES: u32 = 3;
-
-/// How long who pays waits, where that is over before the payment is.
-const SOON: u64 = 1_500;
 
 impl World {
     fn doomed(&self, death: Death) -> Doomed {
@@ -173,9 +170,12 @@ async fn a_payment_that_is_given_up_is_closed_whatever_is_killed_between_two_req
     let mut holds = Vec::new();
     let created = Death { what: "send a confirmation", side: Side::Before, passes: 1 };
     for (seat, death) in (0..).zip(Death::all(&[VOIDED])) {
-        holds.push(world.pay_within(seat, CARD, &[], SOON).await);
+        holds.push(world.pay(seat, CARD, &[]).await);
         world.killed(created).await;
-        tokio::time::sleep(Duration::from_millis(SOON)).await;
+        sqlx::query("UPDATE orders SET payment_deadline = 0")
+            .execute(&world.rig.pool)
+            .await
+            .unwrap();
         world.killed(death).await;
     }
     let _stage = world.stage();
@@ -190,27 +190,29 @@ async fn a_payment_that_is_given_up_is_closed_whatever_is_killed_between_two_req
     }
 }
 
+/// A payment that no order has, set aside or taken.
+async fn lose(world: &World, number: u128, how: &str) -> String {
+    let order = OrderId(number).to_string();
+    let form = format!(
+        "amount={PRICE}&currency=eur&payment_method={CARD}&confirm=true\
+        &capture_method={how}&metadata[system]=usher&metadata[order]={order}"
+    );
+    world.stripe.post("/v1/payment_intents", &form).await;
+    order
+}
+
 #[tokio::test]
 async fn money_of_no_order_goes_back_once_whatever_is_killed_between_two_requests() {
     let world = World::start().await;
-    let deaths = Death::all(&[VOIDED, RETURNED]);
-    let orders: Vec<String> =
-        (1..).take(deaths.len()).map(|number| OrderId(number).to_string()).collect();
-    for (order, death) in orders.iter().zip(&deaths) {
-        let how = if death.what == VOIDED { "manual" } else { "automatic" };
-        let form = format!(
-            "amount={PRICE}&currency=eur&payment_method={CARD}&confirm=true\
-            &capture_method={how}&metadata[system]=usher&metadata[order]={order}"
-        );
-        world.stripe.post("/v1/payment_intents", &form).await;
-    }
+    let untaken = [lose(&world, 1, "manual").await, lose(&world, 2, "manual").await];
+    let taken = [lose(&world, 3, "automatic").await, lose(&world, 4, "automatic").await];
     // Younger ones are left to their drivers.
     tokio::time::sleep(Duration::from_millis(FOUND_AFTER.0) + Duration::from_secs(1)).await;
-    for death in deaths {
+    // What is taken asks more before it goes back, so it is still there when the others are over.
+    for death in Death::all(&[VOIDED, RETURNED]) {
         look_is_due(&world.rig).await;
         world.killed(death).await;
     }
-    look_is_due(&world.rig).await;
     let _stage = world.stage();
     let found = "SELECT count(*) FROM found_money WHERE outcome IN ('voided', 'refunded')";
     eventually("all to be found", || async {
@@ -220,10 +222,10 @@ async fn money_of_no_order_goes_back_once_whatever_is_killed_between_two_request
     .await;
     world.rest().await;
     let money = world.stripe.money().await;
-    for order in &orders[..2] {
+    for order in &untaken {
         assert_eq!((money[order].cancelled, money[order].charges), (1, 0), "{order}");
     }
-    for order in &orders[2..] {
+    for order in &taken {
         assert_eq!((money[order].charges, money[order].returned), (1, PRICE), "{order}");
     }
 }
