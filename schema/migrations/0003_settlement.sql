@@ -358,6 +358,20 @@ BEGIN
     ON CONFLICT (order_id, attempt, kind) DO NOTHING;
 END $$;
 
+-- Takes verdicts that are due to be sent again, each for one caller: they are due once more
+-- `p_again_ms` later.
+CREATE FUNCTION outbox_due(p_now BIGINT, p_again_ms BIGINT, p_most BIGINT) RETURNS TABLE (
+    order_id UUID, event_id TEXT, attempt INT, kind TEXT, round INT
+) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY UPDATE outbox x SET send_at = p_now + p_again_ms
+    WHERE (x.order_id, x.attempt, x.kind) IN (
+        SELECT order_id, attempt, kind FROM outbox WHERE done_at IS NULL AND send_at <= p_now
+        ORDER BY send_at LIMIT p_most FOR UPDATE SKIP LOCKED)
+    RETURNING x.order_id, x.event_id, x.attempt, x.kind, x.round;
+END $$;
+
 -- Open => Paying, Declined => Paying. Returns the orders that are new to us, for their driver; an
 -- announcement that repeats changes nothing. Lines come as array literals. An id that the payment
 -- will have at the provider is stored with its order. No order occurs twice.
@@ -733,6 +747,10 @@ BEGIN
 END $$;
 
 CALL keep_plans('bookings');
+CALL keep_plans('outbox_due');
+-- The index of what is undone has the closed verdicts too until they are vacuumed. A scan of the index
+-- itself marks them as gone where it meets them; one by a bitmap would meet them each time.
+ALTER FUNCTION outbox_due SET enable_bitmapscan = off;
 CALL keep_plans('order_start');
 CALL keep_plans('order_bind');
 CALL keep_plans('sell');

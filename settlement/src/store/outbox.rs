@@ -26,11 +26,7 @@ impl Outbox<'_> {
     /// Takes verdicts that are due to be sent again; they are due once more a second later.
     pub(crate) async fn due(self) -> Result<Vec<VerdictRecord>, Error> {
         let query = sqlx::query(
-            "UPDATE outbox SET send_at = $1 + $2 WHERE (order_id, attempt, kind) IN (
-                 SELECT order_id, attempt, kind FROM outbox
-                 WHERE done_at IS NULL AND send_at <= $1
-                 ORDER BY send_at LIMIT $3 FOR UPDATE SKIP LOCKED)
-             RETURNING order_id, event_id, attempt, kind, round",
+            "SELECT order_id, event_id, attempt, kind, round FROM outbox_due($1, $2, $3)",
         );
         let at_once = i64::try_from(VERDICTS_AT_ONCE_MAX).expect("a small number");
         let query = query.bind(millis(clock::now())).bind(VERDICT_AGAIN_MS).bind(at_once);

@@ -135,7 +135,8 @@ async fn overtaken(rig: &mut Rig) -> HoldId {
     let hold = rig.pay(&[1, 2], "tok_chargeback").await;
     rig.wait_for(hold, "paid").await;
     rig.rest().await;
-    let looked = "SELECT count(*) FROM reconciled WHERE provider = 'sandbox'";
+    // To its end: one that is under way would see the dispute.
+    let looked = "SELECT count(*) FROM reconciled WHERE provider = 'sandbox' AND disputes_to > 0";
     eventually("the first look", || async { rig.count(looked).await == 1 }).await;
     rig.pool.execute("UPDATE reconciled SET rest_until = 9000000000000").await.unwrap();
     let gone = "UPDATE sandbox.payment SET captured_at = captured_at - 2000";

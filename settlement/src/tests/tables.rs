@@ -191,3 +191,32 @@ async fn two_who_close_the_same_rows_in_opposite_orders_never_wait_for_each_othe
         }
     }
 }
+
+/// How many entries of the index of undone verdicts a look for due ones goes through.
+async fn gone_through(pool: &PgPool) -> i64 {
+    let read = "SELECT pg_stat_get_tuples_returned('outbox_undone'::REGCLASS)";
+    let told = async || {
+        pool.execute("SELECT pg_stat_force_next_flush()").await.unwrap();
+        sqlx::query_scalar::<_, i64>(read).fetch_one(pool).await.unwrap()
+    };
+    let before = told().await;
+    let due = "SELECT count(*) FROM outbox_due(2, 1, 256)";
+    assert_eq!(sqlx::query_scalar::<_, i64>(due).fetch_one(pool).await.unwrap(), 0);
+    told().await - before
+}
+
+#[tokio::test]
+async fn a_look_for_due_verdicts_goes_through_closed_ones_once() {
+    let rig = Rig::start().await;
+    let pool = one_connection(&rig).await;
+    rig.pool.execute("ALTER TABLE outbox SET (autovacuum_enabled = false)").await.unwrap();
+    rig.pool.execute(sqlx::raw_sql(ANSWERED)).await.unwrap();
+    for change in ["done_at = NULL", "done_at = 1"] {
+        let change = format!("UPDATE outbox SET {change}");
+        rig.pool.execute(sqlx::AssertSqlSafe(change)).await.unwrap();
+    }
+    let first = gone_through(&pool).await;
+    assert!(20_000 <= first, "{first} of 20,000 that are closed now");
+    let next = gone_through(&pool).await;
+    assert!(next < 200, "{next} again");
+}

@@ -68,7 +68,7 @@ pub async fn committed(usher: &mut Usher, terms: &Terms) -> anyhow::Result<Turne
         "idleSeconds": (before.at - idle.at).as_secs_f64(),
     });
     let lasted = after.at - before.at;
-    Ok(Turned { counted, note, usher_cpu, lasted, ..measured.into() })
+    Ok(Turned { lasted, usher_cpu, counted, note, ..measured.into() })
 }
 
 async fn look(postgres: &mut PostgresCounters, meter: &Meter) -> anyhow::Result<Look> {
