@@ -209,12 +209,14 @@ async fn gone_through(pool: &PgPool) -> i64 {
 async fn a_look_for_due_verdicts_goes_through_closed_ones_once() {
     let rig = Rig::start().await;
     let pool = one_connection(&rig).await;
-    rig.pool.execute("ALTER TABLE outbox SET (autovacuum_enabled = false)").await.unwrap();
-    rig.pool.execute(sqlx::raw_sql(ANSWERED)).await.unwrap();
-    for change in ["done_at = NULL", "done_at = 1"] {
-        let change = format!("UPDATE outbox SET {change}");
-        rig.pool.execute(sqlx::AssertSqlSafe(change)).await.unwrap();
-    }
+    // As a sale leaves it behind that no vacuum and no ANALYZE has seen.
+    let sold = "ALTER TABLE outbox SET (autovacuum_enabled = false);
+        INSERT INTO outbox (order_id, attempt, kind, round, command_id, event_id, created_at,
+            send_at)
+        SELECT gen_random_uuid(), 1, 'sold', 0, gen_random_uuid(), 'EVT001', 1, 1
+        FROM generate_series(1, 20000)";
+    rig.pool.execute(sqlx::raw_sql(sold)).await.unwrap();
+    rig.pool.execute("UPDATE outbox SET done_at = 1").await.unwrap();
     let first = gone_through(&pool).await;
     assert!(20_000 <= first, "{first} of 20,000 that are closed now");
     let next = gone_through(&pool).await;
