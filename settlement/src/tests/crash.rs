@@ -9,7 +9,7 @@ mod complete;
 
 use super::chargeback;
 use super::entrance::{self, OTHER, begin, code, give, give_under, ticket};
-use super::kill::{Doomed, Work};
+use super::kill::{Doomed, Work, deaths};
 use super::owner::payment;
 use super::part;
 use super::reconcile::{PRICE, age, take};
@@ -277,10 +277,7 @@ async fn a_payment_that_fails_ends_once_whatever_is_killed_over_it() {
         ends.push((rig.pay(&[seat], "tok_declined").await, VerdictKind::Declined));
         killed(&rig, death).await;
     }
-    let given_up = GIVEN_UP.iter().flat_map(|&(what, passes)| {
-        [Side::Before, Side::After].map(|side| Death { what, side, passes })
-    });
-    for (seat, death) in (10..).zip(given_up) {
+    for (seat, death) in (10..).zip(deaths(&GIVEN_UP)) {
         let held = rig.hold(&[seat], 0);
         ends.push((held.hold, VerdictKind::Cancelled));
         // It is over before it has begun.

@@ -10,7 +10,7 @@ use crate::provider::Provider;
 use crate::{Ending, Stripe, end_review};
 use chassis::config::Url;
 use chassis::keys::KeyFolder;
-use chassis::{Death, NatsConfig, PostgresConfig, Shutdown, Which, connect_stages};
+use chassis::{Death, NatsConfig, PostgresConfig, Shutdown, Side, Which, connect_stages};
 use rustix::process::Signal;
 use schema::{OrderId, codec};
 use serde::Serialize;
@@ -96,6 +96,14 @@ async fn carry_out(work: Work) {
     let nats = NatsConfig { url: Url::new(told(NATS)), ..NatsConfig::default() };
     let keys = KeyFolder::open(told(KEYS).as_ref()).unwrap();
     process(config, nats, postgres, keys, Shutdown::new(), providers).await;
+}
+
+/// One before and one after each of these passes of a call.
+pub(super) fn deaths(calls: &[(&'static str, u32)]) -> Vec<Death> {
+    let sides = |&(what, passes): &(&'static str, u32)| {
+        [Side::Before, Side::After].map(|side| Death { what, side, passes })
+    };
+    calls.iter().flat_map(sides).collect()
 }
 
 /// A process that is going to die.

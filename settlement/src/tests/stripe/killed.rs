@@ -6,7 +6,7 @@ use crate::config::FOUND_AFTER;
 use crate::testing::{AtStripe, Deed, Fault};
 use crate::tests::crash::{answers, look_is_due};
 use crate::tests::entrance::ticket;
-use crate::tests::kill::{Doomed, Work};
+use crate::tests::kill::{Doomed, Work, deaths};
 use crate::tests::part;
 use crate::tests::rig::{ACCOUNT, PATIENT, eventually};
 use chassis::{Death, Side};
@@ -110,13 +110,6 @@ async fn a_refused_card_leaves_nothing_to_be_paid_whatever_is_killed_between_two
         assert_eq!(world.money(hold).await, closed);
         assert_eq!(world.rig.owner.verdicts(hold), [(1, VerdictKind::Declined)]);
     }
-}
-
-fn deaths(calls: &[(&'static str, u32)]) -> Vec<Death> {
-    let sides = |&(what, passes): &(&'static str, u32)| {
-        [Side::Before, Side::After].map(|side| Death { what, side, passes })
-    };
-    calls.iter().flat_map(sides).collect()
 }
 
 #[tokio::test]
