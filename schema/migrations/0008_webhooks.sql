@@ -33,22 +33,26 @@ CREATE TABLE webhook_due (
 
 -- Closes verdicts whose answers have been read back, and makes due what somebody listens for: what
 -- is told to nobody costs no row. Answers come in any order, and perhaps to two at once, so the
--- rows are locked in the order of their keys first.
+-- rows are locked in the order of their keys.
 CREATE FUNCTION outbox_close(
     p_command UUID[], p_sequence BIGINT[], p_refusal TEXT[], p_now BIGINT
 ) RETURNS VOID LANGUAGE plpgsql AS $$
 BEGIN
-    WITH locked AS (
-        SELECT x.order_id, x.attempt, x.kind, a.sequence, a.refusal
-        FROM unnest(p_command, p_sequence, p_refusal) AS a(command_id, sequence, refusal)
-        JOIN outbox x ON x.command_id = a.command_id
-        -- Not `IS NULL`: for that the index of what is undone would be read from end to end.
-        WHERE coalesce(x.done_at, -1) = -1
-        ORDER BY x.order_id, x.attempt, x.kind FOR UPDATE OF x
-    ), closed AS (
+    WITH closed AS (
         UPDATE outbox x SET done_at = p_now, done_sequence = l.sequence, answer = l.refusal
-        FROM locked l
+        FROM (
+            SELECT y.order_id, y.attempt, y.kind, a.command_id, a.sequence, a.refusal
+            FROM unnest(p_command, p_sequence, p_refusal) AS a(command_id, sequence, refusal)
+            -- By itself for each answer, in the words of the index of commands: else all that is
+            -- undone may be read for all answers.
+            CROSS JOIN LATERAL (SELECT order_id, attempt, kind FROM outbox
+                WHERE command_id = a.command_id AND coalesce(done_at, -1) = -1 OFFSET 0) y
+            ORDER BY 1, 2, 3
+        ) l
+        -- It is still what was answered, should somebody else have had it: closed by another, it may be
+        -- open again by another command. In the words of no index: the row is known by its key.
         WHERE x.order_id = l.order_id AND x.attempt = l.attempt AND x.kind = l.kind
+            AND x.command_id = l.command_id AND coalesce(x.done_at, 0) = 0
         RETURNING x.order_id, x.attempt, x.kind, x.answer
     )
     INSERT INTO webhook_due (order_id, attempt, kind)

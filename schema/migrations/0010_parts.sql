@@ -124,18 +124,30 @@ CALL keep_plans('part_finish');
 -- How our orders know payments: of each, in the order given, NULLs when nobody does. Money that has
 -- bought places is its order's from then on, so it has no outcome here. Orders whose tickets that
 -- cost something were paid back one by one have no money there, as those that were paid back whole.
-CREATE FUNCTION payment_standing(p_provider TEXT, p_id TEXT[])
-RETURNS TABLE (place BIGINT, state TEXT, is_current BOOLEAN, has_work BOOLEAN, is_sold BOOLEAN,
-    outcome TEXT)
-LANGUAGE sql STABLE AS $$
-    SELECT a.place,
-        CASE WHEN o.state = 'paid' AND 0 < o.amount AND o.amount = (SELECT sum(p.amount)
-                FROM order_part p WHERE p.order_id = o.order_id AND p.state = 'refunded')
-            THEN 'refunded' ELSE o.state END,
-        o.attempt = t.attempt, o.todo, o.sold_at IS NOT NULL, nullif(f.outcome, 'reseated')
-    FROM unnest(p_id) WITH ORDINALITY AS a(id, place)
+-- `is_uneven` says whether something else went back than those tickets, or than all of it. It is NULL
+-- where that cannot be said: nothing was told of what went back (`p_back`), the order has not been
+-- at rest since `p_since`, is neither paid nor refunded, or was paid by another attempt.
+CREATE FUNCTION payment_standing(
+    p_provider TEXT, p_id TEXT[], p_back BIGINT[], p_since BIGINT
+) RETURNS TABLE (
+    place BIGINT, state TEXT, is_current BOOLEAN, has_work BOOLEAN, is_sold BOOLEAN, outcome TEXT,
+    is_uneven BOOLEAN
+) LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY SELECT a.place,
+        CASE WHEN o.state = 'paid' AND 0 < o.amount AND o.amount = g.gone THEN 'refunded'
+            ELSE o.state END,
+        o.attempt = t.attempt, o.todo, o.sold_at IS NOT NULL, nullif(f.outcome, 'reseated'),
+        CASE WHEN o.attempt = t.attempt AND NOT o.todo AND o.updated_at < p_since THEN CASE o.state
+            WHEN 'paid' THEN a.back <> coalesce(g.gone, 0)
+            WHEN 'refunded' THEN a.back <> t.amount END END
+    FROM unnest(p_id, p_back) WITH ORDINALITY AS a(id, back, place)
     LEFT JOIN payment_attempt t ON t.provider = p_provider AND t.provider_id = a.id
     LEFT JOIN orders o ON o.order_id = t.order_id
     LEFT JOIN found_money f ON f.provider = p_provider AND f.provider_id = a.id
-    ORDER BY a.place
-$$;
+    LEFT JOIN LATERAL (SELECT sum(p.amount) AS gone FROM order_part p
+        WHERE p.order_id = o.order_id AND p.state = 'refunded') g ON o.state = 'paid'
+    ORDER BY a.place;
+END $$;
+CALL keep_plans('payment_standing');

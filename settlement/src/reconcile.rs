@@ -5,9 +5,11 @@
 //! what is new, and the next part of all that there ever was: money may leave long after it came.
 
 mod look;
+mod rested;
 
 pub use self::look::Findings;
 use self::look::Look;
+pub(crate) use self::rested::Rested;
 use crate::chargeback;
 use crate::config::{FOUND_AFTER, RECONCILE_EVERY, RECONCILE_OVERLAP, SEEN_TO_KEPT};
 use crate::error::Error;
@@ -80,6 +82,7 @@ impl Difference {
 pub(crate) async fn run(pool: PgPool, provider: Arc<dyn Provider>, shutdown: Shutdown) {
     let mut tick = tokio::time::interval(RECONCILE_EVERY.into());
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut rested = Rested::default();
     loop {
         // Cancel-safe: a tick and a switch.
         tokio::select! {
@@ -88,7 +91,7 @@ pub(crate) async fn run(pool: PgPool, provider: Arc<dyn Provider>, shutdown: Shu
         }
         // Dropped when the process ends: each step is repeatable.
         let looked = tokio::select! {
-            looked = look_at_news(&pool, &*provider) => looked,
+            looked = look_at_news(&pool, &*provider, &mut rested) => looked,
             () = shutdown.begun() => return,
         };
         if let Err(error) = looked {
@@ -101,13 +104,17 @@ pub(crate) async fn run(pool: PgPool, provider: Arc<dyn Provider>, shutdown: Shu
 
 /// Looks at payments and disputes, if it is time for it. Of what it does not hear it learns by the
 /// next look; what it has come upon is told whatever it did not hear.
-async fn look_at_news(pool: &PgPool, provider: &dyn Provider) -> Result<(), Error> {
+pub(crate) async fn look_at_news(
+    pool: &PgPool,
+    provider: &dyn Provider,
+    rested: &mut Rested,
+) -> Result<(), Error> {
     let money = FoundMoney { pool, provider: provider.name() };
     let now = clock::now();
     let Some(seen_to) = money.begin(now + RECONCILE_EVERY).await? else { return Ok(()) };
     let look = Look { money, provider, created_before: before(now), only_looks: false };
     let mut findings = Findings::default();
-    let payments = look_at_payments(&look, seen_to, &mut findings).await;
+    let payments = look_at_payments(&look, seen_to, rested, &mut findings).await;
     // What is new is in the whole list too.
     let mut told = HashSet::new();
     for difference in &findings.differences {
@@ -125,10 +132,11 @@ async fn look_at_news(pool: &PgPool, provider: &dyn Provider) -> Result<(), Erro
 async fn look_at_payments(
     look: &Look<'_>,
     seen_to: SeenTo,
+    rested: &mut Rested,
     findings: &mut Findings,
 ) -> Result<(), Error> {
     look.money.forget_events().await?;
-    look.from(overlapping(seen_to.payments), findings).await?;
+    look.changed_from(overlapping(seen_to.payments), rested, findings).await?;
     let is_stuck = seen_to.payments + SEEN_TO_KEPT < look.created_before;
     if findings.failed.is_none() || is_stuck {
         look.money.end(look.created_before).await?;

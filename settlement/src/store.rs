@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 pub(crate) use bind::Binding;
 pub(crate) use entrance::{Genuine, Given, Held, Spent};
-pub(crate) use found::{Banked, FoundMoney, MoneyOutcome, SeenTo};
+pub(crate) use found::{Banked, FoundMoney, Known, MoneyOutcome, SeenTo};
 pub(crate) use moves::Moving;
 pub(crate) use outbox::{Answered, Outbox};
 pub(crate) use part::{Alone, Parts};

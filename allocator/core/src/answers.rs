@@ -3,10 +3,10 @@
 
 use crate::Limits;
 use crate::answered::AnsweredIds;
+use crate::log::Log;
 use crate::numbered::Numbered;
 use schema::{CommandId, DurationMs, Outcome, UnixMillis};
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
 use std::ops::Range;
 
 /// A remembered answer.
@@ -22,7 +22,7 @@ pub struct Answer {
 /// follower forgets the same at the same position.
 #[derive(Debug, Default)]
 pub(crate) struct Answers {
-    in_order: VecDeque<Answer>,
+    in_order: Log<Answer>,
     forgotten: u64,
     /// The numbers of all that are known, in memory or not.
     ids: AnsweredIds,
@@ -78,7 +78,7 @@ impl Answers {
         if self.ids.to() <= number {
             self.ids.push(AnsweredIds::id(asked.command), number, answer.at);
         }
-        self.in_order.push_back(answer);
+        self.in_order.push(answer);
     }
 
     /// The commands that were answered.
@@ -91,11 +91,11 @@ impl Answers {
     pub fn forget(&mut self, time: UnixMillis, limits: &Limits) {
         let count_max =
             usize::try_from(limits.answers_max).expect("a limit of memory fits into it");
-        while let Some(oldest) = self.in_order.front() {
+        while let Some(oldest) = self.in_order.first() {
             if time <= oldest.at + limits.answer_memory && self.in_order.len() <= count_max {
                 break;
             }
-            self.in_order.pop_front();
+            self.in_order.forget_first();
             self.forgotten += 1;
         }
         self.ids.forget(time, limits.archived_memory, limits.archived_max, self.forgotten);

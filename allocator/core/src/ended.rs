@@ -1,10 +1,10 @@
 //! Holds that have ended lately, so that a late question about one hears how it ended.
 
+use crate::log::Log;
 use crate::map::HashMap;
 use crate::numbered::Numbered;
 use schema::{AccountId, DurationMs, EventId, HoldId, Released, UnixMillis};
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
 use std::ops::Range;
 
 /// What is remembered of a hold that has ended.
@@ -20,7 +20,7 @@ pub struct Ended {
 /// Ended holds in the order of their end.
 #[derive(Debug, Default)]
 pub(crate) struct EndedHolds {
-    in_order: VecDeque<Ended>,
+    in_order: Log<Ended>,
     /// The number of each hold, counted from the first of the journal that ended.
     numbers: HashMap<HoldId, u64>,
     forgotten: u64,
@@ -63,18 +63,18 @@ impl EndedHolds {
         let before = self.numbers.insert(ended.hold, number);
         assert!(before.is_none(), "hold {} ended twice", ended.hold);
         self.youngest_made_at = self.youngest_made_at.max(ended.hold.made_at());
-        self.in_order.push_back(ended);
+        self.in_order.push(ended);
     }
 
     /// Forgets what ended more than `memory` before `time`, and the oldest beyond `count_max`.
     pub fn forget(&mut self, time: UnixMillis, memory: DurationMs, count_max: usize) {
-        while let Some(oldest) = self.in_order.front() {
+        while let Some(oldest) = self.in_order.first() {
             if time <= oldest.at + memory && self.in_order.len() <= count_max {
                 break;
             }
             let number = self.numbers.remove(&oldest.hold);
             assert!(number == Some(self.forgotten));
-            self.in_order.pop_front();
+            self.in_order.forget_first();
             self.forgotten += 1;
         }
     }

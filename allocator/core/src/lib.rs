@@ -23,6 +23,7 @@ mod hold_rules;
 mod holds;
 mod inspect;
 mod limits;
+mod log;
 mod map;
 mod numbered;
 mod one_row;

@@ -1,8 +1,8 @@
 //! Entries of a log that forgets its oldest: each has a number, counted from the first of the
 //! journal, so that two followers call the same entry by the same number.
 
+use crate::log::Log;
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
 
 /// Entries that follow each other.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,11 +14,11 @@ pub struct Numbered<T> {
 
 impl<T: Clone> Numbered<T> {
     /// Those numbered `number` or higher of a log whose first has number `first`.
-    pub(crate) fn since(first: u64, log: &VecDeque<T>, number: u64) -> Self {
+    pub(crate) fn since(first: u64, log: &Log<T>, number: u64) -> Self {
         let count = u64::try_from(log.len()).expect("a count in memory");
         let from = number.clamp(first, first + count);
         let skipped = usize::try_from(from - first).expect("a position in memory");
-        Self { from, entries: log.range(skipped..).cloned().collect() }
+        Self { from, entries: log.since(skipped).cloned().collect() }
     }
 }
 
@@ -51,11 +51,14 @@ impl<T> Default for Numbered<T> {
 #[cfg(test)]
 mod tests {
     use super::Numbered;
-    use std::collections::VecDeque;
+    use crate::log::Log;
 
     #[test]
     fn entries_keep_their_numbers_when_older_ones_are_forgotten() {
-        let log: VecDeque<u8> = [7, 8, 9].into();
+        let mut log = Log::default();
+        for entry in [7_u8, 8, 9] {
+            log.push(entry);
+        }
         let since = |number| Numbered::since(7, &log, number);
         assert_eq!(since(0), Numbered { from: 7, entries: vec![7, 8, 9] });
         assert_eq!(since(8), Numbered { from: 8, entries: vec![8, 9] });

@@ -11,8 +11,8 @@ use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use schema::InvariantId;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
@@ -36,11 +36,13 @@ where
     F::Output: Send + 'static,
 {
     let running = Running::enter(name);
-    spawn_untracked(name, async move {
-        let result = future.await;
-        drop(running);
-        result
-    })
+    spawn_untracked(
+        name,
+        future.map(move |result| {
+            drop(running);
+            result
+        }),
+    )
 }
 
 /// [`spawn`] on the runtime of connections, which has threads of its own.
@@ -149,16 +151,15 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    tokio::spawn(async move {
-        let mut future = pin!(future);
-        poll_fn(move |cx| {
-            let outer = CURRENT.replace(name);
-            let polled = named(name, || future.as_mut().poll(cx));
-            CURRENT.set(outer);
-            polled
-        })
-        .await
-    })
+    // Boxed, a future of some kilobytes is copied once: each of what stands around it would copy it
+    // again, and twice where it is awaited.
+    let mut future = Box::pin(future);
+    tokio::spawn(poll_fn(move |cx| {
+        let outer = CURRENT.replace(name);
+        let polled = named(name, || future.as_mut().poll(cx));
+        CURRENT.set(outer);
+        polled
+    }))
 }
 
 /// Runs `work`; its panic is logged with `name`, begins the shutdown, and goes on to the caller.

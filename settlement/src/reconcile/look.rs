@@ -1,6 +1,7 @@
 //! One look at what the provider has.
 
-use super::Difference;
+use super::rested::Rested;
+use super::{Difference, overlapping};
 use crate::config::{LOOKS_SIDE_BY_SIDE, PROVIDER_WAIT};
 use crate::error::Error;
 use crate::metrics;
@@ -76,9 +77,30 @@ impl Look<'_> {
         from: UnixMillis,
         findings: &mut Findings,
     ) -> Result<(), Error> {
+        self.compare_from(from, None, findings).await
+    }
+
+    /// The same, but of those that are known to rest.
+    pub(super) async fn changed_from(
+        &self,
+        from: UnixMillis,
+        rested: &mut Rested,
+        findings: &mut Findings,
+    ) -> Result<(), Error> {
+        let compared = self.compare_from(from, Some(&mut *rested), findings).await;
+        rested.end_look();
+        compared
+    }
+
+    async fn compare_from(
+        &self,
+        from: UnixMillis,
+        mut rested: Option<&mut Rested>,
+        findings: &mut Findings,
+    ) -> Result<(), Error> {
         let mut next = Some(Cursor { created_at: from, id: String::new() });
         while let Some(after) = next {
-            next = self.part(&after, findings).await?;
+            next = self.part(&after, rested.as_deref_mut(), findings).await?;
         }
         Ok(())
     }
@@ -87,7 +109,7 @@ impl Look<'_> {
     /// behind its end, it begins again.
     pub(super) async fn go_on(&self, findings: &mut Findings) -> Result<(), Error> {
         let Some(after) = self.money.gone_on_to().await? else { return Ok(()) };
-        match self.part(&after, findings).await {
+        match self.part(&after, None, findings).await {
             Ok(next) => self.money.go_on(&next.unwrap_or(FIRST)).await,
             Err(error) => {
                 findings.add(Err(error));
@@ -97,24 +119,41 @@ impl Look<'_> {
     }
 
     /// Compares a part of the list, and says where the next one begins.
-    async fn part(&self, after: &Cursor, findings: &mut Findings) -> Result<Option<Cursor>, Error> {
-        let Page { payments, next } =
+    async fn part(
+        &self,
+        after: &Cursor,
+        mut rested: Option<&mut Rested>,
+        findings: &mut Findings,
+    ) -> Result<Option<Cursor>, Error> {
+        let Page { mut payments, next } =
             in_time(self.provider.list(after)).await.map_err(Error::provider)?;
-        let is_old = |payment: &Listed| payment.created_at <= self.created_before;
-        let old: Vec<Listed> = payments.into_iter().filter(is_old).collect();
-        // The list may be older than what is stored; what has not changed since is not.
-        for payment in self.money.uneven(&old, self.created_before).await? {
-            let remedy = Remedy::Uneven;
-            findings.differences.push(Difference {
-                payment,
-                remedy,
-                by_bank: false,
-                is_mended: false,
-            });
+        payments.retain(|payment| {
+            payment.created_at <= self.created_before
+                && !rested.as_deref_mut().is_some_and(|rested| rested.still(payment))
+        });
+        if payments.is_empty() {
+            return Ok(next);
         }
-        let known = self.money.standings(old).await?;
-        let mends = known.into_iter().map(|(payment, standing)| self.mend(payment, standing));
-        findings.add_all(mends).await;
+        // The list may be older than what is stored; what has not changed since is not.
+        let known = self.money.known(&payments, self.created_before).await?;
+        let mut open = Vec::new();
+        for (payment, known) in payments.into_iter().zip(known) {
+            // The first look, and one after an outage, list more than the next one will.
+            let comes_again = overlapping(self.created_before) <= payment.created_at;
+            if let Some(rested) = rested.as_deref_mut().filter(|_| comes_again) {
+                rested.add(&payment, known);
+            }
+            if known.is_uneven == Some(true) {
+                findings.differences.push(Difference {
+                    payment: payment.clone(),
+                    remedy: Remedy::Uneven,
+                    by_bank: false,
+                    is_mended: false,
+                });
+            }
+            open.extend(known.standing.map(|standing| (payment, standing)));
+        }
+        findings.add_all(open.into_iter().map(|(payment, known)| self.mend(payment, known))).await;
         Ok(next)
     }
 
@@ -209,8 +248,9 @@ impl Look<'_> {
     }
 
     async fn compare(&self, payment: Listed) -> Result<Option<Difference>, Error> {
-        match self.money.standings(vec![payment]).await?.pop() {
-            Some((payment, standing)) => self.mend(payment, standing).await,
+        let known = self.money.known(std::slice::from_ref(&payment), self.created_before).await?;
+        match known.first().and_then(|known| known.standing) {
+            Some(standing) => self.mend(payment, standing).await,
             None => Ok(None),
         }
     }

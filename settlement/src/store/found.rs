@@ -43,6 +43,16 @@ pub(crate) struct Banked {
     pub bearer: Bearer,
 }
 
+/// How our orders know a payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Known {
+    /// `None` for one that has its outcome already.
+    pub standing: Option<Standing>,
+    /// Whether something else went back than its order's tickets that were paid back alone, or than
+    /// all of it; `None` if that could not be compared.
+    pub is_uneven: Option<bool>,
+}
+
 impl MoneyOutcome {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
@@ -127,49 +137,23 @@ impl FoundMoney<'_> {
         in_time("rest after a look", query.execute(self.pool)).await.map(drop)
     }
 
-    /// How the orders know payments; those that have their outcome already are left out.
-    pub(crate) async fn standings(
-        self,
-        payments: Vec<Listed>,
-    ) -> Result<Vec<(Listed, Standing)>, Error> {
-        let query = sqlx::query(
-            "SELECT state, is_current, has_work, is_sold, outcome FROM payment_standing($1, $2)",
-        );
-        let ids: Vec<&str> = payments.iter().map(|payment| payment.id.as_str()).collect();
-        let query = query.bind(self.provider).bind(ids);
-        let rows = in_time("look up payments", query.fetch_all(self.pool)).await?;
-        let open = |row: &PgRow| row.get::<Option<&str>, _>("outcome").is_none();
-        let known = payments.into_iter().zip(&rows).filter(|(_, row)| open(row));
-        Ok(known.map(|(payment, row)| (payment, standing(row))).collect())
-    }
-
-    /// Those of payments whose orders have been at rest since `since`, and of which something else
-    /// went back than their tickets that were paid back alone, or than all of it.
-    pub(crate) async fn uneven(
+    /// How the orders know payments, each in its place. What went back is compared where the order
+    /// has been at rest since `since`.
+    pub(crate) async fn known(
         self,
         payments: &[Listed],
         since: UnixMillis,
-    ) -> Result<Vec<Listed>, Error> {
-        let taken = |payment: &&Listed| payment.seen == Seen::Captured && payment.back.is_some();
-        let taken: Vec<&Listed> = payments.iter().filter(taken).collect();
-        let query = sqlx::query_scalar(
-            "SELECT a.id FROM unnest($2::TEXT[], $3::BIGINT[]) AS a(id, back)
-             JOIN payment_attempt t ON t.provider = $1 AND t.provider_id = a.id
-             JOIN orders o ON o.order_id = t.order_id AND o.attempt = t.attempt
-             WHERE NOT o.todo AND o.updated_at < $4 AND CASE o.state
-                 WHEN 'paid' THEN a.back <> (SELECT coalesce(sum(p.amount), 0) FROM order_part p
-                     WHERE p.order_id = o.order_id AND p.state = 'refunded')
-                 WHEN 'refunded' THEN a.back <> t.amount ELSE false END",
+    ) -> Result<Vec<Known>, Error> {
+        let query = sqlx::query(
+            "SELECT state, is_current, has_work, is_sold, outcome, is_uneven
+             FROM payment_standing($1, $2, $3, $4)",
         );
-        let query = query
-            .bind(self.provider)
-            .bind(taken.iter().map(|payment| payment.id.as_str()).collect::<Vec<_>>())
-            .bind(taken.iter().map(|payment| payment.back).collect::<Vec<_>>())
-            .bind(millis(since));
-        let found: Vec<String> =
-            in_time("compare what went back", query.fetch_all(self.pool)).await?;
-        let is_found = |payment: &&Listed| found.contains(&payment.id);
-        Ok(payments.iter().filter(is_found).cloned().collect())
+        let ids: Vec<&str> = payments.iter().map(|payment| payment.id.as_str()).collect();
+        let back = |payment: &Listed| payment.back.filter(|_| payment.seen == Seen::Captured);
+        let query = query.bind(self.provider).bind(ids);
+        let query = query.bind(payments.iter().map(back).collect::<Vec<_>>()).bind(millis(since));
+        let rows = in_time("look up payments", query.fetch_all(self.pool)).await?;
+        Ok(rows.iter().map(known_of).collect())
     }
 
     /// Payments of attempts that ended without money and whose next look is due, each with how many
@@ -380,6 +364,11 @@ fn listed_of(row: &PgRow) -> Listed {
         back: None,
         created_at: super::time_of(row.get("created_at")),
     }
+}
+
+fn known_of(row: &PgRow) -> Known {
+    let is_open = row.get::<Option<&str>, _>("outcome").is_none();
+    Known { standing: is_open.then(|| standing(row)), is_uneven: row.get("is_uneven") }
 }
 
 fn standing(row: &PgRow) -> Standing {

@@ -58,7 +58,7 @@ pub(super) async fn commit_sales(
     }
     let query = sqlx::query(
         "SELECT order_id, state, review
-         FROM sell($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+         FROM sell($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
     );
     let query = query
         .bind(uuids(&orders))
@@ -66,7 +66,7 @@ pub(super) async fn commit_sales(
         .bind(items.iter().map(|item| item.charged).collect::<Vec<_>>())
         .bind(items.iter().map(|item| array(&item.codes)).collect::<Vec<_>>())
         .bind(commands(items.iter().map(|item| (item.order, item.attempt)), VerdictKind::Sold));
-    let query = bookings.bind(query).bind(now).bind(now + VERDICT_AGAIN_MS);
+    let query = bookings.bind_entries(query).bind(now).bind(now + VERDICT_AGAIN_MS);
     let rows = in_time("sell", query.fetch_all(pool)).await?;
     let reviews: HashMap<Uuid, Option<String>> =
         rows.iter().map(|row| (row.get("order_id"), row.get("review"))).collect();

@@ -150,12 +150,7 @@ pub(super) async fn insert(
 impl Store {
     /// Leases up to `count` orders that have something left to do and nobody at work.
     pub(crate) async fn claim(&self, count: usize, lease: Lease) -> Result<Vec<OrderId>, Error> {
-        let query = sqlx::query(
-            "UPDATE orders SET lease_owner = $1, lease_until = $2 WHERE order_id IN (
-                 SELECT order_id FROM orders WHERE todo AND lease_until <= $3
-                 ORDER BY lease_until LIMIT $4 FOR UPDATE SKIP LOCKED)
-             RETURNING order_id",
-        );
+        let query = sqlx::query("SELECT order_claim($1, $2, $3, $4) AS order_id");
         let query = query
             .bind(lease.owner)
             .bind(lease.until())

@@ -80,11 +80,10 @@ const PAID_BACK_ALONE: [&str; 12] = [
     "close parts",
     "answer a question",
 ];
-const FOUND: [&str; 16] = [
+const FOUND: [&str; 15] = [
     "begin to reconcile",
     "read found money",
     "list",
-    "compare what went back",
     "look up payments",
     "fetch",
     "look for a bank",

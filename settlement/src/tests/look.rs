@@ -5,6 +5,7 @@ use super::entrance::{OTHER, give, ticket};
 use super::reconcile::{PRICE, age, reconciled, take};
 use super::rig::{ACCOUNT, Point, Rig, asked, eventually};
 use crate::provider::{Cursor, Failure, NewPayment, Page, Payment, Provider, Verb};
+use crate::reconcile::{Rested, look_at_news};
 use crate::store::FoundMoney;
 use crate::{Ending, Reviewed, Sandbox, compare_provider, end_review, reconcile_once};
 use futures_util::future::BoxFuture;
@@ -87,6 +88,39 @@ async fn the_whole_list_is_gone_through_part_by_part_and_again() {
     let begin = money.gone_on_to().await.unwrap().unwrap();
     assert_eq!((begin.created_at, begin.id.as_str()), (UnixMillis(0), ""));
     assert_eq!(money.gone_on_to().await.unwrap(), None, "the next one is later");
+}
+
+#[tokio::test]
+async fn what_rests_is_passed_over_until_it_is_shown_otherwise_but_not_in_the_whole_list() {
+    let metrics = chassis::metrics::install(&chassis::Shutdown::new()).unwrap();
+    let (rig, _) = Rig::paid(&[1, 2]).await;
+    let sandbox = Sandbox::start(&rig.pool);
+    age(&rig).await;
+    rig.pool.execute("UPDATE orders SET updated_at = updated_at - 100000").await.unwrap();
+    let mut rested = Rested::default();
+    let mut told = async |is_whole_due: bool| {
+        let due = "UPDATE reconciled SET rest_until = 0, gone_on_since = CASE WHEN $1 THEN 0
+            ELSE gone_on_since END";
+        sqlx::query(due).bind(is_whole_due).execute(&rig.pool).await.unwrap();
+        look_at_news(&rig.pool, &sandbox, &mut rested).await.unwrap();
+        let page = metrics.render();
+        let line = page.split_once("settlement_money_amiss_total{what=\"uneven\"} ");
+        let (_, counted) = line.expect("it is shown from the start");
+        counted.lines().next().unwrap().parse::<u32>().unwrap()
+    };
+    assert_eq!(told(false).await, 0);
+    // The books say that a ticket was paid back, of which the provider knows nothing.
+    let part = "INSERT INTO order_part (order_id, part, line, amount, state, begun_at, refunded_at,
+            command_id, send_at)
+        SELECT order_id, 1, 0, 5000, 'refunded', 1, 1, gen_random_uuid(), 1 FROM orders";
+    rig.pool.execute(part).await.unwrap();
+    assert_eq!(told(false).await, 0, "the provider shows it as it was");
+    assert_eq!(told(true).await, 1);
+    rig.pool.execute("UPDATE sandbox.payment SET back = 1").await.unwrap();
+    assert_eq!(told(false).await, 2, "it is shown otherwise");
+    assert_eq!(told(false).await, 3, "and is not even yet");
+    rig.pool.execute("UPDATE sandbox.payment SET back = 5000").await.unwrap();
+    assert_eq!(told(true).await, 3);
 }
 
 #[tokio::test]

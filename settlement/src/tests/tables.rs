@@ -2,10 +2,11 @@
 
 use super::audit::one_connection;
 use super::rig::{Point, Rig, eventually};
-use crate::store::{Answered, Lease, NoPlaces, Parts, Reseats, Sale, Store};
-use crate::{Config, ticket_code};
+use crate::provider::{Cursor, Listed, Provider};
+use crate::store::{Answered, FoundMoney, Lease, NoPlaces, Parts, Reseats, Sale, Store};
+use crate::{Config, Sandbox, ticket_code};
 use chassis::keys::KeyFolder;
-use schema::{CommandId, Currency, OrderId, Split, TicketId};
+use schema::{CommandId, Currency, OrderId, Split, TicketId, UnixMillis};
 use settlement_core::{Payer, State, TRANSITIONS, on_sale};
 use sqlx::{Executor, PgPool};
 use uuid::Uuid;
@@ -192,33 +193,149 @@ async fn two_who_close_the_same_rows_in_opposite_orders_never_wait_for_each_othe
     }
 }
 
-/// How many entries of the index of undone verdicts a look for due ones goes through.
-async fn gone_through(pool: &PgPool) -> i64 {
-    let read = "SELECT pg_stat_get_tuples_returned('outbox_undone'::REGCLASS)";
-    let told = async || {
-        pool.execute("SELECT pg_stat_force_next_flush()").await.unwrap();
-        sqlx::query_scalar::<_, i64>(read).fetch_one(pool).await.unwrap()
+/// How many entries of an index have been read by now.
+async fn entries_read(pool: &PgPool, index: &'static str) -> i64 {
+    pool.execute("SELECT pg_stat_force_next_flush()").await.unwrap();
+    let read = sqlx::query_scalar("SELECT pg_stat_get_tuples_returned($1::REGCLASS)");
+    read.bind(index).fetch_one(pool).await.unwrap()
+}
+
+/// How many entries of indexes are read meanwhile.
+async fn reading<const N: usize>(
+    pool: &PgPool,
+    indexes: [&'static str; N],
+    work: impl Future<Output = ()>,
+) -> [i64; N] {
+    let mut read = [0; N];
+    for (read, index) in read.iter_mut().zip(indexes) {
+        *read = entries_read(pool, index).await;
+    }
+    work.await;
+    for (read, index) in read.iter_mut().zip(indexes) {
+        *read = entries_read(pool, index).await - *read;
+    }
+    read
+}
+
+/// Verdicts on their way and orders that are left to do, as a sale makes them that no vacuum and no
+/// ANALYZE has seen.
+const BUSY: &str = "ALTER TABLE outbox SET (autovacuum_enabled = false);
+    ALTER TABLE orders SET (autovacuum_enabled = false);
+    INSERT INTO outbox (order_id, attempt, kind, round, command_id, event_id, created_at, send_at)
+    SELECT gen_random_uuid(), 1, 'sold', 0, gen_random_uuid(), 'EVT001', 1, 1
+    FROM generate_series(1, 20000);
+    INSERT INTO orders (order_id, event_id, account_id, state, attempt, method, token, amount,
+        currency, line_seat, line_area, line_level, line_price, payment_deadline, created_at,
+        updated_at, todo, lease_until)
+    SELECT gen_random_uuid(), 'EVT001', gen_random_uuid(), 'paying', 1, 'CREDIT_CARD', 'tok_ok', 1,
+        'EUR', '{1}', '{-1}', '{0}', '{1}', 1, 1, 1, true, 1
+    FROM generate_series(1, 20000)";
+
+#[tokio::test]
+async fn looks_for_what_is_left_to_do_go_through_what_is_done_once() {
+    let rig = Rig::start().await;
+    let pool = one_connection(&rig).await;
+    rig.pool.execute(sqlx::raw_sql(BUSY)).await.unwrap();
+    rig.pool.execute("UPDATE outbox SET done_at = 1").await.unwrap();
+    rig.pool.execute("UPDATE orders SET todo = false").await.unwrap();
+    let look = async || {
+        for look in ["outbox_due(2, 1, 256)", "order_claim(gen_random_uuid(), 9, 2, 256)"] {
+            let look = format!("SELECT count(*) FROM {look}");
+            let found = sqlx::query_scalar::<_, i64>(sqlx::AssertSqlSafe(look));
+            assert_eq!(found.fetch_one(&pool).await.unwrap(), 0);
+        }
     };
-    let before = told().await;
-    let due = "SELECT count(*) FROM outbox_due(2, 1, 256)";
-    assert_eq!(sqlx::query_scalar::<_, i64>(due).fetch_one(pool).await.unwrap(), 0);
-    told().await - before
+    let first = reading(&pool, ["outbox_undone", "orders_todo"], look()).await;
+    assert!(first.iter().all(|read| 20_000 <= *read), "{first:?} of 20,000 that are done now");
+    let next = reading(&pool, ["outbox_undone", "orders_todo"], look()).await;
+    assert!(next.iter().all(|read| *read < 200), "{next:?} again");
 }
 
 #[tokio::test]
-async fn a_look_for_due_verdicts_goes_through_closed_ones_once() {
+async fn an_answer_reads_its_own_verdict_and_no_other() {
+    let rig = Rig::start().await;
+    // Its plan is made while nothing is on its way, and kept.
+    let early = one_connection(&rig).await;
+    close(&early, "outbox", vec![Uuid::nil()]).await;
+    rig.pool.execute(sqlx::raw_sql(BUSY)).await.unwrap();
+    let late = one_connection(&rig).await;
+    for pool in [&early, &late] {
+        let some = "SELECT command_id FROM outbox WHERE done_at IS NULL LIMIT 20";
+        let some: Vec<Uuid> = sqlx::query_scalar(some).fetch_all(&rig.pool).await.unwrap();
+        let indexes = ["outbox_command", "outbox_pkey", "outbox_undone"];
+        let read = reading(pool, indexes, close(pool, "outbox", some)).await;
+        assert_eq!(read, [20, 20, 0]);
+        rig.pool.execute("ANALYZE outbox").await.unwrap();
+    }
+    let left = "SELECT count(*) FROM outbox WHERE done_at IS NULL";
+    assert_eq!(rig.count(left).await, 20_000 - 40);
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_late_leaves_the_next_round_open() {
     let rig = Rig::start().await;
     let pool = one_connection(&rig).await;
-    // As a sale leaves it behind that no vacuum and no ANALYZE has seen.
-    let sold = "ALTER TABLE outbox SET (autovacuum_enabled = false);
-        INSERT INTO outbox (order_id, attempt, kind, round, command_id, event_id, created_at,
-            send_at)
-        SELECT gen_random_uuid(), 1, 'sold', 0, gen_random_uuid(), 'EVT001', 1, 1
-        FROM generate_series(1, 20000)";
-    rig.pool.execute(sqlx::raw_sql(sold)).await.unwrap();
-    rig.pool.execute("UPDATE outbox SET done_at = 1").await.unwrap();
-    let first = gone_through(&pool).await;
-    assert!(20_000 <= first, "{first} of 20,000 that are closed now");
-    let next = gone_through(&pool).await;
-    assert!(next < 200, "{next} again");
+    rig.pool.execute(sqlx::raw_sql(UNANSWERED)).await.unwrap();
+    let of = "SELECT order_id, command_id FROM outbox ORDER BY order_id";
+    let rows: Vec<(Uuid, Uuid)> = sqlx::query_as(of).fetch_all(&rig.pool).await.unwrap();
+    let [(first, _), (second, answered), ..] = rows[..] else { panic!("{rows:?}") };
+    // Whoever closes both waits for the first, and has seen the second undone.
+    let mut somebody = rig.pool.begin().await.unwrap();
+    let hold = "SELECT FROM outbox WHERE order_id = $1 FOR UPDATE";
+    sqlx::query(hold).bind(first).execute(&mut *somebody).await.unwrap();
+    let next = Uuid::from_u128(7);
+    let meanwhile = async {
+        let wait = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+        eventually("it to wait", || async { rig.count(wait).await == 1 }).await;
+        close(&rig.pool, "outbox", vec![answered]).await;
+        let again = "UPDATE outbox SET round = 1, command_id = $1, done_at = NULL
+            WHERE order_id = $2";
+        let again = sqlx::query(again).bind(next).bind(second);
+        again.execute(&rig.pool).await.unwrap();
+        somebody.rollback().await.unwrap();
+    };
+    let both = rows.iter().take(2).map(|(_, command)| *command).collect();
+    futures_util::join!(close(&pool, "outbox", both), meanwhile);
+    let open = "SELECT count(*) FROM outbox WHERE done_at IS NULL
+        AND command_id = '00000000-0000-0000-0000-000000000007'";
+    assert_eq!(rig.count(open).await, 1);
+}
+
+#[tokio::test]
+async fn payments_are_listed_and_compared_each_by_itself() {
+    let (rig, _) = Rig::paid(&[1]).await;
+    let pool = one_connection(&rig).await;
+    let sandbox = Sandbox::start(&pool);
+    let money = FoundMoney { pool: &pool, provider: "sandbox" };
+    let list = async || {
+        let first = Cursor { created_at: UnixMillis(0), id: String::new() };
+        sandbox.list(&first).await.unwrap().payments
+    };
+    let known = async |payments: &[Listed]| {
+        let known = money.known(payments, UnixMillis(u64::MAX >> 1)).await.unwrap();
+        assert!(known.iter().all(|known| known.is_uneven == Some(false)), "{:?}", known[0]);
+    };
+    // Plans are made while there is hardly anything, and kept.
+    let paid = list().await;
+    known(&paid).await;
+    let more = "INSERT INTO orders SELECT (o).* FROM (SELECT jsonb_populate_record(o,
+            jsonb_build_object('order_id', gen_random_uuid())) AS o
+            FROM orders o, generate_series(1, 5000)) o;
+        INSERT INTO sandbox.payment SELECT (p).* FROM (SELECT jsonb_populate_record(p,
+            jsonb_build_object('payment_id', p.payment_id || n, 'created_at', p.created_at + n))
+            AS p FROM sandbox.payment p, generate_series(1, 5000) n) p;
+        ANALYZE orders, payment_attempt, sandbox.payment";
+    rig.pool.execute(sqlx::raw_sql(more)).await.unwrap();
+    let scans = "SELECT sum(seq_scan)::BIGINT FROM pg_stat_user_tables WHERE relname IN
+        ('orders', 'payment_attempt', 'order_part', 'found_money', 'payment')";
+    pool.execute("SELECT pg_stat_force_next_flush()").await.unwrap();
+    let scanned = rig.count(scans).await;
+    let many = vec![paid[0].clone(); 500];
+    let work = async {
+        assert_eq!(list().await.len(), 500);
+        known(&many).await;
+    };
+    let read = reading(&pool, ["sandbox.payment_created", "orders_pkey"], work).await;
+    assert!(read.iter().all(|read| (500..600).contains(read)), "{read:?}");
+    assert_eq!(rig.count(scans).await, scanned);
 }

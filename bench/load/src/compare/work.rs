@@ -14,8 +14,11 @@ use std::time::Duration;
 /// Accounts that buyers share.
 const ACCOUNTS: u32 = 4_096;
 
-/// Seats reserved for each second of a turn of payments: more than anybody pays for.
-const PAYMENTS_PER_SECOND: u32 = 5_000;
+/// Of as many seats as are put on sale for a second of a turn one reservation is made that may be
+/// paid.
+///
+/// Larger, and connections run out of what they may pay; smaller, and a turn is long prepared.
+const SEATS_FOR_A_PAYMENT: u32 = 8;
 
 /// Sales for each second of a turn in which all want the same seats: more than are asked through.
 const SALES_PER_SECOND: u32 = 25;
@@ -47,7 +50,8 @@ pub struct Terms {
     pub places: u32,
     /// Seats of a sale that all want, where they want the same.
     pub among: u32,
-    /// After seats were put on sale and after a turn, for what they leave behind.
+    /// After seats were put on sale, after reservations that are to be paid, and after a turn, for
+    /// what they leave behind.
     pub rest: Duration,
 }
 
@@ -125,15 +129,20 @@ impl Side {
         Ok(measured)
     }
 
-    /// Payments of what was reserved before; only they are timed.
+    /// Payments of what was reserved before; only they are timed, a rest behind the reservations.
     pub async fn confirm(&mut self, terms: &Terms) -> anyhow::Result<Measured> {
         let payers = self.payers(terms).await?;
-        Ok(run(payers, terms.turn()).await?.1)
+        tokio::time::sleep(terms.rest).await;
+        let (payers, measured) = run(payers, terms.turn()).await?;
+        let lasted = payers.iter().all(|Confirming(buyer)| 0 < buyer.unpaid());
+        ensure!(lasted, "the reservations did not last for the turn: a bench bug");
+        Ok(measured)
     }
 
     /// Those who pay in a turn, with reservations for all of it.
     pub async fn payers(&mut self, terms: &Terms) -> anyhow::Result<Vec<Confirming>> {
-        let each = PAYMENTS_PER_SECOND * terms.turn_ms / 1_000 / terms.connections + 1;
+        let each_second = self.seats_per_second / SEATS_FOR_A_PAYMENT;
+        let each = each_second * terms.turn_ms / 1_000 / terms.connections + 1;
         let each = usize::try_from(each)?;
         let buyers = self.buyers(terms, Wish::Named).await?;
         let workers = buyers.into_iter().map(|buyer| Stocking(buyer, each)).collect();

@@ -64,6 +64,11 @@ impl Buyer {
         self.parties.iter().map(|party| party.seats.len()).sum()
     }
 
+    /// Reservations that were made to be paid and are not.
+    pub fn unpaid(&self) -> usize {
+        self.unpaid.len()
+    }
+
     async fn reserve(&mut self) -> anyhow::Result<Turn> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]

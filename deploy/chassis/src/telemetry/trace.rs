@@ -3,6 +3,7 @@
 //! Who keeps a trace begins it: a request without the header has none, and costs nothing.
 
 use bytes::Bytes;
+use futures_util::future::Either;
 use tracing::Instrument;
 
 use crate::random;
@@ -17,14 +18,14 @@ tokio::task_local! {
 /// be found by the trace's id, and with [`TraceContext::current`] for what it asks of others.
 ///
 /// A span costs about a microsecond: without a caller's context there is none.
-pub async fn traced<W: Future>(
+pub fn traced<W: Future>(
     name: &'static str,
     caller: Option<TraceContext>,
     work: W,
-) -> W::Output {
-    let Some(caller) = caller else { return work.await };
+) -> impl Future<Output = W::Output> {
+    let Some(caller) = caller else { return Either::Left(work) };
     let own = caller.child();
-    CURRENT.scope(own, work.instrument(own.span(name))).await
+    Either::Right(CURRENT.scope(own, work.instrument(own.span(name))))
 }
 
 /// The ids of one unit of work. Both are nonzero, as the standard wants.
