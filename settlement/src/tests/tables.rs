@@ -59,6 +59,8 @@ async fn the_ledger_takes_only_whole_transactions_and_gives_nothing_back() {
         booked(accounts, "1, -2", "NULL, NULL"),
         booked(accounts, "9223372036854775807, 1", "NULL, NULL"),
         booked(accounts, "1, -1, 0", "NULL, NULL"),
+        booked(accounts, "1, NULL", "NULL, NULL"),
+        booked("'fees', 'fan_receivable', 'fees'", "1, -1, NULL", "NULL, NULL, NULL"),
         booked(accounts, "1, -1", "NULL"),
         booked("'fees', 'gifts'", "1, -1", "NULL, NULL"),
         booked("", "", ""),
@@ -261,7 +263,7 @@ async fn an_answer_reads_its_own_verdict_and_no_other() {
     let late = one_connection(&rig).await;
     for pool in [&early, &late] {
         let some = "SELECT command_id FROM outbox WHERE done_at IS NULL LIMIT 20";
-        let some: Vec<Uuid> = sqlx::query_scalar(some).fetch_all(&rig.pool).await.unwrap();
+        let some: Vec<Uuid> = sqlx::query_scalar(some).fetch_all(pool).await.unwrap();
         let indexes = ["outbox_command", "outbox_pkey", "outbox_undone"];
         let read = reading(pool, indexes, close(pool, "outbox", some)).await;
         assert_eq!(read, [20, 20, 0]);
@@ -321,21 +323,21 @@ async fn payments_are_listed_and_compared_each_by_itself() {
     let more = "INSERT INTO orders SELECT (o).* FROM (SELECT jsonb_populate_record(o,
             jsonb_build_object('order_id', gen_random_uuid())) AS o
             FROM orders o, generate_series(1, 5000)) o;
+        INSERT INTO payment_attempt SELECT order_id, 1, 'sandbox', 'copy ' || order_id, amount,
+            currency, 1 FROM orders ON CONFLICT DO NOTHING;
         INSERT INTO sandbox.payment SELECT (p).* FROM (SELECT jsonb_populate_record(p,
             jsonb_build_object('payment_id', p.payment_id || n, 'created_at', p.created_at + n))
             AS p FROM sandbox.payment p, generate_series(1, 5000) n) p;
         ANALYZE orders, payment_attempt, sandbox.payment";
     rig.pool.execute(sqlx::raw_sql(more)).await.unwrap();
-    let scans = "SELECT sum(seq_scan)::BIGINT FROM pg_stat_user_tables WHERE relname IN
-        ('orders', 'payment_attempt', 'order_part', 'found_money', 'payment')";
-    pool.execute("SELECT pg_stat_force_next_flush()").await.unwrap();
-    let scanned = rig.count(scans).await;
-    let many = vec![paid[0].clone(); 500];
+    let some = "SELECT provider_id FROM payment_attempt WHERE provider_id LIKE 'copy%' LIMIT 500";
+    let some: Vec<String> = sqlx::query_scalar(some).fetch_all(&rig.pool).await.unwrap();
+    let many: Vec<Listed> = some.into_iter().map(|id| Listed { id, ..paid[0].clone() }).collect();
     let work = async {
         assert_eq!(list().await.len(), 500);
         known(&many).await;
     };
-    let read = reading(&pool, ["sandbox.payment_created", "orders_pkey"], work).await;
+    let ids = "payment_attempt_provider_provider_id_key";
+    let read = reading(&pool, ["sandbox.payment_created", ids, "orders_pkey"], work).await;
     assert!(read.iter().all(|read| (500..600).contains(read)), "{read:?}");
-    assert_eq!(rig.count(scans).await, scanned);
 }
