@@ -143,9 +143,13 @@ BEGIN
             WHEN 'paid' THEN a.back <> coalesce(g.gone, 0)
             WHEN 'refunded' THEN a.back <> t.amount END END
     FROM unnest(p_id, p_back) WITH ORDINALITY AS a(id, back, place)
-    LEFT JOIN payment_attempt t ON t.provider = p_provider AND t.provider_id = a.id
-    LEFT JOIN orders o ON o.order_id = t.order_id
-    LEFT JOIN found_money f ON f.provider = p_provider AND f.provider_id = a.id
+    -- Each by itself: a plan that was made while there was little would read all there is for all of
+    -- them.
+    LEFT JOIN LATERAL (SELECT order_id, attempt, amount FROM payment_attempt
+        WHERE provider = p_provider AND provider_id = a.id OFFSET 0) t ON true
+    LEFT JOIN LATERAL (SELECT * FROM orders WHERE order_id = t.order_id OFFSET 0) o ON true
+    LEFT JOIN LATERAL (SELECT outcome FROM found_money
+        WHERE provider = p_provider AND provider_id = a.id OFFSET 0) f ON true
     LEFT JOIN LATERAL (SELECT sum(p.amount) AS gone FROM order_part p
         WHERE p.order_id = o.order_id AND p.state = 'refunded') g ON o.state = 'paid'
     ORDER BY a.place;

@@ -219,10 +219,12 @@ async fn reading<const N: usize>(
     read
 }
 
-/// Verdicts on their way and orders that are left to do, as a sale makes them that no vacuum and no
-/// ANALYZE has seen.
-const BUSY: &str = "ALTER TABLE outbox SET (autovacuum_enabled = false);
-    ALTER TABLE orders SET (autovacuum_enabled = false);
+/// No vacuum and no ANALYZE comes by. It makes plans anew, so it stands before them.
+const ALONE: &str = "ALTER TABLE outbox SET (autovacuum_enabled = false);
+    ALTER TABLE orders SET (autovacuum_enabled = false)";
+
+/// Verdicts on their way and orders that are left to do, as a sale makes them.
+const BUSY: &str = "
     INSERT INTO outbox (order_id, attempt, kind, round, command_id, event_id, created_at, send_at)
     SELECT gen_random_uuid(), 1, 'sold', 0, gen_random_uuid(), 'EVT001', 1, 1
     FROM generate_series(1, 20000);
@@ -237,6 +239,7 @@ const BUSY: &str = "ALTER TABLE outbox SET (autovacuum_enabled = false);
 async fn looks_for_what_is_left_to_do_go_through_what_is_done_once() {
     let rig = Rig::start().await;
     let pool = one_connection(&rig).await;
+    rig.pool.execute(sqlx::raw_sql(ALONE)).await.unwrap();
     rig.pool.execute(sqlx::raw_sql(BUSY)).await.unwrap();
     rig.pool.execute("UPDATE outbox SET done_at = 1").await.unwrap();
     rig.pool.execute("UPDATE orders SET todo = false").await.unwrap();
@@ -256,6 +259,7 @@ async fn looks_for_what_is_left_to_do_go_through_what_is_done_once() {
 #[tokio::test]
 async fn an_answer_reads_its_own_verdict_and_no_other() {
     let rig = Rig::start().await;
+    rig.pool.execute(sqlx::raw_sql(ALONE)).await.unwrap();
     // Its plan is made while nothing is on its way, and kept.
     let early = one_connection(&rig).await;
     close(&early, "outbox", vec![Uuid::nil()]).await;
@@ -327,17 +331,20 @@ async fn payments_are_listed_and_compared_each_by_itself() {
             currency, 1 FROM orders ON CONFLICT DO NOTHING;
         INSERT INTO sandbox.payment SELECT (p).* FROM (SELECT jsonb_populate_record(p,
             jsonb_build_object('payment_id', p.payment_id || n, 'created_at', p.created_at + n))
-            AS p FROM sandbox.payment p, generate_series(1, 5000) n) p;
-        ANALYZE orders, payment_attempt, sandbox.payment";
+            AS p FROM sandbox.payment p, generate_series(1, 5000) n) p";
     rig.pool.execute(sqlx::raw_sql(more)).await.unwrap();
     let some = "SELECT provider_id FROM payment_attempt WHERE provider_id LIKE 'copy%' LIMIT 500";
     let some: Vec<String> = sqlx::query_scalar(some).fetch_all(&rig.pool).await.unwrap();
     let many: Vec<Listed> = some.into_iter().map(|id| Listed { id, ..paid[0].clone() }).collect();
-    let work = async {
-        assert_eq!(list().await.len(), 500);
-        known(&many).await;
-    };
     let ids = "payment_attempt_provider_provider_id_key";
-    let read = reading(&pool, ["sandbox.payment_created", ids, "orders_pkey"], work).await;
-    assert!(read.iter().all(|read| (500..600).contains(read)), "{read:?}");
+    for _ in 0..2 {
+        let work = async {
+            assert_eq!(list().await.len(), 500);
+            known(&many).await;
+        };
+        let read = reading(&pool, ["sandbox.payment_created", ids, "orders_pkey"], work).await;
+        assert!(read.iter().all(|read| (500..600).contains(read)), "{read:?}");
+        let plan_anew = "ANALYZE orders, payment_attempt, sandbox.payment";
+        rig.pool.execute(plan_anew).await.unwrap();
+    }
 }
