@@ -236,8 +236,8 @@ CREATE TABLE outbox (
 ) WITH (fillfactor = 70);
 CREATE INDEX outbox_undone ON outbox (send_at) WHERE done_at IS NULL;
 -- Answers come by it: no two that are undone have the same command. It says "not done" in other
--- words, so that who looks for commands is never led through the index above, which would be read from
--- end to end.
+-- words, so that who looks for commands is never led through the index above, which would be read
+-- from end to end.
 CREATE UNIQUE INDEX outbox_command ON outbox (command_id) WHERE coalesce(done_at, -1) = -1;
 
 -- What GET /api/bookings shows. `booking_id` has the bits of both BookingId and reservationId.

@@ -49,8 +49,8 @@ BEGIN
                 WHERE command_id = a.command_id AND coalesce(done_at, -1) = -1 OFFSET 0) y
             ORDER BY 1, 2, 3
         ) l
-        -- It is still what was answered, should somebody else have had it: closed by another, it may be
-        -- open again by another command. In the words of no index: the row is known by its key.
+        -- It is still what was answered, should somebody else have had it: closed by another, it may
+        -- be open again by another command. In the words of no index: the row is known by its key.
         WHERE x.order_id = l.order_id AND x.attempt = l.attempt AND x.kind = l.kind
             AND x.command_id = l.command_id AND coalesce(x.done_at, 0) = 0
         RETURNING x.order_id, x.attempt, x.kind, x.answer

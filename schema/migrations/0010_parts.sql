@@ -124,9 +124,9 @@ CALL keep_plans('part_finish');
 -- How our orders know payments: of each, in the order given, NULLs when nobody does. Money that has
 -- bought places is its order's from then on, so it has no outcome here. Orders whose tickets that
 -- cost something were paid back one by one have no money there, as those that were paid back whole.
--- `is_uneven` says whether something else went back than those tickets, or than all of it. It is NULL
--- where that cannot be said: nothing was told of what went back (`p_back`), the order has not been
--- at rest since `p_since`, is neither paid nor refunded, or was paid by another attempt.
+-- `is_uneven` says whether something else went back than those tickets, or than all of it. It is
+-- NULL where that cannot be said: nothing was told of what went back (`p_back`), the order has not
+-- been at rest since `p_since`, is neither paid nor refunded, or was paid by another attempt.
 CREATE FUNCTION payment_standing(
     p_provider TEXT, p_id TEXT[], p_back BIGINT[], p_since BIGINT
 ) RETURNS TABLE (
@@ -143,8 +143,8 @@ BEGIN
             WHEN 'paid' THEN a.back <> coalesce(g.gone, 0)
             WHEN 'refunded' THEN a.back <> t.amount END END
     FROM unnest(p_id, p_back) WITH ORDINALITY AS a(id, back, place)
-    -- Each by itself: a plan that was made while there was little would read all there is for all of
-    -- them.
+    -- Each by itself: a plan that was made while there was little would read all there is for all
+    -- of them.
     LEFT JOIN LATERAL (SELECT order_id, attempt, amount FROM payment_attempt
         WHERE provider = p_provider AND provider_id = a.id OFFSET 0) t ON true
     LEFT JOIN LATERAL (SELECT * FROM orders WHERE order_id = t.order_id OFFSET 0) o ON true
