@@ -13,14 +13,15 @@ use std::time::Duration;
 const OVERDUE_MS: i64 = 60_000;
 
 /// One question whose every row is a difference.
-struct Question {
+#[derive(Debug)]
+pub(crate) struct Question {
     promise: InvariantId,
     /// Selects `what`; `$1` is the most rows, `$2` the time before which an order had to be
     /// finished.
     query: &'static str,
 }
 
-const QUESTIONS: &[Question] = &[
+pub(crate) const QUESTIONS: &[Question] = &[
     Question {
         promise: InvariantId::Mon1,
         query: "SELECT 'the ledger is off by ' || sum(amount) || ' ' || currency AS what
@@ -359,8 +360,8 @@ const QUESTIONS: &[Question] = &[
 
 /// Compares orders, tickets, seats, ledger and the sandbox's payments, and lists every difference.
 ///
-/// Orders within their own deadlines are no difference. Each question sees one moment, not all of
-/// them the same: while orders are moving, ask again before believing a difference.
+/// Orders within their own deadlines are no difference. Each question sees a moment of its own:
+/// while orders are moving, ask again before believing a difference.
 ///
 /// A question may take a minute, for it may go through every ticket that was ever sold.
 ///
@@ -370,13 +371,34 @@ pub async fn audit(pool: &PgPool) -> Result<Vec<String>, Error> {
     differences(&mut *patient(pool).await?, AUDIT_WAIT, |_| true).await
 }
 
+impl Question {
+    /// Asks in a session of its own, which others have before and after it.
+    pub(crate) async fn ask(&self, pool: &PgPool) -> Result<Vec<String>, Error> {
+        self.ask_on(&mut *patient(pool).await?, AUDIT_WAIT).await
+    }
+
+    async fn ask_on(
+        &self,
+        connection: &mut PgConnection,
+        wait: Duration,
+    ) -> Result<Vec<String>, Error> {
+        let overdue = millis(clock::now()) - OVERDUE_MS;
+        let query = sqlx::query(self.query).bind(DIFFERENCES_MAX).bind(overdue);
+        let rows = within(wait, "audit", query.fetch_all(connection)).await?;
+        let line = |what: String| format!("{}: {what}", self.promise);
+        Ok(rows.iter().map(|row| line(row.get("what"))).collect())
+    }
+}
+
 /// A session that reads, whose questions may take [`AUDIT_WAIT`], as may what is done between two.
+/// They take one core: payments need the others.
 pub(crate) async fn patient(pool: &PgPool) -> Result<Transaction<'static, Postgres>, Error> {
     let what = "begin an audit";
     let mut session = in_time(what, pool.begin_with("BEGIN READ ONLY")).await?;
     let patient = sqlx::query(
         "SELECT set_config('statement_timeout', $1, true),
-             set_config('idle_in_transaction_session_timeout', $1, true)",
+             set_config('idle_in_transaction_session_timeout', $1, true),
+             set_config('max_parallel_workers_per_gather', '0', true)",
     );
     let patient = patient.bind(AUDIT_WAIT.as_millis().to_string());
     in_time(what, patient.execute(&mut *session)).await?;
@@ -389,13 +411,9 @@ pub(crate) async fn differences(
     wait: Duration,
     is_asked: fn(InvariantId) -> bool,
 ) -> Result<Vec<String>, Error> {
-    let overdue = millis(clock::now()) - OVERDUE_MS;
-    let mut differences = Vec::new();
+    let mut found = Vec::new();
     for question in QUESTIONS.iter().filter(|question| is_asked(question.promise)) {
-        let query = sqlx::query(question.query).bind(DIFFERENCES_MAX).bind(overdue);
-        let rows = within(wait, "audit", query.fetch_all(&mut *connection)).await?;
-        let line = |what: String| format!("{}: {what}", question.promise);
-        differences.extend(rows.iter().map(|row| line(row.get("what"))));
+        found.extend(question.ask_on(connection, wait).await?);
     }
-    Ok(differences)
+    Ok(found)
 }
