@@ -9,6 +9,7 @@ mod contract;
 mod conventional;
 mod hall;
 mod postgres_only;
+mod provider;
 mod raw_jetstream;
 mod raw_postgres;
 mod redis_zset;

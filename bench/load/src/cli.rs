@@ -221,6 +221,7 @@ pub enum Ratio {
     ReserveVsConventional,
     BookingVsConventional,
     ConfirmVsConventional,
+    ConfirmVsConventionalCharging,
     ContendedVsConventional,
     JournalVsRawJetstream,
     SettleVsRawPostgres,
@@ -243,6 +244,7 @@ impl Ratio {
             | Self::BookingVsConventional
             | Self::ConfirmVsConventional
             | Self::ContendedVsConventional => "conventional",
+            Self::ConfirmVsConventionalCharging => "conventional-charging",
             Self::PollVsBareHyper | Self::StatusVsBareHyper => "bare-hyper",
             Self::JoinVsBarePost => "bare-post",
             Self::PollVsRedisZset => "redis-zset",
@@ -267,7 +269,9 @@ impl Ratio {
             Self::PollVsBareHyper | Self::PollVsRedisZset => "poll_per_second",
             Self::StatusVsBareHyper => "status_per_second",
             Self::JoinVsBarePost => "join_per_second",
-            Self::SettleVsRawPostgres | Self::ConfirmVsConventional => "confirm_per_second",
+            Self::SettleVsRawPostgres
+            | Self::ConfirmVsConventional
+            | Self::ConfirmVsConventionalCharging => "confirm_per_second",
         }
     }
 
@@ -291,7 +295,9 @@ impl Ratio {
 
     /// Left out of the small form.
     pub fn is_extra(self) -> bool {
-        let takes_long = matches!(self, Self::StatusVsBareHyper) || self.figure_of_goal().is_some();
+        let takes_long =
+            matches!(self, Self::StatusVsBareHyper | Self::ConfirmVsConventionalCharging)
+                || self.figure_of_goal().is_some();
         takes_long || self.other() == "postgres-only"
     }
 }
@@ -372,6 +378,8 @@ pub struct Baseline {
 pub enum BaselineName {
     /// A Redis lock for each seat, then one Postgres transaction
     Conventional,
+    /// The same, which pays at a provider that remembers
+    ConventionalCharging,
     /// SKIP LOCKED and conditional UPDATE in one function call
     PostgresOnly,
     /// A waiting room in a sorted set

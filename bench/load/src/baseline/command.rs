@@ -36,6 +36,12 @@ pub async fn baseline(options: &cli::Baseline) -> anyhow::Result<()> {
             let store = Conventional::open(&postgres, &redis, pool).await?;
             serve_router(listener, port, shop::router(Store::Conventional(store))).await
         }
+        BaselineName::ConventionalCharging => {
+            let postgres = url(&options.postgres, Kind::Postgres)?;
+            let redis = url(&options.redis, Kind::Redis)?;
+            let store = Conventional::charging(&postgres, &redis, pool).await?;
+            serve_router(listener, port, shop::router(Store::Conventional(store))).await
+        }
         BaselineName::PostgresOnly => {
             let store = PostgresOnly::open(&url(&options.postgres, Kind::Postgres)?, pool).await?;
             serve_router(listener, port, shop::router(Store::PostgresOnly(store))).await
@@ -57,7 +63,9 @@ pub async fn baseline(options: &cli::Baseline) -> anyhow::Result<()> {
 fn private_servers(options: &cli::Baseline) -> anyhow::Result<Option<Servers>> {
     let needed = match options.name {
         BaselineName::Bare => &[][..],
-        BaselineName::Conventional => &[Kind::Postgres, Kind::Redis],
+        BaselineName::Conventional | BaselineName::ConventionalCharging => {
+            &[Kind::Postgres, Kind::Redis]
+        }
         BaselineName::PostgresOnly => &[Kind::Postgres],
         BaselineName::RedisZset => &[Kind::Redis],
     };

@@ -3,9 +3,11 @@
 //! Reserve: all locks in one round trip; BEGIN; one statement that checks and changes the seats and
 //! stores the reservation with its idempotency key; COMMIT; the locks are given back by compare and
 //! delete. Confirm: BEGIN; the reservation is locked; one statement stores order, payment, tickets
-//! and ledger; COMMIT.
+//! and ledger; COMMIT. A shop that charges stores what it is about to charge for before BEGIN; its
+//! provider sets the money aside before that statement, and takes it after the COMMIT.
 
 use super::hall::Hall;
+use super::provider::Provider;
 use super::store::{self, Held, Paid, Payment, Wish};
 use anyhow::Context as _;
 use redis::Script;
@@ -23,6 +25,8 @@ pub struct Conventional {
     pool: PgPool,
     redis: MultiplexedConnection,
     unlock: Script,
+    /// That says yes at once and remembers nothing where there is none.
+    provider: Option<Provider>,
 }
 
 impl Conventional {
@@ -30,7 +34,14 @@ impl Conventional {
         let pool = store::open(postgres, connections).await?;
         let client = redis::Client::open(redis).context("read the address of Redis")?;
         let redis = client.get_multiplexed_async_connection().await.context("connect to Redis")?;
-        Ok(Self { pool, redis, unlock: Script::new(UNLOCK) })
+        Ok(Self { pool, redis, unlock: Script::new(UNLOCK), provider: None })
+    }
+
+    /// One that charges for what it sells.
+    pub async fn charging(postgres: &str, redis: &str, connections: u32) -> anyhow::Result<Self> {
+        let shop = Self::open(postgres, redis, connections).await?;
+        let provider = Some(Provider::open(store::connect(postgres, connections).await?).await?);
+        Ok(Self { provider, ..shop })
     }
 
     pub fn pool(&self) -> &PgPool {
@@ -101,6 +112,14 @@ impl Conventional {
     }
 
     pub async fn pay(&self, payment: &Payment) -> anyhow::Result<Paid> {
+        let provider_id = payment.id.simple().to_string();
+        if self.provider.is_some() {
+            // Durable before the provider is asked: else a shop that dies behind that has taken
+            // money and knows nothing of it.
+            let begin = sqlx::query(include_str!("begin.sql"));
+            let begin = begin.bind(payment.id).bind(payment.account).bind(payment.now);
+            begin.bind(&provider_id).execute(&self.pool).await.context("begin a payment")?;
+        }
         let mut transaction = self.pool.begin().await?;
         let find = "SELECT event_no, seats, total, currency, confirmed, expires_at \
                     FROM reservation WHERE reservation_id = $1 AND account_id = $2 FOR UPDATE";
@@ -119,6 +138,9 @@ impl Conventional {
         if expires_at < payment.now {
             return Ok(Paid::Expired);
         }
+        if let Some(provider) = &self.provider {
+            provider.authorise(&provider_id, total, &currency, payment.now).await?;
+        }
         let codes = store::codes(seats.len());
         let sold: i64 = sqlx::query_scalar(include_str!("pay.sql"))
             .bind(payment.id)
@@ -130,15 +152,21 @@ impl Conventional {
             .bind(total)
             .bind(&currency)
             .bind(payment.now)
-            .bind(payment.id.simple().to_string())
+            .bind(&provider_id)
             .bind(&codes)
             .fetch_one(&mut *transaction)
             .await?;
         if usize::try_from(sold) != Ok(seats.len()) {
             transaction.rollback().await?;
+            if let Some(provider) = &self.provider {
+                provider.cancel(&provider_id, payment.now).await?;
+            }
             return Ok(Paid::Expired);
         }
         transaction.commit().await?;
+        if let Some(provider) = &self.provider {
+            provider.capture(&provider_id, payment.now).await?;
+        }
         Ok(Paid::Sold { event_no, seats, codes })
     }
 }

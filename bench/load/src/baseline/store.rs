@@ -58,8 +58,15 @@ pub enum Paid {
 
 /// Connects, and makes the tables.
 pub async fn open(url: &str, connections: u32) -> anyhow::Result<PgPool> {
+    let pool = connect(url, connections).await?;
+    sqlx::raw_sql(include_str!("store.sql")).execute(&pool).await.context("make the tables")?;
+    Ok(pool)
+}
+
+/// All connections at once.
+pub async fn connect(url: &str, connections: u32) -> anyhow::Result<PgPool> {
     let options: PgConnectOptions = url.parse().context("read the address of Postgres")?;
-    let pool = PgPoolOptions::new()
+    PgPoolOptions::new()
         .max_connections(connections)
         .min_connections(connections)
         .acquire_timeout(ACQUIRE_WAIT)
@@ -67,9 +74,7 @@ pub async fn open(url: &str, connections: u32) -> anyhow::Result<PgPool> {
         .test_before_acquire(false)
         .connect_with(options)
         .await
-        .context("connect to Postgres")?;
-    sqlx::raw_sql(include_str!("store.sql")).execute(&pool).await.context("make the tables")?;
-    Ok(pool)
+        .context("connect to Postgres")
 }
 
 /// Puts the seats of an event on sale.

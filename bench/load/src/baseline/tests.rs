@@ -136,8 +136,15 @@ async fn balances(postgres: &str) -> bool {
     sqlx::query_scalar(sums).fetch_one(&pool).await.unwrap()
 }
 
+/// The provider's payments: how each stands, and its amount.
+async fn charged(postgres: &str) -> Vec<(String, i64)> {
+    let pool = sqlx::PgPool::connect(postgres).await.unwrap();
+    let payments = "SELECT state, amount FROM provider.payment";
+    sqlx::query_as(payments).fetch_all(&pool).await.unwrap()
+}
+
 #[tokio::test]
-async fn both_shops_hold_replay_refuse_and_sell() {
+async fn all_shops_hold_replay_refuse_and_sell() {
     let folder = tempfile::tempdir().unwrap();
     let kinds = [Kind::Postgres, Kind::Redis];
     let servers = Servers::start(&folder.path().join("conventional"), &kinds).unwrap();
@@ -149,6 +156,14 @@ async fn both_shops_hold_replay_refuse_and_sell() {
     assert_eq!(visitor.best("b1", 1).await.1, json!("REQUEST_INVALID"));
     assert_eq!(visitor.reserve("k6", &["A-1-1", "A-2-2", "A-2-3"]).await.0, 201);
     assert!(balances(&postgres).await);
+
+    let servers = Servers::start(&folder.path().join("charging"), &kinds).unwrap();
+    let (postgres, redis) =
+        (servers.url(Kind::Postgres).unwrap(), servers.url(Kind::Redis).unwrap());
+    let store = Conventional::charging(&postgres, &redis, POOL).await.unwrap();
+    a_shop_keeps_its_promises(Store::Conventional(store)).await;
+    assert!(balances(&postgres).await);
+    assert_eq!(charged(&postgres).await, [("captured".to_owned(), 800)], "once");
 
     let servers = Servers::start(&folder.path().join("postgres"), &[Kind::Postgres]).unwrap();
     let postgres = servers.url(Kind::Postgres).unwrap();

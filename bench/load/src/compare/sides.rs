@@ -123,9 +123,9 @@ impl Usher {
             Ratio::StatusVsBareHyper => self.side.status(terms).await?.into(),
             Ratio::JoinVsBarePost => self.side.join_on(terms).await?.into(),
             Ratio::JournalVsRawJetstream => self.journaled(terms).await?,
-            Ratio::SettleVsRawPostgres | Ratio::ConfirmVsConventional => {
-                self.side.confirm(terms).await?.into()
-            }
+            Ratio::SettleVsRawPostgres
+            | Ratio::ConfirmVsConventional
+            | Ratio::ConfirmVsConventionalCharging => self.side.confirm(terms).await?.into(),
         })
     }
 
@@ -180,6 +180,7 @@ impl Rival {
             | Ratio::BookingVsConventional
             | Ratio::ConfirmVsConventional
             | Ratio::ContendedVsConventional => BaselineName::Conventional,
+            Ratio::ConfirmVsConventionalCharging => BaselineName::ConventionalCharging,
             Ratio::ReserveVsPostgresOnly
             | Ratio::BookingVsPostgresOnly
             | Ratio::ReserveBestVsPostgresOnly
@@ -211,7 +212,9 @@ impl Rival {
                 side.join(terms).await?;
                 What::Room(side)
             }
-            BaselineName::Conventional | BaselineName::PostgresOnly => What::Shop(side),
+            BaselineName::Conventional
+            | BaselineName::ConventionalCharging
+            | BaselineName::PostgresOnly => What::Shop(side),
         };
         Ok(Self { what, process: Some(baseline) })
     }
@@ -244,7 +247,9 @@ impl Rival {
                     side.book(terms).await?.into()
                 }
                 Ratio::ReserveBestVsPostgresOnly => side.reserve_best(terms).await?.into(),
-                Ratio::ConfirmVsConventional => side.confirm(terms).await?.into(),
+                Ratio::ConfirmVsConventional | Ratio::ConfirmVsConventionalCharging => {
+                    side.confirm(terms).await?.into()
+                }
                 Ratio::ContendedVsConventional | Ratio::ContendedVsPostgresOnly => {
                     side.contend(terms).await?.into()
                 }

@@ -20,6 +20,10 @@ const ACCOUNTS: u32 = 4_096;
 /// Larger, and connections run out of what they may pay; smaller, and a turn is long prepared.
 const SEATS_FOR_A_PAYMENT: u32 = 8;
 
+/// The shortest turn that reservations are made for: in a short one some buyers are answered much
+/// more often than others.
+const STOCKED_MS_MIN: u32 = 2_000;
+
 /// Sales for each second of a turn in which all want the same seats: more than are asked through.
 const SALES_PER_SECOND: u32 = 25;
 
@@ -141,10 +145,11 @@ impl Side {
 
     /// Those who pay in a turn, with reservations for all of it.
     pub async fn payers(&mut self, terms: &Terms) -> anyhow::Result<Vec<Confirming>> {
+        let stocked = Terms { turn_ms: terms.turn_ms.max(STOCKED_MS_MIN), ..terms.clone() };
         let each_second = self.seats_per_second / SEATS_FOR_A_PAYMENT;
-        let each = each_second * terms.turn_ms / 1_000 / terms.connections + 1;
+        let each = each_second * stocked.turn_ms / 1_000 / stocked.connections + 1;
         let each = usize::try_from(each)?;
-        let buyers = self.buyers(terms, Wish::Named).await?;
+        let buyers = self.buyers(&stocked, Wish::Named).await?;
         let workers = buyers.into_iter().map(|buyer| Stocking(buyer, each)).collect();
         let (workers, stocked) = run(workers, STOCKING_WAIT).await?;
         if let Some(fault) = fault_of_making(&stocked) {
