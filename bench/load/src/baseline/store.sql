@@ -46,9 +46,9 @@ CREATE TABLE orders (
 );
 CREATE INDEX orders_of_account ON orders (account_id, created_at);
 
--- It may be there before its order.
+-- It may be there before its order, which has the id of its reservation.
 CREATE TABLE payment_attempt (
-    order_id    UUID   NOT NULL,
+    order_id    UUID   NOT NULL REFERENCES reservation,
     attempt     INT    NOT NULL,
     provider_id TEXT   NOT NULL UNIQUE,
     state       TEXT   NOT NULL,
