@@ -13,15 +13,14 @@ use std::time::Duration;
 const OVERDUE_MS: i64 = 60_000;
 
 /// One question whose every row is a difference.
-#[derive(Debug)]
-pub(crate) struct Question {
+struct Question {
     promise: InvariantId,
     /// Selects `what`; `$1` is the most rows, `$2` the time before which an order had to be
     /// finished.
     query: &'static str,
 }
 
-pub(crate) const QUESTIONS: &[Question] = &[
+const QUESTIONS: &[Question] = &[
     Question {
         promise: InvariantId::Mon1,
         query: "SELECT 'the ledger is off by ' || sum(amount) || ' ' || currency AS what
@@ -360,8 +359,8 @@ pub(crate) const QUESTIONS: &[Question] = &[
 
 /// Compares orders, tickets, seats, ledger and the sandbox's payments, and lists every difference.
 ///
-/// Orders within their own deadlines are no difference. Each question sees a moment of its own:
-/// while orders are moving, ask again before believing a difference.
+/// Orders within their own deadlines are no difference. Each question sees one moment, not all of
+/// them the same: while orders are moving, ask again before believing a difference.
 ///
 /// A question may take a minute, for it may go through every ticket that was ever sold.
 ///
@@ -369,25 +368,6 @@ pub(crate) const QUESTIONS: &[Question] = &[
 /// [`Error::Postgres`] and [`Error::Slow`].
 pub async fn audit(pool: &PgPool) -> Result<Vec<String>, Error> {
     differences(&mut *patient(pool).await?, AUDIT_WAIT, |_| true).await
-}
-
-impl Question {
-    /// Asks in a session of its own, which others have before and after it.
-    pub(crate) async fn ask(&self, pool: &PgPool) -> Result<Vec<String>, Error> {
-        self.ask_on(&mut *patient(pool).await?, AUDIT_WAIT).await
-    }
-
-    async fn ask_on(
-        &self,
-        connection: &mut PgConnection,
-        wait: Duration,
-    ) -> Result<Vec<String>, Error> {
-        let overdue = millis(clock::now()) - OVERDUE_MS;
-        let query = sqlx::query(self.query).bind(DIFFERENCES_MAX).bind(overdue);
-        let rows = within(wait, "audit", query.fetch_all(connection)).await?;
-        let line = |what: String| format!("{}: {what}", self.promise);
-        Ok(rows.iter().map(|row| line(row.get("what"))).collect())
-    }
 }
 
 /// A session that reads, whose questions may take [`AUDIT_WAIT`], as may what is done between two.
@@ -411,9 +391,13 @@ pub(crate) async fn differences(
     wait: Duration,
     is_asked: fn(InvariantId) -> bool,
 ) -> Result<Vec<String>, Error> {
-    let mut found = Vec::new();
+    let overdue = millis(clock::now()) - OVERDUE_MS;
+    let mut differences = Vec::new();
     for question in QUESTIONS.iter().filter(|question| is_asked(question.promise)) {
-        found.extend(question.ask_on(connection, wait).await?);
+        let query = sqlx::query(question.query).bind(DIFFERENCES_MAX).bind(overdue);
+        let rows = within(wait, "audit", query.fetch_all(&mut *connection)).await?;
+        let line = |what: String| format!("{}: {what}", question.promise);
+        differences.extend(rows.iter().map(|row| line(row.get("what"))));
     }
-    Ok(found)
+    Ok(differences)
 }

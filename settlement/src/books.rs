@@ -1,7 +1,7 @@
 //! Compares orders, tickets, seats and the ledger with each other, again and again, and with what
 //! the owners of the seats have.
 
-use crate::audit::{QUESTIONS, Question};
+use crate::audit::audit;
 use crate::config::{BOOKS_AGAIN, BOOKS_EVERY, BOOKS_LONGEST, BOOKS_REST, DIFFERENCES_MAX};
 use crate::error::Error;
 use crate::metrics;
@@ -68,8 +68,12 @@ pub(crate) async fn look_if_due(books: &Books, said_until: &mut UnixMillis) -> R
         }
         return Ok(());
     }
-    let looked = look(books, BOOKS_AGAIN, Pace::Unhurried(turns)).await;
-    let next = due.max(clock::now());
+    let started = Monotonic::now();
+    let looked = look(books, BOOKS_AGAIN).await;
+    // The pause between two looks is none of it, if there was one.
+    let worked = started.elapsed().saturating_sub(BOOKS_AGAIN);
+    let took = u64::try_from((worked * BOOKS_REST).as_millis()).unwrap_or(u64::MAX);
+    let next = due.max(clock::now() + DurationMs(took));
     turns.rest(next).await?;
     let Compared { differences, silent } = looked?;
     for difference in &differences {
@@ -90,85 +94,37 @@ pub(crate) async fn look_if_due(books: &Books, said_until: &mut UnixMillis) -> R
 /// [`Error::Postgres`] and [`Error::Slow`].
 pub async fn compare_books(pool: &PgPool, nats: &Nats, shards: Shards) -> Result<Compared, Error> {
     let owners = Owners { nats: nats.clone(), shards };
-    look(&Books { pool: pool.clone(), owners }, BOOKS_AGAIN, Pace::Awaited).await
-}
-
-/// Whether somebody waits for a look.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Pace<'a> {
-    Awaited,
-    /// Payments go first: each question is followed by a rest, in which the turn is still its own.
-    Unhurried(FoundMoney<'a>),
-}
-
-/// A part of the comparison.
-#[derive(Debug, Clone, Copy)]
-enum Part {
-    Question(&'static Question),
-    /// What is sold with its owners.
-    Seats,
+    look(&Books { pool: pool.clone(), owners }, BOOKS_AGAIN).await
 }
 
 /// The differences that stand for as long as `again`.
-pub(crate) async fn look(
-    books: &Books,
-    again: Duration,
-    pace: Pace<'_>,
-) -> Result<Compared, Error> {
-    let mut compared = Compared::default();
-    for part in QUESTIONS.iter().map(Part::Question).chain([Part::Seats]) {
-        let started = Monotonic::now();
-        let mut found = part.ask(books).await?;
-        let mut worked = started.elapsed();
-        if !found.differences.is_empty() {
-            tokio::time::sleep(again).await;
-            let started = Monotonic::now();
-            let standing = part.ask(books).await?;
-            worked += started.elapsed();
-            found.differences.retain(|difference| standing.differences.contains(difference));
-            found.silent.extend(standing.silent);
-        }
-        compared.differences.extend(found.differences);
-        compared.silent.extend(found.silent);
-        pace.rest(worked).await?;
+pub(crate) async fn look(books: &Books, again: Duration) -> Result<Compared, Error> {
+    let first = look_once(books).await?;
+    if first.differences.is_empty() {
+        return Ok(first);
     }
+    tokio::time::sleep(again).await;
+    let mut standing = look_once(books).await?;
+    standing.differences.retain(|difference| first.differences.contains(difference));
     let most = usize::try_from(DIFFERENCES_MAX).expect("some lines");
-    compared.differences = compared.differences.into_iter().take(most).collect();
-    Ok(compared)
+    standing.differences = standing.differences.into_iter().take(most).collect();
+    standing.silent.extend(first.silent);
+    Ok(standing)
 }
 
-impl Part {
-    async fn ask(self, Books { pool, owners }: &Books) -> Result<Compared, Error> {
-        match self {
-            Self::Question(question) => {
-                let differences = question.ask(pool).await?.into_iter().collect();
-                Ok(Compared { differences, silent: BTreeSet::new() })
-            }
-            Self::Seats => Ok(match seats::look(pool, owners).await {
-                Ok(looked) => {
-                    let differences = looked.differences.into_iter().map(|(_, line)| line);
-                    Compared { differences: differences.collect(), silent: looked.silent }
-                }
-                // What cannot be compared with its owners keeps nothing else from being told.
-                Err(error) => {
-                    let error = telemetry::chain(&error);
-                    tracing::warn!(%error, "what is sold is not compared with its owners");
-                    let silent = owners.shards.all().collect();
-                    Compared { differences: BTreeSet::new(), silent }
-                }
-            }),
+async fn look_once(Books { pool, owners }: &Books) -> Result<Compared, Error> {
+    let mut differences: BTreeSet<String> = audit(pool).await?.into_iter().collect();
+    // What cannot be compared with its owners keeps nothing else from being told.
+    let silent = match seats::look(pool, owners).await {
+        Ok(looked) => {
+            differences.extend(looked.differences.into_iter().map(|(_, line)| line));
+            looked.silent
         }
-    }
-}
-
-impl Pace<'_> {
-    /// After so much work.
-    async fn rest(self, worked: Duration) -> Result<(), Error> {
-        let Self::Unhurried(turns) = self else { return Ok(()) };
-        let rest = worked * BOOKS_REST;
-        let millis = u64::try_from(rest.as_millis()).unwrap_or(u64::MAX);
-        turns.rest(clock::now() + DurationMs(millis) + BOOKS_LONGEST).await?;
-        tokio::time::sleep(rest).await;
-        Ok(())
-    }
+        Err(error) => {
+            let error = telemetry::chain(&error);
+            tracing::warn!(%error, "what is sold is not compared with its owners");
+            owners.shards.all().collect()
+        }
+    };
+    Ok(Compared { differences, silent })
 }

@@ -56,9 +56,9 @@ pub(crate) const DISPUTES_AT_ONCE_MAX: i64 = 256;
 /// How soon one call of a kind may follow another, of Postgres and of the provider.
 ///
 /// Of what a commit of a few orders costs, most is for the commit and the call. At 2,000 orders a
-/// second a call takes 24 of them. A payment passes three calls, and after a rest none of them
+/// second a call takes 36 of them. A payment passes three calls, and after a rest none of them
 /// waits; longer, and under load they are most of what a fan waits for.
-pub(crate) const CALL_EVERY: Duration = Duration::from_millis(12);
+pub(crate) const CALL_EVERY: Duration = Duration::from_millis(18);
 
 /// The same for calls that nobody waits for. An outbox row is sent again only after a second, so it
 /// is closed long before.
@@ -233,14 +233,12 @@ pub(crate) const SECRET_OVERLAP: DurationMs = DurationMs::from_secs(86_400);
 /// How long a question of an audit may take.
 pub(crate) const AUDIT_WAIT: Duration = Duration::from_mins(1);
 
-/// How often the books are compared with each other at most, and how many times as long as a
-/// question of it took they are left alone then: it never takes more than a twentieth of one core,
-/// and no payment waits for more than one question.
+/// How often the books are compared with each other at most, and how many times as long as that
+/// took they are left alone then: it never takes more than a twentieth of one connection.
 pub(crate) const BOOKS_EVERY: DurationMs = DurationMs::from_secs(60);
 pub(crate) const BOOKS_REST: u32 = 20;
 
-/// How long nobody else compares the books behind a question and its rest; then whoever was at it
-/// has died.
+/// How long nobody else compares the books while somebody does, or has died over it.
 pub(crate) const BOOKS_LONGEST: DurationMs = DurationMs::from_secs(600);
 
 /// How long a difference between the books must stand to be one: an order may be moving.

@@ -221,8 +221,8 @@ pub enum Ratio {
     ReserveVsConventional,
     BookingVsConventional,
     ConfirmVsConventional,
-    ConfirmVsConventionalCharging,
     ContendedVsConventional,
+    ConfirmVsConventionalCharging,
     JournalVsRawJetstream,
     SettleVsRawPostgres,
     ReserveVsPostgresOnly,
@@ -363,7 +363,7 @@ pub struct Baseline {
     /// A new folder for private servers; it is removed at the end [default: one of the system's]
     #[arg(long)]
     pub data: Option<PathBuf>,
-    /// Connections to Postgres
+    /// Connections to Postgres; a provider has as many of its own
     #[arg(long, default_value_t = 32)]
     pub pool: u32,
     /// Connections to Redis, each of which is pipelined

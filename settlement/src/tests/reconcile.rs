@@ -2,11 +2,9 @@
 
 use super::late::late;
 use super::rig::{ACCOUNT, Point, Rig, asked, eventually, trapped};
-use crate::books::{self, Pace};
-use crate::config::{BOOKS_LONGEST, BOOKS_REST};
 use crate::provider::{Cursor, Failure, NewPayment, Page, Payment, Provider, Verb};
 use crate::store::FoundMoney;
-use crate::{Error, Sandbox, compare_provider, reconcile_once};
+use crate::{Error, Sandbox, books, compare_provider, reconcile_once};
 use futures_util::future::BoxFuture;
 use schema::{CancelAnswer, CancelBooking, Currency, Money, OrderId, UnixMillis, subject};
 use settlement_core::Seen;
@@ -103,14 +101,11 @@ async fn of_two_who_look_at_an_ended_payment_one_notes_it_and_its_own_amount_is_
 async fn what_stands_between_the_books_is_found_and_what_passes_is_not() {
     let (rig, _) = Rig::paid(&[1, 2]).await;
     let books = rig.books().await;
-    assert_eq!(
-        books::look(&books, Duration::ZERO, Pace::Awaited).await.unwrap().differences,
-        BTreeSet::new()
-    );
+    assert_eq!(books::look(&books, Duration::ZERO).await.unwrap().differences, BTreeSet::new());
     let gone = "DELETE FROM live_seat WHERE seat_idx = 1 RETURNING event_id, order_id";
     let (event, order): (String, uuid::Uuid) =
         sqlx::query_as(gone).fetch_one(&rig.pool).await.unwrap();
-    let standing = books::look(&books, Duration::ZERO, Pace::Awaited).await.unwrap().differences;
+    let standing = books::look(&books, Duration::ZERO).await.unwrap().differences;
     assert!(standing.iter().any(|what| what.contains("seat 1 of")), "{standing:?}");
     let back = async {
         // Longer than the first look takes, shorter than the second waits.
@@ -120,7 +115,7 @@ async fn what_stands_between_the_books_is_found_and_what_passes_is_not() {
         sqlx::query(back).bind(event).bind(order).execute(&rig.pool).await.unwrap();
         rig.pool.execute("DELETE FROM live_seat WHERE seat_idx = 2").await.unwrap();
     };
-    let look = books::look(&books, Duration::from_secs(3), Pace::Awaited);
+    let look = books::look(&books, Duration::from_secs(3));
     let (standing, ()) = tokio::join!(look, back);
     assert_eq!(standing.unwrap().differences, BTreeSet::new(), "one has passed, one is new");
 }
@@ -141,40 +136,6 @@ async fn who_compares_the_books_lets_others_in_a_minute_later_also_if_it_failed(
     books::look_if_due(&books, &mut said_until).await.unwrap_err();
     let left = rig.count(rest).await - crate::store::millis(chassis::clock::now());
     assert!(0 < left && left < 300_000, "{left} ms");
-}
-
-#[tokio::test]
-async fn a_question_of_the_books_is_followed_by_a_rest_in_which_it_keeps_no_session_and_its_turn() {
-    const QUESTION_MS: i64 = 200;
-    let rig = Rig::start().await;
-    let books = rig.books().await;
-    // Whose question comes behind those that nothing keeps waiting.
-    let mut locked = rig.pool.begin().await.unwrap();
-    locked.execute("LOCK TABLE chargeback IN ACCESS EXCLUSIVE MODE").await.unwrap();
-    let task = async {
-        let mut said_until = UnixMillis(0);
-        books::look_if_due(&books, &mut said_until).await.unwrap();
-    };
-    let watch = async {
-        let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted
-            AND relation = 'chargeback'::REGCLASS";
-        eventually("a question waits", || async { rig.count(waits).await == 1 }).await;
-        let asked = crate::store::millis(chassis::clock::now());
-        tokio::time::sleep(Duration::from_millis(QUESTION_MS.unsigned_abs())).await;
-        locked.rollback().await.unwrap();
-        let rest = "SELECT rest_until FROM reconciled WHERE provider = 'books'";
-        let long = asked + QUESTION_MS * (1 + i64::from(BOOKS_REST));
-        let kept = long + i64::try_from(BOOKS_LONGEST.0).unwrap();
-        eventually("it rests", || async { kept <= rig.count(rest).await }).await;
-        let open = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
-            AND state LIKE 'idle in transaction%'";
-        assert_eq!(rig.count(open).await, 0, "a session waits with it");
-    };
-    // Cancel-safe: the look only reads. It would rest for some seconds.
-    tokio::select! {
-        () = task => panic!("nobody rests"),
-        () = watch => {}
-    }
 }
 
 #[tokio::test]

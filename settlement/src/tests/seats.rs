@@ -2,7 +2,7 @@
 
 use super::owner::payment;
 use super::rig::{PATIENT, Point, Rig};
-use crate::books::{self, Books, Pace};
+use crate::books::{self, Books};
 use crate::seats;
 use chassis::tasks;
 use futures_util::StreamExt;
@@ -147,16 +147,16 @@ async fn what_is_sold_in_one_of_the_two_only_is_found() {
 async fn what_its_owner_has_not_heard_yet_and_what_nobody_tells_is_no_difference() {
     let (rig, bought) = sold().await;
     let books = rig.books().await;
-    let compared = books::look(&books, Duration::ZERO, Pace::Awaited).await.unwrap();
+    let compared = books::look(&books, Duration::ZERO).await.unwrap();
     assert_eq!(compared.differences, BTreeSet::new());
     assert_eq!(compared.silent, BTreeSet::from([shard(&rig)]));
 
     let replica = Replica::start(&rig).await;
     replica.is_behind.store(true, Ordering::Relaxed);
-    let compared = books::look(&books, Duration::ZERO, Pace::Awaited).await.unwrap();
+    let compared = books::look(&books, Duration::ZERO).await.unwrap();
     assert_eq!((compared.differences.len(), compared.silent.len()), (0, 1), "it is behind");
     replica.is_behind.store(false, Ordering::Relaxed);
-    let compared = books::look(&books, Duration::ZERO, Pace::Awaited).await.unwrap();
+    let compared = books::look(&books, Duration::ZERO).await.unwrap();
     assert_eq!((compared.differences.len(), compared.silent.len()), (3, 0));
     let order = uuid::Uuid::from_u128(OrderId::from(bought.hold).0);
     for (moving, rests) in [

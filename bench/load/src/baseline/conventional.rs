@@ -3,8 +3,8 @@
 //! Reserve: all locks in one round trip; BEGIN; one statement that checks and changes the seats and
 //! stores the reservation with its idempotency key; COMMIT; the locks are given back by compare and
 //! delete. Confirm: BEGIN; the reservation is locked; one statement stores order, payment, tickets
-//! and ledger; COMMIT. A shop that charges stores what it is about to charge for before BEGIN; its
-//! provider sets the money aside before that statement, and takes it after the COMMIT.
+//! and ledger; COMMIT. A shop that charges stores first what it is about to charge for, and has its
+//! provider set the money aside; behind the COMMIT the provider takes it.
 
 use super::hall::Hall;
 use super::provider::Provider;
@@ -20,6 +20,21 @@ const LOCK_MS: u64 = 5_000;
 /// Deletes the locks that are ours still.
 const UNLOCK: &str = "for _, key in ipairs(KEYS) do \
                       if redis.call('GET', key) == ARGV[1] then redis.call('DEL', key) end end";
+
+/// What a shop that charges is about to charge for.
+const BEGUN: &str = "CREATE TABLE begun_charge (
+    reservation_id UUID    PRIMARY KEY,
+    amount         BIGINT  NOT NULL,
+    currency       CHAR(3) NOT NULL,
+    begun_at       BIGINT  NOT NULL
+)";
+
+/// Notes a payment of a reservation that can be paid; a repetition finds the note.
+const BEGIN: &str = "INSERT INTO begun_charge AS b (reservation_id, amount, currency, begun_at)
+    SELECT reservation_id, total, currency, $3 FROM reservation
+    WHERE reservation_id = $1 AND account_id = $2 AND NOT confirmed AND $3 <= expires_at
+    ON CONFLICT (reservation_id) DO UPDATE SET amount = b.amount
+    RETURNING amount, currency::TEXT";
 
 pub struct Conventional {
     pool: PgPool,
@@ -40,6 +55,7 @@ impl Conventional {
     /// One that charges for what it sells.
     pub async fn charging(postgres: &str, redis: &str, connections: u32) -> anyhow::Result<Self> {
         let shop = Self::open(postgres, redis, connections).await?;
+        sqlx::raw_sql(BEGUN).execute(&shop.pool).await.context("make the table of charges")?;
         let provider = Some(Provider::open(store::connect(postgres, connections).await?).await?);
         Ok(Self { provider, ..shop })
     }
@@ -113,12 +129,16 @@ impl Conventional {
 
     pub async fn pay(&self, payment: &Payment) -> anyhow::Result<Paid> {
         let provider_id = payment.id.simple().to_string();
-        if self.provider.is_some() {
+        if let Some(provider) = &self.provider {
             // Durable before the provider is asked: else a shop that dies behind that has taken
             // money and knows nothing of it.
-            let begin = sqlx::query(include_str!("begin.sql"));
+            let begin = sqlx::query_as::<_, (i64, String)>(BEGIN);
             let begin = begin.bind(payment.id).bind(payment.account).bind(payment.now);
-            begin.bind(&provider_id).execute(&self.pool).await.context("begin a payment")?;
+            let noted = begin.fetch_optional(&self.pool).await.context("note a charge")?;
+            // What cannot be paid is told below.
+            if let Some((total, currency)) = noted {
+                provider.authorise(&provider_id, total, &currency, payment.now).await?;
+            }
         }
         let mut transaction = self.pool.begin().await?;
         let find = "SELECT event_no, seats, total, currency, confirmed, expires_at \
@@ -137,9 +157,6 @@ impl Conventional {
         }
         if expires_at < payment.now {
             return Ok(Paid::Expired);
-        }
-        if let Some(provider) = &self.provider {
-            provider.authorise(&provider_id, total, &currency, payment.now).await?;
         }
         let codes = store::codes(seats.len());
         let sold: i64 = sqlx::query_scalar(include_str!("pay.sql"))

@@ -13,7 +13,6 @@ WITH sold AS (
 ), paid AS (
     INSERT INTO payment_attempt (order_id, attempt, provider_id, state, created_at)
     VALUES ($1, 1, $10, 'captured', $9)
-    ON CONFLICT (order_id, attempt) DO UPDATE SET state = 'captured'
 ), issued AS (
     INSERT INTO ticket (order_id, line, event_no, seat_idx, price, code, issued_at)
     SELECT $1, line - 1, $3, seat, price, code, $9

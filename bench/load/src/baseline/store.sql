@@ -46,15 +46,14 @@ CREATE TABLE orders (
 );
 CREATE INDEX orders_of_account ON orders (account_id, created_at);
 
--- It may be there before its order, which has the id of its reservation.
 CREATE TABLE payment_attempt (
-    order_id    UUID   NOT NULL REFERENCES reservation,
+    order_id    UUID   NOT NULL REFERENCES orders,
     attempt     INT    NOT NULL,
     provider_id TEXT   NOT NULL UNIQUE,
     state       TEXT   NOT NULL,
     created_at  BIGINT NOT NULL,
     PRIMARY KEY (order_id, attempt)
-) WITH (fillfactor = 50);
+);
 
 CREATE TABLE ticket (
     order_id    UUID   NOT NULL REFERENCES orders,

@@ -10,6 +10,7 @@ use async_nats::jetstream;
 use axum::Router;
 use schema::{Shards, subject};
 use serde_json::{Value, json};
+use sqlx::Executor as _;
 use std::time::Duration;
 use tokio::task::JoinSet;
 
@@ -136,10 +137,29 @@ async fn balances(postgres: &str) -> bool {
     sqlx::query_scalar(sums).fetch_one(&pool).await.unwrap()
 }
 
-/// The provider's payments: how each stands, and its amount.
+async fn nothing_is_charged_for_what_is_not_sold_or_not_noted(mut visitor: Visitor, url: &str) {
+    let pool = sqlx::PgPool::connect(url).await.unwrap();
+    let (_, _, lost) = visitor.reserve("c1", &["A-1-1"]).await;
+    let taken = "UPDATE seat SET reservation_id = NULL WHERE order_id IS NULL";
+    pool.execute(taken).await.unwrap();
+    assert_eq!(visitor.confirm(&lost["reservationId"]).await.0, 410, "somebody else has it");
+    let both = [("captured".to_owned(), 800), ("cancelled".to_owned(), 500)];
+    assert_eq!(charged(url).await, both);
+
+    let (_, _, held) = visitor.reserve("c2", &["A-2-2"]).await;
+    pool.execute("ALTER TABLE provider.payment RENAME TO away").await.unwrap();
+    assert_eq!(visitor.confirm(&held["reservationId"]).await.0, 503, "nobody answers");
+    let noted = "SELECT count(*) FROM begun_charge WHERE reservation_id = $1::TEXT::UUID";
+    let noted = sqlx::query_scalar::<_, i64>(noted).bind(held["reservationId"].as_str());
+    assert_eq!(noted.fetch_one(&pool).await.unwrap(), 1, "noted before it was asked");
+    pool.execute("ALTER TABLE provider.away RENAME TO payment").await.unwrap();
+    assert_eq!(visitor.confirm(&held["reservationId"]).await.0, 200);
+}
+
+/// The provider's payments in their order: how each stands, and its amount.
 async fn charged(postgres: &str) -> Vec<(String, i64)> {
     let pool = sqlx::PgPool::connect(postgres).await.unwrap();
-    let payments = "SELECT state, amount FROM provider.payment";
+    let payments = "SELECT state, amount FROM provider.payment ORDER BY created_at";
     sqlx::query_as(payments).fetch_all(&pool).await.unwrap()
 }
 
@@ -161,9 +181,10 @@ async fn all_shops_hold_replay_refuse_and_sell() {
     let (postgres, redis) =
         (servers.url(Kind::Postgres).unwrap(), servers.url(Kind::Redis).unwrap());
     let store = Conventional::charging(&postgres, &redis, POOL).await.unwrap();
-    a_shop_keeps_its_promises(Store::Conventional(store)).await;
+    let visitor = a_shop_keeps_its_promises(Store::Conventional(store)).await;
     assert!(balances(&postgres).await);
     assert_eq!(charged(&postgres).await, [("captured".to_owned(), 800)], "once");
+    nothing_is_charged_for_what_is_not_sold_or_not_noted(visitor, &postgres).await;
 
     let servers = Servers::start(&folder.path().join("postgres"), &[Kind::Postgres]).unwrap();
     let postgres = servers.url(Kind::Postgres).unwrap();
