@@ -371,7 +371,7 @@ pub async fn audit(pool: &PgPool) -> Result<Vec<String>, Error> {
 }
 
 /// A session that reads, whose questions may take [`AUDIT_WAIT`], as may what is done between two.
-/// They take one core: payments need the others.
+/// They take one core: payments need the others, and on two cores they are no faster by both.
 pub(crate) async fn patient(pool: &PgPool) -> Result<Transaction<'static, Postgres>, Error> {
     let what = "begin an audit";
     let mut session = in_time(what, pool.begin_with("BEGIN READ ONLY")).await?;

@@ -1,4 +1,4 @@
-//! The HTTP side of both shops, as far as buyers who are measured need it.
+//! The HTTP side of the shops, as far as buyers who are measured need it.
 
 use super::contract::{self, AccountsInput, ConfirmInput, ImportInput, ReserveInput, problem};
 use super::conventional::Conventional;

@@ -1,4 +1,4 @@
-//! What both shops keep in Postgres, and the words between them and their HTTP side.
+//! What the shops keep in Postgres, and the words between them and their HTTP side.
 
 use super::hall::Hall;
 use super::tokens::random_text;

@@ -1,4 +1,4 @@
--- The tables of both shops. Numbers instead of names, no index on what changes (so that updates
+-- The tables of all shops. Numbers instead of names, no index on what changes (so that updates
 -- stay on their page), room on the pages for it. Times are Unix milliseconds.
 CREATE TABLE seat (
     event_no       INT    NOT NULL,

@@ -145,11 +145,11 @@ impl Side {
 
     /// Those who pay in a turn, with reservations for all of it.
     pub async fn payers(&mut self, terms: &Terms) -> anyhow::Result<Vec<Confirming>> {
-        let stocked = Terms { turn_ms: terms.turn_ms.max(STOCKED_MS_MIN), ..terms.clone() };
+        let longest = Terms { turn_ms: terms.turn_ms.max(STOCKED_MS_MIN), ..terms.clone() };
         let each_second = self.seats_per_second / SEATS_FOR_A_PAYMENT;
-        let each = each_second * stocked.turn_ms / 1_000 / stocked.connections + 1;
+        let each = each_second * longest.turn_ms / 1_000 / longest.connections + 1;
         let each = usize::try_from(each)?;
-        let buyers = self.buyers(&stocked, Wish::Named).await?;
+        let buyers = self.buyers(&longest, Wish::Named).await?;
         let workers = buyers.into_iter().map(|buyer| Stocking(buyer, each)).collect();
         let (workers, stocked) = run(workers, STOCKING_WAIT).await?;
         if let Some(fault) = fault_of_making(&stocked) {
